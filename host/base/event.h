@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "host/base/position.h"
+#include "host/base/uuid.h"
+
+namespace catchup {
+
+// The largest event a server stores is a little under this (data, metadata and names together); the
+// ring and every buffer of an event are sized for it.
+inline constexpr std::uint64_t kMaxEventBytes = 16ull << 20;
+
+// One recorded event, borrowed: every view points into a buffer that somebody else owns and that
+// must outlive this value.
+struct EventView {
+  std::string_view stream;
+  std::string_view type;
+  std::string_view data;
+  std::string_view metadata;
+  Uuid id;
+  std::uint64_t revision = 0;
+  Position position;
+  std::int64_t created_ticks = 0;  // 100 ns since 1970-01-01T00:00:00Z.
+  bool is_json = false;            // The record's content type is application/json.
+
+  // Bytes of payload and names, what the window and the ring are bounded by.
+  std::uint64_t size() const { return stream.size() + type.size() + data.size() + metadata.size(); }
+  bool is_system() const { return !type.empty() && type.front() == '$'; }
+};
+
+}  // namespace catchup

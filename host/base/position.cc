@@ -1,0 +1,40 @@
+#include "host/base/position.h"
+
+#include <charconv>
+
+namespace catchup {
+namespace {
+
+bool ParseNumber(std::string_view text, std::uint64_t* out) {
+  if (text.empty() || text.front() == '+') {
+    return false;
+  }
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *out);
+  return error == std::errc() && rest == end;
+}
+
+}  // namespace
+
+std::string FormatPosition(Position position) {
+  return std::to_string(position.commit) + ":" + std::to_string(position.prepare);
+}
+
+Result<Position> ParsePosition(std::string_view text) {
+  Position position;
+  const auto colon = text.find(':');
+  const bool valid =
+      ParseNumber(text.substr(0, colon), &position.commit) &&
+      (colon == std::string_view::npos || ParseNumber(text.substr(colon + 1), &position.prepare));
+  if (!valid) {
+    return Status::Invalid("position \"" + std::string(text) +
+                           "\": wanted COMMIT:PREPARE, two decimal numbers");
+  }
+  if (position.prepare > position.commit) {
+    return Status::Invalid("position \"" + std::string(text) +
+                           "\": the prepare half is never above the commit half");
+  }
+  return position;
+}
+
+}  // namespace catchup

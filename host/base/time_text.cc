@@ -1,0 +1,63 @@
+#include "host/base/time_text.h"
+
+#include <cstdio>
+#include <ctime>
+
+namespace catchup {
+namespace {
+
+constexpr std::int64_t kTicksPerSecond = 10'000'000;
+
+}  // namespace
+
+std::string FormatTicks(std::int64_t ticks) {
+  std::int64_t seconds = ticks / kTicksPerSecond;
+  std::int64_t fraction = ticks % kTicksPerSecond;
+  if (fraction < 0) {
+    fraction += kTicksPerSecond;
+    --seconds;
+  }
+  const std::time_t time = static_cast<std::time_t>(seconds);
+  std::tm parts{};
+  gmtime_r(&time, &parts);
+  char text[64];
+  const int length =
+      std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%07lldZ",
+                    parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                    parts.tm_min, parts.tm_sec, static_cast<long long>(fraction));
+  return {text, static_cast<std::size_t>(length)};
+}
+
+std::int64_t NowTicks() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * kTicksPerSecond + now.tv_nsec / 100;
+}
+
+std::string FormatDuration(std::chrono::nanoseconds duration) {
+  const double seconds = std::chrono::duration<double>(duration).count();
+  char text[64];
+  if (seconds < 1) {
+    std::snprintf(text, sizeof text, "%.0fms", seconds * 1000);
+  } else if (seconds < 60) {
+    std::snprintf(text, sizeof text, "%.1fs", seconds);
+  } else if (seconds < 3600) {
+    std::snprintf(text, sizeof text, "%dm%02ds", static_cast<int>(seconds) / 60,
+                  static_cast<int>(seconds) % 60);
+  } else {
+    const auto minutes = static_cast<long long>(seconds / 60);
+    std::snprintf(text, sizeof text, "%lldh%02lldm", minutes / 60, minutes % 60);
+  }
+  return text;
+}
+
+std::string FormatCount(std::uint64_t count) {
+  std::string text = std::to_string(count);
+  for (std::size_t at = text.size(); at > 3;) {
+    at -= 3;
+    text.insert(at, 1, ',');
+  }
+  return text;
+}
+
+}  // namespace catchup

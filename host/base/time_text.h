@@ -1,0 +1,21 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace catchup {
+
+// 100 ns ticks since 1970 as "2026-11-24T03:39:17.5720000Z": UTC, always seven digits.
+std::string FormatTicks(std::int64_t ticks);
+
+// The wall clock in 100 ns ticks since 1970.
+std::int64_t NowTicks();
+
+// "350ms", "1.5s", "2m10s", "3h5m", for people.
+std::string FormatDuration(std::chrono::nanoseconds duration);
+
+// "1,234,567", for people.
+std::string FormatCount(std::uint64_t count);
+
+}  // namespace catchup
