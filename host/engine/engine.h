@@ -1,0 +1,209 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/position.h"
+
+namespace catchup {
+
+// The delivery logic of one group as a pure state machine: inputs are method calls, answers are
+// commands appended to a list. It does no I/O, reads no clock and draws no random number; both come
+// with every input. Adapters around it (source, runner, store, timers) carry the commands out and
+// report what became of them, so the whole of it runs under a simulation.
+//
+// Not thread safe: the adapter serialises the inputs of a group.
+
+// Names of one event or announcement inside a group and process: 1, 2, 3 … in order of arrival,
+// never reused. 0 names none.
+using Sequence = std::uint64_t;
+
+// Names one runner process of a group: 1, 2, 3 … Inputs of an earlier spawn are ignored.
+using SpawnNumber = std::uint64_t;
+
+// Names one subscription call: 1, 2, 3 … Inputs of an earlier call are ignored.
+using CallNumber = std::uint64_t;
+
+// What an adapter hands in with every input.
+struct Tick {
+  std::chrono::nanoseconds now{};  // Monotonic, from any origin.
+  std::uint64_t random = 0;        // 64 fresh random bits, for jitter.
+};
+
+struct EngineOptions {
+  std::uint32_t checkpoint_batch_size = 10;
+  std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(1);
+  std::uint64_t window_events = 1024;
+  std::uint64_t window_bytes = 32ull << 20;
+  bool system_events = false;
+  bool stop_on_caught_up = false;
+  std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+};
+
+// Where a group begins: its recorded start, and the durable checkpoint if there is one. A null
+// recorded start is the beginning of the log.
+struct StartPoint {
+  std::optional<Position> recorded_start;
+  std::optional<Position> checkpoint;
+};
+
+enum class GroupState : std::uint8_t {
+  kIdle,         // Start() has not come yet.
+  kStarting,     // Runner or subscription is not there yet for the first time.
+  kCatchingUp,
+  kCaughtUp,     // Live; everything before caught_up was settled and durable.
+  kWaiting,      // Reconnecting, or a runner is to be restarted: the reason says which.
+  kDraining,     // A stop was asked for; calls in flight are finishing.
+  kStopped,      // Ended well: stopped, or caught up with stop_on_caught_up. Final.
+  kFailed,       // Ended with a reason; the checkpoint is untouched by what failed. Final.
+  kGivenUp,      // The runner died too often. Final until an operator acts.
+};
+
+std::string_view GroupStateName(GroupState state);
+
+enum class TimerKind : std::uint8_t { kReconnect, kRespawn, kPersist, kDrain, kKill };
+inline constexpr std::size_t kTimerKinds = 5;
+
+struct Command {
+  enum class Kind : std::uint8_t {
+    kSpawnRunner,         // spawn: raise the token durably, then start this runner.
+    kDrainRunner,         // spawn: deliver nothing more; let the current call end, then stop it.
+    kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
+    kKillRunner,          // spawn: SIGKILL.
+    kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
+    kCancelSubscription,  // call.
+    kDeliver,             // first..last, in order, to the present runner. Events and advances.
+    kRelease,             // Everything up to `last` is settled; its buffers may go.
+    kPersist,             // position: write as checkpoint, then say CheckpointDurable.
+    kSetTimer,            // timer, delay: (re)arm; one timer of each kind.
+    kCancelTimer,         // timer.
+    kLog,                 // text, expected: worth a line in the log. Warn unless expected.
+    kStateChanged,        // See state() and reason().
+    kFinished,            // Final state reached; nothing follows.
+  };
+
+  Kind kind{};
+  TimerKind timer{};
+  bool expected = false;
+  std::uint64_t number = 0;        // Spawn or call.
+  Sequence first = 0;
+  Sequence last = 0;
+  std::optional<Position> from;    // kSubscribe; kPersist's position is always set.
+  std::chrono::nanoseconds delay{};
+  std::string text;
+};
+
+using Commands = std::vector<Command>;
+
+// How a runner ended; rule H5's classes.
+enum class ExitClass : std::uint8_t {
+  kClean,      // After stop and destroy, on request.
+  kSetup,      // It could not set itself up, or refuses the plugin: no restart.
+  kContract,   // Impossible status, broken table, nonsense in the ring: no restart.
+  kFatal,      // The plugin returned FATAL: no restart.
+  kCrash,      // Died by a signal.
+  kExit,       // The plugin called exit or abort.
+  kHung,       // Killed by us after a call outlasted its limit.
+  kMemory,     // Killed for its memory.
+  kUnknown,
+};
+
+std::string_view ExitClassName(ExitClass exit_class);
+
+// How a subscription call ended.
+enum class EndClass : std::uint8_t {
+  kDropped,          // Any transport end, OK included: reconnect with backoff.
+  kRefused,          // Credentials, permission, unimplemented, bad request: retry slowly, loudly.
+  kInvalidPosition,  // The server does not know the position we resume from: the group fails.
+};
+
+// A status of the plugin that is not OK, or a refusal in create, start or load_position.
+struct BadOutcome {
+  Sequence sequence = 0;    // First unapplied event; 0 when no event was being handled.
+  std::int32_t status = 0;  // CATCHUP_* as the plugin said it.
+  std::string call;         // "handle", "handle_at", "create" …
+  std::string text;         // set_error's, may be empty.
+};
+
+class Engine {
+ public:
+  explicit Engine(const EngineOptions& options);
+
+  // --- Inputs. Each appends to *out what is to be done. ---
+
+  // First input, once.
+  void Start(const StartPoint& start, Tick tick, Commands* out);
+
+  // Stop for good: drain, persist, finish. A second call cuts the drain short (kill at once).
+  void Stop(Tick tick, Commands* out);
+
+  // The runner has created and started the plugin. With `position_mode`, `loaded` is what
+  // load_position found: it wins over the checkpoint; none means the recorded start.
+  void RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded,
+                   Tick tick, Commands* out);
+
+  // Everything up to and including `last` returned OK.
+  void Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out);
+
+  // Any status but OK. Until classification exists, it stops the group.
+  void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
+
+  // A call lasted longer than handler_timeout, or set-up longer than its limit.
+  void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
+            Commands* out);
+
+  // The process is gone and its outcomes were all reported before this.
+  void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
+                    std::string_view text, Tick tick, Commands* out);
+
+  // The runner could not be spawned (resources, not the plugin): treated as an exit.
+  // Use RunnerExited with kUnknown.
+
+  // The head of the log read at connect; null for an empty log. For servers that send no
+  // caught_up; harmless with those that do.
+  void Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out);
+
+  // A matching event. Returns its sequence, which names it from now on; 0 when it needs no
+  // delivery (skipped by rule, or seen before) and may be forgotten.
+  Sequence Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system, Tick tick,
+                 Commands* out);
+
+  void CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out);
+  void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);
+  void SubscriptionEnded(CallNumber call, EndClass end, std::string_view text, Tick tick,
+                         Commands* out);
+
+  // The kPersist of `position` has been committed.
+  void CheckpointDurable(Position position, Tick tick, Commands* out);
+
+  // The store cannot write any more: final for the group.
+  void StoreFailed(std::string_view text, Tick tick, Commands* out);
+
+  void TimerFired(TimerKind timer, Tick tick, Commands* out);
+
+  // --- Questions. ---
+
+  // Whether another frame may be asked for. When it turns true again after an input, ask.
+  bool wants_frames() const;
+
+  // The position an advance (a kDeliver of a sequence that is no event) passes; null when
+  // `sequence` is an event.
+  std::optional<Position> AdvanceAt(Sequence sequence) const;
+
+  GroupState state() const;
+  const std::string& reason() const;
+  bool position_mode() const;
+  std::optional<Position> watermark() const;  // Settled so far; null at the beginning.
+  std::optional<Position> durable() const;    // Last durable checkpoint.
+  std::uint64_t handled() const;              // Events settled in this process.
+  std::uint64_t skipped() const;              // Events skipped by a stated rule.
+  std::uint64_t restarts() const;             // Runners spawned after the first.
+  bool caught_up() const;                     // See GroupState::kCaughtUp.
+};
+
+}  // namespace catchup
