@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/event.h"
+#include "host/base/position.h"
+#include "host/base/status.h"
+
+namespace catchup {
+
+// Where events come from, as the rest of the host sees it: no transport shows through.
+//
+// A Source is one connection to one server and one thread that serves it. Every callback below is
+// made on that thread, one at a time, whatever number of subscriptions the source carries: a
+// callback that blocks holds up the connection, so callbacks only hand things over.
+
+// One event as received, with the bytes it came in. The views of `event` point into memory that the
+// frame owns: they live exactly as long as the frame, wherever the pointer to it travels.
+class EventFrame {
+ public:
+  virtual ~EventFrame() = default;
+  EventFrame(const EventFrame&) = delete;
+  EventFrame& operator=(const EventFrame&) = delete;
+
+  // For an event reached through a link: the event linked to, at the link's position, which is the
+  // one to store and to resume from.
+  EventView event;
+
+  // The link's target is gone. `event` then holds the link record itself.
+  bool target_missing = false;
+
+ protected:
+  EventFrame() = default;
+};
+
+// How a subscription ended. There is no good end: a server that closes the call in good order is a
+// drop like any other.
+enum class EndKind : std::uint8_t {
+  kDropped,  // Transport, server restart, our own Cancel: subscribe again, with backoff.
+  kRefused,  // Credentials, rights, a request the server does not take: retry slowly, loudly.
+  kInvalidPosition,  // The server does not know the position asked for: no retry can help.
+};
+
+struct EndOfCall {
+  EndKind kind = EndKind::kDropped;
+  int code = 0;      // The gRPC status code, 0 for a clean end.
+  std::string text;  // Server, status name and detail, in one line.
+};
+
+// Receives one subscription. Called on the source's thread, never concurrently. The source keeps
+// the sink alive until OnEnded has returned, and calls nothing after that.
+//
+// The first three return whether to ask for the next frame now. False pauses the subscription: the
+// call stays open and unread, and the server waits, until Subscription::Resume().
+class SubscriptionSink {
+ public:
+  virtual ~SubscriptionSink() = default;
+
+  // Positions of events strictly increase within a subscription.
+  virtual bool OnEvent(std::unique_ptr<EventFrame> frame) = 0;
+
+  // Everything that matches up to `position` has been passed to OnEvent. It may equal the position
+  // of the event before it. Never kEndOfLog.
+  virtual bool OnCheckpoint(Position position) = 0;
+
+  // The subscription is live. Comes again when it fell behind and caught up again. `position`, when
+  // the server tells it, is a place to resume from, like a checkpoint's.
+  virtual bool OnCaughtUp(std::optional<Position> position) = 0;
+
+  // Exactly once, last. A new Subscribe may be made from inside, though not at once in a loop:
+  // pacing is the caller's business.
+  virtual void OnEnded(EndOfCall end) = 0;
+};
+
+// A handle on a subscription. Destroying it is a Cancel. Any thread, also from inside a callback.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+
+  // Asks for frames again. Never lost: a Resume that comes while the callback which is about to
+  // return false still runs takes effect after it. No effect on a subscription that is not paused
+  // or has ended.
+  virtual void Resume() = 0;
+
+  // Ends the call at once, connected or not, paused or not. OnEnded still comes, on the source's
+  // thread, with EndKind::kDropped; a callback that is running meanwhile finishes first and no
+  // other frame follows. No effect on a subscription that has ended.
+  virtual void Cancel() = 0;
+};
+
+enum class MatchOn : std::uint8_t { kEventType, kStreamName };
+
+struct SubscribeOptions {
+  // Exclusive, both halves as received. Null: from the beginning of the log.
+  std::optional<Position> from;
+  // Only what is written from now on; `from` is then ignored.
+  bool from_end = false;
+  // An event matches when its type or stream name begins with one of these. The empty text matches
+  // every event. At least one.
+  std::vector<std::string> prefixes;
+  MatchOn match = MatchOn::kEventType;
+  bool resolve_links = false;
+};
+
+class Source {
+ public:
+  // Cancels whatever is open, waits until every callback that is owed has been made, and joins the
+  // source's thread. So not from inside a callback.
+  virtual ~Source() = default;
+
+  // Opens a subscription; does not block and cannot fail itself, failure arrives as OnEnded, which
+  // can come before this returns. After Shutdown() that is all that comes. Any thread.
+  virtual std::unique_ptr<Subscription> Subscribe(const SubscribeOptions& options,
+                                                  std::shared_ptr<SubscriptionSink> sink) = 0;
+
+  // Position of the newest event of the log, null for an empty log. The callback comes exactly once
+  // on the source's thread, within the source's deadline for single reads. Any thread.
+  using HeadCallback = std::function<void(Result<std::optional<Position>>)>;
+  virtual void ReadHead(HeadCallback callback) = 0;
+
+  // Cancels everything open and refuses what comes later. Returns at once. Any thread.
+  virtual void Shutdown() = 0;
+
+  // Where this source connects to, for logs.
+  virtual std::string_view address() const = 0;
+};
+
+}  // namespace catchup
