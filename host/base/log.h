@@ -1,0 +1,54 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/log_level.h"
+#include "host/base/log_line.h"
+
+namespace catchup {
+
+struct LogOptions {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;
+};
+
+// Says how this process logs. Before the first call lines of level info and above go out as `auto`
+// does. Call it once the configuration is read; later calls replace the options. Any thread.
+void ConfigureLog(const LogOptions& options);
+
+// Writes one line to standard error.
+//
+// msg     fixed text: what varies belongs into fields, so that lines can be counted and searched
+// method  who speaks, as "Group.Start"
+// group   the group it is about, empty for the host's own lines
+//
+// Never put an event's data, a secret or a file's content into a field. At most kMaxLogLinesPerSecond
+// lines a second for one msg and group; those left out are counted in a line that follows. Any
+// thread; blocks only while the line is written.
+void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
+         std::initializer_list<LogField> fields = {});
+void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
+         const std::vector<LogField>& fields);
+
+inline constexpr std::uint32_t kMaxLogLinesPerSecond = 10;
+
+// Whether a line of this level would be written at all.
+bool LogEnabled(LogLevel level);
+
+// Whether progress is to be drawn: standard error is a terminal and lines are text.
+bool LogDrawsProgress();
+
+// The lines to keep below the log on a terminal: drawn over at every call and moved down by log
+// lines. Without a terminal nothing is drawn. An empty list removes them; do so before the end.
+void SetProgressLines(std::vector<std::string> lines);
+
+// Writes the counts of lines left out that are still owed. Call before the process ends.
+void FlushLog();
+
+}  // namespace catchup

@@ -1,0 +1,144 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/base/log_level.h"
+#include "host/base/position.h"
+#include "host/config/source_uri.h"
+
+namespace catchup {
+
+// What an operator's TOML file says, checked and with every default filled in. Plain values: copy
+// them, move them, read them from any thread. host/config/reader.h makes them.
+//
+// Paths are absolute, except inside a plugin's own `config`, which is not ours to read.
+
+// A place in the file, counted from 1; 0:0 says none.
+struct SourceLocation {
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+};
+
+// Which events the server sends: those whose type or stream name begins with one of the prefixes.
+// An empty prefix matches everything.
+struct EventFilter {
+  enum class Match : std::uint8_t { kEventType, kStreamName };
+
+  Match match = Match::kEventType;
+  std::vector<std::string> prefixes;
+};
+
+// Where a group without a checkpoint begins.
+struct GroupStart {
+  enum class Kind : std::uint8_t { kBeginning, kEnd, kPosition };
+
+  Kind kind = Kind::kBeginning;
+  Position position;  // kPosition: the first event is the one after it.
+};
+
+struct DeadLettersConfig {
+  enum class Order : std::uint8_t { kStream, kEvent, kHalt };
+
+  Order order = Order::kStream;
+  std::uint32_t max_streams = 1024;
+  std::uint32_t max_per_stream = 1024;
+  std::vector<std::string> sinks;
+};
+
+struct BreakerConfig {
+  std::uint32_t failures = 5;
+  std::chrono::milliseconds open{5'000};
+  std::chrono::milliseconds max_open{60'000};
+  std::uint32_t budget = 10;
+};
+
+// Lower-case substrings of an error text; absent means the built-in rules.
+struct ClassifyConfig {
+  std::optional<std::vector<std::string>> domain;
+  std::optional<std::vector<std::string>> infrastructure;
+};
+
+struct LimitsConfig {
+  std::uint64_t memory_bytes = 512ull << 20;
+  std::uint32_t open_files = 256;
+};
+
+// A plugin's own settings: the whole as JSON text, and each scalar in it by its path. Members of a
+// path are joined by dots, members of a list named by their index from 0, as in "servers.0.host".
+struct PluginSettings {
+  std::string json = "{}";
+  std::vector<std::pair<std::string, std::string>> scalars;  // In the order of the JSON.
+};
+
+struct GroupConfig {
+  std::string name;
+  SourceLocation location;  // The group's table header.
+
+  std::string plugin;      // A bare file name, looked up in plugins.directories.
+  std::string projection;  // Empty when the file does not say.
+  EventFilter filter;
+  GroupStart start;
+  bool stop_on_caught_up = false;
+  std::uint32_t batch_size = 100;
+  std::uint32_t checkpoint_batch_size = 10;
+  std::chrono::milliseconds checkpoint_interval{1'000};
+  std::uint32_t max_retries = 3;
+  std::chrono::milliseconds retry_delay{1'000};
+  std::chrono::milliseconds retry_max_delay{30'000};
+  std::uint32_t lanes = 1;
+  std::chrono::milliseconds handler_timeout{30'000};
+  std::chrono::milliseconds drain_timeout{5'000};
+  std::uint32_t max_crashes = 3;
+  std::string sha256;  // 64 lower-case hexadecimal digits, or empty for no pin.
+  std::uint64_t window_events = 1024;
+  std::uint64_t window_bytes = 32ull << 20;
+  bool system_events = false;
+  bool resolve_links = false;
+  DeadLettersConfig dead_letters;
+  BreakerConfig breaker;
+  ClassifyConfig classify;
+  LimitsConfig limits;
+  std::vector<std::string> env;  // Names only; the values are read from our own environment.
+  PluginSettings settings;
+};
+
+struct SourceConfig {
+  SourceUri uri;         // An embedded path is absolute here.
+  std::string uri_text;  // As written, for messages; holds no secret.
+  ListenAddress embedded_listen{"127.0.0.1", 0};
+};
+
+struct StateConfig {
+  std::filesystem::path directory;
+};
+
+struct PluginsConfig {
+  std::vector<std::filesystem::path> directories;
+};
+
+struct AdminConfig {
+  ListenAddress listen{"127.0.0.1", 9113};
+};
+
+struct LogConfig {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;
+};
+
+struct HostConfig {
+  std::filesystem::path file;  // Absolute; relative paths in it count from its folder.
+  SourceConfig source;
+  StateConfig state;
+  PluginsConfig plugins;
+  AdminConfig admin;
+  LogConfig log;
+  std::vector<GroupConfig> groups;  // In the order of the file; at least one.
+};
+
+}  // namespace catchup
