@@ -1,0 +1,355 @@
+#include "host/ring/host_end.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+
+namespace catchup {
+namespace {
+
+constexpr std::uint64_t kNoWake = std::numeric_limits<std::uint64_t>::max();
+
+std::byte* DataOf(const Region& region) { return region.mapping.data() + kRingHeaderBytes; }
+
+// A full counter (2^64 - 2 pending wake-ups) is the only failure, and means that a wake-up is
+// pending already.
+void Signal(int fd) {
+  const std::uint64_t one = 1;
+  (void)!write(fd, &one, sizeof one);
+}
+
+std::byte* Append(std::byte* at, std::string_view bytes) {
+  if (!bytes.empty()) {
+    std::memcpy(at, bytes.data(), bytes.size());
+  }
+  return at + bytes.size();
+}
+
+std::byte* AppendSized(std::byte* at, std::string_view bytes) {
+  const std::uint64_t size = bytes.size();
+  std::memcpy(at, &size, sizeof size);
+  return Append(at + sizeof size, bytes);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
+  std::unique_ptr<HostEnd> end(new HostEnd);
+  struct {
+    Region* region;
+    const char* suffix;
+    std::uint64_t size;
+    RegionWriters writers;
+  } const wanted[] = {
+      {&end->event_region_, "-events", kRingHeaderBytes + kEventRingBytes,
+       RegionWriters::kCreatorOnly},
+      {&end->outcome_region_, "-outcomes", kRingHeaderBytes + kOutcomeRingBytes,
+       RegionWriters::kBothSides},
+      {&end->large_region_, "-large", kLargeRegionBytes, RegionWriters::kCreatorOnly},
+  };
+  for (const auto& want : wanted) {
+    Result<Region> region = CreateRegion("catchup-" + name + want.suffix, want.size, want.writers);
+    if (!region.ok()) {
+      return region.status();
+    }
+    *want.region = std::move(*region);
+  }
+  end->runner_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  end->host_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!end->runner_wake_.valid() || !end->host_wake_.valid()) {
+    return Status::FromErrno("create the wake-ups of " + name, errno);
+  }
+  EventRingHeader& header = end->events();
+  header.magic = kRingMagic;
+  header.layout = kRingLayout;
+  header.host_pid = static_cast<std::uint64_t>(getpid());
+  header.wake_at_settled.store(kNoWake, std::memory_order_release);
+  return end;
+}
+
+HostEnd::Descriptors HostEnd::descriptors() const {
+  return {event_region_.fd.get(), outcome_region_.fd.get(), large_region_.fd.get(),
+          runner_wake_.get(), host_wake_.get()};
+}
+
+EventRingHeader& HostEnd::events() const {
+  return *reinterpret_cast<EventRingHeader*>(event_region_.mapping.data());
+}
+
+const OutcomeRingHeader& HostEnd::outcomes() const {
+  return *reinterpret_cast<const OutcomeRingHeader*>(outcome_region_.mapping.data());
+}
+
+bool HostEnd::HasRoom(std::uint64_t size) {
+  if (written_ + size - freed_ <= kEventRingBytes) {
+    return true;
+  }
+  const std::uint64_t read = outcomes().event_read.load(std::memory_order_acquire);
+  // A wrong value is left for PollSettled to report; until then it frees nothing.
+  if (read < freed_ || read > published_) {
+    return false;
+  }
+  freed_ = read;
+  return written_ + size - freed_ <= kEventRingBytes;
+}
+
+std::byte* HostEnd::Reserve(std::uint64_t size) {
+  const std::uint64_t offset = written_ % kEventRingBytes;
+  const std::uint64_t to_end = kEventRingBytes - offset;
+  // A record never wraps, so that the runner can pass its bytes on without copying them.
+  if (size > to_end) {
+    if (!HasRoom(to_end + size)) {
+      return nullptr;
+    }
+    RecordHeader padding{static_cast<std::uint32_t>(to_end), RecordKind::kPadding, 0, 0};
+    std::memcpy(DataOf(event_region_) + offset, &padding, sizeof padding);
+    written_ += to_end;
+  } else if (!HasRoom(size)) {
+    return nullptr;
+  }
+  std::byte* at = DataOf(event_region_) + written_ % kEventRingBytes;
+  written_ += size;
+  return at;
+}
+
+Status HostEnd::WriteSetup(const RunnerSetup& setup) {
+  CATCHUP_CHECK(written_ == 0);
+  const std::string_view texts[] = {setup.group, setup.projection, setup.plugin_path,
+                                    setup.config_json};
+  std::uint64_t size = sizeof(RecordHeader) + 4 * sizeof(std::uint64_t);
+  for (const std::string_view text : texts) {
+    size += sizeof(std::uint64_t) + text.size();
+  }
+  for (const auto& [path, text] : *setup.scalars) {
+    size += 2 * sizeof(std::uint64_t) + path.size() + text.size();
+  }
+  size = AlignRecord(size);
+  if (size > kEventRingBytes / 2) {
+    return Status::Exhausted("the configuration of group " + std::string(setup.group) + " takes " +
+                             std::to_string(size) + " bytes: wanted at most " +
+                             std::to_string(kEventRingBytes / 2));
+  }
+  std::byte* at = Reserve(size);
+  CATCHUP_CHECK(at != nullptr);
+  const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
+  std::memcpy(at, &header, sizeof header);
+  at += sizeof header;
+  const std::uint64_t numbers[] = {setup.lane, setup.open_files, setup.token,
+                                   setup.scalars->size()};
+  std::memcpy(at, numbers, sizeof numbers);
+  at += sizeof numbers;
+  for (const std::string_view text : texts) {
+    at = AppendSized(at, text);
+  }
+  for (const auto& [path, text] : *setup.scalars) {
+    at = AppendSized(AppendSized(at, path), text);
+  }
+  return {};
+}
+
+void HostEnd::WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt) {
+  EventRecord body{};
+  std::memcpy(body.id, event.id.bytes.data(), sizeof body.id);
+  body.revision = event.revision;
+  body.commit = event.position.commit;
+  body.prepare = event.position.prepare;
+  body.created_ticks = event.created_ticks;
+  body.data_size = event.data.size();
+  body.stream_size = static_cast<std::uint32_t>(event.stream.size());
+  body.type_size = static_cast<std::uint32_t>(event.type.size());
+  body.metadata_size = static_cast<std::uint32_t>(event.metadata.size());
+  body.attempt = attempt;
+  std::memcpy(at, &body, sizeof body);
+}
+
+bool HostEnd::WriteEvent(std::uint64_t sequence, const EventView& event, std::uint32_t attempt) {
+  CATCHUP_CHECK(sequence > last_sequence_);
+  const std::uint64_t fixed = sizeof(RecordHeader) + sizeof(EventRecord);
+  const std::uint64_t bytes = event.size();
+  CATCHUP_CHECK(bytes <= kLargeRegionBytes);
+  const bool large = fixed + bytes > kMaxInlineRecord;
+  if (large && large_busy_until_ > freed_) {
+    // The region holds one event at a time.
+    if (!HasRoom(kEventRingBytes) && large_busy_until_ > freed_) {
+      return false;
+    }
+  }
+  const std::uint64_t size = AlignRecord(fixed + (large ? 0 : bytes));
+  std::byte* at = Reserve(size);
+  if (at == nullptr) {
+    return false;
+  }
+  const RecordHeader header{static_cast<std::uint32_t>(size),
+                            large ? RecordKind::kLargeEvent : RecordKind::kEvent,
+                            event.is_json ? kEventIsJson : std::uint16_t{0}, sequence};
+  std::memcpy(at, &header, sizeof header);
+  WriteBody(at + sizeof header, event, attempt);
+  std::byte* to = large ? large_region_.mapping.data() : at + fixed;
+  to = Append(Append(Append(to, event.stream), event.type), event.metadata);
+  Append(to, event.data);
+  if (large) {
+    large_busy_until_ = written_;
+    large_used_ = true;
+  }
+  last_sequence_ = sequence;
+  return true;
+}
+
+bool HostEnd::WriteAdvance(std::uint64_t sequence, Position position) {
+  CATCHUP_CHECK(sequence > last_sequence_);
+  const std::uint64_t size = sizeof(RecordHeader) + sizeof(EventRecord);
+  std::byte* at = Reserve(size);
+  if (at == nullptr) {
+    return false;
+  }
+  const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kAdvance, 0, sequence};
+  std::memcpy(at, &header, sizeof header);
+  EventView nothing;
+  nothing.position = position;
+  WriteBody(at + sizeof header, nothing, 1);
+  last_sequence_ = sequence;
+  return true;
+}
+
+void HostEnd::Publish() {
+  if (published_ != written_) {
+    published_ = written_;
+    last_published_sequence_ = last_sequence_;
+    events().published.store(published_, std::memory_order_seq_cst);
+  }
+  // Sequentially consistent on both sides: either the runner, about to sleep, sees what was just
+  // published, or this sees that it sleeps.
+  const std::uint32_t sleep = outcomes().sleep_number.load(std::memory_order_seq_cst);
+  if ((sleep & 1) != 0 && sleep != woken_sleep_) {
+    woken_sleep_ = sleep;
+    Signal(runner_wake_.get());
+  }
+}
+
+void HostEnd::RequestStop() {
+  if (!stop_requested_) {
+    stop_requested_ = true;
+    events().stop.store(1, std::memory_order_seq_cst);
+  }
+  Signal(runner_wake_.get());
+}
+
+Result<std::uint64_t> HostEnd::PollSettled() {
+  const std::uint64_t settled = outcomes().settled.load(std::memory_order_acquire);
+  if (settled == settled_) {
+    return settled;
+  }
+  if (settled < settled_ || settled > last_published_sequence_) {
+    return Status::Corrupt("the runner says event " + std::to_string(settled) +
+                           " is settled: wanted a number from " + std::to_string(settled_) +
+                           " to " + std::to_string(last_published_sequence_));
+  }
+  const std::uint64_t read = outcomes().event_read.load(std::memory_order_acquire);
+  if (read < freed_ || read > published_ || read % kRecordAlign != 0) {
+    return Status::Corrupt("the runner says it has read up to byte " + std::to_string(read) +
+                           " of the event ring: wanted a multiple of 8 from " +
+                           std::to_string(freed_) + " to " + std::to_string(published_));
+  }
+  freed_ = read;
+  settled_ = settled;
+  events().seen_settled.store(settled, std::memory_order_release);
+  return settled;
+}
+
+Status HostEnd::CheckOutcome(const OutcomeHeader& header, std::uint64_t available) const {
+  const std::uint64_t wanted = AlignRecord(sizeof header + header.text_size);
+  if (header.size % kRecordAlign != 0 || header.size > available || header.size < sizeof header ||
+      header.text_size > kMaxErrorText || header.size != wanted) {
+    return Status::Corrupt("outcome record of " + std::to_string(header.size) +
+                           " bytes with a text of " + std::to_string(header.text_size) + ": " +
+                           std::to_string(available) + " bytes were published");
+  }
+  switch (header.kind) {
+    case OutcomeKind::kReady:
+    case OutcomeKind::kLog:
+    case OutcomeKind::kStopped:
+      return {};
+    case OutcomeKind::kFailure:
+      if (header.sequence != 0 && header.sequence > last_published_sequence_) {
+        return Status::Corrupt("the runner reports a failure of event " +
+                               std::to_string(header.sequence) + ", which it was never given");
+      }
+      return {};
+  }
+  return Status::Corrupt("outcome record of unknown kind " +
+                         std::to_string(static_cast<unsigned>(header.kind)));
+}
+
+Result<std::optional<Outcome>> HostEnd::PollOutcome() {
+  const std::uint64_t published = outcomes().outcome_published.load(std::memory_order_acquire);
+  if (published == outcome_read_) {
+    return std::optional<Outcome>();
+  }
+  const std::uint64_t available = published - outcome_read_;
+  if (published < outcome_read_ || available > kOutcomeRingBytes ||
+      available < sizeof(OutcomeHeader)) {
+    return Status::Corrupt("the runner published outcomes up to byte " + std::to_string(published) +
+                           ", read up to " + std::to_string(outcome_read_));
+  }
+  // Records may wrap here, since they are copied anyway.
+  const std::byte* data = DataOf(outcome_region_);
+  const auto copy = [&](std::uint64_t from, void* to, std::uint64_t size) {
+    const std::uint64_t offset = from % kOutcomeRingBytes;
+    const std::uint64_t first = std::min(size, kOutcomeRingBytes - offset);
+    std::memcpy(to, data + offset, first);
+    std::memcpy(static_cast<std::byte*>(to) + first, data, size - first);
+  };
+  OutcomeHeader header;
+  copy(outcome_read_, &header, sizeof header);
+  CATCHUP_RETURN_IF_ERROR(CheckOutcome(header, available));
+  Outcome outcome;
+  outcome.kind = header.kind;
+  outcome.level = header.level;
+  outcome.status = header.status;
+  outcome.call = header.call;
+  outcome.sequence = header.sequence;
+  outcome.max_events = header.max_events;
+  outcome.position_mode = header.position_mode != 0;
+  if (header.loaded != 0) {
+    outcome.loaded = Position{header.commit, header.prepare};
+  }
+  outcome.text.resize(header.text_size);
+  copy(outcome_read_ + sizeof header, outcome.text.data(), header.text_size);
+  outcome_read_ += header.size;
+  events().outcome_read.store(outcome_read_, std::memory_order_release);
+  return std::optional<Outcome>(std::move(outcome));
+}
+
+bool HostEnd::WakeWhenSettled(std::uint64_t sequence) {
+  events().wake_at_settled.store(sequence, std::memory_order_seq_cst);
+  return outcomes().settled.load(std::memory_order_seq_cst) < sequence;
+}
+
+void HostEnd::DrainWake() {
+  std::uint64_t count;
+  // Nothing pending (EAGAIN) is as good as something.
+  (void)!read(host_wake_.get(), &count, sizeof count);
+}
+
+CallInProgress HostEnd::call() const {
+  CallInProgress call;
+  call.number = outcomes().call_number.load(std::memory_order_acquire);
+  call.kind = static_cast<CallKind>(outcomes().call_kind.load(std::memory_order_relaxed));
+  call.sequence = outcomes().call_sequence.load(std::memory_order_relaxed);
+  return call;
+}
+
+std::uint64_t HostEnd::log_lines_dropped() const {
+  return outcomes().log_lines_dropped.load(std::memory_order_relaxed);
+}
+
+bool HostEnd::idle() const {
+  return outcomes().event_read.load(std::memory_order_acquire) == published_ &&
+         written_ == published_;
+}
+
+}  // namespace catchup

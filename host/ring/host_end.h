@@ -1,0 +1,138 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/base/event.h"
+#include "host/base/status.h"
+#include "host/base/unique_fd.h"
+#include "host/ring/layout.h"
+#include "host/ring/shared_memory.h"
+
+namespace catchup {
+
+// What a runner is told before its first event. Borrowed.
+struct RunnerSetup {
+  std::string_view group;
+  std::string_view projection;   // Empty: the only one of the file.
+  std::string_view plugin_path;  // Absolute.
+  std::string_view config_json;
+  std::uint32_t lane = 0;
+  std::uint32_t open_files = 0;  // 0 leaves the limit alone.
+  std::uint64_t token = 0;
+  // Every scalar of the configuration by its dotted path, so that the runner parses nothing.
+  const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;
+};
+
+// One outcome record, copied out of the ring and checked.
+struct Outcome {
+  OutcomeKind kind{};
+  std::uint16_t level = 0;
+  std::int32_t status = 0;
+  CallKind call = CallKind::kNone;
+  std::uint64_t sequence = 0;
+  std::uint32_t max_events = 0;
+  bool position_mode = false;
+  std::optional<Position> loaded;
+  std::string text;
+};
+
+// What the runner says it is doing.
+struct CallInProgress {
+  std::uint64_t number = 0;  // Odd while a call runs.
+  CallKind kind = CallKind::kNone;
+  std::uint64_t sequence = 0;
+  bool running() const { return (number & 1) != 0; }
+};
+
+// The host's end of the two rings of one spawn.
+//
+// Everything read from the runner is copied once and then checked: a value that cannot be is
+// reported as kCorrupt, after which the rings are only good for throwing away. Not thread safe: the
+// group serialises.
+class HostEnd {
+ public:
+  // Descriptors for the runner, to be inherited under fixed numbers.
+  struct Descriptors {
+    int event_ring;
+    int outcome_ring;
+    int large_region;
+    int runner_wake;
+    int host_wake;
+  };
+
+  // Makes fresh regions and wake-ups; `name` shows in /proc.
+  static Result<std::unique_ptr<HostEnd>> Create(const std::string& name);
+
+  Descriptors descriptors() const;
+
+  // The first record. kExhausted if the configuration is larger than half the ring.
+  Status WriteSetup(const RunnerSetup& setup);
+
+  // Puts an event behind those already written. False: no room yet, try again when the runner has
+  // moved on. Sequences must grow by any amount. The bytes are copied.
+  bool WriteEvent(std::uint64_t sequence, const EventView& event, std::uint32_t attempt);
+
+  // An order to store `position` without an event.
+  bool WriteAdvance(std::uint64_t sequence, Position position);
+
+  // Makes what was written visible and wakes the runner if it sleeps. A system call only then.
+  void Publish();
+
+  // Asks the runner to end its call and leave. Wakes it.
+  void RequestStop();
+
+  // How far the runner got: every sequence up to the value is applied. kCorrupt if the value goes
+  // back, names what was not published, or frees what was not written.
+  Result<std::uint64_t> PollSettled();
+
+  // The next outcome record, or nothing. kCorrupt for a record that breaks the format.
+  Result<std::optional<Outcome>> PollOutcome();
+
+  // Asks for a wake-up on host_wake as soon as `sequence` is settled. Returns false if it already
+  // is, in which case none may come.
+  bool WakeWhenSettled(std::uint64_t sequence);
+
+  // Consumes pending wake-ups of host_wake.
+  void DrainWake();
+
+  CallInProgress call() const;
+  std::uint64_t log_lines_dropped() const;
+  bool idle() const;  // The runner has consumed all that was published.
+  bool used_large_region() const { return large_used_; }
+
+ private:
+  HostEnd() = default;
+
+  EventRingHeader& events() const;
+  const OutcomeRingHeader& outcomes() const;
+  std::byte* Reserve(std::uint64_t size);
+  bool HasRoom(std::uint64_t size);
+  void WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt);
+  Status CheckOutcome(const OutcomeHeader& header, std::uint64_t available) const;
+
+  Region event_region_;
+  Region outcome_region_;
+  Region large_region_;
+  UniqueFd runner_wake_;
+  UniqueFd host_wake_;
+
+  std::uint64_t written_ = 0;  // Event ring offset behind the last record.
+  std::uint64_t published_ = 0;
+  std::uint64_t freed_ = 0;  // Last event_read that was checked.
+  std::uint64_t large_busy_until_ = 0;
+  bool large_used_ = false;
+  std::uint64_t last_sequence_ = 0;
+  std::uint64_t last_published_sequence_ = 0;
+  std::uint64_t settled_ = 0;
+  std::uint64_t outcome_read_ = 0;
+  std::uint32_t woken_sleep_ = 0;
+  bool stop_requested_ = false;
+};
+
+}  // namespace catchup

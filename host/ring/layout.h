@@ -1,0 +1,176 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace catchup {
+
+// What the host and one runner share, made new for every spawn. Three regions:
+//
+//   event ring      written by the host, mapped read-only by the runner: events and orders
+//   outcome ring    written by the runner: how far it got, what went wrong, log lines
+//   large region    written by the host, read-only in the runner: the bytes of one event that does
+//                   not fit the event ring; its memory is not there until the first such event
+//
+// Offsets grow for ever and are taken modulo the ring's size, which is a power of two. The host
+// believes nothing it reads from the outcome ring before it has checked it.
+
+inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
+
+// Raised with every change to this file. Host and runner of one installation always agree, and a
+// mismatch is a set-up error, so old layouts need no reader.
+inline constexpr std::uint32_t kRingLayout = 1;
+
+inline constexpr std::uint64_t kRingHeaderBytes = 4096;
+inline constexpr std::uint64_t kEventRingBytes = 1u << 20;
+// Room for the longest error text twice over: one failure and the log lines before it.
+inline constexpr std::uint64_t kOutcomeRingBytes = 1u << 18;
+// One event of 16 MiB with its names and metadata.
+inline constexpr std::uint64_t kLargeRegionBytes = 17ull << 20;
+// An event up to this goes into the ring; a larger one would leave it room for few others.
+inline constexpr std::uint64_t kMaxInlineRecord = kEventRingBytes / 4;
+inline constexpr std::uint64_t kMaxErrorText = 64u << 10;
+inline constexpr std::uint64_t kMaxLogText = 16u << 10;
+// Log lines leave this much of the outcome ring free, so that a failure always fits.
+inline constexpr std::uint64_t kOutcomeReserve = kMaxErrorText + 4096;
+
+inline constexpr std::size_t kCacheLine = 64;
+
+// The first page of the event ring.
+struct EventRingHeader {
+  std::uint32_t magic;
+  std::uint32_t layout;
+  std::uint64_t host_pid;
+
+  // End of the records that may be read.
+  alignas(kCacheLine) std::atomic<std::uint64_t> published;
+
+  // The host's wishes.
+  alignas(kCacheLine) std::atomic<std::uint32_t> stop;  // 1: end the call in progress, then leave.
+  // Raised to make the runner discard what lies before `epoch_begin` after a failure.
+  std::atomic<std::uint32_t> epoch;
+  std::atomic<std::uint64_t> epoch_begin;
+
+  // What the host has seen of the runner's progress, so that a runner about to sleep knows whether
+  // to tell it; and the sequence at which the host wants to be told at once.
+  alignas(kCacheLine) std::atomic<std::uint64_t> seen_settled;
+  std::atomic<std::uint64_t> wake_at_settled;
+  std::atomic<std::uint64_t> outcome_read;  // Outcome bytes consumed.
+};
+
+// What the runner is doing, for the host's clock and for the verdict on a death.
+enum class CallKind : std::uint32_t {
+  kNone = 0,
+  kLoad = 1,
+  kCreate = 2,
+  kStart = 3,
+  kLoadPosition = 4,
+  kHandle = 5,
+  kHandleBatch = 6,
+  kHandleAt = 7,
+  kStop = 8,
+  kDestroy = 9,
+};
+
+// The first page of the outcome ring.
+struct OutcomeRingHeader {
+  std::uint32_t magic;
+  std::uint32_t layout;
+  std::uint64_t runner_pid;
+
+  // Every event up to this sequence returned OK.
+  alignas(kCacheLine) std::atomic<std::uint64_t> settled;
+  // Bytes of the event ring that the host may overwrite.
+  std::atomic<std::uint64_t> event_read;
+  // Odd while a call is running; grows by one at its begin and at its end.
+  std::atomic<std::uint64_t> call_number;
+  // The event of that call, the first of a batch; 0 when it has none.
+  std::atomic<std::uint64_t> call_sequence;
+  std::atomic<std::uint32_t> call_kind;
+
+  // End of the outcome records.
+  alignas(kCacheLine) std::atomic<std::uint64_t> outcome_published;
+  // Odd while the runner sleeps and has to be woken; grows by one at both ends of a sleep.
+  std::atomic<std::uint32_t> sleep_number;
+  std::atomic<std::uint64_t> log_lines_dropped;
+};
+
+static_assert(sizeof(EventRingHeader) <= kRingHeaderBytes);
+static_assert(sizeof(OutcomeRingHeader) <= kRingHeaderBytes);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+// Records begin at multiples of this.
+inline constexpr std::uint64_t kRecordAlign = 8;
+
+enum class RecordKind : std::uint16_t {
+  kPadding = 1,     // To the end of the ring.
+  kSetup = 2,       // The first record: which plugin, which configuration.
+  kEvent = 3,       // Bytes follow in the ring.
+  kLargeEvent = 4,  // Bytes lie at the start of the large region.
+  kAdvance = 5,     // No event: the plugin's own position moves to `commit:prepare`.
+};
+
+struct RecordHeader {
+  std::uint32_t size;  // With this header and padding.
+  RecordKind kind;
+  std::uint16_t flags;
+  std::uint64_t sequence;
+};
+
+// After the header of kEvent, kLargeEvent and kAdvance. The bytes follow in this order: stream,
+// type, metadata, data.
+struct EventRecord {
+  std::uint8_t id[16];
+  std::uint64_t revision;
+  std::uint64_t commit;
+  std::uint64_t prepare;
+  std::int64_t created_ticks;
+  std::uint64_t data_size;
+  std::uint32_t stream_size;
+  std::uint32_t type_size;
+  std::uint32_t metadata_size;
+  std::uint32_t attempt;
+};
+
+inline constexpr std::uint16_t kEventIsJson = 1;
+
+enum class OutcomeKind : std::uint16_t {
+  kReady = 1,    // Created and started; the plugin's tables and its own position, if it keeps one.
+  kFailure = 2,  // A call did not return OK, or the runner refuses the plugin.
+  kLog = 3,
+  kStopped = 4,  // After stop and destroy; the process exits next.
+};
+
+struct OutcomeHeader {
+  std::uint32_t size;  // With this header and padding.
+  OutcomeKind kind;
+  std::uint16_t level;          // kLog: CATCHUP_LOG_*.
+  std::int32_t status;          // kFailure: as the plugin said it, or kRunner…
+  CallKind call;                // kFailure.
+  std::uint64_t sequence;       // kFailure: first event not applied, 0 for none.
+  std::uint32_t text_size;      // Bytes after this header.
+  std::uint32_t max_events;     // kReady: of one call.
+  std::uint32_t position_mode;  // kReady: 1 if the plugin keeps the position.
+  std::uint32_t loaded;         // kReady: 1 if it holds one.
+  std::uint64_t commit;         // kReady.
+  std::uint64_t prepare;
+};
+
+// Statuses of kFailure that no plugin says.
+inline constexpr std::int32_t kRunnerSetupFailed =
+    -1001;                                              // Not the plugin's fault or not loadable.
+inline constexpr std::int32_t kRunnerContract = -1002;  // The plugin broke the contract.
+
+static_assert(sizeof(RecordHeader) % kRecordAlign == 0);
+static_assert(sizeof(EventRecord) % kRecordAlign == 0);
+static_assert(sizeof(OutcomeHeader) % kRecordAlign == 0);
+static_assert(std::is_trivially_copyable_v<OutcomeHeader>);
+
+constexpr std::uint64_t AlignRecord(std::uint64_t size) {
+  return (size + kRecordAlign - 1) & ~(kRecordAlign - 1);
+}
+
+}  // namespace catchup

@@ -1,0 +1,62 @@
+#include "host/ring/shared_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+
+namespace catchup {
+
+Mapping& Mapping::operator=(Mapping&& other) noexcept {
+  if (this != &other) {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+  return *this;
+}
+
+Mapping::~Mapping() {
+  if (data_ != nullptr) {
+    // Fails only for an address that was never mapped.
+    (void)munmap(data_, size_);
+  }
+}
+
+Result<Mapping> Mapping::Map(int fd, std::uint64_t size, Access access) {
+  const int protection = access == Access::kReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* address = mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
+  if (address == MAP_FAILED) {
+    return Status::FromErrno("map shared memory", errno);
+  }
+  Mapping mapping(static_cast<std::byte*>(address), size);
+  if (madvise(address, size, MADV_DONTFORK) != 0) {
+    return Status::FromErrno("keep shared memory from children", errno);
+  }
+  return mapping;
+}
+
+Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionWriters writers) {
+  Region region;
+  region.fd = UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!region.fd.valid()) {
+    return Status::FromErrno("create shared memory " + name, errno);
+  }
+  if (ftruncate(region.fd.get(), static_cast<off_t>(size)) != 0) {
+    return Status::FromErrno("size shared memory " + name, errno);
+  }
+  Result<Mapping> mapping = Mapping::Map(region.fd.get(), size, Mapping::Access::kReadWrite);
+  if (!mapping.ok()) {
+    return mapping.status();
+  }
+  region.mapping = std::move(*mapping);
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW;
+  if (writers == RegionWriters::kCreatorOnly) {
+    seals |= F_SEAL_FUTURE_WRITE;
+  }
+  if (fcntl(region.fd.get(), F_ADD_SEALS, seals | F_SEAL_SEAL) != 0) {
+    return Status::FromErrno("seal shared memory " + name, errno);
+  }
+  return region;
+}
+
+}  // namespace catchup

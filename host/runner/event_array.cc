@@ -1,0 +1,33 @@
+#include "host/runner/event_array.h"
+
+#include <cstring>
+
+namespace catchup {
+
+void EventArray::Add(const RecordView& record) {
+  catchup_event& event = events_[count_++];
+  const EventRecord& body = *record.body;
+  const char* at = record.bytes;
+  const auto take = [&at](std::uint64_t size) {
+    const catchup_view view{at, size};
+    at += size;
+    return view;
+  };
+  event.struct_size = sizeof event;
+  event.stream = take(body.stream_size);
+  event.type = take(body.type_size);
+  event.metadata = take(body.metadata_size);
+  event.data = take(body.data_size);
+  event.flags = record.is_json ? CATCHUP_EVENT_JSON : 0;
+  if (event.type.size != 0 && event.type.data[0] == '$') {
+    event.flags |= CATCHUP_EVENT_SYSTEM;
+  }
+  std::memcpy(event.id, body.id, sizeof event.id);
+  event.revision = body.revision;
+  event.position = {body.commit, body.prepare};
+  event.created_ticks = body.created_ticks;
+  event.attempt = body.attempt;
+  event.lane = lane_;
+}
+
+}  // namespace catchup

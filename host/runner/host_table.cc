@@ -1,0 +1,87 @@
+#include "host/runner/host_table.h"
+
+#include <algorithm>
+
+namespace catchup {
+namespace {
+
+std::string_view Text(catchup_view view) {
+  return view.data == nullptr ? std::string_view() : std::string_view(view.data, view.size);
+}
+
+catchup_view View(std::string_view text) { return {text.data(), text.size()}; }
+
+// Offers all of `text`, also to a sink that takes it in pieces.
+bool WriteAll(const catchup_sink* sink, std::string_view text) {
+  while (!text.empty()) {
+    const std::int64_t taken = sink->write(sink, text.data(), text.size());
+    if (taken <= 0 || static_cast<std::uint64_t>(taken) > text.size()) {
+      return false;
+    }
+    text.remove_prefix(static_cast<std::size_t>(taken));
+  }
+  return true;
+}
+
+}  // namespace
+
+HostTable::HostTable(const Identity& identity,
+                     std::vector<std::pair<std::string_view, std::string_view>> scalars,
+                     HostServices* services)
+    : scalars_(std::move(scalars)), services_(services), thread_(pthread_self()) {
+  table_.struct_size = sizeof table_;
+  table_.lane = identity.lane;
+  table_.context = this;
+  table_.group = View(identity.group);
+  table_.projection = View(identity.projection);
+  table_.config_json = View(identity.config_json);
+  table_.set_error = &HostTable::SetError;
+  table_.log = &HostTable::Log;
+  table_.stop_requested = &HostTable::StopRequested;
+  table_.config_get = &HostTable::ConfigGet;
+  table_.get_extension = &HostTable::GetExtension;
+}
+
+HostTable* HostTable::Of(const catchup_host* host) {
+  return static_cast<HostTable*>(host->context);
+}
+
+void HostTable::SetError(const catchup_host* host, catchup_view text) {
+  HostTable* self = Of(host);
+  if (!self->OnInstanceThread()) {
+    // Written by the wrong thread, so the text itself is left alone: another call may be reading.
+    self->services_->Log(CATCHUP_LOG_ERROR, "set_error called from a thread of the plugin's own");
+    return;
+  }
+  self->error_.assign(Text(text).substr(0, kMaxErrorText));
+}
+
+void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view text) {
+  Of(host)->services_->Log(std::clamp(level, CATCHUP_LOG_DEBUG, CATCHUP_LOG_ERROR), Text(text));
+}
+
+std::int32_t HostTable::StopRequested(const catchup_host* host) {
+  return Of(host)->services_->StopRequested() ? 1 : 0;
+}
+
+std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
+                                  const catchup_sink* sink) {
+  HostTable* self = Of(host);
+  if (!self->OnInstanceThread()) {
+    return CATCHUP_CONFIG_REFUSED;
+  }
+  const std::string_view wanted = Text(path);
+  for (const auto& [name, text] : self->scalars_) {
+    if (name == wanted) {
+      return WriteAll(sink, text) ? CATCHUP_CONFIG_FOUND : CATCHUP_CONFIG_REFUSED;
+    }
+    if (name.size() > wanted.size() && name.starts_with(wanted) && name[wanted.size()] == '.') {
+      return CATCHUP_CONFIG_NOT_SCALAR;
+    }
+  }
+  return CATCHUP_CONFIG_ABSENT;
+}
+
+const void* HostTable::GetExtension(const catchup_host*, catchup_view) { return nullptr; }
+
+}  // namespace catchup

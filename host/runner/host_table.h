@@ -1,0 +1,68 @@
+#pragma once
+
+#include <catchup/plugin.h>
+#include <pthread.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/ring/runner_end.h"
+
+namespace catchup {
+
+// Where the functions that a plugin may call end up: the ring in a runner, the terminal in a test.
+class HostServices {
+ public:
+  virtual ~HostServices() = default;
+  // Any thread.
+  virtual void Log(std::int32_t level, std::string_view text) = 0;
+  // Any thread.
+  virtual bool StopRequested() = 0;
+};
+
+// The catchup_host table of one instance, and the text of the call in progress.
+//
+// Belongs to the instance thread, which makes it, except what the ABI tags [any-thread].
+class HostTable {
+ public:
+  struct Identity {
+    std::string_view group;
+    std::string_view projection;
+    std::string_view config_json;
+    std::uint32_t lane = 0;
+  };
+
+  // All views and `services` must outlive the table.
+  HostTable(const Identity& identity,
+            std::vector<std::pair<std::string_view, std::string_view>> scalars,
+            HostServices* services);
+  HostTable(const HostTable&) = delete;
+  HostTable& operator=(const HostTable&) = delete;
+
+  const catchup_host* table() const { return &table_; }
+
+  // Clears the text of the call before.
+  void BeginCall() { error_.clear(); }
+  const std::string& error() const { return error_; }
+
+ private:
+  static HostTable* Of(const catchup_host* host);
+  static void SetError(const catchup_host* host, catchup_view text);
+  static void Log(const catchup_host* host, std::int32_t level, catchup_view text);
+  static std::int32_t StopRequested(const catchup_host* host);
+  static std::int32_t ConfigGet(const catchup_host* host, catchup_view path,
+                                const catchup_sink* sink);
+  static const void* GetExtension(const catchup_host* host, catchup_view id);
+
+  bool OnInstanceThread() const { return pthread_equal(thread_, pthread_self()) != 0; }
+
+  catchup_host table_{};
+  std::vector<std::pair<std::string_view, std::string_view>> scalars_;
+  HostServices* services_;
+  pthread_t thread_;
+  std::string error_;
+};
+
+}  // namespace catchup

@@ -1,0 +1,194 @@
+#include "host/runner/instance.h"
+
+#include <algorithm>
+
+namespace catchup {
+namespace {
+
+// Bounds the array of event pointers; a plugin may ask for fewer events a call.
+constexpr std::uint32_t kMostEvents = 4096;
+
+bool IsKnown(std::int32_t status) { return status >= CATCHUP_OK && status <= CATCHUP_FATAL; }
+
+bool HasEvents(CallKind call) {
+  return call == CallKind::kHandle || call == CallKind::kHandleBatch || call == CallKind::kHandleAt;
+}
+
+catchup_position Plain(Position position) { return {position.commit, position.prepare}; }
+
+}  // namespace
+
+template <typename Call>
+std::int32_t Instance::Observed(CallKind kind, std::uint64_t sequence, Call call) {
+  host_->BeginCall();
+  observer_->BeginCall(kind, sequence);
+  const std::int32_t status = call();
+  observer_->EndCall();
+  return status;
+}
+
+CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t count,
+                            std::uint64_t applied) {
+  CallResult result{call, status, applied, {}};
+  if (status == CATCHUP_OK && (applied == 0 || applied == count)) {
+    result.applied = count;
+    return result;
+  }
+  result.text = host_->error();
+  if (!IsKnown(status)) {
+    result.status = kRunnerContract;
+    result.text =
+        "returned " + std::to_string(status) + ": wanted one of CATCHUP_OK … CATCHUP_FATAL";
+  } else if (status == CATCHUP_OK || (count != 0 && applied >= count)) {
+    result.status = kRunnerContract;
+    result.text = "returned " + StatusName(status) + " with " + std::to_string(applied) + " of " +
+                  std::to_string(count) + " events applied";
+    result.applied = 0;
+  } else if (status == CATCHUP_REJECT && !HasEvents(call)) {
+    result.status = kRunnerContract;
+    result.text = "returned REJECT, which has no meaning there: " + result.text;
+  }
+  return result;
+}
+
+CallResult Instance::Create() {
+  catchup_instance* made = nullptr;
+  const std::int32_t status = Observed(
+      CallKind::kCreate, 0, [&] { return library_.projection().create(host_->table(), &made); });
+  CallResult result = Finish(CallKind::kCreate, status, 0, 0);
+  if (result.ok()) {
+    self_ = made;
+    created_ = true;
+  }
+  return result;
+}
+
+CallResult Instance::Start() {
+  const std::int32_t status =
+      Observed(CallKind::kStart, 0, [&] { return library_.projection().start(self_); });
+  CallResult result = Finish(CallKind::kStart, status, 0, 0);
+  started_ = result.ok();
+  return result;
+}
+
+CallResult Instance::LoadPosition(std::uint64_t token) {
+  token_ = token;
+  catchup_loaded_position loaded{};
+  const std::int32_t status = Observed(CallKind::kLoadPosition, 0, [&] {
+    return library_.position().load_position(self_, token, &loaded);
+  });
+  CallResult result = Finish(CallKind::kLoadPosition, status, 0, 0);
+  if (result.ok() && loaded.present != 0) {
+    stored_ = Position{loaded.position.commit, loaded.position.prepare};
+  }
+  return result;
+}
+
+std::uint32_t Instance::max_events() const {
+  if (position_mode()) return std::min(library_.position().max_events, kMostEvents);
+  if (library_.has_batch()) return std::min(library_.batch().max_events, kMostEvents);
+  return 1;
+}
+
+CallResult Instance::Handle(std::span<const catchup_event* const> events, std::uint64_t sequence) {
+  if (position_mode()) {
+    const catchup_position& last = events.back()->position;
+    return HandleAt(events, {last.commit, last.prepare}, sequence);
+  }
+  std::uint64_t applied = 0;
+  if (library_.has_batch()) {
+    const std::int32_t status = Observed(CallKind::kHandleBatch, sequence, [&] {
+      return library_.batch().handle_batch(self_, events.data(), events.size(), &applied);
+    });
+    return Finish(CallKind::kHandleBatch, status, events.size(), applied);
+  }
+  const std::int32_t status = Observed(CallKind::kHandle, sequence, [&] {
+    return library_.projection().handle(self_, events.front());
+  });
+  return Finish(CallKind::kHandle, status, 1, 0);
+}
+
+CallResult Instance::HandleAt(std::span<const catchup_event* const> events, Position position,
+                              std::uint64_t sequence) {
+  const catchup_position to = Plain(position);
+  const catchup_position previous = stored_.has_value() ? Plain(*stored_) : catchup_position{};
+  const std::int32_t status = Observed(CallKind::kHandleAt, sequence, [&] {
+    return library_.position().handle_at(self_, events.data(), events.size(),
+                                         stored_.has_value() ? &previous : nullptr, &to, token_);
+  });
+  CallResult result = Finish(CallKind::kHandleAt, status, events.size(), 0);
+  if (result.ok()) {
+    stored_ = position;
+  }
+  return result;
+}
+
+CallResult Instance::Advance(Position position, std::uint64_t sequence) {
+  return HandleAt({}, position, sequence);
+}
+
+void Instance::End() {
+  if (started_) {
+    Observed(CallKind::kStop, 0, [&] {
+      library_.projection().stop(self_);
+      return CATCHUP_OK;
+    });
+    started_ = false;
+  }
+  if (created_) {
+    Observed(CallKind::kDestroy, 0, [&] {
+      library_.projection().destroy(self_);
+      return CATCHUP_OK;
+    });
+    created_ = false;
+  }
+}
+
+std::string StatusName(std::int32_t status) {
+  switch (status) {
+    case CATCHUP_OK:
+      return "OK";
+    case CATCHUP_RETRY:
+      return "RETRY";
+    case CATCHUP_REJECT:
+      return "REJECT";
+    case CATCHUP_FAILED:
+      return "FAILED";
+    case CATCHUP_FATAL:
+      return "FATAL";
+    case kRunnerSetupFailed:
+      return "set-up failure";
+    case kRunnerContract:
+      return "contract violation";
+    default:
+      return std::to_string(status);
+  }
+}
+
+std::string_view CallName(CallKind kind) {
+  switch (kind) {
+    case CallKind::kNone:
+      return "none";
+    case CallKind::kLoad:
+      return "load";
+    case CallKind::kCreate:
+      return "create";
+    case CallKind::kStart:
+      return "start";
+    case CallKind::kLoadPosition:
+      return "load_position";
+    case CallKind::kHandle:
+      return "handle";
+    case CallKind::kHandleBatch:
+      return "handle_batch";
+    case CallKind::kHandleAt:
+      return "handle_at";
+    case CallKind::kStop:
+      return "stop";
+    case CallKind::kDestroy:
+      return "destroy";
+  }
+  return "unknown";
+}
+
+}  // namespace catchup

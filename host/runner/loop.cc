@@ -1,0 +1,169 @@
+#include "host/runner/loop.h"
+
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "host/runner/event_array.h"
+#include "host/runner/instance.h"
+
+namespace catchup {
+namespace {
+
+class RingServices : public HostServices, public CallObserver {
+ public:
+  explicit RingServices(RunnerEnd* ring) : ring_(ring) {}
+
+  void Log(std::int32_t level, std::string_view text) override {
+    ring_->Log(static_cast<std::uint16_t>(level), text);
+  }
+  bool StopRequested() override { return ring_->stop_requested(); }
+  void BeginCall(CallKind kind, std::uint64_t sequence) override {
+    ring_->BeginCall(kind, sequence);
+  }
+  void EndCall() override { ring_->EndCall(); }
+
+ private:
+  RunnerEnd* ring_;
+};
+
+void WaitForStop(RunnerEnd* ring) {
+  while (!ring->stop_requested()) {
+    ring->WaitForWork();
+  }
+}
+
+Status LimitOpenFiles(std::uint32_t open_files) {
+  if (open_files == 0) {
+    return {};
+  }
+  const rlimit limit{open_files, open_files};
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Status::FromErrno("limit open files to " + std::to_string(open_files), errno);
+  }
+  return {};
+}
+
+int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text) {
+  ring->PostFailure(call, kRunnerSetupFailed, 0, text);
+  return static_cast<int>(RunnerExit::kSetup);
+}
+
+// Takes the events that are published, up to the array's capacity, and stops before an advance.
+// Returns the last record taken.
+std::optional<RecordView> Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
+  events->Clear();
+  RecordView last = first;
+  events->Add(first);
+  while (!events->full()) {
+    const std::optional<RecordView> next = ring->Peek(last.end);
+    if (!next.has_value() || next->kind == RecordKind::kAdvance) {
+      break;
+    }
+    events->Add(*next);
+    last = *next;
+  }
+  return last;
+}
+
+// Handles records until a stop or a failure; returns the failure.
+std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, EventArray* events,
+                                        std::uint64_t* failed_sequence) {
+  while (!ring->stop_requested()) {
+    const std::optional<RecordView> record = ring->Peek(ring->consumed());
+    if (!record.has_value()) {
+      ring->WaitForWork();
+      continue;
+    }
+    RecordView last = *record;
+    CallResult result;
+    if (record->kind == RecordKind::kAdvance) {
+      result = instance->Advance({record->body->commit, record->body->prepare}, record->sequence);
+    } else {
+      last = *Gather(ring, *record, events);
+      result = instance->Handle(events->view(), record->sequence);
+    }
+    if (result.ok()) {
+      ring->Consume(last.end);
+      ring->Settle(last.sequence);
+      continue;
+    }
+    // The leading events that were applied count; sequences may have gaps, so walk to the last.
+    std::uint64_t settled = 0;
+    RecordView at = *record;
+    for (std::uint64_t i = 0; i < result.applied; ++i) {
+      settled = at.sequence;
+      at = *ring->Peek(at.end);
+    }
+    if (settled != 0) {
+      ring->Settle(settled);
+    }
+    *failed_sequence = at.sequence;
+    return result;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+int RunLoop(RunnerEnd* ring) {
+  Result<SetupView> setup = ring->ReadSetup();
+  if (!setup.ok()) {
+    return setup.status().code() == Status::Code::kCancelled
+               ? static_cast<int>(RunnerExit::kClean)
+               : RefuseSetup(ring, CallKind::kNone, setup.status().message());
+  }
+  if (Status limited = LimitOpenFiles(setup->open_files); !limited.ok()) {
+    return RefuseSetup(ring, CallKind::kNone, limited.message());
+  }
+  ring->BeginCall(CallKind::kLoad, 0);
+  Result<PluginLibrary> library = PluginLibrary::Open(setup->plugin_path, setup->projection);
+  ring->EndCall();
+  if (!library.ok()) {
+    return RefuseSetup(ring, CallKind::kLoad, library.status().message());
+  }
+  RingServices services(ring);
+  HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},
+                  std::move(setup->scalars), &services);
+  Instance instance(*library, &table, &services);
+  CallResult result = instance.Create();
+  if (result.ok()) {
+    result = instance.Start();
+  }
+  if (result.ok() && instance.position_mode()) {
+    result = instance.LoadPosition(setup->token);
+  }
+  std::uint64_t failed_sequence = 0;
+  if (result.ok()) {
+    ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
+    EventArray events(setup->lane, instance.max_events());
+    if (auto failure = HandleRecords(ring, &instance, &events, &failed_sequence)) {
+      result = std::move(*failure);
+    }
+  }
+  if (!result.ok()) {
+    ring->PostFailure(result.call, result.status, failed_sequence, result.text);
+    WaitForStop(ring);
+  }
+  instance.End();
+  ring->PostStopped();
+  return static_cast<int>(result.status == kRunnerContract ? RunnerExit::kContract
+                                                           : RunnerExit::kClean);
+}
+
+int Probe(const char* path, const char* projection) {
+  const Result<PluginLibrary> library = PluginLibrary::Open(path, projection);
+  if (!library.ok()) {
+    std::printf("%s\n", library.status().message().c_str());
+    return static_cast<int>(RunnerExit::kSetup);
+  }
+  const std::string chosen(library->projection_name());
+  std::printf("%s %s %s\n", std::string(library->name()).c_str(),
+              std::string(library->version()).c_str(), chosen.c_str());
+  return static_cast<int>(RunnerExit::kClean);
+}
+
+}  // namespace catchup

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "host/ring/runner_end.h"
+
+namespace catchup {
+
+// How the runner's process ends. The host also reads the outcomes, so these only say what those
+// cannot: that the end was on purpose.
+enum class RunnerExit : int {
+  kClean = 0,
+  kSetup = 81,     // The runner could not set itself up, or refuses the plugin.
+  kContract = 82,  // The plugin broke the contract.
+};
+
+// Loads the plugin of the ring's setup record, hands it events until the host asks for a stop, and
+// ends it. Returns the process's exit code.
+int RunLoop(RunnerEnd* ring);
+
+// Loads `path` and checks header, descriptor and tables, without making an instance. Prints one
+// line to standard output: "NAME VERSION PROJECTION" or what is wrong.
+int Probe(const char* path, const char* projection);
+
+}  // namespace catchup

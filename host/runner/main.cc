@@ -1,0 +1,42 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "host/runner/loop.h"
+#include "host/runner/process.h"
+
+// catchup-runner GROUP HOST_PID        one plugin, for the host that spawned it
+// catchup-runner --probe PATH PROJECTION  loads a plugin and says what it is
+int main(int argc, char** argv) {
+  using namespace catchup;
+  if (argc == 4 && std::strcmp(argv[1], "--probe") == 0) {
+    const int code = Probe(argv[2], argv[3]);
+    std::fflush(stdout);
+    // No static destructors: the plugin's may be among them (rule A20).
+    _exit(code);
+  }
+  if (argc != 3) {
+    std::fprintf(stderr,
+                 "catchup-runner: runs one plugin for `catchup run`, which starts it; there is "
+                 "nothing to call by hand\n");
+    return 2;
+  }
+  if (Status prepared = PrepareProcess(std::atoi(argv[2])); !prepared.ok()) {
+    std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], prepared.message().c_str());
+    _exit(static_cast<int>(RunnerExit::kSetup));
+  }
+  auto ring =
+      RunnerEnd::Open(kEventRingFd, kOutcomeRingFd, kLargeRegionFd, kRunnerWakeFd, kHostWakeFd);
+  Status ready = ring.ok() ? InstallCrashReport(ring->get(), argv[1]) : ring.status();
+  if (!ready.ok()) {
+    std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], ready.message().c_str());
+    _exit(static_cast<int>(RunnerExit::kSetup));
+  }
+  const int code = RunLoop(ring->get());
+  std::fflush(stdout);
+  std::fflush(stderr);
+  _exit(code);
+}

@@ -1,0 +1,167 @@
+#include "host/runner/plugin_library.h"
+
+#define BOOST_DLL_USE_STD_FS
+#include <algorithm>
+#include <boost/dll/shared_library.hpp>
+#include <cstring>
+#include <exception>
+#include <memory>
+
+namespace catchup {
+namespace {
+
+std::string_view Text(catchup_view view) {
+  return view.data == nullptr ? std::string_view() : std::string_view(view.data, view.size);
+}
+
+std::string AbiText(unsigned major, unsigned minor) {
+  return std::to_string(major) + "." + std::to_string(minor);
+}
+
+// Copies what both sides know of a table that grows at its end; the rest stays zero.
+template <typename Table>
+void CopyTable(const void* from, Table* to) {
+  std::uint32_t size = 0;
+  std::memcpy(&size, from, sizeof size);
+  *to = Table{};
+  std::memcpy(static_cast<void*>(to), from, std::min<std::size_t>(size, sizeof(Table)));
+}
+
+bool IsProjectionName(std::string_view name) {
+  constexpr std::size_t kLongest = 63;
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= kLongest && plain(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '-'; });
+}
+
+const void* Extension(const catchup_projection* projection, std::string_view id) {
+  if (projection->get_extension == nullptr) {
+    return nullptr;
+  }
+  return projection->get_extension(projection, {id.data(), id.size()});
+}
+
+}  // namespace
+
+Status CheckAbi(const catchup_header& header) {
+  if (header.magic != CATCHUP_MAGIC) {
+    char found[16];
+    std::snprintf(found, sizeof found, "%08x", header.magic);
+    char wanted[16];
+    std::snprintf(wanted, sizeof wanted, "%08x", CATCHUP_MAGIC);
+    return Status::Incompatible(std::string("not a catchup plugin: its magic is ") + found +
+                                ", wanted " + wanted);
+  }
+  if (header.struct_size < sizeof(catchup_plugin)) {
+    return Status::Incompatible("its descriptor has " + std::to_string(header.struct_size) +
+                                " bytes, wanted at least " +
+                                std::to_string(sizeof(catchup_plugin)));
+  }
+  if (header.abi_major != CATCHUP_ABI_MAJOR) {
+    return Status::Incompatible("built for ABI " + std::to_string(header.abi_major) +
+                                ".x, host has " + AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR));
+  }
+  // A newer minor may rely on host functions we lack; an older one only uses fewer. Written so that
+  // it also compiles while our minor is 0.
+  if (header.abi_minor >= CATCHUP_ABI_MINOR + 1) {
+    return Status::Incompatible("needs ABI " + AbiText(header.abi_major, header.abi_minor) +
+                                ", host has " + AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR));
+  }
+  return {};
+}
+
+std::string_view PluginLibrary::projection_name() const { return Text(projection_.name); }
+
+Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
+                                          std::string_view projection) {
+  const std::string file = path.filename().string();
+  CATCHUP_CHECK(path.is_absolute());
+  // Leaked on purpose: its destructor would unload the library.
+  auto* library = new boost::dll::shared_library;
+  try {
+    library->load(path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+  } catch (const std::exception& error) {
+    return Status::Incompatible(file + " cannot be loaded: " + error.what());
+  }
+  using Entry = const catchup_plugin*();
+  Entry* entry = nullptr;
+  if (library->has(kEntrySymbol)) {
+    entry = &library->get<Entry>(kEntrySymbol);
+  }
+  if (entry == nullptr) {
+    return Status::Incompatible(file + " is not a catchup plugin: it exports no " + kEntrySymbol);
+  }
+  const catchup_plugin* plugin = entry();
+  if (plugin == nullptr) {
+    return Status::Incompatible(file + ": " + kEntrySymbol + " returned null");
+  }
+  if (Status abi = CheckAbi(plugin->header); !abi.ok()) {
+    return abi.Within(file);
+  }
+  PluginLibrary opened;
+  if (Status chosen = opened.Choose(*plugin, projection); !chosen.ok()) {
+    return chosen.Within(file);
+  }
+  return opened;
+}
+
+Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view wanted) {
+  name_ = Text(plugin.name);
+  version_ = Text(plugin.version);
+  if (plugin.projection_count == 0 || plugin.projections == nullptr) {
+    return Status::Incompatible("offers no projection");
+  }
+  std::string offered;
+  const catchup_projection* found = nullptr;
+  for (std::uint64_t i = 0; i < plugin.projection_count; ++i) {
+    const catchup_projection* candidate = plugin.projections[i];
+    if (candidate == nullptr || !IsProjectionName(Text(candidate->name))) {
+      return Status::Incompatible("projection " + std::to_string(i) +
+                                  " has no name of the form [a-z0-9][a-z0-9-]{0,62}");
+    }
+    offered += offered.empty() ? "" : ", ";
+    offered += Text(candidate->name);
+    if (wanted.empty() ? plugin.projection_count == 1 : Text(candidate->name) == wanted) {
+      found = candidate;
+    }
+  }
+  if (found == nullptr) {
+    return Status::Incompatible(
+        wanted.empty()
+            ? "offers several projections (" + offered + "): wanted `projection` to name one"
+            : "offers no projection \"" + std::string(wanted) + "\": it has " + offered);
+  }
+  CopyTable(found, &projection_);
+  return CheckTables(found);
+}
+
+Status PluginLibrary::CheckTables(const catchup_projection* original) {
+  const auto missing = [&](std::string_view function) {
+    return Status::Incompatible("projection \"" + std::string(projection_name()) +
+                                "\" has no function " + std::string(function));
+  };
+  if (projection_.create == nullptr) return missing("create");
+  if (projection_.destroy == nullptr) return missing("destroy");
+  if (projection_.start == nullptr) return missing("start");
+  if (projection_.stop == nullptr) return missing("stop");
+  if (const void* table = Extension(original, CATCHUP_EXT_BATCH); table != nullptr) {
+    CopyTable(table, &batch_);
+    if (batch_.handle_batch == nullptr) return missing("handle_batch");
+    if (batch_.max_events == 0) {
+      return Status::Incompatible("catchup.batch/1 with max_events 0: wanted at least 1");
+    }
+  }
+  if (const void* table = Extension(original, CATCHUP_EXT_POSITION); table != nullptr) {
+    CopyTable(table, &position_);
+    if (position_.load_position == nullptr) return missing("load_position");
+    if (position_.handle_at == nullptr) return missing("handle_at");
+    if (position_.set_position == nullptr) return missing("set_position");
+    if (position_.max_events == 0) {
+      return Status::Incompatible("catchup.position/1 with max_events 0: wanted at least 1");
+    }
+  }
+  if (projection_.handle == nullptr && !has_position()) return missing("handle");
+  return {};
+}
+
+}  // namespace catchup

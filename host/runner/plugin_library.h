@@ -1,0 +1,55 @@
+#pragma once
+
+#include <catchup/plugin.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "host/base/status.h"
+
+namespace catchup {
+
+inline constexpr char kEntrySymbol[] = "catchup_plugin_entry";
+
+// kOk if a plugin with this header may be looked at further; else kIncompatible with both sides'
+// numbers. Reads magic, size, major and minor, in that order, and nothing behind them.
+Status CheckAbi(const catchup_header& header);
+
+// A plugin's shared library, mapped for the rest of the process, and one projection of it.
+//
+// Loading runs the library's constructors, so only a runner does it; the host must not. There is no
+// unload, because glibc cannot promise one: a new version of a plugin means a new runner. Immutable
+// once opened.
+class PluginLibrary {
+ public:
+  // Maps `path`, which must be absolute, with every symbol resolved at once, checks the ABI header
+  // before anything else, and finds `projection` (empty: the only one the file offers).
+  static Result<PluginLibrary> Open(const std::filesystem::path& path, std::string_view projection);
+
+  std::string_view name() const { return name_; }
+  std::string_view version() const { return version_; }
+  std::string_view projection_name() const;
+
+  // The tables, copied as far as both sides know them; what the plugin does not know is null.
+  const catchup_projection& projection() const { return projection_; }
+  bool has_batch() const { return batch_.handle_batch != nullptr; }
+  const catchup_batch& batch() const { return batch_; }
+  bool has_position() const { return position_.handle_at != nullptr; }
+  const catchup_position_keeper& position() const { return position_; }
+
+ private:
+  PluginLibrary() = default;
+
+  Status Choose(const catchup_plugin& plugin, std::string_view wanted);
+  Status CheckTables(const catchup_projection* original);
+
+  std::string name_;
+  std::string version_;
+  catchup_projection projection_{};
+  catchup_batch batch_{};
+  catchup_position_keeper position_{};
+};
+
+}  // namespace catchup
