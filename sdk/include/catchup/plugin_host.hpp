@@ -1,0 +1,239 @@
+// What the host does for a C++ projection: log, stop requests, configuration. Part of
+// catchup/plugin.hpp.
+#ifndef CATCHUP_PLUGIN_HOST_HPP_
+#define CATCHUP_PLUGIN_HOST_HPP_
+
+#include <algorithm>
+#include <charconv>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "catchup/json_text.hpp"
+#include "catchup/plugin.h"
+#include "catchup/plugin_types.hpp"
+
+namespace catchup {
+
+// The host's table for one instance. Copying it copies a pointer; it lives from the instance's
+// constructor to its destructor. A function that an older host lacks is never called: logging is
+// then dropped, a stop is never requested, and reading the configuration throws Fatal.
+class Host {
+ public:
+  explicit Host(const catchup_host* raw) : raw_(raw) {}
+
+  std::uint32_t lane() const { return raw_->lane; }
+  std::string_view group() const { return ToText(raw_->group); }
+  std::string_view projection() const { return ToText(raw_->projection); }
+
+  // The group's whole configuration as one JSON object.
+  std::string_view config_json() const { return ToText(raw_->config_json); }
+
+  // One line of the host's log. From any thread between Start and the end of Stop.
+  void Debug(std::string_view text) const { Log(CATCHUP_LOG_DEBUG, text); }
+  void Info(std::string_view text) const { Log(CATCHUP_LOG_INFO, text); }
+  void Warn(std::string_view text) const { Log(CATCHUP_LOG_WARN, text); }
+  void Error(std::string_view text) const { Log(CATCHUP_LOG_ERROR, text); }
+  void Log(std::int32_t level, std::string_view text) const {
+    if (Has(offsetof(catchup_host, log), raw_->log)) raw_->log(raw_, level, ToView(text));
+  }
+
+  // The host wants the current call to end soon. Poll it in loops, from any thread.
+  bool stop_requested() const {
+    return Has(offsetof(catchup_host, stop_requested), raw_->stop_requested) &&
+           raw_->stop_requested(raw_) != 0;
+  }
+
+  // The text beside a status. The exceptions of plugin_types.hpp end here; a projection throws.
+  void SetError(std::string_view text) const {
+    if (Has(offsetof(catchup_host, set_error), raw_->set_error)) {
+      raw_->set_error(raw_, ToView(text));
+    }
+  }
+
+  // A table of host functions by name and revision, or null.
+  const void* GetExtension(std::string_view id) const {
+    return Has(offsetof(catchup_host, get_extension), raw_->get_extension)
+               ? raw_->get_extension(raw_, ToView(id))
+               : nullptr;
+  }
+
+  // ---- Configuration: only in the constructor and in Start. All throw Fatal, naming the key, what
+  // was found and what was wanted, as no waiting heals a configuration. ----
+
+  // The text of one scalar by its path, such as "database.host" or "servers.0"; none if absent.
+  std::optional<std::string> config(std::string_view path) const;
+
+  // The value by its path as std::string, bool, double or any integer type, whose range is checked.
+  template <typename Value>
+  std::optional<Value> Find(std::string_view path) const;
+
+  // The same, with a value for "absent".
+  template <typename Value>
+  Value Get(std::string_view path, Value if_absent) const {
+    std::optional<Value> found = Find<Value>(path);
+    return found ? *std::move(found) : std::move(if_absent);
+  }
+
+  // The same, for what the operator must give. An empty string counts as absent.
+  template <typename Value>
+  Value Require(std::string_view path) const;
+
+  // Throws if the configuration has a key at its top that is not in `known`: a key that is ignored
+  // is most often a key that was misspelt.
+  void RequireOnly(std::initializer_list<std::string_view> known) const;
+
+  const catchup_host* raw() const { return raw_; }
+
+ private:
+  // `function` lies at `offset` of the host's table, is inside what this host filled in, and is
+  // not null.
+  template <typename Function>
+  bool Has(std::size_t offset, const Function& function) const {
+    return raw_->struct_size >= offset + sizeof function && function != nullptr;
+  }
+
+  // Throws Fatal: config "a.b": found X, wanted Y.
+  [[noreturn]] static void Refuse(std::string_view path, std::string_view found,
+                                  std::string_view wanted) {
+    std::string text = "config \"";
+    text.append(path).append("\": found ").append(found).append(", wanted ").append(wanted);
+    throw Fatal(text);
+  }
+
+  template <typename Value>
+  static std::string Wanted();
+
+  const catchup_host* raw_;
+};
+
+namespace plugin_internal {
+
+// Longer values are no configuration: a bound for what one key can make a plugin allocate.
+inline constexpr std::size_t kMaxConfigValue = std::size_t{1} << 20;
+
+// Takes bytes into a std::string; refuses past kMaxConfigValue. Never throws.
+inline std::int64_t WriteToString(const catchup_sink* sink, const char* data,
+                                  std::uint64_t size) noexcept {
+  try {
+    auto* const text = static_cast<std::string*>(sink->context);
+    if (size > kMaxConfigValue - std::min(text->size(), kMaxConfigValue)) return -1;
+    text->append(data, static_cast<std::size_t>(size));
+    return static_cast<std::int64_t>(size);
+  } catch (...) {
+    return -1;
+  }
+}
+
+template <typename Value>
+bool ParseConfig(const std::string& text, Value* out) {
+  if constexpr (std::is_same_v<Value, bool>) {
+    *out = text == "true";
+    return *out || text == "false";
+  } else {
+    const char* const end = text.data() + text.size();
+    const auto [stop, fault] = std::from_chars(text.data(), end, *out);
+    return fault == std::errc() && stop == end;
+  }
+}
+
+}  // namespace plugin_internal
+
+inline std::optional<std::string> Host::config(std::string_view path) const {
+  if (!Has(offsetof(catchup_host, config_get), raw_->config_get)) {
+    throw Fatal("this host has no config_get, which the plugin reads its configuration with");
+  }
+  std::string text;
+  const catchup_sink sink = {sizeof(catchup_sink), 0, &text, &plugin_internal::WriteToString};
+  switch (raw_->config_get(raw_, ToView(path), &sink)) {
+    case CATCHUP_CONFIG_FOUND:
+      return text;
+    case CATCHUP_CONFIG_ABSENT:
+      return std::nullopt;
+    case CATCHUP_CONFIG_NOT_SCALAR:
+      Refuse(path, "a table or a list", "one value");
+    default:
+      Refuse(path, "what the host would not hand over",
+             "at most " + std::to_string(plugin_internal::kMaxConfigValue) + " bytes");
+  }
+}
+
+template <typename Value>
+std::string Host::Wanted() {
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return "text";
+  } else if constexpr (std::is_same_v<Value, bool>) {
+    return "true or false";
+  } else if constexpr (std::is_integral_v<Value>) {
+    return "a whole number from " + std::to_string(std::numeric_limits<Value>::min()) + " to " +
+           std::to_string(std::numeric_limits<Value>::max());
+  } else {
+    return "a number";
+  }
+}
+
+template <typename Value>
+std::optional<Value> Host::Find(std::string_view path) const {
+  static_assert(std::is_same_v<Value, std::string> || std::is_same_v<Value, bool> ||
+                    std::is_same_v<Value, double> || std::is_integral_v<Value>,
+                "a configuration value is std::string, bool, double or an integer");
+  std::optional<std::string> text = config(path);
+  if (!text) return std::nullopt;
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return text;
+  } else {
+    Value value{};
+    if (!plugin_internal::ParseConfig(*text, &value)) {
+      constexpr std::size_t kShown = 100;  // Enough to recognise the value by.
+      Refuse(path, "\"" + text->substr(0, kShown) + "\"", Wanted<Value>());
+    }
+    return value;
+  }
+}
+
+template <typename Value>
+Value Host::Require(std::string_view path) const {
+  std::optional<Value> found = Find<Value>(path);
+  if (!found) Refuse(path, "nothing", Wanted<Value>());
+  if constexpr (std::is_same_v<Value, std::string>) {
+    if (found->empty()) Refuse(path, "an empty text", "text");
+  }
+  return *std::move(found);
+}
+
+inline void Host::RequireOnly(std::initializer_list<std::string_view> known) const {
+  JsonCursor cursor(config_json());
+  std::string name;
+  bool good = true;
+  cursor.SkipSpace();
+  good = cursor.Take('{', "an object");
+  cursor.SkipSpace();
+  while (good && !cursor.next_is('}')) {
+    good = cursor.ReadString(&name);
+    if (good && std::find(known.begin(), known.end(), name) == known.end()) {
+      std::string list;
+      for (const std::string_view key : known) list.append(list.empty() ? "" : ", ").append(key);
+      Refuse(name, "a key this plugin does not know", list.empty() ? "no key" : "one of " + list);
+    }
+    cursor.SkipSpace();
+    good = good && cursor.Take(':', "':'");
+    cursor.SkipSpace();
+    good = good && cursor.SkipValue();
+    cursor.SkipSpace();
+    if (good && !cursor.next_is('}')) good = cursor.Take(',', "',' or '}'");
+    cursor.SkipSpace();
+  }
+  if (!good) throw Fatal("the configuration is not a JSON object: " + cursor.fault());
+}
+
+}  // namespace catchup
+
+#endif  // CATCHUP_PLUGIN_HOST_HPP_
