@@ -28,9 +28,9 @@ void ConfigureLog(const LogOptions& options);
 // method  who speaks, as "Group.Start"
 // group   the group it is about, empty for the host's own lines
 //
-// Never put an event's data, a secret or a file's content into a field. At most kMaxLogLinesPerSecond
-// lines a second for one msg and group; those left out are counted in a line that follows. Any
-// thread; blocks only while the line is written.
+// Never put an event's data, a secret or a file's content into a field. At most
+// kMaxLogLinesPerSecond lines a second for one msg and group; those left out are counted in a line
+// that follows. Any thread; blocks only while the line is written.
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
          std::initializer_list<LogField> fields = {});
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,

@@ -23,8 +23,8 @@ class LogField {
   LogField(std::string_view name, const std::string& text)
       : name_(name), value_(std::string_view(text)) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  LogField(std::string_view name, T number) : name_(name), value_(Widen(number)) {}
+  requires std::is_arithmetic_v<T> LogField(std::string_view name, T number)
+      : name_(name), value_(Widen(number)) {}
 
   std::string_view name() const { return name_; }
   const Value& value() const { return value_; }

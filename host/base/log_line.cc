@@ -1,0 +1,270 @@
+#include "host/base/log_line.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "host/base/time_text.h"
+
+namespace catchup {
+namespace {
+
+// Shares of kMaxLogLine, in bytes as written. msg, method and group are our own short texts; one
+// field may carry an error text of a plugin, and a few of those must fit.
+constexpr std::size_t kMaxMsg = 1024;
+constexpr std::size_t kMaxMethod = 256;
+constexpr std::size_t kMaxGroup = 256;
+constexpr std::size_t kMaxFieldName = 128;
+constexpr std::size_t kMaxFieldText = 6u << 10;
+constexpr std::size_t kMaxNumber = 32;  // The longest double or 64-bit integer is 24.
+constexpr std::string_view kTruncated = ",\"truncated\":true";
+constexpr std::string_view kTruncatedText = "  truncated";
+constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
+constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+
+struct CodePoint {
+  std::uint32_t value = 0;
+  std::size_t length = 1;  // Bytes taken; 1 when invalid.
+  bool valid = false;
+};
+
+// Strict UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
+CodePoint Decode(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  const std::uint8_t first = byte(0);
+  if (first < 0x80) {
+    return {first, 1, true};
+  }
+  std::size_t length = 0;
+  std::uint32_t smallest = 0;
+  if ((first & 0xe0) == 0xc0) {
+    length = 2;
+    smallest = 0x80;
+  } else if ((first & 0xf0) == 0xe0) {
+    length = 3;
+    smallest = 0x800;
+  } else if ((first & 0xf8) == 0xf0) {
+    length = 4;
+    smallest = 0x10000;
+  } else {
+    return {};
+  }
+  if (text.size() < length) {
+    return {};
+  }
+  std::uint32_t value = first & (0xffu >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) {
+      return {};
+    }
+    value = value << 6 | (byte(i) & 0x3fu);
+  }
+  if (value < smallest || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
+    return {};
+  }
+  return {value, length, true};
+}
+
+// One character as it stands inside a JSON string. Both blocks of controls are escaped, since the
+// second one drives terminals too.
+void AppendEscaped(const CodePoint& point, std::string_view bytes, std::string* out) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  if (!point.valid) {
+    *out += kReplacement;
+  } else if (point.value == '"' || point.value == '\\') {
+    *out += '\\';
+    *out += bytes;
+  } else if (point.value == '\n') {
+    *out += "\\n";
+  } else if (point.value == '\r') {
+    *out += "\\r";
+  } else if (point.value == '\t') {
+    *out += "\\t";
+  } else if (point.value < 0x20 || (point.value >= 0x7f && point.value < 0xa0)) {
+    *out += "\\u00";
+    *out += kDigits[point.value >> 4];
+    *out += kDigits[point.value & 0xf];
+  } else {
+    *out += bytes;
+  }
+}
+
+// Appends at most `limit` bytes, quotes included; false when the text was cut.
+bool AppendQuoted(std::string_view text, std::size_t limit, std::string* out) {
+  const std::size_t end = out->size() + limit - kEllipsis.size() - 1;
+  bool whole = true;
+  *out += '"';
+  while (!text.empty()) {
+    const std::size_t before = out->size();
+    const CodePoint point = Decode(text);
+    AppendEscaped(point, text.substr(0, point.length), out);
+    if (out->size() > end) {
+      out->resize(before);
+      *out += kEllipsis;
+      whole = false;
+      break;
+    }
+    text.remove_prefix(point.length);
+  }
+  *out += '"';
+  return whole;
+}
+
+template <typename Number>
+void AppendNumber(Number number, std::string* out) {
+  if constexpr (std::is_floating_point_v<Number>) {
+    if (!std::isfinite(number)) {
+      *out += "null";
+      return;
+    }
+  }
+  char text[kMaxNumber];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, number);
+  *out += error == std::errc() ? std::string_view(text, static_cast<std::size_t>(end - text))
+                               : std::string_view("null");
+}
+
+// A value that is not text.
+void AppendScalar(const LogField::Value& value, std::string* out) {
+  if (const auto* flag = std::get_if<bool>(&value)) {
+    *out += *flag ? "true" : "false";
+  } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    AppendNumber(*integer, out);
+  } else if (const auto* natural = std::get_if<std::uint64_t>(&value)) {
+    AppendNumber(*natural, out);
+  } else if (const auto* real = std::get_if<double>(&value)) {
+    AppendNumber(*real, out);
+  }
+}
+
+bool IsPlain(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+  });
+}
+
+// Text for people keeps its look where it can: no quotes around the whole, same escapes inside.
+bool AppendBare(std::string_view text, std::size_t limit, std::string* out) {
+  std::string quoted;
+  const bool whole = AppendQuoted(text, limit, &quoted);
+  *out += std::string_view(quoted).substr(1, quoted.size() - 2);
+  return whole;
+}
+
+// Appends one field as name and value below `end`; false when it was cut or left out.
+bool AppendField(const LogField& field, bool json, std::size_t end, std::string* out) {
+  const std::size_t before = out->size();
+  bool whole = true;
+  if (json) {
+    *out += ',';
+    whole &= AppendQuoted(field.name(), kMaxFieldName, out);
+    *out += ':';
+  } else {
+    *out += "  ";
+    whole &= AppendBare(field.name(), kMaxFieldName, out);
+    *out += '=';
+  }
+  // A text shorter than this says nothing; then the field is left out instead.
+  constexpr std::size_t kLeast = 32;
+  if (out->size() + kLeast > end) {
+    out->resize(before);
+    return false;
+  }
+  if (const auto* text = std::get_if<std::string_view>(&field.value())) {
+    const std::size_t limit = std::min(kMaxFieldText, end - out->size());
+    if (!json && text->size() < limit && IsPlain(*text)) {
+      *out += *text;
+    } else {
+      whole &= AppendQuoted(*text, limit, out);
+    }
+  } else {
+    AppendScalar(field.value(), out);
+  }
+  return whole;
+}
+
+}  // namespace
+
+void AppendJsonString(std::string_view text, std::string* out) {
+  *out += '"';
+  while (!text.empty()) {
+    const CodePoint point = Decode(text);
+    AppendEscaped(point, text.substr(0, point.length), out);
+    text.remove_prefix(point.length);
+  }
+  *out += '"';
+}
+
+std::string_view LogLevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "error";
+}
+
+std::string FormatLogJson(const LogRecord& record) {
+  bool whole = true;
+  std::string line;
+  line.reserve(256);
+  line += "{\"time\":\"";
+  line += FormatTicks(record.time_ticks);
+  line += "\",\"level\":\"";
+  line += LogLevelName(record.level);
+  line += "\",\"msg\":";
+  whole &= AppendQuoted(record.msg, kMaxMsg, &line);
+  line += ",\"method\":";
+  whole &= AppendQuoted(record.method, kMaxMethod, &line);
+  line += ",\"group\":";
+  if (record.group.empty()) {
+    line += "null";
+  } else {
+    whole &= AppendQuoted(record.group, kMaxGroup, &line);
+  }
+  const std::size_t end = kMaxLogLine - kTruncated.size() - 1;
+  for (const LogField& field : record.fields) {
+    whole &= AppendField(field, true, end, &line);
+  }
+  if (!whole) {
+    line += kTruncated;
+  }
+  line += '}';
+  return line;
+}
+
+std::string FormatLogText(const LogRecord& record) {
+  // The hour to the millisecond of "2026-11-24T03:39:17.5720000Z".
+  constexpr std::size_t kClockAt = 11;
+  constexpr std::size_t kClockSize = 12;
+  bool whole = true;
+  std::string line = FormatTicks(record.time_ticks).substr(kClockAt, kClockSize);
+  line += ' ';
+  std::string level(LogLevelName(record.level));
+  for (char& c : level) {
+    c = static_cast<char>(c - 'a' + 'A');
+  }
+  level.resize(5, ' ');
+  line += level;
+  line += "  ";
+  if (!record.group.empty()) {
+    whole &= AppendBare(record.group, kMaxGroup, &line);
+    line += "  ";
+  }
+  whole &= AppendBare(record.msg, kMaxMsg, &line);
+  const std::size_t end = kMaxLogLine - kTruncatedText.size();
+  for (const LogField& field : record.fields) {
+    whole &= AppendField(field, false, end, &line);
+  }
+  if (!whole) {
+    line += kTruncatedText;
+  }
+  return line;
+}
+
+}  // namespace catchup
