@@ -1,0 +1,137 @@
+#include "host/source/client/call_status.h"
+
+#include <algorithm>
+#include <array>
+
+namespace catchup {
+namespace {
+
+// A detail is text of somebody else's: as much as a log line bears.
+constexpr std::size_t kMaxDetailBytes = 1024;
+
+std::string_view Trailer(const grpc::ClientContext& context, const char* name) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find(name);
+  if (found == trailers.end()) {
+    return {};
+  }
+  return {found->second.data(), found->second.size()};
+}
+
+// One line of bounded length, whatever the server put into it.
+std::string OneLine(std::string_view text) {
+  std::string line(text.substr(0, kMaxDetailBytes));
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  return line;
+}
+
+bool SaysInvalidPosition(const grpc::Status& status) {
+  // Subscriptions and single reads word it differently. Only these two codes carry a text of the
+  // server's about the request; in others the words would mean something else.
+  if (status.error_code() != grpc::StatusCode::INVALID_ARGUMENT &&
+      status.error_code() != grpc::StatusCode::UNKNOWN) {
+    return false;
+  }
+  return status.error_message().find("invalid position") != std::string::npos ||
+         status.error_message().find("InvalidPosition") != std::string::npos;
+}
+
+}  // namespace
+
+std::string StatusName(int code) {
+  static constexpr std::array<std::string_view, 17> kNames = {"OK",
+                                                              "CANCELLED",
+                                                              "UNKNOWN",
+                                                              "INVALID_ARGUMENT",
+                                                              "DEADLINE_EXCEEDED",
+                                                              "NOT_FOUND",
+                                                              "ALREADY_EXISTS",
+                                                              "PERMISSION_DENIED",
+                                                              "RESOURCE_EXHAUSTED",
+                                                              "FAILED_PRECONDITION",
+                                                              "ABORTED",
+                                                              "OUT_OF_RANGE",
+                                                              "UNIMPLEMENTED",
+                                                              "INTERNAL",
+                                                              "UNAVAILABLE",
+                                                              "DATA_LOSS",
+                                                              "UNAUTHENTICATED"};
+  if (code < 0 || code >= static_cast<int>(kNames.size())) {
+    return "status " + std::to_string(code);
+  }
+  return std::string(kNames[static_cast<std::size_t>(code)]);
+}
+
+std::string DescribeEnd(std::string_view address, const grpc::Status& status,
+                        const grpc::ClientContext& context) {
+  std::string text(address);
+  text += ": ";
+  text += StatusName(status.error_code());
+  if (!status.error_message().empty()) {
+    text += ": " + OneLine(status.error_message());
+  }
+  const std::string_view exception = Trailer(context, "exception");
+  if (exception.empty()) {
+    return text;
+  }
+  text += " (" + OneLine(exception);
+  const std::string_view leader = Trailer(context, "leader-endpoint-host");
+  if (!leader.empty()) {
+    text += ", the leader is " + OneLine(leader) + ":" +
+            OneLine(Trailer(context, "leader-endpoint-port"));
+  }
+  return text + ")";
+}
+
+EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
+                      const grpc::ClientContext& context) {
+  EndOfCall end{EndKind::kDropped, status.error_code(), DescribeEnd(address, status, context)};
+  if (SaysInvalidPosition(status)) {
+    end.kind = EndKind::kInvalidPosition;
+    return end;
+  }
+  switch (status.error_code()) {
+    case grpc::StatusCode::OK:
+      end.text = std::string(address) + ": OK: the server ended the subscription";
+      break;
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::UNIMPLEMENTED:
+      end.kind = EndKind::kRefused;
+      break;
+    default:
+      break;
+  }
+  return end;
+}
+
+Status ToStatus(std::string_view address, const grpc::Status& status,
+                const grpc::ClientContext& context) {
+  std::string text = DescribeEnd(address, status, context);
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return Status::Denied(std::move(text));
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return Status::Invalid(std::move(text));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Status::Incompatible(std::move(text));
+    case grpc::StatusCode::CANCELLED:
+      return Status::Cancelled(std::move(text));
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return Status::Exhausted(std::move(text));
+    case grpc::StatusCode::UNKNOWN:
+    case grpc::StatusCode::DATA_LOSS:
+      return Status::Internal(std::move(text));
+    // INTERNAL is also what a connection reset in the middle of a message is called, and NOT_FOUND
+    // is a node that has stopped being the leader.
+    default:
+      return Status::Unavailable(std::move(text));
+  }
+}
+
+}  // namespace catchup

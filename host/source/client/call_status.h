@@ -1,0 +1,30 @@
+#pragma once
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <string_view>
+
+#include "host/base/status.h"
+#include "host/source/source.h"
+
+namespace catchup {
+
+// "UNAVAILABLE" for 14, and so on; the number for what has no name.
+std::string StatusName(int code);
+
+// "ADDRESS: NAME: detail (exception)", in one line. The trailers of the finished call add what only
+// they say: the server's own name of the error, and where the leader is.
+std::string DescribeEnd(std::string_view address, const grpc::Status& status,
+                        const grpc::ClientContext& context);
+
+// What the end of a subscription means. A clean end is a drop.
+EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
+                      const grpc::ClientContext& context);
+
+// The end of a call that is not a subscription. Only for a status that is not OK.
+Status ToStatus(std::string_view address, const grpc::Status& status,
+                const grpc::ClientContext& context);
+
+}  // namespace catchup

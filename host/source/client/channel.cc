@@ -1,0 +1,61 @@
+#include "host/source/client/channel.h"
+
+#include <grpc/compression.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+namespace catchup {
+namespace {
+
+// What all official clients use; an event of 16 MiB and its envelope fit.
+constexpr int kMaxReceiveBytes = 17 << 20;
+
+// Pace of reconnecting below the engine's own: quick at first, never so slow that a server which is
+// back goes unnoticed. The minimum is also what one attempt to connect may take.
+constexpr int kInitialBackoffMs = 200;
+constexpr int kMinBackoffMs = 2000;
+constexpr int kMaxBackoffMs = 10000;
+
+// The resolver's own limit of two minutes would hide a name that does not resolve.
+constexpr int kResolveTimeoutMs = 5000;
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetInt(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);  // The server has the limit and says so.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   static_cast<int>(options.keepalive_timeout.count()));
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kInitialBackoffMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMinBackoffMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
+  arguments.SetInt(GRPC_ARG_DNS_ARES_QUERY_TIMEOUT_MS, kResolveTimeoutMs);
+  // One layer retries, and that is the engine.
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  // A database is not reached through a web proxy that the environment happens to name.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // Newer servers compress for whoever offers to inflate, which costs both sides more than it
+  // saves.
+  arguments.SetInt(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
+  // "dns:///" keeps a host name from being taken for a scheme of its own.
+  return grpc::CreateCustomChannel("dns:///" + options.address, grpc::InsecureChannelCredentials(),
+                                   arguments);
+}
+
+void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context) {
+  context->AddMetadata("requires-leader", "true");
+  if (!options.connection_name.empty()) {
+    context->AddMetadata("connection-name", options.connection_name);
+  }
+  if (!options.authorization.empty()) {
+    context->AddMetadata("authorization", options.authorization);
+  }
+}
+
+}  // namespace catchup

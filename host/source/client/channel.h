@@ -1,0 +1,21 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <memory>
+
+#include "host/source/client/connection_options.h"
+
+namespace catchup {
+
+// A connection of its own, shared with no other channel of this process, so that a full window or a
+// broken socket stays its owner's alone. Connects when first used; an address that cannot be
+// reached fails the call that needed it within about 10 s.
+std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options);
+
+// The headers that every call carries. `requires-leader` is always asked for, as the official
+// clients do by default: on another node a head can be old and a subscription silent.
+void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context);
+
+}  // namespace catchup

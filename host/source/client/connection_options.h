@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace catchup {
+
+// How to reach one server. The numbers are those of the protocol's official clients where they have
+// one; tests shorten them.
+struct ConnectionOptions {
+  // "host:port"; an IPv6 address in brackets.
+  std::string address;
+
+  // The whole value of the `authorization` header, empty for none.
+  std::string authorization;
+
+  // Named in the server's log.
+  std::string connection_name = "catchup";
+
+  // An HTTP/2 ping after so much silence, and how long its answer may take. Also while a
+  // subscription is paused, and without a limit: a server that minds pings is not one of ours.
+  std::chrono::milliseconds keepalive_time = std::chrono::seconds(10);
+  std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(10);
+
+  // For every call that is not a subscription, and for each append.
+  std::chrono::milliseconds deadline = std::chrono::seconds(10);
+};
+
+}  // namespace catchup

@@ -1,0 +1,247 @@
+#include "host/source/client/kurrent_source.h"
+
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/slice.h>
+
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "host/base/check.h"
+#include "host/source/client/call_status.h"
+#include "host/source/client/channel.h"
+#include "host/source/client/frame_decoder.h"
+#include "host/source/client/read_call.h"
+#include "host/source/client/read_requests.h"
+
+namespace catchup {
+namespace {
+
+std::string_view AsText(const grpc::Slice& slice) {
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+// Moves the bytes of `buffer` into one piece. Most messages lie in one already; one that the
+// network cut up is copied together.
+bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
+  const bool ok = buffer->TrySingleSlice(bytes).ok() || buffer->DumpToSingleSlice(bytes).ok();
+  buffer->Clear();
+  return ok;
+}
+
+grpc::Status BadFrame(const Status& why) { return {grpc::StatusCode::INTERNAL, why.message()}; }
+
+// Keeps the received bytes alive under the views of `event`. A short slice lies inside the Slice
+// object itself, so bytes are decoded only where they stay.
+class KurrentFrame final : public EventFrame {
+ public:
+  grpc::Slice bytes;
+};
+
+class SubscriptionCall final : public ReadCall {
+ public:
+  SubscriptionCall(std::string address, std::shared_ptr<SubscriptionSink> sink)
+      : address_(std::move(address)), sink_(std::move(sink)) {}
+
+ private:
+  bool OnFrame(grpc::ByteBuffer* buffer) override {
+    if (spare_ == nullptr) {
+      spare_ = std::make_unique<KurrentFrame>();
+    }
+    ReadFrame frame;
+    const Status status = TakeBytes(buffer, &spare_->bytes)
+                              ? DecodeReadFrame(AsText(spare_->bytes), &frame)
+                              : Status::Invalid("malformed frame: its bytes cannot be read");
+    if (!status.ok()) {
+      Abort(BadFrame(status));
+      return false;
+    }
+    switch (frame.kind) {
+      case ReadFrame::Kind::kEvent:
+        spare_->event = frame.event;
+        spare_->target_missing = frame.target_missing;
+        return sink_->OnEvent(std::move(spare_));
+      case ReadFrame::Kind::kCheckpoint:
+        return !frame.position.has_value() || sink_->OnCheckpoint(*frame.position);
+      case ReadFrame::Kind::kCaughtUp:
+        return sink_->OnCaughtUp(frame.position);
+      case ReadFrame::Kind::kConfirmation:
+      case ReadFrame::Kind::kOther:
+        break;
+    }
+    return true;
+  }
+
+  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    sink_->OnEnded(ClassifyEnd(address_, status, context));
+    sink_.reset();
+    spare_.reset();
+  }
+
+  const std::string address_;
+  std::shared_ptr<SubscriptionSink> sink_;
+  std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
+};
+
+class HeadCall final : public ReadCall {
+ public:
+  HeadCall(std::string address, Source::HeadCallback callback)
+      : address_(std::move(address)), callback_(std::move(callback)) {}
+
+ private:
+  bool OnFrame(grpc::ByteBuffer* buffer) override {
+    grpc::Slice bytes;
+    ReadFrame frame;
+    const Status status = TakeBytes(buffer, &bytes)
+                              ? DecodeReadFrame(AsText(bytes), &frame)
+                              : Status::Invalid("malformed frame: its bytes cannot be read");
+    if (!status.ok()) {
+      Abort(BadFrame(status));
+    } else if (frame.kind == ReadFrame::Kind::kEvent) {
+      head_ = frame.event.position;
+    }
+    return true;
+  }
+
+  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    if (status.ok()) {
+      callback_(head_);
+    } else {
+      callback_(ToStatus(address_, status, context).Within("read the head of the log"));
+    }
+    callback_ = nullptr;
+  }
+
+  const std::string address_;
+  Source::HeadCallback callback_;
+  std::optional<Position> head_;
+};
+
+class KurrentSubscription final : public Subscription {
+ public:
+  explicit KurrentSubscription(std::shared_ptr<ReadCall> call) : call_(std::move(call)) {}
+  ~KurrentSubscription() override { call_->Cancel(); }
+  KurrentSubscription(const KurrentSubscription&) = delete;
+  KurrentSubscription& operator=(const KurrentSubscription&) = delete;
+
+  void Resume() override { call_->Resume(); }
+  void Cancel() override { call_->Cancel(); }
+
+ private:
+  const std::shared_ptr<ReadCall> call_;
+};
+
+// Locks: `mutex_` guards the table of calls and the flag. A call's own lock may be taken inside it,
+// never the other way round, and no callback runs under either.
+class KurrentSource final : public Source {
+ public:
+  explicit KurrentSource(const ConnectionOptions& options)
+      : options_(options), stub_(OpenChannel(options)), thread_([this] { Serve(); }) {}
+
+  ~KurrentSource() override {
+    CATCHUP_CHECK(std::this_thread::get_id() != thread_.get_id());
+    Shutdown();
+    {
+      std::unique_lock lock(mutex_);
+      all_done_.wait(lock, [this] { return calls_.empty(); });
+    }
+    queue_.Shutdown();
+    thread_.join();
+  }
+
+  KurrentSource(const KurrentSource&) = delete;
+  KurrentSource& operator=(const KurrentSource&) = delete;
+
+  std::unique_ptr<Subscription> Subscribe(const SubscribeOptions& options,
+                                          std::shared_ptr<SubscriptionSink> sink) override {
+    CATCHUP_CHECK(!options.prefixes.empty());
+    auto call = std::make_shared<SubscriptionCall>(options_.address, std::move(sink));
+    Begin(call, SubscriptionRequest(options));
+    return std::make_unique<KurrentSubscription>(std::move(call));
+  }
+
+  void ReadHead(HeadCallback callback) override {
+    auto call = std::make_shared<HeadCall>(options_.address, std::move(callback));
+    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
+    Begin(std::move(call), HeadRequest());
+  }
+
+  void Shutdown() override {
+    const std::lock_guard lock(mutex_);
+    shut_down_ = true;
+    for (const auto& entry : calls_) {
+      entry.second->Cancel();
+    }
+  }
+
+  std::string_view address() const override { return options_.address; }
+
+ private:
+  // Enters `call` into the table, which keeps it alive until its last operation is complete.
+  void Begin(std::shared_ptr<ReadCall> call, const Result<grpc::ByteBuffer>& request) {
+    AddHeaders(options_, call->context());
+    const std::lock_guard lock(mutex_);
+    ReadCall& started = *call;
+    calls_.emplace(&started, std::move(call));
+    if (shut_down_) {
+      started.Refuse(&queue_, {grpc::StatusCode::CANCELLED, "this host is shutting down"});
+    } else if (!request.ok()) {
+      started.Refuse(&queue_, {grpc::StatusCode::INVALID_ARGUMENT,
+                               "invalid position: " + request.status().message()});
+    } else {
+      started.Start(&stub_, &queue_, *request);
+    }
+  }
+
+  void Serve() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+      auto* call = static_cast<ReadCall*>(tag);
+      if (call->Proceed(ok)) {
+        Remove(call);
+      }
+    }
+  }
+
+  void Remove(ReadCall* call) {
+    std::shared_ptr<ReadCall> last_use;  // Destroyed after the lock is released.
+    const std::lock_guard lock(mutex_);
+    const auto found = calls_.find(call);
+    last_use = std::move(found->second);
+    calls_.erase(found);
+    if (calls_.empty()) {
+      all_done_.notify_all();
+    }
+  }
+
+  const ConnectionOptions options_;
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue queue_;
+  std::mutex mutex_;
+  std::condition_variable all_done_;
+  bool shut_down_ = false;
+  std::unordered_map<ReadCall*, std::shared_ptr<ReadCall>> calls_;
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+}  // namespace
+
+std::unique_ptr<Source> OpenKurrentSource(const ConnectionOptions& options) {
+  return std::make_unique<KurrentSource>(options);
+}
+
+Result<std::optional<Position>> ReadHeadAndWait(Source* source) {
+  // Shared: this function may return while the other thread is still inside set_value.
+  const auto head = std::make_shared<std::promise<Result<std::optional<Position>>>>();
+  auto answer = head->get_future();
+  source->ReadHead(
+      [head](Result<std::optional<Position>> result) { head->set_value(std::move(result)); });
+  return answer.get();
+}
+
+}  // namespace catchup

@@ -1,0 +1,118 @@
+#include "host/source/client/read_call.h"
+
+#include <utility>
+
+#include "host/base/check.h"
+#include "host/source/client/read_requests.h"
+
+namespace catchup {
+
+void ReadCall::Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+                     const grpc::ByteBuffer& request) {
+  const std::lock_guard lock(mutex_);
+  CATCHUP_CHECK(step_ == Step::kNew);
+  request_ = request;
+  stream_ = stub->PrepareCall(&context_, kReadMethod, queue);
+  step_ = Step::kStarting;
+  stream_->StartCall(this);
+}
+
+void ReadCall::Refuse(grpc::CompletionQueue* queue, grpc::Status reason) {
+  const std::lock_guard lock(mutex_);
+  CATCHUP_CHECK(step_ == Step::kNew);
+  override_ = std::move(reason);
+  step_ = Step::kFinishing;
+  alarm_ = std::make_unique<grpc::Alarm>();
+  alarm_->Set(queue, gpr_now(GPR_CLOCK_MONOTONIC), this);
+}
+
+bool ReadCall::Proceed(bool ok) {
+  std::unique_lock lock(mutex_);
+  // After a failed operation, or once we have ended the call, only its status is of interest.
+  const bool over = !ok || override_.has_value();
+  switch (step_) {
+    case Step::kStarting:
+      if (over) {
+        Finish();
+      } else {
+        step_ = Step::kSending;
+        stream_->WriteLast(request_, grpc::WriteOptions(), this);
+      }
+      return false;
+    case Step::kSending:
+      request_.Clear();
+      over ? Finish() : Read();
+      return false;
+    case Step::kReading:
+      if (over) {
+        Finish();
+      } else {
+        Deliver(&lock);
+      }
+      return false;
+    case Step::kFinishing:
+      step_ = Step::kDone;
+      stream_.reset();
+      lock.unlock();
+      // Nobody touches override_ any more: Abort leaves a call alone that is done.
+      OnFinished(override_.value_or(status_), context_);
+      return true;
+    case Step::kNew:
+    case Step::kDelivering:
+    case Step::kPaused:
+    case Step::kDone:
+      break;
+  }
+  CATCHUP_CHECK(!"an operation completed that was never started");
+  return true;
+}
+
+void ReadCall::Deliver(std::unique_lock<std::mutex>* lock) {
+  step_ = Step::kDelivering;
+  resumed_ = false;
+  lock->unlock();
+  const bool go_on = OnFrame(&frame_);
+  lock->lock();
+  if (override_.has_value()) {
+    Finish();
+  } else if (go_on || resumed_) {
+    Read();
+  } else {
+    step_ = Step::kPaused;
+  }
+}
+
+void ReadCall::Resume() {
+  const std::lock_guard lock(mutex_);
+  if (step_ == Step::kPaused) {
+    Read();
+  } else if (step_ == Step::kDelivering) {
+    resumed_ = true;
+  }
+}
+
+void ReadCall::Abort(grpc::Status reason) {
+  const std::lock_guard lock(mutex_);
+  if (override_.has_value() || step_ == Step::kDone) {
+    return;
+  }
+  override_ = std::move(reason);
+  context_.TryCancel();
+  // Everywhere else an operation is pending, or the queue's thread is about to look at override_.
+  if (step_ == Step::kPaused) {
+    Finish();
+  }
+}
+
+void ReadCall::Read() {
+  step_ = Step::kReading;
+  frame_.Clear();
+  stream_->Read(&frame_, this);
+}
+
+void ReadCall::Finish() {
+  step_ = Step::kFinishing;
+  stream_->Finish(&status_, this);
+}
+
+}  // namespace catchup

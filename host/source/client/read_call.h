@@ -1,0 +1,88 @@
+#pragma once
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+namespace catchup {
+
+// One call that reads, driven by a completion queue: request out, frames in one at a time, status.
+// The frames are raw bytes, so that no message object is built for each.
+//
+// Exactly one operation is in the queue at any moment, except while paused, when there is none. So
+// the object itself is the operation's tag, and `step_` tells which operation it stands for.
+//
+// Locks: `mutex_` guards every member below it and is never held while OnFrame or OnFinished runs.
+// Operations are started under it, which gRPC allows: it calls nothing back from there.
+class ReadCall {
+ public:
+  ReadCall() = default;
+  virtual ~ReadCall() = default;
+  ReadCall(const ReadCall&) = delete;
+  ReadCall& operator=(const ReadCall&) = delete;
+
+  // For headers and deadline; before Start only.
+  grpc::ClientContext* context() { return &context_; }
+
+  // Sends `request`. Once only; from here on the object must live until Proceed returns true.
+  void Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+             const grpc::ByteBuffer& request);
+
+  // Instead of Start: makes no call and ends with `reason`, through the queue all the same.
+  void Refuse(grpc::CompletionQueue* queue, grpc::Status reason);
+
+  // The operation in the queue is complete. On the queue's thread. True: this was the last one.
+  bool Proceed(bool ok);
+
+  // See Subscription. Any thread.
+  void Resume();
+  void Cancel() { Abort(grpc::Status(grpc::StatusCode::CANCELLED, "cancelled by this host")); }
+
+ protected:
+  // Ends the call at once; OnFinished will be given `reason` instead of what the call ends with.
+  // Any thread. The first reason counts.
+  void Abort(grpc::Status reason);
+
+  // On the queue's thread. OnFrame may take the bytes out of `frame`; it returns whether to read
+  // on, else the call pauses. OnFinished comes once, last.
+  virtual bool OnFrame(grpc::ByteBuffer* frame) = 0;
+  virtual void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) = 0;
+
+ private:
+  enum class Step : std::uint8_t {
+    kNew,
+    kStarting,
+    kSending,
+    kReading,
+    kDelivering,  // No operation pending, but the queue's thread is at work here.
+    kPaused,      // No operation pending, nobody at work.
+    kFinishing,
+    kDone,
+  };
+
+  // All with the lock held.
+  void Read();
+  void Finish();
+
+  void Deliver(std::unique_lock<std::mutex>* lock);
+
+  std::mutex mutex_;
+  Step step_ = Step::kNew;
+  bool resumed_ = false;                  // Resume() came while a frame was being delivered.
+  std::optional<grpc::Status> override_;  // Why we ended it; set means cancelled.
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+  std::unique_ptr<grpc::Alarm> alarm_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer frame_;
+  grpc::Status status_;
+};
+
+}  // namespace catchup

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+
+#include "host/base/status.h"
+#include "host/source/source.h"
+
+namespace catchup {
+
+// Path of the call that all reads and subscriptions make.
+inline constexpr char kReadMethod[] = "/event_store.client.streams.Streams/Read";
+
+// The request of a filtered subscription to the whole log, ready to send.
+//
+// kInvalid for a position that the server would not take as one: it answers some of them with an
+// error that says nothing, and takes one of them for the end of the log.
+Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options);
+
+// The request for the newest event of the log.
+grpc::ByteBuffer HeadRequest();
+
+}  // namespace catchup
