@@ -1,14 +1,18 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "host/base/position.h"
+#include "host/engine/checkpoint_pacer.h"
+#include "host/engine/frontier.h"
+#include "host/engine/runner_pacing.h"
+#include "host/engine/watermark.h"
 
 namespace catchup {
 
@@ -53,15 +57,15 @@ struct StartPoint {
 };
 
 enum class GroupState : std::uint8_t {
-  kIdle,         // Start() has not come yet.
-  kStarting,     // Runner or subscription is not there yet for the first time.
+  kIdle,      // Start() has not come yet.
+  kStarting,  // Runner or subscription is not there yet for the first time.
   kCatchingUp,
-  kCaughtUp,     // Live; everything before caught_up was settled and durable.
-  kWaiting,      // Reconnecting, or a runner is to be restarted: the reason says which.
-  kDraining,     // A stop was asked for; calls in flight are finishing.
-  kStopped,      // Ended well: stopped, or caught up with stop_on_caught_up. Final.
-  kFailed,       // Ended with a reason; the checkpoint is untouched by what failed. Final.
-  kGivenUp,      // The runner died too often. Final until an operator acts.
+  kCaughtUp,  // Live; everything before caught_up was settled and durable.
+  kWaiting,   // Reconnecting, or a runner is to be restarted: the reason says which.
+  kDraining,  // A stop was asked for; calls in flight are finishing.
+  kStopped,   // Ended well: stopped, or caught up with stop_on_caught_up. Final.
+  kFailed,    // Ended with a reason; the checkpoint is untouched by what failed. Final.
+  kGivenUp,   // The runner died too often. Final until an operator acts.
 };
 
 std::string_view GroupStateName(GroupState state);
@@ -90,10 +94,10 @@ struct Command {
   Kind kind{};
   TimerKind timer{};
   bool expected = false;
-  std::uint64_t number = 0;        // Spawn or call.
+  std::uint64_t number = 0;  // Spawn or call.
   Sequence first = 0;
   Sequence last = 0;
-  std::optional<Position> from;    // kSubscribe; kPersist's position is always set.
+  std::optional<Position> from;  // kSubscribe; kPersist's position is always set.
   std::chrono::nanoseconds delay{};
   std::string text;
 };
@@ -102,14 +106,14 @@ using Commands = std::vector<Command>;
 
 // How a runner ended; rule H5's classes.
 enum class ExitClass : std::uint8_t {
-  kClean,      // After stop and destroy, on request.
-  kSetup,      // It could not set itself up, or refuses the plugin: no restart.
-  kContract,   // Impossible status, broken table, nonsense in the ring: no restart.
-  kFatal,      // The plugin returned FATAL: no restart.
-  kCrash,      // Died by a signal.
-  kExit,       // The plugin called exit or abort.
-  kHung,       // Killed by us after a call outlasted its limit.
-  kMemory,     // Killed for its memory.
+  kClean,     // After stop and destroy, on request.
+  kSetup,     // It could not set itself up, or refuses the plugin: no restart.
+  kContract,  // Impossible status, broken table, nonsense in the ring: no restart.
+  kFatal,     // The plugin returned FATAL: no restart.
+  kCrash,     // Died by a signal.
+  kExit,      // The plugin called exit or abort.
+  kHung,      // Killed by us after a call outlasted its limit.
+  kMemory,    // Killed for its memory.
   kUnknown,
 };
 
@@ -144,8 +148,8 @@ class Engine {
 
   // The runner has created and started the plugin. With `position_mode`, `loaded` is what
   // load_position found: it wins over the checkpoint; none means the recorded start.
-  void RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded,
-                   Tick tick, Commands* out);
+  void RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded, Tick tick,
+                   Commands* out);
 
   // Everything up to and including `last` returned OK.
   void Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out);
@@ -154,8 +158,7 @@ class Engine {
   void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
 
   // A call lasted longer than handler_timeout, or set-up longer than its limit.
-  void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
-            Commands* out);
+  void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick, Commands* out);
 
   // The process is gone and its outcomes were all reported before this.
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
@@ -204,6 +207,99 @@ class Engine {
   std::uint64_t skipped() const;              // Events skipped by a stated rule.
   std::uint64_t restarts() const;             // Runners spawned after the first.
   bool caught_up() const;                     // See GroupState::kCaughtUp.
+  std::uint64_t dropped() const;              // Events that came a second time from the source.
+
+ private:
+  enum class RunnerState : std::uint8_t { kNone, kStarting, kReady };
+
+  // How hard a runner has been asked to end; only ever goes up for one spawn.
+  enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
+
+  // The way to kCaughtUp: live, then settled up to there, then that watermark durable.
+  enum class Catching : std::uint8_t { kNo, kSettling, kPersisting, kDone };
+
+  static Command& Add(Commands* out, Command::Kind kind);
+  void Log(std::string text, bool expected, Commands* out);
+
+  // Runner.
+  void Spawn(Commands* out);
+  void ForceRunner(Force force, std::chrono::nanoseconds patience, Tick tick, Commands* out);
+  void Deliver(Sequence first, Sequence last, Commands* out);
+  void Begin(std::optional<Position> loaded, Tick tick, Commands* out);
+  void Rejoin(std::optional<Position> loaded, Tick tick, Commands* out);
+  void Rewind(std::optional<Position> to, Tick tick, Commands* out);
+  void Restart(ExitClass exit_class, Sequence charged, std::string_view text, Tick tick,
+               Commands* out);
+  void Decide(const BadOutcome& outcome, Tick tick, Commands* out);
+  void BreakContract(std::string text, Tick tick, Commands* out);
+
+  // Source.
+  void Subscribe(Commands* out);
+  void CancelSubscription(Commands* out);
+  bool OnInput(CallNumber call) const;
+  void OnFrame(Tick tick, Commands* out);
+  void Announce(Position position, Tick tick);
+  void Pass(Position position, Tick tick);
+  void SignalCaughtUp();
+
+  // Progress and its end.
+  void OnPopped(const Watermark::Popped& popped, Tick tick);
+  void Housekeep(Tick tick, Commands* out);
+  void FollowCaughtUp(Tick tick, Commands* out);
+  void MaybeAdvance(Tick tick, Commands* out);
+  void End(GroupState final_state, std::string reason, Force force,
+           std::chrono::nanoseconds patience, Tick tick, Commands* out);
+  void MaybeFinish(Commands* out);
+  void RefreshState(Commands* out);
+  void SetState(GroupState state, const std::string& reason, Commands* out);
+
+  void SetTimer(TimerKind timer, std::chrono::nanoseconds delay, Tick tick, Commands* out);
+  void CancelTimer(TimerKind timer, Commands* out);
+  std::optional<std::chrono::nanoseconds>& Deadline(TimerKind timer);
+
+  const EngineOptions options_;
+  StartPoint start_;
+
+  GroupState state_ = GroupState::kIdle;
+  std::string reason_;
+  bool ending_ = false;
+  bool finished_ = false;
+  bool stop_asked_ = false;
+  bool store_failed_ = false;
+  GroupState final_state_ = GroupState::kStopped;  // Once ending_.
+  std::string final_reason_;
+
+  RunnerState runner_ = RunnerState::kNone;
+  SpawnNumber spawn_ = 0;
+  Force force_ = Force::kNone;
+  RunnerPacing pacing_;
+  std::string runner_trouble_;  // Why the group waits for a runner; empty when it does not.
+  bool begun_ = false;          // The start was chosen and the first subscription asked for.
+  bool position_mode_ = false;
+
+  CallNumber call_ = 0;
+  bool call_open_ = false;
+  bool been_live_ = false;                              // Some call has brought a frame.
+  std::string source_trouble_;                          // Why the group waits for the source.
+  std::uint32_t reconnects_ = 0;                        // In a row.
+  std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
+  std::optional<Position> head_;                        // Of the present call.
+
+  Frontier frontier_;
+  Watermark watermark_;
+  CheckpointPacer pacer_;
+  Sequence last_sequence_ = 0;  // Given out.
+  Sequence delivered_ = 0;      // To the present runner.
+  Sequence settled_ = 0;        // This one and all before it.
+  std::chrono::nanoseconds next_advance_{};
+  Catching catching_ = Catching::kNo;
+  Sequence catching_after_ = 0;                 // While kSettling.
+  std::optional<Position> catching_watermark_;  // While kPersisting.
+
+  std::uint64_t handled_ = 0;
+  std::uint64_t skipped_ = 0;
+  std::uint64_t dropped_ = 0;
+  std::array<std::optional<std::chrono::nanoseconds>, kTimerKinds> deadlines_;
 };
 
 }  // namespace catchup

@@ -1,0 +1,248 @@
+#include "host/engine/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "host/base/time_text.h"
+#include "host/engine/backoff.h"
+#include "host/engine/engine_text.h"
+
+// The side of the engine that faces the source, and its state. engine_runner.cc faces the runner,
+// engine_progress.cc the store and the clock.
+
+namespace catchup {
+namespace {
+
+// A dropped connection is back at once in most cases; an outage of hours costs a try each 30 s.
+constexpr Backoff kReconnect{std::chrono::milliseconds(200), std::chrono::seconds(30)};
+
+// A call that has lived this long shows that the server is well again.
+constexpr std::chrono::nanoseconds kHealthyStream = std::chrono::seconds(30);
+
+// Wrong credentials do not heal by themselves, and failed logins fill the server's log.
+constexpr std::chrono::nanoseconds kRefusedMinimum = std::chrono::seconds(10);
+
+}  // namespace
+
+Engine::Engine(const EngineOptions& options)
+    : options_(options),
+      pacer_(std::max<std::uint32_t>(options.checkpoint_batch_size, 1), options.checkpoint_interval,
+             options.checkpoint_batch_size + options.window_events) {}
+
+Command& Engine::Add(Commands* out, Command::Kind kind) {
+  Command& command = out->emplace_back();
+  command.kind = kind;
+  return command;
+}
+
+void Engine::Log(std::string text, bool expected, Commands* out) {
+  Command& command = Add(out, Command::Kind::kLog);
+  command.text = std::move(text);
+  command.expected = expected;
+}
+
+void Engine::Start(const StartPoint& start, Tick, Commands* out) {
+  if (finished_ || state_ != GroupState::kIdle) {
+    return;
+  }
+  start_ = start;
+  Spawn(out);
+  RefreshState(out);
+}
+
+void Engine::Subscribe(Commands* out) {
+  frontier_.ForgetHeld();
+  live_since_.reset();
+  head_.reset();
+  call_open_ = true;
+  Command& command = Add(out, Command::Kind::kSubscribe);
+  command.number = ++call_;
+  command.from = frontier_.reached();
+}
+
+void Engine::CancelSubscription(Commands* out) {
+  if (call_open_) {
+    call_open_ = false;
+    Add(out, Command::Kind::kCancelSubscription).number = call_;
+  }
+  CancelTimer(TimerKind::kReconnect, out);
+}
+
+bool Engine::OnInput(CallNumber call) const { return call_open_ && call == call_; }
+
+// The first frame of a call shows that the source is there.
+void Engine::OnFrame(Tick tick, Commands* out) {
+  if (live_since_) [[likely]] {
+    return;
+  }
+  live_since_ = tick.now;
+  been_live_ = true;
+  source_trouble_.clear();
+  RefreshState(out);
+}
+
+void Engine::Pass(Position position, Tick tick) { OnPopped(watermark_.AddPassed(position), tick); }
+
+void Engine::Announce(Position position, Tick tick) {
+  if (const auto proven = frontier_.OnAnnouncement(position)) {
+    Pass(*proven, tick);
+  }
+}
+
+Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
+                       Tick tick, Commands* out) {
+  if (!OnInput(call)) {
+    return 0;
+  }
+  OnFrame(tick, out);
+  if (!frontier_.IsNew(position)) {
+    ++dropped_;
+    return 0;
+  }
+  bool passed = false;
+  if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
+    Pass(*proven, tick);
+    passed = true;
+  }
+  Sequence sequence = 0;
+  if (is_system && !options_.system_events) {
+    ++skipped_;
+    Pass(position, tick);
+    passed = true;
+  } else {
+    sequence = ++last_sequence_;
+    watermark_.AddEvent(sequence, position, bytes);
+    if (runner_ == RunnerState::kReady) {
+      Deliver(sequence, sequence, out);
+    }
+  }
+  if (head_ && position >= *head_) [[unlikely]] {
+    SignalCaughtUp();
+    passed = true;
+  }
+  if (passed) {
+    Housekeep(tick, out);
+  }
+  return sequence;
+}
+
+void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out) {
+  if (!OnInput(call)) {
+    return;
+  }
+  OnFrame(tick, out);
+  Announce(position, tick);
+  if (head_ && position != kEndOfLog && position >= *head_) {
+    SignalCaughtUp();
+  }
+  Housekeep(tick, out);
+}
+
+void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out) {
+  if (!OnInput(call)) {
+    return;
+  }
+  OnFrame(tick, out);
+  if (position) {
+    Announce(*position, tick);
+  }
+  SignalCaughtUp();
+  Housekeep(tick, out);
+}
+
+void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out) {
+  if (!OnInput(call)) {
+    return;
+  }
+  // Null orders below every position: the head of an empty log is never ahead of us.
+  if (head <= frontier_.reached()) {
+    OnFrame(tick, out);
+    SignalCaughtUp();
+    Housekeep(tick, out);
+  } else {
+    head_ = head;
+  }
+}
+
+void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view text, Tick tick,
+                               Commands* out) {
+  if (!OnInput(call)) {
+    return;
+  }
+  call_open_ = false;
+  frontier_.ForgetHeld();
+  catching_ = Catching::kNo;
+  if (end == EndClass::kInvalidPosition) {
+    End(GroupState::kFailed,
+        "the log does not know the position to resume from, " + Place(frontier_.reached()) + " (" +
+            OneLine(text) +
+            "): it is not the log this checkpoint was made with, or it was restored; reset the "
+            "group to a position of this log",
+        Force::kDrain, options_.drain_timeout, tick, out);
+    return;
+  }
+  if (live_since_ && tick.now - *live_since_ >= kHealthyStream) {
+    reconnects_ = 0;
+  }
+  std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, tick.random);
+  if (end == EndClass::kRefused) {
+    delay = std::max(delay, kRefusedMinimum);
+  }
+  const bool dropped = end == EndClass::kDropped;
+  source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
+                    OneLine(text) + "); next try in " + FormatDuration(delay);
+  Log(source_trouble_ + " from " + Place(frontier_.reached()), dropped, out);
+  SetTimer(TimerKind::kReconnect, delay, tick, out);
+  RefreshState(out);
+}
+
+bool Engine::wants_frames() const {
+  if (!call_open_ || watermark_.pending_events() >= options_.window_events ||
+      watermark_.pending_bytes() >= options_.window_bytes) {
+    return false;
+  }
+  // The duplicate bound needs no help in position mode: there is no duplicate to bound.
+  return position_mode_ || pacer_.undurable_events() + watermark_.pending_events() <
+                               options_.checkpoint_batch_size + options_.window_events;
+}
+
+void Engine::SetState(GroupState state, const std::string& reason, Commands* out) {
+  if (state == state_ && reason == reason_) {
+    return;
+  }
+  state_ = state;
+  reason_ = reason;
+  Add(out, Command::Kind::kStateChanged);
+}
+
+void Engine::RefreshState(Commands* out) {
+  if (finished_) {
+    SetState(final_state_, final_reason_, out);
+  } else if (ending_) {
+    SetState(GroupState::kDraining, final_reason_, out);
+  } else if (!runner_trouble_.empty()) {
+    SetState(GroupState::kWaiting, runner_trouble_, out);
+  } else if (!source_trouble_.empty()) {
+    SetState(GroupState::kWaiting, source_trouble_, out);
+  } else if (!begun_ || !been_live_) {
+    SetState(GroupState::kStarting, {}, out);
+  } else {
+    SetState(caught_up() ? GroupState::kCaughtUp : GroupState::kCatchingUp, {}, out);
+  }
+}
+
+std::optional<Position> Engine::AdvanceAt(Sequence sequence) const {
+  return watermark_.AdvanceAt(sequence);
+}
+GroupState Engine::state() const { return state_; }
+const std::string& Engine::reason() const { return reason_; }
+bool Engine::position_mode() const { return position_mode_; }
+std::optional<Position> Engine::watermark() const { return watermark_.position(); }
+std::optional<Position> Engine::durable() const { return pacer_.durable(); }
+std::uint64_t Engine::handled() const { return handled_; }
+std::uint64_t Engine::skipped() const { return skipped_; }
+std::uint64_t Engine::restarts() const { return spawn_ > 1 ? spawn_ - 1 : 0; }
+bool Engine::caught_up() const { return catching_ == Catching::kDone; }
+std::uint64_t Engine::dropped() const { return dropped_; }
+
+}  // namespace catchup

@@ -1,0 +1,298 @@
+#include <utility>
+
+#include "host/base/time_text.h"
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+
+// The side of the engine that faces the runner.
+
+namespace catchup {
+namespace {
+
+// From SIGABRT to SIGKILL, for a report to be written: after a hang nothing presses (rule H8), in a
+// stop the whole ladder has ten seconds (rule H9).
+constexpr std::chrono::nanoseconds kHangPatience = std::chrono::seconds(5);
+constexpr std::chrono::nanoseconds kStopPatience = std::chrono::seconds(3);
+
+// Whether an exit says that another start would end the same way.
+bool IsVerdict(ExitClass exit_class) {
+  return exit_class == ExitClass::kSetup || exit_class == ExitClass::kContract ||
+         exit_class == ExitClass::kFatal;
+}
+
+}  // namespace
+
+void Engine::Spawn(Commands* out) {
+  runner_ = RunnerState::kStarting;
+  force_ = Force::kNone;
+  Add(out, Command::Kind::kSpawnRunner).number = ++spawn_;
+}
+
+void Engine::ForceRunner(Force force, std::chrono::nanoseconds patience, Tick tick, Commands* out) {
+  if (runner_ == RunnerState::kNone || force <= force_) {
+    return;
+  }
+  force_ = force;
+  switch (force) {
+    case Force::kNone:
+      break;
+    case Force::kDrain:
+      Add(out, Command::Kind::kDrainRunner).number = spawn_;
+      SetTimer(TimerKind::kDrain, patience, tick, out);
+      break;
+    case Force::kAbort:
+      CancelTimer(TimerKind::kDrain, out);
+      Add(out, Command::Kind::kAbortRunner).number = spawn_;
+      SetTimer(TimerKind::kKill, patience, tick, out);
+      break;
+    case Force::kKill:
+      CancelTimer(TimerKind::kDrain, out);
+      CancelTimer(TimerKind::kKill, out);
+      Add(out, Command::Kind::kKillRunner).number = spawn_;
+      break;
+  }
+}
+
+void Engine::Deliver(Sequence first, Sequence last, Commands* out) {
+  delivered_ = last;
+  Command& command = Add(out, Command::Kind::kDeliver);
+  command.first = first;
+  command.last = last;
+}
+
+void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded,
+                         Tick tick, Commands* out) {
+  if (finished_ || ending_ || spawn != spawn_ || runner_ != RunnerState::kStarting) {
+    return;
+  }
+  runner_ = RunnerState::kReady;
+  runner_trouble_.clear();
+  delivered_ = settled_;
+  if (!begun_) {
+    position_mode_ = position_mode;
+    Begin(loaded, tick, out);
+  } else if (position_mode != position_mode_) {
+    BreakContract(std::string("this runner says that the plugin ") +
+                      (position_mode ? "keeps" : "does not keep") +
+                      " its own position, an earlier one of this group said the opposite",
+                  tick, out);
+    return;
+  } else if (position_mode_) {
+    Rejoin(loaded, tick, out);
+  }
+  if (settled_ < last_sequence_) {
+    Deliver(settled_ + 1, last_sequence_, out);
+  }
+  RefreshState(out);
+  Housekeep(tick, out);
+}
+
+// Chooses where the group starts. The plugin's own position wins over the checkpoint, whether it is
+// ahead or behind: it was stored together with the effects.
+void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
+  begun_ = true;
+  std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
+  std::optional<Position> durable = start_.checkpoint;
+  std::optional<Position> covered = start;
+  if (position_mode_) {
+    start = loaded ? loaded : start_.recorded_start;
+    if (start < start_.checkpoint) {
+      Log("the plugin's position was reset: it holds " +
+              (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
+              FormatPosition(*start_.checkpoint) + "; starting from " + Place(start),
+          false, out);
+      durable = start;
+    }
+    covered = durable;
+  }
+  watermark_.Reset(start, position_mode_);
+  frontier_.Reset(start);
+  pacer_.Reset(durable, covered);
+  if (loaded && !pacer_.Covers(loaded)) {
+    // The checkpoint lags behind the plugin; it is for display and lineage, so bring it up.
+    pacer_.OnProgress(0, tick.now);
+  }
+  Subscribe(out);
+}
+
+// A new runner's plugin says where it stands; what it holds is settled, whatever the runner before
+// it managed to report.
+void Engine::Rejoin(std::optional<Position> loaded, Tick tick, Commands* out) {
+  const std::optional<Position> stands = loaded ? loaded : start_.recorded_start;
+  if (stands == watermark_.position()) {
+    return;
+  }
+  if (stands < watermark_.position() || stands > frontier_.reached()) {
+    Rewind(stands, tick, out);
+    return;
+  }
+  Sequence last = settled_;
+  const Watermark::Popped popped = watermark_.SettleAt(*stands, &last);
+  if (last != settled_) {
+    settled_ = last;
+    delivered_ = last;
+    Add(out, Command::Kind::kRelease).last = last;
+  }
+  OnPopped(popped, tick);
+  pacer_.OnProgress(0, tick.now);
+}
+
+// The plugin's store is somewhere else than we left it: somebody reset it. It wins.
+void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
+  Log("the plugin's position was reset: it holds " + Place(to) + ", settled was " +
+          Place(watermark_.position()) + ", received " + Place(frontier_.reached()) +
+          "; starting again from " + Place(to),
+      false, out);
+  CancelSubscription(out);
+  if (settled_ < last_sequence_) {
+    Add(out, Command::Kind::kRelease).last = last_sequence_;
+  }
+  settled_ = last_sequence_;
+  delivered_ = last_sequence_;
+  watermark_.Reset(to, position_mode_);
+  frontier_.Reset(to);
+  pacer_.GoBack(to);
+  if (!pacer_.Covers(to)) {
+    pacer_.OnProgress(0, tick.now);
+  }
+  catching_ = Catching::kNo;
+  source_trouble_.clear();
+  Subscribe(out);
+}
+
+void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
+  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone || last == settled_) {
+    return;
+  }
+  if (last < settled_ || last > delivered_) [[unlikely]] {
+    BreakContract("settled up to event " + std::to_string(last) + ", wanted " +
+                      std::to_string(settled_) + " to " + std::to_string(delivered_),
+                  tick, out);
+    return;
+  }
+  settled_ = last;
+  OnPopped(watermark_.SettleThrough(last), tick);
+  Add(out, Command::Kind::kRelease).last = last;
+  Housekeep(tick, out);
+}
+
+void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out) {
+  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+    return;
+  }
+  const bool in_flight =
+      outcome.sequence == 0 || (outcome.sequence > settled_ && outcome.sequence <= delivered_);
+  if (!in_flight || outcome.status == 0) {
+    BreakContract(DescribeOutcome(outcome) + "; wanted a failure of event " +
+                      std::to_string(settled_ + 1) + " to " + std::to_string(delivered_),
+                  tick, out);
+    return;
+  }
+  Decide(outcome, tick, out);
+}
+
+// The one place where a plugin's answer other than OK meets the rules. Everything before
+// outcome.sequence is settled already and that event is the first one unapplied, so whatever is
+// decided here concerns this event alone: its class by status and text, then a retry in place after
+// a delay, a dead letter (durable before the event is settled), holding it while others go on, or
+// the end of the group. Only the end is decided today: it is right for FATAL, and for the others it
+// costs time, never an event, because the checkpoint stays before it.
+void Engine::Decide(const BadOutcome& outcome, Tick tick, Commands* out) {
+  End(GroupState::kFailed,
+      DescribeOutcome(outcome) + "; the group stops, its checkpoint stays before that",
+      Force::kDrain, options_.drain_timeout, tick, out);
+}
+
+void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
+                  Commands* out) {
+  // While the group ends, the ladder of the stop has its own times.
+  if (finished_ || ending_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+    return;
+  }
+  End(GroupState::kFailed,
+      OneLine(call) + " hung" + AtEvent(sequence) +
+          ": it outlasted its time limit; the group stops, its checkpoint stays before that",
+      Force::kAbort, kHangPatience, tick, out);
+}
+
+// A runner that reports what cannot be is not asked to do anything more.
+void Engine::BreakContract(std::string text, Tick tick, Commands* out) {
+  End(GroupState::kFailed, "contract broken: " + std::move(text), Force::kKill, {}, tick, out);
+}
+
+void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
+                          std::string_view text, Tick tick, Commands* out) {
+  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+    return;
+  }
+  runner_ = RunnerState::kNone;
+  CancelTimer(TimerKind::kDrain, out);
+  CancelTimer(TimerKind::kKill, out);
+  if (IsVerdict(exit_class)) {
+    End(GroupState::kFailed, DescribeExit(exit_class, charged, text), Force::kNone, {}, tick, out);
+  } else if (!ending_) {
+    Restart(exit_class, charged, text, tick, out);
+  } else {
+    if (exit_class != ExitClass::kClean) {
+      Log(DescribeExit(exit_class, charged, text) +
+              " while stopping; what it was working on comes again at the next start",
+          false, out);
+    }
+    Housekeep(tick, out);
+  }
+}
+
+void Engine::Restart(ExitClass exit_class, Sequence charged, std::string_view text, Tick tick,
+                     Commands* out) {
+  const std::string what = DescribeExit(exit_class, charged, text);
+  const RunnerPacing::Verdict verdict = pacing_.OnDeath(tick.now, tick.random);
+  if (verdict.give_up) {
+    End(GroupState::kGivenUp,
+        "the runner died more than " + std::to_string(RunnerPacing::kMaxDeaths) + " times in " +
+            FormatDuration(RunnerPacing::kDeathPeriod) + " and settled no event; last: " + what,
+        Force::kNone, {}, tick, out);
+    return;
+  }
+  const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
+  runner_trouble_ = what + (at_once ? std::string("; restarting at once")
+                                    : "; restart in " + FormatDuration(verdict.delay));
+  Log(runner_trouble_, false, out);
+  if (at_once) {
+    Spawn(out);
+  } else {
+    SetTimer(TimerKind::kRespawn, verdict.delay, tick, out);
+  }
+  RefreshState(out);
+}
+
+void Engine::TimerFired(TimerKind timer, Tick tick, Commands* out) {
+  auto& deadline = Deadline(timer);
+  if (finished_ || !deadline) {
+    return;
+  }
+  if (tick.now < *deadline) {
+    // It was set again while this firing was on its way.
+    SetTimer(timer, *deadline - tick.now, tick, out);
+    return;
+  }
+  deadline.reset();
+  switch (timer) {
+    case TimerKind::kReconnect:
+      Subscribe(out);
+      break;
+    case TimerKind::kRespawn:
+      Spawn(out);
+      break;
+    case TimerKind::kPersist:
+      Housekeep(tick, out);
+      break;
+    case TimerKind::kDrain:
+      ForceRunner(Force::kAbort, kStopPatience, tick, out);
+      break;
+    case TimerKind::kKill:
+      ForceRunner(Force::kKill, {}, tick, out);
+      break;
+  }
+}
+
+}  // namespace catchup

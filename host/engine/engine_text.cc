@@ -1,0 +1,139 @@
+#include "host/engine/engine_text.h"
+
+namespace catchup {
+namespace {
+
+// A status page shows one line; the whole text is the runner's log's business.
+constexpr std::size_t kMaxLineBytes = 1024;
+
+std::string_view ExitWords(ExitClass exit_class) {
+  switch (exit_class) {
+    case ExitClass::kClean:
+      return "ended without being asked to";
+    case ExitClass::kSetup:
+      return "could not be set up";
+    case ExitClass::kContract:
+      return "broke the plugin contract";
+    case ExitClass::kFatal:
+      return "was told by the plugin that it cannot go on (FATAL)";
+    case ExitClass::kCrash:
+      return "died by a signal";
+    case ExitClass::kExit:
+      return "was ended by the plugin";
+    case ExitClass::kHung:
+      return "hung and was killed";
+    case ExitClass::kMemory:
+      return "was killed for its memory";
+    case ExitClass::kUnknown:
+      break;
+  }
+  return "ended for an unknown reason";
+}
+
+}  // namespace
+
+std::string OneLine(std::string_view text) {
+  const bool cut = text.size() > kMaxLineBytes;
+  std::string line(text.substr(0, kMaxLineBytes));
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      c = ' ';
+    }
+  }
+  if (cut) {
+    line += " …";
+  }
+  return line;
+}
+
+std::string Place(const std::optional<Position>& position) {
+  return position ? FormatPosition(*position) : "the beginning";
+}
+
+std::string PluginStatusName(std::int32_t status) {
+  switch (status) {
+    case 0:
+      return "OK";
+    case 1:
+      return "RETRY";
+    case 2:
+      return "REJECT";
+    case 3:
+      return "FAILED";
+    case 4:
+      return "FATAL";
+    default:
+      return "status " + std::to_string(status) + " (unknown)";
+  }
+}
+
+std::string AtEvent(Sequence sequence) {
+  return sequence == 0 ? std::string() : " at event " + std::to_string(sequence);
+}
+
+std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text) {
+  std::string words = "the runner ";
+  words += ExitWords(exit_class);
+  words += AtEvent(charged);
+  if (!text.empty()) {
+    words += ": " + OneLine(text);
+  }
+  return words;
+}
+
+std::string DescribeOutcome(const BadOutcome& outcome) {
+  std::string words = OneLine(outcome.call) + " returned " + PluginStatusName(outcome.status) +
+                      AtEvent(outcome.sequence);
+  words += outcome.text.empty() ? " and said nothing" : ": " + OneLine(outcome.text);
+  return words;
+}
+
+std::string_view GroupStateName(GroupState state) {
+  switch (state) {
+    case GroupState::kIdle:
+      return "idle";
+    case GroupState::kStarting:
+      return "starting";
+    case GroupState::kCatchingUp:
+      return "catching up";
+    case GroupState::kCaughtUp:
+      return "caught up";
+    case GroupState::kWaiting:
+      return "waiting";
+    case GroupState::kDraining:
+      return "draining";
+    case GroupState::kStopped:
+      return "stopped";
+    case GroupState::kFailed:
+      return "failed";
+    case GroupState::kGivenUp:
+      break;
+  }
+  return "given up";
+}
+
+std::string_view ExitClassName(ExitClass exit_class) {
+  switch (exit_class) {
+    case ExitClass::kClean:
+      return "clean";
+    case ExitClass::kSetup:
+      return "setup";
+    case ExitClass::kContract:
+      return "contract";
+    case ExitClass::kFatal:
+      return "fatal";
+    case ExitClass::kCrash:
+      return "crash";
+    case ExitClass::kExit:
+      return "exit";
+    case ExitClass::kHung:
+      return "hung";
+    case ExitClass::kMemory:
+      return "memory";
+    case ExitClass::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace catchup

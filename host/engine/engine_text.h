@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host/base/position.h"
+#include "host/engine/engine.h"
+
+namespace catchup {
+
+// Words for people about what the engine meets.
+
+// `text` on one line and of bounded length: a plugin may say anything, of any size.
+std::string OneLine(std::string_view text);
+
+// "commit:prepare", or "the beginning".
+std::string Place(const std::optional<Position>& position);
+
+// A plugin's status by name; "status 17 (unknown)" when it has none.
+std::string PluginStatusName(std::int32_t status);
+
+// " at event 17", or nothing when no event is to blame.
+std::string AtEvent(Sequence sequence);
+
+// What happened, for the log and the group's reason: "died by a signal at event 17: SIGSEGV".
+std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text);
+
+// For a group that fails on a plugin's answer.
+std::string DescribeOutcome(const BadOutcome& outcome);
+
+}  // namespace catchup

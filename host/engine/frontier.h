@@ -1,0 +1,67 @@
+#pragma once
+
+#include <optional>
+
+#include "host/base/position.h"
+
+namespace catchup {
+
+// How far the group has received, and which announced positions may be believed.
+//
+// An announcement (a checkpoint frame, a caught-up position) says that everything matching up to it
+// has been sent. Servers have sent wrong ones, so each is held until a later frame is strictly
+// greater: frames come in log order, which then proves it. The last one stays unproven, which costs
+// a restart one interval of scanning.
+class Frontier {
+ public:
+  // Everything up to `start` counts as received; null is the beginning of the log. Forgets what is
+  // held.
+  void Reset(std::optional<Position> start) {
+    reached_ = start;
+    held_.reset();
+  }
+
+  // A new call repeats what it has to say; nothing of the old call may prove it.
+  void ForgetHeld() { held_.reset(); }
+
+  bool IsNew(Position position) const { return !reached_ || position > *reached_; }
+
+  // An event that IsNew. Returns the announcement that it proves, which lies before it.
+  std::optional<Position> OnEvent(Position position) {
+    std::optional<Position> proven;
+    if (held_) [[unlikely]] {
+      // An event at or before what was announced shows the announcement to be wrong.
+      if (position > *held_) {
+        proven = held_;
+      }
+      held_.reset();
+    }
+    reached_ = position;
+    return proven;
+  }
+
+  // Returns the earlier announcement that this one proves. Ignores what is not new, and the end of
+  // the log, which is no place.
+  std::optional<Position> OnAnnouncement(Position position) {
+    if (position == kEndOfLog || !IsNew(position)) {
+      return std::nullopt;
+    }
+    std::optional<Position> proven;
+    if (held_ && position > *held_) {
+      proven = held_;
+      reached_ = held_;
+    }
+    // Two that contradict each other: the lower one promises less.
+    held_ = position;
+    return proven;
+  }
+
+  // The greatest of start, events received and announcements proven: where to resume.
+  const std::optional<Position>& reached() const { return reached_; }
+
+ private:
+  std::optional<Position> reached_;
+  std::optional<Position> held_;
+};
+
+}  // namespace catchup
