@@ -12,7 +12,7 @@
 namespace catchup {
 
 // A configuration is written by people: a file above this is a mistake, not a configuration.
-inline constexpr std::size_t kMaxConfigBytes = 1u << 20;
+inline constexpr std::size_t kMaxConfigBytes = 256u << 10;
 
 // What became of reading a configuration: the values, or every problem of the file at once.
 struct ConfigReading {

@@ -16,7 +16,7 @@ struct SourceUri {
   enum class Kind : std::uint8_t { kServer, kEmbedded };
 
   Kind kind = Kind::kServer;
-  std::string host;                         // kServer: a name, an IPv4 address, an IPv6 one without [].
+  std::string host;  // kServer: a name, an IPv4 address, an IPv6 one without [].
   std::uint16_t port = kDefaultServerPort;  // kServer.
   std::filesystem::path path;               // kEmbedded: as written, so perhaps relative.
 

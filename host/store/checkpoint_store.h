@@ -52,12 +52,12 @@ struct CheckpointRecord {
 enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
 
 // The checkpoint of one group: GROUPS/NAME/checkpoint.db, an SQLite file with two slots of full
-// width, each under a check sum of its own. A write replaces the older slot in one transaction, so a
-// damaged slot or a torn write costs duplicates and never an event.
+// width, each under a check sum of its own. A write replaces the older slot in one transaction, so
+// a damaged slot or a torn write costs duplicates and never an event.
 //
-// Blocking: every write waits for the disk. One thread at a time. The file is locked while open, and
-// is copied to a new one at every open, so that nothing is trusted that an earlier run could not
-// sync (host/store/README in the header of checkpoint_file.h).
+// Blocking: every write waits for the disk. One thread at a time. The file is locked while open,
+// and is copied to a new one at every open, so that nothing is trusted that an earlier run could
+// not sync (host/store/README in the header of checkpoint_file.h).
 class CheckpointStore {
  public:
   // Opens the group's store below `groups` (an existing folder), or creates it durably with its
@@ -85,18 +85,19 @@ class CheckpointStore {
   // What Open() found worth a warning, as one slot that was bad; empty if nothing.
   const std::string& warning() const;
 
-  // Writes `record`; returns once it is on the disk. Its token must be the present one, else kDenied
-  // (a writer of an earlier spawn), and its checkpoint may not lie before the present one (kInvalid).
+  // Writes `record`; returns once it is on the disk. Its token must be the present one, else
+  // kDenied (a writer of an earlier spawn), and its checkpoint may not lie before the present one
+  // (kInvalid).
   //
-  // kExhausted: the disk is full, nothing changed, try again later. Any other failure of the disk is
-  // final: the record on the disk is the old or the new one, and every later call fails.
+  // kExhausted: the disk is full, nothing changed, try again later. Any other failure of the disk
+  // is final: the record on the disk is the old or the new one, and every later call fails.
   Status Save(const CheckpointRecord& record);
 
   // Writes the record with the next token and returns it. Call before each spawn.
   Result<std::uint64_t> RaiseToken();
 
-  // As Save(), but the checkpoint may go back or away: an operator's command, or a plugin that keeps
-  // its own position and is behind.
+  // As Save(), but the checkpoint may go back or away: an operator's command, or a plugin that
+  // keeps its own position and is behind.
   Status Rewind(const CheckpointRecord& record);
 
   Status SetDesired(DesiredState desired);

@@ -1,0 +1,366 @@
+#include "host/config/group_reader.h"
+
+#include <algorithm>
+#include <array>
+
+#include "host/base/log_line.h"
+#include "host/config/settings.h"
+
+namespace catchup {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+// Bounds of what makes sense; each keeps a slip of the hand, as "30h" for "30s", from being obeyed.
+constexpr std::uint32_t kMaxBatchSize = 1'000'000;
+constexpr std::uint32_t kMaxCheckpointBatch = 100'000;
+constexpr milliseconds kMinCheckpointInterval{10};
+constexpr milliseconds kMaxCheckpointInterval = hours(1);
+constexpr milliseconds kMinRetryDelay{100};
+constexpr milliseconds kMaxRetryDelay = hours(1);
+constexpr milliseconds kMinHandlerTimeout{100};
+constexpr milliseconds kMaxHandlerTimeout = hours(24);
+constexpr milliseconds kMaxDrainTimeout = minutes(10);
+constexpr std::uint32_t kMaxLanes = 64;
+constexpr std::uint32_t kMaxRetries = 1000;
+constexpr std::uint32_t kMaxCrashes = 100;
+constexpr std::uint64_t kMaxWindowEvents = 1'000'000;
+constexpr std::uint64_t kMinWindowBytes = 64ull << 10;
+constexpr std::uint64_t kMaxWindowBytes = 4ull << 30;
+constexpr std::uint32_t kMaxLetters = 65'536;
+constexpr std::uint32_t kMaxFailures = 1000;
+constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
+constexpr std::uint64_t kMinMemory = 16ull << 20;
+constexpr std::uint64_t kMaxMemory = 1024ull << 30;
+constexpr std::uint32_t kMinOpenFiles = 32;
+constexpr std::uint32_t kMaxOpenFiles = 65'536;
+constexpr std::size_t kMaxPrefixes = 256;
+constexpr std::size_t kMaxFileName = 255;
+constexpr std::size_t kMaxProjection = 128;
+constexpr std::size_t kSha256Digits = 64;
+constexpr std::size_t kMaxGroupName = 63;
+
+constexpr std::string_view kWantedPlugin =
+    "the file name of a plugin, without a folder, as \"orders.so\"";
+constexpr std::string_view kWantedPrefixes =
+    "a list of texts, as [\"order-\"]; [\"\"] says everything";
+constexpr std::string_view kWantedStart =
+    "\"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers";
+
+bool IsHexDigit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+// Refuses any value but `standard` for a key whose feature does not exist yet.
+template <typename T>
+void OnlyDefault(TableReader* reader, std::string_view key, bool read, const T& value,
+                 const T& standard, const std::string& shown) {
+  if (read && value != standard) {
+    reader->Unsupported(key, shown);
+  }
+}
+
+void OnlyDefaultInteger(TableReader* reader, std::string_view key, std::uint32_t least,
+                        std::uint32_t most, std::uint32_t* out) {
+  const std::uint32_t standard = *out;
+  const bool read = reader->Integer(key, least, most, out);
+  OnlyDefault(reader, key, read, *out, standard, std::to_string(standard));
+}
+
+void OnlyDefaultDuration(TableReader* reader, std::string_view key, milliseconds least,
+                         milliseconds most, milliseconds* out) {
+  const milliseconds standard = *out;
+  const bool read = reader->Duration(key, least, most, out);
+  OnlyDefault(reader, key, read, *out, standard, '"' + DescribeDuration(standard) + '"');
+}
+
+void ReadPlugin(TableReader* reader, GroupConfig* group) {
+  std::string text;
+  if (reader->Text("plugin", kWantedPlugin, &text)) {
+    if (text.find('/') != std::string::npos || text == "." || text == ".." ||
+        text.size() > kMaxFileName || HasControl(text)) {
+      reader->Wrong("plugin", reader->table().Find("plugin")->value, kWantedPlugin);
+    } else {
+      group->plugin = text;
+    }
+  }
+  const std::string wanted =
+      "a projection's name, 1 to " + std::to_string(kMaxProjection) + " bytes without controls";
+  if (reader->Text("projection", wanted, &text)) {
+    if (text.size() > kMaxProjection || HasControl(text)) {
+      reader->Wrong("projection", reader->table().Find("projection")->value, wanted);
+    } else {
+      group->projection = text;
+    }
+  }
+  const std::string wanted_digest = std::to_string(kSha256Digits) + " hexadecimal digits";
+  if (reader->Text("sha256", wanted_digest, &text)) {
+    if (text.size() != kSha256Digits || !std::all_of(text.begin(), text.end(), IsHexDigit)) {
+      reader->Wrong("sha256", reader->table().Find("sha256")->value, wanted_digest);
+    } else {
+      std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+      });
+      group->sha256 = text;
+    }
+  }
+}
+
+void ReadFilter(TableReader* reader, GroupConfig* group) {
+  std::vector<std::string> prefixes;
+  if (reader->TextList("prefixes", kWantedPrefixes, &prefixes)) {
+    const TomlValue& value = reader->table().Find("prefixes")->value;
+    if (prefixes.empty()) {
+      reader->Wrong("prefixes", value, kWantedPrefixes);
+    } else if (prefixes.size() > kMaxPrefixes) {
+      reader->problems()->Add(value.location,
+                              "prefixes = a list of " + std::to_string(prefixes.size()) +
+                                  ": wanted at most " + std::to_string(kMaxPrefixes));
+    } else {
+      group->filter.prefixes = std::move(prefixes);
+    }
+  }
+  std::size_t index = 0;
+  if (reader->Choice("match", {"event_type", "stream_name"}, &index)) {
+    group->filter.match =
+        index == 0 ? EventFilter::Match::kEventType : EventFilter::Match::kStreamName;
+  }
+  reader->Bool("system_events", &group->system_events);
+}
+
+void ReadStart(TableReader* reader, GroupConfig* group) {
+  std::string text;
+  if (!reader->Text("start", kWantedStart, &text)) {
+    return;
+  }
+  if (text == "beginning" || text == "end") {
+    group->start.kind = text == "end" ? GroupStart::Kind::kEnd : GroupStart::Kind::kBeginning;
+    return;
+  }
+  const TomlValue& value = reader->table().Find("start")->value;
+  const auto position = ParsePosition(text);
+  if (!position.ok() || text.find(':') == std::string::npos) {
+    reader->Wrong("start", value, kWantedStart);
+  } else if (*position == kEndOfLog) {
+    // A server reads this number as "end", so it would not mean what it says.
+    reader->Wrong("start", value, "\"end\", which this number stands for");
+  } else {
+    group->start = {GroupStart::Kind::kPosition, *position};
+  }
+}
+
+void ReadPace(TableReader* reader, GroupConfig* group) {
+  reader->Bool("stop_on_caught_up", &group->stop_on_caught_up);
+  reader->Integer("batch_size", 1, kMaxBatchSize, &group->batch_size);
+  reader->Integer("checkpoint_batch_size", 1, kMaxCheckpointBatch, &group->checkpoint_batch_size);
+  reader->Duration("checkpoint_interval", kMinCheckpointInterval, kMaxCheckpointInterval,
+                   &group->checkpoint_interval);
+  reader->Duration("handler_timeout", kMinHandlerTimeout, kMaxHandlerTimeout,
+                   &group->handler_timeout);
+  reader->Duration("drain_timeout", milliseconds(0), kMaxDrainTimeout, &group->drain_timeout);
+  if (const TomlValue* table = reader->Table("window")) {
+    TableReader window(*table, "window.", reader->problems());
+    window.Integer("events", std::uint64_t{1}, kMaxWindowEvents, &group->window_events);
+    window.Size("bytes", kMinWindowBytes, kMaxWindowBytes, &group->window_bytes);
+    window.Finish();
+  }
+}
+
+void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLettersConfig* out) {
+  TableReader reader(table, "dead_letters.", problems);
+  std::size_t order = 0;
+  if (reader.Choice("order", {"stream", "event", "halt"}, &order) && order != 0) {
+    reader.Unsupported("order", "\"stream\"");
+  }
+  OnlyDefaultInteger(&reader, "max_streams", 1, kMaxLetters, &out->max_streams);
+  OnlyDefaultInteger(&reader, "max_per_stream", 1, kMaxLetters, &out->max_per_stream);
+  if (reader.TextList("sinks", "a list of \"jsonl:FILE\" and \"stream:NAME\"", &out->sinks)) {
+    const TomlValue& list = reader.table().Find("sinks")->value;
+    bool valid = true;
+    for (std::size_t i = 0; i < out->sinks.size(); ++i) {
+      const std::string& sink = out->sinks[i];
+      const auto colon = sink.find(':');
+      const std::string scheme = sink.substr(0, colon);
+      if (colon == std::string::npos || (scheme != "jsonl" && scheme != "stream") ||
+          colon + 1 == sink.size()) {
+        reader.Wrong("sinks[" + std::to_string(i) + "]", list.As<TomlValue::List>()->at(i),
+                     "\"jsonl:FILE\" or \"stream:NAME\"");
+        valid = false;
+      }
+    }
+    if (valid && !out->sinks.empty()) {
+      reader.Unsupported("sinks", "[]");
+    }
+  }
+  reader.Finish();
+}
+
+void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig* out) {
+  TableReader reader(table, "breaker.", problems);
+  OnlyDefaultInteger(&reader, "failures", 1, kMaxFailures, &out->failures);
+  OnlyDefaultDuration(&reader, "open", kMinRetryDelay, kMaxRetryDelay, &out->open);
+  OnlyDefaultDuration(&reader, "max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
+  OnlyDefaultInteger(&reader, "budget", 0, kBudgetWindow, &out->budget);
+  reader.Finish();
+}
+
+void ReadClassify(const TomlValue& table, ConfigProblems* problems) {
+  TableReader reader(table, "classify.", problems);
+  for (const std::string_view key : {"domain", "infrastructure"}) {
+    std::vector<std::string> rules;
+    if (reader.TextList(key, "a list of texts", &rules)) {
+      reader.Unsupported(key, "the built-in rules only");
+    }
+  }
+  reader.Finish();
+}
+
+void ReadLimits(const TomlValue& table, ConfigProblems* problems, LimitsConfig* out) {
+  TableReader reader(table, "limits.", problems);
+  const std::uint64_t standard = out->memory_bytes;
+  const bool read = reader.Size("memory", kMinMemory, kMaxMemory, &out->memory_bytes);
+  OnlyDefault(&reader, "memory", read, out->memory_bytes, standard,
+              '"' + DescribeSize(standard) + '"');
+  reader.Integer("open_files", kMinOpenFiles, kMaxOpenFiles, &out->open_files);
+  reader.Finish();
+}
+
+void ReadFailure(TableReader* reader, GroupConfig* group) {
+  OnlyDefaultInteger(reader, "max_retries", 0, kMaxRetries, &group->max_retries);
+  OnlyDefaultDuration(reader, "retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
+  OnlyDefaultDuration(reader, "retry_max_delay", kMinRetryDelay, kMaxRetryDelay,
+                      &group->retry_max_delay);
+  OnlyDefaultInteger(reader, "max_crashes", 1, kMaxCrashes, &group->max_crashes);
+  OnlyDefaultInteger(reader, "lanes", 1, kMaxLanes, &group->lanes);
+  const bool read = reader->Bool("resolve_links", &group->resolve_links);
+  OnlyDefault(reader, "resolve_links", read, group->resolve_links, false, "false");
+  if (const TomlValue* table = reader->Table("dead_letters")) {
+    ReadDeadLetters(*table, reader->problems(), &group->dead_letters);
+  }
+  if (const TomlValue* table = reader->Table("breaker")) {
+    ReadBreaker(*table, reader->problems(), &group->breaker);
+  }
+  if (const TomlValue* table = reader->Table("classify")) {
+    ReadClassify(*table, reader->problems());
+  }
+  if (const TomlValue* table = reader->Table("limits")) {
+    ReadLimits(*table, reader->problems(), &group->limits);
+  }
+}
+
+bool IsEnvName(std::string_view name) {
+  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_';
+         });
+}
+
+// Variables that change how a program is loaded or talks to the network behind its back.
+bool IsForbiddenEnv(std::string_view name) {
+  std::string upper(name);
+  std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  });
+  constexpr std::string_view kProxy = "_PROXY";
+  return upper.rfind("LD_", 0) == 0 || upper.rfind("GRPC_", 0) == 0 || upper == "GLIBC_TUNABLES" ||
+         upper == "SSLKEYLOGFILE" ||
+         (upper.size() > kProxy.size() &&
+          upper.compare(upper.size() - kProxy.size(), kProxy.size(), kProxy) == 0);
+}
+
+void ReadEnv(TableReader* reader, GroupConfig* group) {
+  if (!reader->TextList("env", "a list of names, as [\"PGHOST\"]", &group->env)) {
+    return;
+  }
+  const auto& list = *reader->table().Find("env")->value.As<TomlValue::List>();
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const std::string key = "env[" + std::to_string(i) + "]";
+    if (!IsEnvName(group->env[i])) {
+      // "NAME=VALUE" may hold a secret, so the text is not repeated.
+      reader->problems()->Add(list[i].location,
+                              key +
+                                  ": wanted the name of a variable, letters, digits and \"_\"; "
+                                  "its value comes from the environment");
+    } else if (IsForbiddenEnv(group->env[i])) {
+      reader->Wrong(key, list[i],
+                    "a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES and "
+                    "SSLKEYLOGFILE, which a runner never gets");
+    }
+  }
+}
+
+GroupConfig ReadKeys(TableReader* reader) {
+  GroupConfig group;
+  group.location = reader->table().location;
+  ReadPlugin(reader, &group);
+  ReadFilter(reader, &group);
+  ReadStart(reader, &group);
+  ReadPace(reader, &group);
+  ReadFailure(reader, &group);
+  ReadEnv(reader, &group);
+  if (const TomlValue* table = reader->Table("config")) {
+    group.settings = MakeSettings(*table, reader->problems());
+  }
+  reader->Finish();
+  return group;
+}
+
+}  // namespace
+
+GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigProblems* problems) {
+  TableReader reader(table, "", problems);
+  GroupConfig group = ReadKeys(&reader);
+  group.name = name;
+  if (table.Find("plugin") == nullptr) {
+    reader.Missing("plugin", kWantedPlugin);
+  }
+  if (table.Find("prefixes") == nullptr) {
+    reader.Missing("prefixes", kWantedPrefixes);
+  }
+  for (std::size_t i = 0; i < group.filter.prefixes.size(); ++i) {
+    if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.system_events) {
+      const auto& list = *table.Find("prefixes")->value.As<TomlValue::List>();
+      reader.Wrong("prefixes[" + std::to_string(i) + "]", list[i],
+                   "system_events = true beside it, because system events begin with \"$\"");
+    }
+  }
+  return group;
+}
+
+void CheckDefaults(const TomlValue& table, ConfigProblems* problems) {
+  TableReader reader(table, "", problems);
+  (void)ReadKeys(&reader);
+}
+
+TomlValue MergeDefaults(const TomlValue& defaults, const TomlValue& table) {
+  TomlValue merged = table;
+  auto& members = std::get<TomlValue::Table>(merged.value);
+  for (const TomlMember& given : *defaults.As<TomlValue::Table>()) {
+    const auto own = std::find_if(members.begin(), members.end(), [&](const TomlMember& member) {
+      return member.key == given.key;
+    });
+    if (own == members.end()) {
+      members.push_back(given);
+    } else if (own->value.As<TomlValue::Table>() != nullptr &&
+               given.value.As<TomlValue::Table>() != nullptr) {
+      own->value = MergeDefaults(given.value, own->value);
+    }
+  }
+  return merged;
+}
+
+bool IsGroupName(std::string_view name) {
+  const auto is_first = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  return !name.empty() && name.size() <= kMaxGroupName && is_first(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_first(c) || c == '-'; });
+}
+
+}  // namespace catchup

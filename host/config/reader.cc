@@ -1,0 +1,316 @@
+#include "host/config/reader.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "host/base/unique_fd.h"
+#include "host/config/group_reader.h"
+#include "host/config/table_reader.h"
+#include "host/config/toml_tree.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::string_view kWantedUri = "\"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+constexpr std::string_view kWantedDirectory = "the path of a directory";
+constexpr std::string_view kWantedDirectories =
+    "a list of directories, as [\"/usr/lib/catchup/plugins\"]";
+constexpr std::string_view kWantedAddress = "\"HOST:PORT\"";
+constexpr std::string_view kDefaultAdmin = "127.0.0.1:9113";
+
+// More groups than one host can give a process each.
+constexpr std::size_t kMaxGroups = 1024;
+
+// Reads the sections of one document, in the order of the design's table.
+class DocumentReader {
+ public:
+  DocumentReader(const TomlValue& root, std::filesystem::path folder, HostConfig* config,
+                 ConfigProblems* problems)
+      : root_(root, "", problems),
+        folder_(std::move(folder)),
+        config_(*config),
+        problems_(problems) {}
+
+  void Read() {
+    ReadSource();
+    ReadState();
+    ReadPlugins();
+    ReadAdmin();
+    ReadLog();
+    ReadGroups();
+    root_.Finish();
+  }
+
+ private:
+  std::filesystem::path Resolve(const std::filesystem::path& path) const {
+    return (folder_ / path).lexically_normal();
+  }
+
+  // "" for a path with a zero byte, which no system call would take whole.
+  bool CheckPath(TableReader* reader, std::string_view key, const TomlValue& value,
+                 const std::string& path) {
+    if (!path.empty() && path.find('\0') == std::string::npos) {
+      return true;
+    }
+    reader->Wrong(key, value, kWantedDirectory);
+    return false;
+  }
+
+  // A section that must exist; its absence is reported as the absence of its first required key.
+  const TomlValue* Required(std::string_view name, std::string_view key, std::string_view wanted) {
+    const bool absent = root_.table().Find(name) == nullptr;
+    const TomlValue* table = root_.Table(name);
+    if (absent) {
+      root_.Missing(std::string(name) + "." + std::string(key), wanted);
+    }
+    return table;
+  }
+
+  void ReadSource() {
+    const TomlValue* table = Required("source", "uri", kWantedUri);
+    if (table == nullptr) {
+      return;
+    }
+    TableReader reader(*table, "source.", problems_);
+    if (const TomlMember* member = reader.Take("uri")) {
+      ReadUri(&reader, member->value);
+    } else {
+      reader.Missing("uri", kWantedUri);
+    }
+    if (reader.Take("credentials_file") != nullptr) {
+      reader.Unsupported("credentials_file", "no credentials");
+    }
+    std::string text;
+    if (reader.Text("embedded_listen", kWantedAddress, &text)) {
+      auto address = ParseListenAddress(text);
+      if (address.ok()) {
+        config_.source.embedded_listen = *std::move(address);
+      } else {
+        problems_->Add(table->Find("embedded_listen")->value.location,
+                       "source.embedded_listen: " + address.status().message());
+      }
+    }
+    reader.Finish();
+  }
+
+  // The value is named by its key only: it may hold a password.
+  void ReadUri(TableReader* reader, const TomlValue& value) {
+    const std::string* text = value.As<std::string>();
+    if (text == nullptr) {
+      reader->Wrong("uri", value, kWantedUri);
+      return;
+    }
+    auto uri = ParseSourceUri(*text);
+    if (!uri.ok()) {
+      problems_->Add(value.location, "source.uri: " + uri.status().message());
+      return;
+    }
+    config_.source.uri = *std::move(uri);
+    config_.source.uri_text = *text;
+    if (config_.source.uri.kind == SourceUri::Kind::kEmbedded) {
+      config_.source.uri.path = Resolve(config_.source.uri.path);
+    }
+  }
+
+  void ReadState() {
+    const TomlValue* table = Required("state", "directory", kWantedDirectory);
+    if (table == nullptr) {
+      return;
+    }
+    TableReader reader(*table, "state.", problems_);
+    std::string text;
+    if (table->Find("directory") == nullptr) {
+      reader.Missing("directory", kWantedDirectory);
+    }
+    if (reader.Text("directory", kWantedDirectory, &text) &&
+        CheckPath(&reader, "directory", table->Find("directory")->value, text)) {
+      config_.state.directory = Resolve(text);
+    }
+    reader.Finish();
+  }
+
+  void ReadPlugins() {
+    const TomlValue* table = Required("plugins", "directories", kWantedDirectories);
+    if (table == nullptr) {
+      return;
+    }
+    TableReader reader(*table, "plugins.", problems_);
+    std::vector<std::string> texts;
+    const TomlMember* member = table->Find("directories");
+    if (member == nullptr) {
+      reader.Missing("directories", kWantedDirectories);
+    }
+    if (reader.TextList("directories", kWantedDirectories, &texts)) {
+      if (texts.empty()) {
+        reader.Wrong("directories", member->value, kWantedDirectories);
+      }
+      const auto& list = *member->value.As<TomlValue::List>();
+      for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (CheckPath(&reader, "directories[" + std::to_string(i) + "]", list[i], texts[i])) {
+          config_.plugins.directories.push_back(Resolve(texts[i]));
+        }
+      }
+    }
+    reader.Finish();
+  }
+
+  void ReadAdmin() {
+    const TomlValue* table = root_.Table("admin");
+    if (table == nullptr) {
+      return;
+    }
+    TableReader reader(*table, "admin.", problems_);
+    std::string text;
+    if (reader.Text("listen", kWantedAddress, &text)) {
+      const auto address = ParseListenAddress(text);
+      if (!address.ok()) {
+        problems_->Add(table->Find("listen")->value.location,
+                       "admin.listen: " + address.status().message());
+      } else if (text != kDefaultAdmin) {
+        reader.Unsupported("listen", '"' + std::string(kDefaultAdmin) + '"');
+      }
+    }
+    if (reader.Take("token_file") != nullptr) {
+      reader.Unsupported("token_file", "no token");
+    }
+    reader.Finish();
+  }
+
+  void ReadLog() {
+    const TomlValue* table = root_.Table("log");
+    if (table == nullptr) {
+      return;
+    }
+    TableReader reader(*table, "log.", problems_);
+    std::size_t index = 0;
+    if (reader.Choice("level", {"debug", "info", "warn", "error"}, &index)) {
+      config_.log.level = static_cast<LogLevel>(index);
+    }
+    if (reader.Choice("format", {"auto", "json", "text"}, &index)) {
+      config_.log.format = static_cast<LogFormat>(index);
+    }
+    reader.Finish();
+  }
+
+  void ReadGroups() {
+    const TomlValue* defaults = root_.Table("defaults");
+    if (defaults != nullptr) {
+      CheckDefaults(*defaults, problems_);
+    }
+    const bool absent = root_.table().Find("groups") == nullptr;
+    const TomlValue* groups = root_.Table("groups");
+    if (groups == nullptr) {
+      if (absent) {
+        root_.Missing("groups", "at least one table [groups.NAME]");
+      }
+      return;
+    }
+    const auto& members = *groups->As<TomlValue::Table>();
+    if (members.empty() || members.size() > kMaxGroups) {
+      problems_->Add(groups->location, std::to_string(members.size()) + " groups: wanted 1 to " +
+                                           std::to_string(kMaxGroups));
+      return;
+    }
+    for (const TomlMember& member : members) {
+      TomlValue name;
+      name.value = member.key;
+      if (!IsGroupName(member.key)) {
+        problems_->Add(member.location,
+                       "group name " + DescribeToml(name) +
+                           ": wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"");
+      }
+      if (member.value.As<TomlValue::Table>() == nullptr) {
+        problems_->Add(member.value.location, "group " + DescribeToml(name) + " = " +
+                                                  DescribeToml(member.value) +
+                                                  ": wanted a table [groups.NAME]");
+        continue;
+      }
+      config_.groups.push_back(ReadGroup(
+          member.key, defaults == nullptr ? member.value : MergeDefaults(*defaults, member.value),
+          problems_));
+    }
+  }
+
+  TableReader root_;
+  const std::filesystem::path folder_;
+  HostConfig& config_;
+  ConfigProblems* const problems_;
+};
+
+Result<std::string> ReadWhole(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.valid()) {
+    return Status::FromErrno("cannot open it", errno);
+  }
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) {
+    return Status::FromErrno("cannot look at it", errno);
+  }
+  if (S_ISDIR(info.st_mode)) {
+    return Status::Invalid("it is a directory, wanted a TOML file");
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return Status::Invalid("it is no regular file, wanted a TOML file");
+  }
+  std::string text(kMaxConfigBytes + 1, '\0');
+  std::size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return Status::FromErrno("cannot read it", errno);
+    }
+    if (got == 0) {
+      break;
+    }
+    size += static_cast<std::size_t>(got);
+  }
+  text.resize(size);
+  return text;
+}
+
+}  // namespace
+
+ConfigReading ReadConfigFile(const std::filesystem::path& file) {
+  auto text = ReadWhole(file);
+  if (!text.ok()) {
+    return {std::nullopt, {text.status().Within(file.string()).message()}};
+  }
+  return ReadConfigText(*text, file);
+}
+
+ConfigReading ReadConfigText(std::string_view text, const std::filesystem::path& file) {
+  ConfigProblems problems;
+  HostConfig config;
+  std::error_code error;
+  config.file = std::filesystem::absolute(file, error).lexically_normal();
+  if (error) {
+    return {std::nullopt,
+            {Status::FromErrno("cannot find the working directory", error.value())
+                 .Within(file.string())
+                 .message()}};
+  }
+  if (text.size() > kMaxConfigBytes) {
+    return {std::nullopt,
+            {file.string() + ": more than " + std::to_string(kMaxConfigBytes >> 10) +
+             " KiB, wanted a configuration of at most that"}};
+  }
+  const auto parsed = ParseToml(text);
+  if (const auto* fault = std::get_if<TomlError>(&parsed)) {
+    problems.Add(fault->location, fault->text);
+  } else {
+    DocumentReader(std::get<TomlValue>(parsed), config.file.parent_path(), &config, &problems)
+        .Read();
+  }
+  if (!problems.empty()) {
+    return {std::nullopt, problems.Format(file.string())};
+  }
+  return {std::move(config), {}};
+}
+
+}  // namespace catchup

@@ -1,0 +1,133 @@
+#include "host/config/settings.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "host/base/log_line.h"
+#include "host/config/reader.h"
+
+namespace catchup {
+namespace {
+
+class SettingsWriter {
+ public:
+  explicit SettingsWriter(ConfigProblems* problems) : problems_(problems) {
+    settings_.json.clear();
+  }
+
+  void Write(const TomlValue& value, const std::string& path) {
+    if (const auto* table = value.As<TomlValue::Table>()) {
+      WriteTable(*table, path);
+    } else if (const auto* list = value.As<TomlValue::List>()) {
+      WriteList(*list, path);
+    } else if (const auto* text = value.As<std::string>()) {
+      AppendJsonText(*text);
+      AddScalar(path, *text);
+    } else if (const auto* date = value.As<TomlValue::Date>()) {
+      AppendJsonText(date->text);
+      AddScalar(path, date->text);
+    } else if (const auto* real = value.As<double>()) {
+      WriteReal(*real, value, path);
+    } else if (const auto* integer = value.As<std::int64_t>()) {
+      WriteLiteral(std::to_string(*integer), path);
+    } else {
+      WriteLiteral(*value.As<bool>() ? "true" : "false", path);
+    }
+  }
+
+  PluginSettings Take() { return std::move(settings_); }
+
+ private:
+  static std::string Join(const std::string& path, const std::string& member) {
+    return path.empty() ? member : path + "." + member;
+  }
+
+  void WriteTable(const TomlValue::Table& table, const std::string& path) {
+    settings_.json += '{';
+    for (const TomlMember& member : table) {
+      if (&member != &table.front()) {
+        settings_.json += ',';
+      }
+      AppendJsonText(member.key);
+      settings_.json += ':';
+      Write(member.value, Join(path, member.key));
+    }
+    settings_.json += '}';
+  }
+
+  void WriteList(const TomlValue::List& list, const std::string& path) {
+    settings_.json += '[';
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (i > 0) {
+        settings_.json += ',';
+      }
+      Write(list[i], Join(path, std::to_string(i)));
+    }
+    settings_.json += ']';
+  }
+
+  void WriteReal(double real, const TomlValue& value, const std::string& path) {
+    if (!std::isfinite(real)) {
+      problems_->Add(value.location, "config." + path + " = " + DescribeToml(value) +
+                                         ": wanted a number that JSON can say");
+      return;
+    }
+    char digits[40];
+    const auto [end, error] = std::to_chars(digits, digits + sizeof digits, real);
+    CATCHUP_CHECK(error == std::errc());
+    std::string text(digits, end);
+    // A whole number stays a real one for readers that tell the two apart.
+    if (text.find_first_of(".e") == std::string::npos) {
+      text += ".0";
+    }
+    WriteLiteral(text, path);
+  }
+
+  void WriteLiteral(const std::string& text, const std::string& path) {
+    settings_.json += text;
+    AddScalar(path, text);
+  }
+
+  void AppendJsonText(const std::string& text) { AppendJsonString(text, &settings_.json); }
+
+  void AddScalar(const std::string& path, std::string text) {
+    settings_.scalars.emplace_back(path, std::move(text));
+  }
+
+  ConfigProblems* const problems_;
+  PluginSettings settings_;
+};
+
+}  // namespace
+
+PluginSettings MakeSettings(const TomlValue& table, ConfigProblems* problems) {
+  SettingsWriter writer(problems);
+  writer.Write(table, "");
+  return writer.Take();
+}
+
+Result<PluginSettings> SettingsFromArguments(const std::vector<std::string>& arguments) {
+  std::string document;
+  for (const std::string& argument : arguments) {
+    // Each alone first, so that a fault names its own argument.
+    const auto parsed = ParseToml(argument);
+    if (const auto* error = std::get_if<TomlError>(&parsed)) {
+      return Status::Invalid("setting '" + argument + "': " + error->text +
+                             "; wanted KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5");
+    }
+    document += argument;
+    document += '\n';
+  }
+  const auto parsed = ParseToml(document);
+  if (const auto* error = std::get_if<TomlError>(&parsed)) {
+    return Status::Invalid("settings together: " + error->text + "; wanted each key once");
+  }
+  ConfigProblems problems;
+  PluginSettings settings = MakeSettings(std::get<TomlValue>(parsed), &problems);
+  if (!problems.empty()) {
+    return Status::Invalid("settings: a number that is inf or nan; wanted one that JSON can say");
+  }
+  return settings;
+}
+
+}  // namespace catchup

@@ -1,0 +1,210 @@
+#include "host/config/source_uri.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "host/base/log_line.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::array<std::string_view, 4> kSchemes = {"kurrentdb", "esdb", "kurrent", "kdb"};
+constexpr std::string_view kEmbedded = "embedded:";
+constexpr std::string_view kWanted =
+    "wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+constexpr std::size_t kMaxHost = 253;  // The longest name DNS can carry.
+
+// The options of the servers' own clients, in lower case. They come with TLS and discovery.
+constexpr std::array<std::string_view, 13> kKnownOptions = {
+    "tlsverifycert",       "tlscafile",           "usercertfile",      "userkeyfile",
+    "nodepreference",      "maxdiscoverattempts", "discoveryinterval", "gossiptimeout",
+    "keepaliveinterval",   "keepalivetimeout",    "defaultdeadline",   "connectionname",
+    "throwonappendfailure"};
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
+// Enough of a wrong text to find it by.
+std::string Quote(std::string_view text) {
+  constexpr std::size_t kMaxShown = 80;
+  std::string quoted;
+  AppendJsonString(text.substr(0, kMaxShown), &quoted);
+  return quoted;
+}
+
+bool ParsePort(std::string_view text, std::uint16_t* port) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *port);
+  return !text.empty() && error == std::errc() && rest == end;
+}
+
+bool IsHostName(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxHost &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.' || c == '_';
+         });
+}
+
+bool IsAddress6(std::string_view text) {
+  return text.find(':') != std::string_view::npos &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') ||
+                  c == ':' || c == '.';
+         });
+}
+
+// Splits "HOST[:PORT]"; an IPv6 host stands in brackets. *port is left alone when there is none.
+Status SplitHost(std::string_view text, std::string* host, std::uint16_t* port, bool* has_port) {
+  std::string_view rest;
+  *has_port = false;
+  if (text.substr(0, 1) == "[") {
+    const auto close = text.find(']');
+    if (close == std::string_view::npos || !IsAddress6(text.substr(1, close - 1))) {
+      return Status::Invalid("host in " + Quote(text) + ": wanted an IPv6 address in brackets");
+    }
+    *host = text.substr(1, close - 1);
+    rest = text.substr(close + 1);
+  } else {
+    const auto colon = text.find(':');
+    *host = text.substr(0, colon);
+    rest = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
+    if (!IsHostName(*host)) {
+      return Status::Invalid("host " + Quote(*host) +
+                             ": wanted a name, an IPv4 address or an IPv6 one in brackets");
+    }
+  }
+  if (rest.empty()) {
+    return {};
+  }
+  *has_port = true;
+  if (rest.front() != ':' || !ParsePort(rest.substr(1), port)) {
+    return Status::Invalid("port in " + Quote(text) + ": wanted a number from 0 to 65535");
+  }
+  return {};
+}
+
+Status CheckOptions(std::string_view query) {
+  bool plain = false;
+  while (!query.empty()) {
+    const auto end = query.find('&');
+    const std::string_view option = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    const auto equals = option.find('=');
+    const std::string key = Lower(option.substr(0, equals));
+    const std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
+    if (key == "tls") {
+      if (Lower(value) != "false") {
+        return Status::Invalid("option tls=" + Quote(value) + ": this version supports tls=false");
+      }
+      plain = true;
+    } else if (std::find(kKnownOptions.begin(), kKnownOptions.end(), key) != kKnownOptions.end()) {
+      return Status::Invalid("option " + Quote(option.substr(0, equals)) +
+                             ": this version supports tls=false and no other");
+    } else {
+      return Status::Invalid("unknown option " + Quote(option.substr(0, equals)) +
+                             ": wanted tls=false");
+    }
+  }
+  if (!plain) {
+    return Status::Invalid(
+        "TLS is on: this version supports connections without it, wanted "
+        "\"?tls=false\" at the end");
+  }
+  return {};
+}
+
+Result<SourceUri> ParseServer(std::string_view rest) {
+  const auto question = rest.find('?');
+  const std::string_view query =
+      question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
+  std::string_view authority = rest.substr(0, question);
+  // Before anything is put into a message: what stands before an "@" may be secret, and a password
+  // may hold any of the characters that separate the parts.
+  if (rest.find('@') != std::string_view::npos) {
+    return Status::Invalid(
+        "a user or password stands in it: wanted none, because secrets come from "
+        "a file or the environment only");
+  }
+  if (const auto slash = authority.find('/'); slash != std::string_view::npos) {
+    if (slash + 1 != authority.size()) {
+      return Status::Invalid("path " + Quote(authority.substr(slash)) + ": wanted none or \"/\"");
+    }
+    authority = authority.substr(0, slash);
+  }
+  if (authority.find(',') != std::string_view::npos) {
+    return Status::Invalid("several hosts " + Quote(authority) + ": this version supports one");
+  }
+  SourceUri uri;
+  bool has_port = false;
+  CATCHUP_RETURN_IF_ERROR(SplitHost(authority, &uri.host, &uri.port, &has_port));
+  if (has_port && uri.port == 0) {
+    return Status::Invalid("port 0: wanted a number from 1 to 65535");
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckOptions(query));
+  return uri;
+}
+
+}  // namespace
+
+std::string SourceUri::target() const {
+  if (kind == Kind::kEmbedded) {
+    return {};
+  }
+  const bool bracket = host.find(':') != std::string::npos;
+  return (bracket ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+Result<SourceUri> ParseSourceUri(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) {
+    return Status::Invalid("a zero byte stands in it: " + std::string(kWanted));
+  }
+  if (text.substr(0, kEmbedded.size()) == kEmbedded) {
+    SourceUri uri;
+    uri.kind = SourceUri::Kind::kEmbedded;
+    uri.path = text.substr(kEmbedded.size());
+    if (uri.path.empty()) {
+      return Status::Invalid("no path after \"embedded:\": wanted the directory of the log");
+    }
+    return uri;
+  }
+  const auto colon = text.find("://");
+  if (colon == std::string_view::npos) {
+    return Status::Invalid("no scheme in it: " + std::string(kWanted));
+  }
+  const std::string scheme = Lower(text.substr(0, colon));
+  std::string_view base = scheme;
+  constexpr std::string_view kDiscover = "+discover";
+  const bool discover =
+      base.size() > kDiscover.size() && base.substr(base.size() - kDiscover.size()) == kDiscover;
+  if (discover) {
+    base.remove_suffix(kDiscover.size());
+  }
+  if (std::find(kSchemes.begin(), kSchemes.end(), base) == kSchemes.end()) {
+    return Status::Invalid("scheme " + Quote(scheme) + ": " + std::string(kWanted));
+  }
+  if (discover) {
+    return Status::Invalid("scheme " + Quote(scheme) + ": this version supports no discovery, " +
+                           std::string(kWanted));
+  }
+  return ParseServer(text.substr(colon + 3));
+}
+
+Result<ListenAddress> ParseListenAddress(std::string_view text) {
+  ListenAddress address;
+  bool has_port = false;
+  CATCHUP_RETURN_IF_ERROR(SplitHost(text, &address.host, &address.port, &has_port));
+  if (!has_port) {
+    return Status::Invalid("no port in " + Quote(text) + ": wanted HOST:PORT");
+  }
+  return address;
+}
+
+}  // namespace catchup

@@ -1,0 +1,305 @@
+#include "host/config/table_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <tuple>
+
+#include "host/base/check.h"
+#include "host/base/time_text.h"
+
+namespace catchup {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t factor;
+};
+
+constexpr std::size_t kMaxCompared = 64;
+
+// Largest first, so that a value is described by the largest unit that divides it.
+constexpr std::array<Unit, 4> kDurationUnits = {
+    {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
+constexpr std::array<Unit, 4> kSizeUnits = {
+    {{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}}};
+
+template <std::size_t N>
+std::string Describe(std::uint64_t value, const std::array<Unit, N>& units) {
+  for (const Unit& unit : units) {
+    if (value != 0 && value % unit.factor == 0) {
+      return std::to_string(value / unit.factor) + std::string(unit.name);
+    }
+  }
+  return std::to_string(value) + std::string(units.back().name);
+}
+
+// Digits and one of the units, nothing between them; false also when the product is too large.
+template <std::size_t N>
+bool ParseWithUnit(std::string_view text, const std::array<Unit, N>& units, std::uint64_t* out) {
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || rest == text.data()) {
+    return false;
+  }
+  const std::string_view name(rest, static_cast<std::size_t>(end - rest));
+  for (const Unit& unit : units) {
+    if (name == unit.name) {
+      if (number > std::numeric_limits<std::uint64_t>::max() / unit.factor) {
+        return false;
+      }
+      *out = number * unit.factor;
+      return true;
+    }
+  }
+  return false;
+}
+
+// Levenshtein's distance, for texts as short as keys.
+std::size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string Quote(std::string_view text) {
+  TomlValue value;
+  value.value = std::string(text);
+  return DescribeToml(value);
+}
+
+}  // namespace
+
+bool ConfigProblems::Problem::operator<(const Problem& other) const {
+  return std::tie(location.line, location.column, text) <
+         std::tie(other.location.line, other.location.column, other.text);
+}
+
+void ConfigProblems::Add(SourceLocation location, std::string text) {
+  problems_.insert({location, std::move(text)});
+}
+
+std::vector<std::string> ConfigProblems::Format(std::string_view file) const {
+  std::vector<std::string> lines;
+  for (const Problem& problem : problems_) {
+    lines.push_back(std::string(file) + ":" + std::to_string(problem.location.line) + ":" +
+                    std::to_string(problem.location.column) + ": " + problem.text);
+  }
+  return lines;
+}
+
+TableReader::TableReader(const TomlValue& table, std::string prefix, ConfigProblems* problems)
+    : table_(table), prefix_(std::move(prefix)), problems_(problems) {}
+
+const TomlMember* TableReader::Take(std::string_view key) {
+  known_.emplace_back(key);
+  return table_.Find(key);
+}
+
+bool TableReader::Bool(std::string_view key, bool* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const bool* flag = member->value.As<bool>();
+  if (flag == nullptr) {
+    Wrong(key, member->value, "true or false");
+    return false;
+  }
+  *out = *flag;
+  return true;
+}
+
+bool TableReader::Integer(std::string_view key, std::uint64_t least, std::uint64_t most,
+                          std::uint64_t* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const std::int64_t* number = member->value.As<std::int64_t>();
+  if (number == nullptr || *number < 0 || static_cast<std::uint64_t>(*number) < least ||
+      static_cast<std::uint64_t>(*number) > most) {
+    Wrong(key, member->value, "an integer from " + FormatCount(least) + " to " + FormatCount(most));
+    return false;
+  }
+  *out = static_cast<std::uint64_t>(*number);
+  return true;
+}
+
+bool TableReader::Integer(std::string_view key, std::uint32_t least, std::uint32_t most,
+                          std::uint32_t* out) {
+  std::uint64_t number = 0;
+  if (!Integer(key, std::uint64_t{least}, std::uint64_t{most}, &number)) {
+    return false;
+  }
+  *out = static_cast<std::uint32_t>(number);
+  return true;
+}
+
+bool TableReader::Duration(std::string_view key, std::chrono::milliseconds least,
+                           std::chrono::milliseconds most, std::chrono::milliseconds* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const std::string* text = member->value.As<std::string>();
+  std::uint64_t number = 0;
+  if (text == nullptr || !ParseWithUnit(*text, kDurationUnits, &number) ||
+      number < static_cast<std::uint64_t>(least.count()) ||
+      number > static_cast<std::uint64_t>(most.count())) {
+    Wrong(key, member->value,
+          "a duration from \"" + DescribeDuration(least) + "\" to \"" + DescribeDuration(most) +
+              "\", an integer and ms, s, m or h");
+    return false;
+  }
+  *out = std::chrono::milliseconds(number);
+  return true;
+}
+
+bool TableReader::Size(std::string_view key, std::uint64_t least, std::uint64_t most,
+                       std::uint64_t* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const std::string* text = member->value.As<std::string>();
+  std::uint64_t number = 0;
+  if (text == nullptr || !ParseWithUnit(*text, kSizeUnits, &number) || number < least ||
+      number > most) {
+    Wrong(key, member->value,
+          "a size from \"" + DescribeSize(least) + "\" to \"" + DescribeSize(most) +
+              "\", an integer and B, KiB, MiB or GiB");
+    return false;
+  }
+  *out = number;
+  return true;
+}
+
+bool TableReader::Text(std::string_view key, std::string_view wanted, std::string* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const std::string* text = member->value.As<std::string>();
+  if (text == nullptr || text->empty()) {
+    Wrong(key, member->value, wanted);
+    return false;
+  }
+  *out = *text;
+  return true;
+}
+
+bool TableReader::TextList(std::string_view key, std::string_view wanted,
+                           std::vector<std::string>* out) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  const auto* list = member->value.As<TomlValue::List>();
+  if (list == nullptr) {
+    Wrong(key, member->value, wanted);
+    return false;
+  }
+  bool valid = true;
+  std::vector<std::string> texts;
+  for (const TomlValue& item : *list) {
+    if (const std::string* text = item.As<std::string>()) {
+      texts.push_back(*text);
+    } else {
+      Wrong(std::string(key) + "[" + std::to_string(&item - list->data()) + "]", item, "text");
+      valid = false;
+    }
+  }
+  if (valid) {
+    *out = std::move(texts);
+  }
+  return valid;
+}
+
+bool TableReader::Choice(std::string_view key, const std::vector<std::string_view>& names,
+                         std::size_t* index) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return false;
+  }
+  if (const std::string* text = member->value.As<std::string>()) {
+    const auto found = std::find(names.begin(), names.end(), *text);
+    if (found != names.end()) {
+      *index = static_cast<std::size_t>(found - names.begin());
+      return true;
+    }
+  }
+  std::string wanted;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    wanted += i == 0 ? "" : i + 1 == names.size() ? " or " : ", ";
+    wanted += '"' + std::string(names[i]) + '"';
+  }
+  Wrong(key, member->value, wanted);
+  return false;
+}
+
+const TomlValue* TableReader::Table(std::string_view key) {
+  const TomlMember* member = Take(key);
+  if (member == nullptr) {
+    return nullptr;
+  }
+  if (member->value.As<TomlValue::Table>() == nullptr) {
+    Wrong(key, member->value, "a table");
+    return nullptr;
+  }
+  return &member->value;
+}
+
+void TableReader::Wrong(std::string_view key, const TomlValue& value, std::string_view wanted) {
+  problems_->Add(value.location, prefix_ + std::string(key) + " = " + DescribeToml(value) +
+                                     ": wanted " + std::string(wanted));
+}
+
+void TableReader::Unsupported(std::string_view key, std::string_view supported) {
+  const TomlMember* member = table_.Find(key);
+  CATCHUP_CHECK(member != nullptr);
+  problems_->Add(member->value.location, prefix_ + std::string(key) + " = " +
+                                             DescribeToml(member->value) +
+                                             ": this version supports " + std::string(supported));
+}
+
+void TableReader::Missing(std::string_view key, std::string_view wanted) {
+  problems_->Add(table_.location, "missing key \"" + prefix_ + std::string(key) + "\": wanted " +
+                                      std::string(wanted));
+}
+
+void TableReader::Finish() {
+  for (const TomlMember& member : *table_.As<TomlValue::Table>()) {
+    if (std::find(known_.begin(), known_.end(), member.key) != known_.end()) {
+      continue;
+    }
+    // Our keys are short, so the rest of a long one tells nothing.
+    const std::string_view key = std::string_view(member.key).substr(0, kMaxCompared);
+    const auto nearest = std::min_element(
+        known_.begin(), known_.end(),
+        [&](const auto& a, const auto& b) { return Distance(key, a) < Distance(key, b); });
+    problems_->Add(member.location, "unknown key " + Quote(prefix_ + member.key) +
+                                        ": the nearest known key is \"" + prefix_ + *nearest +
+                                        "\"");
+  }
+}
+
+std::string DescribeDuration(std::chrono::milliseconds duration) {
+  return Describe(static_cast<std::uint64_t>(duration.count()), kDurationUnits);
+}
+
+std::string DescribeSize(std::uint64_t bytes) { return Describe(bytes, kSizeUnits); }
+
+}  // namespace catchup
