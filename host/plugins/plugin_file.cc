@@ -1,0 +1,210 @@
+#include "host/plugins/plugin_file.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sodium/crypto_hash_sha256.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+
+namespace catchup {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Above every real plugin; below what would fill a state directory by mistake.
+constexpr std::uint64_t kMaxPluginBytes = 1ull << 30;
+
+constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
+
+Status CheckOwner(const struct stat& info, const std::string& what) {
+  if (info.st_uid != 0 && info.st_uid != geteuid()) {
+    return Status::Denied(what + " belongs to user " + std::to_string(info.st_uid) +
+                          ": wanted root or user " + std::to_string(geteuid()));
+  }
+  if ((info.st_mode & kOthersMayWrite) != 0) {
+    char mode[8];
+    std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
+    return Status::Denied(what + " has mode " + mode +
+                          ": wanted no right to write for group and others");
+  }
+  return {};
+}
+
+// Beneath the directory and without symbolic links, whatever `name` says.
+int OpenBeneath(int directory, const char* name) {
+  open_how how{};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  return static_cast<int>(syscall(SYS_openat2, directory, name, &how, sizeof how));
+}
+
+// A file mapped for reading.
+class MappedFile {
+ public:
+  static Result<std::unique_ptr<MappedFile>> Open(int fd, std::uint64_t size,
+                                                  const std::string& what) {
+    void* address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (address == MAP_FAILED) {
+      return Status::FromErrno("read " + what, errno);
+    }
+    return std::unique_ptr<MappedFile>(new MappedFile(address, size));
+  }
+  ~MappedFile() { (void)munmap(address_, size_); }
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::string_view bytes() const { return {static_cast<const char*>(address_), size_}; }
+
+ private:
+  MappedFile(void* address, std::uint64_t size) : address_(address), size_(size) {}
+  void* address_;
+  std::uint64_t size_;
+};
+
+Sha256 Hash(std::string_view bytes) {
+  Sha256 digest{};
+  crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(bytes.data()),
+                     bytes.size());
+  return digest;
+}
+
+bool CopyIsIntact(const fs::path& path, const Sha256& digest) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info {};
+  if (!fd.valid() || fstat(fd.get(), &info) != 0 || info.st_size <= 0) {
+    return false;
+  }
+  const auto mapped =
+      MappedFile::Open(fd.get(), static_cast<std::uint64_t>(info.st_size), path.string());
+  return mapped.ok() && Hash((*mapped)->bytes()) == digest;
+}
+
+Status SyncDirectory(const fs::path& directory) {
+  const UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid() || fsync(fd.get()) != 0) {
+    return Status::FromErrno("sync " + directory.string(), errno);
+  }
+  return {};
+}
+
+Status WriteCopy(std::string_view bytes, const fs::path& path) {
+  const fs::path temporary = path.string() + ".new";
+  // A leftover of a host that died here.
+  (void)unlink(temporary.c_str());
+  const UniqueFd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) {
+    return Status::FromErrno("create " + temporary.string(), errno);
+  }
+  for (std::string_view rest = bytes; !rest.empty();) {
+    const ssize_t written = write(fd.get(), rest.data(), rest.size());
+    if (written < 0 && errno != EINTR) {
+      return Status::FromErrno("write " + temporary.string(), errno);
+    }
+    rest.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
+  }
+  // Readable and nothing else; a runner maps its code from it, which needs no x.
+  if (fchmod(fd.get(), 0444) != 0 || fsync(fd.get()) != 0 ||
+      rename(temporary.c_str(), path.c_str()) != 0) {
+    return Status::FromErrno("store " + path.string(), errno);
+  }
+  return SyncDirectory(path.parent_path());
+}
+
+}  // namespace
+
+std::string FormatSha256(const Sha256& digest) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::uint8_t byte : digest) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 0xf];
+  }
+  return text;
+}
+
+Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const std::string& name) {
+  std::string looked_in;
+  for (const fs::path& directory : directories) {
+    looked_in += (looked_in.empty() ? "" : ", ") + directory.string();
+    const UniqueFd folder(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder.valid()) {
+      if (errno == ENOENT) {
+        continue;
+      }
+      return Status::FromErrno("plugin directory " + directory.string(), errno);
+    }
+    PluginFile file;
+    file.path = directory / name;
+    file.fd = UniqueFd(OpenBeneath(folder.get(), name.c_str()));
+    if (!file.fd.valid()) {
+      if (errno == ENOENT) {
+        continue;
+      }
+      if (errno == ELOOP) {
+        return Status::Denied("plugin " + file.path.string() +
+                              " is a symbolic link: wanted the file itself");
+      }
+      return Status::FromErrno("plugin " + file.path.string(), errno);
+    }
+    struct stat info {};
+    struct stat folder_info {};
+    if (fstat(file.fd.get(), &info) != 0 || fstat(folder.get(), &folder_info) != 0) {
+      return Status::FromErrno("plugin " + file.path.string(), errno);
+    }
+    if (!S_ISREG(info.st_mode)) {
+      return Status::Invalid("plugin " + file.path.string() + " is " +
+                             (S_ISDIR(info.st_mode) ? "a directory" : "no regular file") +
+                             ": wanted a shared object");
+    }
+    CATCHUP_RETURN_IF_ERROR(CheckOwner(folder_info, "plugin directory " + directory.string()));
+    CATCHUP_RETURN_IF_ERROR(CheckOwner(info, "plugin " + file.path.string()));
+    file.size = static_cast<std::uint64_t>(info.st_size);
+    if (file.size == 0 || file.size > kMaxPluginBytes) {
+      return Status::Invalid("plugin " + file.path.string() + " has " + std::to_string(file.size) +
+                             " bytes: wanted 1 to " + std::to_string(kMaxPluginBytes));
+    }
+    return file;
+  }
+  return Status::NotFound("plugin " + name + " not found: looked in " + looked_in);
+}
+
+Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,
+                                 std::string_view pin) {
+  const std::string what = "plugin " + file.path.string();
+  auto mapped = MappedFile::Open(file.fd.get(), file.size, what);
+  if (!mapped.ok()) {
+    return mapped.status();
+  }
+  // Copied before it is hashed: the file may change under the mapping, the copy cannot.
+  const std::string bytes((*mapped)->bytes());
+  StagedPlugin staged;
+  staged.digest = Hash(bytes);
+  staged.sha256 = FormatSha256(staged.digest);
+  if (!pin.empty() && pin != staged.sha256) {
+    return Status::Denied(what + " has SHA-256 " + staged.sha256 + ": its group pins " +
+                          std::string(pin));
+  }
+  if (Status elf = CheckElf(bytes); !elf.ok()) {
+    return Status(elf.code(), what + " " + elf.message());
+  }
+  const fs::path folder = plugins / staged.sha256;
+  staged.path = folder / file.path.filename();
+  if (CopyIsIntact(staged.path, staged.digest)) {
+    return staged;
+  }
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (failed) {
+    return Status::FromErrno("create " + folder.string(), failed.value());
+  }
+  CATCHUP_RETURN_IF_ERROR(WriteCopy(bytes, staged.path));
+  CATCHUP_RETURN_IF_ERROR(SyncDirectory(plugins));
+  return staged;
+}
+
+}  // namespace catchup

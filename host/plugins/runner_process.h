@@ -1,0 +1,103 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/status.h"
+#include "host/base/unique_fd.h"
+#include "host/ring/host_end.h"
+
+namespace catchup {
+
+// The `catchup-runner` executable, opened once, so that an upgrade in place never mixes two
+// versions: every spawn runs the file that was there at start. Immutable; any thread.
+class RunnerBinary {
+ public:
+  // Looks beside the running executable, then in ../libexec/catchup/.
+  static Result<RunnerBinary> Find();
+  static Result<RunnerBinary> Open(const std::filesystem::path& path);
+
+  int fd() const { return fd_.get(); }
+
+ private:
+  explicit RunnerBinary(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+// The exclusive lock that a runner inherits: while any process holds it, a runner of this group may
+// still be alive, though its host is gone.
+class RunnerLock {
+ public:
+  // Tries to take `file`. kInUse while a runner holds it; the text names its pid.
+  static Result<RunnerLock> TryTake(const std::filesystem::path& file);
+
+  int fd() const { return fd_.get(); }
+  // Notes the runner's pid in the file, for the text above.
+  Status WritePid(pid_t pid) const;
+
+ private:
+  RunnerLock(UniqueFd fd, std::filesystem::path file)
+      : fd_(std::move(fd)), file_(std::move(file)) {}
+  UniqueFd fd_;
+  std::filesystem::path file_;
+};
+
+// How a process ended.
+struct ProcessExit {
+  bool by_signal = false;
+  int code = 0;  // Exit code, or the signal's number.
+};
+
+// A runner as a child process. The spawning thread must live as long as the runner, whose death
+// signal fires when that thread ends. One thread.
+class RunnerProcess {
+ public:
+  struct Options {
+    std::string group;
+    HostEnd::Descriptors rings{};
+    std::filesystem::path working_directory;
+    std::vector<std::string> env;  // Names passed through from our environment.
+  };
+
+  // Starts the runner; `lock` is handed to it.
+  static Result<std::unique_ptr<RunnerProcess>> Spawn(const RunnerBinary& binary,
+                                                      const Options& options,
+                                                      const RunnerLock& lock);
+  // Kills what is left, with its process group, and reaps it.
+  ~RunnerProcess();
+  RunnerProcess(const RunnerProcess&) = delete;
+  RunnerProcess& operator=(const RunnerProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  int pidfd() const { return pidfd_.get(); }    // Readable when the process is gone.
+  int output() const { return output_.get(); }  // Standard output and error, non-blocking.
+
+  // To the process itself; a process that is gone is fine.
+  void Signal(int signal_number) const;
+  // SIGKILL to its whole process group.
+  void Kill() const;
+
+  // Reaps it. Call once pidfd() is readable.
+  ProcessExit Reap();
+
+ private:
+  RunnerProcess() = default;
+  pid_t pid_ = -1;
+  UniqueFd pidfd_;
+  UniqueFd output_;
+  bool reaped_ = false;
+};
+
+// Loads `plugin` in a child of its own and checks header, descriptor and tables, without making an
+// instance. Returns "NAME VERSION PROJECTION"; kIncompatible with the runner's one-line reason,
+// also when it dies or takes longer than 30 s.
+Result<std::string> ProbePlugin(const RunnerBinary& binary, const std::filesystem::path& plugin,
+                                const std::string& projection);
+
+}  // namespace catchup
