@@ -1,9 +1,13 @@
 #include "host/ring/host_end.h"
 
+#include <catchup/plugin.h>
+#include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -15,11 +19,15 @@ constexpr std::uint64_t kNoWake = std::numeric_limits<std::uint64_t>::max();
 
 std::byte* DataOf(const Region& region) { return region.mapping.data() + kRingHeaderBytes; }
 
-// A full counter (2^64 - 2 pending wake-ups) is the only failure, and means that a wake-up is
-// pending already.
+// A full pipe is the only failure, and means that wake-ups are pending already.
 void Signal(int fd) {
-  const std::uint64_t one = 1;
-  (void)!write(fd, &one, sizeof one);
+  const char wake = 1;
+  (void)!write(fd, &wake, sizeof wake);
+}
+
+bool IsFailureStatus(std::int32_t status) {
+  return (status > CATCHUP_OK && status <= CATCHUP_FATAL) || status == kRunnerSetupFailed ||
+         status == kRunnerContract;
 }
 
 std::byte* Append(std::byte* at, std::string_view bytes) {
@@ -58,10 +66,17 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
     }
     *want.region = std::move(*region);
   }
-  end->runner_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  // A pipe where the host writes, because its two ends are separate open files: a runner that fills
+  // an eventfd and makes it blocking, which both sides would share, would stop the host.
+  int pipe_ends[2];
+  if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    return Status::FromErrno("create the runner's wake-up of " + name, errno);
+  }
+  end->runner_wake_read_ = UniqueFd(pipe_ends[0]);
+  end->runner_wake_ = UniqueFd(pipe_ends[1]);
   end->host_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!end->runner_wake_.valid() || !end->host_wake_.valid()) {
-    return Status::FromErrno("create the wake-ups of " + name, errno);
+  if (!end->host_wake_.valid()) {
+    return Status::FromErrno("create the host's wake-up of " + name, errno);
   }
   EventRingHeader& header = end->events();
   header.magic = kRingMagic;
@@ -73,7 +88,12 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
 
 HostEnd::Descriptors HostEnd::descriptors() const {
   return {event_region_.fd.get(), outcome_region_.fd.get(), large_region_.fd.get(),
-          runner_wake_.get(), host_wake_.get()};
+          runner_wake_read_.get(), host_wake_.get()};
+}
+
+HostEnd::Mappings HostEnd::mappings() const {
+  return {event_region_.mapping.data(), outcome_region_.mapping.data(),
+          large_region_.mapping.data()};
 }
 
 EventRingHeader& HostEnd::events() const {
@@ -105,8 +125,8 @@ std::byte* HostEnd::Reserve(std::uint64_t size) {
     if (!HasRoom(to_end + size)) {
       return nullptr;
     }
-    RecordHeader padding{static_cast<std::uint32_t>(to_end), RecordKind::kPadding, 0, 0};
-    std::memcpy(DataOf(event_region_) + offset, &padding, sizeof padding);
+    const RecordHeader padding{static_cast<std::uint32_t>(to_end), RecordKind::kPadding, 0, 0};
+    std::memcpy(DataOf(event_region_) + offset, &padding, kPaddingHeaderBytes);
     written_ += to_end;
   } else if (!HasRoom(size)) {
     return nullptr;
@@ -120,11 +140,13 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   CATCHUP_CHECK(written_ == 0);
   const std::string_view texts[] = {setup.group, setup.projection, setup.plugin_path,
                                     setup.config_json};
+  static const std::vector<std::pair<std::string, std::string>> kNoScalars;
+  const auto& scalars = setup.scalars == nullptr ? kNoScalars : *setup.scalars;
   std::uint64_t size = sizeof(RecordHeader) + 4 * sizeof(std::uint64_t);
   for (const std::string_view text : texts) {
     size += sizeof(std::uint64_t) + text.size();
   }
-  for (const auto& [path, text] : *setup.scalars) {
+  for (const auto& [path, text] : scalars) {
     size += 2 * sizeof(std::uint64_t) + path.size() + text.size();
   }
   size = AlignRecord(size);
@@ -139,13 +161,13 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   std::memcpy(at, &header, sizeof header);
   at += sizeof header;
   const std::uint64_t numbers[] = {setup.lane, setup.open_files, setup.token,
-                                   setup.scalars->size()};
+                                   scalars.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;
   for (const std::string_view text : texts) {
     at = AppendSized(at, text);
   }
-  for (const auto& [path, text] : *setup.scalars) {
+  for (const auto& [path, text] : scalars) {
     at = AppendSized(AppendSized(at, path), text);
   }
   return {};
@@ -240,14 +262,15 @@ void HostEnd::RequestStop() {
 
 Result<std::uint64_t> HostEnd::PollSettled() {
   const std::uint64_t settled = outcomes().settled.load(std::memory_order_acquire);
-  if (settled == settled_) {
-    return settled;
-  }
-  if (settled < settled_ || settled > last_published_sequence_) {
+  const std::uint64_t most =
+      failed_sequence_ != 0 ? failed_sequence_ - 1 : last_published_sequence_;
+  if (settled < settled_ || settled > most) {
     return Status::Corrupt("the runner says event " + std::to_string(settled) +
                            " is settled: wanted a number from " + std::to_string(settled_) +
-                           " to " + std::to_string(last_published_sequence_));
+                           " to " + std::to_string(most));
   }
+  // Looked at even if nothing was settled: a ring that is full because of a wrong value would
+  // otherwise stay full in silence.
   const std::uint64_t read = outcomes().event_read.load(std::memory_order_acquire);
   if (read < freed_ || read > published_ || read % kRecordAlign != 0) {
     return Status::Corrupt("the runner says it has read up to byte " + std::to_string(read) +
@@ -255,8 +278,10 @@ Result<std::uint64_t> HostEnd::PollSettled() {
                            std::to_string(freed_) + " to " + std::to_string(published_));
   }
   freed_ = read;
-  settled_ = settled;
-  events().seen_settled.store(settled, std::memory_order_release);
+  if (settled != settled_) {
+    settled_ = settled;
+    events().seen_settled.store(settled, std::memory_order_release);
+  }
   return settled;
 }
 
@@ -270,18 +295,56 @@ Status HostEnd::CheckOutcome(const OutcomeHeader& header, std::uint64_t availabl
   }
   switch (header.kind) {
     case OutcomeKind::kReady:
+      return CheckReady(header);
     case OutcomeKind::kLog:
-    case OutcomeKind::kStopped:
-      return {};
-    case OutcomeKind::kFailure:
-      if (header.sequence != 0 && header.sequence > last_published_sequence_) {
-        return Status::Corrupt("the runner reports a failure of event " +
-                               std::to_string(header.sequence) + ", which it was never given");
+      if (header.level > CATCHUP_LOG_ERROR) {
+        return Status::Corrupt("the runner logs a line of level " + std::to_string(header.level) +
+                               ": wanted 0 to 3");
       }
       return {};
+    case OutcomeKind::kStopped:
+      return stopped_seen_ ? Status::Corrupt("the runner says twice that it stopped") : Status();
+    case OutcomeKind::kFailure:
+      return CheckFailure(header);
   }
   return Status::Corrupt("outcome record of unknown kind " +
                          std::to_string(static_cast<unsigned>(header.kind)));
+}
+
+Status HostEnd::CheckReady(const OutcomeHeader& header) const {
+  if (ready_seen_ || failure_seen_ || stopped_seen_) {
+    return Status::Corrupt("the runner says that it is ready after it said how it went on");
+  }
+  if (header.max_events == 0 || header.max_events > kMostEventsPerCall ||
+      header.position_mode > 1 || header.loaded > header.position_mode) {
+    return Status::Corrupt("the runner is ready for " + std::to_string(header.max_events) +
+                           " events a call, position mode " + std::to_string(header.position_mode) +
+                           ", loaded " + std::to_string(header.loaded) + ": wanted 1 to " +
+                           std::to_string(kMostEventsPerCall) +
+                           " events, and a loaded position in position mode only");
+  }
+  return {};
+}
+
+Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
+  if (failure_seen_ || stopped_seen_) {
+    return Status::Corrupt("the runner reports a failure after it said that it failed or stopped");
+  }
+  if (!IsFailureStatus(header.status) || !IsKnown(header.call)) {
+    return Status::Corrupt("the runner reports a failure of call " +
+                           std::to_string(static_cast<std::uint32_t>(header.call)) +
+                           " with status " + std::to_string(header.status) +
+                           ": one of them is not known");
+  }
+  const bool of_event = header.sequence > settled_ && header.sequence <= last_published_sequence_;
+  if (HasEvents(header.call) ? !of_event : header.sequence != 0) {
+    return Status::Corrupt("the runner reports a failure of event " +
+                           std::to_string(header.sequence) + " in call " +
+                           std::to_string(static_cast<std::uint32_t>(header.call)) +
+                           ": events " + std::to_string(settled_ + 1) + " to " +
+                           std::to_string(last_published_sequence_) + " were its to handle");
+  }
+  return {};
 }
 
 Result<std::optional<Outcome>> HostEnd::PollOutcome() {
@@ -305,6 +368,8 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
   };
   OutcomeHeader header;
   copy(outcome_read_, &header, sizeof header);
+  // Keeps the compiler from reading the shared bytes again after they were checked.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   CATCHUP_RETURN_IF_ERROR(CheckOutcome(header, available));
   Outcome outcome;
   outcome.kind = header.kind;
@@ -319,6 +384,12 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
   }
   outcome.text.resize(header.text_size);
   copy(outcome_read_ + sizeof header, outcome.text.data(), header.text_size);
+  ready_seen_ |= header.kind == OutcomeKind::kReady;
+  stopped_seen_ |= header.kind == OutcomeKind::kStopped;
+  if (header.kind == OutcomeKind::kFailure) {
+    failure_seen_ = true;
+    failed_sequence_ = header.sequence;
+  }
   outcome_read_ += header.size;
   events().outcome_read.store(outcome_read_, std::memory_order_release);
   return std::optional<Outcome>(std::move(outcome));
@@ -331,15 +402,29 @@ bool HostEnd::WakeWhenSettled(std::uint64_t sequence) {
 
 void HostEnd::DrainWake() {
   std::uint64_t count;
-  // Nothing pending (EAGAIN) is as good as something.
-  (void)!read(host_wake_.get(), &count, sizeof count);
+  const iovec to{&count, sizeof count};
+  // Never waits, even if a runner made the descriptor, which is its own too, blocking. Nothing
+  // pending (EAGAIN) is as good as something.
+  (void)!preadv2(host_wake_.get(), &to, 1, -1, RWF_NOWAIT);
 }
 
 CallInProgress HostEnd::call() const {
+  // Values of one and the same call, or after this many tries of a runner that is faster than we
+  // look, or wants to be, of several: then it is not stuck in any of them.
+  constexpr int kTries = 8;
+  const OutcomeRingHeader& header = outcomes();
   CallInProgress call;
-  call.number = outcomes().call_number.load(std::memory_order_acquire);
-  call.kind = static_cast<CallKind>(outcomes().call_kind.load(std::memory_order_relaxed));
-  call.sequence = outcomes().call_sequence.load(std::memory_order_relaxed);
+  for (int i = 0; i < kTries; ++i) {
+    call.number = header.call_number.load(std::memory_order_acquire);
+    call.kind = static_cast<CallKind>(header.call_kind.load(std::memory_order_acquire));
+    call.sequence = header.call_sequence.load(std::memory_order_acquire);
+    if (header.call_number.load(std::memory_order_relaxed) == call.number) {
+      break;
+    }
+  }
+  if (!IsKnown(call.kind)) {
+    call.kind = CallKind::kNone;
+  }
   return call;
 }
 

@@ -26,7 +26,7 @@ struct RunnerSetup {
   std::uint32_t open_files = 0;  // 0 leaves the limit alone.
   std::uint64_t token = 0;
   // Every scalar of the configuration by its dotted path, so that the runner parses nothing.
-  const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;
+  const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;  // Null: none.
 };
 
 // One outcome record, copied out of the ring and checked.
@@ -42,7 +42,7 @@ struct Outcome {
   std::string text;
 };
 
-// What the runner says it is doing.
+// What the runner says it is doing: a known kind, but any sequence.
 struct CallInProgress {
   std::uint64_t number = 0;  // Odd while a call runs.
   CallKind kind = CallKind::kNone;
@@ -57,7 +57,8 @@ struct CallInProgress {
 // group serialises.
 class HostEnd {
  public:
-  // Descriptors for the runner, to be inherited under fixed numbers.
+  // Descriptors for the runner, to be inherited under fixed numbers. `host_wake` is also what the
+  // host polls for reading; nothing a runner can do to the others makes a call here block.
   struct Descriptors {
     int event_ring;
     int outcome_ring;
@@ -70,6 +71,14 @@ class HostEnd {
   static Result<std::unique_ptr<HostEnd>> Create(const std::string& name);
 
   Descriptors descriptors() const;
+
+  // The regions as they are mapped here, so that a test can be the runner in the same process.
+  struct Mappings {
+    std::byte* events;
+    std::byte* outcomes;
+    std::byte* large;
+  };
+  Mappings mappings() const;
 
   // The first record. kExhausted if the configuration is larger than half the ring.
   Status WriteSetup(const RunnerSetup& setup);
@@ -91,7 +100,8 @@ class HostEnd {
   // back, names what was not published, or frees what was not written.
   Result<std::uint64_t> PollSettled();
 
-  // The next outcome record, or nothing. kCorrupt for a record that breaks the format.
+  // The next outcome record, or nothing. kCorrupt for a record that breaks the format, or comes
+  // where none of its kind can: ready twice, a failure of an event already settled or never given.
   Result<std::optional<Outcome>> PollOutcome();
 
   // Asks for a wake-up on host_wake as soon as `sequence` is settled. Returns false if it already
@@ -115,10 +125,13 @@ class HostEnd {
   bool HasRoom(std::uint64_t size);
   void WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt);
   Status CheckOutcome(const OutcomeHeader& header, std::uint64_t available) const;
+  Status CheckReady(const OutcomeHeader& header) const;
+  Status CheckFailure(const OutcomeHeader& header) const;
 
   Region event_region_;
   Region outcome_region_;
   Region large_region_;
+  UniqueFd runner_wake_read_;  // The runner's.
   UniqueFd runner_wake_;
   UniqueFd host_wake_;
 
@@ -131,6 +144,10 @@ class HostEnd {
   std::uint64_t last_published_sequence_ = 0;
   std::uint64_t settled_ = 0;
   std::uint64_t outcome_read_ = 0;
+  bool ready_seen_ = false;
+  bool failure_seen_ = false;
+  bool stopped_seen_ = false;
+  std::uint64_t failed_sequence_ = 0;  // Of the failure seen; 0 if it was none of an event.
   std::uint32_t woken_sleep_ = 0;
   bool stop_requested_ = false;
 };

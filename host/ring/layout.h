@@ -49,9 +49,6 @@ struct EventRingHeader {
 
   // The host's wishes.
   alignas(kCacheLine) std::atomic<std::uint32_t> stop;  // 1: end the call in progress, then leave.
-  // Raised to make the runner discard what lies before `epoch_begin` after a failure.
-  std::atomic<std::uint32_t> epoch;
-  std::atomic<std::uint64_t> epoch_begin;
 
   // What the host has seen of the runner's progress, so that a runner about to sleep knows whether
   // to tell it; and the sequence at which the host wants to be told at once.
@@ -73,6 +70,13 @@ enum class CallKind : std::uint32_t {
   kStop = 8,
   kDestroy = 9,
 };
+
+constexpr bool IsKnown(CallKind kind) { return kind <= CallKind::kDestroy; }
+
+// Calls that are made for events, and so fail at one.
+constexpr bool HasEvents(CallKind kind) {
+  return kind == CallKind::kHandle || kind == CallKind::kHandleBatch || kind == CallKind::kHandleAt;
+}
 
 // The first page of the outcome ring.
 struct OutcomeRingHeader {
@@ -105,8 +109,11 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 // Records begin at multiples of this.
 inline constexpr std::uint64_t kRecordAlign = 8;
 
+// Every call's most events, whatever a plugin's table says: bounds the array of pointers to them.
+inline constexpr std::uint32_t kMostEventsPerCall = 4096;
+
 enum class RecordKind : std::uint16_t {
-  kPadding = 1,     // To the end of the ring.
+  kPadding = 1,     // To the end of the ring; may have room for `size` and `kind` only.
   kSetup = 2,       // The first record: which plugin, which configuration.
   kEvent = 3,       // Bytes follow in the ring.
   kLargeEvent = 4,  // Bytes lie at the start of the large region.
@@ -119,6 +126,11 @@ struct RecordHeader {
   std::uint16_t flags;
   std::uint64_t sequence;
 };
+
+// What a padding record has of its header, since no more may be left before the end of the ring.
+inline constexpr std::uint64_t kPaddingHeaderBytes = 8;
+static_assert(kPaddingHeaderBytes <= kRecordAlign);
+static_assert(offsetof(RecordHeader, sequence) == kPaddingHeaderBytes);
 
 // After the header of kEvent, kLargeEvent and kAdvance. The bytes follow in this order: stream,
 // type, metadata, data.

@@ -195,21 +195,33 @@ void RunnerEnd::WaitForWork() {
     idle_naps_ = HasWork() ? 0 : idle_naps_ + 1;
     return;
   }
+  SleepUnless([this] { return HasWork(); });
+  idle_naps_ = 0;
+}
+
+void RunnerEnd::WaitForStop() {
+  while (!stop_requested()) {
+    SleepUnless([this] { return stop_requested(); });
+  }
+}
+
+template <typename Condition>
+void RunnerEnd::SleepUnless(Condition awake) {
   OutcomeRingHeader& header = outcomes();
   const std::uint32_t sleep = header.sleep_number.load(std::memory_order_relaxed) + 1;
   header.sleep_number.store(sleep, std::memory_order_seq_cst);
-  if (!HasWork()) {
+  if (!awake()) {
     if (settled_ != events().seen_settled.load(std::memory_order_acquire)) {
       SignalHost();
     }
     pollfd wait{runner_wake_, POLLIN, 0};
     // A signal ends the wait early, and the caller comes back.
     (void)poll(&wait, 1, -1);
-    std::uint64_t count;
-    (void)!read(runner_wake_, &count, sizeof count);
+    // As many wake-ups as came while nobody slept: one each time the host saw a sleep just ending.
+    char pending[64];
+    (void)!read(runner_wake_, pending, sizeof pending);
   }
   header.sleep_number.store(sleep + 1, std::memory_order_release);
-  idle_naps_ = 0;
 }
 
 bool RunnerEnd::stop_requested() const {
@@ -218,8 +230,10 @@ bool RunnerEnd::stop_requested() const {
 
 void RunnerEnd::BeginCall(CallKind kind, std::uint64_t sequence) {
   OutcomeRingHeader& header = outcomes();
-  header.call_kind.store(static_cast<std::uint32_t>(kind), std::memory_order_relaxed);
-  header.call_sequence.store(sequence, std::memory_order_relaxed);
+  // Released, so that a host that reads either also sees the end of the call before, and with it
+  // that what it has read is of two calls.
+  header.call_kind.store(static_cast<std::uint32_t>(kind), std::memory_order_release);
+  header.call_sequence.store(sequence, std::memory_order_release);
   header.call_number.store(++call_number_, std::memory_order_release);
 }
 
@@ -227,12 +241,17 @@ void RunnerEnd::EndCall() {
   outcomes().call_number.store(++call_number_, std::memory_order_release);
 }
 
+bool RunnerEnd::in_call() const {
+  return (outcomes().call_number.load(std::memory_order_relaxed) & 1) != 0;
+}
+
 CallKind RunnerEnd::current_call_kind() const {
-  return static_cast<CallKind>(outcomes().call_kind.load(std::memory_order_relaxed));
+  return in_call() ? static_cast<CallKind>(outcomes().call_kind.load(std::memory_order_relaxed))
+                   : CallKind::kNone;
 }
 
 std::uint64_t RunnerEnd::current_sequence() const {
-  return outcomes().call_sequence.load(std::memory_order_relaxed);
+  return in_call() ? outcomes().call_sequence.load(std::memory_order_relaxed) : 0;
 }
 
 bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free) {

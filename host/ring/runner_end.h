@@ -16,7 +16,7 @@
 
 namespace catchup {
 
-// The setup record, borrowed from the ring for the life of the mapping: the runner never frees it.
+// The setup record. Its texts are RunnerEnd's own copy and live as long as that.
 struct SetupView {
   std::string_view group;
   std::string_view projection;
@@ -67,12 +67,15 @@ class RunnerEnd {
   // coming, so that neither side makes a system call per event; then says that it sleeps.
   void WaitForWork();
 
+  // Blocks until a stop is asked for; takes nothing more from the ring.
+  void WaitForStop();
+
   bool stop_requested() const;
 
   void BeginCall(CallKind kind, std::uint64_t sequence);
   void EndCall();
 
-  // Safe in a signal handler.
+  // kNone and 0 between two calls. Safe in a signal handler.
   CallKind current_call_kind() const;
   std::uint64_t current_sequence() const;
 
@@ -92,8 +95,11 @@ class RunnerEnd {
   }
   OutcomeRingHeader& outcomes() const { return *reinterpret_cast<OutcomeRingHeader*>(outcomes_); }
   bool HasWork() const;
+  template <typename Condition>
+  void SleepUnless(Condition awake);
   bool Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free);
   void SignalHost() const;
+  bool in_call() const;
 
   Mapping event_mapping_;
   Mapping outcome_mapping_;

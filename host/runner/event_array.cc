@@ -1,10 +1,26 @@
 #include "host/runner/event_array.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace catchup {
 
+void EventArray::Grow() {
+  constexpr std::uint64_t kFirst = 16;
+  const std::uint64_t size =
+      std::min<std::uint64_t>(capacity_, std::max<std::uint64_t>(kFirst, 2 * events_.size()));
+  events_.resize(size);
+  pointers_.resize(size);
+  for (std::uint64_t i = 0; i < size; ++i) {
+    pointers_[i] = &events_[i];
+  }
+}
+
 void EventArray::Add(const RecordView& record) {
+  CATCHUP_CHECK(!full());
+  if (count_ == events_.size()) {
+    Grow();
+  }
   catchup_event& event = events_[count_++];
   const EventRecord& body = *record.body;
   const char* at = record.bytes;

@@ -5,14 +5,7 @@
 namespace catchup {
 namespace {
 
-// Bounds the array of event pointers; a plugin may ask for fewer events a call.
-constexpr std::uint32_t kMostEvents = 4096;
-
-bool IsKnown(std::int32_t status) { return status >= CATCHUP_OK && status <= CATCHUP_FATAL; }
-
-bool HasEvents(CallKind call) {
-  return call == CallKind::kHandle || call == CallKind::kHandleBatch || call == CallKind::kHandleAt;
-}
+bool IsStatus(std::int32_t status) { return status >= CATCHUP_OK && status <= CATCHUP_FATAL; }
 
 catchup_position Plain(Position position) { return {position.commit, position.prepare}; }
 
@@ -35,7 +28,7 @@ CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t co
     return result;
   }
   result.text = host_->error();
-  if (!IsKnown(status)) {
+  if (!IsStatus(status)) {
     result.status = kRunnerContract;
     result.text =
         "returned " + std::to_string(status) + ": wanted one of CATCHUP_OK … CATCHUP_FATAL";
@@ -85,8 +78,8 @@ CallResult Instance::LoadPosition(std::uint64_t token) {
 }
 
 std::uint32_t Instance::max_events() const {
-  if (position_mode()) return std::min(library_.position().max_events, kMostEvents);
-  if (library_.has_batch()) return std::min(library_.batch().max_events, kMostEvents);
+  if (position_mode()) return std::min(library_.position().max_events, kMostEventsPerCall);
+  if (library_.has_batch()) return std::min(library_.batch().max_events, kMostEventsPerCall);
   return 1;
 }
 
@@ -124,6 +117,7 @@ CallResult Instance::HandleAt(std::span<const catchup_event* const> events, Posi
 }
 
 CallResult Instance::Advance(Position position, std::uint64_t sequence) {
+  CATCHUP_CHECK(position_mode());
   return HandleAt({}, position, sequence);
 }
 

@@ -30,12 +30,6 @@ class RingServices : public HostServices, public CallObserver {
   RunnerEnd* ring_;
 };
 
-void WaitForStop(RunnerEnd* ring) {
-  while (!ring->stop_requested()) {
-    ring->WaitForWork();
-  }
-}
-
 Status LimitOpenFiles(std::uint32_t open_files) {
   if (open_files == 0) {
     return {};
@@ -146,7 +140,7 @@ int RunLoop(RunnerEnd* ring) {
   }
   if (!result.ok()) {
     ring->PostFailure(result.call, result.status, failed_sequence, result.text);
-    WaitForStop(ring);
+    ring->WaitForStop();
   }
   instance.End();
   ring->PostStopped();

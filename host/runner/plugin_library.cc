@@ -34,11 +34,11 @@ bool IsProjectionName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '-'; });
 }
 
-const void* Extension(const catchup_projection* projection, std::string_view id) {
-  if (projection->get_extension == nullptr) {
-    return nullptr;
-  }
-  return projection->get_extension(projection, {id.data(), id.size()});
+// Asks through the copy, since an older plugin's own table may end before the function.
+const void* Extension(const catchup_projection& copy, const catchup_projection* original,
+                      std::string_view id) {
+  return copy.get_extension == nullptr ? nullptr
+                                       : copy.get_extension(original, {id.data(), id.size()});
 }
 
 }  // namespace
@@ -75,7 +75,9 @@ std::string_view PluginLibrary::projection_name() const { return Text(projection
 Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
                                           std::string_view projection) {
   const std::string file = path.filename().string();
-  CATCHUP_CHECK(path.is_absolute());
+  if (!path.is_absolute()) {
+    return Status::Invalid(path.string() + " is not an absolute path, as a plugin's must be");
+  }
   // Leaked on purpose: its destructor would unload the library.
   auto* library = new boost::dll::shared_library;
   try {
@@ -121,6 +123,10 @@ Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view want
     }
     offered += offered.empty() ? "" : ", ";
     offered += Text(candidate->name);
+    if (found != nullptr && Text(candidate->name) == Text(found->name)) {
+      return Status::Incompatible("offers two projections of the name \"" +
+                                  std::string(Text(found->name)) + "\"");
+    }
     if (wanted.empty() ? plugin.projection_count == 1 : Text(candidate->name) == wanted) {
       found = candidate;
     }
@@ -144,14 +150,14 @@ Status PluginLibrary::CheckTables(const catchup_projection* original) {
   if (projection_.destroy == nullptr) return missing("destroy");
   if (projection_.start == nullptr) return missing("start");
   if (projection_.stop == nullptr) return missing("stop");
-  if (const void* table = Extension(original, CATCHUP_EXT_BATCH); table != nullptr) {
+  if (const void* table = Extension(projection_, original, CATCHUP_EXT_BATCH); table != nullptr) {
     CopyTable(table, &batch_);
     if (batch_.handle_batch == nullptr) return missing("handle_batch");
     if (batch_.max_events == 0) {
       return Status::Incompatible("catchup.batch/1 with max_events 0: wanted at least 1");
     }
   }
-  if (const void* table = Extension(original, CATCHUP_EXT_POSITION); table != nullptr) {
+  if (const void* table = Extension(projection_, original, CATCHUP_EXT_POSITION); table != nullptr) {
     CopyTable(table, &position_);
     if (position_.load_position == nullptr) return missing("load_position");
     if (position_.handle_at == nullptr) return missing("handle_at");

@@ -24,7 +24,7 @@ Status CheckAbi(const catchup_header& header);
 // once opened.
 class PluginLibrary {
  public:
-  // Maps `path`, which must be absolute, with every symbol resolved at once, checks the ABI header
+  // Maps `path`, which must be absolute (kInvalid), with every symbol resolved at once, checks the ABI header
   // before anything else, and finds `projection` (empty: the only one the file offers).
   static Result<PluginLibrary> Open(const std::filesystem::path& path, std::string_view projection);
 

@@ -57,6 +57,7 @@ void ReportCrash(int signal_number) {
   SignalLine line;
   line.Add("catchup-runner: group ").Add(g_group).Add(": signal ");
   line.Add(static_cast<std::uint64_t>(signal_number)).Add(" in call ");
+  // "none" and 0 between two calls: nothing is to blame then.
   line.Add(CallName(g_ring->current_call_kind())).Add(", event ");
   line.Add(g_ring->current_sequence()).Add("\n");
   line.Write();
