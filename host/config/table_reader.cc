@@ -74,6 +74,16 @@ std::size_t Distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// How far a key is from a known one. A part of a name counts as near: people write "timeout" where
+// "handler_timeout" is meant.
+std::size_t KeyDistance(std::string_view key, std::string_view known) {
+  constexpr std::size_t kLeastPart = 4;
+  if (key.size() >= kLeastPart && known.find(key) != std::string_view::npos) {
+    return 1;
+  }
+  return Distance(key, known);
+}
+
 std::string Quote(std::string_view text) {
   TomlValue value;
   value.value = std::string(text);
@@ -289,7 +299,7 @@ void TableReader::Finish() {
     const std::string_view key = std::string_view(member.key).substr(0, kMaxCompared);
     const auto nearest = std::min_element(
         known_.begin(), known_.end(),
-        [&](const auto& a, const auto& b) { return Distance(key, a) < Distance(key, b); });
+        [&](const auto& a, const auto& b) { return KeyDistance(key, a) < KeyDistance(key, b); });
     problems_->Add(member.location, "unknown key " + Quote(prefix_ + member.key) +
                                         ": the nearest known key is \"" + prefix_ + *nearest +
                                         "\"");

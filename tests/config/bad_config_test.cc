@@ -1,0 +1,520 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "host/config/reader.h"
+
+// Bad configurations, each with every line it must draw. "host.toml:" before each line is left out.
+
+namespace catchup {
+namespace {
+
+std::string Problems(const std::string& text) {
+  const ConfigReading reading = ReadConfigText(text, "host.toml");
+  EXPECT_EQ(reading.config.has_value(), reading.problems.empty());
+  std::string lines;
+  for (const std::string& problem : reading.problems) {
+    const std::string prefix = "host.toml:";
+    EXPECT_EQ(problem.substr(0, prefix.size()), prefix);
+    lines += (lines.empty() ? "" : "\n") + problem.substr(prefix.size());
+  }
+  return lines;
+}
+
+struct Case {
+  const char* toml;
+  const char* problems;
+};
+
+void ExpectEach(const std::string& before, const std::vector<Case>& cases,
+                const std::string& after = "") {
+  for (const Case& one : cases) {
+    EXPECT_EQ(Problems(before + one.toml + "\n" + after), one.problems) << one.toml;
+  }
+}
+
+// Six lines that are right.
+constexpr char kHost[] =
+    "[source]\n"
+    "uri = \"kurrentdb://db.example:2113?tls=false\"\n"
+    "[state]\n"
+    "directory = \"state\"\n"
+    "[plugins]\n"
+    "directories = [\"plugins\"]\n";
+
+// Nine lines that are right; what follows stands in line 10, in the group's table.
+const std::string kGroup = std::string(kHost) +
+                           "[groups.g]\n"
+                           "plugin = \"p.so\"\n"
+                           "prefixes = [\"a-\"]\n";
+
+TEST(BadConfigTest, TheBeginningsUsedHereAreRight) { EXPECT_EQ(Problems(kGroup), ""); }
+
+TEST(BadConfigTest, TellsASyntaxErrorAlone) {
+  ExpectEach(
+      "[nonsense]\n",
+      {
+          {"a = ", "2:5: syntax error in key-value pair: expected value, saw '\\n'"},
+          {"a = 1\na = 2",
+           "3:5: syntax error in key-value pair: cannot redefine existing integer 'a'"},
+          {"[nonsense]",
+           "2:1: syntax error in table header: cannot redefine existing table 'nonsense'"},
+          {"[groups.g]\n[groups.g]",
+           "3:1: syntax error in table header: cannot redefine existing table 'groups.g'"},
+          {"a = 99999999999999999999",
+           "2:25: syntax error in decimal integer: '99999999999999999999' is not representable in "
+           "64 bits"},
+          {"= 1",
+           "2:1: syntax error in root table: expected keys, tables, whitespace or comments, saw "
+           "'='"},
+          {"a = \"\\q\"", "2:7: syntax error in string: unknown escape sequence '\\q'"},
+          {"a = 01", "2:7: syntax error in decimal integer: leading zeroes are prohibited"},
+          {"a = 2024-13-01",
+           "2:12: syntax error in date: expected month between 1 and 12 (inclusive), saw 13"},
+          {"a = 1 b",
+           "2:7: syntax error in key-value pair: expected a comment or whitespace, saw 'b'"},
+          {"a = \"\xff\"", "2:5: syntax error: Encountered invalid utf-8 sequence"},
+      });
+}
+
+TEST(BadConfigTest, RefusesNestingThatWouldOverrunAStack) {
+  std::string keys = "a";
+  for (int i = 0; i < 100'000; ++i) {
+    keys += ".a";
+  }
+  EXPECT_EQ(Problems(keys + " = 1\n"),
+            "1:129: nested deeper than 64 levels, wanted at most that many");
+  EXPECT_EQ(Problems("[" + keys + "]\n"),
+            "1:1: nested deeper than 64 levels, wanted at most that many");
+  EXPECT_EQ(Problems("a = " + std::string(100'000, '[')),
+            "1:261: syntax error in value: exceeded maximum nested value depth of 256 "
+            "(TOML_MAX_NESTED_VALUES)");
+}
+
+TEST(BadConfigTest, NamesWhatIsMissingAtTheHeaderOfItsTable) {
+  const char* const kNoSource =
+      "missing key \"source.uri\": wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+  const std::string no_state = "missing key \"state.directory\": wanted the path of a directory";
+  const std::string no_plugins =
+      "missing key \"plugins.directories\": wanted a list of directories, as "
+      "[\"/usr/lib/catchup/plugins\"]";
+  const std::string no_groups = "missing key \"groups\": wanted at least one table [groups.NAME]";
+  EXPECT_EQ(Problems(""), "1:1: " + no_groups + "\n1:1: " + no_plugins + "\n1:1: " + kNoSource +
+                              "\n1:1: " + no_state);
+  EXPECT_EQ(Problems("\n[source]\n[state]\n[plugins]\n[groups]\n"),
+            std::string("2:1: ") + kNoSource + "\n3:1: " + no_state + "\n4:1: " + no_plugins +
+                "\n5:1: 0 groups: wanted 1 to 1024");
+  EXPECT_EQ(Problems(std::string(kHost) + "\n  [groups.g]\n"),
+            "8:3: missing key \"plugin\": wanted the file name of a plugin, without a folder, as "
+            "\"orders.so\"\n"
+            "8:3: missing key \"prefixes\": wanted a list of texts, as [\"order-\"]; [\"\"] says "
+            "everything");
+}
+
+TEST(BadConfigTest, SuggestsTheNearestKey) {
+  ExpectEach(
+      kGroup,
+      {
+          {"lane = 1", "10:1: unknown key \"lane\": the nearest known key is \"lanes\""},
+          {"chekpoint_batch_size = 1",
+           "10:1: unknown key \"chekpoint_batch_size\": the nearest known key is "
+           "\"checkpoint_batch_size\""},
+          {"Match = \"event_type\"",
+           "10:1: unknown key \"Match\": the nearest known key is \"match\""},
+          {"  timeout = \"1s\"",
+           "10:3: unknown key \"timeout\": the nearest known key is \"handler_timeout\""},
+          {"window.event = 1",
+           "10:8: unknown key \"window.event\": the nearest known key is \"window.events\""},
+          {"limits = { ram = \"1GiB\" }",
+           "10:12: unknown key \"limits.ram\": the nearest known key is \"limits.memory\""},
+          {"breaker = { max-open = \"1s\" }",
+           "10:13: unknown key \"breaker.max-open\": the nearest known key is "
+           "\"breaker.max_open\""},
+          {"dead_letters = { sink = [] }",
+           "10:18: unknown key \"dead_letters.sink\": the nearest known key is "
+           "\"dead_letters.sinks\""},
+          {"classify = { domains = [] }",
+           "10:14: unknown key \"classify.domains\": the nearest known key is \"classify.domain\""},
+          {"[sources]", "10:2: unknown key \"sources\": the nearest known key is \"source\""},
+          {"[default]", "10:2: unknown key \"default\": the nearest known key is \"defaults\""},
+          {"[log]\nlevels = 1",
+           "11:1: unknown key \"log.levels\": the nearest known key is \"log.level\""},
+          {"[admin]\ntoken = 1",
+           "11:1: unknown key \"admin.token\": the nearest known key is \"admin.token_file\""},
+          {"\"\\u001b[2J\" = 1",
+           "10:1: unknown key \"\\u001b[2J\": the nearest known key is \"env\""},
+          {"[defaults]\nlane = 1",
+           "11:1: unknown key \"lane\": the nearest known key is \"lanes\""},
+      });
+  ExpectEach("", {{"grops = 1", "1:1: unknown key \"grops\": the nearest known key is \"groups\""}},
+             kGroup);
+}
+
+TEST(BadConfigTest, ChecksTheSource) {
+  ExpectEach(
+      "[source]\n",
+      {
+          {"uri = 5",
+           "2:7: source.uri = 5: wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\""},
+          {"uri = \"db.example:2113\"",
+           "2:7: source.uri: no scheme in it: wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+           "\"embedded:PATH\""},
+          {"uri = \"http://db.example\"",
+           "2:7: source.uri: scheme \"http\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+           "\"embedded:PATH\""},
+          {"uri = \"kurrentdb://admin:changeit@db.example?tls=false\"",
+           "2:7: source.uri: a user or password stands in it: wanted none, because secrets come "
+           "from a file or the environment only"},
+          {"uri = \"kurrentdb://db.example\"",
+           "2:7: source.uri: TLS is on: this version supports connections without it, wanted "
+           "\"?tls=false\" at the end"},
+          {"uri = \"embedded:\"",
+           "2:7: source.uri: no path after \"embedded:\": wanted the directory of the log"},
+          {"uri = \"embedded:x\"\ncredentials_file = \"c\"",
+           "3:20: source.credentials_file = \"c\": this version supports no credentials"},
+          {"uri = \"embedded:x\"\nembedded_listen = \"127.0.0.1\"",
+           "3:19: source.embedded_listen: no port in \"127.0.0.1\": wanted HOST:PORT"},
+          {"uri = \"embedded:x\"\nembedded_listen = \"127.0.0.1:70000\"",
+           "3:19: source.embedded_listen: port in \"127.0.0.1:70000\": wanted a number from 0 to "
+           "65535"},
+          {"uri = \"embedded:x\"\nembedded_listen = 0",
+           "3:19: source.embedded_listen = 0: wanted \"HOST:PORT\""},
+      },
+      "[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]\n"
+      "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n");
+}
+
+TEST(BadConfigTest, ChecksTheOtherTablesOfTheHost) {
+  ExpectEach("[source]\nuri = \"embedded:x\"\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n",
+             {
+                 {"[state]\ndirectory = \"\"\n[plugins]\ndirectories = [\"p\"]",
+                  "7:13: state.directory = \"\": wanted the path of a directory"},
+                 {"[state]\ndirectory = [\"a\"]\n[plugins]\ndirectories = [\"p\"]",
+                  "7:13: state.directory = a list: wanted the path of a directory"},
+                 {"[state]\ndirectory = \"a\\u0000b\"\n[plugins]\ndirectories = [\"p\"]",
+                  "7:13: state.directory = \"a\\u0000b\": wanted the path of a directory"},
+                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = \"p\"",
+                  "9:15: plugins.directories = \"p\": wanted a list of directories, as "
+                  "[\"/usr/lib/catchup/plugins\"]"},
+                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = []",
+                  "9:15: plugins.directories = []: wanted a list of directories, as "
+                  "[\"/usr/lib/catchup/plugins\"]"},
+                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", 3, \"\"]",
+                  "9:21: plugins.directories[1] = 3: wanted text"},
+                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", \"\"]",
+                  "9:21: plugins.directories[1] = \"\": wanted the path of a directory"},
+                 {"[[state]]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]",
+                  "6:1: state = a list: wanted a table"},
+             });
+  ExpectEach(
+      kGroup,
+      {
+          {"[admin]\nlisten = \"0.0.0.0:9113\"",
+           "11:10: admin.listen = \"0.0.0.0:9113\": this version supports \"127.0.0.1:9113\""},
+          {"[admin]\nlisten = \"here\"",
+           "11:10: admin.listen: no port in \"here\": wanted HOST:PORT"},
+          {"[admin]\nlisten = 9113", "11:10: admin.listen = 9113: wanted \"HOST:PORT\""},
+          {"[admin]\ntoken_file = \"t\"",
+           "11:14: admin.token_file = \"t\": this version supports no token"},
+          {"[log]\nlevel = \"verbose\"",
+           "11:9: log.level = \"verbose\": wanted \"debug\", \"info\", \"warn\" or \"error\""},
+          {"[log]\nlevel = 3",
+           "11:9: log.level = 3: wanted \"debug\", \"info\", \"warn\" or \"error\""},
+          {"[log]\nformat = \"xml\"",
+           "11:10: log.format = \"xml\": wanted \"auto\", \"json\" or \"text\""},
+      });
+  ExpectEach("log = true\n", {{"", "1:7: log = true: wanted a table"}}, kGroup);
+  ExpectEach("defaults = []\n", {{"", "1:12: defaults = []: wanted a table"}}, kGroup);
+}
+
+TEST(BadConfigTest, ChecksGroupNames) {
+  const std::string rest = "plugin = \"p.so\"\nprefixes = [\"\"]\n";
+  const std::string wanted = ": wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"";
+  ExpectEach(kHost,
+             {
+                 {"[groups.Order]", ("7:9: group name \"Order\"" + wanted).c_str()},
+             },
+             rest);
+  for (const std::string name : {"-a", "a_b", "", "a.b", "../x", "\\u00e4"}) {
+    const std::string shown = name == "\\u00e4" ? "ä" : name;
+    EXPECT_EQ(Problems(std::string(kHost) + "[groups.\"" + name + "\"]\n" + rest),
+              "7:9: group name \"" + shown + "\"" + wanted);
+  }
+  const std::string longest(63, 'a');
+  EXPECT_EQ(Problems(std::string(kHost) + "[groups." + longest + "]\n" + rest), "");
+  EXPECT_EQ(Problems(std::string(kHost) + "[groups." + longest + "a]\n" + rest),
+            "7:9: group name \"" + std::string(60, 'a') + "…\"" + wanted);
+}
+
+TEST(BadConfigTest, WantsATableForAGroup) {
+  EXPECT_EQ(Problems(std::string(kHost) + "[groups]\ng = 5\n"),
+            "8:5: group \"g\" = 5: wanted a table [groups.NAME]");
+  EXPECT_EQ(Problems(std::string(kHost) + "[[groups.g]]\n"),
+            "7:1: group \"g\" = a list: wanted a table [groups.NAME]");
+  EXPECT_EQ(Problems("groups = 1\n" + std::string(kHost)), "1:10: groups = 1: wanted a table");
+}
+
+TEST(BadConfigTest, ChecksPluginAndFilter) {
+  const std::string plugin =
+      ": wanted the file name of a plugin, without a folder, as \"orders.so\"";
+  for (const std::string value : {"5", "\"\"", "\"a/b.so\"", "\"/p.so\"", "\"..\"", "\".\""}) {
+    EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nprefixes = [\"\"]\nplugin = " + value),
+              "9:10: plugin = " + value + plugin);
+  }
+  const std::string prefixes = ": wanted a list of texts, as [\"order-\"]; [\"\"] says everything";
+  for (const std::string value : {"\"a-\"", "[]", "7"}) {
+    EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nplugin = \"p.so\"\nprefixes = " + value),
+              "9:12: prefixes = " + value + prefixes);
+  }
+  ExpectEach(
+      std::string(kHost) + "[groups.g]\nplugin = \"p.so\"\n",
+      {
+          {"prefixes = [\"a\", 1, true]",
+           "9:18: prefixes[1] = 1: wanted text\n9:21: prefixes[2] = true: wanted text"},
+          {"prefixes = [\"a\", \"$ce-\"]",
+           "9:18: prefixes[1] = \"$ce-\": wanted system_events = true beside it, because "
+           "system events begin with \"$\""},
+          {"prefixes = [\"$\"]\nsystem_events = true", ""},
+          {"prefixes = [\"$\"]\nsystem_events = \"yes\"",
+           "9:13: prefixes[0] = \"$\": wanted system_events = true beside it, because system "
+           "events begin with \"$\"\n"
+           "10:17: system_events = \"yes\": wanted true or false"},
+      });
+  std::string many = "prefixes = [";
+  for (int i = 0; i < 257; ++i) {
+    many += "\"p" + std::to_string(i) + "\",";
+  }
+  EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nplugin = \"p.so\"\n" + many + "]\n"),
+            "9:12: prefixes = a list of 257: wanted at most 256");
+  ExpectEach(
+      kGroup,
+      {
+          {"match = \"stream\"",
+           "10:9: match = \"stream\": wanted \"event_type\" or \"stream_name\""},
+          {"match = true", "10:9: match = true: wanted \"event_type\" or \"stream_name\""},
+          {"projection = \"\"",
+           "10:14: projection = \"\": wanted a projection's name, 1 to 128 bytes without "
+           "controls"},
+          {"projection = \"a\\nb\"",
+           "10:14: projection = \"a\\nb\": wanted a projection's name, 1 to 128 bytes "
+           "without controls"},
+          {"sha256 = \"abc\"", "10:10: sha256 = \"abc\": wanted 64 hexadecimal digits"},
+          {"sha256 = \"g123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
+           "10:10: sha256 = \"g123456789abcdef0123456789abcdef0123456789abcdef0123456789ab…\""
+           ": wanted 64 hexadecimal digits"},
+      });
+}
+
+TEST(BadConfigTest, ChecksStart) {
+  const std::string wanted =
+      ": wanted \"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers";
+  for (const std::string value :
+       {"\"\"", "\"now\"", "5", "\"5\"", "\"5:\"", "\":5\"", "\"5:6\"", "\"-1:-1\"", "\"0x5:5\"",
+        "\"5: 5\"", "\"99999999999999999999:1\"", "\"Beginning\""}) {
+    EXPECT_EQ(Problems(kGroup + "start = " + value), "10:9: start = " + value + wanted);
+  }
+  EXPECT_EQ(
+      Problems(kGroup + "start = \"18446744073709551615:18446744073709551615\""),
+      "10:9: start = \"18446744073709551615:18446744073709551615\": wanted \"end\", which this "
+      "number stands for");
+}
+
+TEST(BadConfigTest, ChecksNumbers) {
+  ExpectEach(
+      kGroup,
+      {
+          {"batch_size = 0", "10:14: batch_size = 0: wanted an integer from 1 to 1,000,000"},
+          {"batch_size = -5", "10:14: batch_size = -5: wanted an integer from 1 to 1,000,000"},
+          {"batch_size = \"100\"",
+           "10:14: batch_size = \"100\": wanted an integer from 1 to 1,000,000"},
+          {"batch_size = 1.5", "10:14: batch_size = 1.5: wanted an integer from 1 to 1,000,000"},
+          {"batch_size = true", "10:14: batch_size = true: wanted an integer from 1 to 1,000,000"},
+          {"batch_size = 1000001",
+           "10:14: batch_size = 1000001: wanted an integer from 1 to 1,000,000"},
+          {"batch_size = 9223372036854775807",
+           "10:14: batch_size = 9223372036854775807: wanted an integer from 1 to 1,000,000"},
+          {"checkpoint_batch_size = 0",
+           "10:25: checkpoint_batch_size = 0: wanted an integer from 1 to 100,000"},
+          {"window.events = 0", "10:17: window.events = 0: wanted an integer from 1 to 1,000,000"},
+          {"window = 5", "10:10: window = 5: wanted a table"},
+          {"limits.open_files = 10",
+           "10:21: limits.open_files = 10: wanted an integer from 32 to 65,536"},
+          {"stop_on_caught_up = 1", "10:21: stop_on_caught_up = 1: wanted true or false"},
+          {"stop_on_caught_up = \"true\"",
+           "10:21: stop_on_caught_up = \"true\": wanted true or false"},
+          {"system_events = 2024-01-02", "10:17: system_events = 2024-01-02: wanted true or false"},
+      });
+}
+
+TEST(BadConfigTest, ChecksDurations) {
+  const std::string wanted =
+      ": wanted a duration from \"10ms\" to \"1h\", an integer and ms, s, m or h";
+  for (const std::string value :
+       {"1", "1.5", "\"\"", "\"1\"", "\"s\"", "\"1 s\"", "\"1sec\"", "\"1S\"", "\"-1s\"", "\"+1s\"",
+        "\"1.5s\"", "\"9ms\"", "\"61m\"", "\"2h\"", "\"1d\"", "\"1us\"",
+        "\"99999999999999999999s\"", "\"18446744073709551615h\""}) {
+    EXPECT_EQ(Problems(kGroup + "checkpoint_interval = " + value),
+              "10:23: checkpoint_interval = " + value + wanted);
+  }
+  ExpectEach(
+      kGroup,
+      {
+          {"handler_timeout = \"50ms\"",
+           "10:19: handler_timeout = \"50ms\": wanted a duration from \"100ms\" to \"24h\", an "
+           "integer and ms, s, m or h"},
+          {"drain_timeout = \"1h\"",
+           "10:17: drain_timeout = \"1h\": wanted a duration from \"0ms\" to \"10m\", an "
+           "integer and ms, s, m or h"},
+      });
+}
+
+TEST(BadConfigTest, ChecksSizes) {
+  const std::string wanted =
+      ": wanted a size from \"64KiB\" to \"4GiB\", an integer and B, KiB, MiB or GiB";
+  for (const std::string value : {"1048576", "\"32\"", "\"32MB\"", "\"32 MiB\"", "\"32mib\"",
+                                  "\"1KiB\"", "\"5GiB\"", "\"1.5MiB\"", "\"99999999999GiB\""}) {
+    EXPECT_EQ(Problems(kGroup + "window.bytes = " + value),
+              "10:16: window.bytes = " + value + wanted);
+  }
+}
+
+TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
+  ExpectEach(
+      kGroup,
+      {
+          {"lanes = 4", "10:9: lanes = 4: this version supports 1"},
+          {"max_retries = 5", "10:15: max_retries = 5: this version supports 3"},
+          {"max_retries = 0", "10:15: max_retries = 0: this version supports 3"},
+          {"retry_delay = \"2s\"", "10:15: retry_delay = \"2s\": this version supports \"1s\""},
+          {"retry_max_delay = \"60s\"",
+           "10:19: retry_max_delay = \"60s\": this version supports \"30s\""},
+          {"max_crashes = 1", "10:15: max_crashes = 1: this version supports 3"},
+          {"resolve_links = true", "10:17: resolve_links = true: this version supports false"},
+          {"dead_letters.order = \"halt\"",
+           "10:22: dead_letters.order = \"halt\": this version supports \"stream\""},
+          {"dead_letters.order = \"event\"",
+           "10:22: dead_letters.order = \"event\": this version supports \"stream\""},
+          {"dead_letters.max_streams = 5",
+           "10:28: dead_letters.max_streams = 5: this version supports 1024"},
+          {"dead_letters.max_per_stream = 5",
+           "10:31: dead_letters.max_per_stream = 5: this version supports 1024"},
+          {"dead_letters.sinks = [\"jsonl:a\"]",
+           "10:22: dead_letters.sinks = a list: this version supports []"},
+          {"breaker.failures = 6", "10:20: breaker.failures = 6: this version supports 5"},
+          {"breaker.open = \"6s\"", "10:16: breaker.open = \"6s\": this version supports \"5s\""},
+          {"breaker.max_open = \"2m\"",
+           "10:20: breaker.max_open = \"2m\": this version supports \"1m\""},
+          {"breaker.budget = 0", "10:18: breaker.budget = 0: this version supports 10"},
+          {"classify.domain = [\"validation\"]",
+           "10:19: classify.domain = a list: this version supports the built-in rules only"},
+          {"classify.infrastructure = []",
+           "10:27: classify.infrastructure = []: this version supports the built-in rules only"},
+          {"limits.memory = \"1GiB\"",
+           "10:17: limits.memory = \"1GiB\": this version supports \"512MiB\""},
+      });
+}
+
+TEST(BadConfigTest, ChecksTheValuesOfWhatItLacks) {
+  ExpectEach(
+      kGroup,
+      {
+          {"lanes = 0", "10:9: lanes = 0: wanted an integer from 1 to 64"},
+          {"lanes = \"all\"", "10:9: lanes = \"all\": wanted an integer from 1 to 64"},
+          {"max_retries = -1", "10:15: max_retries = -1: wanted an integer from 0 to 1,000"},
+          {"retry_delay = 1",
+           "10:15: retry_delay = 1: wanted a duration from \"100ms\" to \"1h\", an integer and ms, "
+           "s, "
+           "m or h"},
+          {"max_crashes = 0", "10:15: max_crashes = 0: wanted an integer from 1 to 100"},
+          {"resolve_links = 0", "10:17: resolve_links = 0: wanted true or false"},
+          {"dead_letters = \"stream\"", "10:16: dead_letters = \"stream\": wanted a table"},
+          {"dead_letters.order = \"any\"",
+           "10:22: dead_letters.order = \"any\": wanted \"stream\", \"event\" or \"halt\""},
+          {"dead_letters.sinks = [\"file:a\", \"stream:\", \"jsonl\"]",
+           "10:23: dead_letters.sinks[0] = \"file:a\": wanted \"jsonl:FILE\" or \"stream:NAME\"\n"
+           "10:33: dead_letters.sinks[1] = \"stream:\": wanted \"jsonl:FILE\" or \"stream:NAME\"\n"
+           "10:44: dead_letters.sinks[2] = \"jsonl\": wanted \"jsonl:FILE\" or \"stream:NAME\""},
+          {"dead_letters.max_streams = 0",
+           "10:28: dead_letters.max_streams = 0: wanted an integer from 1 to 65,536"},
+          {"breaker = 1", "10:11: breaker = 1: wanted a table"},
+          {"breaker.budget = 21", "10:18: breaker.budget = 21: wanted an integer from 0 to 20"},
+          {"classify = []", "10:12: classify = []: wanted a table"},
+          {"classify.domain = \"x\"", "10:19: classify.domain = \"x\": wanted a list of texts"},
+          {"limits.memory = \"1MiB\"",
+           "10:17: limits.memory = \"1MiB\": wanted a size from \"16MiB\" to \"1024GiB\", an "
+           "integer "
+           "and B, KiB, MiB or GiB"},
+      });
+}
+
+TEST(BadConfigTest, ChecksEnvAndNeverRepeatsAValue) {
+  const char* const kName =
+      ": wanted the name of a variable, letters, digits and \"_\"; its value comes from the "
+      "environment";
+  const char* const kForbidden =
+      ": wanted a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES and SSLKEYLOGFILE, "
+      "which a runner never gets";
+  EXPECT_EQ(Problems(kGroup + "env = \"PGHOST\""),
+            "10:7: env = \"PGHOST\": wanted a list of names, as [\"PGHOST\"]");
+  EXPECT_EQ(Problems(kGroup + "env = [\"A\", 1]"), "10:13: env[1] = 1: wanted text");
+  for (const std::string name : {"", "1A", "A-B", "PGPASSWORD=secret", "A B"}) {
+    EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"), std::string("10:8: env[0]") + kName);
+  }
+  for (const std::string name : {"LD_PRELOAD", "ld_library_path", "GRPC_VERBOSITY", "https_proxy",
+                                 "GLIBC_TUNABLES", "SSLKEYLOGFILE"}) {
+    EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"),
+              "10:8: env[0] = \"" + name + "\"" + kForbidden);
+  }
+}
+
+TEST(BadConfigTest, ChecksTheConfigOfAPlugin) {
+  ExpectEach(
+      kGroup,
+      {
+          {"config = 5", "10:10: config = 5: wanted a table"},
+          {"config.a.b = inf", "10:14: config.a.b = inf: wanted a number that JSON can say"},
+          {"config.a = [1.0, nan]", "10:18: config.a.1 = nan: wanted a number that JSON can say"},
+      });
+}
+
+TEST(BadConfigTest, ReportsDefaultsOnceAndEvenWhereEveryGroupOverridesThem) {
+  EXPECT_EQ(Problems("[defaults]\nlanes = 4\nbatch_size = 0\n" + kGroup +
+                     "batch_size = 5\n[groups.h]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"),
+            "2:9: lanes = 4: this version supports 1\n"
+            "3:14: batch_size = 0: wanted an integer from 1 to 1,000,000");
+}
+
+TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
+  EXPECT_EQ(
+      Problems("[log]\n"
+               "level = \"loud\"\n"
+               "[source]\n"
+               "uri = \"kurrentdb://db.example\"\n"
+               "[groups.a]\n"
+               "plugin = \"a/b.so\"\n"
+               "prefixes = []\n"
+               "lanes = 2\n"
+               "[groups.B]\n"
+               "[state]\n"
+               "dir = \"x\"\n"),
+      "1:1: missing key \"plugins.directories\": wanted a list of directories, as "
+      "[\"/usr/lib/catchup/plugins\"]\n"
+      "2:9: log.level = \"loud\": wanted \"debug\", \"info\", \"warn\" or \"error\"\n"
+      "4:7: source.uri: TLS is on: this version supports connections without it, wanted "
+      "\"?tls=false\" at the end\n"
+      "6:10: plugin = \"a/b.so\": wanted the file name of a plugin, without a folder, as "
+      "\"orders.so\"\n"
+      "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"
+      "8:9: lanes = 2: this version supports 1\n"
+      "9:1: missing key \"plugin\": wanted the file name of a plugin, without a folder, as "
+      "\"orders.so\"\n"
+      "9:1: missing key \"prefixes\": wanted a list of texts, as [\"order-\"]; [\"\"] says "
+      "everything\n"
+      "9:9: group name \"B\": wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"\n"
+      "10:1: missing key \"state.directory\": wanted the path of a directory\n"
+      "11:1: unknown key \"state.dir\": the nearest known key is \"state.directory\"");
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,93 @@
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/config/reader.h"
+
+namespace catchup {
+namespace {
+
+using Scalars = std::vector<std::pair<std::string, std::string>>;
+
+TEST(SettingsTest, TurnsEveryKindOfValueIntoJson) {
+  const auto settings = SettingsFromArguments({
+      "text='a\"b\\c'",
+      "line=\"x\\ny\"",
+      "count=5",
+      "big=-9223372036854775808",
+      "real=1.5",
+      "whole=2.0",
+      "tiny=1e-300",
+      "flag=true",
+      "list=[1,'two',[]]",
+      "empty={}",
+      "\"d\\u00e9j\\u00e0\"=1",
+  });
+
+  ASSERT_TRUE(settings.ok()) << settings.status().message();
+  EXPECT_EQ(settings->json,
+            R"({"text":"a\"b\\c","line":"x\ny","count":5,"big":-9223372036854775808,"real":1.5,)"
+            R"("whole":2.0,"tiny":1e-300,"flag":true,"list":[1,"two",[]],"empty":{},"déjà":1})");
+}
+
+TEST(SettingsTest, NamesScalarsByTheirPath) {
+  const auto settings =
+      SettingsFromArguments({"servers=[{host='a',port=1},{host='b'}]", "deep.er.flag=false"});
+
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->scalars, (Scalars{{"servers.0.host", "a"},
+                                        {"servers.0.port", "1"},
+                                        {"servers.1.host", "b"},
+                                        {"deep.er.flag", "false"}}));
+}
+
+TEST(SettingsTest, WritesDatesAsText) {
+  const auto settings = SettingsFromArguments(
+      {"a=1979-05-27T07:32:00Z", "b=1979-05-27T07:32:00.5-07:30", "c=1979-05-27", "d=07:32:00.125",
+       "e=1979-05-27T07:32:00", "f=2024-02-29T23:59:59.000000001+14:00"});
+
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->scalars, (Scalars{{"a", "1979-05-27T07:32:00Z"},
+                                        {"b", "1979-05-27T07:32:00.5-07:30"},
+                                        {"c", "1979-05-27"},
+                                        {"d", "07:32:00.125"},
+                                        {"e", "1979-05-27T07:32:00"},
+                                        {"f", "2024-02-29T23:59:59.000000001+14:00"}}));
+}
+
+TEST(SettingsTest, WithoutArgumentsIsAnEmptyObject) {
+  const auto settings = SettingsFromArguments({});
+  ASSERT_TRUE(settings.ok());
+  EXPECT_EQ(settings->json, "{}");
+}
+
+TEST(SettingsTest, NamesTheArgumentThatIsNoToml) {
+  const auto settings = SettingsFromArguments({"count=5", "file=totals.db"});
+
+  ASSERT_FALSE(settings.ok());
+  EXPECT_EQ(settings.status().code(), Status::Code::kInvalid);
+  EXPECT_EQ(settings.status().message(),
+            "setting 'file=totals.db': syntax error in boolean: expected 'true', saw 'to'; wanted "
+            "KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5");
+}
+
+TEST(SettingsTest, RefusesAKeyGivenTwice) {
+  const auto settings = SettingsFromArguments({"a=1", "a=2"});
+
+  ASSERT_FALSE(settings.ok());
+  EXPECT_EQ(settings.status().message(),
+            "settings together: syntax error in key-value pair: cannot redefine existing integer "
+            "'a'; wanted each key once");
+}
+
+TEST(SettingsTest, RefusesInfinity) {
+  const auto settings = SettingsFromArguments({"a=inf"});
+  ASSERT_FALSE(settings.ok());
+  EXPECT_EQ(settings.status().message(),
+            "settings: a number that is inf or nan; wanted one that JSON can say");
+}
+
+}  // namespace
+}  // namespace catchup
