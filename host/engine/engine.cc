@@ -154,8 +154,9 @@ void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Comm
   if (!OnInput(call)) {
     return;
   }
-  // Null orders below every position: the head of an empty log is never ahead of us.
-  if (head <= frontier_.reached()) {
+  // Null orders below every position: the head of an empty log is never ahead of us. A frame may
+  // have overtaken the answer to the question for the head.
+  if (head <= frontier_.claimed()) {
     OnFrame(tick, out);
     SignalCaughtUp();
     Housekeep(tick, out);

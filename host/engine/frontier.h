@@ -59,6 +59,9 @@ class Frontier {
   // The greatest of start, events received and announcements proven: where to resume.
   const std::optional<Position>& reached() const { return reached_; }
 
+  // The same with the announcement that is held: how far the server says it has got.
+  std::optional<Position> claimed() const { return held_ ? held_ : reached_; }
+
  private:
   std::optional<Position> reached_;
   std::optional<Position> held_;

@@ -1,0 +1,355 @@
+#include "tests/sim/checker.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace catchup::sim {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(const History& history) : h_(history), state_(history.log.size()) {
+    for (std::size_t i = 0; i < h_.log.size(); ++i) {
+      if (Wanted(i)) {
+        wanted_.push_back(i);
+      }
+    }
+  }
+
+  std::vector<Violation> Run() {
+    for (at_ = 0; at_ < h_.records.size(); ++at_) {
+      Step(h_.records[at_]);
+    }
+    AtEnd();
+    return std::move(violations_);
+  }
+
+ private:
+  struct EventState {
+    bool applied = false;
+    bool skipped = false;
+    bool may_repeat = false;    // A death left it beyond what survived.
+    bool reported = false;      // By the runner that applied it last.
+    std::uint64_t runner = 0;   // That applied it last.
+    std::uint64_t process = 0;  // In which it was applied last.
+  };
+
+  static std::string At(Position position) { return FormatPosition(position); }
+
+  void Broken(const char* invariant, std::string text) {
+    if (seen_.insert(invariant).second) {
+      violations_.push_back({invariant, std::move(text), at_});
+    }
+  }
+
+  // Whether the event must be applied.
+  bool Wanted(std::size_t i) const {
+    const LogEvent& event = h_.log[i];
+    return event.matches && (!event.system || h_.system_events) &&
+           (!h_.start || event.position > *h_.start);
+  }
+
+  bool BeyondCheckpoint(std::size_t i) const { return !durable_ || h_.log[i].position > *durable_; }
+
+  // The first event that must be applied and has not been: everything before it is in order.
+  std::size_t FirstMissing() {
+    while (prefix_ < wanted_.size() && state_[wanted_[prefix_]].applied) {
+      ++prefix_;
+    }
+    return prefix_ < wanted_.size() ? wanted_[prefix_] : h_.log.size();
+  }
+
+  void Step(const Record& record) {
+    switch (record.kind) {
+      case Record::Kind::kHostStart:
+        ++process_;
+        outstanding_.clear();
+        outstanding_bytes_ = 0;
+        break;
+      case Record::Kind::kRunnerStart:
+        RunnerStart(record);
+        break;
+      case Record::Kind::kDeliver:
+        Deliver(record);
+        break;
+      case Record::Kind::kApply:
+        Apply(record);
+        break;
+      case Record::Kind::kReport:
+        Report(record);
+        break;
+      case Record::Kind::kSkip:
+        Skip(record);
+        break;
+      case Record::Kind::kRunnerDeath:
+        Expose(h_.window, "W", [&](std::size_t i) {
+          return state_[i].runner == record.runner && !state_[i].reported;
+        });
+        break;
+      case Record::Kind::kAsk:
+      case Record::Kind::kDurable:
+        Checkpoint(record);
+        break;
+      case Record::Kind::kGraceful:
+        Graceful(record);
+        break;
+      case Record::Kind::kKill:
+        Expose(h_.batch + h_.window, "B + W", [&](std::size_t i) { return BeyondCheckpoint(i); });
+        break;
+      case Record::Kind::kRestore:
+        Restore(record);
+        break;
+    }
+  }
+
+  void RunnerStart(const Record& record) {
+    if (record.runner <= runner_) {
+      Broken("I10", "runner " + std::to_string(record.runner) + " started after runner " +
+                        std::to_string(runner_));
+    }
+    runner_ = std::max(runner_, record.runner);
+    store_unknown_ = false;
+    last_delivered_.reset();
+    outstanding_.clear();
+    outstanding_bytes_ = 0;
+  }
+
+  void Deliver(const Record& record) {
+    if (record.runner != runner_) {
+      Broken("I10", "delivery to runner " + std::to_string(record.runner) + ", present is " +
+                        std::to_string(runner_));
+    }
+    const auto here = std::lower_bound(wanted_.begin(), wanted_.end(), record.event);
+    if (here == wanted_.end() || *here != record.event) {
+      Broken("I4", "delivered an event that is not wanted at " + At(Place(record)));
+      return;
+    }
+    if (last_delivered_) {
+      const auto before = std::lower_bound(wanted_.begin(), wanted_.end(), *last_delivered_);
+      if (here != before + 1) {
+        Broken("I4", "delivery jumped from " + At(h_.log[*last_delivered_].position) + " to " +
+                         At(Place(record)));
+      }
+    } else {
+      FirstDelivery(record);
+    }
+    last_delivered_ = record.event;
+    if (outstanding_.insert(record.event).second) {
+      outstanding_bytes_ += h_.log[record.event].bytes;
+    }
+    if (outstanding_.size() > h_.window) {
+      Broken("window", std::to_string(outstanding_.size()) + " events handed out, W is " +
+                           std::to_string(h_.window));
+    }
+    // The last one may have crossed the limit: its size was not known when it was asked for.
+    if (outstanding_bytes_ - h_.log[record.event].bytes >= h_.window_bytes &&
+        outstanding_.size() > 1) {
+      Broken("window", std::to_string(outstanding_bytes_) + " bytes handed out, bound is " +
+                           std::to_string(h_.window_bytes));
+    }
+  }
+
+  // Nothing between what survives and the first event handed over may be left out.
+  void FirstDelivery(const Record& record) {
+    const std::size_t missing = FirstMissing();
+    if (missing < record.event) {
+      Broken("I4", "runner " + std::to_string(runner_) + " begins at " + At(Place(record)) +
+                       ", but " + At(h_.log[missing].position) + " was never applied");
+    }
+  }
+
+  void Apply(const Record& record) {
+    if (record.runner != runner_) {
+      Broken("I10", "runner " + std::to_string(record.runner) + " applied " + At(Place(record)) +
+                        " although runner " + std::to_string(runner_) + " has started");
+    }
+    EventState& state = state_[record.event];
+    if (state.applied) {
+      if (h_.position_mode) {
+        Broken("once", "the effect of " + At(Place(record)) + " is there twice");
+      } else if (!state.may_repeat) {
+        Broken("I5", At(Place(record)) + " came again although nothing had lost it");
+      }
+    } else {
+      FirstApplication(record);
+    }
+    state = {.applied = true,
+             .skipped = state.skipped,
+             .may_repeat = false,
+             .reported = false,
+             .runner = record.runner,
+             .process = process_};
+    const auto [last, first] = applied_last_.try_emplace(record.runner, record.event);
+    if (!first) {
+      if (record.event <= last->second) {
+        Broken("I4", "runner " + std::to_string(record.runner) + " applied " + At(Place(record)) +
+                         " after " + At(h_.log[last->second].position));
+      }
+      last->second = record.event;
+    }
+  }
+
+  void FirstApplication(const Record& record) {
+    const LogEvent& event = h_.log[record.event];
+    const auto [newest, first] = newest_.try_emplace(event.stream, event.revision);
+    if (!first) {
+      if (event.revision <= newest->second) {
+        Broken("I4", "stream " + std::to_string(event.stream) + ": revision " +
+                         std::to_string(event.revision) + " came first after " +
+                         std::to_string(newest->second));
+      }
+      newest->second = std::max(newest->second, event.revision);
+    }
+  }
+
+  void Report(const Record& record) {
+    if (record.runner != runner_) {
+      return;  // An earlier runner may say what it likes; the checkpoint must not follow.
+    }
+    while (!outstanding_.empty() && *outstanding_.begin() <= record.event) {
+      const std::size_t i = *outstanding_.begin();
+      outstanding_bytes_ -= h_.log[i].bytes;
+      outstanding_.erase(outstanding_.begin());
+      state_[i].reported = true;
+    }
+  }
+
+  void Skip(const Record& record) {
+    const LogEvent& event = h_.log[record.event];
+    if (!event.matches || !event.system || h_.system_events) {
+      Broken("I1", At(event.position) + " was skipped, but no rule says so");
+    }
+    state_[record.event].skipped = true;
+  }
+
+  void Checkpoint(const Record& record) {
+    const Position position = *record.position;
+    const std::size_t missing = FirstMissing();
+    // What was asked for before a restored store was looked at says nothing about this store.
+    const bool judged =
+        record.kind == Record::Kind::kAsk ? !store_unknown_ : !asked_before_restore_;
+    if (judged && missing < h_.log.size() && h_.log[missing].position <= position) {
+      Broken("I2", "checkpoint " + At(position) + " passes " + At(h_.log[missing].position) +
+                       ", which was not applied by then");
+    }
+    if (record.kind == Record::Kind::kAsk) {
+      asked_before_restore_ = store_unknown_;
+      return;
+    }
+    if (durable_ && position <= *durable_ && !restored_) {
+      Broken("I9", "checkpoint " + At(position) + " after " + At(*durable_));
+    }
+    if (position <= durable_ && !asked_before_restore_) {
+      restored_ = false;  // One step back is what a restored store explains.
+    }
+    asked_before_restore_ = false;
+    durable_ = position;
+  }
+
+  // Marks what a death lost track of; the plugin's own position loses nothing.
+  template <typename Lost>
+  void Expose(std::uint64_t bound, const char* name, Lost lost) {
+    if (h_.position_mode) {
+      return;
+    }
+    std::uint64_t count = 0;
+    for (const std::size_t i : wanted_) {
+      if (state_[i].applied && lost(i)) {
+        state_[i].may_repeat = true;
+        ++count;
+      }
+    }
+    if (count > bound) {
+      Broken("I5", std::to_string(count) + " events will come again, " + name + " is " +
+                       std::to_string(bound));
+    }
+  }
+
+  void Graceful(const Record& record) {
+    if (record.cut) {
+      Expose(h_.window, "W", [&](std::size_t i) {
+        return BeyondCheckpoint(i) && state_[i].process == process_ && !state_[i].may_repeat;
+      });
+      return;
+    }
+    for (const std::size_t i : wanted_) {
+      if (state_[i].applied && state_[i].process == process_ && BeyondCheckpoint(i) &&
+          !state_[i].may_repeat && !h_.position_mode) {
+        Broken("I5", "after a graceful end " + At(h_.log[i].position) +
+                         " lies beyond the checkpoint and will come again");
+        return;
+      }
+    }
+  }
+
+  // Effects beyond the position are gone with it.
+  void Restore(const Record& record) {
+    for (std::size_t i = 0; i < h_.log.size(); ++i) {
+      if (!record.position || h_.log[i].position > *record.position) {
+        state_[i].applied = false;
+      }
+    }
+    prefix_ = 0;
+    newest_.clear();
+    for (const std::size_t i : wanted_) {
+      if (state_[i].applied) {
+        newest_[h_.log[i].stream] = h_.log[i].revision;
+      }
+    }
+    restored_ = true;
+    store_unknown_ = true;
+    asked_before_restore_ = true;
+  }
+
+  void AtEnd() {
+    at_ = h_.records.size();
+    for (std::size_t i = 0; i < h_.log.size(); ++i) {
+      const LogEvent& event = h_.log[i];
+      const bool below = durable_ && event.position <= *durable_ && !restored_;
+      if (!below && !h_.complete) {
+        continue;
+      }
+      if (Wanted(i) && !state_[i].applied) {
+        Broken("I1", At(event.position) + " was never applied" +
+                         (below ? ", the checkpoint is " + At(*durable_) : std::string()));
+      }
+      const bool by_rule = event.matches && event.system && !h_.system_events &&
+                           (!h_.start || event.position > *h_.start);
+      if (by_rule && h_.complete && !state_[i].skipped && !h_.position_mode) {
+        Broken("I1", At(event.position) + " was neither applied nor counted as skipped");
+      }
+    }
+    if (h_.complete && !wanted_.empty() && BeyondCheckpoint(wanted_.back())) {
+      Broken("I1", "caught up and ended well, but the checkpoint lies before " +
+                       At(h_.log[wanted_.back()].position));
+    }
+  }
+
+  Position Place(const Record& record) const { return h_.log[record.event].position; }
+
+  const History& h_;
+  std::vector<EventState> state_;
+  std::vector<std::size_t> wanted_;  // In log order.
+  std::vector<Violation> violations_;
+  std::set<std::string> seen_;
+  std::size_t at_ = 0;
+  std::size_t prefix_ = 0;
+  std::uint64_t process_ = 0;
+  std::uint64_t runner_ = 0;
+  std::optional<Position> durable_;
+  bool restored_ = false;                      // The checkpoint has not followed yet.
+  bool store_unknown_ = false;                 // No runner has read the restored store yet.
+  bool asked_before_restore_ = false;          // The last checkpoint asked for.
+  std::optional<std::size_t> last_delivered_;  // By the present runner.
+  std::set<std::size_t> outstanding_;
+  std::uint64_t outstanding_bytes_ = 0;
+  std::map<std::uint64_t, std::size_t> applied_last_;  // By runner.
+  std::map<std::uint32_t, std::uint64_t> newest_;      // Revision, by stream.
+};
+
+}  // namespace
+
+std::vector<Violation> Check(const History& history) { return Checker(history).Run(); }
+
+}  // namespace catchup::sim

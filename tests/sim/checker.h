@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "tests/sim/history.h"
+
+namespace catchup::sim {
+
+// One broken promise, and the record that shows it.
+struct Violation {
+  std::string invariant;  // "I1" … as in the project's list, "once" or "window".
+  std::string text;
+  std::size_t record = 0;
+};
+
+// Judges a history without knowing how the engine works:
+//
+//   I1      every event at or below the last durable checkpoint was applied or skipped by rule;
+//           a complete history misses none at all
+//   I2      no checkpoint was asked for or committed above the contiguous prefix of what was
+//           applied by then
+//   I4      first applications of a stream are in order; each runner is handed an unbroken row,
+//           beginning at or before the first event beyond the checkpoint
+//   I5      an event comes again only if a death left it beyond what survives: at most B + W of
+//           them after a kill, W after a runner's death, none after a graceful end without a cut
+//   I9      checkpoints only grow, unless the plugin's store was put back
+//   I10     once a runner has started, no earlier one applies or reports anything that counts
+//   once    in position mode every effect is there once, whatever died
+//   window  no more is handed out and unsettled than W events, or the bytes and one event
+//
+// At most one violation of each kind is returned, the first.
+std::vector<Violation> Check(const History& history);
+
+}  // namespace catchup::sim

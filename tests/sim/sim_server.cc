@@ -1,0 +1,167 @@
+#include "tests/sim/sim_server.h"
+
+#include <array>
+
+namespace catchup::sim {
+
+std::vector<LogEvent> MakeLog(Random* random) {
+  const std::size_t count = random->Between(5, 90);
+  const std::uint64_t matching = random->Between(20, 100);
+  const std::uint64_t system = random->Between(0, 25);
+  const std::uint32_t streams = static_cast<std::uint32_t>(random->Between(1, 5));
+  std::array<std::uint64_t, 5> revisions{};
+  std::vector<LogEvent> log;
+  std::uint64_t offset = random->Between(1, 100);
+  while (log.size() < count) {
+    // The events of one explicit transaction share its commit position.
+    const std::size_t members = random->Chance(5) ? random->Between(2, 3) : 1;
+    const std::uint64_t commit = offset + members * 10;
+    for (std::size_t i = 0; i < members; ++i) {
+      LogEvent event;
+      event.position = members == 1 ? Position{offset, offset} : Position{commit, offset + i};
+      event.stream = static_cast<std::uint32_t>(random->Between(0, streams - 1));
+      event.revision = revisions[event.stream]++;
+      event.bytes = random->Between(0, 200);
+      event.matches = random->Chance(matching);
+      event.system = random->Chance(system);
+      log.push_back(event);
+    }
+    offset = commit + random->Between(1, 300);
+  }
+  return log;
+}
+
+SimServer::SimServer(const std::vector<LogEvent>* log, Random* random, FaultCounts* faults)
+    : log_(*log), random_(*random), faults_(*faults) {
+  visible_ = random_.Between(0, log_.size());
+  interval_ = random_.Between(1, 12);
+}
+
+std::optional<Position> SimServer::head() const {
+  if (visible_ == 0) {
+    return std::nullopt;
+  }
+  return log_[visible_ - 1].position;
+}
+
+void SimServer::Open(std::optional<Position> from) {
+  cursor_ = 0;
+  while (cursor_ < log_.size() && from && log_[cursor_].position <= *from) {
+    ++cursor_;
+  }
+  considered_ = 0;
+  event_is_next_ = false;
+  live_ = false;
+  end_was_announced_ = false;
+  from_ = from;
+  last_event_.reset();
+  last_checkpoint_.reset();
+}
+
+Frame SimServer::CheckpointAt(Position position) {
+  return {.kind = Frame::Kind::kCheckpoint, .event = 0, .position = position};
+}
+
+// What servers have been seen to send wrongly. A position that is too high is followed by the event
+// that it hides: nothing could protect against two of them in a row.
+std::optional<Frame> SimServer::Lie() {
+  switch (random_.Between(0, 4)) {
+    case 0:
+      if (last_event_) {
+        faults_.Fired(Fault::kRepeatedEvent);
+        return Frame{.kind = Frame::Kind::kEvent, .event = *last_event_, .position = {}};
+      }
+      break;
+    case 1:
+      if (last_checkpoint_) {
+        faults_.Fired(Fault::kRepeatedCheckpoint);
+        return CheckpointAt(*last_checkpoint_);
+      }
+      break;
+    case 2:
+      if (cursor_ > 1) {
+        faults_.Fired(Fault::kLowerCheckpoint);
+        return CheckpointAt(log_[random_.Between(0, cursor_ - 1)].position);
+      }
+      break;
+    case 3:
+      faults_.Fired(Fault::kCheckpointAtEndOfLog);
+      return CheckpointAt(kEndOfLog);
+    default:
+      if (cursor_ < visible_ && log_[cursor_].matches) {
+        faults_.Fired(Fault::kCheckpointTooHigh);
+        event_is_next_ = true;
+        Position wrong = log_[random_.Between(cursor_, log_.size() - 1)].position;
+        wrong.commit += random_.Between(0, 2);
+        return CheckpointAt(wrong);
+      }
+      break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Frame> SimServer::Next() {
+  if (lying && !event_is_next_ && random_.Chance(8)) {
+    if (auto lie = Lie()) {
+      return lie;
+    }
+  }
+  while (cursor_ < visible_) {
+    if (considered_ >= interval_ && !event_is_next_) {
+      considered_ = 0;
+      // A page's start, which is nobody's position, or the last event sent.
+      Position position{log_[cursor_].position.commit, 0};
+      if (last_event_ && random_.Chance(30)) {
+        position = log_[*last_event_].position;
+      }
+      const bool transaction = cursor_ > 0 && log_[cursor_ - 1].position > position;
+      if (!transaction && (!last_checkpoint_ || position > *last_checkpoint_)) {
+        last_checkpoint_ = position;
+        return CheckpointAt(position);
+      }
+    }
+    const std::size_t index = cursor_++;
+    ++considered_;
+    if (log_[index].matches) {
+      event_is_next_ = false;
+      end_was_announced_ = false;
+      last_event_ = index;
+      return Frame{.kind = Frame::Kind::kEvent, .event = index, .position = {}};
+    }
+  }
+  return AtEndOfLog();
+}
+
+std::optional<Frame> SimServer::AtEndOfLog() {
+  const std::optional<Position> end = visible_ > 0 ? head() : from_;
+  if (!live_) {
+    if (!end_was_announced_ && end && (!from_ || *end > *from_)) {
+      end_was_announced_ = true;
+      last_checkpoint_ = end;
+      return CheckpointAt(*end);
+    }
+    live_ = true;
+    if (sends_caught_up) {
+      Frame frame{.kind = Frame::Kind::kCaughtUp, .event = 0, .position = end};
+      if (random_.Chance(30) || (from_ && end < from_)) {
+        frame.position.reset();
+      }
+      return frame;
+    }
+  }
+  if (sends_caught_up && lying && random_.Chance(5)) {
+    faults_.Fired(Fault::kRepeatedCaughtUp);
+    return Frame{.kind = Frame::Kind::kCaughtUp, .event = 0, .position = end};
+  }
+  return std::nullopt;
+}
+
+Frame SimServer::Stale() {
+  const std::size_t index = random_.Between(0, log_.size() - 1);
+  if (random_.Chance(50)) {
+    return CheckpointAt(log_[index].position);
+  }
+  return {.kind = Frame::Kind::kEvent, .event = index, .position = {}};
+}
+
+}  // namespace catchup::sim

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "tests/sim/faults.h"
+#include "tests/sim/history.h"
+#include "tests/sim/random.h"
+
+namespace catchup::sim {
+
+// Events of a few streams, matching and not, with gaps between positions and some that share a
+// commit position.
+std::vector<LogEvent> MakeLog(Random* random);
+
+struct Frame {
+  enum class Kind : std::uint8_t { kEvent, kCheckpoint, kCaughtUp };
+  Kind kind{};
+  std::size_t event = 0;
+  std::optional<Position> position{};
+};
+
+// A database node with one subscription at a time over a log that becomes visible bit by bit.
+// Truthful unless `lying`: then it also sends the frames that real servers have got wrong.
+class SimServer {
+ public:
+  SimServer(const std::vector<LogEvent>* log, Random* random, FaultCounts* faults);
+
+  // A new call, exclusive of `from`; null is the beginning.
+  void Open(std::optional<Position> from);
+
+  // The next frame, or none while there is nothing to say.
+  std::optional<Frame> Next();
+
+  // A frame of some call long ago.
+  Frame Stale();
+
+  // The last visible record; null while there is none.
+  std::optional<Position> head() const;
+
+  std::size_t visible() const { return visible_; }
+  void Append() { ++visible_; }
+
+  bool lying = false;
+  bool sends_caught_up = true;  // Servers before 23.10 do not.
+
+ private:
+  std::optional<Frame> Lie();
+  std::optional<Frame> AtEndOfLog();
+  Frame CheckpointAt(Position position);
+
+  const std::vector<LogEvent>& log_;
+  Random& random_;
+  FaultCounts& faults_;
+  std::size_t visible_ = 0;
+
+  std::size_t cursor_ = 0;      // Next record to look at.
+  std::size_t considered_ = 0;  // Since the last checkpoint frame.
+  std::size_t interval_ = 4;    // Records between checkpoint frames.
+  bool event_is_next_ = false;  // A lie about this event was told: it follows at once.
+  bool live_ = false;
+  bool end_was_announced_ = false;
+  std::optional<Position> from_;
+  std::optional<std::size_t> last_event_;    // Sent on this call.
+  std::optional<Position> last_checkpoint_;  // Sent on this call, truthfully.
+};
+
+}  // namespace catchup::sim

@@ -1,0 +1,425 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+#include <utility>
+
+// The host process, its source, store and clock; world_runner.cc has the runner.
+
+namespace catchup::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+// A history that has not ended by then is stuck. Given up takes about six minutes of restarts.
+constexpr std::chrono::nanoseconds kLongest = std::chrono::minutes(30);
+
+}  // namespace
+
+History World::MakeHistory(Random* random) {
+  History history;
+  history.log = MakeLog(random);
+  history.batch = random->Between(1, 10);
+  history.window = random->Between(1, 16);
+  history.window_bytes = random->Chance(50) ? 1'000'000 : random->Between(1, 500);
+  history.system_events = random->Chance(20);
+  history.position_mode = random->Chance(40);
+  if (random->Chance(25)) {
+    history.start = history.log[random->Between(0, history.log.size() - 1)].position;
+  }
+  return history;
+}
+
+World::World(std::uint64_t seed, FaultCounts* faults)
+    : random_(seed),
+      faults_(*faults),
+      history_(MakeHistory(&random_)),
+      plugin_(&history_),
+      server_(&history_.log, &random_, faults) {
+  server_.lying = random_.Chance(60);
+  server_.sends_caught_up = random_.Chance(80);
+  options_.checkpoint_batch_size = static_cast<std::uint32_t>(history_.batch);
+  options_.checkpoint_interval = milliseconds(random_.Between(1, 60));
+  options_.window_events = history_.window;
+  options_.window_bytes = history_.window_bytes;
+  options_.system_events = history_.system_events;
+  options_.drain_timeout = milliseconds(50);
+  processes_ = random_.Between(1, 5);
+}
+
+std::string World::Run() {
+  Outside(Duration(0), [this] { Boot(processes_ == 1); });
+  std::function<void()> append = [this, &append] {
+    if (server_.visible() < history_.log.size()) {
+      server_.Append();
+      Pump();
+      Outside(Between(100, 8'000), append);
+    }
+  };
+  Outside(Between(0, 5'000), append);
+  while (!done_ && wrong_.empty()) {
+    if (!scheduler_.Step()) {
+      Wrong("nothing more will happen, state " + std::string(GroupStateName(engine_->state())) +
+            " (" + engine_->reason() + ")");
+    } else if (scheduler_.now() > kLongest) {
+      Wrong("stuck in state " + std::string(GroupStateName(engine_->state())) + " (" +
+            engine_->reason() + ")");
+    }
+  }
+  return wrong_;
+}
+
+void World::Wrong(std::string text) {
+  if (wrong_.empty()) {
+    wrong_ = "process " + std::to_string(process_) + ": " + std::move(text);
+  }
+}
+
+void World::Outside(Duration delay, std::function<void()> work) {
+  scheduler_.After(delay, std::move(work));
+}
+
+void World::After(Duration delay, std::function<void()> work) {
+  scheduler_.After(delay, [this, process = process_, work = std::move(work)] {
+    if (alive_ && process == process_) {
+      work();
+    }
+  });
+}
+
+World::Duration World::Between(std::uint64_t low_us, std::uint64_t high_us) {
+  return microseconds(random_.Between(low_us, high_us));
+}
+
+// Whether something goes wrong now; nothing does in the last process.
+bool World::Trouble(std::uint64_t permille) { return !last_ && random_.Between(0, 999) < permille; }
+
+void World::Boot(bool last) {
+  ++process_;
+  alive_ = true;
+  last_ = last;
+  cut_ = store_failed_ = finished_ = call_open_ = frame_asked_ = false;
+  crash_loop_ = Trouble(15);
+  call_ = 0;
+  writing_.reset();
+  persist_open_ = false;
+  window_.clear();
+  if (last) {
+    server_.lying = false;
+    while (server_.visible() < history_.log.size()) {
+      server_.Append();
+    }
+  } else if (!crash_loop_) {
+    PlanTheEnd();
+  }
+  EngineOptions options = options_;
+  options.stop_on_caught_up = last;
+  engine_ = std::make_unique<Engine>(options);
+  Note({.kind = Record::Kind::kHostStart});
+  const StartPoint start{.recorded_start = history_.start, .checkpoint = stored_};
+  Input([&](Commands* out) { engine_->Start(start, Now(), out); });
+}
+
+// A process that nobody kills is stopped; failures may come before either.
+void World::PlanTheEnd() {
+  const Duration when = random_.Chance(10) ? Between(0, 2'000) : Between(0, 150'000);
+  if (random_.Chance(50)) {
+    After(when, [this] {
+      faults_.Fired(Fault::kHostKilled);
+      if (writing_) {
+        faults_.Fired(Fault::kHostKilledInWrite);
+        if (random_.Chance(50)) {
+          stored_ = writing_;
+          Note({.kind = Record::Kind::kDurable, .position = writing_});
+        }
+      }
+      Note({.kind = Record::Kind::kKill});
+      PowerOff();
+    });
+    return;
+  }
+  After(when, [this] {
+    faults_.Fired(Fault::kGracefulStop);
+    if (engine_->state() == GroupState::kStarting) {
+      faults_.Fired(Fault::kStopBeforeReady);
+    } else if (engine_->state() == GroupState::kWaiting) {
+      faults_.Fired(Fault::kStopWhileWaiting);
+    }
+    Input([&](Commands* out) { engine_->Stop(Now(), out); });
+    if (random_.Chance(20)) {
+      After(Between(0, 5'000), [this] {
+        faults_.Fired(Fault::kSecondStop);
+        Input([&](Commands* out) { engine_->Stop(Now(), out); });
+      });
+    }
+  });
+}
+
+void World::PowerOff() {
+  if (runner_ && runner_->ready && runner_->busy && history_.position_mode) {
+    LeaveZombie({runner_->queue.begin(), runner_->queue.end()});
+  }
+  alive_ = false;
+  runner_.reset();
+  if (last_) {
+    done_ = true;
+    return;
+  }
+  if (random_.Chance(8) && RestorePlugin()) {
+    faults_.Fired(Fault::kPluginRestored);
+  }
+  const bool last = process_ + 1 >= processes_;
+  // Longer than anything of a dead runner may still be on the wire, or shorter.
+  Outside(Between(0, 4'000), [this, last] { Boot(last); });
+}
+
+void World::Finished() {
+  finished_ = true;
+  const GroupState state = engine_->state();
+  if (last_ && state != GroupState::kStopped) {
+    Wrong("the last process ended " + std::string(GroupStateName(state)) + " (" +
+          engine_->reason() + ")");
+  }
+  if (runner_) {
+    Wrong("finished while a runner lives");
+  }
+  if (!store_failed_ && stored_ && engine_->watermark() > stored_) {
+    Wrong("finished with a watermark that is not durable");
+  }
+  if (store_failed_) {
+    Note({.kind = Record::Kind::kKill});
+  } else {
+    Record record{.kind = Record::Kind::kGraceful};
+    record.cut = cut_;
+    Note(record);
+  }
+  history_.complete = last_;
+  // Whatever comes late meets an engine that has ended.
+  After(Between(0, 1'000), [this] {
+    Input([&](Commands* out) { engine_->Stop(Now(), out); });
+    PowerOff();
+  });
+}
+
+void World::Input(const std::function<void(Commands*)>& input) {
+  if (!alive_) {
+    return;
+  }
+  Commands commands;
+  commands.swap(commands_);
+  commands.clear();
+  const bool was_finished = finished_;
+  input(&commands);
+  if (was_finished && !commands.empty()) {
+    Wrong("commands after kFinished");
+  }
+  for (const Command& command : commands) {
+    CarryOut(command);
+  }
+  commands_.swap(commands);
+  Pump();
+}
+
+void World::CarryOut(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kSpawnRunner:
+      SpawnRunner(command.number);
+      break;
+    case Command::Kind::kDrainRunner:
+      if (runner_) {
+        runner_->draining = true;
+        After(Between(0, 500), [this, spawn = runner_->spawn] {
+          if (runner_ && runner_->spawn == spawn && !runner_->busy) {
+            Die(ExitClass::kClean, 0, true);
+          }
+        });
+      }
+      break;
+    case Command::Kind::kAbortRunner:
+      ForceRunner(false);
+      break;
+    case Command::Kind::kKillRunner:
+      ForceRunner(true);
+      break;
+    case Command::Kind::kSubscribe:
+      Subscribe(command);
+      break;
+    case Command::Kind::kCancelSubscription:
+      if (!call_open_ || command.number != call_) {
+        Wrong("cancelled a call that is not open");
+      }
+      call_open_ = false;
+      break;
+    case Command::Kind::kDeliver:
+      Deliver(command.first, command.last);
+      break;
+    case Command::Kind::kRelease:
+      window_.erase(window_.begin(), window_.upper_bound(command.last));
+      break;
+    case Command::Kind::kPersist:
+      Persist(*command.from);
+      break;
+    case Command::Kind::kSetTimer:
+      SetTimer(command);
+      break;
+    case Command::Kind::kCancelTimer:
+      ++timers_[static_cast<std::size_t>(command.timer)];
+      break;
+    case Command::Kind::kLog:
+      if (command.text.empty() || command.text.find('\n') != std::string::npos) {
+        Wrong("a log line that is not one line");
+      }
+      break;
+    case Command::Kind::kStateChanged:
+      break;
+    case Command::Kind::kFinished:
+      if (finished_) {
+        Wrong("finished twice");
+      }
+      Finished();
+      break;
+  }
+}
+
+void World::SetTimer(const Command& command) {
+  const auto kind = static_cast<std::size_t>(command.timer);
+  if (command.delay < Duration(0)) {
+    Wrong("a timer in the past");
+  }
+  // An adapter may deliver a firing that was cancelled in the same instant.
+  const std::uint64_t number = ++timers_[kind];
+  const bool late_cancel = random_.Chance(5);
+  After(command.delay, [this, kind, number, late_cancel] {
+    if (timers_[kind] == number || late_cancel) {
+      Input([&](Commands* out) { engine_->TimerFired(static_cast<TimerKind>(kind), Now(), out); });
+    }
+  });
+}
+
+void World::Persist(Position position) {
+  if (persist_open_ || store_failed_) {
+    Wrong("asked for a checkpoint while one is being written, or after the store failed");
+  }
+  persist_open_ = true;
+  writing_ = position;
+  Note({.kind = Record::Kind::kAsk, .position = position});
+  if (Trouble(5)) {
+    faults_.Fired(Fault::kStoreFailed);
+    After(Between(0, 1'000), [this] {
+      store_failed_ = true;
+      writing_.reset();
+      Input([&](Commands* out) { engine_->StoreFailed("disk on fire", Now(), out); });
+    });
+    return;
+  }
+  const Duration delay = random_.Chance(10) ? Between(0, 30'000) : Between(100, 1'000);
+  After(delay, [this, position] {
+    writing_.reset();
+    stored_ = position;
+    Note({.kind = Record::Kind::kDurable, .position = position});
+    After(Between(0, 500), [this, position] {
+      persist_open_ = false;
+      Input([&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
+    });
+  });
+}
+
+void World::Subscribe(const Command& command) {
+  if (call_open_) {
+    Wrong("subscribed twice");
+  }
+  call_ = command.number;
+  call_open_ = true;
+  frame_asked_ = false;
+  server_.Open(command.from);
+  if (!server_.sends_caught_up || random_.Chance(30)) {
+    After(Between(0, 300), [this, call = call_] {
+      Input([&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
+    });
+  }
+}
+
+// Asks for one more frame when the engine wants it and none is on its way.
+void World::Pump() {
+  if (!alive_ || !call_open_ || frame_asked_ || !engine_->wants_frames()) {
+    return;
+  }
+  frame_asked_ = true;
+  const Duration delay = random_.Chance(5) ? Between(0, 20'000) : Between(0, 800);
+  After(delay, [this, call = call_] { PumpFrame(call); });
+}
+
+void World::PumpFrame(CallNumber call) {
+  if (!call_open_ || call != call_) {
+    return;
+  }
+  if (Trouble(15)) {
+    SubscriptionFault();
+    return;
+  }
+  const std::optional<Frame> frame = server_.Next();
+  frame_asked_ = false;
+  if (frame) {
+    Receive(*frame);
+  } else if (Trouble(20)) {
+    SubscriptionFault();  // So that a quiet call can end too.
+  } else if (!last_) {
+    frame_asked_ = true;
+    After(Between(1'000, 5'000), [this, call] { PumpFrame(call); });
+  }
+}
+
+void World::SubscriptionFault() {
+  const bool refused = random_.Chance(10);
+  faults_.Fired(refused ? Fault::kRefuse : Fault::kDrop);
+  const CallNumber call = call_;
+  call_open_ = false;
+  if (random_.Chance(30)) {
+    // What was on its way when the call ended comes after its end.
+    After(Between(0, 400'000), [this, call] {
+      faults_.Fired(Fault::kStaleFrame);
+      const Frame frame = server_.Stale();
+      Input([&](Commands* out) {
+        if (frame.kind == Frame::Kind::kEvent) {
+          const LogEvent& event = history_.log[frame.event];
+          if (engine_->Event(call, event.position, event.bytes, event.system, Now(), out) != 0) {
+            Wrong("took an event of an earlier call");
+          }
+        } else {
+          engine_->CheckpointFrame(call, *frame.position, Now(), out);
+        }
+      });
+    });
+  }
+  Input([&](Commands* out) {
+    engine_->SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
+                               "connection\nreset", Now(), out);
+  });
+}
+
+void World::Receive(const Frame& frame) {
+  switch (frame.kind) {
+    case Frame::Kind::kEvent: {
+      const LogEvent& event = history_.log[frame.event];
+      const std::uint64_t skipped = engine_->skipped();
+      Input([&](Commands* out) {
+        const Sequence sequence =
+            engine_->Event(call_, event.position, event.bytes, event.system, Now(), out);
+        if (sequence != 0) {
+          window_[sequence] = frame.event;
+        } else if (engine_->skipped() > skipped) {
+          Note({.kind = Record::Kind::kSkip, .event = frame.event});
+        }
+      });
+      break;
+    }
+    case Frame::Kind::kCheckpoint:
+      Input([&](Commands* out) { engine_->CheckpointFrame(call_, *frame.position, Now(), out); });
+      break;
+    case Frame::Kind::kCaughtUp:
+      Input([&](Commands* out) { engine_->CaughtUp(call_, frame.position, Now(), out); });
+      break;
+  }
+}
+
+}  // namespace catchup::sim

@@ -1,0 +1,136 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/engine/engine.h"
+#include "tests/sim/faults.h"
+#include "tests/sim/history.h"
+#include "tests/sim/random.h"
+#include "tests/sim/scheduler.h"
+#include "tests/sim/sim_plugin.h"
+#include "tests/sim/sim_server.h"
+
+namespace catchup::sim {
+
+// One group in a simulated world: a server, a plugin, a checkpoint store, and one host process
+// after the other, each of which ends by a kill, a stop or a failure; the last one is left alone
+// until it has caught up. Everything comes from the seed.
+class World {
+ public:
+  World(std::uint64_t seed, FaultCounts* faults);
+
+  // Runs to the end. Empty when every process behaved as an adapter may expect; else what was
+  // wrong, by which this history fails whatever the checker says.
+  std::string Run();
+
+  const History& history() const { return history_; }
+
+ private:
+  using Duration = std::chrono::nanoseconds;
+
+  // What a runner was handed: an event, or an advance (event is none).
+  struct Item {
+    Sequence sequence = 0;
+    std::optional<std::size_t> event;
+    Position position;
+  };
+
+  struct Runner {
+    SpawnNumber spawn = 0;
+    std::uint64_t token = 0;
+    bool ready = false;
+    bool busy = false;
+    bool draining = false;
+    bool stuck = false;  // In a call that does not return.
+    bool ignores_abort = false;
+    std::vector<Item> posted;  // Applied; the outcome lies in the ring.
+    std::deque<Item> queue;
+    std::optional<Position> position;  // Last stored, in position mode.
+  };
+
+  static History MakeHistory(Random* random);
+
+  // A host process.
+  void Boot(bool last);
+  void PowerOff();  // The process is gone, with whatever it had not made durable.
+  void Finished();
+  void PlanTheEnd();
+
+  // Inputs and commands.
+  void Input(const std::function<void(Commands*)>& input);
+  void CarryOut(const Command& command);
+  void Subscribe(const Command& command);
+  void Persist(Position position);
+  void SetTimer(const Command& command);
+  void Pump();
+  void PumpFrame(CallNumber call);
+  void Receive(const Frame& frame);
+  void SubscriptionFault();
+
+  // Runner.
+  void SpawnRunner(SpawnNumber spawn);
+  void RunnerSetUp(SpawnNumber spawn);
+  void Deliver(Sequence first, Sequence last);
+  void Work();
+  void Finish(const std::vector<Item>& batch);
+  bool CallGoesWrong(const std::vector<Item>& batch);
+  void Apply(const std::vector<Item>& batch, std::size_t count);
+  void ApplyAt(const std::vector<Item>& batch);
+  void Post(const std::vector<Item>& batch, std::size_t count);
+  void DrainRing();
+  void Die(ExitClass exit_class, Sequence charged, bool asked);
+  void ForceRunner(bool kill);
+  void LeaveZombie(const std::vector<Item>& batch);
+  void StaleReport(SpawnNumber spawn, Sequence last);
+  bool RestorePlugin();
+
+  void After(Duration delay, std::function<void()> work);    // Of this process.
+  void Outside(Duration delay, std::function<void()> work);  // Whatever lives then.
+  Duration Between(std::uint64_t low_us, std::uint64_t high_us);
+  bool Trouble(std::uint64_t permille);
+  void Note(Record record) { history_.records.push_back(std::move(record)); }
+  void Wrong(std::string text);
+  Tick Now() { return {.now = scheduler_.now(), .random = random_.Next()}; }
+
+  Random random_;
+  FaultCounts& faults_;
+  Scheduler scheduler_;
+  History history_;
+  PluginStore plugin_;
+  SimServer server_;
+  EngineOptions options_;
+  std::string wrong_;
+
+  std::uint64_t process_ = 0;
+  std::uint64_t processes_ = 0;
+  bool alive_ = false;
+  bool last_ = false;
+  bool cut_ = false;  // A call of this process was cut off by its stop.
+  bool store_failed_ = false;
+  bool crash_loop_ = false;
+  bool finished_ = false;
+  bool done_ = false;
+  std::uint64_t token_ = 0;
+  std::unique_ptr<Engine> engine_;
+  Commands commands_;
+  std::unique_ptr<Runner> runner_;
+  std::map<Sequence, std::size_t> window_;  // Frames that are not released.
+
+  CallNumber call_ = 0;
+  bool call_open_ = false;
+  bool frame_asked_ = false;
+  std::optional<Position> stored_;   // In the checkpoint store.
+  std::optional<Position> writing_;  // Not durable yet.
+  bool persist_open_ = false;        // Asked for, and the engine has no answer yet.
+  std::array<std::uint64_t, kTimerKinds> timers_{};
+};
+
+}  // namespace catchup::sim

@@ -1,0 +1,337 @@
+#include <algorithm>
+#include <utility>
+
+#include "tests/sim/world.h"
+
+// The runner of the simulated host, with everything that can go wrong in it.
+
+namespace catchup::sim {
+
+void World::SpawnRunner(SpawnNumber spawn) {
+  if (runner_) {
+    Wrong("spawned a runner while one lives");
+  }
+  runner_ = std::make_unique<Runner>();
+  runner_->spawn = spawn;
+  runner_->token = ++token_;
+  runner_->ignores_abort = random_.Chance(30);
+  After(Between(50, 2'000), [this, spawn] { RunnerSetUp(spawn); });
+}
+
+void World::RunnerSetUp(SpawnNumber spawn) {
+  if (!runner_ || runner_->spawn != spawn) {
+    return;
+  }
+  if (runner_->draining) {
+    Die(ExitClass::kClean, 0, true);
+    return;
+  }
+  if (crash_loop_ || Trouble(30)) {
+    faults_.Fired(crash_loop_ ? Fault::kCrashLoop : Fault::kCrashInSetup);
+    Die(ExitClass::kCrash, 0, false);
+    return;
+  }
+  std::optional<Position> loaded;
+  if (history_.position_mode && plugin_.Load(runner_->token, &loaded) != PluginStore::Answer::kOk) {
+    Wrong("the newest runner was fenced");
+    return;
+  }
+  Note({.kind = Record::Kind::kRunnerStart, .runner = runner_->token});
+  runner_->ready = true;
+  runner_->position = loaded;
+  Input([&](Commands* out) {
+    engine_->RunnerReady(spawn, history_.position_mode, loaded, Now(), out);
+  });
+}
+
+void World::Deliver(Sequence first, Sequence last) {
+  if (!runner_) {
+    return;  // It has died and the engine does not know yet.
+  }
+  if (!runner_->ready || runner_->draining) {
+    Wrong("delivery to a runner that is not ready or drains");
+    return;
+  }
+  for (Sequence sequence = first; sequence <= last; ++sequence) {
+    Item item;
+    item.sequence = sequence;
+    if (const auto advance = engine_->AdvanceAt(sequence)) {
+      if (!runner_->queue.empty() || !history_.position_mode) {
+        Wrong("an advance while events are in flight");
+      }
+      item.position = *advance;
+    } else {
+      const auto frame = window_.find(sequence);
+      if (frame == window_.end()) {
+        Wrong("delivered " + std::to_string(sequence) + ", which was released");
+        return;
+      }
+      item.event = frame->second;
+      item.position = history_.log[frame->second].position;
+      Note({.kind = Record::Kind::kDeliver, .runner = runner_->token, .event = *item.event});
+    }
+    runner_->queue.push_back(item);
+  }
+  Work();
+}
+
+void World::Work() {
+  if (!runner_ || runner_->busy || runner_->draining || runner_->queue.empty()) {
+    return;
+  }
+  Runner& runner = *runner_;
+  runner.busy = true;
+  const std::size_t count = random_.Between(1, std::min<std::size_t>(runner.queue.size(), 8));
+  const std::vector<Item> batch(runner.queue.begin(),
+                                runner.queue.begin() + static_cast<std::ptrdiff_t>(count));
+  Duration delay = random_.Chance(10) ? Between(0, 8'000) : Between(20, 1'200);
+  if (Trouble(5)) {
+    faults_.Fired(Fault::kSlowCall);
+    delay = Between(40'000, 120'000);
+  }
+  After(delay, [this, spawn = runner.spawn, batch] {
+    if (runner_ && runner_->spawn == spawn) {
+      Finish(batch);
+    }
+  });
+}
+
+// Ends a call well unless something goes wrong in it.
+void World::Finish(const std::vector<Item>& batch) {
+  if (CallGoesWrong(batch)) {
+    return;
+  }
+  Apply(batch, batch.size());
+  if (!wrong_.empty()) {
+    return;
+  }
+  if (Trouble(12)) {
+    faults_.Fired(Fault::kCrashBeforeReport);
+    Die(ExitClass::kCrash, batch.back().sequence, false);
+    return;
+  }
+  Post(batch, batch.size());
+  Runner& runner = *runner_;
+  runner.queue.erase(runner.queue.begin(),
+                     runner.queue.begin() + static_cast<std::ptrdiff_t>(batch.size()));
+  runner.busy = false;
+  if (Trouble(8)) {
+    faults_.Fired(Fault::kCrashAfterReport);
+    Die(ExitClass::kExit, 0, false);
+    return;
+  }
+  if (runner.draining) {
+    Die(ExitClass::kClean, 0, true);
+    return;
+  }
+  After(Between(0, 600), [this, spawn = runner.spawn] {
+    if (runner_ && runner_->spawn == spawn) {
+      DrainRing();
+    }
+  });
+  Work();
+}
+
+bool World::CallGoesWrong(const std::vector<Item>& batch) {
+  const Sequence first = batch.front().sequence;
+  const SpawnNumber spawn = runner_->spawn;
+  // In position mode a call is all or nothing, so none of it is applied when it fails.
+  const std::size_t some = history_.position_mode ? 0 : random_.Between(0, batch.size() - 1);
+  if (Trouble(12)) {
+    faults_.Fired(Fault::kCrashBeforeApply);
+    Die(ExitClass::kCrash, first, false);
+  } else if (Trouble(12)) {
+    faults_.Fired(Fault::kCrashHalfWay);
+    Apply(batch, some);
+    LeaveZombie(batch);
+    Die(ExitClass::kMemory, batch[some].sequence, false);
+  } else if (Trouble(4)) {
+    faults_.Fired(Fault::kFatalExit);
+    Die(ExitClass::kFatal, first, false);
+  } else if (Trouble(4)) {
+    faults_.Fired(Fault::kBadOutcome);
+    Apply(batch, some);
+    Post(batch, some);
+    DrainRing();
+    runner_->queue.clear();
+    runner_->busy = false;
+    const BadOutcome outcome{.sequence = batch[some].sequence,
+                             .status = static_cast<std::int32_t>(random_.Between(1, 5)),
+                             .call = "handle",
+                             .text = "no\nluck"};
+    Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+  } else if (Trouble(4)) {
+    faults_.Fired(Fault::kHang);
+    runner_->stuck = true;
+    DrainRing();
+    Input([&](Commands* out) { engine_->Hung(spawn, first, "handle", Now(), out); });
+  } else if (Trouble(3)) {
+    faults_.Fired(Fault::kImpossibleReport);
+    runner_->stuck = true;
+    const Sequence nonsense = random_.Chance(50) ? first + 1'000 : 0;
+    DrainRing();
+    Input([&](Commands* out) { engine_->Settled(spawn, nonsense, Now(), out); });
+    if (nonsense == 0 && engine_->state() != GroupState::kFailed &&
+        engine_->state() != GroupState::kDraining) {
+      // Nothing was settled yet, so 0 says nothing new and the call goes on.
+      runner_->stuck = false;
+      return false;
+    }
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void World::Apply(const std::vector<Item>& batch, std::size_t count) {
+  if (history_.position_mode) {
+    if (count > 0) {
+      ApplyAt(batch);
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    plugin_.Apply(runner_->token, *batch[i].event);
+  }
+}
+
+void World::ApplyAt(const std::vector<Item>& batch) {
+  std::vector<std::size_t> events;
+  for (const Item& item : batch) {
+    if (item.event) {
+      events.push_back(*item.event);
+    }
+  }
+  const Position position = batch.back().position;
+  auto answer = plugin_.HandleAt(runner_->token, events, runner_->position, position);
+  if (answer != PluginStore::Answer::kOk) {
+    Wrong("handle_at to " + FormatPosition(position) + " was refused");
+    return;
+  }
+  if (Trouble(30)) {
+    faults_.Fired(Fault::kLostReply);
+    answer = plugin_.HandleAt(runner_->token, events, runner_->position, position);
+    if (answer != PluginStore::Answer::kAlready) {
+      Wrong("a repeated handle_at was not recognised");
+    }
+  }
+  runner_->position = position;
+}
+
+// The outcomes of the first `count` go into the ring, where the host finds them later.
+void World::Post(const std::vector<Item>& batch, std::size_t count) {
+  runner_->posted.insert(runner_->posted.end(), batch.begin(),
+                         batch.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+void World::DrainRing() {
+  const std::vector<Item> posted = std::exchange(runner_->posted, {});
+  const SpawnNumber spawn = runner_->spawn;
+  if (posted.empty()) {
+    return;
+  }
+  for (const Item& item : posted) {
+    if (item.event) {
+      Note({.kind = Record::Kind::kReport, .runner = runner_->token, .event = *item.event});
+    }
+  }
+  const Sequence last = posted.back().sequence;
+  Input([&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
+}
+
+// The process is gone; the host drains its ring first and then learns of it.
+void World::Die(ExitClass exit_class, Sequence charged, bool asked) {
+  const SpawnNumber spawn = runner_->spawn;
+  DrainRing();
+  if (!asked) {
+    Note({.kind = Record::Kind::kRunnerDeath, .runner = runner_->token});
+  } else if (exit_class != ExitClass::kClean) {
+    cut_ = true;
+  }
+  const Sequence newest = runner_->queue.empty() ? 0 : runner_->queue.back().sequence;
+  runner_.reset();
+  if (!asked && Trouble(50) && RestorePlugin()) {
+    faults_.Fired(Fault::kPluginRestoredWhileRunning);
+  }
+  After(Between(0, 300), [this, spawn, exit_class, charged] {
+    Input([&](Commands* out) {
+      engine_->RunnerExited(spawn, exit_class, charged, "core\ndumped", Now(), out);
+    });
+  });
+  if (newest != 0 && random_.Chance(20)) {
+    StaleReport(spawn, newest);
+  }
+}
+
+// A runner that was thought dead still says that everything it was handed is done.
+void World::StaleReport(SpawnNumber spawn, Sequence last) {
+  After(Between(300, 6'000), [this, spawn, last] {
+    if (runner_ && runner_->spawn > spawn) {
+      faults_.Fired(Fault::kStaleReport);
+      Input([&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
+    }
+  });
+}
+
+void World::ForceRunner(bool kill) {
+  if (!runner_ || (!kill && runner_->ignores_abort)) {
+    return;
+  }
+  After(Between(0, 200), [this, spawn = runner_->spawn] {
+    if (!runner_ || runner_->spawn != spawn) {
+      return;
+    }
+    const std::vector<Item> rest(runner_->queue.begin(), runner_->queue.end());
+    if (!rest.empty() && runner_->busy && !runner_->stuck) {
+      LeaveZombie(rest);
+      if (!history_.position_mode) {
+        Apply(rest, random_.Between(0, 1));
+      }
+    }
+    Die(ExitClass::kHung, rest.empty() ? 0 : rest.front().sequence, true);
+  });
+}
+
+// A transaction that was sent before its runner died and reaches the plugin's store later.
+void World::LeaveZombie(const std::vector<Item>& batch) {
+  if (!history_.position_mode || batch.empty() || random_.Chance(30)) {
+    return;
+  }
+  std::vector<std::size_t> events;
+  for (const Item& item : batch) {
+    if (item.event) {
+      events.push_back(*item.event);
+    }
+  }
+  Outside(Between(0, 5'000), [this, token = runner_->token, events, previous = runner_->position,
+                              position = batch.back().position] {
+    switch (plugin_.HandleAt(token, events, previous, position)) {
+      case PluginStore::Answer::kOk:
+        faults_.Fired(Fault::kZombieCommitBeforeLoad);
+        break;
+      case PluginStore::Answer::kFenced:
+        faults_.Fired(Fault::kZombieCommitFenced);
+        break;
+      case PluginStore::Answer::kAlready:
+      case PluginStore::Answer::kMismatch:
+        break;
+    }
+  });
+}
+
+// Puts an earlier state of the plugin's store in place, effects and position together.
+bool World::RestorePlugin() {
+  if (!history_.position_mode || !plugin_.position()) {
+    return false;
+  }
+  std::optional<Position> target;
+  const Position place = history_.log[random_.Between(0, history_.log.size() - 1)].position;
+  if (random_.Chance(70) && place < *plugin_.position() &&
+      (!history_.start || place > *history_.start)) {
+    target = place;
+  }
+  plugin_.Restore(target);
+  return true;
+}
+
+}  // namespace catchup::sim
