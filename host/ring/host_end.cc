@@ -160,8 +160,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
   std::memcpy(at, &header, sizeof header);
   at += sizeof header;
-  const std::uint64_t numbers[] = {setup.lane, setup.open_files, setup.token,
-                                   scalars.size()};
+  const std::uint64_t numbers[] = {setup.lane, setup.open_files, setup.token, scalars.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;
   for (const std::string_view text : texts) {
@@ -340,8 +339,8 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
   if (HasEvents(header.call) ? !of_event : header.sequence != 0) {
     return Status::Corrupt("the runner reports a failure of event " +
                            std::to_string(header.sequence) + " in call " +
-                           std::to_string(static_cast<std::uint32_t>(header.call)) +
-                           ": events " + std::to_string(settled_ + 1) + " to " +
+                           std::to_string(static_cast<std::uint32_t>(header.call)) + ": events " +
+                           std::to_string(settled_ + 1) + " to " +
                            std::to_string(last_published_sequence_) + " were its to handle");
   }
   return {};
@@ -373,14 +372,19 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
   CATCHUP_RETURN_IF_ERROR(CheckOutcome(header, available));
   Outcome outcome;
   outcome.kind = header.kind;
-  outcome.level = header.level;
-  outcome.status = header.status;
-  outcome.call = header.call;
-  outcome.sequence = header.sequence;
-  outcome.max_events = header.max_events;
-  outcome.position_mode = header.position_mode != 0;
-  if (header.loaded != 0) {
-    outcome.loaded = Position{header.commit, header.prepare};
+  // Only the fields of its kind: the others were not checked.
+  if (header.kind == OutcomeKind::kLog) {
+    outcome.level = header.level;
+  } else if (header.kind == OutcomeKind::kFailure) {
+    outcome.status = header.status;
+    outcome.call = header.call;
+    outcome.sequence = header.sequence;
+  } else if (header.kind == OutcomeKind::kReady) {
+    outcome.max_events = header.max_events;
+    outcome.position_mode = header.position_mode != 0;
+    if (header.loaded != 0) {
+      outcome.loaded = Position{header.commit, header.prepare};
+    }
   }
   outcome.text.resize(header.text_size);
   copy(outcome_read_ + sizeof header, outcome.text.data(), header.text_size);

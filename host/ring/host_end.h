@@ -29,7 +29,8 @@ struct RunnerSetup {
   const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;  // Null: none.
 };
 
-// One outcome record, copied out of the ring and checked.
+// One outcome record, copied out of the ring and checked. Fields that its kind does not have are
+// zero.
 struct Outcome {
   OutcomeKind kind{};
   std::uint16_t level = 0;

@@ -157,7 +157,8 @@ Status PluginLibrary::CheckTables(const catchup_projection* original) {
       return Status::Incompatible("catchup.batch/1 with max_events 0: wanted at least 1");
     }
   }
-  if (const void* table = Extension(projection_, original, CATCHUP_EXT_POSITION); table != nullptr) {
+  if (const void* table = Extension(projection_, original, CATCHUP_EXT_POSITION);
+      table != nullptr) {
     CopyTable(table, &position_);
     if (position_.load_position == nullptr) return missing("load_position");
     if (position_.handle_at == nullptr) return missing("handle_at");

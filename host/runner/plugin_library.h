@@ -24,8 +24,8 @@ Status CheckAbi(const catchup_header& header);
 // once opened.
 class PluginLibrary {
  public:
-  // Maps `path`, which must be absolute (kInvalid), with every symbol resolved at once, checks the ABI header
-  // before anything else, and finds `projection` (empty: the only one the file offers).
+  // Maps `path`, which must be absolute (kInvalid), with every symbol resolved at once, checks the
+  // ABI header before anything else, and finds `projection` (empty: the only one the file offers).
   static Result<PluginLibrary> Open(const std::filesystem::path& path, std::string_view projection);
 
   std::string_view name() const { return name_; }
