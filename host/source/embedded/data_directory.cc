@@ -1,0 +1,162 @@
+#include "host/source/embedded/data_directory.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+#include <thread>
+
+namespace catchup::embedded {
+namespace {
+
+// Opening a log takes milliseconds, recovering one after a kill perhaps a second.
+constexpr std::chrono::seconds kStartWait{10};
+constexpr std::chrono::milliseconds kPollInterval{20};
+
+// A pid or an address; anything longer is not ours.
+constexpr std::size_t kMaxTextBytes = 512;
+
+std::filesystem::path LockFile(const std::filesystem::path& directory) {
+  return directory / "owner.lock";
+}
+std::filesystem::path EndpointFile(const std::filesystem::path& directory) {
+  return directory / "endpoint";
+}
+
+// The file's text without the line's end; empty when there is none.
+std::string ReadText(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string text(kMaxTextBytes, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+    text.pop_back();
+  }
+  return text;
+}
+
+Status WriteAll(int fd, std::string_view text, std::string_view what) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0) {
+      if (errno == EINTR) {
+        continue;
+      }
+      return Status::FromErrno(what, errno);
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+bool NamesLiveProcess(const std::string& text) {
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
+  if (error != std::errc() || end != text.data() + text.size() || pid <= 0) {
+    return false;
+  }
+  return ::kill(pid, 0) == 0 || errno == EPERM;
+}
+
+}  // namespace
+
+Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    return Status::FromErrno("create " + directory.string(), error.value());
+  }
+  const std::filesystem::path file = LockFile(directory);
+  UniqueFd lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!lock.valid()) {
+    return Status::FromErrno("open " + file.string(), errno);
+  }
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      return Status::FromErrno("lock " + file.string(), errno);
+    }
+    const std::string owner = ReadText(file);
+    return Status::InUse("event log " + directory.string() + " is in use by process " +
+                         (owner.empty() ? "(starting)" : owner));
+  }
+  DataDirectory owned(directory, std::move(lock));
+  // The order matters to LiveEndpoint(): a lock file that names this process promises that no
+  // endpoint of a dead owner is left.
+  owned.RemoveEndpoint();
+  if (::ftruncate(owned.lock_.get(), 0) != 0) {
+    return Status::FromErrno("truncate " + file.string(), errno);
+  }
+  CATCHUP_RETURN_IF_ERROR(WriteAll(owned.lock_.get(), std::to_string(::getpid()) + "\n",
+                                   "write " + file.string()));
+  return owned;
+}
+
+Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
+    const std::filesystem::path& directory) {
+  const std::filesystem::path file = LockFile(directory);
+  const auto give_up = std::chrono::steady_clock::now() + kStartWait;
+  while (true) {
+    const UniqueFd lock(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!lock.valid()) {
+      if (errno == ENOENT) {
+        return std::optional<std::string>();
+      }
+      return Status::FromErrno("open " + file.string(), errno);
+    }
+    // A shared lock, held for an instant, so that two askers do not take each other for an owner.
+    if (::flock(lock.get(), LOCK_SH | LOCK_NB) == 0) {
+      return std::optional<std::string>();
+    }
+    if (errno != EWOULDBLOCK) {
+      return Status::FromErrno("lock " + file.string(), errno);
+    }
+    const bool late = std::chrono::steady_clock::now() >= give_up;
+    // An owner in another process namespace cannot be asked whether it lives; the lock says so,
+    // and by then it has had the time to name itself.
+    if (NamesLiveProcess(ReadText(file)) || late) {
+      std::string endpoint = ReadText(EndpointFile(directory));
+      if (!endpoint.empty()) {
+        return std::optional(std::move(endpoint));
+      }
+    }
+    if (late) {
+      return Status::Unavailable("event log " + directory.string() + " is owned by process " +
+                                 ReadText(file) + ", which serves no endpoint");
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
+DataDirectory::~DataDirectory() {
+  if (lock_.valid()) {
+    RemoveEndpoint();
+  }
+}
+
+Status DataDirectory::WriteEndpoint(const std::string& endpoint) {
+  const std::filesystem::path file = EndpointFile(directory_);
+  const std::filesystem::path fresh = file.string() + ".new";
+  const UniqueFd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd.valid()) {
+    return Status::FromErrno("open " + fresh.string(), errno);
+  }
+  CATCHUP_RETURN_IF_ERROR(WriteAll(fd.get(), endpoint + "\n", "write " + fresh.string()));
+  if (::rename(fresh.c_str(), file.c_str()) != 0) {
+    return Status::FromErrno("rename " + fresh.string(), errno);
+  }
+  return {};
+}
+
+void DataDirectory::RemoveEndpoint() {
+  std::error_code ignored;  // What cannot be removed is overwritten when there is an endpoint.
+  std::filesystem::remove(EndpointFile(directory_), ignored);
+}
+
+}  // namespace catchup::embedded

@@ -1,0 +1,385 @@
+#include "host/source/embedded/event_log.h"
+
+#include <utility>
+
+#include "host/base/time_text.h"
+
+namespace catchup::embedded {
+namespace {
+
+// Rows of this product are mostly small: a page of 16 KiB takes some forty of them in one read.
+constexpr const char* kPageSize = "PRAGMA page_size = 16384";
+
+// The write-ahead log is folded into the file every 64 MB, so that the pause is rare and the file
+// beside the log stays small.
+constexpr const char* kCheckpointEvery = "PRAGMA wal_autocheckpoint = 4096";
+
+std::string_view IdBytes(const Uuid& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
+WriteOutcome Conflict(const StreamState& state) {
+  return {WriteOutcome::Kind::kConflict, state.last_revision, 0};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& file) {
+  std::unique_ptr<EventLog> log(new EventLog());
+  if (Status status = log->Prepare(file); !status.ok()) {
+    return status.Within(file.string());
+  }
+  return log;
+}
+
+Status EventLog::Prepare(const std::filesystem::path& file) {
+  Result<Connection> connection = Connection::Open(file, Connection::Mode::kCreate);
+  if (!connection.ok()) {
+    return connection.status();
+  }
+  connection_ = *std::move(connection);
+  Result<std::int64_t> tables = connection_->QueryInt("SELECT count(*) FROM sqlite_schema");
+  if (!tables.ok()) {
+    return tables.status();
+  }
+  if (*tables == 0) {
+    CATCHUP_RETURN_IF_ERROR(CreateFormat());
+  }
+  Result<std::int64_t> kind = connection_->QueryInt("PRAGMA application_id");
+  Result<std::int64_t> version = connection_->QueryInt("PRAGMA user_version");
+  if (!kind.ok() || !version.ok()) {
+    return kind.ok() ? version.status() : kind.status();
+  }
+  if (*kind != kApplicationId) {
+    return Status::Incompatible("a SQLite file, but not an event log of catchup");
+  }
+  if (*version != kFormatVersion) {
+    return Status::Incompatible("event log format " + std::to_string(*version) +
+                                ", this version reads " + std::to_string(kFormatVersion));
+  }
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA journal_mode = WAL"));
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA synchronous = FULL"));
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute(kCheckpointEvery));
+
+  Result<LogReader> reader = LogReader::Over(*connection_);
+  if (!reader.ok()) {
+    return reader.status();
+  }
+  reader_ = *std::move(reader);
+  Result<Statement> insert = connection_->Prepare(
+      "INSERT INTO records (position, revision, created, is_json, id, stream, type, metadata, data)"
+      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+  Result<Statement> merge = connection_->Prepare(
+      "SELECT json_set(coalesce((SELECT text FROM (SELECT CAST(data AS TEXT) AS text FROM records "
+      "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
+      "WHERE json_valid(text) AND json_type(text) = 'object'), '{}'), '$.\"$tb\"', ?2)");
+  if (!insert.ok() || !merge.ok()) {
+    return insert.ok() ? merge.status() : insert.status();
+  }
+  insert_ = *std::move(insert);
+  merge_truncation_ = *std::move(merge);
+  Result<LogReader::Tail> tail = reader_->ReadTail();
+  if (!tail.ok()) {
+    return tail.status();
+  }
+  tail_ = *tail;
+  return WarmRecentIds();
+}
+
+Status EventLog::CreateFormat() {
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute(kPageSize));
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA journal_mode = WAL"));
+  // One transaction: a creator that is killed leaves an empty file, which is created again.
+  return connection_->Execute(
+      "BEGIN IMMEDIATE;"
+      "PRAGMA application_id = 1130460259;"
+      "PRAGMA user_version = 1;"
+      "CREATE TABLE records (position INTEGER PRIMARY KEY, revision INTEGER, created INTEGER, "
+      "is_json INTEGER, id BLOB, stream TEXT, type TEXT, metadata BLOB, data BLOB);"
+      "CREATE UNIQUE INDEX records_by_stream ON records (stream, revision) "
+      "WHERE revision IS NOT NULL;"
+      "COMMIT");
+}
+
+Status EventLog::WarmRecentIds() {
+  // Oldest first, so that the newest are forgotten last.
+  Result<Statement> newest = connection_->Prepare(
+      "SELECT id, stream, revision, position FROM (SELECT id, stream, revision, position "
+      "FROM records WHERE revision IS NOT NULL ORDER BY position DESC LIMIT ?1) ORDER BY position");
+  if (!newest.ok()) {
+    return newest.status();
+  }
+  newest->Bind(1, static_cast<std::int64_t>(RecentIds::kCapacity));
+  while (true) {
+    Result<bool> row = newest->Step();
+    if (!row.ok() || !*row) {
+      return row.status();
+    }
+    Uuid id;
+    const std::string_view bytes = newest->Bytes(0);
+    if (bytes.size() == id.bytes.size()) {
+      bytes.copy(reinterpret_cast<char*>(id.bytes.data()), bytes.size());
+      recent_.Add(id, newest->Bytes(1),
+                  {newest->Int(2), static_cast<std::uint64_t>(newest->Int(3))});
+    }
+  }
+}
+
+Status EventLog::Begin() {
+  tail_at_begin_ = tail_;
+  return connection_->Execute("BEGIN IMMEDIATE");
+}
+
+Status EventLog::Commit() { return connection_->Execute("COMMIT"); }
+
+void EventLog::Rollback() {
+  // Fails only when SQLite has rolled back by itself, which is what is wanted.
+  (void)connection_->Execute("ROLLBACK");
+  tail_ = tail_at_begin_;
+  written_.clear();
+  // It holds ids of the transaction that never was; it is best effort, so it may start anew.
+  recent_.Clear();
+}
+
+std::vector<Record> EventLog::TakeWritten() { return std::exchange(written_, {}); }
+
+Result<WriteOutcome> EventLog::Append(std::string_view stream, ExpectedRevision expected,
+                                      std::vector<NewEvent> events) {
+  Result<StreamState> state = reader_->Stream(stream);
+  if (!state.ok()) {
+    return state.status();
+  }
+  Result<std::optional<WriteOutcome>> decided = Decide(stream, *state, expected, events);
+  if (!decided.ok()) {
+    return decided.status();
+  }
+  if (decided->has_value()) {
+    return **decided;
+  }
+  const std::int64_t first = state->last_revision + 1;
+  std::int64_t revision = state->last_revision;
+  if (events.empty()) {
+    CATCHUP_RETURN_IF_ERROR(WriteEmptyRecord(stream));
+  }
+  // Metadata replaced on a soft-deleted stream would lay bare what the delete hid.
+  bool reopens_base = false;
+  std::string_view base = stream;
+  if (stream.starts_with(kMetadataPrefix)) {
+    base.remove_prefix(kMetadataPrefix.size());
+    Result<StreamState> base_state = reader_->Stream(base);
+    if (!base_state.ok()) {
+      return base_state.status();
+    }
+    reopens_base = base_state->soft_deleted();
+  }
+  for (NewEvent& event : events) {
+    CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, ++revision, std::move(event)));
+  }
+  const WriteOutcome outcome{WriteOutcome::Kind::kWritten, revision, tail_.last};
+  if (state->soft_deleted()) {
+    CATCHUP_RETURN_IF_ERROR(WriteTruncation(stream, first));
+  } else if (reopens_base) {
+    Result<StreamState> base_state = reader_->Stream(base);
+    if (!base_state.ok()) {
+      return base_state.status();
+    }
+    CATCHUP_RETURN_IF_ERROR(WriteTruncation(base, base_state->last_revision + 1));
+  }
+  return outcome;
+}
+
+Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
+                                                     const StreamState& state,
+                                                     ExpectedRevision expected,
+                                                     const std::vector<NewEvent>& events) {
+  using Kind = WriteOutcome::Kind;
+  if (state.tombstoned) {
+    return std::optional(WriteOutcome{Kind::kStreamDeleted, state.last_revision, 0});
+  }
+  if (expected.value == ExpectedRevision::kStreamExists) {
+    if (state.soft_deleted()) {
+      return std::optional(WriteOutcome{Kind::kStreamDeleted, state.last_revision, 0});
+    }
+    bool exists = state.exists();
+    if (!exists) {
+      // A stream that has only metadata exists too.
+      Result<StreamState> metadata =
+          reader_->Stream(std::string(kMetadataPrefix).append(stream));
+      if (!metadata.ok()) {
+        return metadata.status();
+      }
+      exists = metadata->exists();
+    }
+    if (!exists) {
+      return std::optional(Conflict(state));
+    }
+    return CompareRecent(stream, state, events);
+  }
+  if (expected.value == ExpectedRevision::kAny) {
+    return CompareRecent(stream, state, events);
+  }
+  if (expected.value == state.last_revision) {
+    return std::optional<WriteOutcome>();
+  }
+  if (expected.value > state.last_revision) {
+    return std::optional(Conflict(state));
+  }
+  Result<std::optional<WriteOutcome>> same = CompareFrom(stream, state, expected.value + 1, events);
+  if (same.ok() && same->has_value() && (*same)->kind == Kind::kConflict &&
+      expected.value == ExpectedRevision::kNoStream && state.soft_deleted()) {
+    return std::optional<WriteOutcome>();  // Deleted counts as "no stream"; its numbering goes on.
+  }
+  return same;
+}
+
+Result<std::optional<WriteOutcome>> EventLog::CompareFrom(std::string_view stream,
+                                                          const StreamState& state,
+                                                          std::int64_t first,
+                                                          const std::vector<NewEvent>& events) {
+  if (events.empty()) {
+    return std::optional<WriteOutcome>();
+  }
+  WriteOutcome repeated{WriteOutcome::Kind::kRepeated, -1, 0};
+  LogReader::Cursor cursor = reader_->StreamForwards(stream, first);
+  for (const NewEvent& event : events) {
+    EventView there;
+    Result<bool> row = cursor.Next(&there);
+    if (!row.ok()) {
+      return row.status();
+    }
+    if (!*row || there.id != event.id) {
+      return std::optional(Conflict(state));
+    }
+    repeated.revision = static_cast<std::int64_t>(there.revision);
+    repeated.position = there.position.commit;
+  }
+  return std::optional(repeated);
+}
+
+std::optional<WriteOutcome> EventLog::CompareRecent(std::string_view stream,
+                                                    const StreamState& state,
+                                                    const std::vector<NewEvent>& events) const {
+  std::optional<RecentIds::Place> last;
+  for (const NewEvent& event : events) {
+    const std::optional<RecentIds::Place> place = recent_.Find(event.id, stream);
+    if (!place.has_value()) {
+      // All new, or a call that repeats only its beginning: that is no repetition.
+      return last.has_value() ? std::optional(Conflict(state)) : std::nullopt;
+    }
+    last = place;
+  }
+  if (!last.has_value()) {
+    return std::nullopt;
+  }
+  return WriteOutcome{WriteOutcome::Kind::kRepeated, last->revision, last->position};
+}
+
+Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event) {
+  Record record;
+  record.stream = stream;
+  record.type = std::move(event.type);
+  record.data = std::move(event.data);
+  record.metadata = std::move(event.metadata);
+  record.id = event.id;
+  record.position = tail_.end;
+  record.revision = static_cast<std::uint64_t>(revision);
+  record.created_ticks = NowTicks();
+  record.is_json = event.is_json;
+
+  insert_.Bind(1, static_cast<std::int64_t>(record.position));
+  insert_.Bind(2, revision);
+  insert_.Bind(3, record.created_ticks);
+  insert_.Bind(4, record.is_json ? 1 : 0);
+  insert_.BindBlob(5, IdBytes(record.id));
+  insert_.BindText(6, record.stream);
+  insert_.BindText(7, record.type);
+  insert_.BindBlob(8, record.metadata);
+  insert_.BindBlob(9, record.data);
+  CATCHUP_RETURN_IF_ERROR(insert_.Run());
+
+  tail_.last = record.position;
+  tail_.end += RecordSize(record.stream, record.type, record.data, record.metadata);
+  recent_.Add(record.id, record.stream, {revision, record.position});
+  written_.push_back(std::move(record));
+  return {};
+}
+
+Status EventLog::WriteEmptyRecord(std::string_view stream) {
+  insert_.Bind(1, static_cast<std::int64_t>(tail_.end));
+  insert_.BindNull(2);
+  insert_.Bind(3, NowTicks());
+  insert_.Bind(4, 0);
+  insert_.BindNull(5);
+  insert_.BindText(6, stream);
+  insert_.BindText(7, {});
+  insert_.BindBlob(8, {});
+  insert_.BindBlob(9, {});
+  CATCHUP_RETURN_IF_ERROR(insert_.Run());
+  tail_.last = tail_.end;
+  tail_.end += RecordSize(stream, {}, {}, {});
+  return {};
+}
+
+Status EventLog::WriteTruncation(std::string_view stream, std::int64_t truncate_before) {
+  const std::string name = std::string(kMetadataPrefix).append(stream);
+  NewEvent event;
+  event.id = RandomUuid();
+  event.type = kMetadataType;
+  event.is_json = true;
+  {
+    merge_truncation_.BindText(1, name);
+    merge_truncation_.Bind(2, truncate_before);
+    const ResetAtEnd reset(merge_truncation_);
+    Result<bool> row = merge_truncation_.Step();
+    if (!row.ok()) {
+      return row.status();
+    }
+    event.data = merge_truncation_.Bytes(0);
+  }
+  Result<StreamState> metadata = reader_->Stream(name);
+  if (!metadata.ok()) {
+    return metadata.status();
+  }
+  return WriteEvent(name, metadata->last_revision + 1, std::move(event));
+}
+
+Result<WriteOutcome> EventLog::SoftDelete(std::string_view stream, ExpectedRevision expected) {
+  using Kind = WriteOutcome::Kind;
+  Result<StreamState> state = reader_->Stream(stream);
+  if (!state.ok()) {
+    return state.status();
+  }
+  if (state->tombstoned) {
+    return WriteOutcome{Kind::kStreamDeleted, state->last_revision, 0};
+  }
+  if (!state->exists() || (expected.value >= ExpectedRevision::kNoStream &&
+                           expected.value != state->last_revision)) {
+    return Conflict(*state);
+  }
+  CATCHUP_RETURN_IF_ERROR(WriteTruncation(stream, kTombstoneRevision));
+  return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
+}
+
+Result<WriteOutcome> EventLog::Tombstone(std::string_view stream, ExpectedRevision expected) {
+  using Kind = WriteOutcome::Kind;
+  Result<StreamState> state = reader_->Stream(stream);
+  if (!state.ok()) {
+    return state.status();
+  }
+  if (state->tombstoned) {
+    return WriteOutcome{Kind::kStreamDeleted, state->last_revision, 0};
+  }
+  const bool wants_revision = expected.value >= ExpectedRevision::kNoStream;
+  const bool wants_stream = expected.value == ExpectedRevision::kStreamExists;
+  if ((wants_revision && expected.value != state->last_revision) ||
+      (wants_stream && !state->exists())) {
+    return Conflict(*state);
+  }
+  NewEvent event;
+  event.id = RandomUuid();
+  event.type = kTombstoneType;
+  CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, kTombstoneRevision, std::move(event)));
+  return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
+}
+
+}  // namespace catchup::embedded

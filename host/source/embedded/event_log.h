@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/status.h"
+#include "host/source/embedded/log_reader.h"
+#include "host/source/embedded/recent_ids.h"
+#include "host/source/embedded/record.h"
+#include "host/source/embedded/sqlite.h"
+
+namespace catchup::embedded {
+
+// What became of a write that the log understood.
+struct WriteOutcome {
+  enum class Kind {
+    kWritten,
+    kRepeated,       // The same event ids were there already: nothing written, success again.
+    kConflict,       // The stream is not at the expected revision.
+    kStreamDeleted,  // Tombstoned, or soft deleted where "exists" was expected.
+  };
+
+  Kind kind = Kind::kWritten;
+  std::int64_t revision = -1;  // The stream's last revision; -1 when it has no event.
+  std::uint64_t position = 0;  // Of the last record written, or of the last one found again.
+};
+
+// The event log's file, for the one thread that writes it: SQLite with a write-ahead log.
+//
+// Format, version 1: application id "Catc", user version 1, one table
+//
+//   records(position INTEGER PRIMARY KEY, revision, created, is_json, id, stream, type, metadata,
+//           data)
+//
+// A record begins at `position` and takes RecordSize() bytes of log; the next one begins right
+// behind it. `revision` is NULL for a record without an event, which an append of zero events
+// leaves behind. `created` counts 100 ns from 1970.
+//
+// Durability: a commit returns after the write-ahead log is on disk (synchronous = FULL), and
+// nothing is acknowledged or shown to readers before that. A process killed at any moment leaves
+// either all of a transaction or nothing: SQLite replays only whole, checksummed transactions. So
+// what was acknowledged is there after a kill or a power cut, and an append is never half there.
+class EventLog {
+ public:
+  static constexpr std::int64_t kApplicationId = 0x43617463;  // "Catc"
+  static constexpr std::int64_t kFormatVersion = 1;
+
+  // Opens or creates the log. kIncompatible for a file of another kind or of a newer version.
+  static Result<std::unique_ptr<EventLog>> Open(const std::filesystem::path& file);
+
+  EventLog(const EventLog&) = delete;
+  EventLog& operator=(const EventLog&) = delete;
+
+  // A transaction holds any number of writes, each seeing those before it. A failed Status means
+  // that the file could not be written: roll back, nothing of the transaction is there.
+  Status Begin();
+  Status Commit();
+  void Rollback();
+
+  // Appends all events of one call to one stream, or nothing.
+  Result<WriteOutcome> Append(std::string_view stream, ExpectedRevision expected,
+                              std::vector<NewEvent> events);
+  // Hides what the stream holds by writing its metadata; kConflict on a stream without events.
+  Result<WriteOutcome> SoftDelete(std::string_view stream, ExpectedRevision expected);
+  // Closes the stream for ever, also one without events.
+  Result<WriteOutcome> Tombstone(std::string_view stream, ExpectedRevision expected);
+
+  // The events written since the last call, in log order. Take them after Commit().
+  std::vector<Record> TakeWritten();
+
+  const LogReader::Tail& tail() const { return tail_; }
+  LogReader& reader() { return *reader_; }
+
+ private:
+  EventLog() = default;
+
+  Status Prepare(const std::filesystem::path& file);
+  Status CreateFormat();
+  Status WarmRecentIds();
+
+  // Decides an append without writing. No value: write it.
+  Result<std::optional<WriteOutcome>> Decide(std::string_view stream, const StreamState& state,
+                                             ExpectedRevision expected,
+                                             const std::vector<NewEvent>& events);
+  Result<std::optional<WriteOutcome>> CompareFrom(std::string_view stream, const StreamState& state,
+                                                  std::int64_t first,
+                                                  const std::vector<NewEvent>& events);
+  std::optional<WriteOutcome> CompareRecent(std::string_view stream, const StreamState& state,
+                                            const std::vector<NewEvent>& events) const;
+  Status WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event);
+  Status WriteEmptyRecord(std::string_view stream);
+  // Writes metadata of `stream` that keeps its other members and sets "$tb".
+  Status WriteTruncation(std::string_view stream, std::int64_t truncate_before);
+
+  std::optional<Connection> connection_;
+  std::optional<LogReader> reader_;
+  Statement insert_;
+  Statement merge_truncation_;
+  LogReader::Tail tail_;
+  LogReader::Tail tail_at_begin_;
+  RecentIds recent_;
+  std::vector<Record> written_;
+};
+
+}  // namespace catchup::embedded

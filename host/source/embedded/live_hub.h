@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "host/source/embedded/record.h"
+
+namespace catchup::embedded {
+
+// Records of one commit. Shared by every feed that has some of them queued.
+struct LiveBatch {
+  std::vector<Record> records;
+};
+
+// The committed end of the log, as shown to readers.
+struct Head {
+  std::uint64_t last = 0;     // Position of the record written last, with or without an event.
+  std::uint64_t end = 0;      // The first position after it.
+  std::uint64_t commits = 0;  // Events committed since the process started.
+};
+
+class LiveFeed;
+
+// Tells the log's end to readers and hands what was committed to the feeds that have joined.
+// Any thread.
+class LiveHub {
+ public:
+  Head head() const;
+
+  // Sets the head without telling anybody: the log as it was opened.
+  void Start(std::uint64_t last, std::uint64_t end);
+  // After a commit. `batch` may be empty, when only records without events were written.
+  void Publish(std::shared_ptr<const LiveBatch> batch, std::uint64_t last, std::uint64_t end);
+
+ private:
+  friend class LiveFeed;
+
+  mutable std::mutex mutex_;
+  Head head_;
+  std::vector<LiveFeed*> joined_;
+};
+
+// What one subscription still has to send of the events committed since it became live: bounded,
+// and given up as a whole when full, after which the subscription reads the log again.
+//
+// The consumer's calls come from one thread; the hub calls from the writer's. The hub must outlive
+// the feed.
+class LiveFeed {
+ public:
+  struct Entry {
+    std::shared_ptr<const LiveBatch> batch;
+    std::size_t index = 0;    // The record, in the batch.
+    bool matches = false;     // Send the event.
+    bool checkpoint = false;  // Send a checkpoint at the record's position, after the event.
+
+    const Record& record() const { return batch->records[index]; }
+  };
+  struct Options {
+    std::function<bool(const Record&)> matches;  // Called from the writer's thread.
+    std::uint64_t checkpoint_interval = 0;       // In events committed; 0: no checkpoints.
+    std::size_t limit = 0;                       // Frames held.
+    std::uint64_t limit_bytes = 0;               // Of matching events held.
+    std::function<void()> wake;                  // Called when entries came or the feed was lost.
+  };
+
+  // Registers: from here on commits count towards the live checkpoints, joined or not.
+  LiveFeed(LiveHub& hub, Options options);
+  ~LiveFeed();
+  LiveFeed(const LiveFeed&) = delete;
+  LiveFeed& operator=(const LiveFeed&) = delete;
+
+  // Goes live if nothing was committed at or after `end`, so that there is no seam: what the reader
+  // has read and what the feed brings are the whole log.
+  bool JoinAt(std::uint64_t end);
+
+  // The next entry, if any.
+  std::optional<Entry> Take();
+  bool HasMore() const;
+  // True once after the buffer overflowed: entries are gone and the feed has left the hub.
+  bool TakeLost();
+
+ private:
+  friend class LiveHub;
+  // Called by the hub, under its lock. `first_commit` is the ordinal of the batch's first event.
+  // False when the feed overflowed and must leave.
+  bool Offer(const std::shared_ptr<const LiveBatch>& batch, std::uint64_t first_commit);
+
+  LiveHub& hub_;
+  const Options options_;
+  std::uint64_t registered_at_ = 0;  // Head::commits then.
+
+  mutable std::mutex mutex_;
+  std::deque<Entry> entries_;
+  std::size_t frames_ = 0;
+  std::uint64_t bytes_ = 0;
+  bool lost_ = false;
+};
+
+}  // namespace catchup::embedded

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "host/base/status.h"
+
+namespace catchup::embedded {
+
+// The largest append of the recorded node line, which refuses more in one call.
+inline constexpr std::uint64_t kDefaultMaxAppendBytes = 1 << 20;
+
+// Frames that a live subscription may have waiting before it reads the log again, as on a node.
+inline constexpr std::size_t kDefaultLiveFrames = 32;
+
+struct ServerOptions {
+  std::filesystem::path directory;     // Created if missing; see data_directory.h for its files.
+  std::string listen = "127.0.0.1:0";  // Port 0: any free one.
+  std::uint64_t max_append_bytes = kDefaultMaxAppendBytes;
+  std::size_t live_frames = kDefaultLiveFrames;
+};
+
+// An event log of its own behind the wire protocol of KurrentDB: for development, first runs and
+// tests. NOT FOR PRODUCTION: one file on one machine, no replication, no TLS, no authentication, no
+// scavenging, no projections. To a client it is a single node without TLS: frames, their order,
+// checkpoint cadence, errors and trailers are those of a recorded node, and what was acknowledged
+// survives a kill of the process (see event_log.h).
+//
+// Where it differs, on purpose: filter patterns are RE2's, without look-around and back references;
+// a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays open
+// without burning a core.
+//
+// Runs on threads of its own: two for calls, one that writes. Calls of this class from one thread.
+class EmbeddedServer {
+ public:
+  // Owns the directory from here on: kInUse names the process that has it. kInvalid for an address
+  // that cannot be read, kUnavailable for one that cannot be listened on.
+  static Result<std::unique_ptr<EmbeddedServer>> Start(const ServerOptions& options);
+
+  // Shuts down.
+  ~EmbeddedServer();
+  EmbeddedServer(const EmbeddedServer&) = delete;
+  EmbeddedServer& operator=(const EmbeddedServer&) = delete;
+
+  // "host:port", with the port really listened on.
+  const std::string& address() const;
+
+  // Ends every open call, writes what was submitted, closes the log and gives up the directory.
+  // Takes about as long as one commit; a second call does nothing.
+  void Shutdown();
+
+  // Writes one event into stream `stream`, whatever its revision, past every check that a client's
+  // append meets: for tests that need records only a node itself would write.
+  Status Seed(const std::string& stream, const std::string& type, const std::string& data);
+
+ private:
+  class Impl;
+  explicit EmbeddedServer(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+// How to reach the log of a directory: through its owner, wherever that runs, or through a server
+// of our own.
+struct EmbeddedEndpoint {
+  std::string address;                     // "host:port"
+  std::unique_ptr<EmbeddedServer> server;  // Set when this process is the owner.
+};
+
+// For `uri = "embedded:PATH"`: the endpoint of a live owner of the directory, else opens the log
+// here and serves it. Two processes that do this at once agree on one owner.
+Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options);
+
+}  // namespace catchup::embedded
