@@ -17,7 +17,8 @@ namespace order_totals {
 // and std::runtime_error for what should not happen. A text names the file and what SQLite said.
 class Database {
  public:
-  // Opens the file, making it if need be. A commit on this connection is durable when it returns.
+  // Opens the file, making it if need be. A commit outlives the process; database.cc says what a
+  // power failure may undo, and why that is right here.
   explicit Database(const std::string& path);
 
   // Runs statements that give no rows.

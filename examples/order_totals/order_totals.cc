@@ -22,7 +22,7 @@ namespace {
 
 class OrderTotals : public catchup::PositionProjection {
  public:
-  // A commit costs one sync, about what handling some hundred events does.
+  // A commit costs about what handling ten events does; the lock is held this long.
   static constexpr std::uint32_t kMaxEvents = 512;
 
   explicit OrderTotals(catchup::Host host)

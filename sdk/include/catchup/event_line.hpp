@@ -214,7 +214,7 @@ class LineReader {
       return false;
     }
     cursor_.SkipSpace();
-    if (!cursor_.at_end()) return cursor_.Take('\n', "the end of the line after the object");
+    if (!cursor_.RequireEnd("the end of the line after the object")) return false;
     if (!seen_[kStream]) return Fail(start, "an object without \"stream\"", "the stream's name");
     if (!seen_[kType]) return Fail(start, "an object without \"type\"", "the event's type");
     return true;

@@ -158,6 +158,9 @@ class JsonCursor {
     return true;
   }
 
+  // Nothing is left.
+  bool RequireEnd(const char* wanted) { return at_end() || Fail(wanted); }
+
   // Past one value of any kind, which starts right here.
   bool SkipValue() {
     json_text_internal::BracketStack open;
@@ -399,6 +402,39 @@ inline bool IsJsonOnOneLine(std::string_view bytes) {
   JsonCursor cursor(bytes);
   if (!cursor.SkipValue() || !cursor.at_end()) return false;
   return bytes.find('\n') == std::string_view::npos && bytes.find('\r') == std::string_view::npos;
+}
+
+// Walks the members of the JSON object that `text` is, with blanks around it or not, and calls
+// visit(name, value) for each in order: `name` decoded, `value` the source text of the value. False
+// if the text is not one JSON object; *fault then says where and why, and some members may have
+// been visited. A name that comes twice is visited twice.
+template <typename Visit>
+bool VisitJsonMembers(std::string_view text, Visit&& visit, std::string* fault) {
+  JsonCursor cursor(text);
+  std::string name;
+  const auto walk = [&] {
+    cursor.SkipSpace();
+    if (!cursor.Take('{', "an object")) return false;
+    cursor.SkipSpace();
+    for (bool first = true; !cursor.next_is('}'); first = false) {
+      if (!first && !cursor.Take(',', "',' or '}'")) return false;
+      cursor.SkipSpace();
+      if (!cursor.ReadString(&name)) return false;
+      cursor.SkipSpace();
+      if (!cursor.Take(':', "':' after the name of a member")) return false;
+      cursor.SkipSpace();
+      const std::size_t start = cursor.offset();
+      if (!cursor.SkipValue()) return false;
+      visit(static_cast<const std::string&>(name), text.substr(start, cursor.offset() - start));
+      cursor.SkipSpace();
+    }
+    if (!cursor.Take('}', "'}'")) return false;
+    cursor.SkipSpace();
+    return cursor.RequireEnd("the end after the object");
+  };
+  if (walk()) return true;
+  *fault = cursor.fault();
+  return false;
 }
 
 // Appends `text` in quotes. Total: whatever the bytes are, the result is a JSON string. A byte that

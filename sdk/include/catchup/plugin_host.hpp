@@ -210,28 +210,17 @@ Value Host::Require(std::string_view path) const {
 }
 
 inline void Host::RequireOnly(std::initializer_list<std::string_view> known) const {
-  JsonCursor cursor(config_json());
-  std::string name;
-  bool good = true;
-  cursor.SkipSpace();
-  good = cursor.Take('{', "an object");
-  cursor.SkipSpace();
-  while (good && !cursor.next_is('}')) {
-    good = cursor.ReadString(&name);
-    if (good && std::find(known.begin(), known.end(), name) == known.end()) {
-      std::string list;
-      for (const std::string_view key : known) list.append(list.empty() ? "" : ", ").append(key);
-      Refuse(name, "a key this plugin does not know", list.empty() ? "no key" : "one of " + list);
-    }
-    cursor.SkipSpace();
-    good = good && cursor.Take(':', "':'");
-    cursor.SkipSpace();
-    good = good && cursor.SkipValue();
-    cursor.SkipSpace();
-    if (good && !cursor.next_is('}')) good = cursor.Take(',', "',' or '}'");
-    cursor.SkipSpace();
-  }
-  if (!good) throw Fatal("the configuration is not a JSON object: " + cursor.fault());
+  std::string fault;
+  const bool good = VisitJsonMembers(
+      config_json(),
+      [&](const std::string& name, std::string_view) {
+        if (std::find(known.begin(), known.end(), name) != known.end()) return;
+        std::string list;
+        for (const std::string_view key : known) list.append(list.empty() ? "" : ", ").append(key);
+        Refuse(name, "a key this plugin does not know", list.empty() ? "no key" : "one of " + list);
+      },
+      &fault);
+  if (!good) throw Fatal("the configuration is not a JSON object: " + fault);
 }
 
 }  // namespace catchup
