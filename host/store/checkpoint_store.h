@@ -52,12 +52,15 @@ struct CheckpointRecord {
 enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
 
 // The checkpoint of one group: GROUPS/NAME/checkpoint.db, an SQLite file with two slots of full
-// width, each under a check sum of its own. A write replaces the older slot in one transaction, so
-// a damaged slot or a torn write costs duplicates and never an event.
+// width, each under a check sum of its own (host/store/checkpoint_slot.h). A write replaces the
+// older slot in one transaction, so a damaged slot or a torn write costs duplicates and never an
+// event.
 //
-// Blocking: every write waits for the disk. One thread at a time. The file is locked while open,
-// and is copied to a new one at every open, so that nothing is trusted that an earlier run could
-// not sync (host/store/README in the header of checkpoint_file.h).
+// The folder of a group is made by this store, whole and in one step, and by nobody else: a folder
+// without its file means that the file was lost. The file is locked while open, and rewritten at
+// every open (host/store/checkpoint_file.h says why).
+//
+// Blocking: every write waits for the disk. One thread at a time.
 class CheckpointStore {
  public:
   // Opens the group's store below `groups` (an existing folder), or creates it durably with its

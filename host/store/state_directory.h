@@ -40,4 +40,7 @@ class StateDirectory {
   UniqueFd lock_;
 };
 
+// kDenied when `path` lies on a file system mounted `noexec`. A step of StateDirectory::Open().
+Status CheckExecutable(const std::filesystem::path& path);
+
 }  // namespace catchup

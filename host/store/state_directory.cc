@@ -1,0 +1,172 @@
+#include "host/store/state_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+#include "host/store/durable_file.h"
+
+namespace catchup {
+namespace {
+
+constexpr int kStateFormat = 1;
+constexpr mode_t kLockMode = 0600;
+constexpr std::size_t kMaxNumberFile = 32;  // A decimal number and a line feed.
+
+// What a creation that was cut short may leave behind.
+constexpr std::array<std::string_view, 2> kEarlyFiles = {"lock", "format.new"};
+
+// The number in a small file of ours, or 0.
+long ReadNumber(int fd) {
+  char text[kMaxNumberFile];
+  const ssize_t size = ::pread(fd, text, sizeof text, 0);
+  long number = 0;
+  if (size <= 0 || std::from_chars(text, text + size, number).ec != std::errc()) {
+    return 0;
+  }
+  return number;
+}
+
+Status MakeDirectories(const std::filesystem::path& path) {
+  std::filesystem::path made;
+  for (const std::filesystem::path& part : path) {
+    made /= part;
+    struct stat info {};
+    if (::stat(made.c_str(), &info) == 0) {
+      continue;
+    }
+    CATCHUP_RETURN_IF_ERROR(MakeDirectory(made));
+    CATCHUP_RETURN_IF_ERROR(SyncDirectory(made.parent_path()));
+  }
+  return {};
+}
+
+Status CheckDirectory(const std::filesystem::path& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return Status::FromErrno("look at it", errno);
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return Status::Invalid("it is no directory, wanted one");
+  }
+  if (info.st_uid != ::geteuid()) {
+    return Status::Denied("it belongs to user " + std::to_string(info.st_uid) +
+                          ", wanted one of user " + std::to_string(::geteuid()));
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return Status::Denied("others may write into it, wanted mode 0700 or 0755");
+  }
+  return CheckExecutable(path);
+}
+
+Result<UniqueFd> Lock(const std::filesystem::path& file) {
+  UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kLockMode));
+  if (!fd.valid()) {
+    return Status::FromErrno("open its lock", errno);
+  }
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) {
+      return Status::FromErrno("lock it", errno);
+    }
+    const long pid = ReadNumber(fd.get());
+    return Status::InUse(pid > 0 ? "is in use by pid " + std::to_string(pid)
+                                 : std::string("is in use by a process that is just starting"));
+  }
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(fd.get(), 0) != 0 ||
+      ::pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    return Status::FromErrno("write its lock", errno);
+  }
+  return fd;
+}
+
+// Whether nothing but what an interrupted creation leaves is in the folder.
+Result<bool> IsNew(const std::filesystem::path& path) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name != kEarlyFiles[0] && name != kEarlyFiles[1]) {
+      return false;
+    }
+  }
+  if (error) {
+    return Status::FromErrno("list it", error.value());
+  }
+  return true;
+}
+
+Status CheckFormat(const std::filesystem::path& path) {
+  const std::filesystem::path file = path / "format";
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (fd.valid()) {
+    const long format = ReadNumber(fd.get());
+    if (format == kStateFormat) {
+      return {};
+    }
+    return Status::Incompatible("its format is " + std::to_string(format) +
+                                ", this version reads " + std::to_string(kStateFormat));
+  }
+  if (errno != ENOENT) {
+    return Status::FromErrno("open its format", errno);
+  }
+  const auto fresh = IsNew(path);
+  if (!fresh.ok()) {
+    return fresh.status();
+  }
+  if (!*fresh) {
+    return Status::Incompatible(
+        "it holds files but no \"format\", so it is no state directory; "
+        "wanted one, or an empty or new directory");
+  }
+  return WriteFileDurably(file, std::to_string(kStateFormat) + "\n");
+}
+
+Result<UniqueFd> Prepare(const std::filesystem::path& path) {
+  CATCHUP_RETURN_IF_ERROR(MakeDirectories(path));
+  CATCHUP_RETURN_IF_ERROR(CheckDirectory(path));
+  auto lock = Lock(path / "lock");
+  if (!lock.ok()) {
+    return lock;
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckFormat(path));
+  CATCHUP_RETURN_IF_ERROR(MakeDirectory(path / "groups"));
+  CATCHUP_RETURN_IF_ERROR(MakeDirectory(path / "plugins"));
+  CATCHUP_RETURN_IF_ERROR(SyncDirectory(path));
+  return lock;
+}
+
+}  // namespace
+
+Status CheckExecutable(const std::filesystem::path& path) {
+  struct statvfs mount {};
+  if (::statvfs(path.c_str(), &mount) != 0) {
+    return Status::FromErrno("look at its file system", errno);
+  }
+  if ((mount.f_flag & ST_NOEXEC) != 0) {
+    return Status::Denied(
+        "it lies on a file system mounted noexec, from which no plugin can be "
+        "loaded; wanted one without noexec");
+  }
+  return {};
+}
+
+Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {
+  auto lock = Prepare(path);
+  if (!lock.ok()) {
+    const Status& status = lock.status();
+    // The lock's text makes a sentence with the name, the others stand behind it.
+    return status.code() == Status::Code::kInUse
+               ? Status::InUse("state directory " + path.string() + " " + status.message())
+               : status.Within("state directory " + path.string());
+  }
+  return StateDirectory(path, *std::move(lock));
+}
+
+}  // namespace catchup
