@@ -5,7 +5,7 @@
 namespace catchup::sim {
 
 std::vector<LogEvent> MakeLog(Random* random) {
-  const std::size_t count = random->Between(5, 90);
+  const std::size_t count = random->Chance(70) ? random->Between(1, 90) : random->Between(90, 400);
   const std::uint64_t matching = random->Between(20, 100);
   const std::uint64_t system = random->Between(0, 25);
   const std::uint32_t streams = static_cast<std::uint32_t>(random->Between(1, 5));

@@ -45,6 +45,8 @@ World::World(std::uint64_t seed, FaultCounts* faults)
   options_.system_events = history_.system_events;
   options_.drain_timeout = milliseconds(50);
   processes_ = random_.Between(1, 5);
+  // Much trouble ends a process early, little lets it get far: both are needed.
+  intensity_ = random_.Chance(40) ? 100 : random_.Between(5, 40);
 }
 
 std::string World::Run() {
@@ -99,7 +101,7 @@ void World::Boot(bool last) {
   alive_ = true;
   last_ = last;
   cut_ = store_failed_ = finished_ = call_open_ = frame_asked_ = false;
-  crash_loop_ = Trouble(15);
+  crash_loop_ = Trouble(10);
   call_ = 0;
   writing_.reset();
   persist_open_ = false;
@@ -122,7 +124,9 @@ void World::Boot(bool last) {
 
 // A process that nobody kills is stopped; failures may come before either.
 void World::PlanTheEnd() {
-  const Duration when = random_.Chance(10) ? Between(0, 2'000) : Between(0, 150'000);
+  const Duration when = random_.Chance(10)   ? Between(0, 2'000)
+                        : random_.Chance(80) ? Between(0, 150'000)
+                                             : Between(0, 1'500'000);
   if (random_.Chance(50)) {
     After(when, [this] {
       faults_.Fired(Fault::kHostKilled);

@@ -111,6 +111,7 @@ class World {
 
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
+  std::uint64_t intensity_ = 100;  // Per cent of the rates that faults are written with.
   bool alive_ = false;
   bool last_ = false;
   bool cut_ = false;  // A call of this process was cut off by its stop.
