@@ -1,0 +1,488 @@
+#include "tests/sim/checker.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/sim/history.h"
+
+// The checker against histories made by hand: good ones that it must let pass, and at least one for
+// each way to break an invariant. Events 0 … 5 lie at 10:10 … 60:60; the even ones are of stream 0,
+// the odd ones of stream 1.
+
+namespace catchup::sim {
+namespace {
+
+Position At(std::uint64_t event) { return {(event + 1) * 10, (event + 1) * 10}; }
+
+class Script {
+ public:
+  Script() {
+    h.batch = 2;
+    h.window = 3;
+    for (std::uint64_t i = 0; i < 6; ++i) {
+      h.log.push_back({.position = At(i),
+                       .stream = static_cast<std::uint32_t>(i % 2),
+                       .revision = i / 2,
+                       .bytes = 10});
+    }
+  }
+
+  Script& Host() { return Add({.kind = Record::Kind::kHostStart}); }
+  Script& Runner(std::uint64_t token) {
+    runner_ = token;
+    return Add({.kind = Record::Kind::kRunnerStart, .runner = token});
+  }
+  Script& Deliver(std::size_t event) { return Event(Record::Kind::kDeliver, event); }
+  Script& Apply(std::size_t event) { return Event(Record::Kind::kApply, event); }
+  Script& Report(std::size_t event) { return Event(Record::Kind::kReport, event); }
+  Script& Skip(std::size_t event) { return Event(Record::Kind::kSkip, event); }
+  Script& Ask(Position p) { return Add({.kind = Record::Kind::kAsk, .position = p}); }
+  Script& Durable(Position p) { return Add({.kind = Record::Kind::kDurable, .position = p}); }
+  Script& Death() { return Add({.kind = Record::Kind::kRunnerDeath, .runner = runner_}); }
+  Script& Kill() { return Add({.kind = Record::Kind::kKill}); }
+  Script& Graceful(bool cut = false) {
+    Record record{.kind = Record::Kind::kGraceful};
+    record.cut = cut;
+    return Add(record);
+  }
+  Script& Restore(std::optional<Position> p) {
+    return Add({.kind = Record::Kind::kRestore, .position = p});
+  }
+  // As an earlier or another runner.
+  Script& As(std::uint64_t token) {
+    runner_ = token;
+    return *this;
+  }
+  // Delivered, applied and reported, one after the other.
+  Script& Handle(std::size_t first, std::size_t last) {
+    for (std::size_t i = first; i <= last; ++i) {
+      Deliver(i).Apply(i).Report(i);
+    }
+    return *this;
+  }
+
+  std::vector<std::string> Broken() const {
+    std::vector<std::string> names;
+    for (const Violation& violation : Check(h)) {
+      names.push_back(violation.invariant);
+    }
+    return names;
+  }
+
+  History h;
+
+ private:
+  Script& Add(const Record& record) {
+    h.records.push_back(record);
+    return *this;
+  }
+  Script& Event(Record::Kind kind, std::size_t event) {
+    return Add({.kind = kind, .runner = runner_, .event = event});
+  }
+
+  std::uint64_t runner_ = 0;
+};
+
+using Names = std::vector<std::string>;
+
+// --- Good histories. ---
+
+TEST(CheckerTest, AcceptsAnEmptyHistory) { EXPECT_EQ(Script().Broken(), Names{}); }
+
+TEST(CheckerTest, AcceptsACompleteRun) {
+  Script s;
+  s.h.complete = true;
+  s.Host().Runner(1).Handle(0, 5).Ask(At(5)).Durable(At(5)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsDuplicatesThatAKillExplains) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 4).Durable(At(1)).Kill();
+  s.Host().Runner(2).Handle(2, 5).Durable(At(5)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsDuplicatesThatARunnersDeathExplains) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Deliver(2).Apply(1).Death();
+  s.Runner(2).Handle(1, 2);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsDuplicatesOfOneKillThatComeAfterAGracefulStop) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 3).Kill();
+  s.Host().Runner(2).Handle(0, 0).Durable(At(0)).Graceful();
+  s.Host().Runner(3).Handle(1, 3);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsARepeatOfACallThatTheStopCutOff) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Apply(1).Durable(At(0)).Graceful(true);
+  s.Host().Runner(2).Handle(1, 1);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsAnAnnouncedCheckpointBetweenEvents) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Durable({29, 0}).Handle(2, 2);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsEventsThatDoNotMatchOrAreSkippedByRule) {
+  Script s;
+  s.h.complete = true;
+  s.h.log[1].matches = false;
+  s.h.log[2].system = true;
+  s.Host().Runner(1).Handle(0, 0).Skip(2).Handle(3, 5).Durable(At(5)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsThatNothingBeforeTheStartIsHandled) {
+  Script s;
+  s.h.complete = true;
+  s.h.start = At(3);
+  s.Host().Runner(1).Handle(4, 5).Durable(At(5)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsAReportOfAnEarlierRunnerThatNobodyFollows) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Death().Runner(2).Deliver(1);
+  s.As(1).Report(1).As(2).Apply(1).Report(1).Durable(At(1));
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsEffectsAgainAfterTheirStoreWasPutBack) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 3).Durable(At(3)).Graceful().Restore(At(0));
+  s.Host().Runner(2).Handle(1, 2).Ask(At(2)).Durable(At(2)).Handle(3, 3);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsACommitThatReachesTheStoreAfterItsRunnersDeath) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Deliver(0).Deliver(1).Death().Apply(0).Apply(1);
+  s.Runner(2).Deliver(2).Apply(2);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsOneEventBiggerThanTheWindow) {
+  Script s;
+  s.h.window_bytes = 5;
+  s.Host().Runner(1).Handle(0, 1);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+// --- I1: no loss. ---
+
+TEST(CheckerTest, FindsAnEventBelowTheLastCheckpointThatWasNeverApplied) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Durable(At(1));
+  EXPECT_EQ(s.Broken(), (Names{"I2", "I1"}));
+}
+
+TEST(CheckerTest, FindsAnEventLeftOutInTheMiddle) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Apply(0).Deliver(1).Deliver(2).Apply(2).Durable(At(2));
+  EXPECT_EQ(s.Broken(), (Names{"I2", "I1"}));
+}
+
+TEST(CheckerTest, FindsAnEventThatACompleteRunNeverReached) {
+  Script s;
+  s.h.complete = true;
+  s.Host().Runner(1).Handle(0, 4).Durable(At(4)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{"I1"});
+}
+
+TEST(CheckerTest, FindsACompleteRunWhoseCheckpointStayedBehind) {
+  Script s;
+  s.h.complete = true;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 5).Durable(At(4)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{"I1"});
+}
+
+TEST(CheckerTest, FindsAnEventSkippedWithoutARule) {
+  Script s;
+  s.Host().Runner(1).Skip(0);
+  EXPECT_EQ(s.Broken(), Names{"I1"});
+}
+
+TEST(CheckerTest, FindsASystemEventSkippedAlthoughTheGroupWantsThem) {
+  Script s;
+  s.h.system_events = true;
+  s.h.log[0].system = true;
+  s.Host().Runner(1).Skip(0);
+  EXPECT_EQ(s.Broken(), Names{"I1"});
+}
+
+TEST(CheckerTest, FindsASystemEventThatWasNotCounted) {
+  Script s;
+  s.h.complete = true;
+  s.h.log[2].system = true;
+  s.Host().Runner(1).Handle(0, 1).Handle(3, 5).Durable(At(5)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{"I1"});
+}
+
+// --- I2: no overrun. ---
+
+TEST(CheckerTest, FindsACheckpointCommittedBeforeItsEventWasApplied) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Durable(At(1)).Apply(1).Report(1);
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsACheckpointAskedForTooEarlyEvenIfItIsWrittenLater) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Ask(At(0)).Apply(0).Report(0).Durable(At(0));
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsAnAnnouncementThatOvertookAnUnfinishedEvent) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Ask({25, 0}).Apply(1);
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsACheckpointAtTheEndOfTheLogThatSomeServersSend) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Ask(kEndOfLog);
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsACheckpointBeyondAnEventThatWasNotReceivedYet) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Ask({31, 0});
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsThatOnlyTheCommitHalfWasCompared) {
+  Script s;
+  s.h.log[1].position = {30, 15};
+  s.h.log[2].position = {30, 20};
+  s.Host().Runner(1).Handle(0, 1).Ask({30, 30});
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+TEST(CheckerTest, FindsACheckpointBeyondTheEffectsOfARestoredStore) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 3).Restore(At(0)).Runner(2).Ask(At(3));
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+// --- I4: order. ---
+
+TEST(CheckerTest, FindsADeliveryThatJumps) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(2);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsADeliveryThatGoesBack) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Deliver(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsAnEventDeliveredTwiceInARow) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Deliver(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsAnEventThatIsNotWanted) {
+  Script s;
+  s.h.log[0].matches = false;
+  s.Host().Runner(1).Deliver(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsAnEventFromBeforeTheStart) {
+  Script s;
+  s.h.start = At(0);
+  s.Host().Runner(1).Deliver(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsAFirstRunnerThatDoesNotBeginAtTheBeginning) {
+  Script s;
+  s.Host().Runner(1).Deliver(1);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsAHostThatResumesTooFarOn) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Durable(At(1)).Kill();
+  s.Host().Runner(2).Deliver(3);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsANewRunnerThatIsNotHandedWhatWasInFlight) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Deliver(1).Deliver(2).Death().Runner(2).Deliver(2);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsRevisionsOfAStreamAppliedInTheWrongOrder) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Deliver(1).Deliver(2).Apply(2).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsEventsOfTwoStreamsAppliedInTheWrongOrderByOneRunner) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Deliver(1).Apply(1).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+// --- I5: duplicates. ---
+
+TEST(CheckerTest, FindsADuplicateAfterAGracefulStop) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Durable(At(0)).Graceful();
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+TEST(CheckerTest, FindsAGracefulStopThatPersistedNothing) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Graceful();
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+TEST(CheckerTest, FindsMoreDuplicatesAfterAKillThanBatchAndWindow) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 5).Kill();
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+TEST(CheckerTest, FindsMoreDuplicatesAfterARunnersDeathThanTheWindow) {
+  Script s;
+  s.h.window = 1;
+  s.Host().Runner(1).Deliver(0).Apply(0).Deliver(1).Apply(1).Death();
+  EXPECT_EQ(s.Broken(), (Names{"window", "I5"}));
+}
+
+TEST(CheckerTest, FindsADuplicateOfAnEventThatWasReportedBeforeTheRunnersDeath) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Death().Runner(2).Deliver(0).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+TEST(CheckerTest, FindsADuplicateBelowTheCheckpointAfterAKill) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 1).Durable(At(0)).Kill();
+  s.Host().Runner(2).Deliver(0).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+TEST(CheckerTest, FindsASecondDuplicateOfOneKill) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Kill();
+  s.Host().Runner(2).Handle(0, 0).Durable(At(0)).Graceful();
+  s.Host().Runner(3).Deliver(0).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I5"});
+}
+
+// --- I9: monotone. ---
+
+TEST(CheckerTest, FindsACheckpointThatGoesBack) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 2).Durable(At(2)).Durable(At(1));
+  EXPECT_EQ(s.Broken(), Names{"I9"});
+}
+
+TEST(CheckerTest, FindsACheckpointWrittenTwice) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Durable(At(0)).Durable(At(0));
+  EXPECT_EQ(s.Broken(), Names{"I9"});
+}
+
+TEST(CheckerTest, FindsACheckpointThatGoesBackInItsPrepareHalf) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Durable({19, 5}).Durable({19, 0});
+  EXPECT_EQ(s.Broken(), Names{"I9"});
+}
+
+TEST(CheckerTest, FindsASecondStepBackAfterOneRestoredStore) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 2).Durable(At(2)).Restore(At(0)).Runner(2).Handle(1, 1);
+  s.Ask(At(1)).Durable(At(1)).Ask(At(0)).Durable(At(0));
+  EXPECT_EQ(s.Broken(), Names{"I9"});
+}
+
+// --- I10: fenced. ---
+
+TEST(CheckerTest, FindsAnEarlierRunnerThatAppliesAfterANewOneHasStarted) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Deliver(0).Death().Runner(2).As(1).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"I10"});
+}
+
+TEST(CheckerTest, FindsARunnerThatStartsWithAnOldToken) {
+  Script s;
+  s.Host().Runner(2).Death().Runner(1);
+  EXPECT_EQ(s.Broken(), Names{"I10"});
+}
+
+TEST(CheckerTest, FindsADeliveryToAnEarlierRunner) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Death().Runner(2).As(1).Deliver(1);
+  EXPECT_EQ(s.Broken().front(), "I10");
+}
+
+TEST(CheckerTest, FindsACheckpointThatFollowsTheReportOfAnEarlierRunner) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Death().Runner(2).Deliver(0).As(1).Report(0).Ask(At(0));
+  EXPECT_EQ(s.Broken(), Names{"I2"});
+}
+
+// --- Exactly once. ---
+
+TEST(CheckerTest, FindsAnEffectThatIsThereTwice) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Deliver(0).Apply(0).Death().Runner(2).Deliver(0).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"once"});
+}
+
+TEST(CheckerTest, FindsAnEffectTwiceThoughAKillWouldExcuseItWithoutAPosition) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 0).Kill().Host().Runner(2).Handle(0, 0);
+  EXPECT_EQ(s.Broken(), Names{"once"});
+}
+
+TEST(CheckerTest, FindsAnEffectTwiceThatTheRestoredStoreStillHeld) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Handle(0, 1).Restore(At(0)).Runner(2).Deliver(0).Apply(0);
+  EXPECT_EQ(s.Broken(), Names{"once"});
+}
+
+// --- Bounded. ---
+
+TEST(CheckerTest, FindsMoreEventsHandedOutThanTheWindow) {
+  Script s;
+  s.Host().Runner(1).Deliver(0).Deliver(1).Deliver(2).Deliver(3);
+  EXPECT_EQ(s.Broken(), Names{"window"});
+}
+
+TEST(CheckerTest, FindsMoreBytesHandedOutThanTheWindow) {
+  Script s;
+  s.h.window_bytes = 20;
+  s.Host().Runner(1).Deliver(0).Deliver(1).Deliver(2);
+  EXPECT_EQ(s.Broken(), Names{"window"});
+}
+
+}  // namespace
+}  // namespace catchup::sim
