@@ -36,6 +36,12 @@ Result<SourceUri> ParseSourceUri(std::string_view text);
 struct ListenAddress {
   std::string host;  // Without brackets.
   std::uint16_t port = 0;
+
+  // "host:port", an IPv6 address in brackets.
+  std::string text() const {
+    const bool is_ipv6 = host.find(':') != std::string::npos;
+    return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  }
 };
 Result<ListenAddress> ParseListenAddress(std::string_view text);
 

@@ -207,4 +207,12 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   return staged;
 }
 
+Status VerifyStaged(const StagedPlugin& plugin) {
+  if (!CopyIsIntact(plugin.path, plugin.digest)) {
+    return Status::Corrupt("the copy " + plugin.path.string() +
+                           " is gone or changed: wanted the file it was made from; restart the host");
+  }
+  return {};
+}
+
 }  // namespace catchup

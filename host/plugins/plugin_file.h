@@ -46,6 +46,9 @@ struct StagedPlugin {
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const std::filesystem::path& plugins,
                                  std::string_view pin);
 
+// Hashes the copy again: nothing else may ever be loaded under its digest.
+Status VerifyStaged(const StagedPlugin& plugin);
+
 // Whether `bytes` are a shared object for this machine that is safe to load: 64-bit, our machine,
 // RELRO, no executable stack, no text relocations, no run path, and an entry point of ours.
 Status CheckElf(std::string_view bytes);

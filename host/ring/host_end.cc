@@ -142,7 +142,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
                                     setup.config_json};
   static const std::vector<std::pair<std::string, std::string>> kNoScalars;
   const auto& scalars = setup.scalars == nullptr ? kNoScalars : *setup.scalars;
-  std::uint64_t size = sizeof(RecordHeader) + 4 * sizeof(std::uint64_t);
+  std::uint64_t size = sizeof(RecordHeader) + 6 * sizeof(std::uint64_t);
   for (const std::string_view text : texts) {
     size += sizeof(std::uint64_t) + text.size();
   }
@@ -160,7 +160,12 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
   std::memcpy(at, &header, sizeof header);
   at += sizeof header;
-  const std::uint64_t numbers[] = {setup.lane, setup.open_files, setup.token, scalars.size()};
+  const std::uint64_t numbers[] = {setup.lane,
+                                   setup.open_files,
+                                   setup.token,
+                                   setup.go_on_after_failures ? 1u : 0u,
+                                   setup.ignore_position ? 1u : 0u,
+                                   scalars.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;
   for (const std::string_view text : texts) {

@@ -25,6 +25,10 @@ struct RunnerSetup {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;  // 0 leaves the limit alone.
   std::uint64_t token = 0;
+  // For a trial of a plugin: report a failed event and go on with the next one; leave the plugin's
+  // own position alone.
+  bool go_on_after_failures = false;
+  bool ignore_position = false;
   // Every scalar of the configuration by its dotted path, so that the runner parses nothing.
   const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;  // Null: none.
 };

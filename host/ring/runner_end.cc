@@ -126,6 +126,8 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   setup.lane = static_cast<std::uint32_t>(cursor.Number());
   setup.open_files = static_cast<std::uint32_t>(cursor.Number());
   setup.token = cursor.Number();
+  setup.go_on_after_failures = cursor.Number() != 0;
+  setup.ignore_position = cursor.Number() != 0;
   const std::uint64_t scalars = cursor.Number();
   setup.group = cursor.Text();
   setup.projection = cursor.Text();

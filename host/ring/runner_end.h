@@ -25,6 +25,8 @@ struct SetupView {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;
   std::uint64_t token = 0;
+  bool go_on_after_failures = false;
+  bool ignore_position = false;
   std::vector<std::pair<std::string_view, std::string_view>> scalars;
 };
 

@@ -80,7 +80,7 @@ class Instance {
 };
 
 // "OK", "RETRY" …, or the number.
-std::string StatusName(std::int32_t status);
+std::string CallStatusName(std::int32_t status);
 
 // "handle", "create" …
 std::string_view CallName(CallKind kind);

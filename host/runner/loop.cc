@@ -63,9 +63,10 @@ std::optional<RecordView> Gather(RunnerEnd* ring, const RecordView& first, Event
   return last;
 }
 
-// Handles records until a stop or a failure; returns the failure.
+// Handles records until a stop or a failure; returns the failure. With `go_on`, a failure that
+// keeps the contract is reported and passed over.
 std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, EventArray* events,
-                                        std::uint64_t* failed_sequence) {
+                                        bool go_on, std::uint64_t* failed_sequence) {
   while (!ring->stop_requested()) {
     const std::optional<RecordView> record = ring->Peek(ring->consumed());
     if (!record.has_value()) {
@@ -96,7 +97,12 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
       ring->Settle(settled);
     }
     *failed_sequence = at.sequence;
-    return result;
+    if (!go_on || result.status == kRunnerContract) {
+      return result;
+    }
+    ring->PostFailure(result.call, result.status, at.sequence, result.text);
+    ring->Consume(last.end);
+    ring->Settle(last.sequence);
   }
   return std::nullopt;
 }
@@ -123,6 +129,13 @@ int RunLoop(RunnerEnd* ring) {
   HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},
                   std::move(setup->scalars), &services);
   Instance instance(*library, &table, &services);
+  if (setup->ignore_position) {
+    if (library->projection().handle == nullptr) {
+      return RefuseSetup(ring, CallKind::kLoad,
+                         "the projection only has handle_at: wanted --with-position");
+    }
+    instance.IgnorePosition();
+  }
   CallResult result = instance.Create();
   if (result.ok()) {
     result = instance.Start();
@@ -134,7 +147,8 @@ int RunLoop(RunnerEnd* ring) {
   if (result.ok()) {
     ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
     EventArray events(setup->lane, instance.max_events());
-    if (auto failure = HandleRecords(ring, &instance, &events, &failed_sequence)) {
+    if (auto failure = HandleRecords(ring, &instance, &events, setup->go_on_after_failures,
+                                     &failed_sequence)) {
       result = std::move(*failure);
     }
   }

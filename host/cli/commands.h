@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace catchup {
+
+// Exit codes of every command.
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitConfiguration = 78;
+
+// The commands of `catchup`, after their arguments were read. Each returns the exit code. Results
+// go to standard output, everything else to standard error.
+
+struct RunArguments {
+  std::filesystem::path config;
+  bool until_caught_up = false;
+  std::string group;
+};
+int RunCommand(const RunArguments& arguments);
+
+struct CheckArguments {
+  std::filesystem::path file;
+};
+int CheckCommand(const CheckArguments& arguments);
+
+struct AppendArguments {
+  std::string to;
+  std::string events;  // "-" is standard input.
+  std::uint64_t from_line = 1;
+  std::string credentials_file;
+};
+int AppendCommand(const AppendArguments& arguments);
+
+struct DevServerArguments {
+  std::string listen = "127.0.0.1:2113";
+  std::string data = "./catchup-events";
+  std::string max_append_size = "1MiB";
+};
+int DevServerCommand(const DevServerArguments& arguments);
+
+struct TryArguments {
+  std::filesystem::path plugin;
+  std::filesystem::path events;
+  std::string projection;
+  std::vector<std::string> settings;  // KEY=TOMLVALUE
+  std::filesystem::path work;         // Empty: a fresh temporary directory.
+  bool with_position = false;
+  bool json = false;
+};
+int TryCommand(const TryArguments& arguments);
+
+}  // namespace catchup

@@ -1,0 +1,79 @@
+#include <signal.h>
+
+#include <charconv>
+#include <cstdio>
+#include <optional>
+#include <string_view>
+
+#include "host/cli/commands.h"
+#include "host/config/source_uri.h"
+#include "host/daemon/host.h"
+#include "host/source/embedded/log_server.h"
+
+namespace catchup {
+namespace {
+
+// The most one request message may hold, so the most that could ever be appended at once.
+constexpr std::uint64_t kLargestAppend = 16ull << 20;
+
+std::optional<std::uint64_t> ParseSize(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || number == 0) {
+    return std::nullopt;
+  }
+  const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
+  constexpr struct {
+    std::string_view name;
+    unsigned shift;
+  } kUnits[] = {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}};
+  for (const auto& known : kUnits) {
+    if (unit == known.name && number <= kLargestAppend >> known.shift) {
+      return number << known.shift;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+int DevServerCommand(const DevServerArguments& arguments) {
+  const auto listen = ParseListenAddress(arguments.listen);
+  if (!listen.ok()) {
+    std::fprintf(stderr, "--listen: %s\n", listen.status().message().c_str());
+    return kExitUsage;
+  }
+  const auto max_append = ParseSize(arguments.max_append_size);
+  if (!max_append.has_value()) {
+    std::fprintf(stderr,
+                 "--max-append-size %s: wanted 1B to 16MiB, as an integer and B, KiB or MiB\n",
+                 arguments.max_append_size.c_str());
+    return kExitUsage;
+  }
+  BlockHostSignals();
+  embedded::ServerOptions options;
+  options.directory = arguments.data;
+  options.listen = listen->text();
+  options.max_append_bytes = *max_append;
+  auto server = embedded::EmbeddedServer::Start(options);
+  if (!server.ok()) {
+    std::fprintf(stderr, "%s\n", server.status().message().c_str());
+    return kExitFailed;
+  }
+  std::printf("kurrentdb://%s?tls=false\n", (*server)->address().c_str());
+  std::fflush(stdout);
+  std::fprintf(stderr,
+               "embedded log in %s, for development and tests, not for production; ends with "
+               "SIGTERM or Ctrl-C\n",
+               arguments.data.c_str());
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  int received = 0;
+  CATCHUP_CHECK(sigwait(&set, &received) == 0);
+  (*server)->Shutdown();
+  return kExitDone;
+}
+
+}  // namespace catchup

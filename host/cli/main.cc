@@ -1,0 +1,120 @@
+#include <catchup/plugin.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "host/cli/commands.h"
+#include "host/cli/version.h"
+#include "host/daemon/host.h"
+
+namespace catchup {
+namespace {
+
+std::string VersionText() {
+  return std::string("catchup ") + kVersion + ", commit " + kCommit + ", plugin ABI " +
+         std::to_string(CATCHUP_ABI_MAJOR) + "." + std::to_string(CATCHUP_ABI_MINOR);
+}
+
+void AddRun(CLI::App* app, RunArguments* arguments) {
+  CLI::App* run = app->add_subcommand("run", "Runs the groups of a configuration until SIGTERM");
+  run->add_option("FILE", arguments->config, "The configuration, in TOML")
+      ->envname("CATCHUP_CONFIG")
+      ->default_str("catchup.toml");
+  run->add_flag("--until-caught-up", arguments->until_caught_up,
+                "End each group once it has caught up; exit 1 when none has moved for 60 s");
+  run->add_option("--group", arguments->group, "Run this group only");
+}
+
+void AddCheck(CLI::App* app, CheckArguments* arguments) {
+  CLI::App* check = app->add_subcommand(
+      "check", "Checks a configuration, its plugins and its checkpoints, without running them");
+  check->add_option("FILE", arguments->file, "The configuration, in TOML")->required();
+}
+
+void AddAppend(CLI::App* app, AppendArguments* arguments) {
+  CLI::App* append = app->add_subcommand(
+      "append", "Writes the events of a file to a log, in file order, through the real protocol");
+  append
+      ->add_option("--to", arguments->to,
+                   "kurrentdb://HOST:PORT?tls=false or embedded:PATH (for development and tests)")
+      ->required();
+  append->add_option("--credentials-file", arguments->credentials_file, "user:password");
+  append->add_option("--from-line", arguments->from_line, "Begin at this line")
+      ->check(CLI::PositiveNumber);
+  append->add_option("EVENTS", arguments->events, "One event a line, as JSON; - is standard input")
+      ->required();
+}
+
+void AddDevServer(CLI::App* app, DevServerArguments* arguments) {
+  CLI::App* server = app->add_subcommand(
+      "dev-server",
+      "Serves an embedded event log over KurrentDB's protocol. For development and tests, not for "
+      "production: one file, no replication, no TLS, no authentication");
+  server->add_option("--listen", arguments->listen, "HOST:PORT; port 0 takes a free one")
+      ->capture_default_str();
+  server->add_option("--data", arguments->data, "Directory of the log")->capture_default_str();
+  server
+      ->add_option("--max-append-size", arguments->max_append_size, "The most one append may hold")
+      ->capture_default_str();
+}
+
+void AddTry(CLI::App* app, TryArguments* arguments) {
+  CLI::App* attempt = app->add_subcommand(
+      "try", "Feeds a file of events to a plugin, without a server, and says what it answered");
+  attempt->add_option("PLUGIN", arguments->plugin, "The plugin's .so")->required();
+  attempt->add_option("EVENTS", arguments->events, "One event a line, as JSON")->required();
+  attempt->add_option("--projection", arguments->projection,
+                      "Which projection, when the file offers several");
+  attempt->add_option("--set", arguments->settings, "KEY=TOMLVALUE of the plugin's configuration")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  attempt->add_option("--work", arguments->work,
+                      "The plugin's working directory; a fresh temporary one if not given");
+  attempt->add_flag("--with-position", arguments->with_position,
+                    "Use the plugin's own position (catchup.position/1)");
+  attempt->add_flag("--json", arguments->json, "One JSON object a line");
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Runs other teams' event projections over KurrentDB's $all stream");
+  app.set_version_flag("--version", VersionText());
+  app.require_subcommand(1);
+  RunArguments run;
+  run.config = "catchup.toml";
+  CheckArguments check;
+  AppendArguments append;
+  DevServerArguments dev_server;
+  TryArguments attempt;
+  AddRun(&app, &run);
+  AddCheck(&app, &check);
+  AddAppend(&app, &append);
+  AddDevServer(&app, &dev_server);
+  AddTry(&app, &attempt);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  if (app.got_subcommand("run")) {
+    BlockHostSignals();
+    return RunCommand(run);
+  }
+  if (app.got_subcommand("check")) {
+    return CheckCommand(check);
+  }
+  if (app.got_subcommand("append")) {
+    return AppendCommand(append);
+  }
+  if (app.got_subcommand("dev-server")) {
+    return DevServerCommand(dev_server);
+  }
+  return TryCommand(attempt);
+}
+
+}  // namespace
+}  // namespace catchup
+
+int main(int argc, char** argv) { return catchup::Main(argc, argv); }

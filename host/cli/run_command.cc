@@ -1,0 +1,35 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "host/base/log.h"
+#include "host/cli/commands.h"
+#include "host/config/reader.h"
+#include "host/daemon/host.h"
+
+namespace catchup {
+
+int RunCommand(const RunArguments& arguments) {
+  const ConfigReading reading = ReadConfigFile(arguments.config);
+  for (const std::string& problem : reading.problems) {
+    std::fprintf(stderr, "%s\n", problem.c_str());
+  }
+  if (!reading.config.has_value()) {
+    return kExitConfiguration;
+  }
+  const HostConfig& config = *reading.config;
+  if (!arguments.group.empty() &&
+      std::none_of(config.groups.begin(), config.groups.end(),
+                   [&](const GroupConfig& group) { return group.name == arguments.group; })) {
+    std::string names;
+    for (const GroupConfig& group : config.groups) {
+      names += (names.empty() ? "" : ", ") + group.name;
+    }
+    std::fprintf(stderr, "--group %s: %s has no such group, it has %s\n", arguments.group.c_str(),
+                 config.file.c_str(), names.c_str());
+    return kExitUsage;
+  }
+  ConfigureLog({config.log.level, config.log.format});
+  return RunHost(config, {arguments.until_caught_up, arguments.group});
+}
+
+}  // namespace catchup

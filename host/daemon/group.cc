@@ -1,0 +1,551 @@
+#include "host/daemon/group.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "host/base/log.h"
+#include "host/base/time_text.h"
+#include "host/runner/instance.h"
+#include "host/source/client/kurrent_source.h"
+
+// The side of a group that faces source, store and host; group_runner.cc faces the runner.
+
+namespace catchup {
+namespace {
+
+constexpr std::chrono::seconds kHeadInterval{2};
+
+// While the log's head is needed and cannot be read, or the disk is full.
+constexpr std::chrono::seconds kRetryPause{1};
+
+constexpr std::chrono::seconds kProgressInterval{1};
+
+std::string PositionText(const std::optional<Position>& position) {
+  return position.has_value() ? FormatPosition(*position) : "none";
+}
+
+EndClass ClassOf(EndKind kind) {
+  switch (kind) {
+    case EndKind::kDropped:
+      return EndClass::kDropped;
+    case EndKind::kRefused:
+      return EndClass::kRefused;
+    case EndKind::kInvalidPosition:
+      return EndClass::kInvalidPosition;
+  }
+  return EndClass::kDropped;
+}
+
+EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
+  EngineOptions options;
+  options.checkpoint_batch_size = config.checkpoint_batch_size;
+  options.checkpoint_interval = config.checkpoint_interval;
+  options.window_events = config.window_events;
+  options.window_bytes = config.window_bytes;
+  options.system_events = config.system_events;
+  options.stop_on_caught_up = stop_on_caught_up;
+  options.drain_timeout = config.drain_timeout;
+  return options;
+}
+
+}  // namespace
+
+// Tells the group which call a frame belongs to, so that a late one of an earlier call is known.
+class Group::CallSink : public SubscriptionSink {
+ public:
+  CallSink(std::shared_ptr<Group> group, CallNumber call) : group_(std::move(group)), call_(call) {}
+
+  bool OnEvent(std::unique_ptr<EventFrame> frame) override {
+    return group_->OnEvent(call_, std::move(frame));
+  }
+  bool OnCheckpoint(Position position) override { return group_->OnCheckpoint(call_, position); }
+  bool OnCaughtUp(std::optional<Position> position) override {
+    return group_->OnCaughtUp(call_, position);
+  }
+  void OnEnded(EndOfCall end) override { group_->OnEnded(call_, end); }
+
+ private:
+  std::shared_ptr<Group> group_;
+  CallNumber call_;
+};
+
+Group::Group(const GroupConfig& config, GroupServices services, bool stop_on_caught_up)
+    : config_(config),
+      services_(std::move(services)),
+      engine_(OptionsOf(config, stop_on_caught_up)),
+      random_(std::random_device{}()) {}
+
+Group::~Group() { Close(); }
+
+Tick Group::Now() { return {std::chrono::steady_clock::now() - started_, random_()}; }
+
+void Group::Start() {
+  source_ = services_.open_source(config_.name);
+  worker_.Post([this] { Prepare(); });
+}
+
+void Group::Prepare() {
+  Status prepared = OpenStore();
+  if (prepared.ok()) {
+    prepared = StagePluginFile();
+  }
+  if (prepared.ok()) {
+    prepared = ResolveStart();
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!prepared.ok() || stop_requested_) {
+    FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
+    return;
+  }
+  record_ = store_->record();
+  StartPoint start;
+  start.checkpoint = record_.checkpoint;
+  if (record_.start.kind == RecordedStart::Kind::kPosition) {
+    start.recorded_start = record_.start.position;
+  }
+  Log(LogLevel::kInfo, "Group starting", "Group.Start", config_.name,
+      {{"plugin", config_.plugin},
+       {"pluginSha256", plugin_->sha256},
+       {"checkpoint", PositionText(start.checkpoint)},
+       {"source", std::string(source_->address())}});
+  started_engine_ = true;
+  engine_.Start(start, Now(), &commands_);
+  Execute();
+}
+
+Status Group::OpenStore() {
+  auto store = CheckpointStore::Open(services_.state->groups(), config_.name, config_.filter);
+  if (!store.ok()) {
+    return store.status();
+  }
+  store_ = std::move(*store);
+  if (!store_->warning().empty()) {
+    Log(LogLevel::kWarn, "Checkpoint store damaged", "Group.Start", config_.name,
+        {{"reason", store_->warning()}});
+  }
+  return {};
+}
+
+Status Group::StagePluginFile() {
+  auto file = FindPlugin(*services_.plugin_directories, config_.plugin);
+  if (!file.ok()) {
+    return file.status();
+  }
+  auto staged = StagePlugin(*file, services_.state->plugins(), config_.sha256);
+  if (!staged.ok()) {
+    return staged.status();
+  }
+  plugin_ = std::move(*staged);
+  return {};
+}
+
+// A new group's start is written down before its first event: a plugin that keeps its own position
+// may ask for it again at any time, and "end" means the end as it was then.
+Status Group::ResolveStart() {
+  CheckpointRecord record = store_->record();
+  if (record.start.kind != RecordedStart::Kind::kUnknown) {
+    return {};
+  }
+  record.start.kind = RecordedStart::Kind::kBeginning;
+  if (config_.start.kind == GroupStart::Kind::kPosition) {
+    record.start = {RecordedStart::Kind::kPosition, config_.start.position};
+  }
+  if (config_.start.kind == GroupStart::Kind::kEnd) {
+    std::optional<Position> head;
+    while (true) {
+      auto read = ReadHeadAndWait(source_.get());
+      if (read.ok()) {
+        head = *read;
+        break;
+      }
+      Log(LogLevel::kWarn, "Waiting for the head of the log", "Group.Start", config_.name,
+          {LogField("reason", read.status().message()), LogField("expected", true)});
+      if (!worker_.Pause(kRetryPause)) {
+        return Status::Cancelled("stopped");
+      }
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stop_requested_) {
+        return Status::Cancelled("stopped");
+      }
+    }
+    if (head.has_value()) {
+      record.start = {RecordedStart::Kind::kPosition, *head};
+      record.checkpoint = head;
+    }
+  }
+  return store_->Save(record);
+}
+
+void Group::FailBeforeStart(const std::string& reason) {
+  failed_before_start_ = reason;
+  if (!reason.empty()) {
+    Log(LogLevel::kError, "Group failed", "Group.Start", config_.name, {{"reason", reason}});
+  }
+  Finish();
+}
+
+void Group::Stop() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  stop_requested_ = true;
+  if (!started_engine_) {
+    // Cuts short what Prepare may be waiting for; it ends the group.
+    if (source_ != nullptr) {
+      source_->Shutdown();
+    }
+    return;
+  }
+  engine_.Stop(Now(), &commands_);
+  Execute();
+}
+
+void Group::Close() {
+  std::unique_ptr<Source> source;
+  std::unique_ptr<Subscription> subscription;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    closed_ = true;
+    stop_requested_ = true;
+    if (link_ != nullptr) {
+      services_.reactor->Unwatch(link_->process().pidfd());
+      services_.reactor->Unwatch(link_->process().output());
+      services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
+      link_.reset();
+    }
+    for (const Reactor::TimerId timer : timers_) {
+      services_.reactor->Cancel(timer);
+    }
+    services_.reactor->Cancel(clock_timer_);
+    services_.reactor->Cancel(head_timer_);
+    subscription = std::move(subscription_);
+    source = std::move(source_);
+  }
+  // Outside: the source's thread may be waiting for the mutex in a last callback.
+}
+
+void Group::Finish() {
+  if (finished_) {
+    return;
+  }
+  finished_ = true;
+  services_.reactor->Cancel(clock_timer_);
+  services_.reactor->Cancel(head_timer_);
+  const auto took = std::chrono::steady_clock::now() - started_;
+  const double seconds = std::chrono::duration<double>(took).count();
+  Log(LogLevel::kInfo, "Group ended", "Group.Finish", config_.name,
+      {{"state",
+        GroupStateName(failed_before_start_.has_value() ? GroupState::kFailed : engine_.state())},
+       {"reason", failed_before_start_.value_or(engine_.reason())},
+       {"position", PositionText(engine_.durable())},
+       {"processedCount", engine_.handled()},
+       {"errorCount", error_count_},
+       {"dlqCount", std::uint64_t{0}},
+       {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()},
+       {"avgRate", seconds > 0 ? static_cast<double>(engine_.handled()) / seconds : 0.0}});
+  services_.on_finished();
+}
+
+GroupStatus Group::Glance() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  GroupStatus status;
+  status.name = config_.name;
+  status.state = engine_.state();
+  status.reason = engine_.reason();
+  if (failed_before_start_.has_value()) {
+    status.state = failed_before_start_->empty() ? GroupState::kStopped : GroupState::kFailed;
+    status.reason = *failed_before_start_;
+  }
+  status.processed = engine_.handled();
+  status.skipped = engine_.skipped();
+  status.restarts = engine_.restarts();
+  status.position = engine_.watermark();
+  status.head = head_;
+  status.finished = finished_;
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - rated_at_).count();
+  status.rate =
+      seconds > 0 ? static_cast<double>(status.processed - rated_handled_) / seconds : 0.0;
+  rated_handled_ = status.processed;
+  rated_at_ = now;
+  return status;
+}
+
+bool Group::CheckpointSafe() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return finished_ && (!started_engine_ || engine_.durable() >= engine_.watermark());
+}
+
+bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return false;
+  }
+  const EventView& event = frame->event;
+  const Sequence sequence =
+      engine_.Event(call, event.position, event.size(), event.is_system(), Now(), &commands_);
+  if (sequence != 0) {
+    window_.push_back({sequence, std::move(frame)});
+  }
+  // The runner's progress is looked at now and then: each look costs a cache miss.
+  constexpr Sequence kLookEvery = 16;
+  if (sequence % kLookEvery == 0) {
+    PollRunner();
+  }
+  Execute();
+  return !paused_;
+}
+
+bool Group::OnCheckpoint(CallNumber call, Position position) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  engine_.CheckpointFrame(call, position, Now(), &commands_);
+  Execute();
+  return !paused_;
+}
+
+bool Group::OnCaughtUp(CallNumber call, std::optional<Position> position) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  engine_.CaughtUp(call, position, Now(), &commands_);
+  PollRunner();
+  Execute();
+  return !paused_;
+}
+
+void Group::OnEnded(CallNumber call, const EndOfCall& end) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return;
+  }
+  engine_.SubscriptionEnded(call, ClassOf(end.kind), end.text, Now(), &commands_);
+  Execute();
+}
+
+void Group::OnHead(CallNumber call, const Result<std::optional<Position>>& head) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || !head.ok()) {
+    // The subscription itself reports an unreachable server.
+    return;
+  }
+  head_ = *head;
+  if (call != 0) {
+    engine_.Head(call, head_, Now(), &commands_);
+    Execute();
+  }
+}
+
+void Group::Execute() {
+  if (executing_) {
+    return;
+  }
+  executing_ = true;
+  do {
+    // By index: carrying out a command may append others.
+    for (std::size_t i = 0; i < commands_.size(); ++i) {
+      const Command command = std::move(commands_[i]);
+      Carry(command);
+    }
+    commands_.clear();
+    PumpRing();
+    UpdateFlow();
+  } while (!commands_.empty());
+  executing_ = false;
+  LogProgress(false);
+}
+
+void Group::Carry(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kSpawnRunner:
+      pending_spawn_ = command.number;
+      worker_.Post([this, spawn = command.number] { PrepareSpawn(spawn); });
+      break;
+    case Command::Kind::kDrainRunner:
+    case Command::Kind::kAbortRunner:
+    case Command::Kind::kKillRunner:
+      if (!Current(command.number)) {
+        cancelled_spawn_ = command.number;
+      } else if (command.kind == Command::Kind::kDrainRunner) {
+        link_->rings().RequestStop();
+      } else if (command.kind == Command::Kind::kAbortRunner) {
+        link_->NoteKilled();
+        link_->process().Signal(SIGABRT);
+      } else {
+        link_->NoteKilled();
+        link_->process().Kill();
+      }
+      break;
+    case Command::Kind::kSubscribe:
+      Subscribe(command);
+      break;
+    case Command::Kind::kCancelSubscription:
+      if (subscription_ != nullptr) {
+        subscription_->Cancel();
+      }
+      break;
+    case Command::Kind::kDeliver:
+      if (next_write_ == 0) {
+        next_write_ = command.first;
+      }
+      // What the engine made up itself, an advance, has no frame.
+      if (window_.empty() || window_.back().sequence < command.last) {
+        window_.push_back({command.last, nullptr});
+      }
+      deliver_until_ = command.last;
+      break;
+    case Command::Kind::kRelease:
+      while (!window_.empty() && window_.front().sequence <= command.last) {
+        window_.pop_front();
+      }
+      if (next_write_ != 0 && next_write_ <= command.last) {
+        next_write_ = command.last + 1;
+      }
+      settled_ = command.last;
+      break;
+    case Command::Kind::kPersist:
+      worker_.Post([this, position = *command.from] { SaveCheckpoint(position); });
+      break;
+    case Command::Kind::kSetTimer:
+      SetTimer(command.timer, command.delay);
+      break;
+    case Command::Kind::kCancelTimer:
+      services_.reactor->Cancel(timers_[static_cast<std::size_t>(command.timer)]);
+      break;
+    case Command::Kind::kLog:
+      Log(command.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
+          config_.name, {LogField("reason", command.text), LogField("expected", command.expected)});
+      break;
+    case Command::Kind::kStateChanged:
+      LogState();
+      break;
+    case Command::Kind::kFinished:
+      Finish();
+      break;
+  }
+}
+
+void Group::Subscribe(const Command& command) {
+  if (source_ == nullptr) {
+    return;
+  }
+  call_ = command.number;
+  paused_ = false;
+  SubscribeOptions options;
+  options.from = command.from;
+  options.prefixes = config_.filter.prefixes;
+  options.match = config_.filter.match == EventFilter::Match::kEventType ? MatchOn::kEventType
+                                                                         : MatchOn::kStreamName;
+  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
+      {{"position", PositionText(command.from)}});
+  subscription_ =
+      source_->Subscribe(options, std::make_shared<CallSink>(shared_from_this(), call_));
+  source_->ReadHead([weak = weak_from_this(), call = call_](const auto& head) {
+    if (const auto self = weak.lock()) {
+      self->OnHead(call, head);
+    }
+  });
+  PollHead();
+}
+
+void Group::PollHead() {
+  services_.reactor->Cancel(head_timer_);
+  head_timer_ = services_.reactor->After(kHeadInterval, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) {
+      return;
+    }
+    const std::lock_guard<std::mutex> lock(self->mutex_);
+    if (self->closed_ || self->finished_) {
+      return;
+    }
+    self->source_->ReadHead([weak](const auto& head) {
+      if (const auto group = weak.lock()) {
+        group->OnHead(0, head);
+      }
+    });
+    self->PollHead();
+  });
+}
+
+void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
+  Reactor::TimerId& timer = timers_[static_cast<std::size_t>(kind)];
+  services_.reactor->Cancel(timer);
+  timer = services_.reactor->After(delay, [weak = weak_from_this(), kind] {
+    const auto self = weak.lock();
+    if (self == nullptr) {
+      return;
+    }
+    const std::lock_guard<std::mutex> lock(self->mutex_);
+    if (!self->closed_) {
+      self->PollRunner();
+      self->engine_.TimerFired(kind, self->Now(), &self->commands_);
+      self->Execute();
+    }
+  });
+}
+
+void Group::SaveCheckpoint(Position position) {
+  CheckpointRecord record = store_->record();
+  const bool back = record.checkpoint.has_value() && position < *record.checkpoint;
+  record.checkpoint = position;
+  record.plugin_digest = plugin_->digest;
+  Status saved;
+  while (true) {
+    // Only a plugin that keeps its own position can have set the group back; the engine said so.
+    saved = back ? store_->Rewind(record) : store_->Save(record);
+    if (saved.code() != Status::Code::kExhausted) {
+      break;
+    }
+    Log(LogLevel::kError, "Checkpoint not written", "Group.SaveCheckpoint", config_.name,
+        {{"reason", saved.message()}, {"position", FormatPosition(position)}});
+    if (!worker_.Pause(kRetryPause)) {
+      return;
+    }
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (saved.ok()) {
+    record_ = store_->record();
+    engine_.CheckpointDurable(position, Now(), &commands_);
+  } else {
+    engine_.StoreFailed(saved.message(), Now(), &commands_);
+  }
+  Execute();
+}
+
+void Group::LogState() {
+  if (engine_.state() == logged_state_) {
+    return;
+  }
+  logged_state_ = engine_.state();
+  const bool bad = logged_state_ == GroupState::kFailed || logged_state_ == GroupState::kGivenUp;
+  const bool waits = logged_state_ == GroupState::kWaiting;
+  Log(bad ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo), "State changed",
+      "Group.Engine", config_.name,
+      {{"state", GroupStateName(logged_state_)},
+       {"reason", engine_.reason()},
+       {"position", PositionText(engine_.watermark())}});
+}
+
+void Group::LogProgress(bool force) {
+  if (!force && engine_.handled() - logged_handled_ < config_.batch_size) {
+    return;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!force && now - logged_at_ < kProgressInterval) {
+    return;
+  }
+  const double seconds = std::chrono::duration<double>(now - logged_at_).count();
+  const double rate = static_cast<double>(engine_.handled() - logged_handled_) / seconds;
+  logged_handled_ = engine_.handled();
+  logged_at_ = now;
+  if (LogDrawsProgress()) {
+    return;
+  }
+  Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
+      {{"processedCount", engine_.handled()},
+       {"errorCount", error_count_},
+       {"dlqCount", std::uint64_t{0}},
+       {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count()},
+       {"avgRate", rate},
+       {"position", PositionText(engine_.watermark())},
+       {"head", PositionText(head_)}});
+}
+
+}  // namespace catchup

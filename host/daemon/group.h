@@ -1,0 +1,180 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/daemon/reactor.h"
+#include "host/daemon/runner_link.h"
+#include "host/daemon/worker.h"
+#include "host/engine/engine.h"
+#include "host/plugins/plugin_file.h"
+#include "host/plugins/runner_process.h"
+#include "host/source/source.h"
+#include "host/store/checkpoint_store.h"
+#include "host/store/state_directory.h"
+
+namespace catchup {
+
+// What a group needs of the host. Everything must outlive the group.
+struct GroupServices {
+  Reactor* reactor = nullptr;
+  const RunnerBinary* runner = nullptr;
+  const StateDirectory* state = nullptr;
+  const std::vector<std::filesystem::path>* plugin_directories = nullptr;
+  // Opens a connection of the group's own.
+  std::function<std::unique_ptr<Source>(const std::string& group)> open_source;
+  // Called once, on any thread, when the group has reached a final state.
+  std::function<void()> on_finished;
+};
+
+// A group at a glance.
+struct GroupStatus {
+  std::string name;
+  GroupState state = GroupState::kIdle;
+  std::string reason;
+  std::uint64_t processed = 0;  // Events handled in this run.
+  std::uint64_t skipped = 0;
+  std::uint64_t restarts = 0;
+  double rate = 0;  // Events a second since the last Glance.
+  std::optional<Position> position;
+  std::optional<Position> head;
+  bool finished = false;
+};
+
+// One group: the engine with its adapters around it. Frames arrive on the source's thread,
+// outcomes, exits and timers on the reactor's, store results on the group's worker; a mutex makes
+// one sequence of them, and the engine's commands are carried out under it.
+class Group : public std::enable_shared_from_this<Group> {
+ public:
+  Group(const GroupConfig& config, GroupServices services, bool stop_on_caught_up);
+  ~Group();
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  // Opens the store, finds the plugin and starts. Does not block: what fails becomes the group's
+  // final state. Once.
+  void Start();
+
+  // Drains and stops; a second call forces. Returns at once.
+  void Stop();
+
+  // Ends what is left without ceremony: the runner is killed, no callback comes any more. Before
+  // the reactor goes.
+  void Close();
+
+  GroupStatus Glance();
+  // True once the durable checkpoint is everything that was handled, or the group never ran.
+  bool CheckpointSafe();
+
+ private:
+  class CallSink;
+
+  // Inputs; each takes the mutex.
+  bool OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame);
+  bool OnCheckpoint(CallNumber call, Position position);
+  bool OnCaughtUp(CallNumber call, std::optional<Position> position);
+  void OnEnded(CallNumber call, const EndOfCall& end);
+  void OnHead(CallNumber call, const Result<std::optional<Position>>& head);
+  void OnRunnerWake(SpawnNumber spawn);
+  void OnRunnerOutput(SpawnNumber spawn);
+  void OnRunnerGone(SpawnNumber spawn);
+  void OnClock();
+  void PollHead();
+
+  // On the worker.
+  void Prepare();
+  Status OpenStore();
+  Status StagePluginFile();
+  Status ResolveStart();
+  void PrepareSpawn(SpawnNumber spawn);
+  void SaveCheckpoint(Position position);
+
+  // On the reactor.
+  void SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since);
+  Status StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock);
+
+  // With the mutex held.
+  void Execute();
+  void Carry(const Command& command);
+  void Subscribe(const Command& command);
+  void FailBeforeStart(const std::string& reason);
+  void Finish();
+  void PollRunner();
+  void TakeOutcome(Outcome outcome);
+  void TakeFailure(Outcome outcome);
+  void ContractBroken(const std::string& text);
+  void PumpRing();
+  void UpdateFlow();
+  void SetTimer(TimerKind kind, std::chrono::nanoseconds delay);
+  void LogProgress(bool force);
+  void LogState();
+  std::string_view EventText(Sequence sequence, std::string* buffer) const;
+  bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
+  Tick Now();
+
+  const GroupConfig config_;
+  const GroupServices services_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+
+  std::mutex mutex_;
+  Engine engine_;
+  Commands commands_;
+  bool executing_ = false;
+  std::mt19937_64 random_;
+
+  // Events handed to the engine and not yet released, oldest first.
+  struct InFlight {
+    Sequence sequence;
+    std::unique_ptr<EventFrame> frame;  // Null for an advance.
+  };
+  std::deque<InFlight> window_;
+  Sequence next_write_ = 1;     // The first not yet in the present runner's ring.
+  Sequence deliver_until_ = 0;  // The last that may go there.
+  Sequence settled_ = 0;
+  Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
+
+  std::unique_ptr<Source> source_;
+  std::unique_ptr<Subscription> subscription_;
+  CallNumber call_ = 0;
+  bool paused_ = false;
+  std::optional<Position> head_;
+
+  std::shared_ptr<RunnerLink> link_;
+  SpawnNumber pending_spawn_ = 0;    // Asked for, not yet there.
+  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
+  Reactor::TimerId clock_timer_ = 0;
+  Reactor::TimerId head_timer_ = 0;
+  std::array<Reactor::TimerId, kTimerKinds> timers_{};
+
+  // On the worker only, but for the record's copy below.
+  std::unique_ptr<CheckpointStore> store_;
+  std::optional<StagedPlugin> plugin_;
+  CheckpointRecord record_;  // With the mutex.
+
+  bool started_engine_ = false;
+  bool stop_requested_ = false;
+  bool finished_ = false;
+  bool closed_ = false;
+  std::optional<std::string> failed_before_start_;
+  std::string plugin_name_;
+  GroupState logged_state_ = GroupState::kIdle;
+  std::uint64_t logged_handled_ = 0;
+  std::uint64_t error_count_ = 0;
+  std::chrono::steady_clock::time_point logged_at_ = started_;
+  std::uint64_t rated_handled_ = 0;
+  std::chrono::steady_clock::time_point rated_at_ = started_;
+
+  Worker worker_;  // Last: its jobs use the rest.
+};
+
+}  // namespace catchup

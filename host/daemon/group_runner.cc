@@ -1,0 +1,375 @@
+#include <signal.h>
+
+#include <algorithm>
+
+#include "host/base/log.h"
+#include "host/daemon/group.h"
+#include "host/runner/instance.h"
+
+namespace catchup {
+namespace {
+
+// A runner of a host that was killed is gone within milliseconds (rule H4); longer is worth saying.
+constexpr std::chrono::seconds kOldRunnerPatience{5};
+constexpr std::chrono::milliseconds kOldRunnerPause{20};
+
+constexpr std::chrono::seconds kDiskFullPause{1};
+
+// How often the host looks at the clock of a call, as a part of its limit, and within these.
+constexpr int kClockParts = 10;
+constexpr std::chrono::milliseconds kFastestClock{20};
+constexpr std::chrono::milliseconds kSlowestClock{500};
+
+// Outcomes taken in one go, so that a plugin that logs without end cannot hold the mutex.
+constexpr int kMostOutcomes = 256;
+
+}  // namespace
+
+// Raises the token before anything else: a runner believed dead may then be alive and can still not
+// commit.
+void Group::PrepareSpawn(SpawnNumber spawn) {
+  Result<std::uint64_t> token = store_->RaiseToken();
+  while (!token.ok() && token.status().code() == Status::Code::kExhausted) {
+    Log(LogLevel::kError, "Fencing token not written", "Group.Spawn", config_.name,
+        {{"reason", token.status().message()}});
+    if (!worker_.Pause(kDiskFullPause)) {
+      return;
+    }
+    token = store_->RaiseToken();
+  }
+  Status intact;
+  if (token.ok()) {
+    intact = VerifyStaged(*plugin_);
+  }
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!token.ok()) {
+      engine_.StoreFailed(token.status().message(), Now(), &commands_);
+      engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+      Execute();
+      return;
+    }
+    if (!intact.ok()) {
+      engine_.RunnerExited(spawn, ExitClass::kSetup, 0, intact.message(), Now(), &commands_);
+      Execute();
+      return;
+    }
+  }
+  services_.reactor->Post([weak = weak_from_this(), spawn, token = *token] {
+    if (const auto self = weak.lock()) {
+      self->SpawnNow(spawn, token, RunnerLink::Clock::now());
+    }
+  });
+}
+
+void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return;
+  }
+  if (cancelled_spawn_ == spawn) {
+    engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+    Execute();
+    return;
+  }
+  auto runner_lock = RunnerLock::TryTake(services_.state->group(config_.name) / "runner.lock");
+  if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
+    if (RunnerLink::Clock::now() - since > kOldRunnerPatience) {
+      Log(LogLevel::kWarn, "Waiting for an earlier runner to end", "Group.Spawn", config_.name,
+          {{"reason", runner_lock.status().message()}});
+    }
+    services_.reactor->After(kOldRunnerPause, [weak = weak_from_this(), spawn, token, since] {
+      if (const auto self = weak.lock()) {
+        self->SpawnNow(spawn, token, since);
+      }
+    });
+    return;
+  }
+  Status started =
+      runner_lock.ok() ? StartRunner(spawn, token, *runner_lock) : runner_lock.status();
+  if (!started.ok()) {
+    // Resources of the machine, not the plugin: tried again at the pace of a runner that died.
+    engine_.RunnerExited(spawn, ExitClass::kUnknown, 0, started.message(), Now(), &commands_);
+  }
+  Execute();
+}
+
+Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock) {
+  auto rings = HostEnd::Create(config_.name);
+  if (!rings.ok()) {
+    return rings.status();
+  }
+  RunnerSetup setup;
+  setup.group = config_.name;
+  setup.projection = config_.projection;
+  const std::string path = plugin_->path.string();
+  setup.plugin_path = path;
+  setup.config_json = config_.settings.json;
+  setup.open_files = config_.limits.open_files;
+  setup.token = token;
+  setup.scalars = &config_.settings.scalars;
+  CATCHUP_RETURN_IF_ERROR((*rings)->WriteSetup(setup));
+  (*rings)->Publish();
+  RunnerProcess::Options options;
+  options.group = config_.name;
+  options.rings = (*rings)->descriptors();
+  options.working_directory = services_.state->group_data(config_.name);
+  options.env = config_.env;
+  auto process = RunnerProcess::Spawn(*services_.runner, options, lock);
+  if (!process.ok()) {
+    return process.status();
+  }
+  link_ = std::make_shared<RunnerLink>(spawn, std::move(*rings), std::move(*process));
+  next_write_ = 0;
+  deliver_until_ = 0;
+  armed_ = 0;
+  const auto watch = [&](int fd, void (Group::*handler)(SpawnNumber)) {
+    return services_.reactor->Watch(fd, [weak = weak_from_this(), spawn, handler] {
+      if (const auto self = weak.lock()) {
+        ((*self).*handler)(spawn);
+      }
+    });
+  };
+  CATCHUP_RETURN_IF_ERROR(watch(link_->rings().descriptors().host_wake, &Group::OnRunnerWake));
+  CATCHUP_RETURN_IF_ERROR(watch(link_->process().output(), &Group::OnRunnerOutput));
+  CATCHUP_RETURN_IF_ERROR(watch(link_->process().pidfd(), &Group::OnRunnerGone));
+  Log(LogLevel::kInfo, "Runner started", "Group.Spawn", config_.name,
+      {{"plugin", config_.plugin}, {"pid", link_->process().pid()}, {"token", token}});
+  OnClock();
+  return {};
+}
+
+// Re-arms itself while a runner is there. Called with the mutex or on the reactor, where it takes
+// it.
+void Group::OnClock() {
+  const auto interval = std::clamp<std::chrono::nanoseconds>(config_.handler_timeout / kClockParts,
+                                                             kFastestClock, kSlowestClock);
+  services_.reactor->Cancel(clock_timer_);
+  clock_timer_ = services_.reactor->After(interval, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) {
+      return;
+    }
+    const std::lock_guard<std::mutex> lock(self->mutex_);
+    if (self->closed_ || self->link_ == nullptr) {
+      return;
+    }
+    self->PollRunner();
+    const auto overdue =
+        self->link_->CheckClock(RunnerLink::Clock::now(), self->config_.handler_timeout);
+    if (overdue.has_value()) {
+      std::string event;
+      self->link_->NoteHung();
+      Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name,
+          {{"call", overdue->call}, {"event", self->EventText(overdue->sequence, &event)}});
+      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call, self->Now(),
+                         &self->commands_);
+    }
+    self->Execute();
+    self->OnClock();
+  });
+}
+
+void Group::OnRunnerWake(SpawnNumber spawn) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!Current(spawn)) {
+    return;
+  }
+  link_->rings().DrainWake();
+  PollRunner();
+  Execute();
+}
+
+void Group::OnRunnerOutput(SpawnNumber spawn) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!Current(spawn)) {
+    return;
+  }
+  for (const std::string& line : link_->ReadOutput()) {
+    Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
+  }
+}
+
+void Group::OnRunnerGone(SpawnNumber spawn) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!Current(spawn)) {
+    return;
+  }
+  for (const std::string& line : link_->ReadOutput()) {
+    Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
+  }
+  // The rings survive their writer: what it settled before it died counts.
+  PollRunner();
+  services_.reactor->Unwatch(link_->process().pidfd());
+  services_.reactor->Unwatch(link_->process().output());
+  services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
+  const RunnerLink::Ending ending = link_->Reap();
+  std::string event;
+  Log(ending.exit_class == ExitClass::kClean ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended",
+      "Group.Runner", config_.name,
+      {{"exitClass", ExitClassName(ending.exit_class)},
+       {"pid", link_->process().pid()},
+       {"reason", ending.text},
+       {"event", EventText(ending.charged, &event)}});
+  link_.reset();
+  engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text, Now(), &commands_);
+  Execute();
+}
+
+void Group::PollRunner() {
+  if (link_ == nullptr) {
+    return;
+  }
+  Result<std::uint64_t> settled = link_->rings().PollSettled();
+  if (!settled.ok()) {
+    ContractBroken(settled.status().message());
+    return;
+  }
+  if (link_->ready() && *settled > settled_) {
+    engine_.Settled(link_->spawn(), *settled, Now(), &commands_);
+  }
+  for (int i = 0; i < kMostOutcomes; ++i) {
+    Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
+    if (!outcome.ok()) {
+      ContractBroken(outcome.status().message());
+      return;
+    }
+    if (!outcome->has_value()) {
+      return;
+    }
+    TakeOutcome(std::move(**outcome));
+  }
+  // More is waiting: come back after others had their turn.
+  services_.reactor->Post([weak = weak_from_this(), spawn = link_->spawn()] {
+    if (const auto self = weak.lock()) {
+      self->OnRunnerWake(spawn);
+    }
+  });
+}
+
+void Group::TakeOutcome(Outcome outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::kReady:
+      link_->MarkReady();
+      Log(LogLevel::kInfo, "Projection started", "Group.Runner", config_.name,
+          {{"plugin", config_.plugin},
+           {"keepsPosition", outcome.position_mode},
+           {"position", outcome.loaded.has_value() ? FormatPosition(*outcome.loaded) : "none"},
+           {"maxEvents", outcome.max_events}});
+      engine_.RunnerReady(link_->spawn(), outcome.position_mode, outcome.loaded, Now(), &commands_);
+      break;
+    case OutcomeKind::kFailure:
+      TakeFailure(std::move(outcome));
+      break;
+    case OutcomeKind::kLog: {
+      constexpr LogLevel kLevels[] = {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
+                                      LogLevel::kError};
+      Log(kLevels[std::min<std::size_t>(outcome.level, std::size(kLevels) - 1)], "Plugin says",
+          "Plugin.Log", config_.name, {{"text", outcome.text}});
+      break;
+    }
+    case OutcomeKind::kStopped:
+      link_->NoteStopped();
+      break;
+  }
+}
+
+void Group::TakeFailure(Outcome outcome) {
+  const std::string call(CallName(outcome.call));
+  if (outcome.status == kRunnerSetupFailed) {
+    // The runner ends by itself.
+    link_->NoteRefusal(ExitClass::kSetup, outcome.text);
+    return;
+  }
+  if (outcome.status == kRunnerContract) {
+    link_->NoteRefusal(ExitClass::kContract, call + " " + outcome.text);
+    link_->rings().RequestStop();
+    return;
+  }
+  ++error_count_;
+  std::string event;
+  Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name,
+      {{"call", call},
+       {"status", CallStatusName(outcome.status)},
+       {"reason", outcome.text},
+       {"event", EventText(outcome.sequence, &event)}});
+  engine_.Failed(link_->spawn(), {outcome.sequence, outcome.status, call, outcome.text}, Now(),
+                 &commands_);
+}
+
+void Group::ContractBroken(const std::string& text) {
+  if (!link_->refused()) {
+    link_->NoteRefusal(ExitClass::kContract, text);
+    link_->process().Kill();
+  }
+}
+
+void Group::PumpRing() {
+  if (link_ == nullptr || !link_->ready() || next_write_ == 0) {
+    return;
+  }
+  bool wrote = false;
+  for (; next_write_ <= deliver_until_; ++next_write_) {
+    CATCHUP_CHECK(!window_.empty() && next_write_ >= window_.front().sequence);
+    const InFlight& entry = window_[next_write_ - window_.front().sequence];
+    const bool fits =
+        entry.frame != nullptr
+            ? link_->rings().WriteEvent(entry.sequence, entry.frame->event, 1)
+            : link_->rings().WriteAdvance(entry.sequence, *engine_.AdvanceAt(entry.sequence));
+    if (!fits) {
+      break;
+    }
+    wrote = true;
+  }
+  if (wrote) {
+    link_->rings().Publish();
+  }
+}
+
+// Decides whether the source is to go on, and asks to be told about the runner's progress where
+// something waits for it.
+void Group::UpdateFlow() {
+  bool wants = engine_.wants_frames();
+  if (!wants && !paused_) {
+    // Perhaps the runner is further than was last looked at.
+    PollRunner();
+    wants = engine_.wants_frames();
+  }
+  if (paused_ && wants && subscription_ != nullptr) {
+    paused_ = false;
+    subscription_->Resume();
+  } else if (!wants) {
+    paused_ = true;
+  }
+  if (link_ == nullptr || !link_->ready() || next_write_ == 0) {
+    return;
+  }
+  const bool waits = paused_ || next_write_ <= deliver_until_;
+  const Sequence last_written = next_write_ - 1;
+  if (!waits || last_written <= settled_ || armed_ > settled_) {
+    return;
+  }
+  // Half of what the runner has: early enough to keep it busy, late enough to be rare.
+  armed_ = settled_ + std::max<Sequence>(1, (last_written - settled_) / 2);
+  if (!link_->rings().WakeWhenSettled(armed_)) {
+    PollRunner();
+  }
+}
+
+std::string_view Group::EventText(Sequence sequence, std::string* buffer) const {
+  if (sequence == 0 || window_.empty() || sequence < window_.front().sequence ||
+      sequence > window_.back().sequence) {
+    return "none";
+  }
+  const InFlight& entry = window_[sequence - window_.front().sequence];
+  if (entry.frame == nullptr) {
+    return "none";
+  }
+  const EventView& event = entry.frame->event;
+  *buffer = FormatUuid(event.id) + " " + std::string(event.stream) + "@" +
+            std::to_string(event.revision) + " " + std::string(event.type) + " at " +
+            FormatPosition(event.position);
+  return *buffer;
+}
+
+}  // namespace catchup

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "host/config/config.h"
+
+namespace catchup {
+
+struct RunOptions {
+  // End each group once it has caught up, and the host with the last one.
+  bool until_caught_up = false;
+  // Only this group; empty: all.
+  std::string only_group;
+};
+
+// Blocks the signals that end or reload a host, so that every thread made later leaves them to the
+// host's own descriptor. Call first in main.
+void BlockHostSignals();
+
+// Runs the host until SIGTERM or SIGINT, or until every group that is meant to end has ended.
+// Returns the process's exit code: 0 done, 1 failed.
+int RunHost(const HostConfig& config, const RunOptions& options);
+
+}  // namespace catchup

@@ -1,0 +1,174 @@
+#include "host/daemon/reactor.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+namespace catchup {
+namespace {
+
+// An idle loop still looks around this often; nothing depends on it.
+constexpr int kLongestWaitMs = 60'000;
+
+constexpr std::size_t kEventsAtOnce = 64;
+
+}  // namespace
+
+Result<std::unique_ptr<Reactor>> Reactor::Create() {
+  std::unique_ptr<Reactor> reactor(new Reactor);
+  reactor->epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  reactor->wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!reactor->epoll_.valid() || !reactor->wake_.valid()) {
+    return Status::FromErrno("create the host's event loop", errno);
+  }
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = reactor->wake_.get();
+  if (epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wake_.get(), &event) != 0) {
+    return Status::FromErrno("create the host's event loop", errno);
+  }
+  reactor->thread_ = std::thread([loop = reactor.get()] { loop->Run(); });
+  return reactor;
+}
+
+Reactor::~Reactor() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  Wake();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void Reactor::Wake() {
+  const std::uint64_t one = 1;
+  // Fails only when as many wake-ups are pending as a counter holds.
+  (void)!write(wake_.get(), &one, sizeof one);
+}
+
+void Reactor::Post(Task task) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    posted_.push_back(std::move(task));
+  }
+  Wake();
+}
+
+Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
+  TimerId id;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    id = next_timer_++;
+    timers_.emplace(Clock::now() + delay, Timer{id, std::move(task)});
+  }
+  if (std::this_thread::get_id() != thread_.get_id()) {
+    Wake();
+  }
+  return id;
+}
+
+void Reactor::Cancel(TimerId id) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = std::find_if(timers_.begin(), timers_.end(),
+                                  [id](const auto& entry) { return entry.second.id == id; });
+  if (found != timers_.end()) {
+    timers_.erase(found);
+  }
+}
+
+Status Reactor::Watch(int fd, Task task) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return Status::FromErrno("watch a descriptor", errno);
+  }
+  watched_[fd] = std::make_shared<Task>(std::move(task));
+  return {};
+}
+
+void Reactor::Unwatch(int fd) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (watched_.erase(fd) != 0) {
+    // It was added, so it can be removed.
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  }
+}
+
+int Reactor::NextTimeoutMs() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!posted_.empty()) {
+    return 0;
+  }
+  if (timers_.empty()) {
+    return kLongestWaitMs;
+  }
+  const auto left = timers_.begin()->first - Clock::now();
+  // Rounded up, so that the loop does not spin through the last millisecond.
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return static_cast<int>(std::clamp<std::int64_t>(ms, 0, kLongestWaitMs));
+}
+
+void Reactor::RunDue() {
+  std::vector<Task> due;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    due.swap(posted_);
+  }
+  for (Task& task : due) {
+    task();
+  }
+  while (true) {
+    Task task;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stopping_ || timers_.empty() || timers_.begin()->first > Clock::now()) {
+        return;
+      }
+      task = std::move(timers_.begin()->second.task);
+      timers_.erase(timers_.begin());
+    }
+    task();
+  }
+}
+
+void Reactor::Run() {
+  std::array<epoll_event, kEventsAtOnce> events;
+  while (true) {
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), NextTimeoutMs());
+    CATCHUP_CHECK(count >= 0 || errno == EINTR);
+    for (int i = 0; i < count; ++i) {
+      std::shared_ptr<Task> task;
+      if (events[static_cast<std::size_t>(i)].data.fd == wake_.get()) {
+        std::uint64_t pending;
+        (void)!read(wake_.get(), &pending, sizeof pending);
+        continue;
+      }
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = watched_.find(events[static_cast<std::size_t>(i)].data.fd);
+        if (found != watched_.end()) {
+          task = found->second;
+        }
+      }
+      if (task != nullptr) {
+        (*task)();
+      }
+    }
+    RunDue();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) {
+      return;
+    }
+  }
+}
+
+}  // namespace catchup

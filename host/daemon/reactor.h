@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "host/base/status.h"
+#include "host/base/unique_fd.h"
+
+namespace catchup {
+
+// One thread that waits for descriptors and timers and runs what is posted to it. It lives as long
+// as the host, so it also spawns the runners, whose death signal is tied to the spawning thread.
+//
+// Tasks run one at a time and must not block. All functions: any thread.
+class Reactor {
+ public:
+  using Task = std::function<void()>;
+  using TimerId = std::uint64_t;
+
+  static Result<std::unique_ptr<Reactor>> Create();
+  // Ends the loop after the task in progress and joins the thread; tasks not yet run are dropped.
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  void Post(Task task);
+  TimerId After(std::chrono::nanoseconds delay, Task task);
+  // A timer that has fired or was never set is fine. When called on the reactor's thread the task
+  // will not run; from elsewhere it may be running.
+  void Cancel(TimerId id);
+
+  // Runs `task` whenever `fd` is readable, until Unwatch, which must come before fd is closed.
+  Status Watch(int fd, Task task);
+  void Unwatch(int fd);
+
+ private:
+  Reactor() = default;
+
+  void Run();
+  void RunDue();
+  int NextTimeoutMs();
+  void Wake();
+
+  using Clock = std::chrono::steady_clock;
+  struct Timer {
+    TimerId id;
+    Task task;
+  };
+
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::mutex mutex_;
+  bool stopping_ = false;
+  TimerId next_timer_ = 1;
+  std::vector<Task> posted_;
+  std::multimap<Clock::time_point, Timer> timers_;
+  std::unordered_map<int, std::shared_ptr<Task>> watched_;
+  std::thread thread_;
+};
+
+}  // namespace catchup

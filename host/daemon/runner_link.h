@@ -1,0 +1,80 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/engine/engine.h"
+#include "host/plugins/runner_process.h"
+#include "host/ring/host_end.h"
+
+namespace catchup {
+
+// One spawn of a group's runner: its rings, its process, what it last said and how long its present
+// call has lasted. Serialised by the group.
+class RunnerLink {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  RunnerLink(SpawnNumber spawn, std::unique_ptr<HostEnd> rings,
+             std::unique_ptr<RunnerProcess> process)
+      : spawn_(spawn), rings_(std::move(rings)), process_(std::move(process)) {}
+
+  SpawnNumber spawn() const { return spawn_; }
+  HostEnd& rings() { return *rings_; }
+  RunnerProcess& process() { return *process_; }
+
+  // What a call has overrun: its kind and event, once it lasted longer than its limit. Set-up calls
+  // share one limit from the spawn on; an event that an idle runner leaves untaken counts like a
+  // call. Call about ten times as often as the limit asks for.
+  struct Overdue {
+    std::string call;
+    Sequence sequence = 0;
+  };
+  std::optional<Overdue> CheckClock(Clock::time_point now,
+                                    std::chrono::nanoseconds handler_timeout);
+
+  void MarkReady() { ready_ = true; }
+  bool ready() const { return ready_; }
+
+  // Lines that the runner wrote to standard output or error since the last call, as far as they
+  // are complete; too long ones are cut.
+  std::vector<std::string> ReadOutput();
+
+  // Reaps the process, which is gone, and says why, from its last words and its exit.
+  struct Ending {
+    ExitClass exit_class = ExitClass::kUnknown;
+    Sequence charged = 0;
+    std::string text;
+  };
+  Ending Reap();
+
+  // What Reap needs to know.
+  void NoteStopped() { stopped_ = true; }
+  void NoteRefusal(ExitClass exit_class, std::string text) {
+    refusal_ = Ending{exit_class, 0, std::move(text)};
+  }
+  bool refused() const { return refusal_.has_value(); }
+  void NoteHung() { hung_ = true; }
+  void NoteKilled() { killed_ = true; }
+
+ private:
+  SpawnNumber spawn_;
+  std::unique_ptr<HostEnd> rings_;
+  std::unique_ptr<RunnerProcess> process_;
+  Clock::time_point spawned_ = Clock::now();
+  Clock::time_point watched_since_ = Clock::now();
+  std::uint64_t watched_number_ = 0;
+  bool ready_ = false;
+  bool stopped_ = false;
+  bool hung_ = false;
+  bool killed_ = false;
+  std::optional<Ending> refusal_;
+  std::string partial_line_;
+};
+
+}  // namespace catchup
