@@ -37,15 +37,16 @@ std::int64_t NowTicks() {
 std::string FormatDuration(std::chrono::nanoseconds duration) {
   const double seconds = std::chrono::duration<double>(duration).count();
   char text[64];
-  if (seconds < 1) {
+  // The limits lie where the smaller unit would round up to one of the larger.
+  if (seconds < 0.9995) {
     std::snprintf(text, sizeof text, "%.0fms", seconds * 1000);
-  } else if (seconds < 60) {
+  } else if (seconds < 59.95) {
     std::snprintf(text, sizeof text, "%.1fs", seconds);
-  } else if (seconds < 3600) {
-    std::snprintf(text, sizeof text, "%dm%02ds", static_cast<int>(seconds) / 60,
-                  static_cast<int>(seconds) % 60);
+  } else if (seconds < 3599.5) {
+    const int whole = static_cast<int>(seconds + 0.5);
+    std::snprintf(text, sizeof text, "%dm%02ds", whole / 60, whole % 60);
   } else {
-    const auto minutes = static_cast<long long>(seconds / 60);
+    const auto minutes = static_cast<long long>((seconds + 0.5) / 60);
     std::snprintf(text, sizeof text, "%lldh%02lldm", minutes / 60, minutes % 60);
   }
   return text;

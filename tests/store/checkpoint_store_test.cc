@@ -1,0 +1,296 @@
+#include "host/store/checkpoint_store.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <string>
+
+#include "tests/store/temporary_folder.h"
+
+namespace catchup {
+namespace {
+
+const EventFilter kFilter{EventFilter::Match::kEventType, {"order-"}};
+
+class CheckpointStoreTest : public ::testing::Test {
+ protected:
+  Result<std::unique_ptr<CheckpointStore>> TryOpen(const EventFilter& filter = kFilter,
+                                                   const std::string& group = "g") {
+    return CheckpointStore::Open(folder_.path(), group, filter);
+  }
+
+  std::unique_ptr<CheckpointStore> Open() {
+    auto store = TryOpen();
+    EXPECT_TRUE(store.ok()) << store.status().message();
+    return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  Status Save(CheckpointStore* store, Position position) {
+    CheckpointRecord record = store->record();
+    record.checkpoint = position;
+    return store->Save(record);
+  }
+
+  std::filesystem::path file() const { return folder_.path() / "g" / "checkpoint.db"; }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(CheckpointStoreTest, CreatesAGroupWithoutACheckpoint) {
+  const auto store = Open();
+  EXPECT_FALSE(store->record().checkpoint.has_value());
+  EXPECT_EQ(store->record().token, 0u);
+  EXPECT_EQ(store->record().start.kind, RecordedStart::Kind::kUnknown);
+  EXPECT_EQ(store->desired(), DesiredState::kRunning);
+  EXPECT_EQ(store->warning(), "");
+  EXPECT_EQ(store->file(), file());
+  EXPECT_TRUE(std::filesystem::is_directory(folder_.path() / "g" / "data"));
+}
+
+TEST_F(CheckpointStoreTest, KeepsARecordOverReopening) {
+  {
+    const auto store = Open();
+    CheckpointRecord record = store->record();
+    record.checkpoint = Position{12, 7};
+    record.start = {RecordedStart::Kind::kPosition, {1, 1}};
+    record.witnesses.push_back({{12, 7}, Uuid{{1, 2, 3}}, 4, "order-1"});
+    record.plugin_digest.fill(9);
+    ASSERT_TRUE(store->Save(record).ok());
+  }
+  const auto store = Open();
+  EXPECT_EQ(store->record().checkpoint, (Position{12, 7}));
+  EXPECT_EQ(store->record().start.kind, RecordedStart::Kind::kPosition);
+  EXPECT_EQ(store->record().start.position, (Position{1, 1}));
+  ASSERT_EQ(store->record().witnesses.size(), 1u);
+  EXPECT_EQ(store->record().witnesses[0].stream, "order-1");
+  EXPECT_EQ(store->record().plugin_digest[31], 9);
+  EXPECT_EQ(store->record().number, 1u);
+  EXPECT_GT(store->record().time_ticks, 0);
+}
+
+TEST_F(CheckpointStoreTest, KeepsTheLastOfManySaves) {
+  {
+    const auto store = Open();
+    for (std::uint64_t i = 1; i <= 101; ++i) {
+      ASSERT_TRUE(Save(store.get(), {i, i}).ok());
+    }
+  }
+  const auto store = Open();
+  EXPECT_EQ(store->record().checkpoint, (Position{101, 101}));
+  EXPECT_EQ(store->record().number, 101u);
+}
+
+TEST_F(CheckpointStoreTest, NeverGrowsTheFile) {
+  const auto store = Open();
+  const auto size = std::filesystem::file_size(file());
+  for (std::uint64_t i = 1; i <= 50; ++i) {
+    ASSERT_TRUE(Save(store.get(), {i << 50, i}).ok());
+  }
+  EXPECT_EQ(std::filesystem::file_size(file()), size);
+  EXPECT_EQ(size, 4u * 4096);
+}
+
+TEST_F(CheckpointStoreTest, RaisesTheTokenAndKeepsTheCheckpoint) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+    EXPECT_EQ(*store->RaiseToken(), 1u);
+    EXPECT_EQ(*store->RaiseToken(), 2u);
+  }
+  const auto store = Open();
+  EXPECT_EQ(store->record().token, 2u);
+  EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
+  EXPECT_EQ(*store->RaiseToken(), 3u);
+}
+
+TEST_F(CheckpointStoreTest, FencesAWriterOfAnEarlierSpawn) {
+  const auto store = Open();
+  ASSERT_TRUE(store->RaiseToken().ok());
+  CheckpointRecord stale = store->record();
+  stale.checkpoint = Position{9, 9};
+  ASSERT_TRUE(store->RaiseToken().ok());
+
+  const Status status = store->Save(stale);
+
+  EXPECT_EQ(status.code(), Status::Code::kDenied);
+  EXPECT_EQ(status.message(), file().string() + ": fenced: token 1, wanted 2");
+  EXPECT_FALSE(store->record().checkpoint.has_value());
+  EXPECT_TRUE(Save(store.get(), {9, 9}).ok());
+}
+
+TEST_F(CheckpointStoreTest, NeverGoesBackByItself) {
+  const auto store = Open();
+  ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+  EXPECT_TRUE(Save(store.get(), {5, 5}).ok());
+
+  EXPECT_EQ(Save(store.get(), {5, 4}).message(),
+            file().string() + ": checkpoint 5:4 lies before the present one, wanted 5:5 or later");
+  CheckpointRecord none = store->record();
+  none.checkpoint.reset();
+  EXPECT_EQ(store->Save(none).message(),
+            file().string() + ": checkpoint none lies before the present one, wanted 5:5 or later");
+  EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
+}
+
+TEST_F(CheckpointStoreTest, GoesBackOnCommand) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+    CheckpointRecord back = store->record();
+    back.checkpoint = Position{2, 2};
+    ASSERT_TRUE(store->Rewind(back).ok());
+  }
+  EXPECT_EQ(Open()->record().checkpoint, (Position{2, 2}));
+}
+
+TEST_F(CheckpointStoreTest, KeepsTheDesiredStateOverReopening) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+    ASSERT_TRUE(store->SetDesired(DesiredState::kStopped).ok());
+    EXPECT_EQ(store->desired(), DesiredState::kStopped);
+  }
+  const auto store = Open();
+  EXPECT_EQ(store->desired(), DesiredState::kStopped);
+  EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
+}
+
+TEST_F(CheckpointStoreTest, RefusesAChangedFilterAndNamesBoth) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {12, 7}).ok());
+  }
+  const auto changed = TryOpen({EventFilter::Match::kStreamName, {"order-", "a"}});
+
+  ASSERT_FALSE(changed.ok());
+  EXPECT_EQ(changed.status().code(), Status::Code::kInvalid);
+  EXPECT_EQ(changed.status().message(),
+            file().string() +
+                ": the filter of the group has changed: checkpoint 12:7 was made with event_type "
+                "\"order-\", the configuration says stream_name \"a\", \"order-\"; older events of "
+                "the new filter would be lost, so wanted the old filter, or: catchup reset g, or: "
+                "catchup start g --accept-filter");
+  EXPECT_EQ(Open()->record().checkpoint, (Position{12, 7}));
+}
+
+TEST_F(CheckpointStoreTest, TakesAChangedFilterWhileThereIsNoCheckpoint) {
+  const EventFilter other{EventFilter::Match::kEventType, {"b"}};
+  EXPECT_EQ(*Open()->RaiseToken(), 1u);
+  {
+    auto store = TryOpen(other);
+    ASSERT_TRUE(store.ok());
+    EXPECT_EQ((*store)->record().token, 1u);
+    ASSERT_TRUE(Save(store->get(), {1, 1}).ok());
+  }
+  EXPECT_FALSE(TryOpen(kFilter).ok());
+  EXPECT_TRUE(TryOpen(other).ok());
+}
+
+TEST_F(CheckpointStoreTest, HasOneOwner) {
+  const auto store = Open();
+  const auto second = TryOpen();
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), Status::Code::kInUse);
+  EXPECT_EQ(second.status().message(), file().string() + ": another process has it open");
+  EXPECT_TRUE(Save(store.get(), {1, 1}).ok());
+}
+
+TEST_F(CheckpointStoreTest, FailsWhenTheFileIsGoneButTheFolderIsThere) {
+  Open();
+  std::filesystem::remove(file());
+
+  const auto store = TryOpen();
+
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), Status::Code::kCorrupt);
+  EXPECT_EQ(
+      store.status().message(),
+      file().string() +
+          ": the file is gone while the folder of group g is there; without it nobody knows "
+          "what was handled; restore the file from a backup, or begin anew with: catchup reset "
+          "g");
+  EXPECT_FALSE(std::filesystem::exists(file()));
+}
+
+TEST_F(CheckpointStoreTest, FailsWhenAFileOrFolderStandsInItsPlace) {
+  WriteWhole(folder_.path() / "g", "");
+  EXPECT_EQ(TryOpen().status().message(),
+            (folder_.path() / "g").string() + ": it is no directory, wanted the folder of group g");
+  std::filesystem::remove(folder_.path() / "g");
+  std::filesystem::create_directories(file());
+  EXPECT_EQ(
+      TryOpen().status().message(),
+      file().string() +
+          ": it is no regular file, wanted a checkpoint store; restore the file from a backup, "
+          "or begin anew with: catchup reset g");
+}
+
+TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {
+  Open();
+  std::filesystem::copy(folder_.path() / "g", folder_.path() / "h",
+                        std::filesystem::copy_options::recursive);
+  const auto store = TryOpen(kFilter, "h");
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
+  EXPECT_EQ(store.status().message(), (folder_.path() / "h" / "checkpoint.db").string() +
+                                          ": it belongs to group g, wanted that of group h");
+}
+
+TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedCreationLeft) {
+  std::filesystem::create_directories(folder_.path() / ".g.new" / "data");
+  WriteWhole(folder_.path() / ".g.new" / "checkpoint.db", "half");
+  EXPECT_FALSE(Open()->record().checkpoint.has_value());
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / ".g.new"));
+}
+
+TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedOpenLeft) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {3, 3}).ok());
+  }
+  WriteWhole(file().string() + ".new", "half");
+  EXPECT_EQ(Open()->record().checkpoint, (Position{3, 3}));
+}
+
+// Each open puts the rows into a new file, so that pages an earlier run could not sync are not
+// trusted.
+TEST_F(CheckpointStoreTest, MovesIntoANewFileAtEveryOpen) {
+  Open();
+  std::filesystem::create_hard_link(file(), folder_.path() / "old");
+  Open();
+  EXPECT_EQ(std::filesystem::hard_link_count(folder_.path() / "old"), 1u);
+}
+
+TEST_F(CheckpointStoreTest, RefusesANewerFormat) {
+  Open();
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 2", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+
+  const auto store = TryOpen();
+
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
+  EXPECT_EQ(store.status().message(), file().string() + ": format 2, this version reads 1");
+}
+
+TEST_F(CheckpointStoreTest, RefusesAForeignDatabase) {
+  Open();
+  std::filesystem::remove(file());
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "CREATE TABLE totals (a)", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+
+  const auto store = TryOpen();
+
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
+  EXPECT_EQ(store.status().message(),
+            file().string() + ": an SQLite file of something else, wanted a checkpoint store");
+}
+
+}  // namespace
+}  // namespace catchup

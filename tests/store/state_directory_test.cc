@@ -1,0 +1,168 @@
+#include "host/store/state_directory.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "tests/store/temporary_folder.h"
+
+namespace catchup {
+namespace {
+
+class StateDirectoryTest : public ::testing::Test {
+ protected:
+  std::filesystem::path path() const { return folder_.path() / "a" / "state"; }
+  std::string Refusal() const {
+    const auto state = StateDirectory::Open(path());
+    EXPECT_FALSE(state.ok());
+    if (state.ok()) {
+      return "";
+    }
+    code_ = state.status().code();
+    const std::string prefix = "state directory " + path().string();
+    EXPECT_EQ(state.status().message().substr(0, prefix.size()), prefix);
+    return state.status().message().substr(prefix.size());
+  }
+
+  TemporaryFolder folder_;
+  mutable Status::Code code_ = Status::Code::kOk;
+};
+
+mode_t ModeOf(const std::filesystem::path& path) {
+  struct stat info {};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0);
+  return info.st_mode & 07777;
+}
+
+TEST_F(StateDirectoryTest, CreatesWhatIsMissing) {
+  const auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok()) << state.status().message();
+  EXPECT_EQ(ModeOf(path()), 0700u);
+  EXPECT_EQ(ReadWhole(path() / "format"), "1\n");
+  EXPECT_EQ(ReadWhole(path() / "lock"), std::to_string(::getpid()) + "\n");
+  EXPECT_TRUE(std::filesystem::is_directory(state->groups()));
+  EXPECT_TRUE(std::filesystem::is_directory(state->plugins()));
+  EXPECT_EQ(state->group_data("g"), path() / "groups" / "g" / "data");
+}
+
+TEST_F(StateDirectoryTest, OpensAgain) {
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  WriteWhole(path() / "groups" / "x", "kept");
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  EXPECT_EQ(ReadWhole(path() / "groups" / "x"), "kept");
+}
+
+TEST_F(StateDirectoryTest, HasOneOwnerAndNamesIt) {
+  const auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  EXPECT_EQ(Refusal(), " is in use by pid " + std::to_string(::getpid()));
+  EXPECT_EQ(code_, Status::Code::kInUse);
+}
+
+TEST_F(StateDirectoryTest, IsFreeOnceItsOwnerWasKilled) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const auto state = StateDirectory::Open(path());
+    const char done = state.ok() ? '1' : '0';
+    (void)!::write(ends[1], &done, 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char done = 0;
+  ASSERT_EQ(::read(ends[0], &done, 1), 1);
+  EXPECT_EQ(done, '1');
+  EXPECT_EQ(Refusal(), " is in use by pid " + std::to_string(child));
+  ::kill(child, SIGKILL);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  ::close(ends[0]);
+  ::close(ends[1]);
+
+  const auto state = StateDirectory::Open(path());
+
+  ASSERT_TRUE(state.ok()) << state.status().message();
+  EXPECT_EQ(ReadWhole(path() / "lock"), std::to_string(::getpid()) + "\n");
+}
+
+TEST_F(StateDirectoryTest, RefusesANewerFormat) {
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  WriteWhole(path() / "format", "2\n");
+  EXPECT_EQ(Refusal(), ": its format is 2, this version reads 1");
+  EXPECT_EQ(code_, Status::Code::kIncompatible);
+  WriteWhole(path() / "format", "");
+  EXPECT_EQ(Refusal(), ": its format is 0, this version reads 1");
+}
+
+TEST_F(StateDirectoryTest, RefusesAFolderThatHoldsSomethingElse) {
+  std::filesystem::create_directories(path());
+  std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
+  WriteWhole(path() / "thesis.tex", "x");
+  EXPECT_EQ(Refusal(),
+            ": it holds files but no \"format\", so it is no state directory; wanted one, or an "
+            "empty or new directory");
+  EXPECT_EQ(code_, Status::Code::kIncompatible);
+  EXPECT_FALSE(std::filesystem::exists(path() / "groups"));
+}
+
+TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
+  std::filesystem::create_directories(path());
+  std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
+  WriteWhole(path() / "lock", "");
+  WriteWhole(path() / "format.new", "");
+  EXPECT_TRUE(StateDirectory::Open(path()).ok());
+  EXPECT_EQ(ReadWhole(path() / "format"), "1\n");
+}
+
+TEST_F(StateDirectoryTest, RefusesAFile) {
+  std::filesystem::create_directories(path().parent_path());
+  WriteWhole(path(), "");
+  EXPECT_EQ(Refusal(), ": it is no directory, wanted one");
+}
+
+TEST_F(StateDirectoryTest, RefusesAFolderOthersMayWriteInto) {
+  std::filesystem::create_directories(path());
+  for (const mode_t mode : {0777, 0770, 0702}) {
+    ASSERT_EQ(::chmod(path().c_str(), mode), 0);
+    EXPECT_EQ(Refusal(), ": others may write into it, wanted mode 0700 or 0755");
+    EXPECT_EQ(code_, Status::Code::kDenied);
+  }
+}
+
+TEST_F(StateDirectoryTest, RefusesTheFolderOfAnotherUser) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only the administrator can give a folder away";
+  }
+  std::filesystem::create_directories(path());
+  ASSERT_EQ(::chown(path().c_str(), 12345, 12345), 0);
+  EXPECT_EQ(Refusal(), ": it belongs to user 12345, wanted one of user 0");
+}
+
+TEST_F(StateDirectoryTest, RefusesAReadOnlyParent) {
+  if (::geteuid() == 0) {
+    GTEST_SKIP() << "the administrator may write anywhere";
+  }
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0500), 0);
+  EXPECT_EQ(Refusal(),
+            ": create directory " + (folder_.path() / "a").string() + ": Permission denied");
+  ASSERT_EQ(::chmod(folder_.path().c_str(), 0700), 0);
+}
+
+// Mounting needs the administrator; /proc is noexec on every machine we know.
+TEST(CheckExecutableTest, RefusesANoexecFileSystem) {
+  const Status status = CheckExecutable("/proc");
+  if (status.ok()) {
+    GTEST_SKIP() << "/proc is not mounted noexec here";
+  }
+  EXPECT_EQ(status.code(), Status::Code::kDenied);
+  EXPECT_EQ(
+      status.message(),
+      "it lies on a file system mounted noexec, from which no plugin can be loaded; wanted one "
+      "without noexec");
+}
+
+}  // namespace
+}  // namespace catchup
