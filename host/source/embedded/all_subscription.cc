@@ -87,6 +87,12 @@ class AllSubscription final : public ReadSource {
         return Fail(RpcError::Invalid("Trying to read from an invalid position."));
       }
     }
+    if (scan_ == 0) {
+      // What lies before the first record is considered like one that matches nothing: a node's own
+      // first record, which it never shows.
+      BeginRecord(kFirstPosition);
+      EndRecord(out);
+    }
     LogReader::Cursor cursor = context_.reader.Forwards(scan_, end);
     EventView event;
     for (std::size_t scanned = 0; scanned < kStepRecords && out->bytes() < kStepBytes; ++scanned) {
@@ -113,11 +119,8 @@ class AllSubscription final : public ReadSource {
   }
 
   Status Consider(const EventView& event, FrameBuffer* out) {
-    scan_ = event.position.commit +
-            RecordSize(event.stream, event.type, event.data, event.metadata);
-    if (page_considered_++ == 0) {
-      candidate_ = candidate_ ? std::max(*candidate_, page_start_) : page_start_;
-    }
+    BeginRecord(event.position.commit +
+                RecordSize(event.stream, event.type, event.data, event.metadata));
     if (plan_.filter.Matches(event.stream, event.type)) {
       ++page_matched_;
       if (!skip_to_ || event.position > *skip_to_) {
@@ -126,6 +129,18 @@ class AllSubscription final : public ReadSource {
         reached_ = event.position;
       }
     }
+    EndRecord(out);
+    return {};
+  }
+
+  void BeginRecord(std::uint64_t end) {
+    scan_ = end;
+    if (page_considered_++ == 0) {
+      candidate_ = candidate_ ? std::max(*candidate_, page_start_) : page_start_;
+    }
+  }
+
+  void EndRecord(FrameBuffer* out) {
     if (plan_.filtered && (page_matched_ == kPageMatches || page_considered_ == plan_.window)) {
       considered_ += page_considered_;
       page_considered_ = 0;
@@ -136,7 +151,6 @@ class AllSubscription final : public ReadSource {
         SendCheckpoint(*candidate_, out);
       }
     }
-    return {};
   }
 
   void GoLive(FrameBuffer* out) {

@@ -265,7 +265,11 @@ class BatchAppendHandler final : public CallHandler {
     Begun& begun = found->second;
     if (std::optional<Failure> failure = TakeEvents(&begun, request)) {
       Answer(begun.correlation, begun.stream, *std::move(failure));
-      Forget(found);
+      // On a node the append is still begun, so its clock runs out and answers a second time.
+      begun.failed = true;
+      begun.events.clear();
+      waiting_bytes_ -= std::exchange(begun.bytes, 0);
+      ArmTimer();
       return;
     }
     if (!request->is_final()) {
@@ -297,21 +301,17 @@ class BatchAppendHandler final : public CallHandler {
       return false;
     }
     begun.expected = *expected;
-    std::chrono::nanoseconds allowed = Allowed(options);
+    const std::chrono::nanoseconds allowed = Allowed(options);
     if (allowed <= std::chrono::nanoseconds::zero()) {
-      // Answered at once, and a second time when a node's own clock runs out.
       Answer(begun.correlation, begun.stream, TimedOut());
-      begun.failed = true;
-      allowed = kWriteTimeout;
+      return false;
     }
     begun.expires = Clock::now() + std::chrono::duration_cast<Clock::duration>(allowed);
-    const bool needs_clock = begun.failed || !request->is_final();
-    const bool failed = begun.failed;
     begun_.emplace(id, std::move(begun));
-    if (needs_clock) {
+    if (!request->is_final()) {
       ArmTimer();
     }
-    return !failed;
+    return true;
   }
 
   std::optional<Failure> TakeEvents(Begun* begun, wire::BatchAppendReq* request) {
@@ -331,11 +331,6 @@ class BatchAppendHandler final : public CallHandler {
       }
     }
     return std::nullopt;
-  }
-
-  void Forget(std::map<Uuid, Begun>::iterator found) {
-    waiting_bytes_ -= found->second.bytes;
-    begun_.erase(found);
   }
 
   void Write(Begun begun) {
