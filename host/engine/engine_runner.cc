@@ -25,6 +25,7 @@ bool IsVerdict(ExitClass exit_class) {
 void Engine::Spawn(Commands* out) {
   runner_ = RunnerState::kStarting;
   force_ = Force::kNone;
+  delivered_ = settled_;
   Add(out, Command::Kind::kSpawnRunner).number = ++spawn_;
 }
 
@@ -67,7 +68,6 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
   }
   runner_ = RunnerState::kReady;
   runner_trouble_.clear();
-  delivered_ = settled_;
   if (!begun_) {
     position_mode_ = position_mode;
     Begin(loaded, tick, out);

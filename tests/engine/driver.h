@@ -1,0 +1,147 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "host/engine/engine.h"
+
+namespace catchup {
+
+using Kind = Command::Kind;
+using namespace std::chrono_literals;
+
+// Position n:n.
+inline Position P(std::uint64_t n) { return {n, n}; }
+
+// An engine with a clock that stands still unless moved, and random numbers that leave a backoff
+// without jitter. Each input returns what the engine answered to it.
+class Driver {
+ public:
+  explicit Driver(const EngineOptions& options = {}) : engine(options) {}
+
+  Tick tick() const { return {.now = now, .random = 250}; }
+
+  Commands Start(StartPoint start = {}) {
+    return Run([&](Commands* out) { engine.Start(start, tick(), out); });
+  }
+  Commands Stop() {
+    return Run([&](Commands* out) { engine.Stop(tick(), out); });
+  }
+  Commands Ready(SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.RunnerReady(spawn, false, {}, tick(), out); });
+  }
+  Commands ReadyAt(SpawnNumber spawn, std::optional<Position> loaded) {
+    return Run([&](Commands* out) { engine.RunnerReady(spawn, true, loaded, tick(), out); });
+  }
+  Commands Settled(Sequence last, SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.Settled(spawn, last, tick(), out); });
+  }
+  Commands Failed(const BadOutcome& outcome, SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.Failed(spawn, outcome, tick(), out); });
+  }
+  Commands Hung(Sequence event, SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.Hung(spawn, event, "handle", tick(), out); });
+  }
+  Commands Exited(SpawnNumber spawn, ExitClass exit_class, Sequence charged = 0,
+                  std::string_view text = "") {
+    return Run(
+        [&](Commands* out) { engine.RunnerExited(spawn, exit_class, charged, text, tick(), out); });
+  }
+  Commands Event(Position position, std::uint64_t bytes = 1, bool is_system = false,
+                 CallNumber call = 1) {
+    return Run([&](Commands* out) {
+      sequence = engine.Event(call, position, bytes, is_system, tick(), out);
+    });
+  }
+  // Events at first:first … last:last.
+  void Events(std::uint64_t first, std::uint64_t last, CallNumber call = 1) {
+    for (std::uint64_t n = first; n <= last; ++n) {
+      Event(P(n), 1, false, call);
+    }
+  }
+  Commands Checkpoint(Position position, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.CheckpointFrame(call, position, tick(), out); });
+  }
+  Commands CaughtUp(std::optional<Position> position = {}, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.CaughtUp(call, position, tick(), out); });
+  }
+  Commands Head(std::optional<Position> head, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.Head(call, head, tick(), out); });
+  }
+  Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.SubscriptionEnded(call, end, "reset", tick(), out); });
+  }
+  Commands Durable(Position position) {
+    return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
+  }
+  Commands StoreFailed() {
+    return Run([&](Commands* out) { engine.StoreFailed("no space", tick(), out); });
+  }
+  // Moves the clock by `delay` and lets the timer fire.
+  Commands Fire(TimerKind timer, std::chrono::nanoseconds delay) {
+    now += delay;
+    return Run([&](Commands* out) { engine.TimerFired(timer, tick(), out); });
+  }
+
+  // Started without a checkpoint, runner 1 ready, call 1 open and live.
+  void Run() {
+    Start();
+    Ready();
+    Checkpoint(kEndOfLog);  // A frame that says nothing.
+  }
+
+  Engine engine;
+  std::chrono::nanoseconds now = 1h;
+  Sequence sequence = 0;  // What the last Event returned.
+
+ private:
+  template <typename Input>
+  Commands Run(Input input) {
+    Commands commands;
+    input(&commands);
+    return commands;
+  }
+};
+
+inline const Command* Find(const Commands& commands, Kind kind) {
+  const auto found = std::find_if(commands.begin(), commands.end(),
+                                  [kind](const Command& command) { return command.kind == kind; });
+  return found == commands.end() ? nullptr : &*found;
+}
+
+inline bool Has(const Commands& commands, Kind kind) { return Find(commands, kind) != nullptr; }
+
+// The position asked to be written, if any.
+inline std::optional<Position> Persisted(const Commands& commands) {
+  const Command* command = Find(commands, Kind::kPersist);
+  return command == nullptr ? std::nullopt : command->from;
+}
+
+// What was handed to the runner as {first, last}; {0, 0} when nothing was.
+inline std::pair<Sequence, Sequence> Delivered(const Commands& commands) {
+  const Command* command = Find(commands, Kind::kDeliver);
+  return command == nullptr ? std::pair<Sequence, Sequence>{0, 0}
+                            : std::pair{command->first, command->last};
+}
+
+// The delay a timer was set to; negative when it was not set.
+inline std::chrono::nanoseconds TimerDelay(const Commands& commands, TimerKind timer) {
+  for (const Command& command : commands) {
+    if (command.kind == Kind::kSetTimer && command.timer == timer) {
+      return command.delay;
+    }
+  }
+  return -1ns;
+}
+
+inline bool Contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace catchup

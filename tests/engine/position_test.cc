@@ -1,0 +1,195 @@
+#include <gtest/gtest.h>
+
+#include "tests/engine/driver.h"
+
+// A plugin that keeps its own position.
+
+namespace catchup {
+namespace {
+
+TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsAhead) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(10)});
+  const Commands ready = d.ReadyAt(1, P(30));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(30));
+  EXPECT_FALSE(Has(ready, Kind::kLog));
+  EXPECT_EQ(d.engine.watermark(), P(30));
+  // The checkpoint is brought up to it.
+  EXPECT_EQ(TimerDelay(ready, TimerKind::kPersist), 1s);
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(30));
+}
+
+TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsBehindAndTheLogNamesBoth) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(30)});
+  const Commands ready = d.ReadyAt(1, P(10));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(10));
+  ASSERT_TRUE(Has(ready, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "reset"));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "10:10"));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "30:30"));
+  EXPECT_EQ(d.engine.durable(), P(10));
+}
+
+TEST(PositionStartTest, NoPositionMeansTheRecordedStart) {
+  Driver d;
+  d.Start({.recorded_start = P(5), .checkpoint = P(30)});
+  const Commands ready = d.ReadyAt(1, {});
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(5));
+  EXPECT_TRUE(Has(ready, Kind::kLog));
+}
+
+TEST(PositionRejoinTest, WhatThePluginHoldsIsSettledWithoutAReport) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Events(1, 4);
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(3));
+  EXPECT_EQ(Find(ready, Kind::kRelease)->last, 3u);
+  EXPECT_EQ(Delivered(ready), (std::pair<Sequence, Sequence>{4, 4}));
+  EXPECT_FALSE(Has(ready, Kind::kSubscribe));
+  EXPECT_EQ(d.engine.handled(), 3u);
+  EXPECT_EQ(d.engine.watermark(), P(3));
+}
+
+TEST(PositionRejoinTest, APositionBehindWhatWasSettledStartsAgainFromThere) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Events(1, 4);
+  d.Settled(3);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(1));
+  EXPECT_TRUE(Has(ready, Kind::kCancelSubscription));
+  EXPECT_EQ(Find(ready, Kind::kRelease)->last, 4u);
+  ASSERT_TRUE(Has(ready, Kind::kSubscribe));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(1));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->number, 2u);
+  EXPECT_EQ(Delivered(ready).first, 0u);
+  EXPECT_TRUE(Has(ready, Kind::kLog));
+  // Sequences go on where they were.
+  d.Event(P(2), 1, false, 2);
+  EXPECT_EQ(d.sequence, 5u);
+}
+
+TEST(PositionRejoinTest, APositionBeyondEverythingReceivedStartsAgainFromThere) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Events(1, 2);
+  d.Exited(1, ExitClass::kCrash);
+  d.Fire(TimerKind::kRespawn, 1s);
+  const Commands ready = d.ReadyAt(2, P(50));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(50));
+  EXPECT_EQ(d.engine.watermark(), P(50));
+}
+
+TEST(PositionRejoinTest, AWriteUnderWayDuringAResetCoversNothing) {
+  Driver d({.checkpoint_batch_size = 2});
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Events(1, 2);
+  EXPECT_EQ(Persisted(d.Settled(2)), P(2));
+  d.Exited(1, ExitClass::kCrash);
+  d.ReadyAt(2, {});
+  d.Event(P(1), 1, false, 2);
+  d.CaughtUp({}, 2);
+  d.Settled(3, 2);
+  EXPECT_EQ(Persisted(d.Durable(P(2))), P(1));
+}
+
+TEST(PositionRejoinTest, ARunnerThatSuddenlyKeepsNoPositionBreaksTheContract) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Event(P(1));
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  EXPECT_TRUE(Has(d.Ready(2), Kind::kKillRunner));
+}
+
+TEST(AdvanceTest, HandsOverAProvenAnnouncementWhenNothingIsInFlight) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Checkpoint({50, 0});
+  const Commands proven = d.Checkpoint({60, 0});
+  EXPECT_EQ(Delivered(proven), (std::pair<Sequence, Sequence>{1, 1}));
+  EXPECT_EQ(d.engine.AdvanceAt(1), (Position{50, 0}));
+  EXPECT_EQ(d.engine.watermark(), std::nullopt);
+  d.Settled(1);
+  EXPECT_EQ(d.engine.watermark(), (Position{50, 0}));
+  EXPECT_EQ(d.engine.handled(), 0u);
+  EXPECT_EQ(d.engine.AdvanceAt(1), std::nullopt);
+}
+
+TEST(AdvanceTest, ComesAtMostOncePerInterval) {
+  Driver d({.checkpoint_interval = 1s});
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Checkpoint(P(10));
+  EXPECT_EQ(Delivered(d.Checkpoint(P(20))).first, 1u);
+  d.Settled(1);
+  EXPECT_EQ(Delivered(d.Checkpoint(P(30))).first, 0u);
+  EXPECT_EQ(Delivered(d.Checkpoint(P(40))).first, 0u);
+  EXPECT_EQ(Delivered(d.Fire(TimerKind::kPersist, 1s)).first, 2u);
+  EXPECT_EQ(d.engine.AdvanceAt(2), P(30));
+}
+
+TEST(AdvanceTest, WaitsForEventsInFlightAndIsNotNeededAfterALaterOne) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Event(P(1));
+  d.Checkpoint(P(10));
+  EXPECT_EQ(Delivered(d.Event(P(20))), (std::pair<Sequence, Sequence>{2, 2}));
+  EXPECT_EQ(d.engine.AdvanceAt(2), std::nullopt);
+  // The announcement between the two waits for the event behind it.
+  EXPECT_EQ(Delivered(d.Settled(1)).first, 0u);
+  EXPECT_EQ(d.engine.watermark(), P(1));
+  d.Settled(2);
+  EXPECT_EQ(d.engine.watermark(), P(20));
+}
+
+TEST(AdvanceTest, IsHandedToTheNextRunnerUnlessThePluginStoredIt) {
+  for (const bool stored : {false, true}) {
+    Driver d;
+    d.Start();
+    d.ReadyAt(1, {});
+    d.Checkpoint(P(10));
+    d.Checkpoint(P(20));
+    d.Event(P(30));
+    d.Exited(1, ExitClass::kCrash);
+    d.Fire(TimerKind::kRespawn, 1s);
+    const Commands ready = d.ReadyAt(2, stored ? std::optional(P(10)) : std::nullopt);
+    EXPECT_EQ(Delivered(ready), (std::pair<Sequence, Sequence>{stored ? 2 : 1, 2}));
+    EXPECT_EQ(d.engine.AdvanceAt(1).has_value(), !stored);
+  }
+}
+
+TEST(AdvanceTest, PassesSkippedSystemEventsToo) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  const Commands skipped = d.Event(P(10), 1, true);
+  EXPECT_EQ(d.sequence, 0u);
+  EXPECT_EQ(Delivered(skipped).first, 1u);
+  EXPECT_EQ(d.engine.AdvanceAt(1), P(10));
+}
+
+TEST(PositionModeTest, TheCheckpointNeverHoldsUpDelivery) {
+  Driver d({.checkpoint_batch_size = 1, .window_events = 1});
+  d.Start();
+  d.ReadyAt(1, {});
+  for (std::uint64_t n = 1; n <= 20; ++n) {
+    EXPECT_TRUE(d.engine.wants_frames());
+    d.Event(P(n));
+    d.Settled(n);
+  }
+  EXPECT_EQ(d.engine.durable(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,211 @@
+#include <gtest/gtest.h>
+
+#include "catchup/plugin.h"
+#include "host/engine/engine_text.h"
+#include "tests/engine/driver.h"
+
+// What becomes of a runner that dies, fails, hangs or talks nonsense.
+
+namespace catchup {
+namespace {
+
+TEST(RestartTest, ComesAtOnceWhenAnEventWasSettledSinceTheLastDeath) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  const Commands exited = d.Exited(1, ExitClass::kCrash, 2, "SIGSEGV");
+  ASSERT_TRUE(Has(exited, Kind::kSpawnRunner));
+  EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
+  EXPECT_FALSE(Has(exited, Kind::kCancelSubscription));
+  EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(Contains(d.engine.reason(), "signal at event 2: SIGSEGV")) << d.engine.reason();
+  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
+  EXPECT_EQ(d.engine.state(), GroupState::kCatchingUp);
+}
+
+TEST(RestartTest, WaitsOneSecondDoublingWhenNothingWasEverSettled) {
+  Driver d;
+  d.Start();
+  std::chrono::nanoseconds wanted = 1s;
+  for (SpawnNumber spawn = 1; spawn <= 5; ++spawn) {
+    const Commands exited = d.Exited(spawn, ExitClass::kExit);
+    EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
+    EXPECT_EQ(TimerDelay(exited, TimerKind::kRespawn), wanted);
+    EXPECT_TRUE(Has(d.Fire(TimerKind::kRespawn, wanted), Kind::kSpawnRunner));
+    wanted *= 2;
+  }
+}
+
+TEST(RestartTest, IsGivenUpAfterMoreThanTenDeathsWithoutASettledEvent) {
+  Driver d;
+  d.Start();
+  for (SpawnNumber spawn = 1; spawn <= 10; ++spawn) {
+    const auto delay = TimerDelay(d.Exited(spawn, ExitClass::kMemory), TimerKind::kRespawn);
+    ASSERT_GT(delay, 0ns) << spawn;
+    d.Fire(TimerKind::kRespawn, delay);
+  }
+  const Commands last = d.Exited(11, ExitClass::kMemory);
+  EXPECT_TRUE(Has(last, Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
+  EXPECT_TRUE(Contains(d.engine.reason(), "memory")) << d.engine.reason();
+}
+
+TEST(RestartTest, ASettledEventClearsTheCount) {
+  Driver d;
+  d.Run();
+  for (SpawnNumber spawn = 1; spawn <= 30; ++spawn) {
+    d.Event(P(spawn));
+    d.Settled(spawn, spawn);
+    EXPECT_TRUE(Has(d.Exited(spawn, ExitClass::kCrash), Kind::kSpawnRunner)) << spawn;
+    d.Ready(spawn + 1);
+  }
+}
+
+TEST(RestartTest, IgnoresWhatAnEarlierRunnerSays) {
+  Driver d;
+  d.Run();
+  d.Events(1, 3);
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  EXPECT_TRUE(d.Settled(3, 1).empty());
+  d.Ready(2);
+  EXPECT_TRUE(d.Settled(3, 1).empty());
+  EXPECT_TRUE(
+      d.Failed({.sequence = 2, .status = CATCHUP_FAILED, .call = "handle", .text = ""}, 1).empty());
+  EXPECT_TRUE(d.Hung(2, 1).empty());
+  EXPECT_TRUE(d.Exited(1, ExitClass::kCrash).empty());
+  EXPECT_TRUE(d.Ready(1).empty());
+  EXPECT_EQ(d.engine.handled(), 1u);
+}
+
+class VerdictTest : public testing::TestWithParam<ExitClass> {};
+
+TEST_P(VerdictTest, FailsTheGroupWithoutARestart) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  const Commands exited = d.Exited(1, GetParam(), 2, "it says why");
+  EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
+  EXPECT_EQ(Persisted(exited), P(1));
+  EXPECT_TRUE(Has(d.Durable(P(1)), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "it says why")) << d.engine.reason();
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, VerdictTest,
+                         testing::Values(ExitClass::kSetup, ExitClass::kContract,
+                                         ExitClass::kFatal));
+
+TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
+  Driver d;
+  d.Run();
+  d.Events(1, 3);
+  d.Settled(1);
+  const Commands failed =
+      d.Failed({.sequence = 2, .status = CATCHUP_REJECT, .call = "handle", .text = "bad\namount"});
+  EXPECT_TRUE(Has(failed, Kind::kCancelSubscription));
+  EXPECT_TRUE(Has(failed, Kind::kDrainRunner));
+  EXPECT_EQ(TimerDelay(failed, TimerKind::kDrain), 5s);
+  EXPECT_EQ(Persisted(failed), P(1));
+  EXPECT_FALSE(Has(d.Durable(P(1)), Kind::kFinished));
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "handle returned REJECT at event 2: bad amount"))
+      << d.engine.reason();
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(FailedTest, NamesACallThatHandledNoEvent) {
+  Driver d;
+  d.Start();
+  d.Failed({.sequence = 0, .status = CATCHUP_FAILED, .call = "create", .text = ""});
+  EXPECT_TRUE(Contains(d.engine.reason(), "create returned FAILED and said nothing"))
+      << d.engine.reason();
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+TEST(FailedTest, KnowsTheNamesOfTheInterfacesStatuses) {
+  EXPECT_EQ(PluginStatusName(CATCHUP_OK), "OK");
+  EXPECT_EQ(PluginStatusName(CATCHUP_RETRY), "RETRY");
+  EXPECT_EQ(PluginStatusName(CATCHUP_REJECT), "REJECT");
+  EXPECT_EQ(PluginStatusName(CATCHUP_FAILED), "FAILED");
+  EXPECT_EQ(PluginStatusName(CATCHUP_FATAL), "FATAL");
+  EXPECT_EQ(PluginStatusName(17), "status 17 (unknown)");
+}
+
+TEST(FailedTest, BoundsWhatAPluginMaySay) {
+  Driver d;
+  d.Start();
+  d.Failed({.sequence = 0,
+            .status = CATCHUP_FAILED,
+            .call = "create",
+            .text = std::string(10 << 20, 'x')});
+  EXPECT_LT(d.engine.reason().size(), 2000u);
+}
+
+TEST(HungTest, IsAbortedAndKilledFiveSecondsLater) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  const Commands hung = d.Hung(2);
+  EXPECT_TRUE(Has(hung, Kind::kAbortRunner));
+  EXPECT_FALSE(Has(hung, Kind::kDrainRunner));
+  EXPECT_EQ(TimerDelay(hung, TimerKind::kKill), 5s);
+  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 5s), Kind::kKillRunner));
+  d.Durable(P(1));
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kHung, 2), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "handle hung at event 2")) << d.engine.reason();
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(ContractTest, AReportBeyondWhatWasDeliveredKillsTheRunnerAndFailsTheGroup) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  EXPECT_TRUE(Has(d.Settled(3), Kind::kKillRunner));
+  d.Exited(1, ExitClass::kUnknown);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_EQ(d.engine.handled(), 0u);
+  EXPECT_TRUE(Contains(d.engine.reason(), "event 3, wanted 0 to 2")) << d.engine.reason();
+}
+
+TEST(ContractTest, AReportThatGoesBackFailsTheGroup) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(2);
+  EXPECT_TRUE(Has(d.Settled(1), Kind::kKillRunner));
+}
+
+TEST(ContractTest, ANewRunnerMayOnlyReportWhatItWasHanded) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  EXPECT_TRUE(Has(d.Settled(2, 2), Kind::kKillRunner));
+}
+
+TEST(ContractTest, AFailureOfAnEventThatIsNotInFlightOrThatIsNoneFailsTheGroup) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  EXPECT_TRUE(Has(d.Failed({.sequence = 1, .status = CATCHUP_FAILED, .call = "handle", .text = ""}),
+                  Kind::kKillRunner));
+
+  Driver other;
+  other.Run();
+  other.Event(P(1));
+  EXPECT_TRUE(Has(other.Failed({.sequence = 1, .status = CATCHUP_OK, .call = "handle", .text = ""}),
+                  Kind::kKillRunner));
+}
+
+}  // namespace
+}  // namespace catchup

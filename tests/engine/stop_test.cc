@@ -1,0 +1,156 @@
+#include <gtest/gtest.h>
+
+#include "tests/engine/driver.h"
+
+// The ways to end, in every state.
+
+namespace catchup {
+namespace {
+
+TEST(StopTest, DrainsThenPersistsThenFinishes) {
+  Driver d;
+  d.Run();
+  d.Events(1, 3);
+  d.Settled(1);
+  const Commands stop = d.Stop();
+  EXPECT_TRUE(Has(stop, Kind::kCancelSubscription));
+  EXPECT_TRUE(Has(stop, Kind::kDrainRunner));
+  EXPECT_EQ(TimerDelay(stop, TimerKind::kDrain), 5s);
+  EXPECT_EQ(Persisted(stop), P(1));
+  EXPECT_EQ(d.engine.state(), GroupState::kDraining);
+
+  d.Settled(2);
+  EXPECT_FALSE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(Persisted(d.Durable(P(1))), P(2));
+  const Commands last = d.Durable(P(2));
+  ASSERT_FALSE(last.empty());
+  EXPECT_EQ(last.back().kind, Kind::kFinished);
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
+TEST(StopTest, ClimbsTheLadderWhenACallDoesNotEnd) {
+  Driver d({.drain_timeout = 7s});
+  d.Run();
+  d.Event(P(1));
+  EXPECT_EQ(TimerDelay(d.Stop(), TimerKind::kDrain), 7s);
+  const Commands drained = d.Fire(TimerKind::kDrain, 7s);
+  EXPECT_TRUE(Has(drained, Kind::kAbortRunner));
+  EXPECT_EQ(TimerDelay(drained, TimerKind::kKill), 3s);
+  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 3s), Kind::kKillRunner));
+  const Commands exited = d.Exited(1, ExitClass::kHung, 1);
+  ASSERT_TRUE(Has(exited, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
+  EXPECT_TRUE(Has(exited, Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
+TEST(StopTest, ASecondOneKillsAtOnce) {
+  Driver d;
+  d.Run();
+  d.Event(P(1));
+  d.Stop();
+  const Commands second = d.Stop();
+  EXPECT_TRUE(Has(second, Kind::kKillRunner));
+  EXPECT_TRUE(Has(second, Kind::kCancelTimer));
+  EXPECT_FALSE(Has(d.Stop(), Kind::kKillRunner));
+}
+
+TEST(StopTest, IsANoOpOnceFinished) {
+  Driver d;
+  d.Run();
+  d.Stop();
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_TRUE(d.Stop().empty());
+  EXPECT_TRUE(d.Fire(TimerKind::kDrain, 1h).empty());
+  EXPECT_TRUE(d.Event(P(1)).empty());
+  EXPECT_TRUE(d.StoreFailed().empty());
+}
+
+TEST(StopTest, WorksBeforeStart) {
+  Driver d;
+  EXPECT_TRUE(Has(d.Stop(), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+  EXPECT_TRUE(d.Start().empty());
+}
+
+TEST(StopTest, WorksWhileTheFirstRunnerIsBeingSetUp) {
+  Driver d;
+  d.Start();
+  EXPECT_TRUE(Has(d.Stop(), Kind::kDrainRunner));
+  EXPECT_TRUE(d.Ready().empty());
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
+TEST(StopTest, WorksWhileARunnerIsToBeRestarted) {
+  Driver d;
+  d.Run();
+  d.Event(P(1));
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  d.Exited(2, ExitClass::kCrash);  // Nothing settled since: it waits.
+  const Commands stop = d.Stop();
+  EXPECT_TRUE(Has(stop, Kind::kCancelTimer));
+  EXPECT_EQ(Persisted(stop), P(1));
+  EXPECT_TRUE(Has(d.Durable(P(1)), Kind::kFinished));
+}
+
+TEST(StopTest, WorksWhileReconnecting) {
+  Driver d;
+  d.Run();
+  d.Ended();
+  const Commands stop = d.Stop();
+  EXPECT_FALSE(Has(stop, Kind::kCancelSubscription));
+  EXPECT_TRUE(d.Fire(TimerKind::kReconnect, 1h).empty());
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+}
+
+TEST(StopTest, AFailureWhileStoppingIsNotHidden) {
+  Driver d;
+  d.Run();
+  d.Event(P(1));
+  d.Stop();
+  d.Failed({.sequence = 1, .status = 3, .call = "handle", .text = "no"});
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+TEST(StopTest, DuringAFailureKeepsTheLadderAndASecondOneForces) {
+  Driver d;
+  d.Run();
+  d.Event(P(1));
+  d.Failed({.sequence = 1, .status = 3, .call = "handle", .text = "no"});
+  EXPECT_FALSE(Has(d.Stop(), Kind::kKillRunner));
+  EXPECT_TRUE(Has(d.Stop(), Kind::kKillRunner));
+  d.Exited(1, ExitClass::kUnknown);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+TEST(StoreFailedTest, IsFinalAndAsksForNoFurtherWrite) {
+  Driver d({.checkpoint_batch_size = 1});
+  d.Run();
+  d.Events(1, 3);
+  EXPECT_EQ(Persisted(d.Settled(1)), P(1));
+  const Commands failed = d.StoreFailed();
+  EXPECT_TRUE(Has(failed, Kind::kDrainRunner));
+  EXPECT_EQ(Persisted(d.Settled(3)), std::nullopt);
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  EXPECT_FALSE(Has(exited, Kind::kPersist));
+  EXPECT_TRUE(Has(exited, Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "no space")) << d.engine.reason();
+}
+
+TEST(StoreFailedTest, EndsAStopThatWaitsForTheStore) {
+  Driver d;
+  d.Run();
+  d.Event(P(1));
+  d.Settled(1);
+  d.Stop();
+  EXPECT_FALSE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_TRUE(Has(d.StoreFailed(), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+}  // namespace
+}  // namespace catchup
