@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <string>
 #include <thread>
 
 #include "host/source/proto/streams.pb.h"
 #include "tests/source/client/fake_server.h"
+#include "tests/source/client/frames.h"
 #include "tests/source/client/raw_server.h"
 #include "tests/source/client/recording_sink.h"
 
@@ -15,297 +17,10 @@ namespace catchup {
 namespace {
 
 using event_store::client::streams::ReadReq;
-using event_store::client::streams::ReadResp;
-using Notes = std::vector<std::string>;
 
 constexpr std::chrono::seconds kPatience = RecordingSink::kPatience;
 
-std::string Confirmation() {
-  ReadResp message;
-  message.mutable_confirmation()->set_subscription_id("8c9a4d5e-6f70-4a1b-9c2d-3e4f5a6b7c8d");
-  return message.SerializeAsString();
-}
-
-std::string Event(std::uint64_t position, const std::string& data = "{}") {
-  ReadResp message;
-  auto* event = message.mutable_event()->mutable_event();
-  event->mutable_id()->mutable_structured()->set_least_significant_bits(7);
-  event->mutable_stream_identifier()->set_stream_name("order-1");
-  event->set_stream_revision(3);
-  event->set_commit_position(position);
-  event->set_prepare_position(position);
-  (*event->mutable_metadata())["type"] = "order-placed";
-  (*event->mutable_metadata())["created"] = "17639555575720000";
-  (*event->mutable_metadata())["content-type"] = "application/json";
-  event->set_data(data);
-  event->set_custom_metadata("meta");
-  message.mutable_event()->set_commit_position(position);
-  return message.SerializeAsString();
-}
-
-std::string Checkpoint(std::uint64_t commit, std::uint64_t prepare) {
-  ReadResp message;
-  message.mutable_checkpoint()->set_commit_position(commit);
-  message.mutable_checkpoint()->set_prepare_position(prepare);
-  return message.SerializeAsString();
-}
-
-std::string CaughtUp(std::optional<Position> position) {
-  ReadResp message;
-  message.mutable_caught_up();
-  if (position.has_value()) {
-    message.mutable_caught_up()->mutable_position()->set_commit_position(position->commit);
-    message.mutable_caught_up()->mutable_position()->set_prepare_position(position->prepare);
-  }
-  return message.SerializeAsString();
-}
-
-ConnectionOptions To(const std::string& address) {
-  ConnectionOptions options;
-  options.address = address;
-  return options;
-}
-
-SubscribeOptions Everything() {
-  SubscribeOptions options;
-  options.prefixes = {""};
-  return options;
-}
-
-// What one subscription to `server` is told until it ends.
-struct Heard {
-  Notes notes;
-  std::optional<EndOfCall> end;
-};
-
-Heard Listen(const std::string& address, const SubscribeOptions& options = Everything()) {
-  const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(address));
-  const auto subscription = source->Subscribe(options, sink);
-  Heard heard;
-  heard.end = sink->AwaitEnd();
-  heard.notes = sink->notes();
-  return heard;
-}
-
-// The request that a subscription with `options` sends.
-ReadReq RequestOf(const SubscribeOptions& options) {
-  std::promise<ReadReq> request;
-  FakeServer server([&request](FakeCall* call) {
-    ReadReq message;
-    EXPECT_EQ(call->method(), "/event_store.client.streams.Streams/Read");
-    EXPECT_EQ(call->Header("requires-leader"), "true");
-    EXPECT_TRUE(message.ParseFromString(call->Read().value_or("")));
-    EXPECT_EQ(call->Read(), std::nullopt);
-    request.set_value(message);
-  });
-  Listen(server.address(), options);
-  return request.get_future().get();
-}
-
-EndOfCall EndWith(const grpc::Status& status) {
-  FakeServer server([&status](FakeCall* call) {
-    call->Read();
-    call->Write(Confirmation());
-    call->Finish(status);
-  });
-  return Listen(server.address()).end.value_or(EndOfCall{});
-}
-
-TEST(SubscriptionTest, PassesOnEveryFrameInOrder) {
-  FakeServer server([](FakeCall* call) {
-    call->Read();
-    call->Write(Confirmation());
-    call->Write(Event(10));
-    call->Write(Checkpoint(10, 0));
-    call->Write(CaughtUp(Position{20, 20}));
-    call->Write(CaughtUp(std::nullopt));
-  });
-  const Heard heard = Listen(server.address());
-
-  EXPECT_EQ(heard.notes, (Notes{"event 10:10", "checkpoint 10:0", "caught up 20:20", "caught up"}));
-}
-
-TEST(SubscriptionTest, ShowsTheWholeEvent) {
-  FakeServer server([](FakeCall* call) {
-    call->Read();
-    call->Write(Event(10, R"({"a":1})"));
-  });
-  const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
-  const auto subscription = source->Subscribe(Everything(), sink);
-  ASSERT_TRUE(sink->AwaitCount(1));
-
-  const EventView& event = sink->event(0);
-  EXPECT_EQ(event.stream, "order-1");
-  EXPECT_EQ(event.type, "order-placed");
-  EXPECT_EQ(event.data, R"({"a":1})");
-  EXPECT_EQ(event.metadata, "meta");
-  EXPECT_EQ(event.revision, 3u);
-  EXPECT_EQ(event.created_ticks, 17639555575720000);
-  EXPECT_EQ(FormatUuid(event.id), "00000000-0000-0000-0000-000000000007");
-  EXPECT_TRUE(event.is_json);
-}
-
-TEST(SubscriptionTest, AsksForItsPrefixesOnTheEventTypeFromTheBeginning) {
-  SubscribeOptions options;
-  options.prefixes = {"order-", "invoice-"};
-
-  const ReadReq::Options request = RequestOf(options).options();
-
-  EXPECT_TRUE(request.all().has_start());
-  EXPECT_TRUE(request.has_subscription());
-  EXPECT_EQ(request.read_direction(), ReadReq::Options::Forwards);
-  EXPECT_TRUE(request.uuid_option().has_structured());
-  EXPECT_FALSE(request.resolve_links());
-  EXPECT_EQ(request.filter().max(), 1024u);
-  EXPECT_EQ(request.filter().checkpointintervalmultiplier(), 1u);
-  ASSERT_EQ(request.filter().event_type().prefix_size(), 2);
-  EXPECT_EQ(request.filter().event_type().prefix(0), "order-");
-  EXPECT_EQ(request.filter().event_type().prefix(1), "invoice-");
-}
-
-TEST(SubscriptionTest, AsksForStreamNamesAndLinksWhenTold) {
-  SubscribeOptions options;
-  options.prefixes = {""};
-  options.match = MatchOn::kStreamName;
-  options.resolve_links = true;
-  options.from_end = true;
-
-  const ReadReq::Options request = RequestOf(options).options();
-
-  EXPECT_TRUE(request.all().has_end());
-  EXPECT_TRUE(request.resolve_links());
-  ASSERT_EQ(request.filter().stream_identifier().prefix_size(), 1);
-  EXPECT_EQ(request.filter().stream_identifier().prefix(0), "");
-}
-
-TEST(SubscriptionTest, ResumesFromBothHalvesAsGiven) {
-  SubscribeOptions options = Everything();
-  options.from = Position{1651, 0};
-
-  const ReadReq::Options request = RequestOf(options).options();
-
-  EXPECT_EQ(request.all().position().commit_position(), 1651u);
-  EXPECT_EQ(request.all().position().prepare_position(), 0u);
-}
-
-// The server would take it for "only what is new", which loses everything in between.
-TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
-  FakeServer server([](FakeCall*) { ADD_FAILURE() << "no call was wanted"; });
-  SubscribeOptions options = Everything();
-  options.from = kEndOfLog;
-
-  const Heard heard = Listen(server.address(), options);
-
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kInvalidPosition);
-  EXPECT_NE(heard.end->text.find("18446744073709551615"), std::string::npos) << heard.end->text;
-}
-
-TEST(SubscriptionTest, TakesACleanEndForADrop) {
-  const EndOfCall end = EndWith(grpc::Status::OK);
-
-  EXPECT_EQ(end.kind, EndKind::kDropped);
-  EXPECT_EQ(end.code, 0);
-  EXPECT_NE(end.text.find(": OK: the server ended the subscription"), std::string::npos)
-      << end.text;
-}
-
-TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
-  for (int code = 1; code <= 16; ++code) {
-    const EndOfCall end = EndWith(grpc::Status(static_cast<grpc::StatusCode>(code), "why"));
-    const bool refused =
-        code == grpc::StatusCode::UNAUTHENTICATED || code == grpc::StatusCode::PERMISSION_DENIED ||
-        code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::UNIMPLEMENTED;
-    EXPECT_EQ(end.kind, refused ? EndKind::kRefused : EndKind::kDropped) << end.text;
-    EXPECT_EQ(end.code, code);
-    EXPECT_NE(end.text.find(": why"), std::string::npos) << end.text;
-  }
-}
-
-TEST(SubscriptionTest, NamesServerAndStatusInTheEndsText) {
-  FakeServer server([](FakeCall* call) {
-    call->Read();
-    call->AddTrailer("exception", "not-leader");
-    call->AddTrailer("leader-endpoint-host", "10.0.0.2");
-    call->AddTrailer("leader-endpoint-port", "2113");
-    call->Finish({grpc::StatusCode::NOT_FOUND, "Leader info available"});
-  });
-  const Heard heard = Listen(server.address());
-
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->text,
-            server.address() +
-                ": NOT_FOUND: Leader info available (not-leader, the leader is 10.0.0.2:2113)");
-}
-
-TEST(SubscriptionTest, KnowsBothWordingsOfAnInvalidPosition) {
-  EXPECT_EQ(
-      EndWith({grpc::StatusCode::INVALID_ARGUMENT, "Trying to read from an invalid position."})
-          .kind,
-      EndKind::kInvalidPosition);
-  EXPECT_EQ(EndWith({grpc::StatusCode::UNKNOWN, "Unexpected ReadAllResult: InvalidPosition"}).kind,
-            EndKind::kInvalidPosition);
-}
-
-TEST(SubscriptionTest, EndsOnAFrameThatIsNone) {
-  FakeServer server([](FakeCall* call) {
-    call->Read();
-    call->Write(Event(10));
-    call->Write("\x0a\x7f nonsense");
-    call->AwaitCancel();
-  });
-  const Heard heard = Listen(server.address());
-
-  EXPECT_EQ(heard.notes, Notes{"event 10:10"});
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
-  EXPECT_NE(heard.end->text.find("malformed frame"), std::string::npos) << heard.end->text;
-}
-
-TEST(SubscriptionTest, IgnoresFramesItDoesNotKnow) {
-  FakeServer server([](FakeCall* call) {
-    call->Read();
-    call->Write("\x62\x03new");  // Field 12.
-    call->Write("");
-    call->Write(Event(10));
-  });
-
-  EXPECT_EQ(Listen(server.address()).notes, Notes{"event 10:10"});
-}
-
-TEST(SubscriptionTest, TakesTheLargestEvent) {
-  const std::string data(kMaxEventBytes - 1, 'x');
-  FakeServer server([&data](FakeCall* call) {
-    call->Read();
-    call->Write(Event(10, data));
-  });
-  const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
-  const auto subscription = source->Subscribe(Everything(), sink);
-  ASSERT_TRUE(sink->AwaitCount(1)) << sink->AwaitEnd().value_or(EndOfCall{}).text;
-
-  EXPECT_TRUE(sink->event(0).data == data);
-}
-
-// gRPC's own servers never leave a message unfinished; a connection that breaks does.
-TEST(SubscriptionTest, TakesAMessageThatBreaksOffForADrop) {
-  const std::string message = Event(10);
-  std::string body(4, '\0');
-  body.push_back(static_cast<char>(message.size()));
-  body += message.substr(0, message.size() / 2);
-  RawServer server([&body](const RawServer::Answer& answer) { answer.send(body); });
-
-  const Heard heard = Listen(server.address());
-
-  EXPECT_EQ(heard.notes, Notes{});
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
-  EXPECT_NE(heard.end->code, 0) << heard.end->text;
-}
-
-TEST(SubscriptionTest, CancelsInTheMiddleOfAMessage) {
+TEST(SubscriptionControlTest, CancelsInTheMiddleOfAMessage) {
   const std::string message = Event(10);
   std::string body(4, '\0');
   body.push_back(static_cast<char>(message.size()));
@@ -326,35 +41,7 @@ TEST(SubscriptionTest, CancelsInTheMiddleOfAMessage) {
   source.reset();
 }
 
-TEST(SubscriptionTest, EndsWhenNobodyListens) {
-  // A listener that is closed again leaves a port that refuses.
-  const std::string address = FakeServer([](FakeCall*) {}).address();
-
-  const Heard heard = Listen(address);
-
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
-  EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_TRUE(heard.end->text.starts_with(address + ": UNAVAILABLE: ")) << heard.end->text;
-}
-
-TEST(SubscriptionTest, EndsWhenTheServerNeverSpeaks) {
-  const DeafListener listener;
-
-  const Heard heard = Listen(listener.address());
-
-  EXPECT_EQ(heard.end.value_or(EndOfCall{}).code, grpc::StatusCode::UNAVAILABLE);
-}
-
-TEST(SubscriptionTest, EndsWhenTheNameDoesNotResolve) {
-  const Heard heard = Listen("no-such-host.invalid:2113");
-
-  ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_NE(heard.end->text.find("no-such-host.invalid"), std::string::npos) << heard.end->text;
-}
-
-TEST(SubscriptionTest, CancelReachesASilentServer) {
+TEST(SubscriptionControlTest, CancelReachesASilentServer) {
   std::promise<void> cancelled;
   FakeServer server([&cancelled](FakeCall* call) {
     call->Read();
@@ -373,7 +60,7 @@ TEST(SubscriptionTest, CancelReachesASilentServer) {
   EXPECT_EQ(cancelled.get_future().wait_for(kPatience), std::future_status::ready);
 }
 
-TEST(SubscriptionTest, CancelsAtAnyMoment) {
+TEST(SubscriptionControlTest, CancelsAtAnyMoment) {
   FakeServer server([](FakeCall* call) {
     call->Read();
     for (std::uint64_t i = 1; call->Write(Event(i)); ++i) {
@@ -393,7 +80,7 @@ TEST(SubscriptionTest, CancelsAtAnyMoment) {
   }
 }
 
-TEST(SubscriptionTest, CancelsBeforeItIsConnected) {
+TEST(SubscriptionControlTest, CancelsBeforeItIsConnected) {
   const DeafListener listener;
   const auto sink = std::make_shared<RecordingSink>();
   const auto source = OpenKurrentSource(To(listener.address()));
@@ -404,7 +91,7 @@ TEST(SubscriptionTest, CancelsBeforeItIsConnected) {
   EXPECT_EQ(sink->AwaitEnd().value_or(EndOfCall{}).code, grpc::StatusCode::CANCELLED);
 }
 
-TEST(SubscriptionTest, DestroyingTheHandleCancels) {
+TEST(SubscriptionControlTest, DestroyingTheHandleCancels) {
   FakeServer server([](FakeCall* call) {
     call->Read();
     call->AwaitCancel();
@@ -417,7 +104,7 @@ TEST(SubscriptionTest, DestroyingTheHandleCancels) {
   EXPECT_EQ(sink->AwaitEnd().value_or(EndOfCall{}).code, grpc::StatusCode::CANCELLED);
 }
 
-TEST(SubscriptionTest, PausesUntilResumed) {
+TEST(SubscriptionControlTest, PausesUntilResumed) {
   FakeServer server([](FakeCall* call) {
     call->Read();
     for (std::uint64_t i = 1; i <= 6; ++i) {
@@ -445,7 +132,7 @@ TEST(SubscriptionTest, PausesUntilResumed) {
   EXPECT_TRUE(sink->AwaitCount(6));
 }
 
-TEST(SubscriptionTest, AResumeFromInsideOfACallbackIsNotLost) {
+TEST(SubscriptionControlTest, AResumeFromInsideOfACallbackIsNotLost) {
   FakeServer server([](FakeCall* call) {
     call->Read();
     for (std::uint64_t i = 1; i <= 100; ++i) {
@@ -465,7 +152,7 @@ TEST(SubscriptionTest, AResumeFromInsideOfACallbackIsNotLost) {
   EXPECT_TRUE(sink->AwaitCount(100));
 }
 
-TEST(SubscriptionTest, CancelsWhilePaused) {
+TEST(SubscriptionControlTest, CancelsWhilePaused) {
   FakeServer server([](FakeCall* call) {
     call->Read();
     for (std::uint64_t i = 1; call->Write(Event(i, std::string(10000, 'x'))); ++i) {
@@ -486,7 +173,7 @@ TEST(SubscriptionTest, CancelsWhilePaused) {
 // A window that stays full must not look like a dead peer: pings are answered by gRPC's own threads
 // only while somebody polls, and the source's thread does. Six keepalive periods; a synchronous
 // reader loses its connection within two. This test is about time, so it takes time.
-TEST(SubscriptionTest, APauseOutlastsTheKeepalive) {
+TEST(SubscriptionControlTest, APauseOutlastsTheKeepalive) {
   constexpr std::uint64_t kEvents = 2000;
   FakeServer server([](FakeCall* call) {
     call->Read();
