@@ -157,6 +157,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   }
   std::byte* at = Reserve(size);
   CATCHUP_CHECK(at != nullptr);
+  go_on_ = setup.go_on_after_failures;
   const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
   std::memcpy(at, &header, sizeof header);
   at += sizeof header;
@@ -340,12 +341,14 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
                            " with status " + std::to_string(header.status) +
                            ": one of them is not known");
   }
-  const bool of_event = header.sequence > settled_ && header.sequence <= last_published_sequence_;
+  // A failure that was passed over may have been settled before it is read.
+  const std::uint64_t first = go_on_ ? 1 : settled_ + 1;
+  const bool of_event = header.sequence >= first && header.sequence <= last_published_sequence_;
   if (HasEvents(header.call) ? !of_event : header.sequence != 0) {
     return Status::Corrupt("the runner reports a failure of event " +
                            std::to_string(header.sequence) + " in call " +
                            std::to_string(static_cast<std::uint32_t>(header.call)) + ": events " +
-                           std::to_string(settled_ + 1) + " to " +
+                           std::to_string(first) + " to " +
                            std::to_string(last_published_sequence_) + " were its to handle");
   }
   return {};
@@ -395,7 +398,8 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
   copy(outcome_read_ + sizeof header, outcome.text.data(), header.text_size);
   ready_seen_ |= header.kind == OutcomeKind::kReady;
   stopped_seen_ |= header.kind == OutcomeKind::kStopped;
-  if (header.kind == OutcomeKind::kFailure) {
+  const bool passed_over = go_on_ && HasEvents(header.call) && header.status != kRunnerContract;
+  if (header.kind == OutcomeKind::kFailure && !passed_over) {
     failure_seen_ = true;
     failed_sequence_ = header.sequence;
   }

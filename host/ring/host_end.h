@@ -150,6 +150,7 @@ class HostEnd {
   std::uint64_t settled_ = 0;
   std::uint64_t outcome_read_ = 0;
   bool ready_seen_ = false;
+  bool go_on_ = false;  // As the setup says: failures of events end nothing.
   bool failure_seen_ = false;
   bool stopped_seen_ = false;
   std::uint64_t failed_sequence_ = 0;  // Of the failure seen; 0 if it was none of an event.

@@ -113,6 +113,7 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   if (stop_requested()) {
     return Status::Cancelled("asked to stop before the setup came");
   }
+  published_ = events().published.load(std::memory_order_acquire);
   const std::byte* data = events_ + kRingHeaderBytes;
   RecordHeader header;
   std::memcpy(&header, data, sizeof header);

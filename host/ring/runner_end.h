@@ -55,7 +55,7 @@ class RunnerEnd {
   // Waits for the setup record. Its bytes are copied out of the ring.
   Result<SetupView> ReadSetup();
 
-  // The next record behind `after` (a record's end, or `consumed()`), if it is published.
+  // The next record behind `after`, a published record's end or `consumed()`, if it is published.
   std::optional<RecordView> Peek(std::uint64_t after);
 
   // Frees the ring up to `end`.

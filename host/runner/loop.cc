@@ -101,8 +101,9 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
       return result;
     }
     ring->PostFailure(result.call, result.status, at.sequence, result.text);
-    ring->Consume(last.end);
-    ring->Settle(last.sequence);
+    // Only the failed event is passed over: the rest of its batch comes again.
+    ring->Consume(at.end);
+    ring->Settle(at.sequence);
   }
   return std::nullopt;
 }
