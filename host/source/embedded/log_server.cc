@@ -1,5 +1,9 @@
 #include "host/source/embedded/log_server.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <charconv>
 #include <condition_variable>
 #include <mutex>
@@ -59,6 +63,34 @@ std::string AdvertisedHost(const std::string& host) {
   return host == "[::]" ? "[::1]" : host;
 }
 
+// Tries the address before gRPC does, which would only say in its own log why it failed.
+Status CheckListenable(const std::string& listen, const Address& address) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  std::string host = address.host;
+  if (host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  }
+  addrinfo* found = nullptr;
+  const int error =
+      ::getaddrinfo(host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+  if (error != 0) {
+    return Status::Invalid("listen address '" + listen + "': " + ::gai_strerror(error));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, ::freeaddrinfo);
+  const UniqueFd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (!socket.valid() ||
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+      ::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0 ||
+      ::listen(socket.get(), 1) != 0) {
+    const int number = errno;
+    return Status::Unavailable(Status::FromErrno("listen on " + listen, number).message());
+  }
+  return {};
+}
+
 void Configure(grpc::ServerBuilder* builder) {
   builder->SetMaxReceiveMessageSize(kTransportReceiveLimit);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
@@ -84,6 +116,7 @@ class EmbeddedServer::Impl {
     if (!address.ok()) {
       return address.status();
     }
+    CATCHUP_RETURN_IF_ERROR(CheckListenable(options.listen, *address));
     Result<DataDirectory> directory = DataDirectory::Own(options.directory);
     if (!directory.ok()) {
       return directory.status();

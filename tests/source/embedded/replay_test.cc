@@ -120,6 +120,11 @@ const std::set<std::pair<std::string, int>>& CutShort() {
 
 // ---------------------------------------------------------------------------------------------
 
+// Calls of which the recorder kept only the first few events, and how many it left out.
+int EventsLeftOut(const std::string& scenario, int call) {
+  return scenario == "metadata-stream" && call == 5 ? 1724 : 0;
+}
+
 std::string FromHex(const std::string& hex) {
   std::string bytes;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -169,6 +174,11 @@ testing::AssertionResult SameFrame(const std::string& method, const std::string&
   return SameMessage<wire::AppendResp>(found, wanted, [](auto*) {});
 }
 
+bool IsEvent(const std::string& bytes) {
+  wire::ReadResp frame;
+  return frame.ParseFromString(bytes) && frame.has_event();
+}
+
 class Replay : public testing::Test {
  protected:
   void SetUp() override {
@@ -206,6 +216,7 @@ struct Open {
   bool half_closed = false;
   bool caught_up = false;
   bool is_subscription = false;
+  int left_out = 0;  // Events received that the recorder left out.
 
   void HalfCloseOnce() {
     // A recorded BatchAppend was never half-closed: a node would keep it open all the same.
@@ -226,6 +237,7 @@ void ReplayStatus(const std::string& scenario, int number, const Json& line, Ope
   open.HalfCloseOnce();
   const int code = line.at("code");
   if (code == grpc::StatusCode::CANCELLED) {
+    EXPECT_EQ(open.left_out, EventsLeftOut(scenario, number));
     if (!CutShort().contains({scenario, number})) {
       EXPECT_TRUE(!open.is_subscription || open.caught_up) << "recorded in part, but not listed";
       ExpectQuiet(open);
@@ -284,7 +296,12 @@ void Replay::ReplayFile(const std::string& scenario) {
       }
     } else if (dir == "recv") {
       open.HalfCloseOnce();
-      const std::optional<std::string> frame = open.call->Receive();
+      std::optional<std::string> frame = open.call->Receive();
+      while (frame && EventsLeftOut(scenario, id) > 0 && !line.at("json").contains("event") &&
+             IsEvent(*frame)) {
+        ++open.left_out;
+        frame = open.call->Receive();
+      }
       ASSERT_TRUE(frame.has_value()) << (open.call->timed_out() ? "no message" : "the call ended")
                                      << ", wanted " << line.at("json");
       ASSERT_TRUE(SameFrame(open.method, *frame, FromHex(line.at("hex"))));

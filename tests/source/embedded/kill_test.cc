@@ -1,0 +1,250 @@
+// What the log promises across a kill of its process, with a real process and a real kill.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <map>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "host/base/unique_fd.h"
+#include "host/source/embedded/data_directory.h"
+#include "host/source/embedded/log_server.h"
+#include "tests/source/embedded/log_client.h"
+#include "tests/source/embedded/temporary_directory.h"
+
+namespace catchup::embedded {
+namespace {
+
+using test::LogClient;
+
+// A server in a process of its own. It is killed with this object at the latest.
+class Child {
+ public:
+  explicit Child(const std::filesystem::path& directory) {
+    int pipe_ends[2];
+    EXPECT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
+    const UniqueFd child_end(pipe_ends[0]);
+    keep_alive_ = UniqueFd(pipe_ends[1]);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, child_end.get(), STDIN_FILENO);
+    std::string program = CATCHUP_SERVER_CHILD;
+    std::string argument = directory.string();
+    char* arguments[] = {program.data(), argument.data(), nullptr};
+    EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+  }
+  ~Child() { Kill(); }
+
+  // Waits until the log is served.
+  static std::string Endpoint(const std::filesystem::path& directory) {
+    const auto give_up = std::chrono::steady_clock::now() + test::kPatience;
+    while (std::chrono::steady_clock::now() < give_up) {
+      auto endpoint = DataDirectory::LiveEndpoint(directory);
+      if (endpoint.ok() && endpoint->has_value()) {
+        return **endpoint;
+      }
+      std::this_thread::yield();
+    }
+    ADD_FAILURE() << "the child serves nothing";
+    return "";
+  }
+  void Kill() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+      pid_ = 0;
+    }
+  }
+  pid_t pid() const { return pid_; }
+
+ private:
+  UniqueFd keep_alive_;
+  pid_t pid_ = 0;
+};
+
+// Appends of several events each, as fast as they are acknowledged, until the server dies. The
+// stream says nothing; each event's data is "append:index:size".
+int AppendUntilKilled(const std::string& address, int first_append,
+                      std::atomic<int>* acknowledged) {
+  LogClient client(address);
+  for (int append = first_append;; ++append) {
+    std::vector<LogClient::Event> events;
+    const int size = 1 + append % 7;
+    for (int i = 0; i < size; ++i) {
+      events.push_back({"t",
+                        std::to_string(append) + ":" + std::to_string(i) + ":" +
+                            std::to_string(size)});
+    }
+    test::wire::AppendResp reply;
+    if (!client.Append("s-" + std::to_string(append % 5), events, &reply).ok()) {
+      return append;
+    }
+    ++*acknowledged;
+  }
+}
+
+struct Parsed {
+  int append = 0;
+  int index = 0;
+  int size = 0;
+};
+
+Parsed Parse(const std::string& data) {
+  Parsed parsed;
+  EXPECT_EQ(std::sscanf(data.c_str(), "%d:%d:%d", &parsed.append, &parsed.index, &parsed.size), 3);
+  return parsed;
+}
+
+TEST(KilledLogTest, HoldsEveryAcknowledgedAppendWholeAndNoneInPart) {
+  const test::TemporaryDirectory directory;
+  std::mt19937 random(20261124);
+  int next = 0;
+  int least = 0;  // Appends below this were acknowledged, in every round.
+  std::map<int, int> unknown;
+  for (int round = 0; round < 5; ++round) {
+    Child child(directory.path());
+    const std::string address = Child::Endpoint(directory.path());
+    std::atomic<int> acknowledged = 0;
+    int failed = 0;
+    std::thread writer([&] { failed = AppendUntilKilled(address, next, &acknowledged); });
+    const int enough = 20 + static_cast<int>(random() % 60);
+    while (acknowledged < enough) {
+      std::this_thread::yield();
+    }
+    child.Kill();
+    writer.join();
+    least = failed;
+    unknown[failed] = 0;  // In flight at the kill: there or not, but not in part.
+    next = failed + 1;
+  }
+
+  ServerOptions options;
+  options.directory = directory.path();
+  auto server = EmbeddedServer::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status().message();
+  LogClient client((*server)->address());
+  std::vector<test::wire::ReadResp> frames;
+  ASSERT_TRUE(client.Read(LogClient::ReadAll(), &frames).ok());
+
+  std::map<int, int> events;  // By append.
+  std::uint64_t last_position = 0;
+  int last_append = -1;
+  int want_index = 0;
+  for (const auto& frame : frames) {
+    const auto& event = frame.event().event();
+    EXPECT_GT(event.commit_position(), last_position);
+    last_position = event.commit_position();
+    const Parsed parsed = Parse(event.data());
+    if (parsed.append != last_append) {
+      EXPECT_GT(parsed.append, last_append);
+      EXPECT_EQ(want_index, last_append < 0 ? 0 : 1 + last_append % 7) << "append in part";
+      last_append = parsed.append;
+      want_index = 0;
+    }
+    EXPECT_EQ(parsed.index, want_index++);
+    ++events[parsed.append];
+  }
+  EXPECT_EQ(want_index, 1 + last_append % 7) << "append in part";
+  for (int append = 0; append < least; ++append) {
+    if (!unknown.contains(append)) {
+      EXPECT_EQ(events[append], 1 + append % 7) << "append " << append << " was acknowledged";
+    }
+  }
+}
+
+// The id is on disk, so the repetition is recognised by a process that never saw the first one.
+TEST(KilledLogTest, RecognisesARepetitionAfterTheKill) {
+  const test::TemporaryDirectory directory;
+  const std::vector<LogClient::Event> events = {{}, {}};
+  std::uint64_t position = 0;
+  {
+    Child child(directory.path());
+    LogClient client(Child::Endpoint(directory.path()));
+    position = client.MustAppend("orders", events);
+    child.Kill();
+  }
+  Child child(directory.path());
+  LogClient client(Child::Endpoint(directory.path()));
+
+  EXPECT_EQ(client.MustAppend("orders", events), position);
+}
+
+TEST(OwnershipTest, RefusesASecondOwnerAndNamesTheFirst) {
+  const test::TemporaryDirectory directory;
+  Child child(directory.path());
+  (void)Child::Endpoint(directory.path());
+
+  ServerOptions options;
+  options.directory = directory.path();
+  auto second = EmbeddedServer::Start(options);
+
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), Status::Code::kInUse);
+  EXPECT_NE(second.status().message().find("process " + std::to_string(child.pid())),
+            std::string::npos)
+      << second.status().message();
+}
+
+TEST(OwnershipTest, UsesTheEndpointOfALiveOwner) {
+  const test::TemporaryDirectory directory;
+  Child child(directory.path());
+  const std::string address = Child::Endpoint(directory.path());
+
+  ServerOptions options;
+  options.directory = directory.path();
+  auto endpoint = OpenEmbedded(options);
+
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status().message();
+  EXPECT_EQ(endpoint->address, address);
+  EXPECT_EQ(endpoint->server, nullptr);
+}
+
+// A killed owner cannot remove its endpoint, so one that is there proves nothing.
+TEST(OwnershipTest, IsNotMisledByTheEndpointOfADeadOwner) {
+  const test::TemporaryDirectory directory;
+  std::string dead;
+  {
+    Child child(directory.path());
+    dead = Child::Endpoint(directory.path());
+    child.Kill();
+  }
+  ASSERT_TRUE(std::filesystem::exists(directory.path() / "endpoint"));
+
+  ServerOptions options;
+  options.directory = directory.path();
+  auto endpoint = OpenEmbedded(options);
+
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status().message();
+  ASSERT_NE(endpoint->server, nullptr);
+  std::ifstream file(directory.path() / "endpoint");
+  std::string text;
+  std::getline(file, text);
+  EXPECT_EQ(text, endpoint->address);
+  LogClient client(endpoint->address);
+  EXPECT_GT(client.MustAppend("orders", {{}}), 0u);
+}
+
+TEST(OwnershipTest, GivesUpTheDirectoryAndTheEndpointAtStop) {
+  const test::TemporaryDirectory directory;
+  ServerOptions options;
+  options.directory = directory.path();
+  auto first = EmbeddedServer::Start(options);
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_TRUE(std::filesystem::exists(directory.path() / "endpoint"));
+
+  (*first)->Shutdown();
+
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "endpoint"));
+  EXPECT_TRUE(EmbeddedServer::Start(options).ok());
+}
+
+}  // namespace
+}  // namespace catchup::embedded
