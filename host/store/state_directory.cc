@@ -47,6 +47,19 @@ Status MakeDirectories(const std::filesystem::path& path) {
   return {};
 }
 
+Status CheckExecutable(const std::filesystem::path& path) {
+  struct statvfs mount {};
+  if (::statvfs(path.c_str(), &mount) != 0) {
+    return Status::FromErrno("look at its file system", errno);
+  }
+  if ((mount.f_flag & ST_NOEXEC) != 0) {
+    return Status::Denied(
+        "it lies on a file system mounted noexec, from which no plugin can be "
+        "loaded; wanted one without noexec");
+  }
+  return {};
+}
+
 Status CheckDirectory(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
@@ -143,19 +156,6 @@ Result<UniqueFd> Prepare(const std::filesystem::path& path) {
 }
 
 }  // namespace
-
-Status CheckExecutable(const std::filesystem::path& path) {
-  struct statvfs mount {};
-  if (::statvfs(path.c_str(), &mount) != 0) {
-    return Status::FromErrno("look at its file system", errno);
-  }
-  if ((mount.f_flag & ST_NOEXEC) != 0) {
-    return Status::Denied(
-        "it lies on a file system mounted noexec, from which no plugin can be "
-        "loaded; wanted one without noexec");
-  }
-  return {};
-}
 
 Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {
   auto lock = Prepare(path);

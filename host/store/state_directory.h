@@ -40,7 +40,4 @@ class StateDirectory {
   UniqueFd lock_;
 };
 
-// kDenied when `path` lies on a file system mounted `noexec`. A step of StateDirectory::Open().
-Status CheckExecutable(const std::filesystem::path& path);
-
 }  // namespace catchup
