@@ -74,6 +74,22 @@ TEST(RingTest, SetupWithoutScalarsHasNone) {
   EXPECT_TRUE(pair.runner->ReadSetup().value().scalars.empty());
 }
 
+// What lies behind the last published record is what an earlier lap left, or zeros: nobody's event.
+TEST(RingTest, NothingIsSeenBehindTheSetup) {
+  const RingPair pair = RingPair::OverDescriptors();
+  RunnerSetup setup;
+  setup.group = "g";
+  ASSERT_TRUE(pair.host->WriteSetup(setup).ok());
+  pair.host->Publish();
+  ASSERT_TRUE(pair.runner->ReadSetup().ok());
+
+  EXPECT_FALSE(pair.runner->Peek(pair.runner->consumed()).has_value());
+  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  EXPECT_FALSE(pair.runner->Peek(pair.runner->consumed()).has_value());
+  pair.host->Publish();
+  EXPECT_TRUE(pair.runner->Peek(pair.runner->consumed()).has_value());
+}
+
 TEST(RingTest, RefusesAConfigurationLargerThanHalfTheRing) {
   const RingPair pair = RingPair::OverDescriptors();
   const std::string json(kEventRingBytes / 2, 'x');

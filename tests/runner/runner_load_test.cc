@@ -1,0 +1,101 @@
+#include <catchup/plugin.h>
+#include <sys/wait.h>
+
+#include "host/runner/loop.h"
+#include "tests/runner/spawned_runner.h"
+
+namespace catchup {
+namespace {
+
+struct BrokenCase {
+  const char* file;
+  const char* says;  // Part of the reason.
+};
+
+class RunnerLoadTest : public testing::TestWithParam<BrokenCase> {};
+
+TEST_P(RunnerLoadTest, RefusesAndSaysWhy) {
+  SpawnedRunner runner({.plugin = GetParam().file, .projection = ""});
+
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
+  EXPECT_EQ(failure.call, CallKind::kLoad);
+  EXPECT_EQ(failure.status, kRunnerSetupFailed);
+  EXPECT_NE(failure.text.find(GetParam().says), std::string::npos) << failure.text;
+  EXPECT_NE(failure.text.find(std::string(GetParam().file) + ".so"), std::string::npos)
+      << failure.text;
+  const int status = runner.Ended();
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(RunnerExit::kSetup));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Broken, RunnerLoadTest,
+    testing::Values(BrokenCase{"does_not_exist", "cannot be loaded"},
+                    BrokenCase{"no_entry", "exports no catchup_plugin_entry"},
+                    BrokenCase{"broken_null_entry", "returned null"},
+                    // Lazy binding would let it in, and kill the runner at the first event.
+                    BrokenCase{"broken_undefined_symbol", "function_that_nobody_defines"},
+                    BrokenCase{"broken_magic", "its magic is 12345678, wanted 50555443"},
+                    BrokenCase{"broken_size", "its descriptor has 16 bytes, wanted at least"},
+                    BrokenCase{"broken_major", "built for ABI 2.x, host has 1.0"},
+                    BrokenCase{"broken_minor", "needs ABI 1.1, host has 1.0"},
+                    BrokenCase{"broken_no_projection", "offers no projection"},
+                    BrokenCase{"broken_null_projection", "projection 0 has no name"},
+                    BrokenCase{"broken_name", "projection 0 has no name of the form"},
+                    BrokenCase{"broken_no_create", "has no function create"},
+                    BrokenCase{"broken_no_handle", "has no function handle"},
+                    BrokenCase{"broken_short_table", "has no function stop"},
+                    BrokenCase{"broken_no_batch_function", "has no function handle_batch"},
+                    BrokenCase{"broken_batch_of_none", "max_events 0"},
+                    BrokenCase{"fixture", "offers several projections (plain, batch, keeper)"}),
+    [](const auto& tested) { return std::string(tested.param.file); });
+
+TEST(RunnerLoadMoreTest, RefusesAProjectionThatIsNotOfferedAndSaysWhichAre) {
+  SpawnedRunner runner({.projection = "totals"});
+  EXPECT_NE(runner.Next().text.find("offers no projection \"totals\": it has plain, batch, keeper"),
+            std::string::npos);
+}
+
+TEST(RunnerLoadMoreTest, RefusesTwoProjectionsOfOneName) {
+  SpawnedRunner runner({.plugin = "broken_twice", .projection = "only"});
+  EXPECT_NE(runner.Next().text.find("two projections of the name \"only\""), std::string::npos);
+}
+
+TEST(RunnerLoadMoreTest, NeverReadsPastTheEndOfAnOlderTable) {
+  SpawnedRunner runner({.plugin = "broken_old_table", .projection = "only"});
+  const Outcome ready = runner.Next();
+  EXPECT_EQ(ready.kind, OutcomeKind::kReady) << ready.text;
+  EXPECT_TRUE(runner.Settled(runner.Give("anything")));
+}
+
+CommandOutput Probe(const std::string& path, const std::string& projection) {
+  return RunCommand(std::string(CATCHUP_RUNNER) + " --probe '" + path + "' '" + projection + "'");
+}
+
+TEST(RunnerProbeTest, SaysWhatAPluginIs) {
+  const CommandOutput output = Probe(FixturePath("fixture"), "batch");
+  EXPECT_EQ(output.text, "fixture 1.2.3 batch\n");
+  EXPECT_EQ(WEXITSTATUS(output.status), 0);
+}
+
+TEST(RunnerProbeTest, SaysWhatIsWrong) {
+  const CommandOutput output = Probe(FixturePath("broken_major"), "");
+  EXPECT_EQ(output.text, "broken_major.so: built for ABI 2.x, host has 1.0\n");
+  EXPECT_EQ(WEXITSTATUS(output.status), static_cast<int>(RunnerExit::kSetup));
+}
+
+TEST(RunnerProbeTest, RefusesARelativePath) {
+  const CommandOutput output = Probe("fixture.so", "");
+  EXPECT_EQ(output.text, "fixture.so is not an absolute path, as a plugin's must be\n");
+  EXPECT_EQ(WEXITSTATUS(output.status), static_cast<int>(RunnerExit::kSetup));
+}
+
+TEST(RunnerProbeTest, RefusesADirectory) {
+  const CommandOutput output = Probe(FIXTURE_DIRECTORY, "");
+  EXPECT_NE(output.text.find("cannot be loaded"), std::string::npos) << output.text;
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,307 @@
+#include <catchup/plugin.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "host/runner/loop.h"
+#include "tests/runner/spawned_runner.h"
+
+namespace catchup {
+namespace {
+
+bool ExitedWith(int status, RunnerExit code) {
+  return WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(code);
+}
+
+TEST(RunnerTest, HandlesEventsAndEndsCleanly) {
+  SpawnedRunner runner({});
+  const Outcome ready = runner.Next();
+  EXPECT_EQ(ready.kind, OutcomeKind::kReady);
+  EXPECT_EQ(ready.max_events, 1u);
+  EXPECT_FALSE(ready.position_mode);
+
+  runner.Give("ok");
+  EXPECT_TRUE(runner.Settled(runner.Give("ok")));
+
+  const int status = runner.Stop();
+  EXPECT_EQ(runner.Next().kind, OutcomeKind::kStopped);
+  EXPECT_TRUE(ExitedWith(status, RunnerExit::kClean)) << status;
+  EXPECT_TRUE(runner.HasLine("stop"));
+  EXPECT_TRUE(runner.HasLine("destroy"));
+  EXPECT_EQ(runner.Errors(), "");
+}
+
+TEST(RunnerTest, PluginSeesItsIdentityAndConfiguration) {
+  SpawnedRunner::Options options;
+  options.scalars = {{"database.host", "db.example"},
+                     {"empty", ""},
+                     {"servers.0", "first"},
+                     {"servers.1", "second"}};
+  SpawnedRunner runner(options);
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+
+  EXPECT_TRUE(runner.HasLine("create a-group/plain lane 2 {}"));
+  EXPECT_TRUE(runner.HasLine("config database.host 1 db.example"));
+  EXPECT_TRUE(runner.HasLine("config servers.0 1 first"));
+  EXPECT_TRUE(runner.HasLine("config servers.1 1 second"));
+  EXPECT_TRUE(runner.HasLine("config empty 1 "));
+  EXPECT_TRUE(runner.HasLine("config absent 0 "));
+  EXPECT_TRUE(runner.HasLine("config databas 0 "));
+  EXPECT_TRUE(runner.HasLine("config database -1 "));
+  EXPECT_TRUE(runner.HasLine("config servers -1 "));
+}
+
+TEST(RunnerTest, PluginIsNotCalledWithoutAnEvent) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const std::uint64_t calls = runner.ring().call().number;
+
+  EXPECT_TRUE(runner.Sleeps());
+  EXPECT_EQ(runner.ring().call().number, calls);
+}
+
+TEST(RunnerTest, LogLinesArriveWhole) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  EXPECT_TRUE(runner.Settled(runner.Give("say", "hello \"there\"")));
+  EXPECT_TRUE(runner.HasLine("hello \"there\""));
+  // A level that does not exist becomes the nearest; the line is not lost.
+  EXPECT_TRUE(runner.HasLine("a-stream"));
+}
+
+struct StatusCase {
+  const char* type;
+  std::int32_t status;
+  const char* text;
+};
+
+class RunnerStatusTest : public testing::TestWithParam<StatusCase> {};
+
+TEST_P(RunnerStatusTest, FailureIsReportedWithItsEventAndTextAndNothingMoreIsTaken) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const std::uint64_t good = runner.Write("ok");
+  const std::uint64_t bad = runner.Write(GetParam().type);
+  const std::uint64_t behind = runner.Give("ok");
+
+  EXPECT_FALSE(runner.Settled(behind));
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
+  EXPECT_EQ(failure.call, CallKind::kHandle);
+  EXPECT_EQ(failure.sequence, bad);
+  EXPECT_EQ(failure.status, GetParam().status);
+  EXPECT_EQ(failure.text, GetParam().text);
+  EXPECT_EQ(runner.ring().PollSettled().value(), good);
+  EXPECT_FALSE(runner.ring().idle());
+  EXPECT_FALSE(runner.process().HasEnded());
+  const bool contract = failure.status == kRunnerContract;
+  EXPECT_TRUE(ExitedWith(runner.Stop(), contract ? RunnerExit::kContract : RunnerExit::kClean));
+  EXPECT_TRUE(runner.HasLine("destroy"));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Statuses, RunnerStatusTest,
+    testing::Values(StatusCase{"retry", CATCHUP_RETRY, "come again"},
+                    StatusCase{"reject", CATCHUP_REJECT, "never"},
+                    StatusCase{"failed", CATCHUP_FAILED, "broken pipe"},
+                    StatusCase{"failed-silently", CATCHUP_FAILED, ""},
+                    StatusCase{"fatal", CATCHUP_FATAL, "cannot go on"},
+                    StatusCase{"status-7", kRunnerContract,
+                               "returned 7: wanted one of CATCHUP_OK … CATCHUP_FATAL"},
+                    StatusCase{"status-minus-1", kRunnerContract,
+                               "returned -1: wanted one of CATCHUP_OK … CATCHUP_FATAL"}),
+    [](const auto& tested) {
+      std::string name = tested.param.type;
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
+
+// All events are in the ring before the runner starts, so that the batches are known.
+TEST(RunnerBatchTest, HandsOutAsManyAsTheTableAllows) {
+  SpawnedRunner runner({.projection = "batch"});
+  std::uint64_t last = 0;
+  for (int i = 0; i < 20; ++i) {
+    last = runner.Write("ok");
+  }
+  runner.ring().Publish();
+  const Outcome ready = runner.Next();
+  EXPECT_EQ(ready.max_events, 8u);
+  EXPECT_TRUE(runner.Settled(last));
+  EXPECT_TRUE(runner.HasLine("batch of 8"));
+  EXPECT_FALSE(runner.HasLine("batch of 9"));
+}
+
+// Up to the failing event the batch is applied, whatever the batches were.
+TEST(RunnerBatchTest, LeadingEventsOfAFailedBatchAreSettled) {
+  SpawnedRunner runner({.projection = "batch"});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  runner.Write("ok");
+  const std::uint64_t good = runner.Write("ok");
+  const std::uint64_t bad = runner.Write("retry");
+  runner.Write("ok");
+  runner.ring().Publish();
+
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.call, CallKind::kHandleBatch);
+  EXPECT_EQ(failure.status, CATCHUP_RETRY);
+  EXPECT_EQ(failure.sequence, bad);
+  EXPECT_EQ(failure.text, "come again");
+  EXPECT_EQ(runner.ring().PollSettled().value(), good);
+}
+
+// For a trial: a failure is an answer, not the end.
+TEST(RunnerBatchTest, PassesOverFailuresWhenToldTo) {
+  SpawnedRunner runner({.projection = "batch", .go_on_after_failures = true});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  runner.Write("ok");
+  const std::uint64_t first = runner.Write("retry");
+  runner.Write("ok");
+  const std::uint64_t second = runner.Write("fatal");
+  const std::uint64_t last = runner.Give("say", "handled to the end");
+
+  EXPECT_EQ(runner.Next().sequence, first);
+  EXPECT_EQ(runner.Next().sequence, second);
+  EXPECT_TRUE(runner.Settled(last));
+  EXPECT_TRUE(runner.HasLine("handled to the end"));
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+}
+
+TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
+  for (const char* type : {"false-count", "short-ok"}) {
+    SCOPED_TRACE(type);
+    SpawnedRunner runner({.projection = "batch"});
+    ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+    const std::uint64_t first = runner.Write(type);
+    runner.Write("ok");
+    runner.Write("ok");
+    runner.ring().Publish();
+
+    const Outcome failure = runner.Next();
+
+    EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
+    EXPECT_EQ(failure.sequence, first);
+    EXPECT_NE(failure.text.find("events applied"), std::string::npos) << failure.text;
+    EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
+    EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
+  }
+}
+
+TEST(RunnerKeeperTest, ReportsTheStoredPositionAndGoesOnFromIt) {
+  SpawnedRunner runner({.projection = "keeper", .scalars = {{"stored", "50"}}});
+  const Outcome ready = runner.Next();
+  EXPECT_TRUE(ready.position_mode);
+  EXPECT_EQ(ready.max_events, 4u);
+  ASSERT_TRUE(ready.loaded.has_value());
+  EXPECT_EQ(ready.loaded->commit, 50u);
+  EXPECT_EQ(ready.loaded->prepare, 49u);
+
+  ASSERT_TRUE(runner.Settled(runner.Give("ok")));
+  ASSERT_TRUE(runner.Settled(runner.Give("ok")));
+  ASSERT_TRUE(runner.Settled(runner.Advance(1000)));
+
+  EXPECT_TRUE(runner.HasLine("at 1 50 -> 100 token 7"));
+  EXPECT_TRUE(runner.HasLine("at 1 100 -> 200 token 7"));
+  EXPECT_TRUE(runner.HasLine("at 0 200 -> 1000 token 7"));
+}
+
+TEST(RunnerKeeperTest, WithoutAStoredPositionThereIsNoPrevious) {
+  SpawnedRunner runner({.projection = "keeper"});
+  EXPECT_FALSE(runner.Next().loaded.has_value());
+  ASSERT_TRUE(runner.Settled(runner.Give("ok")));
+  EXPECT_TRUE(runner.HasLine("at 1 -1 -> 100 token 7"));
+}
+
+TEST(RunnerKeeperTest, FailedCallSettlesNoneOfItsEvents) {
+  SpawnedRunner runner({.projection = "keeper"});
+  const std::uint64_t first = runner.Write("ok");
+  runner.Write("failed");
+  runner.ring().Publish();
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.call, CallKind::kHandleAt);
+  EXPECT_EQ(failure.sequence, first);
+  EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
+}
+
+TEST(RunnerKeeperTest, FencedTokenIsFatal) {
+  SpawnedRunner runner({.projection = "keeper", .token = 99});
+  const Outcome failure = runner.Next();
+  EXPECT_EQ(failure.call, CallKind::kLoadPosition);
+  EXPECT_EQ(failure.status, CATCHUP_FATAL);
+  EXPECT_EQ(failure.text, "fenced: token 100 seen, ours 99");
+}
+
+TEST(RunnerTest, FailedCreateAndStartAreReportedWithTheirText) {
+  for (const auto& [path, call] :
+       {std::pair{"create", CallKind::kCreate}, std::pair{"start", CallKind::kStart}}) {
+    SpawnedRunner runner({.scalars = {{path, "3"}}});
+    const Outcome failure = runner.Next();
+    EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
+    EXPECT_EQ(failure.call, call);
+    EXPECT_EQ(failure.status, CATCHUP_FAILED);
+    EXPECT_EQ(failure.sequence, 0u);
+    EXPECT_EQ(failure.text, "as the configuration wants");
+    EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+    // A failed create leaves nothing to destroy; a failed start is destroyed but not stopped.
+    EXPECT_EQ(runner.HasLine("destroy"), call == CallKind::kStart);
+    EXPECT_FALSE(runner.HasLine("stop"));
+  }
+}
+
+TEST(RunnerTest, RejectFromCreateBreaksTheContract) {
+  SpawnedRunner runner({.scalars = {{"create", "2"}}});
+  const Outcome failure = runner.Next();
+  EXPECT_EQ(failure.status, kRunnerContract);
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
+}
+
+TEST(RunnerTest, CallThatAsksForAStopSeesIt) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const std::uint64_t sequence = runner.Give("until-stop");
+  runner.Give("ok");
+  while (!runner.ring().call().running() && !runner.process().HasEnded()) {
+    usleep(1000);
+  }
+
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+
+  EXPECT_TRUE(runner.HasLine("waiting for a stop"));
+  // The call ended well; the event behind it was not begun.
+  EXPECT_EQ(runner.ring().PollSettled().value(), sequence);
+}
+
+TEST(RunnerTest, IgnoresWhatAServiceManagerSendsToTheWholeGroup) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  ASSERT_EQ(kill(runner.process().pid(), SIGTERM), 0);
+  ASSERT_EQ(kill(runner.process().pid(), SIGINT), 0);
+  EXPECT_TRUE(runner.Settled(runner.Give("sigterm")));
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+}
+
+TEST(RunnerTest, LargestEventIsHandled) {
+  SpawnedRunner runner({.projection = "batch"});
+  const std::string data(kMaxEventBytes, 'd');
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  runner.Write("ok", data);
+  runner.ring().Publish();
+  EXPECT_TRUE(runner.Settled(runner.Give("ok")));
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+}
+
+TEST(RunnerTest, StopBeforeTheSetupIsClean) {
+  const auto host = std::move(HostEnd::Create("test")).value();
+  host->RequestStop();
+  RingChild child(CATCHUP_RUNNER, {"a-group", std::to_string(getpid())}, host->descriptors());
+  EXPECT_TRUE(ExitedWith(child.Wait(), RunnerExit::kClean));
+}
+
+}  // namespace
+}  // namespace catchup
