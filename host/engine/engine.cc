@@ -46,6 +46,10 @@ void Engine::Start(const StartPoint& start, Tick, Commands* out) {
     return;
   }
   start_ = start;
+  // What is known before the runner has spoken, for whoever asks.
+  const auto& from = start.checkpoint ? start.checkpoint : start.recorded_start;
+  watermark_.Reset(from, false);
+  pacer_.Reset(start.checkpoint, from);
   Spawn(out);
   RefreshState(out);
 }
@@ -240,6 +244,7 @@ const std::string& Engine::reason() const { return reason_; }
 bool Engine::position_mode() const { return position_mode_; }
 std::optional<Position> Engine::watermark() const { return watermark_.position(); }
 std::optional<Position> Engine::durable() const { return pacer_.durable(); }
+bool Engine::settled_is_durable() const { return pacer_.Covers(watermark_.position()); }
 std::uint64_t Engine::handled() const { return handled_; }
 std::uint64_t Engine::skipped() const { return skipped_; }
 std::uint64_t Engine::restarts() const { return spawn_ > 1 ? spawn_ - 1 : 0; }

@@ -203,6 +203,7 @@ class Engine {
   bool position_mode() const;
   std::optional<Position> watermark() const;  // Settled so far; null at the beginning.
   std::optional<Position> durable() const;    // Last durable checkpoint.
+  bool settled_is_durable() const;            // No restart would repeat what was settled.
   std::uint64_t handled() const;              // Events settled in this process.
   std::uint64_t skipped() const;              // Events skipped by a stated rule.
   std::uint64_t restarts() const;             // Runners spawned after the first.

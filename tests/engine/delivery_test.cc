@@ -43,6 +43,26 @@ TEST(StartTest, BeginsAtTheRecordedStartWithoutACheckpoint) {
   EXPECT_TRUE(d.engine.caught_up());
 }
 
+TEST(StartTest, ShowsTheCheckpointWhileTheRunnerIsNotThereYet) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(9)});
+  EXPECT_EQ(d.engine.durable(), P(9));
+  EXPECT_EQ(d.engine.watermark(), P(9));
+}
+
+TEST(StartTest, NeedsNoCheckpointForAStartThatIsRecorded) {
+  Driver d;
+  d.Start({.recorded_start = P(5), .checkpoint = {}});
+  d.Ready();
+  EXPECT_TRUE(d.engine.settled_is_durable());
+  d.Event(P(6));
+  d.Settled(1);
+  EXPECT_FALSE(d.engine.settled_is_durable());
+  d.Fire(TimerKind::kPersist, 1s);
+  d.Durable(P(6));
+  EXPECT_TRUE(d.engine.settled_is_durable());
+}
+
 TEST(DeliveryTest, HandsEachEventOverAtOnceWhileTheRunnerIsReady) {
   Driver d;
   d.Run();

@@ -13,14 +13,14 @@
 
 // The engine under random histories. Options:
 //
-//   --seeds N   how many histories (50000)
+//   --seeds N   how many histories (20000)
 //   --seed S    only this one, as a failed run says
 //   --first S   the first seed (1)
 
 namespace catchup::sim {
 namespace {
 
-std::uint64_t g_seeds = 50'000;
+std::uint64_t g_seeds = 20'000;
 std::uint64_t g_first = 1;
 bool g_single = false;
 
