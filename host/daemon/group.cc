@@ -204,6 +204,9 @@ void Group::Close() {
   std::unique_ptr<Subscription> subscription;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (closed_) {
+      return;
+    }
     closed_ = true;
     stop_requested_ = true;
     if (link_ != nullptr) {

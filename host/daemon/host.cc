@@ -265,8 +265,8 @@ int Host::Conclude() {
   for (const auto& group : groups_) {
     group->Close();
   }
-  reactor_.reset();
   groups_.clear();
+  reactor_.reset();
   embedded_.reset();
   Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
       {{"exitCode", failed ? 1 : 0}});

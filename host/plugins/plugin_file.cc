@@ -209,8 +209,9 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
 
 Status VerifyStaged(const StagedPlugin& plugin) {
   if (!CopyIsIntact(plugin.path, plugin.digest)) {
-    return Status::Corrupt("the copy " + plugin.path.string() +
-                           " is gone or changed: wanted the file it was made from; restart the host");
+    return Status::Corrupt(
+        "the copy " + plugin.path.string() +
+        " is gone or changed: wanted the file it was made from; restart the host");
   }
   return {};
 }

@@ -183,7 +183,13 @@ Result<RunnerBinary> RunnerBinary::Open(const fs::path& path) {
   if (!fd.valid()) {
     return Status::FromErrno("runner " + path.string(), errno);
   }
-  return RunnerBinary(std::move(fd));
+  // Out of the way of the numbers that a runner's own descriptors get: it is executed after those
+  // have been put in place.
+  UniqueFd parked(fcntl(fd.get(), F_DUPFD_CLOEXEC, kParkingFd));
+  if (!parked.valid()) {
+    return Status::FromErrno("runner " + path.string(), errno);
+  }
+  return RunnerBinary(std::move(parked));
 }
 
 Result<RunnerBinary> RunnerBinary::Find() {
