@@ -176,6 +176,18 @@ std::string ExecutablePath(const RunnerBinary& binary) {
   return "/proc/self/fd/" + std::to_string(binary.fd());
 }
 
+// The plan's own copies of the pipe are closed when this returns, so that the child's end is the
+// last one.
+Result<pid_t> SpawnProbe(const RunnerBinary& binary, const fs::path& plugin,
+                         const std::string& projection, int output) {
+  SpawnPlan plan;
+  CATCHUP_RETURN_IF_ERROR(plan.NullInput());
+  CATCHUP_RETURN_IF_ERROR(plan.Give(output, STDOUT_FILENO));
+  return plan.Run(ExecutablePath(binary).c_str(),
+                  {"catchup-runner", "--probe", plugin.string(), projection},
+                  ConstructEnvironment({}));
+}
+
 }  // namespace
 
 Result<RunnerBinary> RunnerBinary::Open(const fs::path& path) {
@@ -318,12 +330,7 @@ Result<std::string> ProbePlugin(const RunnerBinary& binary, const fs::path& plug
   if (!output.ok()) {
     return output.status();
   }
-  SpawnPlan plan;
-  CATCHUP_RETURN_IF_ERROR(plan.NullInput());
-  CATCHUP_RETURN_IF_ERROR(plan.Give(output->write_end.get(), STDOUT_FILENO));
-  Result<pid_t> pid = plan.Run(ExecutablePath(binary).c_str(),
-                               {"catchup-runner", "--probe", plugin.string(), projection},
-                               ConstructEnvironment({}));
+  Result<pid_t> pid = SpawnProbe(binary, plugin, projection, output->write_end.get());
   if (!pid.ok()) {
     return pid.status();
   }
