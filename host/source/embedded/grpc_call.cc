@@ -2,12 +2,17 @@
 
 #include <utility>
 
+#include "host/base/check.h"
+
 namespace catchup::embedded {
 namespace {
 
 // The largest request that a node takes. The transport's own limit is set higher, so that the
 // refusal can carry a node's words.
 constexpr std::size_t kMaxRequestBytes = 16'767'216;
+
+// Calls that were cancelled end in milliseconds. One that does not is a defect of ours.
+constexpr std::chrono::seconds kEndOfCalls{30};
 
 // Nobody else holds the page once its last frame has left.
 grpc::Slice OwningSlice(std::string bytes) {
@@ -36,14 +41,40 @@ void CallWorker::Stop() {
   if (queue_ == nullptr) {
     return;
   }
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    CATCHUP_CHECK(changed_.wait_for(lock, kEndOfCalls, [this] { return calls_ == 0; }));
+  }
   queue_->Shutdown();
   if (thread_.joinable()) {
     thread_.join();
   } else {
     Drain();  // Never started: a queue must be emptied before it goes.
   }
-  posted_.clear();
   queue_.reset();
+}
+
+void CallWorker::RequestCall(GrpcCall& call) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) {
+    call.EndOperation();
+    return;
+  }
+  call.context_.AsyncNotifyWhenDone(&call.on_done_);
+  service_.RequestCall(&call.context_, &call.stream_, queue_.get(), queue_.get(),
+                       &call.on_accepted_);
+}
+
+void CallWorker::AddCall() {
+  const std::lock_guard lock(mutex_);
+  ++calls_;
+}
+
+void CallWorker::RemoveCall() {
+  const std::lock_guard lock(mutex_);
+  --calls_;
+  changed_.notify_all();
 }
 
 void CallWorker::Drain() {
@@ -75,15 +106,15 @@ void CallWorker::OnPosts(bool) {
   }
 }
 
-GrpcCall::GrpcCall(CallWorker& worker) : worker_(worker) {}
+GrpcCall::GrpcCall(CallWorker& worker) : worker_(worker) { worker_.AddCall(); }
+
+GrpcCall::~GrpcCall() { worker_.RemoveCall(); }
 
 void GrpcCall::Accept(CallWorker& worker) {
   auto call = std::make_shared<GrpcCall>(worker);
   call->self_ = call;
   call->BeginOperation();
-  call->context_.AsyncNotifyWhenDone(&call->on_done_);
-  worker.service().RequestCall(&call->context_, &call->stream_, worker.queue(), worker.queue(),
-                               &call->on_accepted_);
+  worker.RequestCall(*call);
 }
 
 void GrpcCall::OnAccepted(bool ok) {

@@ -4,6 +4,8 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
+#include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -50,13 +52,18 @@ class CallWorker {
 
   // After the server has started.
   void Start();
-  // After the server was shut down and nothing posts any more: ends the thread.
+  // After the server was shut down and nothing posts any more: ends the thread. Waits for the calls,
+  // which the shutdown has cancelled: none may start an operation on a queue that was shut down.
   void Stop();
 
   // Has the call's OnPosted() run on this thread. Any thread.
   void Post(std::shared_ptr<GrpcCall> call);
 
-  grpc::AsyncGenericService& service() { return service_; }
+  // Waits for one more call, unless the worker stops.
+  void RequestCall(GrpcCall& call);
+  void AddCall();
+  void RemoveCall();
+
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
   LogReader& reader() { return reader_; }
   ServerCore& core() { return core_; }
@@ -72,6 +79,9 @@ class CallWorker {
 
   std::mutex mutex_;
   std::vector<std::shared_ptr<GrpcCall>> posted_;
+  std::condition_variable changed_;
+  std::size_t calls_ = 0;
+  bool stopping_ = false;
   bool alarm_set_ = false;
   grpc::Alarm alarm_;  // Set to now, it is how another thread reaches this queue.
   MemberCompletion<CallWorker, &CallWorker::OnPosts> on_posts_{this};
@@ -86,6 +96,7 @@ class GrpcCall final : public RpcCall, public std::enable_shared_from_this<GrpcC
   static void Accept(CallWorker& worker);
 
   explicit GrpcCall(CallWorker& worker);
+  ~GrpcCall() override;
 
   void Read() override;
   void Send(FrameBuffer frames) override;
@@ -101,6 +112,8 @@ class GrpcCall final : public RpcCall, public std::enable_shared_from_this<GrpcC
   void OnPosted();
 
  private:
+  friend class CallWorker;
+
   void OnAccepted(bool ok);
   void OnRead(bool ok);
   void OnWritten(bool ok);
