@@ -96,7 +96,7 @@ class World {
   void Outside(Duration delay, std::function<void()> work);  // Whatever lives then.
   Duration Between(std::uint64_t low_us, std::uint64_t high_us);
   bool Trouble(std::uint64_t permille);
-  void Note(Record record) { history_.records.push_back(std::move(record)); }
+  void Note(const Record& record) { history_.records.push_back(record); }
   void Wrong(std::string text);
   Tick Now() { return {.now = scheduler_.now(), .random = random_.Next()}; }
 

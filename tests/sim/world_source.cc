@@ -1,0 +1,105 @@
+#include "tests/sim/world.h"
+
+// The subscription of the simulated host, and what can go wrong with it.
+
+namespace catchup::sim {
+
+void World::Subscribe(const Command& command) {
+  if (call_open_) {
+    Wrong("subscribed twice");
+  }
+  call_ = command.number;
+  call_open_ = true;
+  frame_asked_ = false;
+  server_.Open(command.from);
+  if (!server_.sends_caught_up || random_.Chance(30)) {
+    After(Between(0, 300), [this, call = call_] {
+      Input([&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
+    });
+  }
+}
+
+// Asks for one more frame when the engine wants it and none is on its way.
+void World::Pump() {
+  if (!alive_ || !call_open_ || frame_asked_ || !engine_->wants_frames()) {
+    return;
+  }
+  frame_asked_ = true;
+  const Duration delay = random_.Chance(5) ? Between(0, 20'000) : Between(0, 800);
+  After(delay, [this, call = call_] { PumpFrame(call); });
+}
+
+void World::PumpFrame(CallNumber call) {
+  if (!call_open_ || call != call_) {
+    return;
+  }
+  if (Trouble(15)) {
+    SubscriptionFault();
+    return;
+  }
+  const std::optional<Frame> frame = server_.Next();
+  frame_asked_ = false;
+  if (frame) {
+    Receive(*frame);
+  } else if (Trouble(20)) {
+    SubscriptionFault();  // So that a quiet call can end too.
+  } else if (!last_) {
+    frame_asked_ = true;
+    After(Between(1'000, 5'000), [this, call] { PumpFrame(call); });
+  }
+}
+
+void World::SubscriptionFault() {
+  const bool refused = random_.Chance(10);
+  faults_.Fired(refused ? Fault::kRefuse : Fault::kDrop);
+  const CallNumber call = call_;
+  call_open_ = false;
+  if (random_.Chance(30)) {
+    // What was on its way when the call ended comes after its end.
+    After(Between(0, 400'000), [this, call] {
+      faults_.Fired(Fault::kStaleFrame);
+      const Frame frame = server_.Stale();
+      Input([&](Commands* out) {
+        if (frame.kind == Frame::Kind::kEvent) {
+          const LogEvent& event = history_.log[frame.event];
+          if (engine_->Event(call, event.position, event.bytes, event.system, Now(), out) != 0) {
+            Wrong("took an event of an earlier call");
+          }
+        } else {
+          engine_->CheckpointFrame(call, *frame.position, Now(), out);
+        }
+      });
+    });
+  }
+  Input([&](Commands* out) {
+    engine_->SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
+                               "connection\nreset", Now(), out);
+  });
+}
+
+void World::Receive(const Frame& frame) {
+  switch (frame.kind) {
+    case Frame::Kind::kEvent: {
+      const LogEvent& event = history_.log[frame.event];
+      const std::uint64_t skipped = engine_->skipped();
+      Input([&](Commands* out) {
+        const Sequence sequence =
+            engine_->Event(call_, event.position, event.bytes, event.system, Now(), out);
+        if (sequence != 0) {
+          window_[sequence] = frame.event;
+        } else if (engine_->skipped() > skipped) {
+          Note({.kind = Record::Kind::kSkip, .event = frame.event});
+        }
+      });
+      break;
+    }
+    case Frame::Kind::kCheckpoint:
+      Input([&](Commands* out) { engine_->CheckpointFrame(call_, *frame.position, Now(), out); });
+      break;
+    case Frame::Kind::kCaughtUp:
+      Input([&](Commands* out) { engine_->CaughtUp(call_, frame.position, Now(), out); });
+      break;
+  }
+}
+
+}  // namespace catchup::sim
