@@ -18,19 +18,21 @@
 
 namespace catchup::plugin_internal {
 
-// The text of the exception being handled. For use inside a catch only.
+// The text of the exception being handled, never empty. For use inside a catch only.
 inline std::string CurrentExceptionText() {
+  std::string text;
   try {
     throw;
   } catch (const std::exception& error) {
-    return *error.what() != '\0' ? error.what() : "an exception without a text";
-  } catch (const char* text) {
-    return text != nullptr ? text : "an exception without a text";
-  } catch (const std::string& text) {
-    return text;
+    text = error.what();
+  } catch (const char* thrown) {
+    if (thrown != nullptr) text = thrown;
+  } catch (const std::string& thrown) {
+    text = thrown;
   } catch (...) {
-    return "an exception that is not a std::exception";
+    text = "an exception that is not a std::exception";
   }
+  return text.empty() ? "an exception without a text" : text;
 }
 
 // Runs `body` and turns whatever it throws into a status and a text: the one place where a C++
