@@ -1,0 +1,47 @@
+# Sourced by examples/quickstart.sh and tests/run.sh: the Debian 12 packages that a build needs.
+
+build_packages=(
+  ca-certificates ccache cmake g++ git ninja-build pkg-config
+  libboost-dev          # headers: Boost.DLL, Boost.UUID
+  libcli11-dev          # command line
+  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc
+  libre2-dev            # regular expressions of the embedded log's filters
+  libsodium-dev         # SHA-256, check sums
+  libspdlog-dev
+  libsqlite3-dev
+  libtomlplusplus-dev
+  libgtest-dev nlohmann-json3-dev  # tests
+)
+lint_packages=(clang-format clang-tidy)
+
+# install_packages NAME...: installs those of the packages that are missing; does nothing, and needs
+# neither root nor a network, where all are there.
+install_packages() {
+  local missing=() name
+  for name in "$@"; do
+    if [ "$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+      missing+=("$name")
+    fi
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    return
+  fi
+  if ! grep -qs '^VERSION_ID="12"' /etc/os-release; then
+    echo "warning: the package names are those of Debian 12, this is" \
+      "$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME:-something else}")" >&2
+  fi
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      echo "missing packages: found neither root nor sudo; as root run" >&2
+      echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+      return 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "installing ${missing[*]}"
+  # No terminal to ask on: a question would wait for ever.
+  as_root+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
+  "${as_root[@]}" update </dev/null
+  "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+}
