@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022  # a plugin that others may write to is refused
 
-readonly events=30000
+readonly events=30000  # of which this many come while the host runs:
+readonly live=10000
 readonly work=build/quickstart
 readonly config=examples/quickstart/host.toml
 readonly totals=$work/state/groups/order-totals/data/totals.db
@@ -39,8 +40,9 @@ install_packages "${build_packages[@]}" sqlite3
 echo "all there"
 
 step "Build (release)"
-cmake --preset release -Wno-dev >build/quickstart-configure.log 2>&1 || {
-  cat build/quickstart-configure.log >&2
+mkdir -p build
+cmake --preset release -Wno-dev >build/configure.log 2>&1 || {
+  cat build/configure.log >&2
   fail "configuring failed"
 }
 cmake --build --preset release -j "$(nproc)" \
@@ -59,19 +61,23 @@ for _ in $(seq 300); do
 done
 [ -e "$work/events/endpoint" ] || fail "the host has not opened its log within 30 s"
 
-step "Append $events events while the host runs"
+step "Append $live events while the host runs"
 awk -v count="$events" -f examples/quickstart/sample_events.awk >"$work/events.jsonl"
-"$catchup" append --to "embedded:$work/events" "$work/events.jsonl"
+head -n "$live" "$work/events.jsonl" >"$work/events-1.jsonl"
+tail -n +$((live + 1)) "$work/events.jsonl" >"$work/events-2.jsonl"
+"$catchup" append --to "embedded:$work/events" "$work/events-1.jsonl"
 
 step "Stop the host: it drains, keeps its place and exits 0"
 kill -TERM "$host"
-if wait "$host"; then host=; else
-  code=$?
-  host=
-  fail "the host exited $code, wanted 0"
-fi
+code=0
+wait "$host" || code=$?
+host=
+[ "$code" -eq 0 ] || fail "the host exited $code, wanted 0"
 
-step "Run again until caught up"
+step "Append $((events - live)) more, which nobody reads yet"
+"$catchup" append --to "embedded:$work/events" "$work/events-2.jsonl"
+
+step "Run until caught up"
 "$catchup" run --until-caught-up "$config"
 
 step "Totals"
@@ -90,7 +96,13 @@ found=$(sqlite3 "$totals" "SELECT sum(orders) FROM order_totals")
 [ "$found" -eq "$wanted" ] || fail "order_totals has $found orders, wanted $wanted"
 
 step "Start once more: nothing is left to handle"
-"$catchup" run --until-caught-up "$config" 2>&1 | tee "$work/last-run.log"
+"$catchup" run --until-caught-up "$config" 2>"$work/last-run.log" || {
+  cat "$work/last-run.log" >&2
+  fail "the last run failed"
+}
+grep '"msg":"Group ended"' "$work/last-run.log"
+[ "$(grep -c '"msg":"Group ended".*"processedCount":0,' "$work/last-run.log")" -eq 2 ] ||
+  fail "the last run handled events again"
 customers "ORDER BY customer_id" | cmp - "$work/totals.before" || fail "the order totals changed"
 cmp "$counts" "$work/counts.before" || fail "the counts changed"
 echo "same totals, nothing was handled twice"

@@ -2,8 +2,8 @@
 #
 #   awk -v count=30000 -f sample_events.awk > events.jsonl
 #
-# The same events every time. Of ten events six are orders, one cancels an earlier order that was not
-# cancelled yet, two are stock counts and one is a new customer.
+# The same events every time. They come in tens: a customer visits, places six orders and cancels the
+# first of them, then two articles are counted.
 
 function event(stream, type, data) {
   printf "{\"stream\":\"%s\",\"type\":\"%s\",\"data\":%s}\n", stream, type, data
@@ -12,21 +12,22 @@ function event(stream, type, data) {
 BEGIN {
   for (n = 0; n < count; ++n) {
     kind = n % 10
+    visit = (n - kind) / 10
+    customer = "c" visit % 200
     if (kind == 0) {
-      customer = n / 10
-      event("customer-" customer, "customer-registered", "{\"customerId\":\"c" customer % 200 "\"}")
+      event("customer-" customer, visit < 200 ? "customer-registered" : "customer-visited",
+            "{\"customerId\":\"" customer "\"}")
     } else if (kind <= 6) {
       ++orders
-      # Two steps that share no factor with the sizes walk through all customers and prices.
-      event("order-" orders, "order-placed",
-            sprintf("{\"orderId\":\"%d\",\"customerId\":\"c%d\",\"amountCents\":%d}",
-                    orders, orders * 7 % 200, 100 + orders * 37 % 9900))
+      # A step that shares no factor with the number of prices walks through all of them.
+      event("customer-" customer, "order-placed",
+            sprintf("{\"orderId\":\"%d\",\"customerId\":\"%s\",\"amountCents\":%d}",
+                    orders, customer, 100 + orders * 37 % 9900))
     } else if (kind == 7) {
-      # The oldest of the six just placed: each is cancelled once at most.
-      event("order-" orders - 5, "order-cancelled", sprintf("{\"orderId\":\"%d\"}", orders - 5))
+      event("customer-" customer, "order-cancelled", sprintf("{\"orderId\":\"%d\"}", orders - 5))
     } else {
-      event("stock-" n % 50, "stock-counted", sprintf("{\"sku\":\"s%d\",\"pieces\":%d}",
-                                                      n % 50, n % 97))
+      event("warehouse", "stock-counted",
+            sprintf("{\"sku\":\"s%d\",\"pieces\":%d}", visit * 2 % 50 + kind - 8, n % 97))
     }
   }
 }
