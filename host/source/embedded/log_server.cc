@@ -166,6 +166,7 @@ class EmbeddedServer::Impl {
   }
 
   const std::string& address() const { return address_; }
+  const std::string& endpoint() const { return endpoint_; }
 
  private:
   Status Listen(const std::string& listen, const std::string& host) {
@@ -193,7 +194,8 @@ class EmbeddedServer::Impl {
     for (const auto& worker : workers_) {
       worker->Start();
     }
-    return directory_->WriteEndpoint(AdvertisedHost(host) + ":" + std::to_string(port));
+    endpoint_ = AdvertisedHost(host) + ":" + std::to_string(port);
+    return directory_->WriteEndpoint(endpoint_);
   }
 
   std::optional<DataDirectory> directory_;
@@ -205,6 +207,7 @@ class EmbeddedServer::Impl {
   std::vector<std::unique_ptr<CallWorker>> workers_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
+  std::string endpoint_;
 };
 
 EmbeddedServer::EmbeddedServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -218,6 +221,7 @@ Result<std::unique_ptr<EmbeddedServer>> EmbeddedServer::Start(const ServerOption
 }
 
 const std::string& EmbeddedServer::address() const { return impl_->address(); }
+const std::string& EmbeddedServer::endpoint() const { return impl_->endpoint(); }
 
 void EmbeddedServer::Shutdown() { impl_->Shutdown(); }
 
@@ -242,7 +246,7 @@ Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options) {
     }
     Result<std::unique_ptr<EmbeddedServer>> server = EmbeddedServer::Start(options);
     if (server.ok()) {
-      std::string address = (*server)->address();
+      std::string address = (*server)->endpoint();
       return EmbeddedEndpoint{std::move(address), *std::move(server)};
     }
     if (server.status().code() != Status::Code::kInUse || attempt == kOwnAttempts) {

@@ -45,8 +45,10 @@ class EmbeddedServer {
   EmbeddedServer(const EmbeddedServer&) = delete;
   EmbeddedServer& operator=(const EmbeddedServer&) = delete;
 
-  // "host:port", with the port really listened on.
+  // "host:port" as listened on, with the port that port 0 became.
   const std::string& address() const;
+  // "host:port" to connect to: differs from address() where that is a wildcard.
+  const std::string& endpoint() const;
 
   // Ends every open call, writes what was submitted, closes the log and gives up the directory.
   // Takes about as long as one commit; a second call does nothing.
