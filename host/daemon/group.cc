@@ -98,11 +98,11 @@ void Group::Prepare() {
     FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
     return;
   }
-  record_ = store_->record();
+  const CheckpointRecord& record = store_->record();
   StartPoint start;
-  start.checkpoint = record_.checkpoint;
-  if (record_.start.kind == RecordedStart::Kind::kPosition) {
-    start.recorded_start = record_.start.position;
+  start.checkpoint = record.checkpoint;
+  if (record.start.kind == RecordedStart::Kind::kPosition) {
+    start.recorded_start = record.start.position;
   }
   Log(LogLevel::kInfo, "Group starting", "Group.Start", config_.name,
       {{"plugin", config_.plugin},
@@ -275,7 +275,7 @@ GroupStatus Group::Glance() {
 
 bool Group::CheckpointSafe() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return finished_ && (!started_engine_ || engine_.durable() >= engine_.watermark());
+  return finished_ && (!started_engine_ || engine_.settled_is_durable());
 }
 
 bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
@@ -351,13 +351,12 @@ void Group::Execute() {
     UpdateFlow();
   } while (!commands_.empty());
   executing_ = false;
-  LogProgress(false);
+  LogProgress();
 }
 
 void Group::Carry(const Command& command) {
   switch (command.kind) {
     case Command::Kind::kSpawnRunner:
-      pending_spawn_ = command.number;
       worker_.Post([this, spawn = command.number] { PrepareSpawn(spawn); });
       break;
     case Command::Kind::kDrainRunner:
@@ -504,7 +503,6 @@ void Group::SaveCheckpoint(Position position) {
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   if (saved.ok()) {
-    record_ = store_->record();
     engine_.CheckpointDurable(position, Now(), &commands_);
   } else {
     engine_.StoreFailed(saved.message(), Now(), &commands_);
@@ -526,12 +524,12 @@ void Group::LogState() {
        {"position", PositionText(engine_.watermark())}});
 }
 
-void Group::LogProgress(bool force) {
-  if (!force && engine_.handled() - logged_handled_ < config_.batch_size) {
+void Group::LogProgress() {
+  if (engine_.handled() - logged_handled_ < config_.batch_size) {
     return;
   }
   const auto now = std::chrono::steady_clock::now();
-  if (!force && now - logged_at_ < kProgressInterval) {
+  if (now - logged_at_ < kProgressInterval) {
     return;
   }
   const double seconds = std::chrono::duration<double>(now - logged_at_).count();

@@ -110,13 +110,14 @@ class Group : public std::enable_shared_from_this<Group> {
   void FailBeforeStart(const std::string& reason);
   void Finish();
   void PollRunner();
+  void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
   void TakeFailure(Outcome outcome);
   void ContractBroken(const std::string& text);
   void PumpRing();
   void UpdateFlow();
   void SetTimer(TimerKind kind, std::chrono::nanoseconds delay);
-  void LogProgress(bool force);
+  void LogProgress();
   void LogState();
   std::string_view EventText(Sequence sequence, std::string* buffer) const;
   bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
@@ -150,8 +151,8 @@ class Group : public std::enable_shared_from_this<Group> {
   std::optional<Position> head_;
 
   std::shared_ptr<RunnerLink> link_;
-  SpawnNumber pending_spawn_ = 0;    // Asked for, not yet there.
-  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
+  bool swollen_runner_told_ = false;  // Asked to leave after a large event.
+  SpawnNumber cancelled_spawn_ = 0;   // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
   Reactor::TimerId head_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};
@@ -159,7 +160,6 @@ class Group : public std::enable_shared_from_this<Group> {
   // On the worker only, but for the record's copy below.
   std::unique_ptr<CheckpointStore> store_;
   std::optional<StagedPlugin> plugin_;
-  CheckpointRecord record_;  // With the mutex.
 
   bool started_engine_ = false;
   bool stop_requested_ = false;

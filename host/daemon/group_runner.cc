@@ -123,6 +123,7 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   next_write_ = 0;
   deliver_until_ = 0;
   armed_ = 0;
+  swollen_runner_told_ = false;
   const auto watch = [&](int fd, void (Group::*handler)(SpawnNumber)) {
     return services_.reactor->Watch(fd, [weak = weak_from_this(), spawn, handler] {
       if (const auto self = weak.lock()) {
@@ -155,6 +156,7 @@ void Group::OnClock() {
       return;
     }
     self->PollRunner();
+    self->ReplaceSwollenRunner();
     const auto overdue =
         self->link_->CheckClock(RunnerLink::Clock::now(), self->config_.handler_timeout);
     if (overdue.has_value()) {
@@ -168,6 +170,17 @@ void Group::OnClock() {
     self->Execute();
     self->OnClock();
   });
+}
+
+// The memory behind a large event cannot be given back while its region is sealed, so an idle
+// runner that has had one makes room for a small one.
+void Group::ReplaceSwollenRunner() {
+  if (link_->rings().used_large_region() && link_->ready() && window_.empty() &&
+      engine_.state() == GroupState::kCaughtUp && !swollen_runner_told_) {
+    swollen_runner_told_ = true;
+    Log(LogLevel::kInfo, "Replacing the runner after a large event", "Group.Clock", config_.name);
+    link_->rings().RequestStop();
+  }
 }
 
 void Group::OnRunnerWake(SpawnNumber spawn) {

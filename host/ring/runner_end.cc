@@ -12,10 +12,10 @@ namespace {
 
 // While events keep coming the runner naps this long instead of asking to be woken: a wake-up per
 // event would cost both sides more than the event. A live event waits at most this long.
-constexpr long kNapNanoseconds = 200'000;
+constexpr long kNapNanoseconds = 500'000;
 
 // Naps without work before the runner says that it sleeps.
-constexpr std::uint32_t kNapsBeforeSleep = 10;
+constexpr std::uint32_t kNapsBeforeSleep = 4;
 
 void Nap() {
   const timespec nap{0, kNapNanoseconds};

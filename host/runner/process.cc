@@ -75,6 +75,10 @@ Status PrepareProcess(int host_pid) {
   if (getppid() != host_pid) {
     return Status::Cancelled("the host is gone");
   }
+  // It was executed by descriptor, whose number would otherwise show as its name.
+  if (prctl(PR_SET_NAME, "catchup-runner") != 0) {
+    return Status::FromErrno("name the process", errno);
+  }
   if (setsid() < 0) {
     return Status::FromErrno("make a session of its own", errno);
   }

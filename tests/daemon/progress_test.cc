@@ -1,0 +1,53 @@
+#include "host/daemon/progress.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace catchup {
+namespace {
+
+const std::chrono::steady_clock::time_point kStart{std::chrono::hours(1)};
+
+GroupStatus Glance(std::uint64_t processed, std::uint64_t commit, std::uint64_t head) {
+  GroupStatus status;
+  status.name = "orders";
+  status.state = GroupState::kCatchingUp;
+  status.processed = processed;
+  status.rate = 1234;
+  status.position = Position{commit, commit};
+  status.head = Position{head, head};
+  return status;
+}
+
+TEST(ProgressLineTest, TellsEventsRateAndPlaceInTheLog) {
+  ProgressLine line;
+  EXPECT_EQ(line.Format(Glance(1'000'000, 500, 2000), kStart),
+            "orders  catching up  1,000,000 events  1,234/s  at 500 of 2,000 (25.0 %)");
+}
+
+TEST(ProgressLineTest, EstimatesTheTimeLeftFromWhatItSawBefore) {
+  ProgressLine line;
+  line.Format(Glance(10, 500, 2000), kStart);
+  EXPECT_EQ(line.Format(Glance(20, 1000, 2000), kStart + std::chrono::seconds(1)),
+            "orders  catching up  20 events  1,234/s  at 1,000 of 2,000 (50.0 %)  ETA 2.0s");
+}
+
+TEST(ProgressLineTest, GivesNoTimeLeftAtTheHead) {
+  ProgressLine line;
+  line.Format(Glance(10, 500, 2000), kStart);
+  EXPECT_EQ(line.Format(Glance(20, 2000, 2000), kStart + std::chrono::seconds(1)),
+            "orders  catching up  20 events  1,234/s  at 2,000 of 2,000 (100.0 %)");
+}
+
+TEST(ProgressLineTest, SaysWhyAGroupWaits) {
+  ProgressLine line;
+  GroupStatus status;
+  status.name = "orders";
+  status.state = GroupState::kWaiting;
+  status.reason = "server unreachable";
+  EXPECT_EQ(line.Format(status, kStart), "orders  waiting  0 events  0/s  server unreachable");
+}
+
+}  // namespace
+}  // namespace catchup

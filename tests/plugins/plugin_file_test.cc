@@ -1,0 +1,215 @@
+#include "host/plugins/plugin_file.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "host/plugins/runner_process.h"
+
+namespace catchup {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadAll(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void WriteAll(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+class PluginFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = (fs::temp_directory_path() / "catchup-plugins-XXXXXX").string();
+    ASSERT_NE(mkdtemp(path.data()), nullptr);
+    root_ = path;
+    fs::create_directory(root_ / "plugins");
+    fs::create_directory(root_ / "staged");
+    plugin_ = root_ / "plugins" / "good.so";
+    fs::copy_file(CATCHUP_GOOD_PLUGIN, plugin_);
+    ASSERT_EQ(chmod(plugin_.c_str(), 0644), 0);
+    ASSERT_EQ(chmod((root_ / "plugins").c_str(), 0755), 0);
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  Result<PluginFile> Find(const std::string& name) {
+    return FindPlugin({root_ / "none", root_ / "plugins"}, name);
+  }
+
+  Result<StagedPlugin> Stage(const std::string& pin = "") {
+    const auto file = Find("good.so");
+    EXPECT_TRUE(file.ok()) << file.status().message();
+    return StagePlugin(*file, root_ / "staged", pin);
+  }
+
+  fs::path root_;
+  fs::path plugin_;
+};
+
+TEST_F(PluginFileTest, IsFoundInTheFirstDirectoryThatHasIt) {
+  const auto file = Find("good.so");
+  ASSERT_TRUE(file.ok()) << file.status().message();
+  EXPECT_EQ(file->path, plugin_);
+  EXPECT_EQ(file->size, fs::file_size(plugin_));
+}
+
+TEST_F(PluginFileTest, SaysWhereItLookedWhenMissing) {
+  const auto file = Find("absent.so");
+  EXPECT_EQ(file.status().code(), Status::Code::kNotFound);
+  EXPECT_EQ(file.status().message(), "plugin absent.so not found: looked in " +
+                                         (root_ / "none").string() + ", " +
+                                         (root_ / "plugins").string());
+}
+
+TEST_F(PluginFileTest, IsNoDirectory) {
+  fs::create_directory(root_ / "plugins" / "folder.so");
+  const auto file = Find("folder.so");
+  EXPECT_EQ(file.status().message(), "plugin " + (root_ / "plugins" / "folder.so").string() +
+                                         " is a directory: wanted a shared object");
+}
+
+TEST_F(PluginFileTest, IsNotReachedThroughALink) {
+  fs::create_symlink(plugin_, root_ / "plugins" / "link.so");
+  const auto file = Find("link.so");
+  EXPECT_EQ(file.status().code(), Status::Code::kDenied);
+  EXPECT_NE(file.status().message().find("symbolic link"), std::string::npos);
+}
+
+TEST_F(PluginFileTest, IsNotReachedOutsideItsDirectory) {
+  WriteAll(root_ / "outside.so", "x");
+  EXPECT_FALSE(Find("../outside.so").ok());
+}
+
+TEST_F(PluginFileTest, IsWritableByItsOwnerOnly) {
+  ASSERT_EQ(chmod(plugin_.c_str(), 0664), 0);
+  const auto file = Find("good.so");
+  EXPECT_EQ(file.status().code(), Status::Code::kDenied);
+  EXPECT_EQ(file.status().message(),
+            "plugin " + plugin_.string() +
+                " has mode 0664: wanted no right to write for group and others");
+}
+
+TEST_F(PluginFileTest, LiesInADirectoryWritableByItsOwnerOnly) {
+  ASSERT_EQ(chmod((root_ / "plugins").c_str(), 0777), 0);
+  EXPECT_EQ(Find("good.so").status().code(), Status::Code::kDenied);
+}
+
+TEST_F(PluginFileTest, IsCopiedUnderItsDigestAndReadOnly) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok()) << staged.status().message();
+  EXPECT_EQ(staged->path, root_ / "staged" / staged->sha256 / "good.so");
+  EXPECT_EQ(ReadAll(staged->path), ReadAll(plugin_));
+  struct stat info {};
+  ASSERT_EQ(stat(staged->path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777U, 0444U);
+  EXPECT_TRUE(VerifyStaged(*staged).ok());
+}
+
+TEST_F(PluginFileTest, KeepsItsCopyWhenTheFileChanges) {
+  const auto before = Stage();
+  ASSERT_TRUE(before.ok());
+  const std::string bytes = ReadAll(plugin_);
+  WriteAll(plugin_, bytes + "more");
+  const auto after = Stage();
+  ASSERT_TRUE(after.ok()) << after.status().message();
+  EXPECT_NE(after->sha256, before->sha256);
+  EXPECT_EQ(ReadAll(before->path), bytes);
+}
+
+TEST_F(PluginFileTest, RepairsACopyThatWasTamperedWith) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok());
+  ASSERT_EQ(chmod(staged->path.c_str(), 0644), 0);
+  WriteAll(staged->path, "something else");
+  EXPECT_EQ(VerifyStaged(*staged).code(), Status::Code::kCorrupt);
+  ASSERT_TRUE(Stage().ok());
+  EXPECT_TRUE(VerifyStaged(*staged).ok());
+}
+
+TEST_F(PluginFileTest, MustBeTheOnePinned) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok());
+  EXPECT_TRUE(Stage(staged->sha256).ok());
+  const std::string other(64, '0');
+  const auto refused = Stage(other);
+  EXPECT_EQ(refused.status().code(), Status::Code::kDenied);
+  EXPECT_EQ(refused.status().message(), "plugin " + plugin_.string() + " has SHA-256 " +
+                                            staged->sha256 + ": its group pins " + other);
+}
+
+TEST(CheckElfTest, TakesAGoodPlugin) { EXPECT_TRUE(CheckElf(ReadAll(CATCHUP_GOOD_PLUGIN)).ok()); }
+
+TEST(CheckElfTest, RefusesWhatIsNoElfFile) {
+  EXPECT_EQ(CheckElf("#!/bin/sh\n").message(), "is not an ELF file");
+  EXPECT_EQ(CheckElf("").message(), "is not an ELF file");
+}
+
+TEST(CheckElfTest, RefusesAnExecutableAndAnotherMachine) {
+  std::string bytes = ReadAll(CATCHUP_GOOD_PLUGIN);
+  std::string executable = bytes;
+  executable[16] = 2;  // e_type: ET_EXEC.
+  EXPECT_EQ(CheckElf(executable).message(), "is not a shared object (ELF type 2)");
+  bytes[18] = 8;  // e_machine: MIPS.
+  EXPECT_EQ(CheckElf(bytes).message().rfind("is built for ELF machine 8: wanted ", 0), 0U);
+}
+
+TEST(CheckElfTest, RefusesAPluginWithoutEntry) {
+  EXPECT_EQ(CheckElf(ReadAll(CATCHUP_NO_ENTRY_PLUGIN)).message(),
+            "is not a catchup plugin: it exports no catchup_plugin_entry");
+}
+
+// A file may be cut anywhere or hold anything: the check reads it in the host's own process.
+TEST(CheckElfTest, SurvivesEveryTruncationAndFlippedHeader) {
+  const std::string bytes = ReadAll(CATCHUP_GOOD_PLUGIN);
+  int refused = 0;
+  for (std::size_t size = 0; size < bytes.size(); size += 97) {
+    refused += CheckElf(bytes.substr(0, size)).ok() ? 0 : 1;
+  }
+  EXPECT_GT(refused, 0);
+  for (std::size_t at = 0; at < 1024; ++at) {
+    for (const unsigned flip : {0x01U, 0x80U, 0xffU}) {
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(static_cast<unsigned char>(damaged[at]) ^ flip);
+      (void)CheckElf(damaged).ok();
+    }
+  }
+}
+
+TEST_F(PluginFileTest, ProbeSaysWhatAPluginIs) {
+  const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
+  ASSERT_TRUE(runner.ok());
+  const auto probed = ProbePlugin(*runner, CATCHUP_GOOD_PLUGIN, "");
+  ASSERT_TRUE(probed.ok()) << probed.status().message();
+  EXPECT_FALSE(probed->empty());
+}
+
+TEST_F(PluginFileTest, ProbeNamesAProjectionThatIsNotOffered) {
+  const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
+  ASSERT_TRUE(runner.ok());
+  const auto probed = ProbePlugin(*runner, CATCHUP_GOOD_PLUGIN, "nobody");
+  EXPECT_EQ(probed.status().code(), Status::Code::kIncompatible);
+  EXPECT_NE(probed.status().message().find("offers no projection \"nobody\""), std::string::npos)
+      << probed.status().message();
+}
+
+TEST_F(PluginFileTest, RunnerLockNamesTheRunnerThatHoldsIt) {
+  const fs::path file = root_ / "runner.lock";
+  const auto held = RunnerLock::TryTake(file);
+  ASSERT_TRUE(held.ok());
+  ASSERT_TRUE(held->WritePid(4711).ok());
+  const auto second = RunnerLock::TryTake(file);
+  EXPECT_EQ(second.status().code(), Status::Code::kInUse);
+  EXPECT_EQ(second.status().message(), "an earlier runner, pid 4711, still holds " + file.string());
+}
+
+}  // namespace
+}  // namespace catchup
