@@ -4,7 +4,7 @@ build_packages=(
   ca-certificates ccache cmake g++ git ninja-build pkg-config
   libboost-dev          # headers: Boost.DLL, Boost.UUID
   libcli11-dev          # command line
-  libgrpc++-dev protobuf-compiler protobuf-compiler-grpc
+  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libre2-dev            # regular expressions of the embedded log's filters
   libsodium-dev         # SHA-256, check sums
   libspdlog-dev
