@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <mutex>
 
 namespace catchup {
 namespace {
@@ -192,6 +193,9 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   if (Status elf = CheckElf(bytes); !elf.ok()) {
     return Status(elf.code(), what + " " + elf.message());
   }
+  // Groups of one host may stage the same file at once; a directory has one host at a time.
+  static std::mutex writing;
+  const std::lock_guard<std::mutex> lock(writing);
   const fs::path folder = plugins / staged.sha256;
   staged.path = folder / file.path.filename();
   if (CopyIsIntact(staged.path, staged.digest)) {

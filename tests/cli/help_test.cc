@@ -1,0 +1,59 @@
+#include <gtest/gtest.h>
+
+#include "tests/e2e/harness.h"
+
+namespace catchup::e2e {
+namespace {
+
+void ExpectHas(const std::string& text, const std::string& word) {
+  EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
+}
+
+TEST(HelpTest, EveryCommandExplainsItself) {
+  Site site;
+  const Finished all = site.Catchup({"--help"});
+  EXPECT_EQ(all.exit, 0);
+  for (const char* command : {"run", "check", "append", "dev-server", "try"}) {
+    ExpectHas(all.out, command);
+    const Finished one = site.Catchup({command, "--help"});
+    EXPECT_EQ(one.exit, 0);
+    ExpectHas(one.out, command);
+    EXPECT_EQ(one.err, "");
+  }
+}
+
+TEST(HelpTest, DevServerSaysWhatItIsFor) {
+  Site site;
+  const Finished help = site.Catchup({"dev-server", "--help"});
+  ExpectHas(help.out, "development and tests");
+  ExpectHas(help.out, "not for");
+  ExpectHas(help.out, "127.0.0.1:2113");
+}
+
+TEST(HelpTest, VersionNamesCommitAndAbi) {
+  Site site;
+  const Finished version = site.Catchup({"--version"});
+  EXPECT_EQ(version.exit, 0);
+  ExpectHas(version.out, "catchup 0.");
+  ExpectHas(version.out, "commit ");
+  ExpectHas(version.out, "ABI 1.0");
+}
+
+TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
+  Site site;
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"fly"},
+           {"run", "--fast"},
+           {"check"},
+           {"append", "events.jsonl"},
+           {"append", "--to", "embedded:log", "--from-line", "0", "events.jsonl"},
+           {"try", "only.so"}}) {
+    const Finished refused = site.Catchup(arguments);
+    EXPECT_EQ(refused.exit, 2) << (arguments.empty() ? "nothing" : arguments[0]);
+    EXPECT_NE(refused.err, "");
+  }
+}
+
+}  // namespace
+}  // namespace catchup::e2e

@@ -1,0 +1,206 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/e2e/harness.h"
+
+// `catchup try`: a plugin over a file of events, without a server.
+
+namespace catchup::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using Strings = std::vector<std::string>;
+
+void ExpectHas(const std::string& text, const std::string& word) {
+  EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
+}
+
+Strings Split(const std::string& text) {
+  Strings lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = text.find('\n', at);
+    lines.push_back(text.substr(at, end - at));
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  return lines;
+}
+
+class TryTest : public testing::Test {
+ protected:
+  void Events(const Strings& lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+      text += line + '\n';
+    }
+    WriteFile(site_.file("events.jsonl"), text);
+  }
+
+  // With the events file and, before it, the plugin.
+  Finished Try(const fs::path& plugin, Strings more = {}) {
+    Strings arguments = {"try", plugin.string(), "events.jsonl"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return site_.Catchup(arguments);
+  }
+
+  Site site_;
+  const fs::path scripted_ = fs::path(FIXTURE_DIRECTORY) / "scripted.so";
+  const fs::path jsonl_ = fs::path(PLUGIN_DIRECTORY) / "jsonl.so";
+  const fs::path totals_ = fs::path(PLUGIN_DIRECTORY) / "order_totals.so";
+};
+
+TEST_F(TryTest, SaysWhatBecameOfEachEvent) {
+  Events({EventLine("a", "ok"), EventLine("b", "ok"), "", EventLine("a", "ok")});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  EXPECT_EQ(Split(tried.out), (Strings{"1  a@0  ok  OK", "2  b@0  ok  OK", "4  a@1  ok  OK"}));
+}
+
+TEST_F(TryTest, GoesOnAfterARefusalAndExitsWithOne) {
+  Events({EventLine("a", "reject"), EventLine("a", "failed"), EventLine("a", "retry"),
+          EventLine("a", "ok")});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1) << tried.err;
+  EXPECT_EQ(Split(tried.out),
+            (Strings{"1  a@0  reject  REJECT  no such customer",
+                     "2  a@1  failed  FAILED  something went wrong",
+                     "3  a@2  retry  RETRY  the database is away", "4  a@3  ok  OK"}));
+}
+
+TEST_F(TryTest, JsonHasOneObjectPerEvent) {
+  Events({EventLine("a", "ok"), EventLine("a", "reject")});
+  const Finished tried = Try(scripted_, {"--json"});
+  EXPECT_EQ(tried.exit, 1);
+  const Strings lines = Split(tried.out);
+  ASSERT_EQ(lines.size(), 2u) << tried.out;
+  EXPECT_EQ(ParseJsonObject(lines[1]), (JsonObject{{"line", "2"},
+                                                   {"stream", "a"},
+                                                   {"revision", "1"},
+                                                   {"type", "reject"},
+                                                   {"status", "REJECT"},
+                                                   {"text", "no such customer"}}));
+}
+
+TEST_F(TryTest, ACrashIsReportedForItsEventAndEndsTheTrial) {
+  Events({EventLine("a", "ok"), EventLine("a", "abort"), EventLine("a", "ok")});
+  const Finished tried = Try(scripted_, {"--json"});
+  EXPECT_EQ(tried.exit, 1);
+  const Strings lines = Split(tried.out);
+  ASSERT_EQ(lines.size(), 2u) << tried.out;
+  const JsonObject died = ParseJsonObject(lines[1]);
+  EXPECT_EQ(died.at("status"), "DIED");
+  ExpectHas(died.at("text"), "SIGABRT");
+}
+
+TEST_F(TryTest, AStatusThatDoesNotExistIsReported) {
+  Events({EventLine("a", "unknown-status")});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  ExpectHas(tried.out, "7");
+}
+
+TEST_F(TryTest, ASetUpThatRefusesIsReportedWithItsText) {
+  Events({EventLine("a", "ok")});
+  for (const char* call : {"create", "start"}) {
+    const Finished tried = Try(scripted_, {"--set", "refuse=\"" + std::string(call) + "\""});
+    EXPECT_EQ(tried.exit, 1);
+    EXPECT_EQ(tried.out, "");
+    ExpectHas(tried.err, "refused in " + std::string(call) + ", as configured");
+  }
+}
+
+TEST_F(TryTest, ACrashInTheSetUpIsReported) {
+  Events({EventLine("a", "ok")});
+  const Finished tried = Try(scripted_, {"--set", "refuse=\"crash\""});
+  EXPECT_EQ(tried.exit, 1);
+  ExpectHas(tried.err, "SIGABRT");
+}
+
+TEST_F(TryTest, SettingsReachThePlugin) {
+  Events({EventLine("a", "ok")});
+  const Finished tried =
+      Try(scripted_, {"--set", "greeting.text=\"hello\"", "--set", "sizes=[1, 2]"});
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  ExpectHas(tried.err, "greeting is hello");
+  ExpectHas(tried.err, "\"sizes\":[1,2]");
+}
+
+TEST_F(TryTest, ASettingThatIsNoTomlIsAUsageError) {
+  Events({EventLine("a", "ok")});
+  const Finished tried = Try(scripted_, {"--set", "greeting=hello there"});
+  EXPECT_EQ(tried.exit, 2);
+  ExpectHas(tried.err, "--set");
+}
+
+TEST_F(TryTest, WorkIsThePluginsDirectoryAndItsFilesStay) {
+  Events({EventLine("a", "x", "{\"n\":1}"), EventLine("a", "y")});
+  fs::create_directory(site_.file("work"));
+  const Finished tried = Try(jsonl_, {"--set", "file=\"out.jsonl\"", "--work", "work"});
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  const Strings lines = ReadLines(site_.file("work/out.jsonl"));
+  ASSERT_EQ(lines.size(), 2u);
+  const JsonObject second = ParseJsonObject(lines[1]);
+  EXPECT_EQ(second.at("revision"), "1");
+  EXPECT_EQ(second.at("commit"), "2000");
+  EXPECT_EQ(second.at("prepare"), "2000");
+}
+
+TEST_F(TryTest, WithoutWorkNothingIsLeftBehind) {
+  Events({EventLine("a", "where")});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  const std::size_t at = tried.err.find("in /");
+  ASSERT_NE(at, std::string::npos) << tried.err;
+  const std::string directory = tried.err.substr(at + 3, tried.err.find(',', at) - at - 3);
+  EXPECT_FALSE(fs::exists(directory)) << directory;
+}
+
+TEST_F(TryTest, TheProjectionIsChosenByName) {
+  Events({EventLine("a", "ok")});
+  EXPECT_EQ(Try(scripted_, {"--projection", "scripted"}).exit, 0);
+  const Finished other = Try(scripted_, {"--projection", "other"});
+  EXPECT_EQ(other.exit, 1);
+  ExpectHas(other.err, "other");
+  ExpectHas(other.err, "scripted");
+}
+
+TEST_F(TryTest, ThePositionIsUsedOnlyWhenAskedFor) {
+  Events({EventLine("o", "order-placed",
+                    "{\"orderId\":\"1\",\"customerId\":\"ann\",\"amountCents\":5}"),
+          EventLine("o", "order-placed", "{\"orderId\":\"2\"}")});
+  for (const bool with_position : {false, true}) {
+    SCOPED_TRACE(with_position);
+    Strings more = {"--set", "database=\"totals.db\""};
+    if (with_position) {
+      more.push_back("--with-position");
+    }
+    const Finished tried = Try(totals_, more);
+    EXPECT_EQ(tried.exit, 1) << tried.err;
+    const Strings lines = Split(tried.out);
+    ASSERT_EQ(lines.size(), 2u) << tried.out << tried.err;
+    ExpectHas(lines[0], "OK");
+    ExpectHas(lines[1], "REJECT");
+    ExpectHas(lines[1], "customerId");
+  }
+}
+
+TEST_F(TryTest, AMalformedLineIsNamedAfterTheEventsBeforeIt) {
+  Events({EventLine("a", "ok"), "{]"});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(Split(tried.out).size(), 1u);
+  ExpectHas(tried.err, "events.jsonl:2: ");
+}
+
+TEST_F(TryTest, APluginThatIsNotThereOrIsNoneIsNamed) {
+  Events({EventLine("a", "ok")});
+  const Finished absent = Try(site_.file("absent.so"));
+  EXPECT_EQ(absent.exit, 1);
+  ExpectHas(absent.err, "absent.so");
+  const Finished no_entry = Try(fs::path(RUNNER_FIXTURE_DIRECTORY) / "no_entry.so");
+  EXPECT_EQ(no_entry.exit, 1);
+  ExpectHas(no_entry.err, "catchup_plugin_entry");
+}
+
+}  // namespace
+}  // namespace catchup::e2e

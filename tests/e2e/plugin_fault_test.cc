@@ -1,0 +1,154 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "tests/e2e/harness.h"
+
+// One plugin's trouble stays its own: its group stops with a message, its checkpoint stays where it
+// was, and the group beside it goes on.
+
+namespace catchup::e2e {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// Three events of which the plugin does not like the second, and a group beside.
+struct Fault {
+  explicit Fault(const std::string& type, std::string_view keys = "prefixes = [\"\"]") {
+    site.Append({EventLine("s", "ok"), EventLine("s", type), EventLine("s", "ok")});
+    site.Configure(ScriptedGroup("bad", keys) + JsonlGroup("good"));
+    run = site.RunUntilCaughtUp();
+  }
+
+  // The group failed for a reason that says all of `words`, and the other one did not care.
+  void ExpectFailed(const Strings& words) const {
+    EXPECT_EQ(run.exit, 1) << run.err;
+    const HostLog log = run.Log();
+    EXPECT_EQ(log.Last("Group ended", "bad", "state"), "failed") << run.err;
+    for (const std::string& word : words) {
+      EXPECT_NE(log.Last("Group ended", "bad", "reason").find(word), std::string::npos)
+          << "wanted \"" << word << "\" in: " << log.Last("Group ended", "bad", "reason");
+    }
+    EXPECT_EQ(log.Last("Group ended", "good", "state"), "stopped") << run.err;
+    EXPECT_EQ(Written(site, "good").size(), 3u);
+  }
+
+  Site site;
+  Finished run;
+};
+
+class StatusTest : public testing::TestWithParam<std::vector<std::string>> {};
+
+// The event that was not applied is the first one of the next run.
+TEST_P(StatusTest, StopsTheGroupWithItsTextAndLeavesTheCheckpointBeforeTheEvent) {
+  const std::string& type = GetParam()[0];
+  Fault fault(type);
+  fault.ExpectFailed({GetParam()[1], GetParam()[2]});
+  const HostLog log = fault.run.Log();
+  EXPECT_EQ(log.Last("Group ended", "bad", "processedCount"), "1");
+
+  const Finished again = fault.site.RunUntilCaughtUp();
+
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_EQ(again.Log().Last("Group starting", "bad", "checkpoint"),
+            log.Last("Group ended", "bad", "position"));
+  EXPECT_EQ(Called(fault.site, "bad"), (Strings{"s@0 ok", "s@1 " + type, "s@1 " + type}));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StatusTest,
+                         testing::Values(Strings{"retry", "RETRY", "the database is away"},
+                                         Strings{"reject", "REJECT", "no such customer"},
+                                         Strings{"failed", "FAILED", "something went wrong"},
+                                         Strings{"fatal", "FATAL", "the schema is too new"},
+                                         Strings{"unknown-status", "contract", "7"}),
+                         [](const auto& param) {
+                           std::string name = param.param[0];
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
+  const Fault fault("reject");
+  const HostLog log = fault.run.Log();
+  EXPECT_EQ(log.Last("Call failed", "bad", "status"), "REJECT");
+  EXPECT_EQ(log.Last("Call failed", "bad", "level"), "error");
+  EXPECT_NE(log.Last("Call failed", "bad", "event").find("s@1 reject"), std::string::npos);
+  EXPECT_EQ(log.Last("Group ended", "bad", "errorCount"), "1");
+}
+
+TEST(PluginFaultTest, AHangIsEndedByItsTimeLimitAndTheCheckpointStaysBeforeIt) {
+  Fault fault("hang", "prefixes = [\"\"]\nhandler_timeout = \"1s\"");
+  fault.ExpectFailed({"hung"});
+  EXPECT_NE(fault.run.Log().Last("Call hung", "bad", "event").find("s@1 hang"), std::string::npos);
+  EXPECT_EQ(fault.run.Log().Last("Group ended", "bad", "processedCount"), "1");
+  EXPECT_GE(std::stoi(fault.run.Log().Last("Group ended", "bad", "timingMs")), 1000);
+  const Finished again = fault.site.RunUntilCaughtUp();
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_EQ(Called(fault.site, "bad"), (Strings{"s@0 ok", "s@1 hang", "s@1 hang"}));
+}
+
+TEST(PluginFaultTest, ACrashCostsOneRespawnAndTheEventComesAgain) {
+  Site site;
+  site.Append({EventLine("s", "ok"), EventLine("s", "die-once"), EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("bad") + JsonlGroup("good"));
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Called(site, "bad"), (Strings{"s@0 ok", "s@1 die-once", "s@1 die-once", "s@2 ok"}));
+  EXPECT_EQ(run.Log().Last("Group ended", "bad", "processedCount"), "3");
+  EXPECT_EQ(run.Log().With("Runner started", "good").size(), 1u);
+  bool charged = false;
+  for (const JsonObject& line : run.Log().With("Runner ended", "bad")) {
+    charged = charged || (line.at("exitClass") == "crash" &&
+                          line.at("event").find("s@1 die-once") != std::string::npos &&
+                          line.at("reason").find("SIGABRT") != std::string::npos);
+  }
+  EXPECT_TRUE(charged) << run.err;
+}
+
+// The same event kills every runner: the group tries again at a growing pace, the other goes on,
+// and the checkpoint stays. When it gives up is the engine's rule and tested there.
+TEST(PluginFaultTest, AnEventThatKillsEveryRunnerDoesNotHurtTheOtherGroup) {
+  Site site;
+  site.Append({EventLine("s", "ok"), EventLine("s", "abort")});
+  site.Configure(ScriptedGroup("bad") + JsonlGroup("good"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Called(site, "bad").size() >= 4; })) << host->Errors();
+  site.Append({EventLine("late", "ok")});
+  EXPECT_TRUE(WaitUntil([&] { return Written(site, "good").size() == 3; })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  EXPECT_EQ(host->Log().Last("Group ended", "bad", "processedCount"), "1");
+  EXPECT_EQ(Called(site, "bad")[3], "s@1 abort");
+}
+
+TEST(PluginFaultTest, ASetUpThatRefusesStopsTheGroupWithItsText) {
+  for (const char* call : {"create", "start"}) {
+    SCOPED_TRACE(call);
+    Site site;
+    site.Append({EventLine("s", "ok")});
+    site.Configure(ScriptedGroup("bad", "prefixes = [\"\"]\nconfig = { refuse = \"" +
+                                            std::string(call) + "\" }") +
+                   JsonlGroup("good"));
+    const Finished run = site.RunUntilCaughtUp();
+    EXPECT_EQ(run.exit, 1) << run.err;
+    EXPECT_EQ(run.Log().Last("Group ended", "bad", "state"), "failed");
+    const std::string reason = run.Log().Last("Group ended", "bad", "reason");
+    EXPECT_NE(reason.find(call), std::string::npos) << reason;
+    EXPECT_NE(reason.find("as configured"), std::string::npos) << reason;
+    EXPECT_EQ(Written(site, "good").size(), 1u);
+  }
+}
+
+// The example's own refusal reaches the operator.
+TEST(PluginFaultTest, AMissingSettingOfThePluginIsNamed) {
+  Site site;
+  site.Configure("[groups.totals]\nplugin = \"order_totals.so\"\nprefixes = [\"order-\"]\n");
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 1);
+  EXPECT_NE(run.Log().Last("Group ended", "totals", "reason").find("database"), std::string::npos)
+      << run.err;
+}
+
+}  // namespace
+}  // namespace catchup::e2e
