@@ -22,7 +22,8 @@ std::filesystem::path WithSuffix(std::filesystem::path path, const char* suffix)
 }
 
 std::string WayOut(const std::string& group) {
-  return "; restore the file from a backup, or begin anew with: catchup reset " + group;
+  return "; restore the file from a backup, or begin anew: move the folder groups/" + group +
+         " away while no host runs";
 }
 
 // What the rows of a file amount to.
@@ -99,8 +100,7 @@ Status CheckFilter(const Found& found, const SlotContent& wanted, const std::str
                          found.content.filter_text + ", the configuration says " +
                          wanted.filter_text +
                          "; older events of the new filter would be lost, so wanted the old "
-                         "filter, or: catchup reset " +
-                         wanted.group + ", or: catchup start " + wanted.group + " --accept-filter");
+                         "filter, or another group name for the new one");
 }
 
 // Makes the group's folder with everything in it, in one step for whoever looks.

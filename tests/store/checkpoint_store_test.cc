@@ -165,12 +165,13 @@ TEST_F(CheckpointStoreTest, RefusesAChangedFilterAndNamesBoth) {
 
   ASSERT_FALSE(changed.ok());
   EXPECT_EQ(changed.status().code(), Status::Code::kInvalid);
-  EXPECT_EQ(changed.status().message(),
-            file().string() +
-                ": the filter of the group has changed: checkpoint 12:7 was made with event_type "
-                "\"order-\", the configuration says stream_name \"a\", \"order-\"; older events of "
-                "the new filter would be lost, so wanted the old filter, or: catchup reset g, or: "
-                "catchup start g --accept-filter");
+  EXPECT_EQ(
+      changed.status().message(),
+      file().string() +
+          ": the filter of the group has changed: checkpoint 12:7 was made with event_type "
+          "\"order-\", the configuration says stream_name \"a\", \"order-\"; older events of "
+          "the new filter would be lost, so wanted the old filter, or another group name for the "
+          "new one");
   EXPECT_EQ(Open()->record().checkpoint, (Position{12, 7}));
 }
 
@@ -204,12 +205,11 @@ TEST_F(CheckpointStoreTest, FailsWhenTheFileIsGoneButTheFolderIsThere) {
 
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kCorrupt);
-  EXPECT_EQ(
-      store.status().message(),
-      file().string() +
-          ": the file is gone while the folder of group g is there; without it nobody knows "
-          "what was handled; restore the file from a backup, or begin anew with: catchup reset "
-          "g");
+  EXPECT_EQ(store.status().message(),
+            file().string() +
+                ": the file is gone while the folder of group g is there; without it nobody knows "
+                "what was handled; restore the file from a backup, or begin anew: move the folder "
+                "groups/g away while no host runs");
   EXPECT_FALSE(std::filesystem::exists(file()));
 }
 
@@ -223,7 +223,7 @@ TEST_F(CheckpointStoreTest, FailsWhenAFileOrFolderStandsInItsPlace) {
       TryOpen().status().message(),
       file().string() +
           ": it is no regular file, wanted a checkpoint store; restore the file from a backup, "
-          "or begin anew with: catchup reset g");
+          "or begin anew: move the folder groups/g away while no host runs");
 }
 
 TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {

@@ -127,7 +127,7 @@ TEST_F(DamageTest, FailsWhenBothSlotsAreBad) {
       file().string() +
           ": both slots are bad (its check sum does not fit its content; its check sum does "
           "not fit its content), wanted at least one; restore the file from a backup, or begin "
-          "anew with: catchup reset g");
+          "anew: move the folder groups/g away while no host runs");
   EXPECT_EQ(ReadWhole(file()), bytes);  // Nothing is repaired that was not understood.
 }
 
@@ -200,10 +200,11 @@ TEST_F(DamageTest, FailsForABadDesiredState) {
   WriteWhole(file(), bytes);
   const auto store = CheckpointStore::Open(folder_.path(), "g", kFilter);
   ASSERT_FALSE(store.ok());
-  EXPECT_EQ(store.status().message(),
-            file().string() +
-                ": the desired state is bad: its check sum does not fit its content; restore the "
-                "file from a backup, or begin anew with: catchup reset g");
+  EXPECT_EQ(
+      store.status().message(),
+      file().string() +
+          ": the desired state is bad: its check sum does not fit its content; restore the "
+          "file from a backup, or begin anew: move the folder groups/g away while no host runs");
 }
 
 }  // namespace
