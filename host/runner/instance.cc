@@ -34,8 +34,8 @@ CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t co
         "returned " + std::to_string(status) + ": wanted one of CATCHUP_OK … CATCHUP_FATAL";
   } else if (status == CATCHUP_OK || (count != 0 && applied >= count)) {
     result.status = kRunnerContract;
-    result.text = "returned " + CallStatusName(status) + " with " + std::to_string(applied) + " of " +
-                  std::to_string(count) + " events applied";
+    result.text = "returned " + CallStatusName(status) + " with " + std::to_string(applied) +
+                  " of " + std::to_string(count) + " events applied";
     result.applied = 0;
   } else if (status == CATCHUP_REJECT && !HasEvents(call)) {
     result.status = kRunnerContract;

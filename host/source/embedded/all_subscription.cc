@@ -214,7 +214,8 @@ class AllSubscription final : public ReadSource {
   std::optional<Position> candidate_;  // What a checkpoint would say now; none: nothing was read.
   std::uint64_t page_considered_ = 0;
   std::uint32_t page_matched_ = 0;
-  std::uint64_t considered_ = 0;  // In whole pages, since the last checkpoint that the count caused.
+  std::uint64_t considered_ =
+      0;  // In whole pages, since the last checkpoint that the count caused.
 
   LiveFeed feed_;  // Last: it ends before what its callbacks use.
 };

@@ -41,9 +41,8 @@ std::variant<NewEvent, RpcError> Take(Message* message) {
 std::optional<Uuid> ReadUuid(const event_store::client::UUID& uuid) {
   std::optional<Uuid> id;
   if (uuid.has_structured()) {
-    id = Uuid::FromHalves(
-        static_cast<std::uint64_t>(uuid.structured().most_significant_bits()),
-        static_cast<std::uint64_t>(uuid.structured().least_significant_bits()));
+    id = Uuid::FromHalves(static_cast<std::uint64_t>(uuid.structured().most_significant_bits()),
+                          static_cast<std::uint64_t>(uuid.structured().least_significant_bits()));
   } else {
     id = ParseUuid(uuid.string());
   }
@@ -67,7 +66,7 @@ std::uint64_t AppendBytes(const NewEvent& event) {
   std::uint64_t units = 0;
   for (const char c : event.type) {
     const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80) {          // Not the continuation of a character.
+    if ((byte & 0xc0) != 0x80) {        // Not the continuation of a character.
       units += byte >= 0xf0 ? 2u : 1u;  // Four bytes of UTF-8 are a surrogate pair.
     }
   }

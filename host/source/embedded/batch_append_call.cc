@@ -27,7 +27,13 @@ constexpr std::uint64_t kMaxWaitingBytes = 16 << 20;
 // Appends begun and not complete. Their timeout clears them; more at once are refused.
 constexpr std::size_t kMaxBegun = 4096;
 
-enum Code { kAlreadyExists = 6, kInvalidArgument = 3, kDeadline = 4, kNotFound = 5, kInternal = 13 };
+enum Code {
+  kAlreadyExists = 6,
+  kInvalidArgument = 3,
+  kDeadline = 4,
+  kNotFound = 5,
+  kInternal = 13
+};
 
 struct Failure {
   int code = 0;
@@ -209,12 +215,11 @@ class BatchAppendHandler final : public CallHandler {
   }
 
   static std::string OutcomeReply(const shared::UUID& correlation, const std::string& stream,
-                                  ExpectedRevision expected,
-                                  const Result<WriteOutcome>& outcome) {
+                                  ExpectedRevision expected, const Result<WriteOutcome>& outcome) {
     if (!outcome.ok()) {
-      return FailureReply(correlation, stream,
-                          MakeFailure(kInternal, outcome.status().message(),
-                                      google::protobuf::Empty()));
+      return FailureReply(
+          correlation, stream,
+          MakeFailure(kInternal, outcome.status().message(), google::protobuf::Empty()));
     }
     switch (outcome->kind) {
       case WriteOutcome::Kind::kConflict:
@@ -222,8 +227,7 @@ class BatchAppendHandler final : public CallHandler {
       case WriteOutcome::Kind::kStreamDeleted: {
         shared::StreamDeleted details;
         details.mutable_stream_identifier()->set_stream_name(stream);
-        return FailureReply(correlation, stream,
-                            MakeFailure(kNotFound, "StreamDeleted", details));
+        return FailureReply(correlation, stream, MakeFailure(kNotFound, "StreamDeleted", details));
       }
       case WriteOutcome::Kind::kWritten:
       case WriteOutcome::Kind::kRepeated:
@@ -347,10 +351,12 @@ class BatchAppendHandler final : public CallHandler {
   // A failure takes its turn behind the writes before it, as a node's answers do.
   void Answer(const shared::UUID& correlation, const std::string& stream, Failure failure) {
     ++in_flight_;
-    core_.writer.Submit({LogWriter::Nothing{},
-                         [this, wake = call_.Waker(),
-                          message = FailureReply(correlation, stream, std::move(failure))](
-                             const Result<WriteOutcome>&) { Complete({message, 0}, wake); }});
+    core_.writer.Submit(
+        {LogWriter::Nothing{}, [this, wake = call_.Waker(),
+                                message = FailureReply(correlation, stream, std::move(failure))](
+                                   const Result<WriteOutcome>&) {
+           Complete({message, 0}, wake);
+         }});
   }
 
   // From the writer's thread.

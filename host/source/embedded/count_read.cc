@@ -100,9 +100,8 @@ class StreamRead final : public ReadSource {
         return step;
       }
     }
-    LogReader::Cursor cursor = plan_.forwards
-                                   ? context_.reader.StreamForwards(plan_.stream, at_)
-                                   : context_.reader.StreamBackwards(plan_.stream, at_);
+    LogReader::Cursor cursor = plan_.forwards ? context_.reader.StreamForwards(plan_.stream, at_)
+                                              : context_.reader.StreamBackwards(plan_.stream, at_);
     const std::int64_t now = NowTicks();
     EventView event;
     for (std::size_t scanned = 0; scanned < kStepRecords && out->bytes() < kStepBytes; ++scanned) {

@@ -93,8 +93,8 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
   if (::ftruncate(owned.lock_.get(), 0) != 0) {
     return Status::FromErrno("truncate " + file.string(), errno);
   }
-  CATCHUP_RETURN_IF_ERROR(WriteAll(owned.lock_.get(), std::to_string(::getpid()) + "\n",
-                                   "write " + file.string()));
+  CATCHUP_RETURN_IF_ERROR(
+      WriteAll(owned.lock_.get(), std::to_string(::getpid()) + "\n", "write " + file.string()));
   return owned;
 }
 

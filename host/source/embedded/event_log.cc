@@ -203,8 +203,7 @@ Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
     bool exists = state.exists();
     if (!exists) {
       // A stream that has only metadata exists too.
-      Result<StreamState> metadata =
-          reader_->Stream(std::string(kMetadataPrefix).append(stream));
+      Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
       if (!metadata.ok()) {
         return metadata.status();
       }
@@ -352,8 +351,8 @@ Result<WriteOutcome> EventLog::SoftDelete(std::string_view stream, ExpectedRevis
   if (state->tombstoned) {
     return WriteOutcome{Kind::kStreamDeleted, state->last_revision, 0};
   }
-  if (!state->exists() || (expected.value >= ExpectedRevision::kNoStream &&
-                           expected.value != state->last_revision)) {
+  if (!state->exists() ||
+      (expected.value >= ExpectedRevision::kNoStream && expected.value != state->last_revision)) {
     return Conflict(*state);
   }
   CATCHUP_RETURN_IF_ERROR(WriteTruncation(stream, kTombstoneRevision));

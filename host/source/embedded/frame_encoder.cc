@@ -119,8 +119,8 @@ struct Time {
 }  // namespace
 
 std::size_t FrameEncoder::RecordedSize(const EventView& event) const {
-  const std::size_t id = BytesFieldSize(form_ == UuidForm::kString ? kUuidTextBytes
-                                                                   : StructuredSize(event.id));
+  const std::size_t id =
+      BytesFieldSize(form_ == UuidForm::kString ? kUuidTextBytes : StructuredSize(event.id));
   return BytesFieldSize(id) + BytesFieldSize(BytesFieldSize(event.stream.size())) +
          UintFieldSize(event.revision) + UintFieldSize(event.position.prepare) +
          UintFieldSize(event.position.commit) + MapEntrySize("type", event.type) +

@@ -275,10 +275,10 @@ void GrpcCall::SetTimer(std::chrono::steady_clock::time_point when) {
   BeginOperation();
   const auto left = std::chrono::duration_cast<std::chrono::microseconds>(
       when - std::chrono::steady_clock::now());
-  timer_.Set(worker_.queue(),
-             gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                          gpr_time_from_micros(left.count(), GPR_TIMESPAN)),
-             &on_timer_);
+  timer_.Set(
+      worker_.queue(),
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(left.count(), GPR_TIMESPAN)),
+      &on_timer_);
 }
 
 void GrpcCall::OnTimer(bool) {

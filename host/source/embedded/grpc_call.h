@@ -43,17 +43,17 @@ class GrpcCall;
 // accepted it, so what answers calls needs no locks.
 class CallWorker {
  public:
-  CallWorker(grpc::AsyncGenericService& service,
-             std::unique_ptr<grpc::ServerCompletionQueue> queue, LogReader reader,
-             ServerCore& core);
+  CallWorker(grpc::AsyncGenericService& service, std::unique_ptr<grpc::ServerCompletionQueue> queue,
+             LogReader reader, ServerCore& core);
   ~CallWorker();
   CallWorker(const CallWorker&) = delete;
   CallWorker& operator=(const CallWorker&) = delete;
 
   // After the server has started.
   void Start();
-  // After the server was shut down and nothing posts any more: ends the thread. Waits for the calls,
-  // which the shutdown has cancelled: none may start an operation on a queue that was shut down.
+  // After the server was shut down and nothing posts any more: ends the thread. Waits for the
+  // calls, which the shutdown has cancelled: none may start an operation on a queue that was shut
+  // down.
   void Stop();
 
   // Has the call's OnPosted() run on this thread. Any thread.

@@ -29,8 +29,7 @@ void LiveHub::Publish(std::shared_ptr<const LiveBatch> batch, std::uint64_t last
   head_.last = last;
   head_.end = end;
   head_.commits += batch->records.size();
-  std::erase_if(joined_,
-                [&](LiveFeed* feed) { return !feed->Offer(batch, first_commit); });
+  std::erase_if(joined_, [&](LiveFeed* feed) { return !feed->Offer(batch, first_commit); });
 }
 
 LiveFeed::LiveFeed(LiveHub& hub, Options options) : hub_(hub), options_(std::move(options)) {

@@ -79,7 +79,8 @@ Status LogReader::PrepareAll(Connection& connection) {
     Statement* statement;
     const char* sql;
   } all[] = {
-      {&forwards_, CATCHUP_EVENT_COLUMNS "WHERE position >= ?1 AND position < ?2 ORDER BY position"},
+      {&forwards_,
+       CATCHUP_EVENT_COLUMNS "WHERE position >= ?1 AND position < ?2 ORDER BY position"},
       {&backwards_, CATCHUP_EVENT_COLUMNS "WHERE position < ?1 ORDER BY position DESC"},
       {&stream_forwards_, CATCHUP_EVENT_COLUMNS
        "WHERE stream = ?1 AND revision >= ?2 AND revision < 9223372036854775807 ORDER BY revision"},
@@ -203,8 +204,8 @@ Result<LogReader::Tail> LogReader::ReadTail() {
   Tail tail;
   if (*row) {
     tail.last = static_cast<std::uint64_t>(tail_.Int(kPosition));
-    tail.end = tail.last + RecordSize(tail_.Bytes(kStream), tail_.Bytes(kType),
-                                      tail_.Bytes(kData), tail_.Bytes(kMetadata));
+    tail.end = tail.last + RecordSize(tail_.Bytes(kStream), tail_.Bytes(kType), tail_.Bytes(kData),
+                                      tail_.Bytes(kMetadata));
   }
   return tail;
 }

@@ -182,8 +182,8 @@ class EmbeddedServer::Impl {
         queue->Shutdown();
         return reader.status();
       }
-      workers_.push_back(std::make_unique<CallWorker>(service_, std::move(queue),
-                                                      *std::move(reader), *core_));
+      workers_.push_back(
+          std::make_unique<CallWorker>(service_, std::move(queue), *std::move(reader), *core_));
     }
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {

@@ -30,8 +30,8 @@ struct ServerOptions {
 // survives a kill of the process (see event_log.h).
 //
 // Where it differs, on purpose: filter patterns are RE2's, without look-around and back references;
-// a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays open
-// without burning a core.
+// a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays
+// open without burning a core.
 //
 // Runs on threads of its own: two for calls, one that writes. Calls of this class from one thread.
 class EmbeddedServer {

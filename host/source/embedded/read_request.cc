@@ -41,12 +41,13 @@ std::string PrintFilter(const Filter& filter) {
 
 std::string CombinationText(const Options& options) {
   const char* stream = options.has_all() ? "All" : "Stream";
-  const char* count = options.has_subscription()                      ? "Subscription"
+  const char* count = options.has_subscription()                       ? "Subscription"
                       : options.count_option_case() == Options::kCount ? "Count"
                                                                        : "None";
   const char* direction = options.read_direction() == Options::Forwards ? "Forwards" : "Backwards";
-  const char* filter = options.has_filter() ? "Filter" : options.has_no_filter() ? "NoFilter"
-                                                                                 : "None";
+  const char* filter = options.has_filter()      ? "Filter"
+                       : options.has_no_filter() ? "NoFilter"
+                                                 : "None";
   return std::string("The combination of (") + stream + ", " + count + ", " + direction + ", " +
          filter + ") is invalid.";
 }
@@ -185,9 +186,9 @@ std::variant<ReadPlan, RpcError> PlanRead(const wire::ReadReq& request) {
   plan.resolve_links = options.resolve_links();
   plan.count = options.count();
   plan.compatibility = options.control_option().compatibility();
-  plan.encoder = FrameEncoder(options.uuid_option().has_string()
-                                  ? FrameEncoder::UuidForm::kString
-                                  : FrameEncoder::UuidForm::kStructured);
+  plan.encoder =
+      FrameEncoder(options.uuid_option().has_string() ? FrameEncoder::UuidForm::kString
+                                                      : FrameEncoder::UuidForm::kStructured);
   if (options.has_filter()) {
     if (auto error = PlanFilter(options.filter(), plan.subscription, &plan)) {
       return *std::move(error);

@@ -33,9 +33,9 @@ class ReadSource {
   struct Context {
     LogReader& reader;
     LiveHub& hub;
-    std::size_t live_frames;         // Bound of a live buffer.
-    std::uint64_t live_bytes;        // The same, in bytes of events.
-    std::function<void()> wake;      // Any thread calls it.
+    std::size_t live_frames;     // Bound of a live buffer.
+    std::uint64_t live_bytes;    // The same, in bytes of events.
+    std::function<void()> wake;  // Any thread calls it.
   };
 
   static std::unique_ptr<ReadSource> Create(ReadPlan plan, Context context);
@@ -52,7 +52,9 @@ class ReadSource {
   static constexpr std::size_t kStepRecords = 4096;
 
   static Step Fail(RpcError error) { return {State::kEnd, std::move(error)}; }
-  static Step FailStorage(const Status& status) { return Fail(RpcError::Storage(status.message())); }
+  static Step FailStorage(const Status& status) {
+    return Fail(RpcError::Storage(status.message()));
+  }
 };
 
 // Writes the frame of one event, following it where it is a link and the plan says so.

@@ -11,9 +11,10 @@
 
 namespace catchup::embedded {
 
-// The file format's idea of a record's size, which spaces the positions: names, payload and 90 bytes
-// for the fixed fields. It is what a node's own records take, so positions here are the ones a node
-// would give for the same events. Part of the file format: changing it needs a new format version.
+// The file format's idea of a record's size, which spaces the positions: names, payload and 90
+// bytes for the fixed fields. It is what a node's own records take, so positions here are the ones
+// a node would give for the same events. Part of the file format: changing it needs a new format
+// version.
 inline constexpr std::uint64_t kRecordOverheadBytes = 90;
 
 // Where the first record of a new log lies. On a node, records of its own come before that, so no
@@ -56,8 +57,8 @@ struct Record {
   bool is_json = false;
 
   EventView view() const {
-    return {stream,   type, data,          metadata, id,
-            revision, {position, position}, created_ticks, is_json};
+    return {stream,        type,   data, metadata, id, revision, {position, position},
+            created_ticks, is_json};
   }
 };
 

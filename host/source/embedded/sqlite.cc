@@ -107,9 +107,8 @@ Status Connection::Execute(const char* sql) {
 
 Result<Statement> Connection::Prepare(std::string_view sql) {
   sqlite3_stmt* raw = nullptr;
-  const int code =
-      sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
-                         SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+  const int code = sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                                      SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
   if (code != SQLITE_OK) {
     return Failure(sql);
   }

@@ -49,7 +49,7 @@ extern "C" {
 /* What a plugin says of a call, named for what the host does next. Any other value breaks the
  * contract and stops the group; nothing is dead-lettered. Since 1.0. */
 #define CATCHUP_OK INT32_C(0)     /* applied; the host may move the checkpoint past it */
-#define CATCHUP_RETRY INT32_C(1)  /* not applied, infrastructure: the host waits, passes it again */
+#define CATCHUP_RETRY INT32_C(1)  /* not applied, infrastructure: the host waits, tries again */
 #define CATCHUP_REJECT INT32_C(2) /* can never be applied: dead letter at once, go on */
 #define CATCHUP_FAILED INT32_C(3) /* not applied, cause unknown: the host judges by the text */
 #define CATCHUP_FATAL INT32_C(4)  /* cannot go on: the host stops this group */
@@ -216,8 +216,8 @@ struct catchup_projection {
 /* What catchup_plugin_entry returns. Static. Since 1.0. */
 typedef struct catchup_plugin {
   catchup_header header;
-  catchup_view name;    /* of the plugin, for people and logs */
-  catchup_view version; /* of the plugin, any text, not empty */
+  catchup_view name;         /* of the plugin, for people and logs */
+  catchup_view version;      /* of the plugin, any text, not empty */
   uint64_t projection_count; /* at least 1 */
   const catchup_projection* const* projections;
 } catchup_plugin;
@@ -225,12 +225,15 @@ typedef struct catchup_plugin {
 #define CATCHUP_HEADER \
   { CATCHUP_MAGIC, (uint32_t)sizeof(catchup_plugin), CATCHUP_ABI_MAJOR, 0, 0 }
 
+#if defined(__GNUC__)
+#define CATCHUP_EXPORT __attribute__((visibility("default")))
+#else
+#define CATCHUP_EXPORT
+#endif
+
 /* The one symbol a plugin exports. Does no work and may be called any number of times.
  * [any-thread] Since 1.0. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#endif
-const catchup_plugin* catchup_plugin_entry(void);
+CATCHUP_EXPORT const catchup_plugin* catchup_plugin_entry(void);
 
 /* ---- Extension "catchup.batch/1": many events in one call ---- */
 
@@ -296,8 +299,7 @@ typedef struct catchup_position_keeper {
   /* Stores *position whatever was there, guarded by the token only; null removes the position. For
    * an operator's reset.
    * [instance-thread & started] Since 1.0. Required in this table. */
-  int32_t (*set_position)(catchup_instance* self, const catchup_position* position,
-                          uint64_t token);
+  int32_t (*set_position)(catchup_instance* self, const catchup_position* position, uint64_t token);
 } catchup_position_keeper;
 
 #ifdef __cplusplus

@@ -79,9 +79,8 @@ int AppendUntilKilled(const std::string& address, int first_append,
     std::vector<LogClient::Event> events;
     const int size = 1 + append % 7;
     for (int i = 0; i < size; ++i) {
-      events.push_back({"t",
-                        std::to_string(append) + ":" + std::to_string(i) + ":" +
-                            std::to_string(size)});
+      events.push_back(
+          {"t", std::to_string(append) + ":" + std::to_string(i) + ":" + std::to_string(size)});
     }
     test::wire::AppendResp reply;
     if (!client.Append("s-" + std::to_string(append % 5), events, &reply).ok()) {

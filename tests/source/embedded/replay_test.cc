@@ -6,12 +6,12 @@
 // translation either. What may differ is in the table below, and nothing else.
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -151,8 +151,8 @@ testing::AssertionResult SameMessage(const std::string& found_bytes,
   if (google::protobuf::util::MessageDifferencer::Equals(found, wanted)) {
     return testing::AssertionSuccess();
   }
-  return testing::AssertionFailure() << "found  " << found.ShortDebugString() << "\nwanted "
-                                     << wanted.ShortDebugString();
+  return testing::AssertionFailure()
+         << "found  " << found.ShortDebugString() << "\nwanted " << wanted.ShortDebugString();
 }
 
 testing::AssertionResult SameFrame(const std::string& method, const std::string& found,
@@ -318,12 +318,27 @@ void Replay::ReplayFile(const std::string& scenario) {
 
 TEST_F(Replay, AnswersLikeTheRecordedNodeFrameByFrame) {
   SeedFirstRecords();
-  for (const char* scenario :
-       {"append-revisions", "append-idempotent", "append-bad", "batch-append", "read-all",
-        "head-read", "sub-start-type", "sub-start-stream", "sub-prefixes", "sub-unfiltered",
-        "sub-end", "sub-position", "sub-page-start", "sub-ahead", "sub-positions-bad",
-        "sub-max-position", "sub-bad-requests", "sub-window-1", "links", "deleted",
-        "metadata-stream"}) {
+  for (const char* scenario : {"append-revisions",
+                               "append-idempotent",
+                               "append-bad",
+                               "batch-append",
+                               "read-all",
+                               "head-read",
+                               "sub-start-type",
+                               "sub-start-stream",
+                               "sub-prefixes",
+                               "sub-unfiltered",
+                               "sub-end",
+                               "sub-position",
+                               "sub-page-start",
+                               "sub-ahead",
+                               "sub-positions-bad",
+                               "sub-max-position",
+                               "sub-bad-requests",
+                               "sub-window-1",
+                               "links",
+                               "deleted",
+                               "metadata-stream"}) {
     ReplayFile(scenario);
     if (HasFailure()) {
       return;  // Every file builds on those before it.
