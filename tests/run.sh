@@ -7,7 +7,7 @@
 # --quick     only the release build and its tests: no sanitizers, no lint
 # --all-lint  clang-tidy over every source, which takes half an hour on two cores
 #
-# A benchmark is no test: tests/bench/run.sh.
+# A benchmark is no test: tests/bench/run.sh build/release.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 umask 022  # a plugin that others may write to is refused
