@@ -283,40 +283,5 @@ TEST(UnreachableServerTest, CheckDoesNotTryIt) {
   EXPECT_EQ(site.Check().exit, 0);
 }
 
-// Waits without end, and goes on as soon as the server is there.
-TEST(UnreachableServerTest, TheGroupWaitsUntilTheServerComes) {
-  Site site;
-  site.Append({EventLine("s", "x")});
-  // A port that was free a moment ago.
-  std::string uri;
-  {
-    const auto server = site.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
-    ASSERT_TRUE(WaitUntil([&] { return server->Output().find('\n') != std::string::npos; }));
-    uri = server->Output().substr(0, server->Output().find('\n'));
-    server->Signal(SIGTERM);
-    EXPECT_EQ(server->Wait(), 0);
-  }
-  site.Configure(JsonlGroup("one"), uri);
-  const auto host = site.Start({"run", "host.toml"});
-  ASSERT_TRUE(WaitUntil([&] {
-    return host->Log().Last("State changed", "one", "state") == "waiting";
-  })) << host->Errors();
-  const std::string address = uri.substr(12, uri.find('?') - 12);
-  const auto server = site.Start({"dev-server", "--listen", address, "--data", "log"});
-  EXPECT_TRUE(WaitUntil([&] { return Written(site, "one").size() == 1; })) << host->Errors();
-  host->Signal(SIGTERM);
-  EXPECT_EQ(host->Wait(), 0) << host->Errors();
-}
-
-// Takes the 60 s that the host grants.
-TEST(UnreachableServerTest, UntilCaughtUpGivesUpAfterAMinuteAndSaysWhatItWaitedFor) {
-  Site site;
-  site.Configure(JsonlGroup("one"), "kurrentdb://127.0.0.1:1?tls=false");
-  const Finished run = site.RunUntilCaughtUp(std::chrono::seconds(100));
-  EXPECT_EQ(run.exit, 1) << run.err;
-  EXPECT_EQ(run.Log().Last("No group has moved for 60 s", "one", "state"), "waiting") << run.err;
-  ExpectSays(run.Log().Last("No group has moved for 60 s", "one", "reason"), {"127.0.0.1:1"});
-}
-
 }  // namespace
 }  // namespace catchup::e2e

@@ -151,7 +151,7 @@ Process::Process(std::vector<std::string> arguments, const Options& options) {
   pid_ = fork();
   if (pid_ == 0) {
     Become(argument_pointers.data(), environment_pointers.data(), options.directory.c_str(),
-           in_fd.get(), out_fd.get(), err_fd.get(), parent);
+           in_fd.get(), out_fd.get(), options.errors >= 0 ? options.errors : err_fd.get(), parent);
   }
   EXPECT_GT(pid_, 0);
 }
@@ -192,13 +192,19 @@ HostLog Process::Log() const { return ParseLog(Errors()); }
 bool Process::WaitForLog(std::string_view msg, std::string_view group,
                          std::chrono::milliseconds limit) {
   const std::string wanted = "\"msg\":\"" + std::string(msg) + '"';
-  const bool came = WaitUntil(
+  bool came = false;
+  WaitUntil(
       [&] {
+        // Asked first: what it wrote before it ended counts.
+        const bool running = Running();
         // Parsed only when there may be something to find: logs can be long.
-        return Errors().find(wanted) != std::string::npos && Log().Has(msg, group);
+        came = Errors().find(wanted) != std::string::npos && Log().Has(msg, group);
+        return came || !running;
       },
       limit);
-  EXPECT_TRUE(came) << "no \"" << msg << "\" of group \"" << group << "\" in:\n" << Errors();
+  EXPECT_TRUE(came) << (Running() ? "running" : "ended") << ", no \"" << msg << "\" of group \""
+                    << group << "\" in:\n"
+                    << Errors();
   return came;
 }
 

@@ -64,6 +64,7 @@ class Process {
     std::filesystem::path directory;                       // Working directory and output files.
     std::vector<std::pair<std::string, std::string>> env;  // Added to the test's own.
     std::string input;                                     // Standard input.
+    int errors = -1;  // Standard error, in place of a file; stays the caller\'s.
   };
 
   Process(std::vector<std::string> arguments, const Options& options);
@@ -81,7 +82,7 @@ class Process {
   std::string Output() const { return ReadFile(out_); }
   std::string Errors() const { return ReadFile(err_); }
   HostLog Log() const;
-  // Waits for a line of the log; fails the test, with the log, when none comes.
+  // Waits for a line of the log; fails the test, with the log, when none comes while it runs.
   bool WaitForLog(std::string_view msg, std::string_view group = {},
                   std::chrono::milliseconds limit = kPatience);
 

@@ -1,0 +1,107 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <iostream>
+#include <random>
+
+#include "tests/e2e/harness.h"
+
+// A host whose server is not there, or goes away, waits and goes on where it was.
+
+namespace catchup::e2e {
+namespace {
+
+class ServerTest : public testing::Test {
+ protected:
+  // Serves the log on the port it had before, if it had one.
+  void Serve() {
+    server_ = site_.Start({"dev-server", "--listen", address_, "--data", "log"});
+    ASSERT_TRUE(WaitUntil([&] { return server_->Output().find('\n') != std::string::npos; }))
+        << server_->Errors();
+    constexpr std::size_t kScheme = std::string_view("kurrentdb://").size();
+    uri_ = server_->Output().substr(0, server_->Output().find('\n'));
+    address_ = uri_.substr(kScheme, uri_.find('?') - kScheme);
+  }
+
+  void KillServer() {
+    server_->Signal(SIGKILL);
+    server_->Wait();
+  }
+
+  void ExpectState(Process* host, const std::string& state) {
+    EXPECT_TRUE(WaitUntil([&] {
+      return host->Log().Last("State changed", "copy", "state") == state;
+    })) << host->Errors();
+  }
+
+  Site site_;
+  std::string address_ = "127.0.0.1:0";
+  std::string uri_;
+  std::unique_ptr<Process> server_;
+};
+
+TEST_F(ServerTest, TheGroupWaitsUntilTheServerComes) {
+  site_.Append({EventLine("s", "x")});
+  Serve();
+  KillServer();
+  site_.Configure(JsonlGroup("copy"), uri_);
+  const auto host = site_.Start({"run", "host.toml"});
+  ExpectState(host.get(), "waiting");
+  Serve();
+  EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+// The plugin and the host live on, so nothing is repeated either.
+TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
+  const std::uint64_t seed = std::random_device{}();
+  std::cout << "seed " << seed << std::endl;
+  std::mt19937_64 random(seed);
+  constexpr std::size_t kEvents = 30'000;
+  std::vector<std::string> lines;
+  std::vector<std::string> wanted;
+  for (std::size_t i = 0; i < kEvents; ++i) {
+    const std::string stream = "s" + std::to_string(i / 500);
+    lines.push_back(EventLine(stream, "x"));
+    wanted.push_back(stream + "@" + std::to_string(i % 500) + " x");
+  }
+  site_.Append(lines);
+  Serve();
+  site_.Configure(JsonlGroup("copy"), uri_);
+  const auto host = site_.Start({"run", "host.toml", "--until-caught-up"});
+  int killed_midway = 0;
+  for (int i = 0; i < 3; ++i) {
+    const std::size_t before = ReadLines(site_.data("copy", "out.jsonl")).size();
+    const std::size_t target = before + 1 + random() % (kEvents / 8);
+    ASSERT_TRUE(WaitUntil([&] {
+      return !host->Running() || ReadLines(site_.data("copy", "out.jsonl")).size() >= target;
+    })) << host->Errors();
+    KillServer();
+    killed_midway += host->Running() ? 1 : 0;
+    Serve();
+  }
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+
+  EXPECT_GE(killed_midway, 1) << "the group was done before the server could be killed";
+  EXPECT_EQ(Written(site_, "copy"), wanted);
+  EXPECT_EQ(host->Log().With("Runner started", "copy").size(), 1u);
+}
+
+TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
+  Serve();
+  site_.Configure(JsonlGroup("copy"), uri_);
+  const auto host = site_.Start({"run", "host.toml"});
+  ExpectState(host.get(), "caught up");
+  KillServer();
+  ExpectState(host.get(), "waiting");
+  Serve();
+  site_.Append({EventLine("late", "x")});
+  EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
+  ExpectState(host.get(), "caught up");
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+}  // namespace
+}  // namespace catchup::e2e

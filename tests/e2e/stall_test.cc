@@ -1,0 +1,22 @@
+#include <gtest/gtest.h>
+
+#include "tests/e2e/harness.h"
+
+namespace catchup::e2e {
+namespace {
+
+// Takes the 60 s that the host grants.
+TEST(StallTest, UntilCaughtUpGivesUpAfterAMinuteAndSaysWhatItWaitedFor) {
+  Site site;
+  site.Configure(JsonlGroup("one"), "kurrentdb://127.0.0.1:1?tls=false");
+  const Finished run = site.RunUntilCaughtUp(std::chrono::seconds(100));
+  EXPECT_EQ(run.exit, 1) << run.err;
+  const HostLog log = run.Log();
+  EXPECT_EQ(log.Last("No group has moved for 60 s", "one", "state"), "waiting") << run.err;
+  EXPECT_NE(log.Last("No group has moved for 60 s", "one", "reason").find("127.0.0.1:1"),
+            std::string::npos)
+      << run.err;
+}
+
+}  // namespace
+}  // namespace catchup::e2e
