@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folders=(examples host/engine host/ring plugins)
+folders=(examples host/base host/engine host/ring plugins)
 if [ "${1-}" = --all ]; then
   folders=(examples host plugins tests)
   shift

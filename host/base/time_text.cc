@@ -1,5 +1,6 @@
 #include "host/base/time_text.h"
 
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 
@@ -43,7 +44,7 @@ std::string FormatDuration(std::chrono::nanoseconds duration) {
   } else if (seconds < 59.95) {
     std::snprintf(text, sizeof text, "%.1fs", seconds);
   } else if (seconds < 3599.5) {
-    const int whole = static_cast<int>(seconds + 0.5);
+    const int whole = static_cast<int>(std::lround(seconds));
     std::snprintf(text, sizeof text, "%dm%02ds", whole / 60, whole % 60);
   } else {
     const auto minutes = static_cast<long long>((seconds + 0.5) / 60);
