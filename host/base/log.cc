@@ -19,23 +19,30 @@ namespace catchup {
 namespace {
 
 // A reader of our standard error that stands still must not stop the host: after this long the rest
-// of a line is given up.
+// of a line is given up, and so is every later one until there is room again.
 constexpr int kMaxWriteWaitMs = 1000;
+
+// A pipe that is ready takes as much without blocking, whether the descriptor, which others share,
+// is non-blocking or not.
+constexpr std::size_t kMaxWrite = 4096;
 constexpr std::size_t kDefaultColumns = 80;
 constexpr std::size_t kMaxProgressLines = 100;
 constexpr std::string_view kClearBelow = "\x1b[J";
 
+// One thread at a time.
 void WriteAll(std::string_view text) {
+  static bool reader_stands_still = false;
   while (!text.empty()) {
-    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&ready, 1, reader_stands_still ? 0 : kMaxWriteWaitMs) <= 0) {
+      reader_stands_still = true;
+      return;
+    }
+    reader_stands_still = false;
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), kMaxWrite));
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {
-      pollfd ready{STDERR_FILENO, POLLOUT, 0};
-      if (::poll(&ready, 1, kMaxWriteWaitMs) <= 0) {
-        return;
-      }
-    } else if (errno != EINTR) {
+    } else if (errno != EINTR && errno != EAGAIN) {
       return;  // There is nowhere left to complain.
     }
   }

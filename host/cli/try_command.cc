@@ -127,7 +127,7 @@ Status Trial::Start(const fs::path& work, const PluginSettings& settings) {
 }
 
 void Trial::PrintOutput() {
-  for (const std::string& line : link_->ReadOutput()) {
+  for (const std::string& line : link_->ReadOutput().lines) {
     std::fprintf(stderr, "plugin: %s\n", line.c_str());
   }
 }

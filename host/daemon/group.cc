@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "host/base/log.h"
 #include "host/base/time_text.h"
@@ -81,19 +82,28 @@ Group::~Group() { Close(); }
 Tick Group::Now() { return {std::chrono::steady_clock::now() - started_, random_()}; }
 
 void Group::Start() {
-  source_ = services_.open_source(config_.name);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    source_ = services_.open_source(config_.name);
+  }
   worker_.Post([this] { Prepare(); });
 }
 
 void Group::Prepare() {
-  Status prepared = OpenStore();
-  if (prepared.ok()) {
-    prepared = StagePluginFile();
-  }
-  if (prepared.ok()) {
-    prepared = ResolveStart();
+  Status prepared;
+  for (Status (Group::*step)() :
+       {&Group::OpenStore, &Group::StagePluginFile, &Group::ResolveStart}) {
+    prepared = (this->*step)();
+    // A full disk is an outage: wait for room.
+    while (prepared.code() == Status::Code::kExhausted && PauseBeforeStart(prepared.message())) {
+      prepared = (this->*step)();
+    }
+    if (!prepared.ok()) {
+      break;
+    }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
+  waits_for_.clear();
   if (!prepared.ok() || stop_requested_) {
     FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
     return;
@@ -152,35 +162,59 @@ Status Group::ResolveStart() {
     record.start = {RecordedStart::Kind::kPosition, config_.start.position};
   }
   if (config_.start.kind == GroupStart::Kind::kEnd) {
-    std::optional<Position> head;
-    while (true) {
-      auto read = ReadHeadAndWait(source_.get());
-      if (read.ok()) {
-        head = *read;
-        break;
-      }
-      Log(LogLevel::kWarn, "Waiting for the head of the log", "Group.Start", config_.name,
-          {LogField("reason", read.status().message()), LogField("expected", true)});
-      if (!worker_.Pause(kRetryPause)) {
-        return Status::Cancelled("stopped");
-      }
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (stop_requested_) {
-        return Status::Cancelled("stopped");
-      }
+    const auto head = ReadHeadOnceThereIsOne();
+    if (!head.ok()) {
+      return head.status();
     }
-    if (head.has_value()) {
-      record.start = {RecordedStart::Kind::kPosition, *head};
-      record.checkpoint = head;
+    if (head->has_value()) {
+      record.start = {RecordedStart::Kind::kPosition, **head};
+      record.checkpoint = *head;
     }
   }
   return store_->Save(record);
 }
 
+Result<std::optional<Position>> Group::ReadHeadOnceThereIsOne() {
+  while (true) {
+    std::shared_ptr<Source> source;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (stop_requested_ || source_ == nullptr) {
+        return Status::Cancelled("stopped");
+      }
+      source = source_;
+    }
+    auto head = ReadHeadAndWait(source.get());
+    if (head.ok()) {
+      return head;
+    }
+    if (!PauseBeforeStart("the head of the log: " + head.status().message())) {
+      return Status::Cancelled("stopped");
+    }
+  }
+}
+
+// False: the group is to stop.
+bool Group::PauseBeforeStart(const std::string& why) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stop_requested_) {
+      return false;
+    }
+    if (waits_for_ != why) {
+      waits_for_ = why;
+      Log(LogLevel::kWarn, "Waiting to start", "Group.Start", config_.name,
+          {LogField("reason", why), LogField("expected", true)});
+    }
+  }
+  return worker_.Pause(kRetryPause);
+}
+
 void Group::FailBeforeStart(const std::string& reason) {
   failed_before_start_ = reason;
   if (!reason.empty()) {
-    Log(LogLevel::kError, "Group failed", "Group.Start", config_.name, {{"reason", reason}});
+    Log(LogLevel::kError, "State changed", "Group.Start", config_.name,
+        {{"state", GroupStateName(GroupState::kFailed)}, {"reason", reason}, {"position", "none"}});
   }
   Finish();
 }
@@ -200,7 +234,7 @@ void Group::Stop() {
 }
 
 void Group::Close() {
-  std::unique_ptr<Source> source;
+  std::shared_ptr<Source> source;
   std::unique_ptr<Subscription> subscription;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -210,10 +244,10 @@ void Group::Close() {
     closed_ = true;
     stop_requested_ = true;
     if (link_ != nullptr) {
-      services_.reactor->Unwatch(link_->process().pidfd());
-      services_.reactor->Unwatch(link_->process().output());
-      services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
-      link_.reset();
+      DropRunner();
+    }
+    if (source_ != nullptr) {
+      source_->Shutdown();
     }
     for (const Reactor::TimerId timer : timers_) {
       services_.reactor->Cancel(timer);
@@ -235,10 +269,11 @@ void Group::Finish() {
   services_.reactor->Cancel(head_timer_);
   const auto took = std::chrono::steady_clock::now() - started_;
   const double seconds = std::chrono::duration<double>(took).count();
-  Log(LogLevel::kInfo, "Group ended", "Group.Finish", config_.name,
-      {{"state",
-        GroupStateName(failed_before_start_.has_value() ? GroupState::kFailed : engine_.state())},
-       {"reason", failed_before_start_.value_or(engine_.reason())},
+  const auto [state, reason] = StateAndReason();
+  const bool bad = state == GroupState::kFailed || state == GroupState::kGivenUp;
+  Log(bad ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish", config_.name,
+      {{"state", GroupStateName(state)},
+       {"reason", reason},
        {"position", PositionText(engine_.durable())},
        {"processedCount", engine_.handled()},
        {"errorCount", error_count_},
@@ -248,16 +283,22 @@ void Group::Finish() {
   services_.on_finished();
 }
 
+std::pair<GroupState, std::string> Group::StateAndReason() const {
+  if (failed_before_start_.has_value()) {
+    return failed_before_start_->empty() ? std::pair(GroupState::kStopped, std::string("stopped"))
+                                         : std::pair(GroupState::kFailed, *failed_before_start_);
+  }
+  if (!waits_for_.empty() && !finished_) {
+    return {GroupState::kWaiting, "waiting for " + waits_for_};
+  }
+  return {engine_.state(), engine_.reason()};
+}
+
 GroupStatus Group::Glance() {
   const std::lock_guard<std::mutex> lock(mutex_);
   GroupStatus status;
   status.name = config_.name;
-  status.state = engine_.state();
-  status.reason = engine_.reason();
-  if (failed_before_start_.has_value()) {
-    status.state = failed_before_start_->empty() ? GroupState::kStopped : GroupState::kFailed;
-    status.reason = *failed_before_start_;
-  }
+  std::tie(status.state, status.reason) = StateAndReason();
   status.processed = engine_.handled();
   status.skipped = engine_.skipped();
   status.restarts = engine_.restarts();
@@ -291,7 +332,7 @@ bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   }
   // The runner's progress is looked at now and then: each look costs a cache miss.
   constexpr Sequence kLookEvery = 16;
-  if (sequence % kLookEvery == 0) {
+  if (sequence != 0 && sequence % kLookEvery == 0) {
     PollRunner();
   }
   Execute();
@@ -402,7 +443,10 @@ void Group::Carry(const Command& command) {
       settled_ = command.last;
       break;
     case Command::Kind::kPersist:
-      worker_.Post([this, position = *command.from] { SaveCheckpoint(position); });
+      // Only a plugin that keeps its own position can set the group back; the engine said so.
+      worker_.Post([this, position = *command.from, back = engine_.position_mode()] {
+        SaveCheckpoint(position, back);
+      });
       break;
     case Command::Kind::kSetTimer:
       SetTimer(command.timer, command.delay);
@@ -483,14 +527,13 @@ void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
   });
 }
 
-void Group::SaveCheckpoint(Position position) {
+void Group::SaveCheckpoint(Position position, bool may_go_back) {
   CheckpointRecord record = store_->record();
-  const bool back = record.checkpoint.has_value() && position < *record.checkpoint;
+  const bool back = may_go_back && record.checkpoint.has_value() && position < *record.checkpoint;
   record.checkpoint = position;
   record.plugin_digest = plugin_->digest;
   Status saved;
   while (true) {
-    // Only a plugin that keeps its own position can have set the group back; the engine said so.
     saved = back ? store_->Rewind(record) : store_->Save(record);
     if (saved.code() != Status::Code::kExhausted) {
       break;

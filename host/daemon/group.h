@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/config/config.h"
@@ -97,9 +98,13 @@ class Group : public std::enable_shared_from_this<Group> {
   Status StagePluginFile();
   Status ResolveStart();
   void PrepareSpawn(SpawnNumber spawn);
-  void SaveCheckpoint(Position position);
+  void SaveCheckpoint(Position position, bool may_go_back);
+  Result<std::optional<Position>> ReadHeadOnceThereIsOne();
+  bool PauseBeforeStart(const std::string& why);
 
   // On the reactor.
+  void SpawnLater(std::chrono::nanoseconds pause, SpawnNumber spawn, std::uint64_t token,
+                  RunnerLink::Clock::time_point since);
   void SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since);
   Status StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock);
 
@@ -110,6 +115,10 @@ class Group : public std::enable_shared_from_this<Group> {
   void FailBeforeStart(const std::string& reason);
   void Finish();
   void PollRunner();
+  Status WatchRunner(SpawnNumber spawn);
+  void UnwatchRunner();
+  void DropRunner();
+  void TakeOutput();
   void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
   void TakeFailure(Outcome outcome);
@@ -119,6 +128,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void SetTimer(TimerKind kind, std::chrono::nanoseconds delay);
   void LogProgress();
   void LogState();
+  std::pair<GroupState, std::string> StateAndReason() const;
   std::string_view EventText(Sequence sequence, std::string* buffer) const;
   bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
   Tick Now();
@@ -144,7 +154,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Sequence settled_ = 0;
   Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
 
-  std::unique_ptr<Source> source_;
+  std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
   bool paused_ = false;
@@ -165,7 +175,8 @@ class Group : public std::enable_shared_from_this<Group> {
   bool stop_requested_ = false;
   bool finished_ = false;
   bool closed_ = false;
-  std::optional<std::string> failed_before_start_;
+  std::optional<std::string> failed_before_start_;  // Why; empty when it was stopped.
+  std::string waits_for_;  // What the adapters wait for, when the engine does not know.
   std::string plugin_name_;
   GroupState logged_state_ = GroupState::kIdle;
   std::uint64_t logged_handled_ = 0;

@@ -9,9 +9,14 @@
 namespace catchup {
 namespace {
 
-// A runner of a host that was killed is gone within milliseconds (rule H4); longer is worth saying.
+// A runner of a host that was killed is gone within milliseconds; longer is worth saying, and no
+// longer worth asking often.
 constexpr std::chrono::seconds kOldRunnerPatience{5};
 constexpr std::chrono::milliseconds kOldRunnerPause{20};
+constexpr std::chrono::milliseconds kOldRunnerSlowPause{500};
+
+// When the machine lacks what a runner needs: descriptors, memory, room.
+constexpr std::chrono::seconds kSpawnPause{2};
 
 constexpr std::chrono::seconds kDiskFullPause{1};
 
@@ -34,6 +39,14 @@ void Group::PrepareSpawn(SpawnNumber spawn) {
         {{"reason", token.status().message()}});
     if (!worker_.Pause(kDiskFullPause)) {
       return;
+    }
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (cancelled_spawn_ == spawn) {
+        engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+        Execute();
+        return;
+      }
     }
     token = store_->RaiseToken();
   }
@@ -74,24 +87,38 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   }
   auto runner_lock = RunnerLock::TryTake(services_.state->group(config_.name) / "runner.lock");
   if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
-    if (RunnerLink::Clock::now() - since > kOldRunnerPatience) {
+    const bool slow = RunnerLink::Clock::now() - since > kOldRunnerPatience;
+    if (slow) {
+      waits_for_ = runner_lock.status().message();
       Log(LogLevel::kWarn, "Waiting for an earlier runner to end", "Group.Spawn", config_.name,
-          {{"reason", runner_lock.status().message()}});
+          {{"reason", waits_for_}});
     }
-    services_.reactor->After(kOldRunnerPause, [weak = weak_from_this(), spawn, token, since] {
-      if (const auto self = weak.lock()) {
-        self->SpawnNow(spawn, token, since);
-      }
-    });
+    SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, spawn, token, since);
     return;
   }
   Status started =
       runner_lock.ok() ? StartRunner(spawn, token, *runner_lock) : runner_lock.status();
-  if (!started.ok()) {
-    // Resources of the machine, not the plugin: tried again at the pace of a runner that died.
-    engine_.RunnerExited(spawn, ExitClass::kUnknown, 0, started.message(), Now(), &commands_);
+  if (started.ok()) {
+    waits_for_.clear();
+  } else if (started.code() == Status::Code::kInvalid) {
+    engine_.RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), &commands_);
+  } else {
+    // The machine's fault, so no death of the runner's: it waits until there is room.
+    waits_for_ = started.message();
+    Log(LogLevel::kError, "Runner not started", "Group.Spawn", config_.name,
+        {{"reason", waits_for_}});
+    SpawnLater(kSpawnPause, spawn, token, since);
   }
   Execute();
+}
+
+void Group::SpawnLater(std::chrono::nanoseconds pause, SpawnNumber spawn, std::uint64_t token,
+                       RunnerLink::Clock::time_point since) {
+  services_.reactor->After(pause, [weak = weak_from_this(), spawn, token, since] {
+    if (const auto self = weak.lock()) {
+      self->SpawnNow(spawn, token, since);
+    }
+  });
 }
 
 Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock) {
@@ -108,7 +135,9 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   setup.open_files = config_.limits.open_files;
   setup.token = token;
   setup.scalars = &config_.settings.scalars;
-  CATCHUP_RETURN_IF_ERROR((*rings)->WriteSetup(setup));
+  if (Status written = (*rings)->WriteSetup(setup); !written.ok()) {
+    return Status::Invalid(written.message());
+  }
   (*rings)->Publish();
   RunnerProcess::Options options;
   options.group = config_.name;
@@ -124,6 +153,17 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   deliver_until_ = 0;
   armed_ = 0;
   swollen_runner_told_ = false;
+  if (Status watched = WatchRunner(spawn); !watched.ok()) {
+    DropRunner();
+    return watched;
+  }
+  Log(LogLevel::kInfo, "Runner started", "Group.Spawn", config_.name,
+      {{"plugin", config_.plugin}, {"pid", link_->process().pid()}, {"token", token}});
+  OnClock();
+  return {};
+}
+
+Status Group::WatchRunner(SpawnNumber spawn) {
   const auto watch = [&](int fd, void (Group::*handler)(SpawnNumber)) {
     return services_.reactor->Watch(fd, [weak = weak_from_this(), spawn, handler] {
       if (const auto self = weak.lock()) {
@@ -133,11 +173,18 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   };
   CATCHUP_RETURN_IF_ERROR(watch(link_->rings().descriptors().host_wake, &Group::OnRunnerWake));
   CATCHUP_RETURN_IF_ERROR(watch(link_->process().output(), &Group::OnRunnerOutput));
-  CATCHUP_RETURN_IF_ERROR(watch(link_->process().pidfd(), &Group::OnRunnerGone));
-  Log(LogLevel::kInfo, "Runner started", "Group.Spawn", config_.name,
-      {{"plugin", config_.plugin}, {"pid", link_->process().pid()}, {"token", token}});
-  OnClock();
-  return {};
+  return watch(link_->process().pidfd(), &Group::OnRunnerGone);
+}
+
+void Group::UnwatchRunner() {
+  services_.reactor->Unwatch(link_->process().pidfd());
+  services_.reactor->Unwatch(link_->process().output());
+  services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
+}
+
+void Group::DropRunner() {
+  UnwatchRunner();
+  link_.reset();  // Kills and reaps what still runs.
 }
 
 // Re-arms itself while a runner is there. Called with the mutex or on the reactor, where it takes
@@ -159,7 +206,9 @@ void Group::OnClock() {
     self->ReplaceSwollenRunner();
     const auto overdue =
         self->link_->CheckClock(RunnerLink::Clock::now(), self->config_.handler_timeout);
-    if (overdue.has_value()) {
+    // While the group ends, the ladder of the stop has its own times.
+    const bool ending = self->engine_.state() == GroupState::kDraining;
+    if (overdue.has_value() && !ending && !self->link_->hung()) {
       std::string event;
       self->link_->NoteHung();
       Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name,
@@ -198,8 +247,21 @@ void Group::OnRunnerOutput(SpawnNumber spawn) {
   if (!Current(spawn)) {
     return;
   }
-  for (const std::string& line : link_->ReadOutput()) {
+  TakeOutput();
+}
+
+void Group::TakeOutput() {
+  const RunnerLink::Output output = link_->ReadOutput();
+  for (const std::string& line : output.lines) {
     Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
+  }
+  if (output.lines_left_out != 0) {
+    Log(LogLevel::kWarn, "Runner output left out", "Runner.Output", config_.name,
+        {{"lines", output.lines_left_out}});
+  }
+  if (output.closed) {
+    // The plugin closed both; a pipe without a writer would be readable for ever.
+    services_.reactor->Unwatch(link_->process().output());
   }
 }
 
@@ -208,14 +270,10 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   if (!Current(spawn)) {
     return;
   }
-  for (const std::string& line : link_->ReadOutput()) {
-    Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
-  }
+  TakeOutput();
   // The rings survive their writer: what it settled before it died counts.
   PollRunner();
-  services_.reactor->Unwatch(link_->process().pidfd());
-  services_.reactor->Unwatch(link_->process().output());
-  services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
+  UnwatchRunner();
   const RunnerLink::Ending ending = link_->Reap();
   std::string event;
   Log(ending.exit_class == ExitClass::kClean ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended",
@@ -295,8 +353,7 @@ void Group::TakeFailure(Outcome outcome) {
     return;
   }
   if (outcome.status == kRunnerContract) {
-    link_->NoteRefusal(ExitClass::kContract, call + " " + outcome.text);
-    link_->rings().RequestStop();
+    ContractBroken(call + " " + outcome.text);
     return;
   }
   ++error_count_;

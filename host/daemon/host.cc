@@ -1,6 +1,8 @@
 #include "host/daemon/host.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -10,6 +12,8 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <thread>
 #include <vector>
 
 #include "host/base/log.h"
@@ -27,8 +31,14 @@ using Clock = std::chrono::steady_clock;
 // Without progress for this long, waiting for the log's end is waiting for something else.
 constexpr std::chrono::seconds kStalled{60};
 
-// From the first SIGTERM to the end, whatever happens: drain, then force, then this.
-constexpr std::chrono::milliseconds kLastResort{9'500};
+// From the first SIGTERM: after the longest drain_timeout come three seconds of force, and what has
+// not ended this much later is left to itself.
+constexpr std::chrono::milliseconds kForce{3'000};
+constexpr std::chrono::milliseconds kMargin{1'500};
+
+// The very last word, in case a disk or a library holds up the end itself. Nothing can be lost by
+// it: what is durable is durable, and runners die with the host.
+constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
@@ -52,8 +62,10 @@ class Host {
 
  private:
   void StartGroups();
-  void OnSignal();
+  void WatchSignals();
+  void OnSignal(std::uint32_t number);
   void StopGroups();
+  std::chrono::milliseconds StopLimit() const;
   void Tick();
   bool CheckStalled();
   bool AllFinished();
@@ -67,6 +79,8 @@ class Host {
   std::unique_ptr<embedded::EmbeddedEndpoint> embedded_;
   std::string address_;
   UniqueFd signals_;
+  UniqueFd ended_;
+  std::thread signal_thread_;
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::shared_ptr<Group>> groups_;
   ProgressLine progress_;
@@ -109,7 +123,8 @@ Status Host::Open() {
   }
   const sigset_t set = HostSignals();
   signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals_.valid()) {
+  ended_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
+  if (!signals_.valid() || !ended_.valid()) {
     return Status::FromErrno("receive signals", errno);
   }
   auto reactor = Reactor::Create();
@@ -117,7 +132,7 @@ Status Host::Open() {
     return reactor.status();
   }
   reactor_ = std::move(*reactor);
-  return reactor_->Watch(signals_.get(), [this] { OnSignal(); });
+  return {};
 }
 
 void Host::StartGroups() {
@@ -144,28 +159,62 @@ void Host::StartGroups() {
   }
 }
 
-void Host::OnSignal() {
-  signalfd_siginfo info{};
-  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
-    if (info.ssi_signo == SIGHUP) {
-      Log(LogLevel::kWarn, "SIGHUP ignored: this version reloads by a restart", "Host.Signal", "");
-      continue;
-    }
-    Log(LogLevel::kInfo, terminations_ == 0 ? "Stopping" : "Stopping by force", "Host.Signal", "",
-        {{"signal", static_cast<std::uint64_t>(info.ssi_signo)}});
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      ++terminations_;
-    }
-    StopGroups();
-    changed_.notify_all();
+std::chrono::milliseconds Host::StopLimit() const {
+  std::chrono::milliseconds longest{0};
+  for (const GroupConfig& group : config_.groups) {
+    longest = std::max(longest, group.drain_timeout);
   }
+  return longest + kForce + kMargin;
+}
+
+// A thread of its own, so that a signal is heard and its deadline kept whatever the rest does.
+void Host::WatchSignals() {
+  std::optional<Clock::time_point> deadline;
+  while (true) {
+    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};
+    int timeout = -1;
+    if (deadline.has_value()) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
+      timeout = static_cast<int>(std::max<std::int64_t>(left, 0));
+    }
+    const int ready = poll(waits, std::size(waits), timeout);
+    if ((waits[1].revents & POLLIN) != 0) {
+      return;
+    }
+    if (ready == 0) {
+      _exit(EXIT_FAILURE);
+    }
+    signalfd_siginfo info{};
+    while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+      if (info.ssi_signo != SIGHUP && !deadline.has_value()) {
+        deadline = Clock::now() + StopLimit() + kAbandon;
+      }
+      reactor_->Post([this, number = info.ssi_signo] { OnSignal(number); });
+    }
+  }
+}
+
+// Runs on the reactor.
+void Host::OnSignal(std::uint32_t number) {
+  if (number == SIGHUP) {
+    Log(LogLevel::kWarn, "SIGHUP ignored: this version reloads by a restart", "Host.Signal", "");
+    return;
+  }
+  bool first = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    first = terminations_++ == 0;
+  }
+  Log(LogLevel::kInfo, first ? "Stopping" : "Stopping by force", "Host.Signal", "",
+      {{"signal", number}});
+  StopGroups();
 }
 
 void Host::StopGroups() {
   if (!stopping_) {
     stopping_ = true;
-    reactor_->After(kLastResort, [this] {
+    reactor_->After(StopLimit(), [this] {
       Log(LogLevel::kError, "Groups did not end in time", "Host.Stop", "");
       const std::lock_guard<std::mutex> lock(mutex_);
       stalled_ = true;
@@ -220,7 +269,10 @@ void Host::Tick() {
   if (LogDrawsProgress()) {
     std::vector<std::string> lines;
     for (const auto& group : groups_) {
-      lines.push_back(progress_.Format(group->Glance(), Clock::now()));
+      const GroupStatus status = group->Glance();
+      if (!status.finished && status.state != GroupState::kIdle) {
+        lines.push_back(progress_.Format(status, Clock::now()));
+      }
     }
     SetProgressLines(std::move(lines));
   }
@@ -236,6 +288,8 @@ void Host::Tick() {
 
 int Host::Run() {
   StartGroups();
+  // Only now: a signal that came meanwhile is still there, and finds every group.
+  signal_thread_ = std::thread([this] { WatchSignals(); });
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
        {"source", address_},
@@ -253,21 +307,31 @@ int Host::Run() {
 }
 
 int Host::Conclude() {
-  bool failed = stalled_;
   SetProgressLines({});
+  int terminations = 0;
+  bool failed = false;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    terminations = terminations_;
+    failed = stalled_ || terminations_ > 1;
+  }
   for (const auto& group : groups_) {
     const GroupStatus status = group->Glance();
     const bool bad = status.state == GroupState::kFailed || status.state == GroupState::kGivenUp;
     // A stop asked for by a signal is a success once nothing handled can be lost.
-    failed = failed || !group->CheckpointSafe() || (terminations_ == 0 && bad);
+    failed = failed || !group->CheckpointSafe() || (terminations == 0 && bad);
   }
-  failed = failed || terminations_ > 1;
   for (const auto& group : groups_) {
     group->Close();
   }
+  // In this order: no task may see groups that go, and groups still post what nobody will run.
+  reactor_->Stop();
   groups_.clear();
-  reactor_.reset();
   embedded_.reset();
+  const std::uint64_t one = 1;
+  (void)!write(ended_.get(), &one, sizeof one);
+  signal_thread_.join();
+  reactor_.reset();
   Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
       {{"exitCode", failed ? 1 : 0}});
   FlushLog();

@@ -31,14 +31,16 @@ std::string ProgressLine::Format(const GroupStatus& status,
   if (status.head.has_value() && status.head->commit != 0) {
     const std::uint64_t head = std::max(status.head->commit, commit);
     char percent[16];
-    std::snprintf(percent, sizeof percent, "%.1f %%",
+    std::snprintf(percent, sizeof percent, "  %.1f %%",
                   100.0 * static_cast<double>(commit) / static_cast<double>(head));
-    line += "  at " + FormatCount(commit) + " of " + FormatCount(head) + " (" + percent + ")";
+    line += percent;
     if (commit < head && seen.bytes_per_second > 0) {
       const double left = static_cast<double>(head - commit) / seen.bytes_per_second;
       line += "  ETA " + FormatDuration(std::chrono::nanoseconds(
                              static_cast<std::int64_t>(std::min(left, 1e8) * 1e9)));
     }
+    // Last, since a narrow terminal cuts the line.
+    line += "  at " + FormatCount(commit) + " of " + FormatCount(head);
   }
   if (!status.reason.empty()) {
     line += "  " + status.reason;

@@ -35,7 +35,9 @@ Result<std::unique_ptr<Reactor>> Reactor::Create() {
   return reactor;
 }
 
-Reactor::~Reactor() {
+Reactor::~Reactor() { Stop(); }
+
+void Reactor::Stop() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;

@@ -25,10 +25,14 @@ class Reactor {
   using TimerId = std::uint64_t;
 
   static Result<std::unique_ptr<Reactor>> Create();
-  // Ends the loop after the task in progress and joins the thread; tasks not yet run are dropped.
+  // Stops.
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
+
+  // Ends the loop after the task in progress and joins the thread. What is posted or due later is
+  // kept and never run. Not from a task.
+  void Stop();
 
   void Post(Task task);
   TimerId After(std::chrono::nanoseconds delay, Task task);

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "host/runner/instance.h"
 #include "host/runner/loop.h"
@@ -11,10 +13,14 @@
 namespace catchup {
 namespace {
 
-// load, create, start and load_position together (rule H8).
+// load, create, start and load_position together.
 constexpr std::chrono::seconds kSetupLimit{30};
 
+// The most that one look at the clock may add; looks come at least twice as often.
+constexpr std::chrono::seconds kLongestStep{1};
+
 constexpr std::size_t kMaxOutputLine = 4096;
+constexpr std::size_t kMaxOutputLines = 100;
 
 // Bytes taken from the pipe at once, so that a runner that floods it cannot hold the host up.
 constexpr std::size_t kMaxOutputRead = 64u << 10;
@@ -29,18 +35,22 @@ std::string SignalText(int number) {
 std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
     Clock::time_point now, std::chrono::nanoseconds handler_timeout) {
   const CallInProgress call = rings_->call();
+  const auto passed = std::min<std::chrono::nanoseconds>(now - checked_at_, kLongestStep);
+  checked_at_ = now;
+  since_spawn_ += passed;
+  since_call_ += passed;
   if (!ready_) {
-    if (now - spawned_ <= kSetupLimit) {
+    if (since_spawn_ <= kSetupLimit) {
       return std::nullopt;
     }
     return Overdue{std::string(CallName(call.kind)), 0};
   }
   if (call.number != watched_number_ || (!call.running() && rings_->idle())) {
     watched_number_ = call.number;
-    watched_since_ = now;
+    since_call_ = {};
     return std::nullopt;
   }
-  if (now - watched_since_ <= handler_timeout) {
+  if (since_call_ <= handler_timeout) {
     return std::nullopt;
   }
   if (!call.running()) {
@@ -49,26 +59,34 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
   return Overdue{std::string(CallName(call.kind)), call.sequence};
 }
 
-std::vector<std::string> RunnerLink::ReadOutput() {
-  std::vector<std::string> lines;
+RunnerLink::Output RunnerLink::ReadOutput() {
+  Output output;
+  const auto end_line = [&] {
+    if (output.lines.size() < kMaxOutputLines) {
+      output.lines.push_back(std::move(partial_line_));
+    } else {
+      ++output.lines_left_out;
+    }
+    partial_line_.clear();
+  };
   std::array<char, 4096> chunk;
   for (std::size_t total = 0; total < kMaxOutputRead;) {
     const ssize_t size = read(process_->output(), chunk.data(), chunk.size());
     if (size <= 0) {
+      output.closed = size == 0 || (errno != EAGAIN && errno != EINTR);
       break;
     }
     total += static_cast<std::size_t>(size);
     for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(size))) {
       if (c == '\n' || partial_line_.size() >= kMaxOutputLine) {
-        lines.push_back(std::move(partial_line_));
-        partial_line_.clear();
+        end_line();
       }
       if (c != '\n') {
         partial_line_ += c;
       }
     }
   }
-  return lines;
+  return output;
 }
 
 RunnerLink::Ending RunnerLink::Reap() {

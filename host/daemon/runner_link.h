@@ -41,9 +41,14 @@ class RunnerLink {
   void MarkReady() { ready_ = true; }
   bool ready() const { return ready_; }
 
-  // Lines that the runner wrote to standard output or error since the last call, as far as they
-  // are complete; too long ones are cut.
-  std::vector<std::string> ReadOutput();
+  // What the runner wrote to standard output or error since the last call, as far as lines are
+  // complete; too long ones are cut, and of too many the rest is only counted.
+  struct Output {
+    std::vector<std::string> lines;
+    std::uint64_t lines_left_out = 0;
+    bool closed = false;  // Nothing can come any more.
+  };
+  Output ReadOutput();
 
   // Reaps the process, which is gone, and says why, from its last words and its exit.
   struct Ending {
@@ -60,14 +65,18 @@ class RunnerLink {
   }
   bool refused() const { return refusal_.has_value(); }
   void NoteHung() { hung_ = true; }
+  bool hung() const { return hung_; }
   void NoteKilled() { killed_ = true; }
 
  private:
   SpawnNumber spawn_;
   std::unique_ptr<HostEnd> rings_;
   std::unique_ptr<RunnerProcess> process_;
-  Clock::time_point spawned_ = Clock::now();
-  Clock::time_point watched_since_ = Clock::now();
+  // Time that was seen to pass: after a freeze of the whole machine the clock jumps, and nobody can
+  // say whether the runner had a chance to go on.
+  Clock::time_point checked_at_ = Clock::now();
+  std::chrono::nanoseconds since_spawn_{};
+  std::chrono::nanoseconds since_call_{};
   std::uint64_t watched_number_ = 0;
   bool ready_ = false;
   bool stopped_ = false;

@@ -104,7 +104,7 @@ struct Command {
 
 using Commands = std::vector<Command>;
 
-// How a runner ended; rule H5's classes.
+// How a runner ended. The class decides whether another start makes sense.
 enum class ExitClass : std::uint8_t {
   kClean,     // After stop and destroy, on request.
   kSetup,     // It could not set itself up, or refuses the plugin: no restart.

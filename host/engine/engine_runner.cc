@@ -9,8 +9,8 @@
 namespace catchup {
 namespace {
 
-// From SIGABRT to SIGKILL, for a report to be written: after a hang nothing presses (rule H8), in a
-// stop the whole ladder has ten seconds (rule H9).
+// From SIGABRT to SIGKILL, for a report to be written: after a hang nothing presses, in a stop the
+// whole ladder has ten seconds.
 constexpr std::chrono::nanoseconds kHangPatience = std::chrono::seconds(5);
 constexpr std::chrono::nanoseconds kStopPatience = std::chrono::seconds(3);
 

@@ -6,7 +6,7 @@
 
 namespace catchup {
 
-// When a runner that died may be started again: rule H6.
+// When a runner that died may be started again.
 //
 // At once when an event was settled since the death before; else after 1 s doubling to 60 s. More
 // than kMaxDeaths within kDeathPeriod and not one event settled between them: given up.

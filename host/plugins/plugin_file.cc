@@ -67,6 +67,27 @@ class MappedFile {
   std::uint64_t size_;
 };
 
+// Not mapped: a file that is overwritten in place meanwhile would kill the reader with SIGBUS.
+Result<std::string> ReadWhole(const PluginFile& file) {
+  std::string bytes(file.size, '\0');
+  for (std::size_t at = 0; at < bytes.size();) {
+    const ssize_t size =
+        pread(file.fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+    if (size < 0 && errno == EINTR) {
+      continue;
+    }
+    if (size < 0) {
+      return Status::FromErrno("read plugin " + file.path.string(), errno);
+    }
+    if (size == 0) {
+      return Status::Invalid("plugin " + file.path.string() + " changed while it was read: " +
+                             std::to_string(at) + " bytes instead of " + std::to_string(file.size));
+    }
+    at += static_cast<std::size_t>(size);
+  }
+  return bytes;
+}
+
 Sha256 Hash(std::string_view bytes) {
   Sha256 digest{};
   crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(bytes.data()),
@@ -177,12 +198,11 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,
                                  std::string_view pin) {
   const std::string what = "plugin " + file.path.string();
-  auto mapped = MappedFile::Open(file.fd.get(), file.size, what);
-  if (!mapped.ok()) {
-    return mapped.status();
+  auto read = ReadWhole(file);
+  if (!read.ok()) {
+    return read.status();
   }
-  // Copied before it is hashed: the file may change under the mapping, the copy cannot.
-  const std::string bytes((*mapped)->bytes());
+  const std::string& bytes = *read;
   StagedPlugin staged;
   staged.digest = Hash(bytes);
   staged.sha256 = FormatSha256(staged.digest);

@@ -31,8 +31,8 @@ constexpr int kParkingFd = 32;
 
 // Names that steer the loader, gRPC or TLS in the child, whatever a group's `env` says.
 bool IsForbidden(std::string_view name) {
-  return name.starts_with("LD_") || name.starts_with("GRPC_") || name == "GLIBC_TUNABLES" ||
-         name == "SSLKEYLOGFILE";
+  return name.starts_with("LD_") || name.starts_with("GRPC_") || name.ends_with("_proxy") ||
+         name.ends_with("_PROXY") || name == "GLIBC_TUNABLES" || name == "SSLKEYLOGFILE";
 }
 
 std::vector<std::string> ConstructEnvironment(const std::vector<std::string>& names) {
@@ -233,20 +233,18 @@ Result<RunnerLock> RunnerLock::TryTake(const fs::path& file) {
     }
     std::array<char, 32> pid{};
     const ssize_t size = pread(fd.get(), pid.data(), pid.size() - 1, 0);
-    return Status::InUse("an earlier runner, pid " +
-                         std::string(pid.data(), size > 0 ? static_cast<std::size_t>(size) : 0) +
-                         ", still holds " + file.string());
+    std::string text(pid.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+    text.erase(std::find(text.begin(), text.end(), ' '), text.end());
+    return Status::InUse("an earlier runner, pid " + text + ", still holds " + file.string());
   }
   return RunnerLock(std::move(fd), file);
 }
 
-Status RunnerLock::WritePid(pid_t pid) const {
-  const std::string text = std::to_string(pid);
-  if (ftruncate(fd_.get(), 0) != 0 ||
-      pwrite(fd_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
-    return Status::FromErrno("write " + file_.string(), errno);
-  }
-  return {};
+void RunnerLock::WritePid(pid_t pid) const {
+  // Always as wide, so that an update takes no block that the disk might not have.
+  char text[16];
+  const int size = std::snprintf(text, sizeof text, "%-10d", static_cast<int>(pid));
+  (void)!pwrite(fd_.get(), text, static_cast<std::size_t>(size), 0);
 }
 
 Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& binary,
@@ -284,7 +282,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& 
   if (!process->pidfd_.valid()) {
     return Status::FromErrno("watch the runner", errno);
   }
-  CATCHUP_RETURN_IF_ERROR(lock.WritePid(*pid));
+  lock.WritePid(*pid);
   return process;
 }
 

@@ -38,8 +38,9 @@ class RunnerLock {
   static Result<RunnerLock> TryTake(const std::filesystem::path& file);
 
   int fd() const { return fd_.get(); }
-  // Notes the runner's pid in the file, for the text above.
-  Status WritePid(pid_t pid) const;
+  // Notes the runner's pid in the file, for the text above only: on a full disk it may stay an old
+  // one.
+  void WritePid(pid_t pid) const;
 
  private:
   RunnerLock(UniqueFd fd, std::filesystem::path file)

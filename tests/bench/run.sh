@@ -45,13 +45,23 @@ projection = "batch"
 prefixes = [""]
 EOF
 
+# From the subscription to caught up, by the host's own log: what comes before is the start, which a
+# loop that only reads does not have.
 run_host() {
   rm -rf "$work/state"
   "$bin/catchup" run "$work/host.toml" --until-caught-up 2>"$work/host.log" || {
     cat "$work/host.log" >&2
     exit 1
   }
-  sed -n 's/.*"msg":"Group ended".*"avgRate":\([0-9]*\).*/\1/p' "$work/host.log"
+  awk -v events="$events" '
+    function seconds(line,   clock) {
+      match(line, /T[0-9:.]+Z/)
+      split(substr(line, RSTART + 1, RLENGTH - 2), clock, ":")
+      return clock[1] * 3600 + clock[2] * 60 + clock[3]
+    }
+    /"msg":"Subscribing"/ { from = seconds($0) }
+    /"state":"draining"/ { to = seconds($0) }
+    END { printf "%d\n", events / (to - from + (to < from ? 86400 : 0)) }' "$work/host.log"
 }
 
 TIMEFORMAT='%U %S'

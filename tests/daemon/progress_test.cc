@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <string>
 
 namespace catchup {
 namespace {
@@ -23,21 +24,30 @@ GroupStatus Glance(std::uint64_t processed, std::uint64_t commit, std::uint64_t 
 TEST(ProgressLineTest, TellsEventsRateAndPlaceInTheLog) {
   ProgressLine line;
   EXPECT_EQ(line.Format(Glance(1'000'000, 500, 2000), kStart),
-            "orders  catching up  1,000,000 events  1,234/s  at 500 of 2,000 (25.0 %)");
+            "orders  catching up  1,000,000 events  1,234/s  25.0 %  at 500 of 2,000");
 }
 
 TEST(ProgressLineTest, EstimatesTheTimeLeftFromWhatItSawBefore) {
   ProgressLine line;
   line.Format(Glance(10, 500, 2000), kStart);
   EXPECT_EQ(line.Format(Glance(20, 1000, 2000), kStart + std::chrono::seconds(1)),
-            "orders  catching up  20 events  1,234/s  at 1,000 of 2,000 (50.0 %)  ETA 2.0s");
+            "orders  catching up  20 events  1,234/s  50.0 %  ETA 2.0s  at 1,000 of 2,000");
+}
+
+// What matters most must be on a terminal of 80 columns, also for a long log.
+TEST(ProgressLineTest, ShowsTheTimeLeftWithinEightyColumns) {
+  ProgressLine line;
+  line.Format(Glance(123'456'789, 50'000'000'000, 200'000'000'000), kStart);
+  const std::string text = line.Format(Glance(123'456'999, 50'001'000'000, 200'000'000'000),
+                                       kStart + std::chrono::seconds(1));
+  EXPECT_NE(text.substr(0, 80).find("  ETA 41h39m"), std::string::npos) << text;
 }
 
 TEST(ProgressLineTest, GivesNoTimeLeftAtTheHead) {
   ProgressLine line;
   line.Format(Glance(10, 500, 2000), kStart);
   EXPECT_EQ(line.Format(Glance(20, 2000, 2000), kStart + std::chrono::seconds(1)),
-            "orders  catching up  20 events  1,234/s  at 2,000 of 2,000 (100.0 %)");
+            "orders  catching up  20 events  1,234/s  100.0 %  at 2,000 of 2,000");
 }
 
 TEST(ProgressLineTest, SaysWhyAGroupWaits) {
