@@ -27,7 +27,12 @@ struct Finalize {
 };
 using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
+// Whether a later try may succeed. A failed sync never is, whatever its cause: the kernel may hold
+// pages as clean that the disk never got.
 bool IsNoSpace(int result, int system_error) {
+  if (result == SQLITE_IOERR_FSYNC || result == SQLITE_IOERR_DIR_FSYNC) {
+    return false;
+  }
   return (result & 0xff) == SQLITE_FULL ||
          ((result & 0xff) == SQLITE_IOERR &&
           (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG));
@@ -173,20 +178,65 @@ Status InsertRow(sqlite3* db, const std::string& table, const std::string& body,
   return result == SQLITE_DONE ? Status() : Failure(db, result, "write", file);
 }
 
+// SQLite takes an empty file for a new database, which would make it one of something else.
+Status CheckNotEmpty(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(file, error);
+  if (error) {
+    return Status::FromErrno("look at " + file.string(), error.value());
+  }
+  return size == 0 ? Status::Corrupt(file.string() + ": 0 bytes, wanted a checkpoint store")
+                   : Status();
+}
+
+Status ReadRows(sqlite3* db, const std::filesystem::path& file, CheckpointFile::Image* image) {
+  CATCHUP_RETURN_IF_ERROR(CheckIdentity(db, file));
+  for (std::size_t i = 0; i < kSlotTables.size(); ++i) {
+    CATCHUP_RETURN_IF_ERROR(ReadRow(db, kSlotTables[i], file, &image->slots[i]));
+  }
+  return ReadRow(db, kDesiredTable, file, &image->desired);
+}
+
+// As "file:…", with what would end the path there escaped.
+std::string UriOf(const std::filesystem::path& file) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string uri = "file:";
+  for (const char c : file.string()) {
+    if (c == '%' || c == '?' || c == '#') {
+      const auto byte = static_cast<unsigned char>(c);
+      uri += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+    } else {
+      uri += c;
+    }
+  }
+  return uri;
+}
+
 }  // namespace
 
 Result<CheckpointFile::Image> CheckpointFile::Read(const std::filesystem::path& file) {
+  CATCHUP_RETURN_IF_ERROR(CheckNotEmpty(file));
   auto db = Connect(file, SQLITE_OPEN_READWRITE);
   if (!db.ok()) {
     return db.status();
   }
   CATCHUP_RETURN_IF_ERROR(LockExclusively(db->get(), file));
-  CATCHUP_RETURN_IF_ERROR(CheckIdentity(db->get(), file));
   Image image;
-  for (std::size_t i = 0; i < kSlotTables.size(); ++i) {
-    CATCHUP_RETURN_IF_ERROR(ReadRow(db->get(), kSlotTables[i], file, &image.slots[i]));
+  CATCHUP_RETURN_IF_ERROR(ReadRows(db->get(), file, &image));
+  return image;
+}
+
+Result<CheckpointFile::Image> CheckpointFile::Peek(const std::filesystem::path& file) {
+  CATCHUP_RETURN_IF_ERROR(CheckNotEmpty(file));
+  // "immutable" keeps SQLite from taking locks and from playing back a journal.
+  auto db = Connect(UriOf(file) + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+  if (!db.ok()) {
+    return db.status();
   }
-  CATCHUP_RETURN_IF_ERROR(ReadRow(db->get(), kDesiredTable, file, &image.desired));
+  Image image;
+  CATCHUP_RETURN_IF_ERROR(Execute(
+      db->get(), "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF", "set up", file));
+  CATCHUP_RETURN_IF_ERROR(ReadRows(db->get(), file, &image));
   return image;
 }
 

@@ -37,6 +37,10 @@ class CheckpointFile {
   // something else, or a newer format. kInUse: locked by another process.
   static Result<Image> Read(const std::filesystem::path& file);
 
+  // Read() without a lock or a write: what a kill interrupted is seen as it stands, so one slot of
+  // the two may be half written.
+  static Result<Image> Peek(const std::filesystem::path& file);
+
   // Writes a new file with these rows, all present, and returns once it is on the disk. What bears
   // the name already is overwritten; no journal is left.
   static Status Write(const std::filesystem::path& file, const Image& image);

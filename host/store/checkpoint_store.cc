@@ -90,6 +90,15 @@ Result<Found> Choose(const CheckpointFile::Image& image, const std::string& file
   return found;
 }
 
+SlotContent Wanted(const std::string& group, const EventFilter& filter) {
+  SlotContent wanted;
+  wanted.group = group;
+  wanted.filter_digest = FilterDigest(filter);
+  wanted.filter_text = FilterText(filter);
+  wanted.record.time_ticks = NowTicks();
+  return wanted;
+}
+
 Status CheckFilter(const Found& found, const SlotContent& wanted, const std::string& file) {
   const auto& checkpoint = found.content.record.checkpoint;
   if (found.content.filter_digest == wanted.filter_digest || !checkpoint) {
@@ -150,6 +159,32 @@ Result<bool> GroupExists(const std::filesystem::path& folder, const std::filesys
   return true;
 }
 
+// Chooses from what was read, and checks that it is what the group of `wanted` may go on from.
+Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
+                     const std::string& file) {
+  if (!image.ok()) {
+    const Status& status = image.status();
+    const bool is_lost =
+        status.code() == Status::Code::kCorrupt || status.code() == Status::Code::kIncompatible;
+    return is_lost ? Status(status.code(), status.message() + WayOut(wanted.group)) : status;
+  }
+  auto found = Choose(*image, file, wanted.group);
+  if (!found.ok()) {
+    return found;
+  }
+  if (found->content.group != wanted.group) {
+    return Status::Incompatible(file + ": it belongs to group " + found->content.group +
+                                ", wanted that of group " + wanted.group);
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckFilter(*found, wanted, file));
+  return found;
+}
+
+// Chooses the fast code for this processor; safe to repeat, and the sums are the same without it.
+Status StartSums() {
+  return sodium_init() < 0 ? Status::Internal("libsodium cannot start") : Status();
+}
+
 }  // namespace
 
 struct CheckpointStore::State {
@@ -194,18 +229,10 @@ CheckpointStore::~CheckpointStore() = default;
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesystem::path& groups,
                                                                const std::string& group,
                                                                const EventFilter& filter) {
-  // Chooses the fast code for this processor; safe to repeat, and the sums are the same without it.
-  if (sodium_init() < 0) {
-    return Status::Internal("libsodium cannot start");
-  }
+  CATCHUP_RETURN_IF_ERROR(StartSums());
   const std::filesystem::path folder = groups / group;
   const std::filesystem::path file = folder / kFileName;
-  SlotContent wanted;
-  wanted.group = group;
-  wanted.filter_digest = FilterDigest(filter);
-  wanted.filter_text = FilterText(filter);
-  wanted.record.time_ticks = NowTicks();
-
+  SlotContent wanted = Wanted(group, filter);
   const auto exists = GroupExists(folder, file, group);
   if (!exists.ok()) {
     return exists.status();
@@ -213,22 +240,10 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesy
   if (!*exists) {
     CATCHUP_RETURN_IF_ERROR(CreateGroup(groups, group, wanted));
   }
-  const auto image = CheckpointFile::Read(file);
-  if (!image.ok()) {
-    const Status& status = image.status();
-    return status.code() == Status::Code::kCorrupt
-               ? Status::Corrupt(status.message() + WayOut(group))
-               : status;
-  }
-  auto found = Choose(*image, file.string(), group);
+  const auto found = Accept(CheckpointFile::Read(file), wanted, file.string());
   if (!found.ok()) {
     return found.status();
   }
-  if (found->content.group != group) {
-    return Status::Incompatible(file.string() + ": it belongs to group " + found->content.group +
-                                ", wanted that of group " + group);
-  }
-  CATCHUP_RETURN_IF_ERROR(CheckFilter(*found, wanted, file.string()));
   wanted.record = found->content.record;
 
   const std::filesystem::path fresh = WithSuffix(file, ".new");
@@ -249,6 +264,27 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesy
   state->desired = found->desired;
   state->warning = found->warning;
   return std::unique_ptr<CheckpointStore>(new CheckpointStore(std::move(state)));
+}
+
+Status CheckpointStore::Inspect(const std::filesystem::path& groups, const std::string& group,
+                                const EventFilter& filter) {
+  // A host that writes may be seen in the middle of it, but not so many times in a row.
+  constexpr int kMaxLooks = 3;
+  CATCHUP_RETURN_IF_ERROR(StartSums());
+  const std::filesystem::path file = groups / group / kFileName;
+  const SlotContent wanted = Wanted(group, filter);
+  Status status;
+  for (int look = 0; look < kMaxLooks; ++look) {
+    const auto exists = GroupExists(groups / group, file, group);
+    if (!exists.ok() || !*exists) {
+      return exists.status();
+    }
+    status = Accept(CheckpointFile::Peek(file), wanted, file.string()).status();
+    if (status.code() != Status::Code::kCorrupt) {
+      break;
+    }
+  }
+  return status;
 }
 
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }

@@ -76,6 +76,11 @@ class CheckpointStore {
                                                        const std::string& group,
                                                        const EventFilter& filter);
 
+  // What Open() would refuse, found by reading alone: nothing is created, locked, healed or played
+  // back. ok when the group has no folder yet. A host that writes meanwhile does not disturb it.
+  static Status Inspect(const std::filesystem::path& groups, const std::string& group,
+                        const EventFilter& filter);
+
   CheckpointStore(const CheckpointStore&) = delete;
   CheckpointStore& operator=(const CheckpointStore&) = delete;
   ~CheckpointStore();

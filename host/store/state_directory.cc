@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <fstream>
 
 #include "host/store/durable_file.h"
 
@@ -115,13 +116,13 @@ Result<bool> IsNew(const std::filesystem::path& path) {
   return true;
 }
 
-Status CheckFormat(const std::filesystem::path& path) {
-  const std::filesystem::path file = path / "format";
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+// Whether the folder has a format, one that this version reads; false for a new folder.
+Result<bool> HasFormat(const std::filesystem::path& path) {
+  const UniqueFd fd(::open((path / "format").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (fd.valid()) {
     const long format = ReadNumber(fd.get());
     if (format == kStateFormat) {
-      return {};
+      return true;
     }
     return Status::Incompatible("its format is " + std::to_string(format) +
                                 ", this version reads " + std::to_string(kStateFormat));
@@ -138,7 +139,64 @@ Status CheckFormat(const std::filesystem::path& path) {
         "it holds files but no \"format\", so it is no state directory; "
         "wanted one, or an empty or new directory");
   }
-  return WriteFileDurably(file, std::to_string(kStateFormat) + "\n");
+  return false;
+}
+
+Status CheckFormat(const std::filesystem::path& path) {
+  const auto has_format = HasFormat(path);
+  if (!has_format.ok() || *has_format) {
+    return has_format.status();
+  }
+  return WriteFileDurably(path / "format", std::to_string(kStateFormat) + "\n");
+}
+
+// The pid of the process that holds a lock file of ours, or 0. Asks the kernel's list, because
+// trying the lock would keep a host that starts at this moment from getting it.
+long LockHolder(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info {};
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) {
+    return 0;
+  }
+  const long pid = ReadNumber(fd.get());
+  // "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF"
+  const std::string holder = " " + std::to_string(pid) + " ";
+  const std::string inode = ":" + std::to_string(info.st_ino) + " ";
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    if (line.find(" FLOCK ") != std::string::npos && line.find(holder) != std::string::npos &&
+        line.find(inode) != std::string::npos) {
+      return pid;
+    }
+  }
+  return 0;
+}
+
+Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
+  StateDirectory::Look look;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) {
+      return look;
+    }
+    return Status::FromErrno("look at it", errno);
+  }
+  if (S_ISDIR(info.st_mode) && info.st_uid != ::geteuid()) {
+    look.note = "belongs to user " + std::to_string(info.st_uid);
+    return look;
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckDirectory(path));
+  const auto has_format = HasFormat(path);
+  if (!has_format.ok()) {
+    return has_format.status();
+  }
+  const long holder = *has_format ? LockHolder(path / "lock") : 0;
+  if (holder != 0) {
+    look.note = "is in use by pid " + std::to_string(holder);
+    return look;
+  }
+  look.readable = *has_format;
+  return look;
 }
 
 Result<UniqueFd> Prepare(const std::filesystem::path& path) {
@@ -156,6 +214,17 @@ Result<UniqueFd> Prepare(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+Result<StateDirectory::Look> StateDirectory::LookAt(const std::filesystem::path& path) {
+  auto look = LookInto(path);
+  if (!look.ok()) {
+    return look.status().Within("state directory " + path.string());
+  }
+  if (!look->note.empty()) {
+    look->note = "state directory " + path.string() + " " + look->note;
+  }
+  return look;
+}
 
 Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {
   auto lock = Prepare(path);

@@ -26,8 +26,22 @@ class StateDirectory {
   //                plugin could be loaded
   static Result<StateDirectory> Open(const std::filesystem::path& path);
 
+  // What can be told about `path` from outside, without creating, locking or changing anything.
+  struct Look {
+    bool readable = false;  // A state directory of ours that no host has.
+    std::string note;       // Why not; empty when there is nothing to look at yet.
+  };
+  // Fails for what would make Open() fail whoever asks: no directory, files of something else,
+  // another format.
+  static Result<Look> LookAt(const std::filesystem::path& path);
+
+  // Where the groups of a state directory lie, for a reader that does not own it.
+  static std::filesystem::path GroupsOf(const std::filesystem::path& path) {
+    return path / "groups";
+  }
+
   const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path groups() const { return path_ / "groups"; }
+  std::filesystem::path groups() const { return GroupsOf(path_); }
   std::filesystem::path plugins() const { return path_ / "plugins"; }
   std::filesystem::path group(const std::string& name) const { return groups() / name; }
   std::filesystem::path group_data(const std::string& name) const { return group(name) / "data"; }

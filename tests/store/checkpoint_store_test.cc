@@ -13,6 +13,10 @@ namespace {
 
 const EventFilter kFilter{EventFilter::Match::kEventType, {"order-"}};
 
+constexpr char kWayOut[] =
+    "; restore the file from a backup, or begin anew: move the folder groups/g away while no host "
+    "runs";
+
 class CheckpointStoreTest : public ::testing::Test {
  protected:
   Result<std::unique_ptr<CheckpointStore>> TryOpen(const EventFilter& filter = kFilter,
@@ -24,6 +28,10 @@ class CheckpointStoreTest : public ::testing::Test {
     auto store = TryOpen();
     EXPECT_TRUE(store.ok()) << store.status().message();
     return store.ok() ? *std::move(store) : nullptr;
+  }
+
+  Status Inspect(const EventFilter& filter = kFilter) {
+    return CheckpointStore::Inspect(folder_.path(), "g", filter);
   }
 
   Status Save(CheckpointStore* store, Position position) {
@@ -273,7 +281,21 @@ TEST_F(CheckpointStoreTest, RefusesANewerFormat) {
 
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
-  EXPECT_EQ(store.status().message(), file().string() + ": format 2, this version reads 1");
+  EXPECT_EQ(store.status().message(),
+            file().string() + ": format 2, this version reads 1" + kWayOut);
+}
+
+TEST_F(CheckpointStoreTest, RefusesAnEmptyFile) {
+  Open();
+  WriteWhole(file(), "");
+
+  const auto store = TryOpen();
+
+  ASSERT_FALSE(store.ok());
+  EXPECT_EQ(store.status().code(), Status::Code::kCorrupt);
+  EXPECT_EQ(store.status().message(),
+            file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
+  EXPECT_EQ(ReadWhole(file()), "");
 }
 
 TEST_F(CheckpointStoreTest, RefusesAForeignDatabase) {
@@ -288,8 +310,41 @@ TEST_F(CheckpointStoreTest, RefusesAForeignDatabase) {
 
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
-  EXPECT_EQ(store.status().message(),
-            file().string() + ": an SQLite file of something else, wanted a checkpoint store");
+  EXPECT_EQ(
+      store.status().message(),
+      file().string() + ": an SQLite file of something else, wanted a checkpoint store" + kWayOut);
+}
+
+// A look from outside says what an open would say, and leaves every byte where it is.
+TEST_F(CheckpointStoreTest, InspectsWithoutATrace) {
+  EXPECT_TRUE(Inspect().ok());
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+  const auto store = Open();
+  ASSERT_TRUE(Save(store.get(), {12, 7}).ok());
+  const std::string before = ReadWhole(file());
+  // Also while a host has it.
+  EXPECT_EQ(Inspect().message(), "");
+  EXPECT_EQ(Inspect({EventFilter::Match::kEventType, {"invoice-"}}).code(), Status::Code::kInvalid);
+  EXPECT_EQ(ReadWhole(file()), before);
+  ASSERT_TRUE(Save(store.get(), {13, 8}).ok());
+}
+
+TEST_F(CheckpointStoreTest, InspectsFolderNamesThatAUriWouldEnd) {
+  const std::filesystem::path odd = folder_.path() / "50%20?immutable=0#x";
+  std::filesystem::create_directory(odd);
+  ASSERT_TRUE(CheckpointStore::Open(odd, "g", kFilter).ok());
+  EXPECT_EQ(CheckpointStore::Inspect(odd, "g", kFilter).message(), "");
+}
+
+TEST_F(CheckpointStoreTest, InspectsDamage) {
+  Open();
+  WriteWhole(file(), std::string(16384, 'x'));
+  EXPECT_EQ(Inspect().message(), file().string() + ": read: file is not a database" + kWayOut);
+  WriteWhole(file(), "");
+  EXPECT_EQ(Inspect().message(),
+            file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
+  std::filesystem::remove(file());
+  EXPECT_EQ(Inspect().code(), Status::Code::kCorrupt);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ TEST_F(DiskFaultTest, WaitsOutAFullDisk) {
 }
 
 TEST_F(DiskFaultTest, StopsForGoodAfterAFailedSyncOrAnIoError) {
-  for (const Fault fault : {Fault::kSyncError, Fault::kIoError}) {
+  for (const Fault fault : {Fault::kSyncError, Fault::kSyncFull, Fault::kIoError}) {
     for (const bool lasting : {false, true}) {
       int n = 1;
       for (; n < kMaxCalls; ++n) {
@@ -75,6 +75,7 @@ TEST_F(DiskFaultTest, StopsForGoodAfterAFailedSyncOrAnIoError) {
         const int fired = FailingVfs::fired();
         FailingVfs::Disarm();
         if (!status.ok()) {
+          EXPECT_NE(status.code(), Status::Code::kExhausted) << status.message();
           EXPECT_EQ((*store)->record().checkpoint, (Position{10, 10}));
           const Status later = Save(store->get(), 30);
           EXPECT_EQ(later.message(), "store closed after a failure: " + status.message());

@@ -70,7 +70,7 @@ int Truncate(sqlite3_file* file, sqlite3_int64 size) {
 }
 
 int Sync(sqlite3_file* file, int flags) {
-  if (Fires(Fault::kSyncError)) {
+  if (Fires(Fault::kSyncError) || Fires(Fault::kSyncFull)) {
     return SQLITE_IOERR_FSYNC;
   }
   return Real(file)->pMethods->xSync(Real(file), flags);
@@ -114,7 +114,9 @@ int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out
 }
 
 // Errors of ours are no system's, and an old errno must not be taken for one.
-int LastError(sqlite3_vfs*, int, char*) { return fire_count > 0 ? EIO : 0; }
+int LastError(sqlite3_vfs*, int, char*) {
+  return fire_count == 0 ? 0 : fault == Fault::kSyncFull ? ENOSPC : EIO;
+}
 
 }  // namespace
 

@@ -13,6 +13,7 @@ class FailingVfs {
     kFull,       // Writes fail for want of space.
     kIoError,    // Reads, writes, truncations fail.
     kSyncError,  // Syncs fail.
+    kSyncFull,   // Syncs fail for want of space.
   };
 
   static void Install();

@@ -120,6 +120,51 @@ TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
   EXPECT_EQ(ReadWhole(path() / "format"), "1\n");
 }
 
+TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {
+  auto look = StateDirectory::LookAt(path());
+  ASSERT_TRUE(look.ok());
+  EXPECT_FALSE(look->readable);
+  EXPECT_EQ(look->note, "");
+  EXPECT_FALSE(std::filesystem::exists(path()));
+  std::filesystem::create_directories(path());
+  std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
+  look = StateDirectory::LookAt(path());
+  ASSERT_TRUE(look.ok());
+  EXPECT_FALSE(look->readable);
+  EXPECT_EQ(look->note, "");
+  EXPECT_TRUE(std::filesystem::is_empty(path()));
+  WriteWhole(path() / "thesis.tex", "x");
+  EXPECT_EQ(StateDirectory::LookAt(path()).status().code(), Status::Code::kIncompatible);
+  std::filesystem::remove(path() / "thesis.tex");
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  look = StateDirectory::LookAt(path());
+  ASSERT_TRUE(look.ok());
+  EXPECT_TRUE(look->readable);
+  EXPECT_EQ(look->note, "");
+}
+
+TEST_F(StateDirectoryTest, ALookSaysWhoHasIt) {
+  const auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  const auto look = StateDirectory::LookAt(path());
+  ASSERT_TRUE(look.ok());
+  EXPECT_FALSE(look->readable);
+  EXPECT_EQ(look->note, "state directory " + path().string() + " is in use by pid " +
+                            std::to_string(::getpid()));
+}
+
+TEST_F(StateDirectoryTest, ALookIntoTheFolderOfAnotherUserIsNoFailure) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "only the administrator can give a folder away";
+  }
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  ASSERT_EQ(::chown(path().c_str(), 12345, 12345), 0);
+  const auto look = StateDirectory::LookAt(path());
+  ASSERT_TRUE(look.ok());
+  EXPECT_FALSE(look->readable);
+  EXPECT_EQ(look->note, "state directory " + path().string() + " belongs to user 12345");
+}
+
 TEST_F(StateDirectoryTest, RefusesAFile) {
   std::filesystem::create_directories(path().parent_path());
   WriteWhole(path(), "");
