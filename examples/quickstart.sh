@@ -35,7 +35,7 @@ customers() {
 }
 
 step "Packages"
-. tools/debian-packages.sh
+. examples/quickstart/debian-packages.sh
 install_packages "${build_packages[@]}" sqlite3
 echo "all there"
 

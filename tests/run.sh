@@ -48,7 +48,7 @@ stage() {
 }
 
 packages() {
-  . tools/debian-packages.sh || return
+  . examples/quickstart/debian-packages.sh || return
   install_packages "${build_packages[@]}" sqlite3 || return
   [ "$quick" = yes ] || install_packages "${lint_packages[@]}"
 }
