@@ -26,6 +26,7 @@ constexpr int kMaxWriteWaitMs = 1000;
 // is non-blocking or not.
 constexpr std::size_t kMaxWrite = 4096;
 constexpr std::size_t kDefaultColumns = 80;
+constexpr std::size_t kDefaultRows = 24;
 constexpr std::size_t kMaxProgressLines = 100;
 constexpr std::string_view kClearBelow = "\x1b[J";
 
@@ -48,12 +49,19 @@ void WriteAll(std::string_view text) {
   }
 }
 
-std::size_t TerminalColumns() {
+struct TerminalSize {
+  std::size_t columns = kDefaultColumns;
+  std::size_t rows = kDefaultRows;
+};
+
+TerminalSize AskTerminalSize() {
+  TerminalSize answer;
   winsize size{};
-  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-    return kDefaultColumns;
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) {
+    answer.columns = size.ws_col == 0 ? kDefaultColumns : size.ws_col;
+    answer.rows = size.ws_row == 0 ? kDefaultRows : size.ws_row;
   }
-  return size.ws_col;
+  return answer;
 }
 
 // At most `columns` characters, without controls; so a line never wraps and can be drawn over.
@@ -86,9 +94,8 @@ class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
     if (!terminal_) {
       return;
     }
-    if (lines.size() > kMaxProgressLines) {
-      lines.resize(kMaxProgressLines);
-    }
+    left_out_ = lines.size() - std::min(lines.size(), kMaxProgressLines);
+    lines.resize(lines.size() - left_out_);
     std::string out = Erase();
     progress_ = std::move(lines);
     out += Draw();
@@ -123,17 +130,25 @@ class StderrSink : public spdlog::sinks::base_sink<std::mutex> {
     if (progress_.empty()) {
       return out;
     }
-    const std::size_t columns = TerminalColumns();
-    for (const std::string& line : progress_) {
-      out += FitLine(line, columns);
-      out += '\n';
+    const TerminalSize terminal = AskTerminalSize();
+    // The cursor stands in the row below. What has scrolled away cannot be drawn over.
+    const std::size_t room = std::max<std::size_t>(terminal.rows, 2) - 1;
+    const bool all_fit = left_out_ == 0 && progress_.size() <= room;
+    const std::size_t whole = all_fit ? progress_.size() : std::min(progress_.size(), room - 1);
+    for (std::size_t i = 0; i < whole; ++i) {
+      out += FitLine(progress_[i], terminal.columns) + '\n';
     }
-    drawn_ = progress_.size();
+    if (!all_fit) {
+      const std::size_t more = progress_.size() - whole + left_out_;
+      out += FitLine("… and " + std::to_string(more) + " more", terminal.columns) + '\n';
+    }
+    drawn_ = all_fit ? whole : whole + 1;
     return out;
   }
 
   const bool terminal_;
   std::vector<std::string> progress_;
+  std::size_t left_out_ = 0;  // Of what was set, for being too many to keep.
   std::size_t drawn_ = 0;
 };
 

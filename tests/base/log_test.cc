@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,11 +50,13 @@ std::string RunOnPipe(const std::string& what) {
   return Run(what, read_end.get(), UniqueFd(ends[1]));
 }
 
-std::string RunOnTerminal(const std::string& what) {
+std::string RunOnTerminal(const std::string& what, unsigned short rows = 0) {
   const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   EXPECT_TRUE(master.valid());
   EXPECT_EQ(::grantpt(master.get()), 0);
   EXPECT_EQ(::unlockpt(master.get()), 0);
+  const winsize size{rows, 0, 0, 0};
+  EXPECT_EQ(::ioctl(master.get(), TIOCSWINSZ, &size), 0);
   return Run(what, master.get(),
              UniqueFd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC)));
 }
@@ -127,6 +130,18 @@ TEST(LogTest, KeepsProgressBelowTheLogOnATerminal) {
   ASSERT_EQ(text.substr(0, drawn.size() + erased.size()), drawn + erased);
   const std::string rest = text.substr(drawn.size() + erased.size());
   EXPECT_EQ(rest.substr(12), " INFO   g  Said\r\n" + drawn + erased);
+}
+
+// Lines that scrolled away could not be drawn over.
+TEST(LogTest, DrawsNoMoreProgressThanTheTerminalHolds) {
+  EXPECT_EQ(RunOnTerminal("many", 4),
+            "one\r\ntwo\r\n… and 3 more\r\n\r\x1b[3A\x1b[J"
+            "one\r\ntwo\r\nthree\r\n\r\x1b[3A\x1b[J"
+            "x\r\nx\r\n… and 998 more\r\n\r\x1b[3A\x1b[J");
+  EXPECT_EQ(RunOnTerminal("many", 1),
+            "… and 5 more\r\n\r\x1b[1A\x1b[J"
+            "… and 3 more\r\n\r\x1b[1A\x1b[J"
+            "… and 1000 more\r\n\r\x1b[1A\x1b[J");
 }
 
 }  // namespace

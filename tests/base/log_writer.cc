@@ -40,6 +40,11 @@ int main(int argc, char** argv) {
     catchup::SetProgressLines({"one", "two"});
     Log(LogLevel::kInfo, "Said", "Test.Run", "g");
     catchup::SetProgressLines({});
+  } else if (what == "many") {
+    catchup::SetProgressLines({"one", "two", "three", "four", "five"});
+    catchup::SetProgressLines({"one", "two", "three"});
+    catchup::SetProgressLines(std::vector<std::string>(1000, "x"));
+    catchup::SetProgressLines({});
   }
   catchup::FlushLog();
   return 0;
