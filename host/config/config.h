@@ -80,8 +80,9 @@ struct GroupConfig {
   std::string name;
   SourceLocation location;  // The group's table header.
 
-  std::string plugin;      // A bare file name, looked up in plugins.directories.
-  std::string projection;  // Empty when the file does not say.
+  std::string plugin;              // A bare file name, looked up in plugins.directories.
+  SourceLocation plugin_location;  // The value of `plugin`, perhaps in [defaults].
+  std::string projection;          // Empty when the file does not say.
   EventFilter filter;
   GroupStart start;
   bool stop_on_caught_up = false;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "host/base/log_line.h"
+#include "host/config/classify_reader.h"
 #include "host/config/settings.h"
 
 namespace catchup {
@@ -89,6 +90,7 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
       reader->Wrong("plugin", reader->table().Find("plugin")->value, kWantedPlugin);
     } else {
       group->plugin = text;
+      group->plugin_location = reader->table().Find("plugin")->value.location;
     }
   }
   const std::string wanted =
@@ -208,17 +210,6 @@ void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig
   OnlyDefaultDuration(&reader, "open", kMinRetryDelay, kMaxRetryDelay, &out->open);
   OnlyDefaultDuration(&reader, "max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
   OnlyDefaultInteger(&reader, "budget", 0, kBudgetWindow, &out->budget);
-  reader.Finish();
-}
-
-void ReadClassify(const TomlValue& table, ConfigProblems* problems) {
-  TableReader reader(table, "classify.", problems);
-  for (const std::string_view key : {"domain", "infrastructure"}) {
-    std::vector<std::string> rules;
-    if (reader.TextList(key, "a list of texts", &rules)) {
-      reader.Unsupported(key, "the built-in rules only");
-    }
-  }
   reader.Finish();
 }
 

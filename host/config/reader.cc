@@ -28,10 +28,11 @@ constexpr std::size_t kMaxGroups = 1024;
 class DocumentReader {
  public:
   DocumentReader(const TomlValue& root, std::filesystem::path folder, HostConfig* config,
-                 ConfigProblems* problems)
+                 std::vector<GroupReading>* groups, ConfigProblems* problems)
       : root_(root, "", problems),
         folder_(std::move(folder)),
         config_(*config),
+        groups_(*groups),
         problems_(problems) {}
 
   void Read() {
@@ -228,15 +229,21 @@ class DocumentReader {
                                                   ": wanted a table [groups.NAME]");
         continue;
       }
+      ConfigProblems own;
       config_.groups.push_back(ReadGroup(
           member.key, defaults == nullptr ? member.value : MergeDefaults(*defaults, member.value),
-          problems_));
+          &own));
+      if (!config_.groups.back().plugin.empty()) {
+        groups_.push_back({config_.groups.back(), own.empty()});
+      }
+      problems_->Add(own);
     }
   }
 
   TableReader root_;
   const std::filesystem::path folder_;
   HostConfig& config_;
+  std::vector<GroupReading>& groups_;
   ConfigProblems* const problems_;
 };
 
@@ -274,12 +281,20 @@ Result<std::string> ReadWhole(const std::filesystem::path& file) {
   return text;
 }
 
+// Of the file as a whole.
+ConfigReading OneProblem(std::string text) {
+  ConfigReading reading;
+  reading.problems = {std::move(text)};
+  reading.places = {SourceLocation{}};
+  return reading;
+}
+
 }  // namespace
 
 ConfigReading ReadConfigFile(const std::filesystem::path& file) {
   auto text = ReadWhole(file);
   if (!text.ok()) {
-    return {std::nullopt, {text.status().Within(file.string()).message()}};
+    return OneProblem(text.status().Within(file.string()).message());
   }
   return ReadConfigText(*text, file);
 }
@@ -287,30 +302,33 @@ ConfigReading ReadConfigFile(const std::filesystem::path& file) {
 ConfigReading ReadConfigText(std::string_view text, const std::filesystem::path& file) {
   ConfigProblems problems;
   HostConfig config;
+  ConfigReading reading;
   std::error_code error;
   config.file = std::filesystem::absolute(file, error).lexically_normal();
   if (error) {
-    return {std::nullopt,
-            {Status::FromErrno("cannot find the working directory", error.value())
-                 .Within(file.string())
-                 .message()}};
+    return OneProblem(Status::FromErrno("cannot find the working directory", error.value())
+                          .Within(file.string())
+                          .message());
   }
   if (text.size() > kMaxConfigBytes) {
-    return {std::nullopt,
-            {file.string() + ": more than " + std::to_string(kMaxConfigBytes >> 10) +
-             " KiB, wanted a configuration of at most that"}};
+    return OneProblem(file.string() + ": more than " + std::to_string(kMaxConfigBytes >> 10) +
+                      " KiB, wanted a configuration of at most that");
   }
   const auto parsed = ParseToml(text);
   if (const auto* fault = std::get_if<TomlError>(&parsed)) {
     problems.Add(fault->location, fault->text);
   } else {
-    DocumentReader(std::get<TomlValue>(parsed), config.file.parent_path(), &config, &problems)
+    DocumentReader(std::get<TomlValue>(parsed), config.file.parent_path(), &config, &reading.groups,
+                   &problems)
         .Read();
   }
-  if (!problems.empty()) {
-    return {std::nullopt, problems.Format(file.string())};
+  reading.problems = problems.Format(file.string());
+  reading.places = problems.Places();
+  reading.plugin_directories = config.plugins.directories;
+  if (problems.empty()) {
+    reading.config = std::move(config);
   }
-  return {std::move(config), {}};
+  return reading;
 }
 
 }  // namespace catchup

@@ -14,10 +14,21 @@ namespace catchup {
 // A configuration is written by people: a file above this is a mistake, not a configuration.
 inline constexpr std::size_t kMaxConfigBytes = 256u << 10;
 
+// A group whose `plugin` could be read.
+struct GroupReading {
+  GroupConfig config;
+  bool whole = false;  // Nothing was wrong in its table; else wrong keys have their defaults.
+};
+
 // What became of reading a configuration: the values, or every problem of the file at once.
 struct ConfigReading {
   std::optional<HostConfig> config;   // Set exactly when there is no problem.
   std::vector<std::string> problems;  // "file:line:column: what, and what was wanted", in order.
+
+  // What a check of the plugins needs, whatever else is wrong in the file.
+  std::vector<SourceLocation> places;                     // Of each problem; 0:0 has none.
+  std::vector<GroupReading> groups;                       // In the order of the file.
+  std::vector<std::filesystem::path> plugin_directories;  // Empty when they could not be read.
 };
 
 // Reads and checks `file`. It does not look at what the file names: directories and plugins may be

@@ -75,14 +75,20 @@ std::size_t Distance(std::string_view a, std::string_view b) {
 }
 
 // How far a key is from a known one. A part of a name counts as near: people write "timeout" where
-// "handler_timeout" is meant.
+// "handler_timeout" is meant, and "dir" for "directory".
 std::size_t KeyDistance(std::string_view key, std::string_view known) {
   constexpr std::size_t kLeastPart = 4;
-  if (key.size() >= kLeastPart && known.find(key) != std::string_view::npos) {
+  constexpr std::size_t kLeastBeginning = 3;
+  const std::size_t at = known.find(key);
+  if ((key.size() >= kLeastPart && at != std::string_view::npos) ||
+      (key.size() >= kLeastBeginning && at == 0)) {
     return 1;
   }
   return Distance(key, known);
 }
+
+// Whether so many edits still make a slip of the hand and not another word.
+bool IsNear(std::string_view key, std::size_t distance) { return 2 * distance <= key.size(); }
 
 std::string Quote(std::string_view text) {
   TomlValue value;
@@ -99,6 +105,18 @@ bool ConfigProblems::Problem::operator<(const Problem& other) const {
 
 void ConfigProblems::Add(SourceLocation location, std::string text) {
   problems_.insert({location, std::move(text)});
+}
+
+void ConfigProblems::Add(const ConfigProblems& others) {
+  problems_.insert(others.problems_.begin(), others.problems_.end());
+}
+
+std::vector<SourceLocation> ConfigProblems::Places() const {
+  std::vector<SourceLocation> places;
+  for (const Problem& problem : problems_) {
+    places.push_back(problem.location);
+  }
+  return places;
 }
 
 std::vector<std::string> ConfigProblems::Format(std::string_view file) const {
@@ -300,10 +318,20 @@ void TableReader::Finish() {
     const auto nearest = std::min_element(
         known_.begin(), known_.end(),
         [&](const auto& a, const auto& b) { return KeyDistance(key, a) < KeyDistance(key, b); });
-    problems_->Add(member.location, "unknown key " + Quote(prefix_ + member.key) +
-                                        ": the nearest known key is \"" + prefix_ + *nearest +
-                                        "\"");
+    const std::string advice = IsNear(key, KeyDistance(key, *nearest))
+                                   ? "the nearest known key is \"" + prefix_ + *nearest + "\""
+                                   : "wanted " + ListKnown();
+    problems_->Add(member.location, "unknown key " + Quote(prefix_ + member.key) + ": " + advice);
   }
+}
+
+// All of them: the longest table has a few dozen.
+std::string TableReader::ListKnown() const {
+  std::string list = known_.size() > 1 ? "one of " : "";
+  for (std::size_t i = 0; i < known_.size(); ++i) {
+    list += (i == 0 ? "\"" : ", \"") + prefix_ + known_[i] + '"';
+  }
+  return list;
 }
 
 std::string DescribeDuration(std::chrono::milliseconds duration) {

@@ -16,10 +16,13 @@ namespace catchup {
 class ConfigProblems {
  public:
   void Add(SourceLocation location, std::string text);
+  void Add(const ConfigProblems& others);
   bool empty() const { return problems_.empty(); }
 
   // "file:line:column: text" each.
   std::vector<std::string> Format(std::string_view file) const;
+  // The place of each, in the same order.
+  std::vector<SourceLocation> Places() const;
 
  private:
   struct Problem {
@@ -68,7 +71,8 @@ class TableReader {
   // Reports 'missing key "key": wanted WANTED' at the table's header.
   void Missing(std::string_view key, std::string_view wanted);
 
-  // Reports every key that was not taken, with the nearest known one.
+  // Reports every key that was not taken, with the nearest known one, or all known ones when none
+  // is near.
   void Finish();
 
   const TomlValue& table() const { return table_; }
@@ -76,6 +80,8 @@ class TableReader {
   ConfigProblems* problems() const { return problems_; }
 
  private:
+  std::string ListKnown() const;
+
   const TomlValue& table_;
   const std::string prefix_;
   ConfigProblems* const problems_;

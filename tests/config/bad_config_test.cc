@@ -127,7 +127,8 @@ TEST(BadConfigTest, SuggestsTheNearestKey) {
           {"window.event = 1",
            "10:8: unknown key \"window.event\": the nearest known key is \"window.events\""},
           {"limits = { ram = \"1GiB\" }",
-           "10:12: unknown key \"limits.ram\": the nearest known key is \"limits.memory\""},
+           "10:12: unknown key \"limits.ram\": wanted one of \"limits.memory\", "
+           "\"limits.open_files\""},
           {"breaker = { max-open = \"1s\" }",
            "10:13: unknown key \"breaker.max-open\": the nearest known key is "
            "\"breaker.max_open\""},
@@ -142,8 +143,11 @@ TEST(BadConfigTest, SuggestsTheNearestKey) {
            "11:1: unknown key \"log.levels\": the nearest known key is \"log.level\""},
           {"[admin]\ntoken = 1",
            "11:1: unknown key \"admin.token\": the nearest known key is \"admin.token_file\""},
-          {"\"\\u001b[2J\" = 1",
-           "10:1: unknown key \"\\u001b[2J\": the nearest known key is \"env\""},
+          {"window.\"\\u001b[2J\" = 1",
+           "10:8: unknown key \"window.\\u001b[2J\": wanted one of \"window.events\", "
+           "\"window.bytes\""},
+          {"[log]\nverbosity = 1",
+           "11:1: unknown key \"log.verbosity\": wanted one of \"log.level\", \"log.format\""},
           {"[defaults]\nlane = 1",
            "11:1: unknown key \"lane\": the nearest known key is \"lanes\""},
       });
@@ -407,12 +411,49 @@ TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
            "10:20: breaker.max_open = \"2m\": this version supports \"1m\""},
           {"breaker.budget = 0", "10:18: breaker.budget = 0: this version supports 10"},
           {"classify.domain = [\"validation\"]",
-           "10:19: classify.domain = a list: this version supports the built-in rules only"},
-          {"classify.infrastructure = []",
-           "10:27: classify.infrastructure = []: this version supports the built-in rules only"},
+           "10:19: classify.domain = [\"validation\"]: this version supports the built-in rules "
+           "only, [\"validation\", \"invalid\", \"constraint\", \"domain\", \"business\"]"},
           {"limits.memory = \"1GiB\"",
            "10:17: limits.memory = \"1GiB\": this version supports \"512MiB\""},
       });
+}
+
+TEST(BadConfigTest, ShowsTheStartOfAListOfRules) {
+  const std::string problem = Problems(kGroup +
+                                       "classify.infrastructure = [\"a\", \"b\", \"c\", \"d\", "
+                                       "\"e\", \"f\", \"g\", \"h\", \"i\"]");
+  const std::string wanted =
+      "10:27: classify.infrastructure = [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", "
+      "…]: this version supports the built-in rules only, [\"timeout\", ";
+  EXPECT_EQ(problem.substr(0, wanted.size()), wanted);
+  EXPECT_EQ(Problems(kGroup + "classify.infrastructure = []").substr(0, 35),
+            "10:27: classify.infrastructure = []");
+}
+
+// What does not exist yet may still be written down as it is.
+TEST(BadConfigTest, TakesEveryDefaultThatIsWrittenDown) {
+  EXPECT_EQ(
+      Problems(kGroup +
+               "match = \"event_type\"\nstart = \"beginning\"\nstop_on_caught_up = false\n"
+               "batch_size = 100\ncheckpoint_batch_size = 10\ncheckpoint_interval = \"1s\"\n"
+               "max_retries = 3\nretry_delay = \"1s\"\nretry_max_delay = \"30s\"\nlanes = 1\n"
+               "handler_timeout = \"30s\"\ndrain_timeout = \"5s\"\nmax_crashes = 3\n"
+               "window = { events = 1024, bytes = \"32MiB\" }\nsystem_events = false\n"
+               "resolve_links = false\nenv = []\n"
+               "dead_letters = { order = \"stream\", max_streams = 1024, max_per_stream = 1024, "
+               "sinks = [] }\n"
+               "breaker = { failures = 5, open = \"5s\", max_open = \"60s\", budget = 10 }\n"
+               "limits = { memory = \"512MiB\", open_files = 256 }\n"
+               "[groups.g.classify]\n"
+               "domain = [\"business\", \"validation\", \"invalid\", \"constraint\", \"domain\"]\n"
+               "infrastructure = [\"timeout\", \"connection\", \"network\", \"database\", "
+               "\"redis\", \"timed out\", \"unavailable\", \"unreachable\", \"refused\", "
+               "\"broken pipe\", \"certificate\", \"resolve\", \"dns\", \"name resolution\", "
+               "\"name not found\", \"deadlock\", \"lock\", \"serializ\", \"read-only\", \"disk\", "
+               "\"no space left\", \"too many\"]\n"
+               "[admin]\nlisten = \"127.0.0.1:9113\"\n"
+               "[log]\nlevel = \"info\"\nformat = \"auto\"\n"),
+      "");
 }
 
 TEST(BadConfigTest, ChecksTheValuesOfWhatItLacks) {
@@ -514,6 +555,24 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "9:9: group name \"B\": wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"\n"
       "10:1: missing key \"state.directory\": wanted the path of a directory\n"
       "11:1: unknown key \"state.dir\": the nearest known key is \"state.directory\"");
+}
+
+// A check of the plugins goes on from here whatever else is wrong.
+TEST(BadConfigTest, KeepsWhatACheckOfThePluginsNeeds) {
+  const ConfigReading reading = ReadConfigText(
+      kGroup + "lanes = 2\n[groups.h]\nprefixes = [\"\"]\n  plugin = \"q.so\"\n[groups.i]\n",
+      "/x/host.toml");
+  EXPECT_FALSE(reading.config.has_value());
+  ASSERT_EQ(reading.places.size(), reading.problems.size());
+  EXPECT_EQ(reading.places[0].line, 10u);
+  EXPECT_EQ(reading.plugin_directories, std::vector<std::filesystem::path>{"/x/plugins"});
+  ASSERT_EQ(reading.groups.size(), 2u);
+  EXPECT_EQ(reading.groups[0].config.name, "g");
+  EXPECT_FALSE(reading.groups[0].whole);
+  EXPECT_EQ(reading.groups[1].config.plugin, "q.so");
+  EXPECT_EQ(reading.groups[1].config.plugin_location.line, 13u);
+  EXPECT_EQ(reading.groups[1].config.plugin_location.column, 12u);
+  EXPECT_TRUE(reading.groups[1].whole);
 }
 
 }  // namespace
