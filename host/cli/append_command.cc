@@ -1,5 +1,9 @@
+#include <pthread.h>
+
+#include <csignal>
 #include <cstdio>
 
+#include "host/base/check.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
 #include "host/config/source_uri.h"
@@ -31,9 +35,51 @@ Result<Target> OpenTarget(const SourceUri& uri) {
   return target;
 }
 
-Status WriteEvents(EventFile* file, EventWriter* writer) {
+volatile std::sig_atomic_t stop_signal = 0;
+
+// The signals that end an append. They are blocked but for the reading of the next line, so that
+// they never cut a call (one that comes just before a read that waits ends it when sent again), and
+// the threads of the library, which inherit the mask, never get them.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    struct sigaction action {};
+    action.sa_handler = [](int number) { stop_signal = number; };
+    // Without SA_RESTART: a read of standard input must end.
+    for (const int number : {SIGINT, SIGTERM}) {
+      sigaddset(&set_, number);
+      CATCHUP_CHECK(sigaction(number, &action, nullptr) == 0);
+    }
+    Mask(SIG_BLOCK);
+  }
+  ~StopSignals() { Mask(SIG_UNBLOCK); }
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+  Result<const EventFile::Line*> ReadNext(EventFile* file) const {
+    Mask(SIG_UNBLOCK);
+    auto line = stop_signal == 0 ? file->Next() : Result<const EventFile::Line*>(nullptr);
+    Mask(SIG_BLOCK);
+    if (stop_signal != 0) {
+      return Status::Cancelled(std::string("stopped by ") +
+                               (stop_signal == SIGINT ? "SIGINT" : "SIGTERM"));
+    }
+    return line;
+  }
+
+ private:
+  void Mask(int how) const { CATCHUP_CHECK(pthread_sigmask(how, &set_, nullptr) == 0); }
+
+  sigset_t set_;
+};
+
+Status WriteEvents(const StopSignals& signals, EventFile* file, EventWriter* writer) {
   while (true) {
-    auto line = file->Next();
+    auto line = signals.ReadNext(file);
+    if (line.status().code() == Status::Code::kCancelled) {
+      return line.status();
+    }
     if (!line.ok()) {
       // What stands before the bad line is good and was asked for.
       const Status flushed = writer->Flush();
@@ -71,6 +117,7 @@ int AppendCommand(const AppendArguments& arguments) {
     return kExitFailed;
   }
   file->SkipTo(arguments.from_line);
+  const StopSignals signals;  // Before any thread is made.
   const auto target = OpenTarget(*uri);
   if (!target.ok()) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
@@ -81,7 +128,14 @@ int AppendCommand(const AppendArguments& arguments) {
   connection.connection_name = "catchup-append";
   const std::unique_ptr<Appender> appender = Appender::Open(connection);
   EventWriter writer(appender.get());
-  const Status written = WriteEvents(&*file, &writer);
+  const Status written = WriteEvents(signals, &*file, &writer);
+  // The line behind the last is where an append of the whole file says to go on.
+  if (written.ok() && file->next_line() < arguments.from_line) {
+    std::fprintf(stderr, "--from-line %llu: %s has %llu lines\n",
+                 static_cast<unsigned long long>(arguments.from_line), arguments.events.c_str(),
+                 static_cast<unsigned long long>(file->next_line() - 1));
+    return kExitFailed;
+  }
   const std::uint64_t next_line =
       writer.last_line() == 0 ? arguments.from_line : writer.last_line() + 1;
   std::printf("written %llu, next line %llu\n", static_cast<unsigned long long>(writer.written()),

@@ -1,6 +1,9 @@
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <optional>
+#include <map>
+#include <string>
+#include <utility>
 
 #include "host/cli/commands.h"
 #include "host/config/reader.h"
@@ -14,10 +17,46 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Everything `run` would find at the group's start, but without making an instance.
-Status CheckPlugin(const HostConfig& config, const GroupConfig& group, const RunnerBinary& runner) {
-  auto file = FindPlugin(config.plugins.directories, group.plugin);
-  if (!file.ok()) {
+// Everything that is found, sorted by its place in the file.
+class Findings {
+ public:
+  explicit Findings(const fs::path& file) : file_(file.string()) {}
+
+  // A whole line, as the reader of the file makes it.
+  void AddLine(SourceLocation place, std::string line) { Insert(place, std::move(line)); }
+  void Add(SourceLocation place, const std::string& text) {
+    Insert(place, file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) +
+                      ": " + text);
+  }
+  void AddStatus(SourceLocation place, const std::string& group, const Status& status) {
+    if (!status.ok()) {
+      Add(place, "group " + group + ": " + status.message());
+    }
+  }
+
+  bool empty() const { return lines_.empty(); }
+  void Print() const {
+    for (const auto& [place, line] : lines_) {
+      std::fprintf(stderr, "%s\n", line.c_str());
+    }
+  }
+
+ private:
+  void Insert(SourceLocation place, std::string line) {
+    lines_.emplace(std::pair(place.line, place.column), std::move(line));
+  }
+
+  const std::string file_;
+  std::multimap<std::pair<std::uint32_t, std::uint32_t>, std::string> lines_;
+};
+
+// Everything `run` would find at the group's start, but without making an instance. Of a group that
+// was not read whole only whether its plugin is there.
+Status CheckPlugin(const std::vector<fs::path>& directories, const GroupReading& reading,
+                   const RunnerBinary& runner) {
+  const GroupConfig& group = reading.config;
+  auto file = FindPlugin(directories, group.plugin);
+  if (!file.ok() || !reading.whole) {
     return file.status();
   }
   // Loaded from a copy, as a group would load it.
@@ -37,30 +76,23 @@ Status CheckPlugin(const HostConfig& config, const GroupConfig& group, const Run
   return checked;
 }
 
-// The stores can only be looked at while no host has them.
-Status CheckStore(const StateDirectory& state, const GroupConfig& group) {
-  std::error_code failed;
-  if (!fs::exists(state.group(group.name), failed)) {
-    return {};
+void CheckStores(const HostConfig& config, Findings* findings) {
+  const auto state = StateDirectory::LookAt(config.state.directory);
+  if (!state.ok()) {
+    findings->AddLine({}, state.status().message());
+    return;
   }
-  return CheckpointStore::Open(state.groups(), group.name, group.filter).status();
-}
-
-std::optional<StateDirectory> OpenState(const HostConfig& config, Status* problem) {
-  std::error_code failed;
-  if (!fs::exists(config.state.directory, failed)) {
-    return std::nullopt;
+  if (!state->note.empty()) {
+    std::fprintf(stderr, "%s: checkpoints were not looked at\n", state->note.c_str());
   }
-  auto state = StateDirectory::Open(config.state.directory);
-  if (state.ok()) {
-    return std::move(*state);
+  if (!state->readable) {
+    return;
   }
-  if (state.status().code() == Status::Code::kInUse) {
-    std::fprintf(stderr, "%s: checkpoints were not looked at\n", state.status().message().c_str());
-  } else {
-    *problem = state.status();
+  for (const GroupConfig& group : config.groups) {
+    findings->AddStatus(group.location, group.name,
+                        CheckpointStore::Inspect(StateDirectory::GroupsOf(config.state.directory),
+                                                 group.name, group.filter));
   }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -74,41 +106,30 @@ int CheckCommand(const CheckArguments& arguments) {
     return kExitUsage;
   }
   const ConfigReading reading = ReadConfigFile(arguments.file);
-  std::size_t problems = reading.problems.size();
-  for (const std::string& problem : reading.problems) {
-    std::fprintf(stderr, "%s\n", problem.c_str());
+  Findings findings(arguments.file);
+  for (std::size_t i = 0; i < reading.problems.size(); ++i) {
+    findings.AddLine(reading.places[i], reading.problems[i]);
   }
-  if (!reading.config.has_value()) {
-    return kExitConfiguration;
-  }
-  const HostConfig& config = *reading.config;
   const auto runner = RunnerBinary::Find();
   if (!runner.ok()) {
     std::fprintf(stderr, "%s\n", runner.status().message().c_str());
     return kExitFailed;
   }
-  Status state_problem;
-  const std::optional<StateDirectory> state = OpenState(config, &state_problem);
-  if (!state_problem.ok()) {
-    std::fprintf(stderr, "%s\n", state_problem.message().c_str());
-    ++problems;
-  }
-  for (const GroupConfig& group : config.groups) {
-    const Status found[] = {CheckPlugin(config, group, *runner),
-                            state.has_value() ? CheckStore(*state, group) : Status()};
-    for (const Status& status : found) {
-      if (!status.ok()) {
-        std::fprintf(stderr, "%s:%u:%u: group %s: %s\n", config.file.c_str(), group.location.line,
-                     group.location.column, group.name.c_str(), status.message().c_str());
-        ++problems;
-      }
+  if (!reading.plugin_directories.empty()) {
+    for (const GroupReading& group : reading.groups) {
+      findings.AddStatus(group.config.plugin_location, group.config.name,
+                         CheckPlugin(reading.plugin_directories, group, *runner));
     }
   }
-  if (problems != 0) {
+  if (reading.config.has_value()) {
+    CheckStores(*reading.config, &findings);
+  }
+  findings.Print();
+  if (!findings.empty()) {
     return kExitConfiguration;
   }
-  std::printf("%s: ok, %zu group%s\n", arguments.file.c_str(), config.groups.size(),
-              config.groups.size() == 1 ? "" : "s");
+  const std::size_t groups = reading.config->groups.size();
+  std::printf("%s: ok, %zu group%s\n", arguments.file.c_str(), groups, groups == 1 ? "" : "s");
   return kExitDone;
 }
 

@@ -2,10 +2,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <string_view>
 
+#include "host/base/log_line.h"
 #include "host/cli/commands.h"
 #include "host/cli/version.h"
 #include "host/daemon/host.h"
@@ -34,6 +38,14 @@ void AddCheck(CLI::App* app, CheckArguments* arguments) {
   check->add_option("FILE", arguments->file, "The configuration, in TOML")->required();
 }
 
+// From 1, as editors count.
+std::string CheckLineNumber(const std::string& text) {
+  std::uint64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && rest == end && number != 0 ? "" : "wanted a line number from 1";
+}
+
 void AddAppend(CLI::App* app, AppendArguments* arguments) {
   CLI::App* append = app->add_subcommand(
       "append", "Writes the events of a file to a log, in file order, through the real protocol");
@@ -43,7 +55,7 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
       ->required();
   append->add_option("--credentials-file", arguments->credentials_file, "user:password");
   append->add_option("--from-line", arguments->from_line, "Begin at this line")
-      ->check(CLI::PositiveNumber);
+      ->check(CheckLineNumber);
   append->add_option("EVENTS", arguments->events, "One event a line, as JSON; - is standard input")
       ->required();
 }
@@ -78,6 +90,37 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
   attempt->add_flag("--json", arguments->json, "One JSON object a line");
 }
 
+std::string CommandNames(const CLI::App& app) {
+  std::string names;
+  const auto commands = app.get_subcommands({});
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    names += i == 0 ? "" : i + 1 == commands.size() ? " or " : ", ";
+    names += commands[i]->get_name();
+  }
+  return names;
+}
+
+// What is wrong with the command itself; empty if nothing. The library's own text for a misspelt
+// one says that a command is missing.
+std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
+  const std::string wanted =
+      ": wanted " + CommandNames(app) + "\nRun with --help for more information.\n";
+  if (argc < 2) {
+    return "no command" + wanted;
+  }
+  const std::string_view command = argv[1];
+  const auto commands = app.get_subcommands({});
+  if (command.substr(0, 1) == "-" ||
+      std::any_of(commands.begin(), commands.end(),
+                  [&](const CLI::App* one) { return one->get_name() == command; })) {
+    return {};
+  }
+  constexpr std::size_t kMaxShown = 80;
+  std::string shown;
+  AppendJsonString(command.substr(0, kMaxShown), &shown);
+  return "unknown command " + shown + wanted;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Runs other teams' event projections over KurrentDB's $all stream");
   app.set_version_flag("--version", VersionText());
@@ -93,6 +136,10 @@ int Main(int argc, char** argv) {
   AddAppend(&app, &append);
   AddDevServer(&app, &dev_server);
   AddTry(&app, &attempt);
+  if (const std::string problem = CommandProblem(app, argc, argv); !problem.empty()) {
+    std::cerr << problem;
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

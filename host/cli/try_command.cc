@@ -66,6 +66,8 @@ class Trial {
   Status Start(const fs::path& work, const PluginSettings& settings);
   Answer AwaitReady() { return Await(0); }
   Answer Handle(std::uint64_t sequence, const EventView& event);
+  // Once ready: whether the plugin keeps its own position.
+  bool position_mode() const { return position_mode_; }
   // Lets the plugin stop; the answer is not OK if it did not end cleanly.
   Answer Stop();
 
@@ -78,6 +80,7 @@ class Trial {
   const TryArguments& arguments_;
   const fs::path scratch_;
   std::optional<RunnerLink> link_;
+  bool position_mode_ = false;
 };
 
 Status Trial::Start(const fs::path& work, const PluginSettings& settings) {
@@ -148,6 +151,7 @@ std::optional<Answer> Trial::Look(std::uint64_t sequence) {
       std::fprintf(stderr, "plugin: %s\n", (*outcome)->text.c_str());
     } else if ((*outcome)->kind == OutcomeKind::kReady) {
       link_->MarkReady();
+      position_mode_ = (*outcome)->position_mode;
       answered = true;
     } else if ((*outcome)->kind == OutcomeKind::kFailure) {
       answer = {(*outcome)->status, (*outcome)->text, (*outcome)->sequence == 0};
@@ -268,6 +272,14 @@ EventView ViewOf(const EventFile::Line& line, std::uint64_t revision) {
   return event;
 }
 
+bool StopCleanly(Trial* trial) {
+  const Answer stopped = trial->Stop();
+  if (stopped.status != CATCHUP_OK) {
+    std::fprintf(stderr, "stop: %s\n", stopped.text.c_str());
+  }
+  return stopped.status == CATCHUP_OK;
+}
+
 int Feed(Trial* trial, EventFile* file, bool json) {
   std::map<std::string, std::uint64_t> revisions;
   bool all_ok = true;
@@ -275,6 +287,8 @@ int Feed(Trial* trial, EventFile* file, bool json) {
   while (true) {
     auto line = file->Next();
     if (!line.ok()) {
+      // The events before it were handled: the plugin gets its chance to keep what they made.
+      (void)StopCleanly(trial);
       return Fail(line.status());
     }
     if (*line == nullptr) {
@@ -288,12 +302,7 @@ int Feed(Trial* trial, EventFile* file, bool json) {
       return kExitFailed;
     }
   }
-  const Answer stopped = trial->Stop();
-  if (stopped.status != CATCHUP_OK) {
-    std::fprintf(stderr, "stop: %s\n", stopped.text.c_str());
-    return kExitFailed;
-  }
-  return all_ok ? kExitDone : kExitFailed;
+  return StopCleanly(trial) && all_ok ? kExitDone : kExitFailed;
 }
 
 }  // namespace
@@ -328,6 +337,12 @@ int TryCommand(const TryArguments& arguments) {
   if (const Answer ready = trial.AwaitReady(); ready.status != CATCHUP_OK || ready.ended) {
     std::fprintf(stderr, "%s: the plugin did not start: %s: %s\n", arguments.plugin.c_str(),
                  CallStatusName(ready.status).c_str(), ready.text.c_str());
+    return kExitFailed;
+  }
+  if (arguments.with_position && !trial.position_mode()) {
+    (void)StopCleanly(&trial);
+    std::fprintf(stderr, "%s: offers no catchup.position/1, which --with-position asks for\n",
+                 arguments.plugin.c_str());
     return kExitFailed;
   }
   return Feed(&trial, &*file, arguments.json);

@@ -1,8 +1,13 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <memory>
 
+#include "host/base/unique_fd.h"
 #include "tests/e2e/harness.h"
 
 // `catchup append` and `catchup dev-server`, as the processes that users start.
@@ -135,6 +140,63 @@ TEST_F(AppendTest, FromLineGoesOnWhereACorrectedFileStopped) {
   EXPECT_EQ(rest.exit, 0) << rest.err;
   EXPECT_EQ(rest.out, "written 2, next line 4\n");
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y", "a@2 z"}));
+}
+
+TEST_F(AppendTest, FromLineBehindTheFileIsAnErrorButNotRightBehindIt) {
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "y")}));
+  const Finished none = Append({"--from-line", "0"});
+  EXPECT_EQ(none.exit, 2);
+  ExpectHas(none.err, "--from-line");
+  ExpectHas(none.err, "wanted a line number from 1");
+  const Finished behind = Append({"--from-line", "99"});
+  EXPECT_EQ(behind.exit, 1);
+  EXPECT_EQ(behind.err, "--from-line 99: events.jsonl has 2 lines\n");
+  EXPECT_EQ(behind.out, "");
+  // What an append of the whole file names as the next line.
+  const Finished rest = Append({"--from-line", "3"});
+  EXPECT_EQ(rest.exit, 0) << rest.err;
+  EXPECT_EQ(rest.out, "written 0, next line 3\n");
+}
+
+// What was confirmed stays, what was only read is read again.
+TEST_F(AppendTest, ASignalStopsBetweenTwoAppendsAndSaysWhereToGoOn) {
+  const std::filesystem::path input = site_.file("input");
+  for (const int signal : {SIGINT, SIGTERM}) {
+    std::filesystem::remove(input);
+    ASSERT_EQ(::mkfifo(input.c_str(), 0600), 0);
+    const std::string log = "log" + std::to_string(signal);
+    const auto append = site_.Start({"append", "--to", "embedded:" + log, "input"});
+    const UniqueFd writer(::open(input.c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_TRUE(writer.valid());
+    const std::string lines = Text({EventLine("a", "x"), EventLine("b", "y"), EventLine("c", "z")});
+    ASSERT_EQ(::write(writer.get(), lines.data(), lines.size()),
+              static_cast<ssize_t>(lines.size()));
+    // Empty once all of it was read; the third event waits for a fourth.
+    ASSERT_TRUE(WaitUntil([&] {
+      int unread = 0;
+      return ::ioctl(writer.get(), FIONREAD, &unread) == 0 && unread == 0;
+    }));
+    // One that falls between a look for it and the read that waits is noticed with the next.
+    ASSERT_TRUE(WaitUntil([&] {
+      append->Signal(signal);
+      return !append->Running();
+    }));
+    EXPECT_EQ(append->Wait(), 1);
+    ExpectHas(append->Errors(), signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
+    // How far it came before the signal is the machine's affair, that both numbers agree is not.
+    const std::string said = append->Output();
+    EXPECT_TRUE(said == "written 2, next line 3\n" || said == "written 1, next line 2\n" ||
+                said == "written 0, next line 1\n")
+        << said;
+  }
+}
+
+TEST_F(AppendTest, AFileInPlaceOfTheLogIsNamed) {
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
+  const Finished appended =
+      site_.Catchup({"append", "--to", "embedded:events.jsonl", "events.jsonl"});
+  EXPECT_EQ(appended.exit, 1);
+  ExpectHas(appended.err, "it is no directory, wanted the directory of the log");
 }
 
 TEST_F(AppendTest, StandardInputIsAFileToo) {

@@ -55,5 +55,14 @@ TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
   }
 }
 
+TEST(HelpTest, ACommandThatDoesNotExistIsNamedWithThoseThatDo) {
+  Site site;
+  const std::string wanted =
+      ": wanted run, check, append, dev-server or try\nRun with --help for more information.\n";
+  EXPECT_EQ(site.Catchup({"status"}).err, "unknown command \"status\"" + wanted);
+  EXPECT_EQ(site.Catchup({"chek", "host.toml"}).err, "unknown command \"chek\"" + wanted);
+  EXPECT_EQ(site.Catchup({}).err, "no command" + wanted);
+}
+
 }  // namespace
 }  // namespace catchup::e2e

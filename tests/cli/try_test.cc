@@ -192,6 +192,23 @@ TEST_F(TryTest, AMalformedLineIsNamedAfterTheEventsBeforeIt) {
   ExpectHas(tried.err, "events.jsonl:2: ");
 }
 
+// It keeps what it made of the good lines.
+TEST_F(TryTest, AMalformedLineStopsThePluginInOrder) {
+  Events({EventLine("a", "ok"), "{]"});
+  fs::create_directory(site_.file("work"));
+  const Finished tried = Try(scripted_, {"--work", "work"});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_TRUE(fs::exists(site_.file("work/stopped"))) << tried.err;
+}
+
+TEST_F(TryTest, APositionThatThePluginDoesNotKeepIsRefused) {
+  Events({EventLine("a", "ok")});
+  const Finished tried = Try(scripted_, {"--with-position"});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.out, "");
+  ExpectHas(tried.err, "scripted.so: offers no catchup.position/1, which --with-position asks for");
+}
+
 TEST_F(TryTest, APluginThatIsNotThereOrIsNoneIsNamed) {
   Events({EventLine("a", "ok")});
   const Finished absent = Try(site_.file("absent.so"));

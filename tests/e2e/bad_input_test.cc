@@ -116,7 +116,7 @@ class BadGroupTest : public testing::Test {
     const Finished checked = site_.Check();
     EXPECT_EQ(checked.exit, 78) << checked.err;
     EXPECT_EQ(CountLines(checked.err), 1) << checked.err;
-    ExpectSays(checked.err, {"host.toml:9:", "group bad"});
+    ExpectSays(checked.err, {"host.toml:", "group bad"});
     ExpectSays(checked.err, words);
     const Finished run = site_.RunUntilCaughtUp();
     EXPECT_EQ(run.exit, 1) << run.err;

@@ -65,9 +65,21 @@ bool NamesLiveProcess(const std::string& text) {
   return ::kill(pid, 0) == 0 || errno == EPERM;
 }
 
+// What stands at the path already must be a directory.
+Status CheckPath(const std::filesystem::path& directory) {
+  std::error_code error;  // What cannot be looked at is told by the call that needs it.
+  const auto status = std::filesystem::status(directory, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
+    return Status::Invalid("event log " + directory.string() +
+                           ": it is no directory, wanted the directory of the log");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory) {
+  CATCHUP_RETURN_IF_ERROR(CheckPath(directory));
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) {
@@ -100,6 +112,7 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
 
 Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
     const std::filesystem::path& directory) {
+  CATCHUP_RETURN_IF_ERROR(CheckPath(directory));
   const std::filesystem::path file = LockFile(directory);
   const auto give_up = std::chrono::steady_clock::now() + kStartWait;
   while (true) {
