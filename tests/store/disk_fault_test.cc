@@ -103,6 +103,23 @@ TEST_F(DiskFaultTest, StopsForGoodAfterAFailedSyncOrAnIoError) {
   }
 }
 
+// SQLite keeps the system's answer to an earlier call, so a failed sync can come with that of a
+// full disk.
+TEST_F(DiskFaultTest, StopsForGoodAfterASyncThatFailsOnAFullDisk) {
+  const TemporaryFolder folder;
+  auto store = Open(folder);
+  ASSERT_TRUE(store.ok());
+  ASSERT_TRUE(Save(store->get(), 10).ok());
+  FailingVfs::Arm(Fault::kQuota, 1, true);
+  ASSERT_EQ(Save(store->get(), 20).code(), Status::Code::kExhausted);
+  FailingVfs::Arm(Fault::kSyncFull, 1, true);
+  const Status failed = Save(store->get(), 20);
+  FailingVfs::Disarm();
+  EXPECT_FALSE(failed.ok());
+  EXPECT_NE(failed.code(), Status::Code::kExhausted) << failed.message();
+  EXPECT_FALSE(Save(store->get(), 30).ok());
+}
+
 TEST_F(DiskFaultTest, LosesNothingWhenOpeningFails) {
   for (const Fault fault : {Fault::kSyncError, Fault::kIoError, Fault::kFull}) {
     int n = 1;

@@ -54,6 +54,9 @@ int Write(sqlite3_file* file, const void* from, int size, sqlite3_int64 at) {
   if (Fires(Fault::kFull)) {
     return SQLITE_FULL;
   }
+  if (Fires(Fault::kQuota)) {
+    return SQLITE_IOERR_WRITE;
+  }
   if (Fires(Fault::kIoError)) {
     // Half of it reaches the disk, as it may.
     (void)Real(file)->pMethods->xWrite(Real(file), from, size / 2, at);
@@ -115,7 +118,10 @@ int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out
 
 // Errors of ours are no system's, and an old errno must not be taken for one.
 int LastError(sqlite3_vfs*, int, char*) {
-  return fire_count == 0 ? 0 : fault == Fault::kSyncFull ? ENOSPC : EIO;
+  if (fire_count == 0) {
+    return 0;
+  }
+  return fault == Fault::kSyncFull ? ENOSPC : fault == Fault::kQuota ? EDQUOT : EIO;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ class FailingVfs {
   enum class Fault {
     kNone,
     kFull,       // Writes fail for want of space.
+    kQuota,      // Writes fail for want of a share of the space.
     kIoError,    // Reads, writes, truncations fail.
     kSyncError,  // Syncs fail.
     kSyncFull,   // Syncs fail for want of space.
