@@ -188,7 +188,7 @@ Result<std::optional<Position>> Group::ReadHeadOnceThereIsOne() {
     if (head.ok()) {
       return head;
     }
-    if (!PauseBeforeStart("the head of the log: " + head.status().message())) {
+    if (!PauseBeforeStart(head.status().message())) {
       return Status::Cancelled("stopped");
     }
   }
@@ -289,7 +289,7 @@ std::pair<GroupState, std::string> Group::StateAndReason() const {
                                          : std::pair(GroupState::kFailed, *failed_before_start_);
   }
   if (!waits_for_.empty() && !finished_) {
-    return {GroupState::kWaiting, "waiting for " + waits_for_};
+    return {GroupState::kWaiting, waits_for_};
   }
   return {engine_.state(), engine_.reason()};
 }

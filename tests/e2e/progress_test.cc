@@ -55,7 +55,7 @@ TEST(ProgressTest, ATerminalShowsALinePerGroupThatMoves) {
   }
   EXPECT_NE(shown.find(" events  "), std::string::npos) << shown;
   EXPECT_NE(shown.find("/s"), std::string::npos) << shown;
-  EXPECT_NE(shown.find(" %)"), std::string::npos) << shown;
+  EXPECT_NE(shown.find(" %  "), std::string::npos) << shown;
   EXPECT_EQ(shown.find("{\"time\""), std::string::npos) << "the log of a terminal is text";
   EXPECT_EQ(shown.find("Progress"), std::string::npos) << "said twice";
 }

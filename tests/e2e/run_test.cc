@@ -292,7 +292,7 @@ TEST(RunTest, ARunnerStartsOnlyOnceTheLockOfAnEarlierOneIsFree) {
   const std::string pid = first->Log().Last("Runner started", "scripted", "pid");
   const ForeignProcess runner(static_cast<pid_t>(std::stoi(pid)));
   EXPECT_FALSE(runner.Gone());
-  EXPECT_EQ(ReadFile(site.group("scripted") / "runner.lock"), pid);
+  EXPECT_EQ(std::stoi(ReadFile(site.group("scripted") / "runner.lock")), std::stoi(pid));
   first->Signal(SIGKILL);
   first->Wait();
   EXPECT_TRUE(runner.WaitGone()) << "the runner outlived its host";

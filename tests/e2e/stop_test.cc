@@ -147,7 +147,7 @@ TEST(StopTest, AStopWhileTheHeadIsWaitedForEndsTheGroup) {
   site.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"end\""),
                  "kurrentdb://127.0.0.1:1?tls=false");
   const auto host = site.Start({"run", "host.toml"});
-  ASSERT_TRUE(host->WaitForLog("Waiting for the head of the log", "copy"));
+  ASSERT_TRUE(host->WaitForLog("Waiting to start", "copy"));
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
 }
