@@ -30,6 +30,8 @@ done
 readonly asan_tests=(base_test log_test config_test ring_test ring_stress_test runner_test
   engine_test sim_test sim_checker_test store_test abi_layout_test json_text_test event_line_test
   plugin_layer_test)
+# Deaths that a sanitizer answers itself, with its own report and exit code.
+readonly sanitizer_owns=RunnerCrashTest.SegmentationFaultIsReportedAndStaysTrue:RunnerCrashTest.ExitByThePluginIsChargedToItsEvent
 readonly tsan_tests=(ring_test ring_stress_test log_test)
 
 failed=()
@@ -67,7 +69,7 @@ sanitized() {
   shift
   build "$preset" "$@" || return
   for name in "$@"; do
-    timeout 600 "build/$preset/bin/$name" --gtest_brief=1 || {
+    timeout 600 "build/$preset/bin/$name" --gtest_brief=1 "--gtest_filter=-$sanitizer_owns" || {
       echo "$preset: $name failed" >&2
       code=1
     }

@@ -74,11 +74,17 @@ inline void AppendPadded(std::string* out, std::uint64_t number, std::size_t wid
 
 // "2026-11-24T03:39:17.5720000Z". Years outside 0 to 9999 get a sign or more digits, as needed.
 inline void AppendTime(std::string* out, std::int64_t ticks) {
-  using Ticks = std::chrono::duration<std::int64_t, std::ratio<1, 10'000'000>>;
-  const Ticks time(ticks);
-  const auto days = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date{std::chrono::sys_days(days)};
-  const auto of_day = static_cast<std::uint64_t>((time - days).count());
+  // By hand, since the library's conversions overflow at the ends of the range.
+  constexpr std::int64_t kTicksPerDay = 864'000'000'000;
+  std::int64_t days = ticks / kTicksPerDay;
+  std::int64_t rest = ticks % kTicksPerDay;
+  if (rest < 0) {
+    rest += kTicksPerDay;
+    --days;
+  }
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days(std::chrono::days(static_cast<int>(days)))};
+  const auto of_day = static_cast<std::uint64_t>(rest);
   const int year = static_cast<int>(date.year());
   if (year < 0) out->push_back('-');
   AppendPadded(out, static_cast<std::uint64_t>(year < 0 ? -year : year), 4);
