@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# tests/bench/run.sh BUILD_DIR [EVENTS] [ROUNDS]: measures what the README's numbers are about and
-# prints one table. Speed is judged as ratios inside one run: bare loop and host take turns.
+# tests/bench/run.sh BUILD_DIR [EVENTS] [ROUNDS]: measures catch-up and prints
+# one table. Speed is judged as ratios inside one run: bare loop and host take turns.
 #
 #   bare loop   a grpc++ loop that only reads and parses the subscription
 #   host        the same subscription through host, ring, runner and a plugin that does nothing
