@@ -78,17 +78,24 @@ sanitized() {
 }
 
 # Tests and builds leave nothing behind in the tree but what .gitignore names.
-tree_state() { git status --porcelain 2>/dev/null; }
+# Outside a clone, or without git, there is nothing to compare with.
+tree_state() {
+  if [ -e .git ] && command -v git >/dev/null; then
+    git status --porcelain
+  fi
+}
 
 unchanged() {
-  diff <(echo "$before") <(tree_state) || {
-    echo "the tests changed the tree, as above" >&2
+  local now
+  now=$(tree_state) || return
+  [ "$now" = "$before" ] || {
+    printf 'the tree was\n%s\nand is now\n%s\n' "${before:-clean}" "${now:-clean}" >&2
     return 1
   }
 }
 
 stage packages packages || exit 1
-before=$(tree_state)
+before=$(tree_state) || exit 1
 stage "release build" build release || exit 1
 if [ "$quick" = no ]; then
   stage "lint" tests/lint.sh "${lint[@]}" build/release

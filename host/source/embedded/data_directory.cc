@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -65,6 +64,15 @@ bool NamesLiveProcess(const std::string& text) {
   return ::kill(pid, 0) == 0 || errno == EPERM;
 }
 
+// The whole file, for one writer. Of the open file, so that it ends with the process and asking
+// does not take it, which a starting owner would meet and give up on.
+struct flock OwnersLock() {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
+
 // What stands at the path already must be a directory.
 Status CheckPath(const std::filesystem::path& directory) {
   std::error_code error;  // What cannot be looked at is told by the call that needs it.
@@ -90,8 +98,9 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
   if (!lock.valid()) {
     return Status::FromErrno("open " + file.string(), errno);
   }
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) {
+  const struct flock wanted = OwnersLock();
+  if (::fcntl(lock.get(), F_OFD_SETLK, &wanted) != 0) {
+    if (errno != EAGAIN && errno != EACCES) {
       return Status::FromErrno("lock " + file.string(), errno);
     }
     const std::string owner = ReadText(file);
@@ -123,12 +132,12 @@ Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
       }
       return Status::FromErrno("open " + file.string(), errno);
     }
-    // A shared lock, held for an instant, so that two askers do not take each other for an owner.
-    if (::flock(lock.get(), LOCK_SH | LOCK_NB) == 0) {
-      return std::optional<std::string>();
+    struct flock found = OwnersLock();
+    if (::fcntl(lock.get(), F_OFD_GETLK, &found) != 0) {
+      return Status::FromErrno("ask for the lock of " + file.string(), errno);
     }
-    if (errno != EWOULDBLOCK) {
-      return Status::FromErrno("lock " + file.string(), errno);
+    if (found.l_type == F_UNLCK) {
+      return std::optional<std::string>();
     }
     const bool late = std::chrono::steady_clock::now() >= give_up;
     // An owner in another process namespace cannot be asked whether it lives; the lock says so,

@@ -16,8 +16,8 @@ namespace catchup::embedded {
 //   endpoint    "host:port" of the owner's server, absent while it has none
 //
 // Liveness is the lock, which the kernel drops with its process: an endpoint left behind by a
-// killed owner means nothing, and the next owner removes it before it names itself. The lock is
-// flock(), so it works where the file system supports that.
+// killed owner means nothing, and the next owner removes it before it names itself. The lock is one of
+// fcntl() on the open file, so it works where the file system supports that.
 class DataDirectory {
  public:
   // Creates the directory if it is missing and becomes its owner until destroyed.
@@ -25,7 +25,8 @@ class DataDirectory {
   static Result<DataDirectory> Own(const std::filesystem::path& directory);
 
   // The endpoint of a live owner, or nothing where no process owns the directory. An owner that is
-  // only starting is waited for, at most ten seconds: kUnavailable after that.
+  // only starting is waited for, at most ten seconds: kUnavailable after that. Asking is free: it
+  // never stands in the way of a process that becomes the owner at the same time.
   static Result<std::optional<std::string>> LiveEndpoint(const std::filesystem::path& directory);
 
   DataDirectory(DataDirectory&&) = default;

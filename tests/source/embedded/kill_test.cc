@@ -111,15 +111,17 @@ TEST(KilledLogTest, HoldsEveryAcknowledgedAppendWholeAndNoneInPart) {
   for (int round = 0; round < 5; ++round) {
     Child child(directory.path());
     const std::string address = Child::Endpoint(directory.path());
+    ASSERT_NE(address, "");
     std::atomic<int> acknowledged = 0;
-    int failed = 0;
+    std::atomic<int> failed = -1;
     std::thread writer([&] { failed = AppendUntilKilled(address, next, &acknowledged); });
     const int enough = 20 + static_cast<int>(random() % 60);
-    while (acknowledged < enough) {
+    while (acknowledged < enough && failed < 0) {
       std::this_thread::yield();
     }
     child.Kill();
     writer.join();
+    ASSERT_GE(acknowledged, enough) << "the server failed before it was killed";
     least = failed;
     unknown[failed] = 0;  // In flight at the kill: there or not, but not in part.
     next = failed + 1;
@@ -190,6 +192,31 @@ TEST(OwnershipTest, RefusesASecondOwnerAndNamesTheFirst) {
   EXPECT_NE(second.status().message().find("process " + std::to_string(child.pid())),
             std::string::npos)
       << second.status().message();
+}
+
+TEST(OwnershipTest, IsNotRefusedBecauseSomebodyAsksWhoOwnsIt) {
+  const test::TemporaryDirectory directory;
+  ASSERT_TRUE(DataDirectory::Own(directory.path()).ok());  // Leaves a lock file to ask.
+  std::atomic<bool> done = false;
+  std::atomic<int> asked = 0;
+  std::thread asker([&] {
+    while (!done) {
+      (void)DataDirectory::LiveEndpoint(directory.path());
+      ++asked;
+    }
+  });
+  std::string refusal;
+  for (int tries = 0; (tries < 500 || asked < 500) && refusal.empty(); ++tries) {
+    auto owned = DataDirectory::Own(directory.path());
+    if (owned.ok()) {
+      (void)owned->WriteEndpoint("127.0.0.1:1");
+    } else {
+      refusal = owned.status().message();
+    }
+  }
+  done = true;
+  asker.join();
+  EXPECT_EQ(refusal, "");
 }
 
 TEST(OwnershipTest, UsesTheEndpointOfALiveOwner) {
