@@ -15,8 +15,6 @@
 namespace catchup::embedded {
 namespace {
 
-// Opening a log takes milliseconds, recovering one after a kill perhaps a second.
-constexpr std::chrono::seconds kStartWait{10};
 constexpr std::chrono::milliseconds kPollInterval{20};
 
 // A pid or an address; anything longer is not ours.
@@ -120,10 +118,10 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
 }
 
 Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
-    const std::filesystem::path& directory) {
+    const std::filesystem::path& directory, std::chrono::milliseconds patience) {
   CATCHUP_RETURN_IF_ERROR(CheckPath(directory));
   const std::filesystem::path file = LockFile(directory);
-  const auto give_up = std::chrono::steady_clock::now() + kStartWait;
+  const auto give_up = std::chrono::steady_clock::now() + patience;
   while (true) {
     const UniqueFd lock(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!lock.valid()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -16,18 +17,22 @@ namespace catchup::embedded {
 //   endpoint    "host:port" of the owner's server, absent while it has none
 //
 // Liveness is the lock, which the kernel drops with its process: an endpoint left behind by a
-// killed owner means nothing, and the next owner removes it before it names itself. The lock is one of
-// fcntl() on the open file, so it works where the file system supports that.
+// killed owner means nothing, and the next owner removes it before it names itself. The lock is one
+// of fcntl() on the open file, so it works where the file system supports that.
 class DataDirectory {
  public:
   // Creates the directory if it is missing and becomes its owner until destroyed.
   // kInUse names the process that owns it.
   static Result<DataDirectory> Own(const std::filesystem::path& directory);
 
+  // Opening a log takes milliseconds, recovering one after a kill perhaps a second.
+  static constexpr std::chrono::seconds kStartWait{10};
+
   // The endpoint of a live owner, or nothing where no process owns the directory. An owner that is
-  // only starting is waited for, at most ten seconds: kUnavailable after that. Asking is free: it
+  // only starting is waited for, at most `patience`: kUnavailable after that. Asking is free: it
   // never stands in the way of a process that becomes the owner at the same time.
-  static Result<std::optional<std::string>> LiveEndpoint(const std::filesystem::path& directory);
+  static Result<std::optional<std::string>> LiveEndpoint(
+      const std::filesystem::path& directory, std::chrono::milliseconds patience = kStartWait);
 
   DataDirectory(DataDirectory&&) = default;
   DataDirectory& operator=(DataDirectory&&) = delete;

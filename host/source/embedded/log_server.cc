@@ -255,4 +255,9 @@ Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options) {
   }
 }
 
+std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory) {
+  auto live = DataDirectory::LiveEndpoint(directory, std::chrono::milliseconds(0));
+  return live.ok() ? *std::move(live) : std::nullopt;
+}
+
 }  // namespace catchup::embedded

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "host/base/status.h"
@@ -75,5 +76,9 @@ struct EmbeddedEndpoint {
 // For `uri = "embedded:PATH"`: the endpoint of a live owner of the directory, else opens the log
 // here and serves it. Two processes that do this at once agree on one owner.
 Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options);
+
+// Where the log of `directory` is served now, if it is; looks at two small files and waits for
+// nothing. For who was told by OpenEmbedded to use another process, which may have moved since.
+std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory);
 
 }  // namespace catchup::embedded

@@ -201,7 +201,7 @@ TEST(OwnershipTest, IsNotRefusedBecauseSomebodyAsksWhoOwnsIt) {
   std::atomic<int> asked = 0;
   std::thread asker([&] {
     while (!done) {
-      (void)DataDirectory::LiveEndpoint(directory.path());
+      (void)DataDirectory::LiveEndpoint(directory.path(), std::chrono::milliseconds(0));
       ++asked;
     }
   });
