@@ -46,18 +46,50 @@ HostTable* HostTable::Of(const catchup_host* host) {
   return static_cast<HostTable*>(host->context);
 }
 
+void HostTable::BeginCall(CallKind kind) {
+  call_ = kind;
+  if (kind == CallKind::kStart) {
+    threads_allowed_.store(true, std::memory_order_relaxed);
+  }
+  error_.clear();
+}
+
+void HostTable::EndCall() {
+  if (call_ == CallKind::kStop) {
+    threads_allowed_.store(false, std::memory_order_relaxed);
+  }
+  call_ = CallKind::kNone;
+}
+
+std::string_view HostTable::violation() const {
+  const char* what = violation_.load(std::memory_order_acquire);
+  return what == nullptr ? std::string_view() : std::string_view(what);
+}
+
+void HostTable::Refuse(const char* what) {
+  const char* none = nullptr;
+  // Every later one would only repeat the line.
+  if (violation_.compare_exchange_strong(none, what, std::memory_order_acq_rel)) {
+    services_->Log(CATCHUP_LOG_ERROR, std::string("against the contract: ") + what);
+  }
+}
+
 void HostTable::SetError(const catchup_host* host, catchup_view text) {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
-    // Written by the wrong thread, so the text itself is left alone: another call may be reading.
-    self->services_->Log(CATCHUP_LOG_ERROR, "set_error called from a thread of the plugin's own");
+    // The text itself is left alone: the other thread may be reading it.
+    self->Refuse("set_error called from another thread: wanted the instance's own");
     return;
   }
   self->error_.assign(Text(text).substr(0, kMaxErrorText));
 }
 
 void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view text) {
-  Of(host)->services_->Log(std::clamp(level, CATCHUP_LOG_DEBUG, CATCHUP_LOG_ERROR), Text(text));
+  HostTable* self = Of(host);
+  self->services_->Log(std::clamp(level, CATCHUP_LOG_DEBUG, CATCHUP_LOG_ERROR), Text(text));
+  if (!self->OnInstanceThread() && !self->threads_allowed_.load(std::memory_order_relaxed)) {
+    self->Refuse("log called from another thread before start or after stop: wanted none by then");
+  }
 }
 
 std::int32_t HostTable::StopRequested(const catchup_host* host) {
@@ -68,6 +100,7 @@ std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
                                   const catchup_sink* sink) {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
+    self->Refuse("config_get called from another thread: wanted the instance's own");
     return CATCHUP_CONFIG_REFUSED;
   }
   const std::string_view wanted = Text(path);
@@ -82,6 +115,12 @@ std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
   return CATCHUP_CONFIG_ABSENT;
 }
 
-const void* HostTable::GetExtension(const catchup_host*, catchup_view) { return nullptr; }
+const void* HostTable::GetExtension(const catchup_host* host, catchup_view) {
+  HostTable* self = Of(host);
+  if (!self->OnInstanceThread()) {
+    self->Refuse("get_extension called from another thread: wanted the instance's own");
+  }
+  return nullptr;
+}
 
 }  // namespace catchup

@@ -3,12 +3,13 @@
 #include <catchup/plugin.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "host/ring/runner_end.h"
+#include "host/ring/layout.h"
 
 namespace catchup {
 
@@ -22,9 +23,11 @@ class HostServices {
   virtual bool StopRequested() = 0;
 };
 
-// The catchup_host table of one instance, and the text of the call in progress.
+// The catchup_host table of one instance, and the text of the call in progress. Holds each of its
+// functions to the ABI's tags: a call that breaks one is refused, logged, and breaks the contract.
 //
-// Belongs to the instance thread, which makes it, except what the ABI tags [any-thread].
+// Belongs to the instance thread, which makes it, except what a plugin may call from any thread,
+// rightly or wrongly.
 class HostTable {
  public:
   struct Identity {
@@ -43,9 +46,13 @@ class HostTable {
 
   const catchup_host* table() const { return &table_; }
 
-  // Clears the text of the call before.
-  void BeginCall() { error_.clear(); }
+  // A call into the plugin begins: clears the text of the one before.
+  void BeginCall(CallKind kind);
+  void EndCall();
   const std::string& error() const { return error_; }
+
+  // What the plugin did against a tag, the first time; empty while it never has. Static text.
+  std::string_view violation() const;
 
  private:
   static HostTable* Of(const catchup_host* host);
@@ -57,11 +64,16 @@ class HostTable {
   static const void* GetExtension(const catchup_host* host, catchup_view id);
 
   bool OnInstanceThread() const { return pthread_equal(thread_, pthread_self()) != 0; }
+  void Refuse(const char* what);
 
   catchup_host table_{};
   std::vector<std::pair<std::string_view, std::string_view>> scalars_;
   HostServices* services_;
   pthread_t thread_;
+  CallKind call_ = CallKind::kNone;
+  // From the begin of start to the end of stop: when the plugin may have threads.
+  std::atomic<bool> threads_allowed_ = false;
+  std::atomic<const char*> violation_ = nullptr;
   std::string error_;
 };
 

@@ -13,16 +13,24 @@ catchup_position Plain(Position position) { return {position.commit, position.pr
 
 template <typename Call>
 std::int32_t Instance::Observed(CallKind kind, std::uint64_t sequence, Call call) {
-  host_->BeginCall();
+  host_->BeginCall(kind);
   observer_->BeginCall(kind, sequence);
   const std::int32_t status = call();
   observer_->EndCall();
+  host_->EndCall();
   return status;
 }
 
 CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t count,
                             std::uint64_t applied) {
   CallResult result{call, status, applied, {}};
+  if (const std::string_view violation = host_->violation(); !violation.empty()) {
+    // Whatever the status says: the state behind it is not to be trusted.
+    result.status = kRunnerContract;
+    result.text = violation;
+    result.applied = 0;
+    return result;
+  }
   if (status == CATCHUP_OK && (applied == 0 || applied == count)) {
     result.applied = count;
     return result;

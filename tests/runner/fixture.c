@@ -1,6 +1,7 @@
 /* A plugin that does what the type of each event says, so that a test can see how the runner takes
  * it. Three projections: "plain", "batch" and "keeper". */
 #include <catchup/plugin.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,36 @@ static int32_t Config(const catchup_host* host, const char* path, struct Buffer*
   return host->config_get(host, view, &sink);
 }
 
+/* One call of the host from a thread of the plugin's own. */
+static void* SetErrorElsewhere(void* host) {
+  const catchup_view text = CATCHUP_LITERAL("from elsewhere");
+  ((const catchup_host*)host)->set_error(host, text);
+  return NULL;
+}
+
+static void* ReadConfigElsewhere(void* host) {
+  struct Buffer buffer;
+  (void)Config(host, "absent", &buffer);
+  return NULL;
+}
+
+static void* GetExtensionElsewhere(void* host) {
+  const catchup_view id = CATCHUP_LITERAL("catchup.absent/1");
+  (void)((const catchup_host*)host)->get_extension(host, id);
+  return NULL;
+}
+
+static void* LogElsewhere(void* host) {
+  Log(host, "logged elsewhere");
+  return NULL;
+}
+
+static void Elsewhere(const catchup_host* host, void* (*call)(void*)) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, call, (void*)(uintptr_t)host) != 0) abort();
+  pthread_join(thread, NULL);
+}
+
 /* The status that the configuration names under `path`, for create and start. */
 static int32_t Configured(const catchup_host* host, const char* path) {
   struct Buffer buffer;
@@ -70,6 +101,8 @@ static int32_t Create(const catchup_host* host, catchup_instance** out) {
     snprintf(line, sizeof line, "config %s %d %s", kPaths[i], found, buffer.bytes);
     Log(host, line);
   }
+  struct Buffer stray;
+  if (Config(host, "log-in-create", &stray) == CATCHUP_CONFIG_FOUND) Elsewhere(host, LogElsewhere);
   const int32_t status = Configured(host, "create");
   if (status == CATCHUP_OK) {
     g_instance.host = host;
@@ -118,6 +151,10 @@ static int32_t Do(catchup_instance* self, const catchup_event* event) {
   }
   if (Is(type, "until-stop")) WaitForStop(self);
   if (Is(type, "sigterm")) raise(SIGTERM);
+  if (Is(type, "log-elsewhere")) Elsewhere(self->host, LogElsewhere);
+  if (Is(type, "error-elsewhere")) Elsewhere(self->host, SetErrorElsewhere);
+  if (Is(type, "config-elsewhere")) Elsewhere(self->host, ReadConfigElsewhere);
+  if (Is(type, "extension-elsewhere")) Elsewhere(self->host, GetExtensionElsewhere);
   if (Is(type, "say")) {
     const catchup_view said = event->data;
     self->host->log(self->host, CATCHUP_LOG_WARN, said);

@@ -112,12 +112,39 @@ INSTANTIATE_TEST_SUITE_P(
                     StatusCase{"status-7", kRunnerContract,
                                "returned 7: wanted one of CATCHUP_OK … CATCHUP_FATAL"},
                     StatusCase{"status-minus-1", kRunnerContract,
-                               "returned -1: wanted one of CATCHUP_OK … CATCHUP_FATAL"}),
+                               "returned -1: wanted one of CATCHUP_OK … CATCHUP_FATAL"},
+                    StatusCase{"error-elsewhere", kRunnerContract,
+                               "set_error called from another thread: wanted the instance's own"},
+                    StatusCase{"config-elsewhere", kRunnerContract,
+                               "config_get called from another thread: wanted the instance's own"},
+                    StatusCase{
+                        "extension-elsewhere", kRunnerContract,
+                        "get_extension called from another thread: wanted the instance's own"}),
     [](const auto& tested) {
       std::string name = tested.param.type;
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });
+
+TEST(RunnerTest, AThreadOfThePluginMayLogWhileItRuns) {
+  SpawnedRunner runner({});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  EXPECT_TRUE(runner.Settled(runner.Give("log-elsewhere")));
+  EXPECT_TRUE(runner.HasLine("logged elsewhere"));
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+}
+
+// The line is not lost: it may say why the thread is there.
+TEST(RunnerTest, AThreadThatLogsBeforeStartBreaksTheContract) {
+  SpawnedRunner runner({.scalars = {{"log-in-create", "yes"}}});
+  const Outcome failure = runner.Next();
+  EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
+  EXPECT_EQ(failure.call, CallKind::kCreate);
+  EXPECT_EQ(failure.status, kRunnerContract);
+  EXPECT_EQ(failure.text,
+            "log called from another thread before start or after stop: wanted none by then");
+  EXPECT_TRUE(runner.HasLine("logged elsewhere"));
+}
 
 // All events are in the ring before the runner starts, so that the batches are known.
 TEST(RunnerBatchTest, HandsOutAsManyAsTheTableAllows) {

@@ -157,7 +157,7 @@ struct catchup_host {
   /* Writes the text of one scalar of the configuration to `sink`: the path's parts are joined by
    * dots ("database.host"; a list's members by index, "servers.0"). Strings come without quotes,
    * booleans as true or false, numbers in decimal. Returns one of CATCHUP_CONFIG_*.
-   * [instance-thread & inside create or start] Since 1.0. */
+   * [instance-thread] Since 1.0. */
   int32_t (*config_get)(const catchup_host* host, catchup_view path, const catchup_sink* sink);
 
   /* A table of host functions by name and revision, such as "catchup.traces/1", or null. The table

@@ -66,8 +66,9 @@ class Host {
                : nullptr;
   }
 
-  // ---- Configuration: only in the constructor and in Start. All throw Fatal, naming the key, what
-  // was found and what was wanted, as no waiting heals a configuration. ----
+  // ---- Configuration: on the instance's thread, best in the constructor, so that a fault is found
+  // before the first event. All throw Fatal, naming the key, what was found and what was wanted, as
+  // no waiting heals a configuration. ----
 
   // The text of one scalar by its path, such as "database.host" or "servers.0"; none if absent.
   std::optional<std::string> config(std::string_view path) const;
