@@ -9,17 +9,18 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/build.h"
 #include "host/base/log_line.h"
 #include "host/cli/commands.h"
-#include "host/cli/version.h"
 #include "host/daemon/host.h"
 
 namespace catchup {
 namespace {
 
 std::string VersionText() {
-  return std::string("catchup ") + kVersion + ", commit " + kCommit + ", plugin ABI " +
-         std::to_string(CATCHUP_ABI_MAJOR) + "." + std::to_string(CATCHUP_ABI_MINOR);
+  return "catchup " + std::string(BuildVersion()) + ", commit " + std::string(BuildCommit()) +
+         ", plugin ABI " + std::to_string(CATCHUP_ABI_MAJOR) + "." +
+         std::to_string(CATCHUP_ABI_MINOR);
 }
 
 void AddRun(CLI::App* app, RunArguments* arguments) {

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <limits>
 
+#include "host/base/build.h"
+
 namespace catchup {
 namespace {
 
@@ -81,6 +83,7 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   EventRingHeader& header = end->events();
   header.magic = kRingMagic;
   header.layout = kRingLayout;
+  BuildId().copy(header.build_id, sizeof header.build_id - 1);
   header.host_pid = static_cast<std::uint64_t>(getpid());
   header.wake_at_settled.store(kNoWake, std::memory_order_release);
   return end;

@@ -23,6 +23,10 @@ inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 // mismatch is a set-up error, so old layouts need no reader.
 inline constexpr std::uint32_t kRingLayout = 1;
 
+// Version and commit of the host's build, which the runner compares with its own: a runner of
+// another installation is found even where the layout is the same.
+inline constexpr std::size_t kBuildIdBytes = 48;
+
 inline constexpr std::uint64_t kRingHeaderBytes = 4096;
 inline constexpr std::uint64_t kEventRingBytes = 1u << 20;
 // Room for the longest error text twice over: one failure and the log lines before it.
@@ -43,6 +47,7 @@ struct EventRingHeader {
   std::uint32_t magic;
   std::uint32_t layout;
   std::uint64_t host_pid;
+  char build_id[kBuildIdBytes];  // Ends with zeros.
 
   // End of the records that may be read.
   alignas(kCacheLine) std::atomic<std::uint64_t> published;

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/base/build.h"
+
 namespace catchup {
 namespace {
 
@@ -23,11 +25,18 @@ void Nap() {
   (void)nanosleep(&nap, nullptr);
 }
 
-Status CheckHeader(std::uint32_t magic, std::uint32_t layout) {
-  if (magic != kRingMagic || layout != kRingLayout) {
-    return Status::Incompatible("ring of layout " + std::to_string(layout) + ": this runner has " +
-                                std::to_string(kRingLayout) +
-                                "; host and runner must come from one installation");
+constexpr char kOneInstallation[] = "; host and runner must come from one installation";
+
+Status CheckHeader(const EventRingHeader& header) {
+  if (header.magic != kRingMagic || header.layout != kRingLayout) {
+    return Status::Incompatible("ring of layout " + std::to_string(header.layout) +
+                                ": this runner has " + std::to_string(kRingLayout) +
+                                kOneInstallation);
+  }
+  const std::string_view build(header.build_id, strnlen(header.build_id, sizeof header.build_id));
+  if (build != BuildId().substr(0, sizeof header.build_id - 1)) {
+    return Status::Incompatible("the host is build " + std::string(build) + ", this runner is " +
+                                std::string(BuildId()) + kOneInstallation);
   }
   return {};
 }
@@ -86,7 +95,7 @@ Result<std::unique_ptr<RunnerEnd>> RunnerEnd::Open(int event_ring, int outcome_r
   end->event_mapping_ = std::move(*events);
   end->outcome_mapping_ = std::move(*outcomes);
   end->large_mapping_ = std::move(*large);
-  CATCHUP_RETURN_IF_ERROR(CheckHeader(end->events().magic, end->events().layout));
+  CATCHUP_RETURN_IF_ERROR(CheckHeader(end->events()));
   return end;
 }
 

@@ -43,7 +43,8 @@ struct RecordView {
 // The runner's end of its rings. One thread, except Log and stop_requested: any thread.
 class RunnerEnd {
  public:
-  // Maps the inherited descriptors. kIncompatible if the other side has another layout.
+  // Maps the inherited descriptors. kIncompatible if the other side has another layout
+  // or is of another build.
   static Result<std::unique_ptr<RunnerEnd>> Open(int event_ring, int outcome_ring, int large_region,
                                                  int runner_wake, int host_wake);
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "host/base/build.h"
 #include "tests/ring/ring_pair.h"
 
 namespace catchup {
@@ -356,6 +357,23 @@ TEST(RingTest, RunnerRefusesARingOfAnotherLayout) {
 
   ASSERT_FALSE(runner.ok());
   EXPECT_EQ(runner.status().code(), Status::Code::kIncompatible);
+}
+
+// As after an upgrade that replaced one of the two files.
+TEST(RingTest, RunnerRefusesAHostOfAnotherBuildAndNamesBoth) {
+  const auto host = std::move(HostEnd::Create("test")).value();
+  auto* header = reinterpret_cast<EventRingHeader*>(host->mappings().events);
+  std::strcpy(header->build_id, "0.0.9 abcdef");
+  const HostEnd::Descriptors fds = host->descriptors();
+
+  const auto runner = RunnerEnd::Open(fds.event_ring, fds.outcome_ring, fds.large_region,
+                                      fds.runner_wake, fds.host_wake);
+
+  ASSERT_FALSE(runner.ok());
+  EXPECT_EQ(runner.status().code(), Status::Code::kIncompatible);
+  EXPECT_EQ(runner.status().message(), "the host is build 0.0.9 abcdef, this runner is " +
+                                           std::string(BuildId()) +
+                                           "; host and runner must come from one installation");
 }
 
 }  // namespace
