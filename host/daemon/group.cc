@@ -84,7 +84,7 @@ Tick Group::Now() { return {std::chrono::steady_clock::now() - started_, random_
 void Group::Start() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    source_ = services_.open_source(config_.name);
+    source_ = services_.open_source(services_.address(), config_.name);
   }
   worker_.Post([this] { Prepare(); });
 }
@@ -236,6 +236,7 @@ void Group::Stop() {
 void Group::Close() {
   std::shared_ptr<Source> source;
   std::unique_ptr<Subscription> subscription;
+  std::vector<std::future<void>> retiring;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) {
@@ -256,8 +257,9 @@ void Group::Close() {
     services_.reactor->Cancel(head_timer_);
     subscription = std::move(subscription_);
     source = std::move(source_);
+    retiring = std::move(retiring_);
   }
-  // Outside: the source's thread may be waiting for the mutex in a last callback.
+  // Outside: a source's thread may be waiting for the mutex in a last callback.
 }
 
 void Group::Finish() {
@@ -471,6 +473,7 @@ void Group::Subscribe(const Command& command) {
   if (source_ == nullptr) {
     return;
   }
+  FollowServer();
   call_ = command.number;
   paused_ = false;
   SubscribeOptions options;
@@ -488,6 +491,25 @@ void Group::Subscribe(const Command& command) {
     }
   });
   PollHead();
+}
+
+// The process that serves an embedded log may have ended and come back on another port.
+void Group::FollowServer() {
+  const std::string address = services_.address();
+  if (address == source_->address()) {
+    return;
+  }
+  Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
+      {{"from", source_->address()}, {"source", address}});
+  std::shared_ptr<Source> old = std::move(source_);
+  old->Shutdown();
+  std::erase_if(retiring_, [](const std::future<void>& end) {
+    return end.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  });
+  // Elsewhere: its end waits for its thread, which may be this one or wait for the mutex.
+  retiring_.push_back(
+      std::async(std::launch::async, [old = std::move(old)]() mutable { old.reset(); }));
+  source_ = services_.open_source(address, config_.name);
 }
 
 void Group::PollHead() {

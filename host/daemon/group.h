@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -32,8 +33,13 @@ struct GroupServices {
   const RunnerBinary* runner = nullptr;
   const StateDirectory* state = nullptr;
   const std::vector<std::filesystem::path>* plugin_directories = nullptr;
+  // Where the server is now. Any thread; waits for nothing.
+  std::function<std::string()> address;
   // Opens a connection of the group's own.
-  std::function<std::unique_ptr<Source>(const std::string& group)> open_source;
+  std::function<std::unique_ptr<Source>(const std::string& address, const std::string& group)>
+      open_source;
+  // Called on the reactor when a runner has ended: its plugin may have left processes behind.
+  std::function<void(const std::string& group)> on_runner_gone;
   // Called once, on any thread, when the group has reached a final state.
   std::function<void()> on_finished;
 };
@@ -112,6 +118,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void Execute();
   void Carry(const Command& command);
   void Subscribe(const Command& command);
+  void FollowServer();
   void FailBeforeStart(const std::string& reason);
   void Finish();
   void PollRunner();
@@ -155,6 +162,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
 
   std::shared_ptr<Source> source_;
+  std::vector<std::future<void>> retiring_;  // Ends of sources whose server moved.
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
   bool paused_ = false;

@@ -283,6 +283,7 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
        {"reason", ending.text},
        {"event", EventText(ending.charged, &event)}});
   link_.reset();
+  services_.on_runner_gone(config_.name);
   engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text, Now(), &commands_);
   Execute();
 }

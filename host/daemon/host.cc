@@ -20,6 +20,7 @@
 #include "host/base/time_text.h"
 #include "host/daemon/group.h"
 #include "host/daemon/progress.h"
+#include "host/plugins/children.h"
 #include "host/source/client/kurrent_source.h"
 #include "host/source/embedded/log_server.h"
 
@@ -42,6 +43,11 @@ constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
+// How long a killed process may take to be gone before it is looked for again; and at the end of
+// the host, how often.
+constexpr std::chrono::milliseconds kSweepAgain{10};
+constexpr int kLastSweeps = 50;
+
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
 
 sigset_t HostSignals() {
@@ -61,6 +67,8 @@ class Host {
   int Run();
 
  private:
+  std::string Address() const;
+  void SweepOrphans(const std::string& group);
   void StartGroups();
   void WatchSignals();
   void OnSignal(std::uint32_t number);
@@ -121,6 +129,7 @@ Status Host::Open() {
   } else {
     address_ = config_.source.uri.target();
   }
+  CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
   const sigset_t set = HostSignals();
   signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   ended_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
@@ -135,18 +144,28 @@ Status Host::Open() {
   return {};
 }
 
+std::string Host::Address() const {
+  // Served by another process, which may come back elsewhere.
+  if (embedded_ != nullptr && embedded_->server == nullptr) {
+    return embedded::LiveEmbeddedAddress(config_.source.uri.path).value_or(address_);
+  }
+  return address_;
+}
+
 void Host::StartGroups() {
   GroupServices services;
   services.reactor = reactor_.get();
   services.runner = &*runner_;
   services.state = &*state_;
   services.plugin_directories = &config_.plugins.directories;
-  services.open_source = [this](const std::string& group) {
+  services.address = [this] { return Address(); };
+  services.open_source = [](const std::string& address, const std::string& group) {
     ConnectionOptions connection;
-    connection.address = address_;
+    connection.address = address;
     connection.connection_name = "catchup-" + group;
     return OpenKurrentSource(connection);
   };
+  services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
   for (const GroupConfig& group : config_.groups) {
     if (options_.only_group.empty() || options_.only_group == group.name) {
@@ -165,6 +184,19 @@ std::chrono::milliseconds Host::StopLimit() const {
     longest = std::max(longest, group.drain_timeout);
   }
   return longest + kForce + kMargin;
+}
+
+// Kills what the plugin of a runner that has ended left behind, until all of it is gone. Runs on
+// the reactor.
+void Host::SweepOrphans(const std::string& group) {
+  const Children::Sweep sweep = Children::OfThisProcess().KillOrphans();
+  for (const pid_t pid : sweep.killed) {
+    Log(LogLevel::kWarn, "Killed a process that a plugin left behind", "Host.SweepOrphans", group,
+        {{"pid", static_cast<std::int64_t>(pid)}});
+  }
+  if (!sweep.done) {
+    reactor_->After(kSweepAgain, [this, group] { SweepOrphans(group); });
+  }
 }
 
 // A thread of its own, so that a signal is heard and its deadline kept whatever the rest does.
@@ -323,6 +355,11 @@ int Host::Conclude() {
   }
   for (const auto& group : groups_) {
     group->Close();
+  }
+  // The runners are gone; so is, in a moment, what came to this process from them. What the kernel
+  // cannot end that soon is left to whoever adopts it next.
+  for (int i = 0; i < kLastSweeps && !Children::OfThisProcess().KillOrphans().done; ++i) {
+    std::this_thread::sleep_for(kSweepAgain);
   }
   // In this order: no task may see groups that go, and groups still post what nobody will run.
   reactor_->Stop();

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "host/plugins/children.h"
 #include "host/runner/process.h"
 
 namespace catchup {
@@ -107,13 +108,15 @@ class SpawnPlan {
     posix_spawnattr_setsigmask(&attributes_, &none);
     posix_spawnattr_setsigdefault(&attributes_, &all);
     posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    pid_t pid = -1;
-    const int error = posix_spawn(&pid, path, &actions_, &attributes_, Pointers(arguments).data(),
-                                  Pointers(environment).data());
-    if (error != 0) {
-      return Status::FromErrno("start catchup-runner", error);
-    }
-    return pid;
+    return Children::OfThisProcess().Spawn([&]() -> Result<pid_t> {
+      pid_t pid = -1;
+      const int error = posix_spawn(&pid, path, &actions_, &attributes_, Pointers(arguments).data(),
+                                    Pointers(environment).data());
+      if (error != 0) {
+        return Status::FromErrno("start catchup-runner", error);
+      }
+      return pid;
+    });
   }
 
  private:
@@ -317,6 +320,7 @@ ProcessExit RunnerProcess::Reap() {
   (void)kill(-pid_, SIGKILL);
   while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) {
   }
+  Children::OfThisProcess().Forget(pid_);
   reaped_ = true;
   return {info.si_code != CLD_EXITED, info.si_status};
 }
@@ -344,6 +348,7 @@ Result<std::string> ProbePlugin(const RunnerBinary& binary, const fs::path& plug
   siginfo_t info{};
   while (waitid(P_PID, static_cast<id_t>(*pid), &info, WEXITED) != 0 && errno == EINTR) {
   }
+  Children::OfThisProcess().Forget(*pid);
   const std::string line = text.substr(0, text.find('\n'));
   if (!in_time) {
     return Status::Incompatible(file + " took more than 30 s to load");

@@ -75,6 +75,11 @@ Status PrepareProcess(int host_pid) {
   if (getppid() != host_pid) {
     return Status::Cancelled("the host is gone");
   }
+  // What a plugin leaves of its own processes stays below this one, and comes to the host with its
+  // end, which can so tell whose it was.
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return Status::FromErrno("adopt orphans", errno);
+  }
   // It was executed by descriptor, whose number would otherwise show as its name.
   if (prctl(PR_SET_NAME, "catchup-runner") != 0) {
     return Status::FromErrno("name the process", errno);

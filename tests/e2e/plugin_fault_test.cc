@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <string>
 
 #include "tests/e2e/harness.h"
 
@@ -120,6 +121,38 @@ TEST(PluginFaultTest, AnEventThatKillsEveryRunnerDoesNotHurtTheOtherGroup) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
   EXPECT_EQ(host->Log().Last("Group ended", "bad", "processedCount"), "1");
   EXPECT_EQ(Called(site, "bad")[3], "s@1 abort");
+}
+
+constexpr char kLeftBehind[] = "Killed a process that a plugin left behind";
+
+// The process made a session of its own, and its parent is gone.
+TEST(PluginFaultTest, WhatAPluginLeavesRunningEndsWithItsRunner) {
+  Site site;
+  site.Append({EventLine("s", "leave")});
+  site.Configure(ScriptedGroup("bad"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return !ReadFile(site.data("bad", "left")).empty(); }))
+      << host->Errors();
+  const ForeignProcess left(std::stoi(ReadFile(site.data("bad", "left"))));
+  EXPECT_FALSE(left.Gone());
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  EXPECT_TRUE(left.Gone());
+  EXPECT_EQ(host->Log().With(kLeftBehind, "bad").size(), 1u) << host->Errors();
+}
+
+// It holds the lock of the runner that died, so the next runner could not start beside it.
+TEST(PluginFaultTest, WhatAPluginLeavesRunningDoesNotOutliveACrash) {
+  Site site;
+  site.Append({EventLine("s", "leave-and-die-once"), EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("bad"));
+  const auto host = site.Start({"run", "host.toml"});
+  EXPECT_TRUE(WaitUntil([&] { return Called(site, "bad").size() == 3; })) << host->Errors();
+  const ForeignProcess left(std::stoi(ReadFile(site.data("bad", "left"))));
+  EXPECT_TRUE(left.Gone());
+  EXPECT_EQ(host->Log().With(kLeftBehind, "bad").size(), 1u) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
 TEST(PluginFaultTest, ASetUpThatRefusesStopsTheGroupWithItsText) {

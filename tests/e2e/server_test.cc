@@ -103,5 +103,27 @@ TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
+TEST_F(ServerTest, AGroupFollowsTheOwnerOfAnEmbeddedLogToItsNewPort) {
+  Serve();
+  const std::string first = address_;
+  site_.Configure(JsonlGroup("copy"), "embedded:log");
+  const auto host = site_.Start({"run", "host.toml"});
+  ExpectState(host.get(), "caught up");
+  KillServer();
+  ExpectState(host.get(), "waiting");
+  // The old port stays taken, so the new one is another.
+  const auto elsewhere = site_.Start({"dev-server", "--listen", first, "--data", "another-log"});
+  ASSERT_TRUE(WaitUntil([&] { return elsewhere->Output().find('\n') != std::string::npos; }))
+      << elsewhere->Errors();
+  address_ = "127.0.0.1:0";
+  Serve();
+  ASSERT_NE(address_, first);
+  site_.Append({EventLine("late", "x")});
+  EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
+  EXPECT_EQ(host->Log().With("Server moved", "copy").size(), 1u);
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
 }  // namespace
 }  // namespace catchup::e2e

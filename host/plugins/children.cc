@@ -1,0 +1,77 @@
+#include "host/plugins/children.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <system_error>
+
+namespace catchup {
+namespace {
+
+// Of every thread, as each has its own. A kernel without this list (CONFIG_PROC_CHILDREN) shows
+// none.
+std::vector<pid_t> LivingChildren() {
+  std::vector<pid_t> children;
+  std::error_code error;  // A thread that ends meanwhile has no children any more.
+  for (std::filesystem::directory_iterator task("/proc/self/task", error), end;
+       !error && task != end; task.increment(error)) {
+    std::ifstream list(task->path() / "children");
+    for (pid_t pid = 0; list >> pid;) {
+      children.push_back(pid);
+    }
+  }
+  return children;
+}
+
+}  // namespace
+
+Children& Children::OfThisProcess() {
+  static Children children;
+  return children;
+}
+
+Status Children::Adopt() {
+  return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? Status()
+                                               : Status::FromErrno("adopt orphans", errno);
+}
+
+Result<pid_t> Children::Spawn(const std::function<Result<pid_t>()>& spawn) {
+  // Held over the spawn, so that a sweep sees the child only once it is known.
+  const std::lock_guard lock(mutex_);
+  Result<pid_t> pid = spawn();
+  if (pid.ok()) {
+    spawned_.insert(*pid);
+  }
+  return pid;
+}
+
+void Children::Forget(pid_t pid) {
+  const std::lock_guard lock(mutex_);
+  spawned_.erase(pid);
+}
+
+Children::Sweep Children::KillOrphans() {
+  const std::lock_guard lock(mutex_);
+  Sweep sweep;
+  for (const pid_t pid : LivingChildren()) {
+    if (spawned_.contains(pid)) {
+      continue;
+    }
+    // Until it is reaped here its number is its own.
+    if (waitpid(pid, nullptr, WNOHANG) == pid) {
+      dying_.erase(pid);
+      continue;
+    }
+    sweep.done = false;
+    if (dying_.insert(pid).second && kill(pid, SIGKILL) == 0) {
+      sweep.killed.push_back(pid);
+    }
+  }
+  return sweep;
+}
+
+}  // namespace catchup

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "host/base/status.h"
+
+namespace catchup {
+
+// The children of this process: runners, and what plugins leave behind when their runner ends.
+//
+// A plugin's processes can leave the runner's process group, and their own parents can die. They
+// stay the runner's descendants all the same, because a runner adopts orphans below it; when it
+// ends they come to this process, which adopts orphans too. So a child that this process did not
+// spawn belonged to a runner that is no more, and no living group can miss it.
+//
+// One table for the whole process, as the kernel has one. Any thread.
+class Children {
+ public:
+  static Children& OfThisProcess();
+
+  // From now on orphans come here. Before the first runner.
+  Status Adopt();
+
+  // Makes a child by `spawn`, so that no sweep takes it for an orphan.
+  Result<pid_t> Spawn(const std::function<Result<pid_t>()>& spawn);
+  // It has been reaped; its number may come again.
+  void Forget(pid_t pid);
+
+  struct Sweep {
+    std::vector<pid_t> killed;  // Sent SIGKILL now, for the first time.
+    bool done = true;           // Every orphan is gone. If not, sweep again soon.
+  };
+  // Kills orphans and reaps those that have ended. Waits for nothing.
+  Sweep KillOrphans();
+
+ private:
+  Children() = default;
+
+  std::mutex mutex_;
+  std::set<pid_t> spawned_;
+  std::set<pid_t> dying_;  // Orphans that were sent SIGKILL.
+};
+
+}  // namespace catchup
