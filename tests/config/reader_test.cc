@@ -8,6 +8,8 @@
 #include <fstream>
 #include <string>
 
+#include "tests/test_files.h"
+
 namespace catchup {
 namespace {
 
@@ -35,20 +37,6 @@ HostConfig Read(const std::string& text) {
   }
   return reading.config.value_or(HostConfig{});
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "catchup-config-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    path_ = name;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 TEST(ReaderTest, FillsInEveryDefault) {
   const HostConfig config = Read(kMinimal);

@@ -72,19 +72,6 @@ bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds
   return true;
 }
 
-std::string ReadFile(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return std::move(text).str();
-}
-
-void WriteFile(const fs::path& file, std::string_view text) {
-  std::ofstream stream(file, std::ios::binary | std::ios::trunc);
-  stream << text;
-  ASSERT_TRUE(stream.flush()) << file;
-}
-
 std::vector<std::string> ReadLines(const fs::path& file) {
   std::vector<std::string> lines;
   std::ifstream stream(file, std::ios::binary);

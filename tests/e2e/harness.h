@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "host/base/unique_fd.h"
+#include "tests/test_files.h"
 
 // What end-to-end tests need to drive the real executables: a folder with a configuration, a log
 // and a state directory; processes with a deadline; and readers of what those processes leave.
@@ -29,9 +30,6 @@ inline constexpr std::chrono::seconds kPatience{60};
 // Looks again and again until `condition` holds. False when `limit` has passed.
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds limit = kPatience);
 
-// The whole file; empty when there is none.
-std::string ReadFile(const std::filesystem::path& file);
-void WriteFile(const std::filesystem::path& file, std::string_view text);
 std::vector<std::string> ReadLines(const std::filesystem::path& file);
 
 // The members of one JSON object: texts without quotes and escapes, everything else as it stands.

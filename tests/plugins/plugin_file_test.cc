@@ -4,34 +4,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "host/plugins/runner_process.h"
+#include "tests/test_files.h"
 
 namespace catchup {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string ReadAll(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void WriteAll(const fs::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-
 class PluginFileTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string path = (fs::temp_directory_path() / "catchup-plugins-XXXXXX").string();
-    ASSERT_NE(mkdtemp(path.data()), nullptr);
-    root_ = path;
     fs::create_directory(root_ / "plugins");
     fs::create_directory(root_ / "staged");
     plugin_ = root_ / "plugins" / "good.so";
@@ -39,7 +25,6 @@ class PluginFileTest : public testing::Test {
     ASSERT_EQ(chmod(plugin_.c_str(), 0644), 0);
     ASSERT_EQ(chmod((root_ / "plugins").c_str(), 0755), 0);
   }
-  void TearDown() override { fs::remove_all(root_); }
 
   Result<PluginFile> Find(const std::string& name) {
     return FindPlugin({root_ / "none", root_ / "plugins"}, name);
@@ -51,7 +36,8 @@ class PluginFileTest : public testing::Test {
     return StagePlugin(*file, root_ / "staged", pin);
   }
 
-  fs::path root_;
+  const TemporaryFolder folder_;
+  const fs::path root_ = folder_.path();
   fs::path plugin_;
 };
 
@@ -85,7 +71,7 @@ TEST_F(PluginFileTest, IsNotReachedThroughALink) {
 }
 
 TEST_F(PluginFileTest, IsNotReachedOutsideItsDirectory) {
-  WriteAll(root_ / "outside.so", "x");
+  WriteFile(root_ / "outside.so", "x");
   EXPECT_FALSE(Find("../outside.so").ok());
 }
 
@@ -107,7 +93,7 @@ TEST_F(PluginFileTest, IsCopiedUnderItsDigestAndReadOnly) {
   const auto staged = Stage();
   ASSERT_TRUE(staged.ok()) << staged.status().message();
   EXPECT_EQ(staged->path, root_ / "staged" / staged->sha256 / "good.so");
-  EXPECT_EQ(ReadAll(staged->path), ReadAll(plugin_));
+  EXPECT_EQ(ReadFile(staged->path), ReadFile(plugin_));
   struct stat info {};
   ASSERT_EQ(stat(staged->path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 07777U, 0444U);
@@ -117,19 +103,19 @@ TEST_F(PluginFileTest, IsCopiedUnderItsDigestAndReadOnly) {
 TEST_F(PluginFileTest, KeepsItsCopyWhenTheFileChanges) {
   const auto before = Stage();
   ASSERT_TRUE(before.ok());
-  const std::string bytes = ReadAll(plugin_);
-  WriteAll(plugin_, bytes + "more");
+  const std::string bytes = ReadFile(plugin_);
+  WriteFile(plugin_, bytes + "more");
   const auto after = Stage();
   ASSERT_TRUE(after.ok()) << after.status().message();
   EXPECT_NE(after->sha256, before->sha256);
-  EXPECT_EQ(ReadAll(before->path), bytes);
+  EXPECT_EQ(ReadFile(before->path), bytes);
 }
 
 TEST_F(PluginFileTest, RepairsACopyThatWasTamperedWith) {
   const auto staged = Stage();
   ASSERT_TRUE(staged.ok());
   ASSERT_EQ(chmod(staged->path.c_str(), 0644), 0);
-  WriteAll(staged->path, "something else");
+  WriteFile(staged->path, "something else");
   EXPECT_EQ(VerifyStaged(*staged).code(), Status::Code::kCorrupt);
   ASSERT_TRUE(Stage().ok());
   EXPECT_TRUE(VerifyStaged(*staged).ok());
@@ -146,7 +132,7 @@ TEST_F(PluginFileTest, MustBeTheOnePinned) {
                                             staged->sha256 + ": its group pins " + other);
 }
 
-TEST(CheckElfTest, TakesAGoodPlugin) { EXPECT_TRUE(CheckElf(ReadAll(CATCHUP_GOOD_PLUGIN)).ok()); }
+TEST(CheckElfTest, TakesAGoodPlugin) { EXPECT_TRUE(CheckElf(ReadFile(CATCHUP_GOOD_PLUGIN)).ok()); }
 
 TEST(CheckElfTest, RefusesWhatIsNoElfFile) {
   EXPECT_EQ(CheckElf("#!/bin/sh\n").message(), "is not an ELF file");
@@ -154,7 +140,7 @@ TEST(CheckElfTest, RefusesWhatIsNoElfFile) {
 }
 
 TEST(CheckElfTest, RefusesAnExecutableAndAnotherMachine) {
-  std::string bytes = ReadAll(CATCHUP_GOOD_PLUGIN);
+  std::string bytes = ReadFile(CATCHUP_GOOD_PLUGIN);
   std::string executable = bytes;
   executable[16] = 2;  // e_type: ET_EXEC.
   EXPECT_EQ(CheckElf(executable).message(), "is not a shared object (ELF type 2)");
@@ -163,13 +149,13 @@ TEST(CheckElfTest, RefusesAnExecutableAndAnotherMachine) {
 }
 
 TEST(CheckElfTest, RefusesAPluginWithoutEntry) {
-  EXPECT_EQ(CheckElf(ReadAll(CATCHUP_NO_ENTRY_PLUGIN)).message(),
+  EXPECT_EQ(CheckElf(ReadFile(CATCHUP_NO_ENTRY_PLUGIN)).message(),
             "is not a catchup plugin: it exports no catchup_plugin_entry");
 }
 
 // A file may be cut anywhere or hold anything: the check reads it in the host's own process.
 TEST(CheckElfTest, SurvivesEveryTruncationAndFlippedHeader) {
-  const std::string bytes = ReadAll(CATCHUP_GOOD_PLUGIN);
+  const std::string bytes = ReadFile(CATCHUP_GOOD_PLUGIN);
   int refused = 0;
   for (std::size_t size = 0; size < bytes.size(); size += 97) {
     refused += CheckElf(bytes.substr(0, size)).ok() ? 0 : 1;

@@ -33,27 +33,6 @@ void Flatten(const nlohmann::json& value, const std::string& path,
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "catchup-test-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
-std::string ReadFile(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-void WriteFile(const std::string& path, std::string_view text) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
-}
-
 FakeHost::FakeHost(std::string config_json, std::string group)
     : config_json_(std::move(config_json)), group_(std::move(group)) {
   const auto parsed = nlohmann::json::parse(config_json_, nullptr, false);

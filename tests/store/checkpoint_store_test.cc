@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "tests/store/temporary_folder.h"
+#include "tests/test_files.h"
 
 namespace catchup {
 namespace {
@@ -222,7 +222,7 @@ TEST_F(CheckpointStoreTest, FailsWhenTheFileIsGoneButTheFolderIsThere) {
 }
 
 TEST_F(CheckpointStoreTest, FailsWhenAFileOrFolderStandsInItsPlace) {
-  WriteWhole(folder_.path() / "g", "");
+  WriteFile(folder_.path() / "g", "");
   EXPECT_EQ(TryOpen().status().message(),
             (folder_.path() / "g").string() + ": it is no directory, wanted the folder of group g");
   std::filesystem::remove(folder_.path() / "g");
@@ -247,7 +247,7 @@ TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {
 
 TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedCreationLeft) {
   std::filesystem::create_directories(folder_.path() / ".g.new" / "data");
-  WriteWhole(folder_.path() / ".g.new" / "checkpoint.db", "half");
+  WriteFile(folder_.path() / ".g.new" / "checkpoint.db", "half");
   EXPECT_FALSE(Open()->record().checkpoint.has_value());
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / ".g.new"));
 }
@@ -257,7 +257,7 @@ TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedOpenLeft) {
     const auto store = Open();
     ASSERT_TRUE(Save(store.get(), {3, 3}).ok());
   }
-  WriteWhole(file().string() + ".new", "half");
+  WriteFile(file().string() + ".new", "half");
   EXPECT_EQ(Open()->record().checkpoint, (Position{3, 3}));
 }
 
@@ -287,7 +287,7 @@ TEST_F(CheckpointStoreTest, RefusesANewerFormat) {
 
 TEST_F(CheckpointStoreTest, RefusesAnEmptyFile) {
   Open();
-  WriteWhole(file(), "");
+  WriteFile(file(), "");
 
   const auto store = TryOpen();
 
@@ -295,7 +295,7 @@ TEST_F(CheckpointStoreTest, RefusesAnEmptyFile) {
   EXPECT_EQ(store.status().code(), Status::Code::kCorrupt);
   EXPECT_EQ(store.status().message(),
             file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
-  EXPECT_EQ(ReadWhole(file()), "");
+  EXPECT_EQ(ReadFile(file()), "");
 }
 
 TEST_F(CheckpointStoreTest, RefusesAForeignDatabase) {
@@ -321,11 +321,11 @@ TEST_F(CheckpointStoreTest, InspectsWithoutATrace) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   const auto store = Open();
   ASSERT_TRUE(Save(store.get(), {12, 7}).ok());
-  const std::string before = ReadWhole(file());
+  const std::string before = ReadFile(file());
   // Also while a host has it.
   EXPECT_EQ(Inspect().message(), "");
   EXPECT_EQ(Inspect({EventFilter::Match::kEventType, {"invoice-"}}).code(), Status::Code::kInvalid);
-  EXPECT_EQ(ReadWhole(file()), before);
+  EXPECT_EQ(ReadFile(file()), before);
   ASSERT_TRUE(Save(store.get(), {13, 8}).ok());
 }
 
@@ -338,9 +338,9 @@ TEST_F(CheckpointStoreTest, InspectsFolderNamesThatAUriWouldEnd) {
 
 TEST_F(CheckpointStoreTest, InspectsDamage) {
   Open();
-  WriteWhole(file(), std::string(16384, 'x'));
+  WriteFile(file(), std::string(16384, 'x'));
   EXPECT_EQ(Inspect().message(), file().string() + ": read: file is not a database" + kWayOut);
-  WriteWhole(file(), "");
+  WriteFile(file(), "");
   EXPECT_EQ(Inspect().message(),
             file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
   std::filesystem::remove(file());

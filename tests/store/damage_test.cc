@@ -6,7 +6,7 @@
 
 #include "host/store/checkpoint_slot.h"
 #include "host/store/checkpoint_store.h"
-#include "tests/store/temporary_folder.h"
+#include "tests/test_files.h"
 
 // Whatever happens to the bytes of a file: the older slot is used or the group fails. Never a
 // position that was not written, never one ahead, never a start from nothing.
@@ -30,7 +30,7 @@ class DamageTest : public ::testing::Test {
       ASSERT_TRUE((*store)->Save(record).ok());
     }
     store->reset();
-    good_ = ReadWhole(file());
+    good_ = ReadFile(file());
     ASSERT_EQ(good_.size(), 4 * kPage);
   }
 
@@ -41,7 +41,7 @@ class DamageTest : public ::testing::Test {
   // Opens the store over these bytes and checks what must hold whatever they are.
   Outcome OpenOver(const std::string& bytes) {
     std::filesystem::remove(file().string() + "-journal");
-    WriteWhole(file(), bytes);
+    WriteFile(file(), bytes);
     auto store = CheckpointStore::Open(folder_.path(), "g", kFilter);
     if (!store.ok()) {
       EXPECT_EQ(store.status().message().rfind(file().string(), 0), 0u) << store.status().message();
@@ -92,7 +92,7 @@ TEST_F(DamageTest, UsesTheNewerSlotForAFlipAnywhereInTheOlderAndSaysSo) {
     bytes[start + at] = static_cast<char>(bytes[start + at] ^ (1 << (at % 8)));
     EXPECT_EQ(OpenOver(bytes), Outcome::kNewest) << at;
     std::filesystem::remove(file().string() + "-journal");
-    WriteWhole(file(), bytes);
+    WriteFile(file(), bytes);
     auto store = CheckpointStore::Open(folder_.path(), "g", kFilter);
     ASSERT_TRUE(store.ok());
     EXPECT_EQ((*store)->warning(),
@@ -116,7 +116,7 @@ TEST_F(DamageTest, FailsWhenBothSlotsAreBad) {
   std::string bytes = good_;
   bytes[FindSlot(0, kNewer) + 24] ^= 1;
   bytes[FindSlot(1, kOlder) + 100] ^= 1;
-  WriteWhole(file(), bytes);
+  WriteFile(file(), bytes);
 
   const auto store = CheckpointStore::Open(folder_.path(), "g", kFilter);
 
@@ -128,7 +128,7 @@ TEST_F(DamageTest, FailsWhenBothSlotsAreBad) {
           ": both slots are bad (its check sum does not fit its content; its check sum does "
           "not fit its content), wanted at least one; restore the file from a backup, or begin "
           "anew: move the folder groups/g away while no host runs");
-  EXPECT_EQ(ReadWhole(file()), bytes);  // Nothing is repaired that was not understood.
+  EXPECT_EQ(ReadFile(file()), bytes);  // Nothing is repaired that was not understood.
 }
 
 TEST_F(DamageTest, SurvivesAnyFlippedBit) {
@@ -197,7 +197,7 @@ TEST_F(DamageTest, FailsForABadDesiredState) {
   std::string bytes = good_;
   // The row is the last thing on its page.
   bytes[4 * kPage - 1] ^= 1;
-  WriteWhole(file(), bytes);
+  WriteFile(file(), bytes);
   const auto store = CheckpointStore::Open(folder_.path(), "g", kFilter);
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(

@@ -5,7 +5,7 @@
 
 #include "host/store/checkpoint_store.h"
 #include "tests/store/failing_vfs.h"
-#include "tests/store/temporary_folder.h"
+#include "tests/test_files.h"
 
 // The disk fails at the n-th call, n = 1, 2, 3 … until a run completes without a fault.
 

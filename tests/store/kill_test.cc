@@ -12,7 +12,7 @@
 
 #include "host/base/unique_fd.h"
 #include "host/store/checkpoint_store.h"
-#include "tests/store/temporary_folder.h"
+#include "tests/test_files.h"
 
 namespace catchup {
 namespace {

@@ -10,7 +10,7 @@
 
 #include <string>
 
-#include "tests/store/temporary_folder.h"
+#include "tests/test_files.h"
 
 namespace catchup {
 namespace {
@@ -44,8 +44,8 @@ TEST_F(StateDirectoryTest, CreatesWhatIsMissing) {
   const auto state = StateDirectory::Open(path());
   ASSERT_TRUE(state.ok()) << state.status().message();
   EXPECT_EQ(ModeOf(path()), 0700u);
-  EXPECT_EQ(ReadWhole(path() / "format"), "1\n");
-  EXPECT_EQ(ReadWhole(path() / "lock"), std::to_string(::getpid()) + "\n");
+  EXPECT_EQ(ReadFile(path() / "format"), "1\n");
+  EXPECT_EQ(ReadFile(path() / "lock"), std::to_string(::getpid()) + "\n");
   EXPECT_TRUE(std::filesystem::is_directory(state->groups()));
   EXPECT_TRUE(std::filesystem::is_directory(state->plugins()));
   EXPECT_EQ(state->group_data("g"), path() / "groups" / "g" / "data");
@@ -53,9 +53,9 @@ TEST_F(StateDirectoryTest, CreatesWhatIsMissing) {
 
 TEST_F(StateDirectoryTest, OpensAgain) {
   ASSERT_TRUE(StateDirectory::Open(path()).ok());
-  WriteWhole(path() / "groups" / "x", "kept");
+  WriteFile(path() / "groups" / "x", "kept");
   ASSERT_TRUE(StateDirectory::Open(path()).ok());
-  EXPECT_EQ(ReadWhole(path() / "groups" / "x"), "kept");
+  EXPECT_EQ(ReadFile(path() / "groups" / "x"), "kept");
 }
 
 TEST_F(StateDirectoryTest, HasOneOwnerAndNamesIt) {
@@ -88,22 +88,22 @@ TEST_F(StateDirectoryTest, IsFreeOnceItsOwnerWasKilled) {
   const auto state = StateDirectory::Open(path());
 
   ASSERT_TRUE(state.ok()) << state.status().message();
-  EXPECT_EQ(ReadWhole(path() / "lock"), std::to_string(::getpid()) + "\n");
+  EXPECT_EQ(ReadFile(path() / "lock"), std::to_string(::getpid()) + "\n");
 }
 
 TEST_F(StateDirectoryTest, RefusesANewerFormat) {
   ASSERT_TRUE(StateDirectory::Open(path()).ok());
-  WriteWhole(path() / "format", "2\n");
+  WriteFile(path() / "format", "2\n");
   EXPECT_EQ(Refusal(), ": its format is 2, this version reads 1");
   EXPECT_EQ(code_, Status::Code::kIncompatible);
-  WriteWhole(path() / "format", "");
+  WriteFile(path() / "format", "");
   EXPECT_EQ(Refusal(), ": its format is 0, this version reads 1");
 }
 
 TEST_F(StateDirectoryTest, RefusesAFolderThatHoldsSomethingElse) {
   std::filesystem::create_directories(path());
   std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
-  WriteWhole(path() / "thesis.tex", "x");
+  WriteFile(path() / "thesis.tex", "x");
   EXPECT_EQ(Refusal(),
             ": it holds files but no \"format\", so it is no state directory; wanted one, or an "
             "empty or new directory");
@@ -114,10 +114,10 @@ TEST_F(StateDirectoryTest, RefusesAFolderThatHoldsSomethingElse) {
 TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
   std::filesystem::create_directories(path());
   std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
-  WriteWhole(path() / "lock", "");
-  WriteWhole(path() / "format.new", "");
+  WriteFile(path() / "lock", "");
+  WriteFile(path() / "format.new", "");
   EXPECT_TRUE(StateDirectory::Open(path()).ok());
-  EXPECT_EQ(ReadWhole(path() / "format"), "1\n");
+  EXPECT_EQ(ReadFile(path() / "format"), "1\n");
 }
 
 TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {
@@ -133,7 +133,7 @@ TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {
   EXPECT_FALSE(look->readable);
   EXPECT_EQ(look->note, "");
   EXPECT_TRUE(std::filesystem::is_empty(path()));
-  WriteWhole(path() / "thesis.tex", "x");
+  WriteFile(path() / "thesis.tex", "x");
   EXPECT_EQ(StateDirectory::LookAt(path()).status().code(), Status::Code::kIncompatible);
   std::filesystem::remove(path() / "thesis.tex");
   ASSERT_TRUE(StateDirectory::Open(path()).ok());
@@ -167,7 +167,7 @@ TEST_F(StateDirectoryTest, ALookIntoTheFolderOfAnotherUserIsNoFailure) {
 
 TEST_F(StateDirectoryTest, RefusesAFile) {
   std::filesystem::create_directories(path().parent_path());
-  WriteWhole(path(), "");
+  WriteFile(path(), "");
   EXPECT_EQ(Refusal(), ": it is no directory, wanted one");
 }
 

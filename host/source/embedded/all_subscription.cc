@@ -5,7 +5,7 @@
 
 #include "host/base/time_text.h"
 #include "host/base/uuid.h"
-#include "host/source/embedded/read_source.h"
+#include "host/source/embedded/phased_subscription.h"
 
 namespace catchup::embedded {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 // A page of catch-up ends after so many matching events, if the window does not end it before.
 constexpr std::uint32_t kPageMatches = 32;
 
-class AllSubscription final : public ReadSource {
+class AllSubscription final : public PhasedSubscription {
  public:
   AllSubscription(ReadPlan plan, Context context)
       : plan_(std::move(plan)),
@@ -24,22 +24,8 @@ class AllSubscription final : public ReadSource {
                },
                plan_.interval, context_.live_frames, context_.live_bytes, context_.wake}) {}
 
-  Step Fill(FrameBuffer* out) override {
-    switch (phase_) {
-      case Phase::kStarting:
-        return Start(out);
-      case Phase::kCatchingUp:
-        return CatchUp(out);
-      case Phase::kLive:
-        return Live(out);
-    }
-    return {};
-  }
-
  private:
-  enum class Phase { kStarting, kCatchingUp, kLive };
-
-  Step Start(FrameBuffer* out) {
+  Step Start(FrameBuffer* out) override {
     FrameEncoder::Confirmation(FormatUuid(RandomUuid()), out);
     while (true) {
       const Head head = context_.hub.head();
@@ -75,7 +61,7 @@ class AllSubscription final : public ReadSource {
     is_checked_ = false;
   }
 
-  Step CatchUp(FrameBuffer* out) {
+  Step CatchUp(FrameBuffer* out) override {
     const std::uint64_t end = context_.hub.head().end;
     if (!is_checked_ && scan_ < end) {
       is_checked_ = true;
@@ -158,7 +144,7 @@ class AllSubscription final : public ReadSource {
     FrameEncoder::CaughtUpAll(reached_, NowTicks(), out);
   }
 
-  Step Live(FrameBuffer* out) {
+  Step Live(FrameBuffer* out) override {
     while (out->bytes() < kStepBytes) {
       std::optional<LiveFeed::Entry> entry = feed_.Take();
       if (!entry) {
@@ -200,7 +186,6 @@ class AllSubscription final : public ReadSource {
 
   const ReadPlan plan_;
   const Context context_;
-  Phase phase_ = Phase::kStarting;
 
   // The last event or checkpoint sent, or the place asked for; none at the start of the log.
   std::optional<Position> reached_;

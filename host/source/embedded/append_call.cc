@@ -1,11 +1,11 @@
 // Streams/Append.
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "host/source/embedded/append_request.h"
+#include "host/source/embedded/pending_write.h"
 #include "host/source/embedded/rpc_call.h"
 
 namespace catchup::embedded {
@@ -84,26 +84,20 @@ class AppendHandler final : public CallHandler {
       call_.Finish(RpcError::Unhandled());
       return;
     }
-    core_.writer.Submit({LogWriter::Append{stream_, *expected_, std::move(events_)},
-                         [this, wake = call_.Waker()](const Result<WriteOutcome>& outcome) {
-                           {
-                             const std::lock_guard lock(mutex_);
-                             outcome_ = outcome;
-                           }
-                           wake();
-                         }});
+    write_.Submit(core_.writer, LogWriter::Append{stream_, *expected_, std::move(events_)},
+                  call_.Waker());
   }
 
   void OnWake() override {
-    const std::lock_guard lock(mutex_);
-    if (!outcome_) {
+    const std::optional<Result<WriteOutcome>> answer = write_.outcome();
+    if (!answer) {
       return;
     }
-    if (!outcome_->ok()) {
-      call_.Finish(RpcError::Storage(outcome_->status().message()));
+    if (!answer->ok()) {
+      call_.Finish(RpcError::Storage(answer->status().message()));
       return;
     }
-    const WriteOutcome& outcome = **outcome_;
+    const WriteOutcome& outcome = **answer;
     switch (outcome.kind) {
       case WriteOutcome::Kind::kWritten:
       case WriteOutcome::Kind::kRepeated:
@@ -130,7 +124,7 @@ class AppendHandler final : public CallHandler {
       return RpcError::UnsetOneof("AppendReq+Types+Options+ExpectedStreamRevisionOneofCase");
     }
     stream_ = options.stream_identifier().stream_name();
-    expected_ = ReadExpected(options);
+    expected_ = ReadExpectedRevision(options);
     if (stream_.empty() || !expected_) {
       return RpcError::Unhandled();
     }
@@ -159,9 +153,7 @@ class AppendHandler final : public CallHandler {
   std::optional<ExpectedRevision> expected_;
   std::vector<NewEvent> events_;
   std::uint64_t bytes_ = 0;
-
-  std::mutex mutex_;  // The writer's thread leaves the outcome.
-  std::optional<Result<WriteOutcome>> outcome_;
+  PendingWrite write_;
 };
 
 }  // namespace

@@ -26,26 +26,33 @@ std::variant<NewEvent, RpcError> TakeEvent(
 // UTF-16.
 std::uint64_t AppendBytes(const NewEvent& event);
 
-// The expected revision of options in the shape that Append, Delete and Tombstone share; no value
-// when it is unset or beyond any revision.
-template <typename Options>
-std::optional<ExpectedRevision> ReadExpected(const Options& options) {
-  switch (options.expected_stream_revision_case()) {
-    case Options::kRevision:
-      if (options.revision() >= static_cast<std::uint64_t>(kTombstoneRevision)) {
-        return std::nullopt;
-      }
-      return ExpectedRevision{static_cast<std::int64_t>(options.revision())};
+// The expected revision that `found`, one of the cases of an append's options, and `number`, the
+// value of its case `numbered`, say; no value when none is set or it is beyond any revision.
+template <typename Options, typename Case>
+std::optional<ExpectedRevision> ReadExpected(Case found, Case numbered, std::uint64_t number) {
+  if (found == numbered) {
+    if (number >= static_cast<std::uint64_t>(kTombstoneRevision)) {
+      return std::nullopt;
+    }
+    return ExpectedRevision{static_cast<std::int64_t>(number)};
+  }
+  switch (found) {
     case Options::kNoStream:
       return ExpectedRevision{ExpectedRevision::kNoStream};
     case Options::kAny:
       return ExpectedRevision{ExpectedRevision::kAny};
     case Options::kStreamExists:
       return ExpectedRevision{ExpectedRevision::kStreamExists};
-    case Options::EXPECTED_STREAM_REVISION_NOT_SET:
-      break;
+    default:
+      return std::nullopt;
   }
-  return std::nullopt;
+}
+
+// In the shape that Append, Delete and Tombstone share.
+template <typename Options>
+std::optional<ExpectedRevision> ReadExpectedRevision(const Options& options) {
+  return ReadExpected<Options>(options.expected_stream_revision_case(), Options::kRevision,
+                               options.revision());
 }
 
 }  // namespace catchup::embedded

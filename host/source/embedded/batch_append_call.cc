@@ -53,26 +53,6 @@ Failure BadRequest(std::string text) {
   return MakeFailure(kInvalidArgument, "BadRequest", details);
 }
 
-std::optional<ExpectedRevision> ReadBatchExpected(const wire::BatchAppendReq::Options& options) {
-  using Options = wire::BatchAppendReq::Options;
-  switch (options.expected_stream_position_case()) {
-    case Options::kStreamPosition:
-      if (options.stream_position() >= static_cast<std::uint64_t>(kTombstoneRevision)) {
-        return std::nullopt;
-      }
-      return ExpectedRevision{static_cast<std::int64_t>(options.stream_position())};
-    case Options::kNoStream:
-      return ExpectedRevision{ExpectedRevision::kNoStream};
-    case Options::kAny:
-      return ExpectedRevision{ExpectedRevision::kAny};
-    case Options::kStreamExists:
-      return ExpectedRevision{ExpectedRevision::kStreamExists};
-    case Options::EXPECTED_STREAM_POSITION_NOT_SET:
-      break;
-  }
-  return std::nullopt;
-}
-
 Failure ConflictFailure(std::int64_t current, ExpectedRevision expected) {
   shared::WrongExpectedVersion details;
   if (current >= 0) {
@@ -289,7 +269,9 @@ class BatchAppendHandler final : public CallHandler {
     Begun begun;
     begun.correlation = request->correlation_id();
     begun.stream = options.stream_identifier().stream_name();
-    const std::optional<ExpectedRevision> expected = ReadBatchExpected(options);
+    const std::optional<ExpectedRevision> expected = ReadExpected<wire::BatchAppendReq::Options>(
+        options.expected_stream_position_case(), wire::BatchAppendReq::Options::kStreamPosition,
+        options.stream_position());
     if (!expected || begun.stream.empty()) {
       Answer(begun.correlation, begun.stream,
              BadRequest(begun.stream.empty()

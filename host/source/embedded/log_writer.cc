@@ -78,7 +78,7 @@ void LogWriter::WriteGroup(std::vector<Request> group) {
   }
 }
 
-Result<WriteOutcome> LogWriter::Write(std::variant<Nothing, Append, Delete> work) {
+Result<WriteOutcome> LogWriter::Write(Work work) {
   if (auto* append = std::get_if<Append>(&work)) {
     return log_.Append(append->stream, append->expected, std::move(append->events));
   }

@@ -34,9 +34,10 @@ class LogWriter {
   };
   // Writes nothing and is answered in its turn.
   struct Nothing {};
+  using Work = std::variant<Nothing, Append, Delete>;
 
   struct Request {
-    std::variant<Nothing, Append, Delete> work;
+    Work work;
     // Called from the writer's thread. A failed Status: the file could not be written.
     std::function<void(const Result<WriteOutcome>&)> done;
   };
@@ -54,7 +55,7 @@ class LogWriter {
  private:
   void Run();
   void WriteGroup(std::vector<Request> group);
-  Result<WriteOutcome> Write(std::variant<Nothing, Append, Delete> work);
+  Result<WriteOutcome> Write(Work work);
 
   EventLog& log_;
   LiveHub& hub_;

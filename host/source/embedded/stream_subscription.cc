@@ -4,12 +4,12 @@
 
 #include "host/base/time_text.h"
 #include "host/base/uuid.h"
-#include "host/source/embedded/read_source.h"
+#include "host/source/embedded/phased_subscription.h"
 
 namespace catchup::embedded {
 namespace {
 
-class StreamSubscription final : public ReadSource {
+class StreamSubscription final : public PhasedSubscription {
  public:
   StreamSubscription(ReadPlan plan, Context context)
       : plan_(std::move(plan)),
@@ -18,22 +18,8 @@ class StreamSubscription final : public ReadSource {
               {[stream = plan_.stream](const Record& record) { return record.stream == stream; }, 0,
                context_.live_frames, context_.live_bytes, context_.wake}) {}
 
-  Step Fill(FrameBuffer* out) override {
-    switch (phase_) {
-      case Phase::kStarting:
-        return Start(out);
-      case Phase::kCatchingUp:
-        return CatchUp(out);
-      case Phase::kLive:
-        return Live(out);
-    }
-    return {};
-  }
-
  private:
-  enum class Phase { kStarting, kCatchingUp, kLive };
-
-  Step Start(FrameBuffer* out) {
+  Step Start(FrameBuffer* out) override {
     Result<StreamState> state = context_.reader.Stream(plan_.stream);
     if (!state.ok()) {
       return FailStorage(state.status());
@@ -51,7 +37,7 @@ class StreamSubscription final : public ReadSource {
     return {};
   }
 
-  Step CatchUp(FrameBuffer* out) {
+  Step CatchUp(FrameBuffer* out) override {
     const std::uint64_t end = context_.hub.head().end;
     Result<StreamState> state = context_.reader.Stream(plan_.stream);
     if (!state.ok()) {
@@ -88,7 +74,7 @@ class StreamSubscription final : public ReadSource {
     return {};
   }
 
-  Step Live(FrameBuffer* out) {
+  Step Live(FrameBuffer* out) override {
     while (out->bytes() < kStepBytes) {
       std::optional<LiveFeed::Entry> entry = feed_.Take();
       if (!entry) {
@@ -116,7 +102,6 @@ class StreamSubscription final : public ReadSource {
 
   const ReadPlan plan_;
   const Context context_;
-  Phase phase_ = Phase::kStarting;
   std::optional<std::int64_t> reached_;  // The last revision sent, or the one asked for.
   LiveFeed feed_;                        // Last: it ends before what its callbacks use.
 };

@@ -1,10 +1,10 @@
 // The calls with one request and one reply, and the table of methods.
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "host/base/time_text.h"
 #include "host/source/embedded/append_request.h"
+#include "host/source/embedded/pending_write.h"
 #include "host/source/embedded/rpc_call.h"
 #include "host/source/proto/gossip.pb.h"
 #include "host/source/proto/server_features.pb.h"
@@ -40,32 +40,25 @@ class RemoveHandler final : public CallHandler {
       return;
     }
     stream_ = options.stream_identifier().stream_name();
-    const std::optional<ExpectedRevision> expected = ReadExpected(options);
+    const std::optional<ExpectedRevision> expected = ReadExpectedRevision(options);
     if (stream_.empty() || !expected) {
       call_.Finish(RpcError::Unhandled());
       return;
     }
     expected_ = *expected;
-    core_.writer.Submit({LogWriter::Delete{stream_, expected_, tombstone_},
-                         [this, wake = call_.Waker()](const Result<WriteOutcome>& outcome) {
-                           {
-                             const std::lock_guard lock(mutex_);
-                             outcome_ = outcome;
-                           }
-                           wake();
-                         }});
+    write_.Submit(core_.writer, LogWriter::Delete{stream_, expected_, tombstone_}, call_.Waker());
   }
 
   void OnWake() override {
-    const std::lock_guard lock(mutex_);
-    if (!outcome_) {
+    const std::optional<Result<WriteOutcome>> answer = write_.outcome();
+    if (!answer) {
       return;
     }
-    if (!outcome_->ok()) {
-      call_.Finish(RpcError::Storage(outcome_->status().message()));
+    if (!answer->ok()) {
+      call_.Finish(RpcError::Storage(answer->status().message()));
       return;
     }
-    const WriteOutcome& outcome = **outcome_;
+    const WriteOutcome& outcome = **answer;
     switch (outcome.kind) {
       case WriteOutcome::Kind::kStreamDeleted:
         call_.Finish(RpcError::StreamDeleted(stream_));
@@ -90,9 +83,7 @@ class RemoveHandler final : public CallHandler {
   const bool tombstone_;
   std::string stream_;
   ExpectedRevision expected_;
-
-  std::mutex mutex_;  // The writer's thread leaves the outcome.
-  std::optional<Result<WriteOutcome>> outcome_;
+  PendingWrite write_;
 };
 
 // A call whose request says nothing.

@@ -17,7 +17,7 @@
 #include "host/source/embedded/data_directory.h"
 #include "host/source/embedded/log_server.h"
 #include "tests/source/embedded/log_client.h"
-#include "tests/source/embedded/temporary_directory.h"
+#include "tests/test_files.h"
 
 namespace catchup::embedded {
 namespace {
@@ -103,7 +103,7 @@ Parsed Parse(const std::string& data) {
 }
 
 TEST(KilledLogTest, HoldsEveryAcknowledgedAppendWholeAndNoneInPart) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   std::mt19937 random(20261124);
   int next = 0;
   int least = 0;  // Appends below this were acknowledged, in every round.
@@ -163,7 +163,7 @@ TEST(KilledLogTest, HoldsEveryAcknowledgedAppendWholeAndNoneInPart) {
 
 // The id is on disk, so the repetition is recognised by a process that never saw the first one.
 TEST(KilledLogTest, RecognisesARepetitionAfterTheKill) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   const std::vector<LogClient::Event> events = {{}, {}};
   std::uint64_t position = 0;
   {
@@ -179,7 +179,7 @@ TEST(KilledLogTest, RecognisesARepetitionAfterTheKill) {
 }
 
 TEST(OwnershipTest, RefusesASecondOwnerAndNamesTheFirst) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   Child child(directory.path());
   (void)Child::Endpoint(directory.path());
 
@@ -195,7 +195,7 @@ TEST(OwnershipTest, RefusesASecondOwnerAndNamesTheFirst) {
 }
 
 TEST(OwnershipTest, IsNotRefusedBecauseSomebodyAsksWhoOwnsIt) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   ASSERT_TRUE(DataDirectory::Own(directory.path()).ok());  // Leaves a lock file to ask.
   std::atomic<bool> done = false;
   std::atomic<int> asked = 0;
@@ -220,7 +220,7 @@ TEST(OwnershipTest, IsNotRefusedBecauseSomebodyAsksWhoOwnsIt) {
 }
 
 TEST(OwnershipTest, UsesTheEndpointOfALiveOwner) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   Child child(directory.path());
   const std::string address = Child::Endpoint(directory.path());
 
@@ -235,7 +235,7 @@ TEST(OwnershipTest, UsesTheEndpointOfALiveOwner) {
 
 // A killed owner cannot remove its endpoint, so one that is there proves nothing.
 TEST(OwnershipTest, IsNotMisledByTheEndpointOfADeadOwner) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   std::string dead;
   {
     Child child(directory.path());
@@ -259,7 +259,7 @@ TEST(OwnershipTest, IsNotMisledByTheEndpointOfADeadOwner) {
 }
 
 TEST(OwnershipTest, GivesUpTheDirectoryAndTheEndpointAtStop) {
-  const test::TemporaryDirectory directory;
+  const TemporaryFolder directory;
   ServerOptions options;
   options.directory = directory.path();
   auto first = EmbeddedServer::Start(options);

@@ -22,7 +22,7 @@
 #include "host/source/proto/server_features.pb.h"
 #include "host/source/proto/streams.pb.h"
 #include "tests/source/embedded/raw_client.h"
-#include "tests/source/embedded/temporary_directory.h"
+#include "tests/test_files.h"
 
 namespace catchup::embedded {
 namespace {
@@ -204,7 +204,7 @@ class Replay : public testing::Test {
 
   void ReplayFile(const std::string& scenario);
 
-  test::TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::unique_ptr<EmbeddedServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -9,7 +9,7 @@
 
 #include "host/source/embedded/log_server.h"
 #include "tests/source/embedded/log_client.h"
-#include "tests/source/embedded/temporary_directory.h"
+#include "tests/test_files.h"
 
 namespace catchup::embedded {
 namespace {
@@ -49,7 +49,7 @@ class ServerTest : public testing::Test {
     return frames;
   }
 
-  test::TemporaryDirectory directory_;
+  TemporaryFolder directory_;
   std::unique_ptr<EmbeddedServer> server_;
   std::unique_ptr<LogClient> client_;
 };

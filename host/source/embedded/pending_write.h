@@ -1,0 +1,39 @@
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "host/source/embedded/log_writer.h"
+
+namespace catchup::embedded {
+
+// One write of a call on its way: submitted from the call's thread, answered on the writer's, read
+// by the call again.
+class PendingWrite {
+ public:
+  // Once. `wake` is called on the writer's thread as soon as there is an outcome; this object must
+  // live until then.
+  void Submit(LogWriter& writer, LogWriter::Work work, std::function<void()> wake) {
+    writer.Submit({std::move(work), [this, wake = std::move(wake)](const auto& outcome) {
+                     {
+                       const std::lock_guard lock(mutex_);
+                       outcome_ = outcome;
+                     }
+                     wake();
+                   }});
+  }
+
+  // Nothing before the writer has answered.
+  std::optional<Result<WriteOutcome>> outcome() const {
+    const std::lock_guard lock(mutex_);
+    return outcome_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Result<WriteOutcome>> outcome_;
+};
+
+}  // namespace catchup::embedded
