@@ -221,14 +221,17 @@ void GrpcCall::StartWrite() {
   writing_ = true;
   BeginOperation();
   grpc::WriteOptions options;
-  if (!outgoing_.empty()) {
-    // More follows at once: one system call may carry them all.
-    options.set_buffer_hint();
-  } else if (finish_) {
+  if (outgoing_.empty() && finish_) {
     finishing_ = true;
     stream_.WriteAndFinish(message, options, *finish_, &on_finished_);
     return;
   }
+  if (!outgoing_.empty() && headers_sent_) {
+    // More follows at once: one system call may carry them all. Not with the first one: gRPC would
+    // keep it and the headers back until something else makes the connection write.
+    options.set_buffer_hint();
+  }
+  headers_sent_ = true;
   stream_.Write(message, options, &on_written_);
 }
 

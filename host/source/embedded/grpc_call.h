@@ -139,6 +139,7 @@ class GrpcCall final : public RpcCall, public std::enable_shared_from_this<GrpcC
   std::deque<grpc::Slice> outgoing_;
   std::optional<grpc::Status> finish_;
   bool writing_ = false;
+  bool headers_sent_ = false;
   bool finishing_ = false;
   bool done_ = false;
 

@@ -82,14 +82,15 @@ class StreamSubscription final : public PhasedSubscription {
       }
       const EventView event = entry->record().view();
       const auto revision = static_cast<std::int64_t>(event.revision);
-      if (revision == kTombstoneRevision) {
-        return Fail(RpcError::StreamDeleted(plan_.stream));
-      }
       if (reached_ && revision <= *reached_) {
         continue;
       }
       if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
         return FailStorage(status);
+      }
+      // Live, the tombstone itself is still sent.
+      if (revision == kTombstoneRevision) {
+        return Fail(RpcError::StreamDeleted(plan_.stream));
       }
       reached_ = revision;
     }

@@ -254,8 +254,33 @@ TEST_F(ServerTest, SubscribesToAStreamAfterARevisionAndEndsWithItsTombstone) {
 
   ASSERT_TRUE(client_->Tombstone("orders").ok());
 
+  const auto tombstone = subscription.NextEvent();
+  ASSERT_TRUE(tombstone.has_value());
+  EXPECT_EQ(tombstone->metadata().at("type"), "$streamDeleted");
   EXPECT_FALSE(subscription.NextEvent().has_value());
   EXPECT_EQ(subscription.Finish().error_message(), "Event stream 'orders' is deleted.");
+}
+
+// On a connection where nothing else makes the transport write, an answer of several frames once
+// waited for the next keepalive, ten seconds later.
+TEST_F(ServerTest, SendsTheFirstOfSeveralFramesAtOnce) {
+  client_->MustAppend("orders", Numbered(40));
+  grpc::ChannelArguments quiet;
+  quiet.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  quiet.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto stub = wire::Streams::NewStub(grpc::CreateCustomChannel(
+      server_->address(), grpc::InsecureChannelCredentials(), quiet));
+  for (int round = 0; round < 10; ++round) {
+    for (wire::ReadReq request : {LogClient::ReadAll(), LogClient::SubscribeAll()}) {
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+      const auto reader = stub->Read(&context, request);
+      wire::ReadResp frame;
+      EXPECT_TRUE(reader->Read(&frame)) << "round " << round << ": " << request.ShortDebugString();
+      context.TryCancel();
+      (void)reader->Finish();
+    }
+  }
 }
 
 TEST_F(ServerTest, TellsWhereAStreamBeginsWhenItBeginsLaterThanAsked) {
