@@ -1,11 +1,16 @@
 #include "host/runner/plugin_library.h"
 
 #define BOOST_DLL_USE_STD_FS
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <boost/dll/shared_library.hpp>
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <system_error>
+
+#include "host/runner/copy_table.h"
 
 namespace catchup {
 namespace {
@@ -18,20 +23,18 @@ std::string AbiText(unsigned major, unsigned minor) {
   return std::to_string(major) + "." + std::to_string(minor);
 }
 
-// Copies what both sides know of a table that grows at its end; the rest stays zero.
-template <typename Table>
-void CopyTable(const void* from, Table* to) {
-  std::uint32_t size = 0;
-  std::memcpy(&size, from, sizeof size);
-  *to = Table{};
-  std::memcpy(static_cast<void*>(to), from, std::min<std::size_t>(size, sizeof(Table)));
-}
-
 bool IsProjectionName(std::string_view name) {
   constexpr std::size_t kLongest = 63;
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   return !name.empty() && name.size() <= kLongest && plain(name.front()) &&
          std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '-'; });
+}
+
+// The name of a table that may be shorter than ours.
+std::string_view NameOf(const catchup_projection* projection) {
+  catchup_projection copy;
+  CopyTable(projection, &copy);
+  return Text(copy.name);
 }
 
 // Asks through the copy, since an older plugin's own table may end before the function.
@@ -52,10 +55,9 @@ Status CheckAbi(const catchup_header& header) {
     return Status::Incompatible(std::string("not a catchup plugin: its magic is ") + found +
                                 ", wanted " + wanted);
   }
-  if (header.struct_size < sizeof(catchup_plugin)) {
+  if (header.struct_size < kFirstDescriptorBytes) {
     return Status::Incompatible("its descriptor has " + std::to_string(header.struct_size) +
-                                " bytes, wanted at least " +
-                                std::to_string(sizeof(catchup_plugin)));
+                                " bytes, wanted at least " + std::to_string(kFirstDescriptorBytes));
   }
   if (header.abi_major != CATCHUP_ABI_MAJOR) {
     return Status::Incompatible("built for ABI " + std::to_string(header.abi_major) +
@@ -81,8 +83,17 @@ Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
   // Leaked on purpose: its destructor would unload the library.
   auto* library = new boost::dll::shared_library;
   try {
-    library->load(path, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    std::error_code failed;
+    library->load(path, failed,
+                  boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+    if (failed) {
+      // The code is the same for every failure; only the loader knows the reason.
+      const char* reason = dlerror();  // NOLINT: no other thread of ours loads.
+      return Status::Incompatible(file + " cannot be loaded: " +
+                                  (reason != nullptr ? reason : "the loader gives no reason"));
+    }
   } catch (const std::exception& error) {
+    // Boost's own, or of a constructor of the library.
     return Status::Incompatible(file + " cannot be loaded: " + error.what());
   }
   using Entry = const catchup_plugin*();
@@ -100,8 +111,10 @@ Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
   if (Status abi = CheckAbi(plugin->header); !abi.ok()) {
     return abi.Within(file);
   }
+  catchup_plugin descriptor;
+  CopyTable(plugin, plugin->header.struct_size, &descriptor);
   PluginLibrary opened;
-  if (Status chosen = opened.Choose(*plugin, projection); !chosen.ok()) {
+  if (Status chosen = opened.Choose(descriptor, projection); !chosen.ok()) {
     return chosen.Within(file);
   }
   return opened;
@@ -117,17 +130,18 @@ Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view want
   const catchup_projection* found = nullptr;
   for (std::uint64_t i = 0; i < plugin.projection_count; ++i) {
     const catchup_projection* candidate = plugin.projections[i];
-    if (candidate == nullptr || !IsProjectionName(Text(candidate->name))) {
+    const std::string_view name = candidate == nullptr ? std::string_view() : NameOf(candidate);
+    if (!IsProjectionName(name)) {
       return Status::Incompatible("projection " + std::to_string(i) +
                                   " has no name of the form [a-z0-9][a-z0-9-]{0,62}");
     }
     offered += offered.empty() ? "" : ", ";
-    offered += Text(candidate->name);
-    if (found != nullptr && Text(candidate->name) == Text(found->name)) {
-      return Status::Incompatible("offers two projections of the name \"" +
-                                  std::string(Text(found->name)) + "\"");
+    offered += name;
+    if (found != nullptr && name == NameOf(found)) {
+      return Status::Incompatible("offers two projections of the name \"" + std::string(name) +
+                                  "\"");
     }
-    if (wanted.empty() ? plugin.projection_count == 1 : Text(candidate->name) == wanted) {
+    if (wanted.empty() ? plugin.projection_count == 1 : name == wanted) {
       found = candidate;
     }
   }

@@ -13,6 +13,13 @@ namespace catchup {
 
 inline constexpr char kEntrySymbol[] = "catchup_plugin_entry";
 
+// What a descriptor has in ABI 1.0, and so the least that any plugin's has. When a field is
+// appended to catchup_plugin this number stays, and the line below becomes `<`: a plugin of 1.0
+// still loads, and the new field reads as zero. Comparing with today's size would refuse every
+// older plugin.
+inline constexpr std::uint32_t kFirstDescriptorBytes = 64;
+static_assert(kFirstDescriptorBytes == sizeof(catchup_plugin));
+
 // kOk if a plugin with this header may be looked at further; else kIncompatible with both sides'
 // numbers. Reads magic, size, major and minor, in that order, and nothing behind them.
 Status CheckAbi(const catchup_header& header);

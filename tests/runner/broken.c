@@ -44,7 +44,9 @@ static const void* Extension(const catchup_projection* self, catchup_view id) {
 }
 
 static const catchup_projection kProjection = {
-#ifdef BROKEN_SHORT_TABLE
+#ifdef BROKEN_NAMELESS_TABLE
+    offsetof(catchup_projection, name),
+#elif defined(BROKEN_SHORT_TABLE)
     offsetof(catchup_projection, stop),
 #elif defined(BROKEN_OLD_TABLE)
     /* Not wrong, only older: what lies behind is not its own to call. */

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <cstring>
+
+#include "host/runner/copy_table.h"
 #include "host/runner/plugin_library.h"
 
 namespace catchup {
@@ -30,8 +33,72 @@ TEST(CheckAbiTest, RefusesAShortDescriptorBeforeItsVersion) {
   catchup_header small = kCurrent;
   small.struct_size = 8;
   small.abi_major = 9;
-  EXPECT_EQ(CheckAbi(small).message(), "its descriptor has 8 bytes, wanted at least " +
-                                           std::to_string(sizeof(catchup_plugin)));
+  EXPECT_EQ(CheckAbi(small).message(), "its descriptor has 8 bytes, wanted at least 64");
+}
+
+// The size of ABI 1.0 as a number: it must not follow the struct when that grows.
+TEST(CheckAbiTest, AcceptsTheDescriptorOfTheFirstAbiAndNothingShorter) {
+  catchup_header first = kCurrent;
+  first.struct_size = 64;
+  EXPECT_TRUE(CheckAbi(first).ok());
+  first.struct_size = 63;
+  EXPECT_FALSE(CheckAbi(first).ok());
+}
+
+// A table as it is today, and as a later minor may have it.
+struct Today {
+  std::uint32_t struct_size;
+  std::uint32_t number;
+};
+struct Later {
+  std::uint32_t struct_size;
+  std::uint32_t number;
+  const void* appended;
+};
+
+TEST(CopyTableTest, ReadsWhatAnOlderTableLacksAsZero) {
+  // Behind the older table lies something that is not its own.
+  struct {
+    Today table;
+    const void* neighbour;
+  } const memory{{sizeof(Today), 5}, &memory};
+  Later copy;
+  std::memset(&copy, 0xff, sizeof copy);
+
+  CopyTable(&memory, &copy);
+
+  EXPECT_EQ(copy.number, 5u);
+  EXPECT_EQ(copy.appended, nullptr);
+}
+
+TEST(CopyTableTest, LeavesOutWhatOnlyANewerTableHas) {
+  const Later newer{sizeof(Later), 6, &newer};
+  struct {
+    Today copy;
+    std::uint64_t behind;
+  } memory{{}, 42};
+
+  CopyTable(&newer, &memory.copy);
+
+  EXPECT_EQ(memory.copy.number, 6u);
+  EXPECT_EQ(memory.behind, 42u);
+}
+
+// The descriptor has its size behind its magic.
+TEST(CopyTableTest, TakesTheSizeFromElsewhere) {
+  struct LaterPlugin {
+    catchup_plugin first;
+    const void* appended;
+  };
+  const catchup_plugin older = {CATCHUP_HEADER, CATCHUP_LITERAL("older"), CATCHUP_LITERAL("1"), 1,
+                                nullptr};
+  LaterPlugin copy;
+  std::memset(static_cast<void*>(&copy), 0xff, sizeof copy);
+
+  CopyTable(&older, older.header.struct_size, &copy);
+
+  EXPECT_EQ(copy.first.name.data, older.name.data);
+  EXPECT_EQ(copy.appended, nullptr);
 }
 
 TEST(CheckAbiTest, RefusesAnotherMajorAndSaysBothVersions) {

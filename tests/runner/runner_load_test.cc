@@ -46,11 +46,20 @@ INSTANTIATE_TEST_SUITE_P(
                     BrokenCase{"broken_name", "projection 0 has no name of the form"},
                     BrokenCase{"broken_no_create", "has no function create"},
                     BrokenCase{"broken_no_handle", "has no function handle"},
+                    BrokenCase{"broken_nameless_table", "projection 0 has no name of the form"},
                     BrokenCase{"broken_short_table", "has no function stop"},
                     BrokenCase{"broken_no_batch_function", "has no function handle_batch"},
                     BrokenCase{"broken_batch_of_none", "max_events 0"},
                     BrokenCase{"fixture", "offers several projections (plain, batch, keeper)"}),
     [](const auto& tested) { return std::string(tested.param.file); });
+
+// Boost reports every failure as "Bad file descriptor", which sends people looking for one.
+TEST(RunnerLoadMoreTest, GivesTheLoadersReasonAndNothingElse) {
+  SpawnedRunner runner({.plugin = "does_not_exist"});
+  EXPECT_EQ(runner.Next().text,
+            "does_not_exist.so cannot be loaded: " + FixturePath("does_not_exist") +
+                ": cannot open shared object file: No such file or directory");
+}
 
 TEST(RunnerLoadMoreTest, RefusesAProjectionThatIsNotOfferedAndSaysWhichAre) {
   SpawnedRunner runner({.projection = "totals"});
