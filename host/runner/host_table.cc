@@ -1,6 +1,7 @@
 #include "host/runner/host_table.h"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace catchup {
 namespace {
@@ -12,7 +13,7 @@ std::string_view Text(catchup_view view) {
 catchup_view View(std::string_view text) { return {text.data(), text.size()}; }
 
 // Offers all of `text`, also to a sink that takes it in pieces.
-bool WriteAll(const catchup_sink* sink, std::string_view text) {
+bool WriteAll(const catchup_sink* sink, std::string_view text) noexcept {
   while (!text.empty()) {
     const std::int64_t taken = sink->write(sink, text.data(), text.size());
     if (taken <= 0 || static_cast<std::uint64_t>(taken) > text.size()) {
@@ -29,6 +30,8 @@ HostTable::HostTable(const Identity& identity,
                      std::vector<std::pair<std::string_view, std::string_view>> scalars,
                      HostServices* services)
     : scalars_(std::move(scalars)), services_(services), thread_(pthread_self()) {
+  // Whatever a plugin's call sets later fits, so that it allocates nothing.
+  error_.reserve(kMaxErrorText);
   table_.struct_size = sizeof table_;
   table_.lane = identity.lane;
   table_.context = this;
@@ -66,15 +69,18 @@ std::string_view HostTable::violation() const {
   return what == nullptr ? std::string_view() : std::string_view(what);
 }
 
-void HostTable::Refuse(const char* what) {
+void HostTable::Refuse(const char* what) noexcept {
   const char* none = nullptr;
   // Every later one would only repeat the line.
   if (violation_.compare_exchange_strong(none, what, std::memory_order_acq_rel)) {
-    services_->Log(CATCHUP_LOG_ERROR, std::string("against the contract: ") + what);
+    // Room for the longest of our texts; a longer one would only be cut.
+    char line[160];
+    (void)std::snprintf(line, sizeof line, "against the contract: %s", what);
+    services_->Log(CATCHUP_LOG_ERROR, line);
   }
 }
 
-void HostTable::SetError(const catchup_host* host, catchup_view text) {
+void HostTable::SetError(const catchup_host* host, catchup_view text) noexcept {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
     // The text itself is left alone: the other thread may be reading it.
@@ -84,7 +90,7 @@ void HostTable::SetError(const catchup_host* host, catchup_view text) {
   self->error_.assign(Text(text).substr(0, kMaxErrorText));
 }
 
-void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view text) {
+void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view text) noexcept {
   HostTable* self = Of(host);
   self->services_->Log(std::clamp(level, CATCHUP_LOG_DEBUG, CATCHUP_LOG_ERROR), Text(text));
   if (!self->OnInstanceThread() && !self->threads_allowed_.load(std::memory_order_relaxed)) {
@@ -92,12 +98,12 @@ void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view t
   }
 }
 
-std::int32_t HostTable::StopRequested(const catchup_host* host) {
+std::int32_t HostTable::StopRequested(const catchup_host* host) noexcept {
   return Of(host)->services_->StopRequested() ? 1 : 0;
 }
 
 std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
-                                  const catchup_sink* sink) {
+                                  const catchup_sink* sink) noexcept {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
     self->Refuse("config_get called from another thread: wanted the instance's own");
@@ -115,7 +121,7 @@ std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
   return CATCHUP_CONFIG_ABSENT;
 }
 
-const void* HostTable::GetExtension(const catchup_host* host, catchup_view) {
+const void* HostTable::GetExtension(const catchup_host* host, catchup_view) noexcept {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
     self->Refuse("get_extension called from another thread: wanted the instance's own");

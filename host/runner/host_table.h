@@ -14,17 +14,23 @@
 namespace catchup {
 
 // Where the functions that a plugin may call end up: the ring in a runner, the terminal in a test.
+// Called from inside a plugin's call, so they neither throw nor allocate.
 class HostServices {
  public:
   virtual ~HostServices() = default;
   // Any thread.
-  virtual void Log(std::int32_t level, std::string_view text) = 0;
+  virtual void Log(std::int32_t level, std::string_view text) noexcept = 0;
   // Any thread.
-  virtual bool StopRequested() = 0;
+  virtual bool StopRequested() noexcept = 0;
 };
 
 // The catchup_host table of one instance, and the text of the call in progress. Holds each of its
 // functions to the ABI's tags: a call that breaks one is refused, logged, and breaks the contract.
+//
+// None of the functions throws into a plugin, and none has a reason to: they allocate nothing. What
+// is left is a plugin's own sink that throws, against the ABI; noexcept makes that the end of the
+// process at once, with a crash report that shows the sink, instead of an exception which passes
+// through two sides' frames.
 //
 // Belongs to the instance thread, which makes it, except what a plugin may call from any thread,
 // rightly or wrongly.
@@ -56,15 +62,15 @@ class HostTable {
 
  private:
   static HostTable* Of(const catchup_host* host);
-  static void SetError(const catchup_host* host, catchup_view text);
-  static void Log(const catchup_host* host, std::int32_t level, catchup_view text);
-  static std::int32_t StopRequested(const catchup_host* host);
+  static void SetError(const catchup_host* host, catchup_view text) noexcept;
+  static void Log(const catchup_host* host, std::int32_t level, catchup_view text) noexcept;
+  static std::int32_t StopRequested(const catchup_host* host) noexcept;
   static std::int32_t ConfigGet(const catchup_host* host, catchup_view path,
-                                const catchup_sink* sink);
-  static const void* GetExtension(const catchup_host* host, catchup_view id);
+                                const catchup_sink* sink) noexcept;
+  static const void* GetExtension(const catchup_host* host, catchup_view id) noexcept;
 
   bool OnInstanceThread() const { return pthread_equal(thread_, pthread_self()) != 0; }
-  void Refuse(const char* what);
+  void Refuse(const char* what) noexcept;
 
   catchup_host table_{};
   std::vector<std::pair<std::string_view, std::string_view>> scalars_;
@@ -74,7 +80,7 @@ class HostTable {
   // From the begin of start to the end of stop: when the plugin may have threads.
   std::atomic<bool> threads_allowed_ = false;
   std::atomic<const char*> violation_ = nullptr;
-  std::string error_;
+  std::string error_;  // Never outgrows what the constructor reserves.
 };
 
 }  // namespace catchup

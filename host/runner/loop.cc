@@ -17,10 +17,10 @@ class RingServices : public HostServices, public CallObserver {
  public:
   explicit RingServices(RunnerEnd* ring) : ring_(ring) {}
 
-  void Log(std::int32_t level, std::string_view text) override {
+  void Log(std::int32_t level, std::string_view text) noexcept override {
     ring_->Log(static_cast<std::uint16_t>(level), text);
   }
-  bool StopRequested() override { return ring_->stop_requested(); }
+  bool StopRequested() noexcept override { return ring_->stop_requested(); }
   void BeginCall(CallKind kind, std::uint64_t sequence) override {
     ring_->BeginCall(kind, sequence);
   }
