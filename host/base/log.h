@@ -22,7 +22,8 @@ struct LogOptions {
 // does. Call it once the configuration is read; later calls replace the options. Any thread.
 void ConfigureLog(const LogOptions& options);
 
-// Writes one line to standard error.
+// Puts one line on its way to standard error, which a thread of this process writes in the order of
+// the calls.
 //
 // msg     fixed text: what varies belongs into fields, so that lines can be counted and searched
 // method  who speaks, as "Group.Start"
@@ -30,7 +31,10 @@ void ConfigureLog(const LogOptions& options);
 //
 // Never put an event's data, a secret or a file's content into a field. At most
 // kMaxLogLinesPerSecond lines a second for one msg and group; those left out are counted in a line
-// that follows. Any thread; blocks only while the line is written.
+// that follows. Nor are lines kept for a reader who falls behind by more than about a megabyte:
+// those dropped are counted in a line where they are missing, and errors are dropped last. Any
+// thread, under any lock: it never waits for the reader. What is not written yet when the process
+// is killed or aborts is lost.
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
          std::initializer_list<LogField> fields = {});
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
@@ -44,11 +48,14 @@ bool LogEnabled(LogLevel level);
 // Whether progress is to be drawn: standard error is a terminal and lines are text.
 bool LogDrawsProgress();
 
-// The lines to keep below the log on a terminal: drawn over at every call and moved down by log
-// lines. Without a terminal nothing is drawn. An empty list removes them; do so before the end.
+// The lines to keep below the log on a terminal: drawn over after every call and moved down by log
+// lines. A slow terminal shows only the newest. Without a terminal nothing is drawn. An empty list
+// removes them; do so before the end. Any thread; never waits.
 void SetProgressLines(std::vector<std::string> lines);
 
-// Writes the counts of lines left out that are still owed. Call before the process ends.
+// Writes the counts of lines left out that are still owed, then waits until everything is written;
+// not any longer than a reader takes it, though: ten seconds at most, and not again before that
+// reader has caught up. A process that returns from main() or calls exit() does it by itself.
 void FlushLog();
 
 }  // namespace catchup

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/base/unique_fd.h"
@@ -20,45 +22,111 @@
 namespace catchup {
 namespace {
 
-// What the writer puts on its standard error, which is `write_end` of a pipe or a terminal.
-std::string Run(const std::string& what, int read_end, UniqueFd write_end) {
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDERR_FILENO);
-  std::string program = LOG_WRITER;
-  std::string argument = what;
-  char* argv[] = {program.data(), argument.data(), nullptr};
-  pid_t pid = -1;
-  EXPECT_EQ(::posix_spawn(&pid, program.c_str(), &actions, nullptr, argv, environ), 0);
-  posix_spawn_file_actions_destroy(&actions);
-  write_end.Reset();
+constexpr int kMaxWaitMs = 60'000;
+
+struct Pipe {
+  Pipe() {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    read_end = UniqueFd(ends[0]);
+    write_end = UniqueFd(ends[1]);
+  }
+
+  UniqueFd read_end;
+  UniqueFd write_end;
+};
+
+// With its line feed, unless what can be read ends before.
+std::string ReadLineFrom(int fd) {
+  std::string text;
+  pollfd ready{fd, POLLIN, 0};
+  for (char c; !text.ends_with('\n');) {
+    if (::poll(&ready, 1, kMaxWaitMs) != 1) {
+      ADD_FAILURE() << "nothing more came after " << text.size() << " bytes";
+      return text;
+    }
+    if (::read(fd, &c, 1) != 1) {
+      return text;
+    }
+    text += c;
+  }
+  return text;
+}
+
+std::string ReadAll(int fd) {
   std::string text;
   char buffer[65536];
-  for (ssize_t size; (size = ::read(read_end, buffer, sizeof buffer)) > 0;) {
+  for (ssize_t size; (size = ::read(fd, buffer, sizeof buffer)) > 0;) {
     text.append(buffer, static_cast<std::size_t>(size));
   }
-  int status = 0;
-  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
-  EXPECT_EQ(status, 0);
+  return text;
+}
+
+// A running log_writer whose standard error is `errors`.
+class Writer {
+ public:
+  Writer(const std::string& what, UniqueFd errors) {
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, input_.read_end.get(), STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, output_.write_end.get(), STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, errors.get(), STDERR_FILENO);
+    std::string program = LOG_WRITER;
+    std::string argument = what;
+    char* argv[] = {program.data(), argument.data(), nullptr};
+    EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), &actions, nullptr, argv, environ), 0);
+    posix_spawn_file_actions_destroy(&actions);
+    input_.read_end.Reset();
+    output_.write_end.Reset();
+  }
+
+  // A line of its standard output.
+  std::string ReadLine() { return ReadLineFrom(output_.read_end.get()); }
+  void LetItEnd() { input_.write_end.Reset(); }
+
+  void ExpectSuccess() {
+    LetItEnd();
+    int status = 0;
+    EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
+    EXPECT_EQ(status, 0);
+  }
+
+ private:
+  Pipe input_;
+  Pipe output_;
+  pid_t pid_ = -1;
+};
+
+// What the writer puts on its standard error, which is `write_end` of a pipe or a terminal.
+std::string Run(const std::string& what, int read_end, UniqueFd write_end) {
+  Writer writer(what, std::move(write_end));
+  std::string text = ReadAll(read_end);
+  writer.ExpectSuccess();
   return text;
 }
 
 std::string RunOnPipe(const std::string& what) {
-  int ends[2];
-  EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
-  const UniqueFd read_end(ends[0]);
-  return Run(what, read_end.get(), UniqueFd(ends[1]));
+  Pipe errors;
+  return Run(what, errors.read_end.get(), std::move(errors.write_end));
 }
 
+struct Terminal {
+  explicit Terminal(unsigned short rows) : master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+    EXPECT_TRUE(master.valid());
+    EXPECT_EQ(::grantpt(master.get()), 0);
+    EXPECT_EQ(::unlockpt(master.get()), 0);
+    const winsize size{rows, 0, 0, 0};
+    EXPECT_EQ(::ioctl(master.get(), TIOCSWINSZ, &size), 0);
+    slave = UniqueFd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  }
+
+  UniqueFd master;
+  UniqueFd slave;
+};
+
 std::string RunOnTerminal(const std::string& what, unsigned short rows = 0) {
-  const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-  EXPECT_TRUE(master.valid());
-  EXPECT_EQ(::grantpt(master.get()), 0);
-  EXPECT_EQ(::unlockpt(master.get()), 0);
-  const winsize size{rows, 0, 0, 0};
-  EXPECT_EQ(::ioctl(master.get(), TIOCSWINSZ, &size), 0);
-  return Run(what, master.get(),
-             UniqueFd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC)));
+  Terminal terminal(rows);
+  return Run(what, terminal.master.get(), std::move(terminal.slave));
 }
 
 std::vector<nlohmann::json> Parse(const std::string& text) {
@@ -142,6 +210,111 @@ TEST(LogTest, DrawsNoMoreProgressThanTheTerminalHolds) {
             "… and 5 more\r\n\r\x1b[1A\x1b[J"
             "… and 3 more\r\n\r\x1b[1A\x1b[J"
             "… and 1000 more\r\n\r\x1b[1A\x1b[J");
+}
+
+TEST(LogTest, DrawsTheNewestProgressForASlowTerminal) {
+  Terminal terminal(0);
+  Writer writer("newest progress", std::move(terminal.slave));
+  EXPECT_EQ(writer.ReadLine(), "logged\n") << "a terminal that nobody reads holds nobody up";
+  writer.LetItEnd();
+  const std::string text = ReadAll(terminal.master.get());
+  writer.ExpectSuccess();
+  EXPECT_NE(text.find("step 1000\r\n"), std::string::npos);
+  int steps = 0;
+  for (int i = 0; i <= 1000; ++i) {
+    steps += text.find("step " + std::to_string(i) + "\r\n") != std::string::npos;
+  }
+  EXPECT_LT(steps, 100) << "the terminal holds fewer lines than that";
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_NE(text.find("  m" + std::to_string(i) + "  "), std::string::npos) << i;
+  }
+}
+
+// The pipe holds a small part of the lines.
+TEST(LogTest, KeepsLinesForALateReaderWhileItsCallersGoOn) {
+  Pipe errors;
+  Writer writer("some unread", std::move(errors.write_end));
+  EXPECT_EQ(writer.ReadLine(), "logged\n");
+  writer.LetItEnd();
+  const auto lines = Parse(ReadAll(errors.read_end.get()));
+  writer.ExpectSuccess();
+  ASSERT_EQ(lines.size(), 400u);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i]["number"], i);
+  }
+}
+
+TEST(LogTest, DropsWhatItCannotKeepAndSaysHowMuchWhereItIsMissing) {
+  Pipe errors;
+  Writer writer("much unread", std::move(errors.write_end));
+  EXPECT_EQ(writer.ReadLine(), "logged\n");
+  std::uint64_t written = 0;
+  std::uint64_t left_out = 0;
+  bool error_seen = false;
+  // The writer still lives: it tells as soon as it can, not at its end.
+  while (left_out == 0) {
+    const std::string text = ReadLineFrom(errors.read_end.get());
+    ASSERT_FALSE(text.empty());
+    const auto line = nlohmann::json::parse(text);
+    if (line["msg"] == "Log lines left out") {
+      EXPECT_EQ(line["reason"], "standard error was not read fast enough");
+      EXPECT_EQ(line["level"], "warn");
+      EXPECT_TRUE(line["group"].is_null());
+      left_out = line["leftOut"].get<std::uint64_t>();
+    } else if (line["msg"] == "Broken") {
+      error_seen = true;
+    } else {
+      ASSERT_EQ(line["number"], written);
+      ++written;
+    }
+  }
+  EXPECT_TRUE(error_seen) << "errors are dropped last";
+  EXPECT_GT(written, 400u);
+  EXPECT_EQ(written + left_out, 3000u);
+  writer.ExpectSuccess();
+  EXPECT_EQ(ReadAll(errors.read_end.get()), "");
+}
+
+TEST(LogTest, HasWrittenEverythingOnceItIsFlushed) {
+  EXPECT_EQ(Parse(RunOnPipe("flush")).size(), 400u);
+}
+
+TEST(LogTest, IsFlushedByAnOrdinaryEnd) { EXPECT_EQ(Parse(RunOnPipe("no flush")).size(), 400u); }
+
+TEST(LogTest, EndsThoughNobodyReads) {
+  for (const char* what : {"flush", "no flush"}) {
+    Pipe errors;
+    Writer writer(what, std::move(errors.write_end));
+    writer.ExpectSuccess();
+    const std::string text = ReadAll(errors.read_end.get());
+    EXPECT_GE(text.size(), 4096u);
+    EXPECT_EQ(text.rfind("{\"time\"", 0), 0u);
+  }
+}
+
+TEST(LogTest, EndsThoughItsReaderIsGone) {
+  Pipe errors;
+  errors.read_end.Reset();
+  Writer writer("no flush", std::move(errors.write_end));
+  writer.ExpectSuccess();
+}
+
+TEST(LogTest, MayBeUsedWhileTheProcessEnds) {
+  const auto lines = Parse(RunOnPipe("static"));
+  ASSERT_GE(lines.size(), 1u);
+  EXPECT_EQ(lines[0]["msg"], "m0");
+}
+
+TEST(LogTest, LeavesSignalsToOtherThreads) {
+  Pipe errors;
+  Writer writer("thread", std::move(errors.write_end));
+  const std::string blocked = writer.ReadLine();
+  writer.ExpectSuccess();
+  ASSERT_GT(blocked.size(), 1u) << "there is no thread of that name";
+  const std::uint64_t mask = std::stoull(blocked, nullptr, 16);
+  for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGCHLD, SIGUSR1, SIGALRM}) {
+    EXPECT_EQ(mask >> (number - 1) & 1, 1u) << number;
+  }
 }
 
 }  // namespace

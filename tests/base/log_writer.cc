@@ -1,5 +1,10 @@
 // Writes what its argument names to the log; for log_test.cc.
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -8,6 +13,43 @@
 
 using catchup::Log;
 using catchup::LogLevel;
+
+namespace {
+
+// 2 KB and more each, all of them different, so that no rate holds them back.
+void LogLong(int count) {
+  const std::string text(2000, 'x');
+  for (int i = 0; i < count; ++i) {
+    Log(LogLevel::kInfo, "m" + std::to_string(i), "Test.Run", "g", {{"number", i}, {"text", text}});
+  }
+}
+
+// Returns once the test allows.
+void SayLoggedAndWait() {
+  std::cout << "logged" << std::endl;
+  std::cin.get();
+}
+
+// The signals that the log's thread blocks, in hexadecimal; empty if there is no such thread.
+std::string BlockedByTheLogsThread() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::getline(std::ifstream(task.path() / "comm"), name);
+    std::ifstream status(task.path() / "status");
+    for (std::string line; name == "catchup-log" && std::getline(status, line);) {
+      if (line.rfind("SigBlk:", 0) == 0) {
+        return line.substr(line.find_first_not_of(" \t", 7));
+      }
+    }
+  }
+  return {};
+}
+
+struct LogsWhenDestroyed {
+  ~LogsWhenDestroyed() { Log(LogLevel::kInfo, "Late", "Test.Run", ""); }
+};
+
+}  // namespace
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
@@ -38,13 +80,47 @@ int main(int argc, char** argv) {
     Log(LogLevel::kInfo, "{} %s {0}", "Test.Run", "g", {{"x", "{}"}});
   } else if (what == "progress") {
     catchup::SetProgressLines({"one", "two"});
+    catchup::FlushLog();
     Log(LogLevel::kInfo, "Said", "Test.Run", "g");
+    catchup::FlushLog();
     catchup::SetProgressLines({});
   } else if (what == "many") {
+    // Only the newest lines count, so each waits to be seen.
     catchup::SetProgressLines({"one", "two", "three", "four", "five"});
+    catchup::FlushLog();
     catchup::SetProgressLines({"one", "two", "three"});
+    catchup::FlushLog();
     catchup::SetProgressLines(std::vector<std::string>(1000, "x"));
+    catchup::FlushLog();
     catchup::SetProgressLines({});
+  } else if (what == "newest progress") {
+    LogLong(100);
+    for (int i = 0; i <= 1000; ++i) {
+      catchup::SetProgressLines({"step " + std::to_string(i)});
+    }
+    SayLoggedAndWait();
+  } else if (what == "some unread") {
+    LogLong(400);
+    SayLoggedAndWait();
+  } else if (what == "much unread") {
+    LogLong(3000);
+    Log(LogLevel::kError, "Broken", "Test.Run", "g");
+    SayLoggedAndWait();
+  } else if (what == "flush") {
+    LogLong(400);
+    catchup::FlushLog();
+    _exit(0);
+  } else if (what == "no flush") {
+    LogLong(400);
+    return 0;
+  } else if (what == "static") {
+    static const LogsWhenDestroyed late;
+    LogLong(1);
+    return 0;
+  } else if (what == "thread") {
+    LogLong(1);
+    catchup::FlushLog();
+    std::cout << BlockedByTheLogsThread() << std::endl;
   }
   catchup::FlushLog();
   return 0;

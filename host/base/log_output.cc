@@ -1,0 +1,226 @@
+#include "host/base/log_output.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace catchup {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A full pipe takes more only once a whole page of it was read, so this is for a reader that takes
+// less than 2 KB/s, which is as good as none.
+constexpr std::chrono::seconds kMaxStandstill{2};
+
+// What a slow reader may hold up the end of the process for; those who stop a host allow more.
+constexpr std::chrono::seconds kMaxFlush{10};
+
+// A pipe that is ready takes as much without blocking, whether the descriptor, which others share,
+// is non-blocking or not; so each such part that is read counts as progress.
+constexpr std::size_t kMaxWrite = 4096;
+constexpr std::size_t kDefaultColumns = 80;
+constexpr std::size_t kDefaultRows = 24;
+constexpr std::size_t kMaxProgressLines = 100;
+constexpr std::string_view kClearBelow = "\x1b[J";
+
+struct TerminalSize {
+  std::size_t columns = kDefaultColumns;
+  std::size_t rows = kDefaultRows;
+};
+
+TerminalSize AskTerminalSize() {
+  TerminalSize answer;
+  winsize size{};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) {
+    answer.columns = size.ws_col == 0 ? kDefaultColumns : size.ws_col;
+    answer.rows = size.ws_row == 0 ? kDefaultRows : size.ws_row;
+  }
+  return answer;
+}
+
+// At most `columns` characters, without controls; so a line never wraps and can be drawn over.
+std::string FitLine(std::string_view text, std::size_t columns) {
+  std::string line;
+  std::size_t used = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool continues = (byte & 0xc0) == 0x80;
+    if (!continues && ++used >= columns) {
+      break;
+    }
+    line += byte < 0x20 || byte == 0x7f ? ' ' : c;
+  }
+  return line;
+}
+
+}  // namespace
+
+LogOutput::LogOutput(TellDropped tell_dropped)
+    : terminal_(::isatty(STDERR_FILENO) == 1), tell_dropped_(std::move(tell_dropped)) {}
+
+void LogOutput::Write(std::string line, bool is_error) {
+  line += '\n';
+  {
+    const std::lock_guard lock(mutex_);
+    const bool in_gap = dropped_ > 0 && !is_error;
+    if (in_gap || !Fits(line.size(), is_error ? kForErrors : kForOrdinary)) {
+      ++dropped_;
+      return;
+    }
+    Push(std::move(line));
+    StartWriter();
+  }
+  work_.notify_one();
+}
+
+void LogOutput::SetProgress(std::vector<std::string> lines) {
+  if (!terminal_) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    next_progress_ = std::move(lines);
+    StartWriter();
+  }
+  work_.notify_one();
+}
+
+void LogOutput::Flush() {
+  std::unique_lock lock(mutex_);
+  const Clock::time_point end = Clock::now() + kMaxFlush;
+  while (!Idle() && !gave_up_) {
+    const std::uint64_t before = written_bytes_;
+    moved_.wait_until(lock, std::min(end, Clock::now() + kMaxStandstill),
+                      [&] { return Idle() || written_bytes_ != before; });
+    gave_up_ = !Idle() && (written_bytes_ == before || Clock::now() >= end);
+  }
+}
+
+bool LogOutput::Fits(std::size_t size, const Bound& bound) const {
+  return lines_.size() < bound.lines && queued_bytes_ + size <= bound.bytes;
+}
+
+void LogOutput::Push(std::string line) {
+  queued_bytes_ += line.size();
+  lines_.push_back(std::move(line));
+}
+
+// Empty if there is none.
+std::string LogOutput::PopLine() {
+  if (lines_.empty()) {
+    return {};
+  }
+  std::string line = std::move(lines_.front());
+  lines_.pop_front();
+  queued_bytes_ -= line.size();
+  // In the same breath, so that it stands where the gap is.
+  if (dropped_ > 0 && Fits(0, kRoomAgain)) {
+    Push(tell_dropped_(std::exchange(dropped_, 0)) + '\n');
+  }
+  return line;
+}
+
+void LogOutput::StartWriter() {
+  if (started_) {
+    return;
+  }
+  // The new thread inherits the mask: signals are for those who know what to do with them, and one
+  // for a reader that went away must not end the process.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread([this] { RunWriter(); }).detach();
+    started_ = true;
+  } catch (const std::system_error&) {
+    // No more threads are to be had. The queue keeps what it can, and the next line tries again.
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void LogOutput::RunWriter() {
+  pthread_setname_np(pthread_self(), "catchup-log");
+  std::unique_lock lock(mutex_);
+  while (true) {
+    work_.wait(lock, [this] { return !Idle(); });
+    const std::string line = PopLine();
+    std::optional<std::vector<std::string>> progress = std::exchange(next_progress_, std::nullopt);
+    writing_ = true;
+    lock.unlock();
+    std::string out = Erase();
+    out += line;
+    if (progress.has_value()) {
+      progress_ = std::move(*progress);
+    }
+    out += Draw();
+    WriteAll(out);
+    lock.lock();
+    writing_ = false;
+    if (Idle()) {
+      gave_up_ = false;
+      moved_.notify_all();
+    }
+  }
+}
+
+void LogOutput::WriteAll(std::string_view text) {
+  while (!text.empty()) {
+    pollfd ready{STDERR_FILENO, POLLOUT, 0};
+    ::poll(&ready, 1, -1);
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), kMaxWrite));
+    if (written >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+      {
+        const std::lock_guard lock(mutex_);
+        written_bytes_ += static_cast<std::uint64_t>(written);
+      }
+      moved_.notify_all();
+    } else if (errno != EINTR && errno != EAGAIN) {
+      return;  // There is nowhere left to complain.
+    }
+  }
+}
+
+std::string LogOutput::Erase() {
+  if (drawn_ == 0) {
+    return {};
+  }
+  std::string out = "\r\x1b[" + std::to_string(drawn_) + "A";
+  out += kClearBelow;
+  drawn_ = 0;
+  return out;
+}
+
+std::string LogOutput::Draw() {
+  std::string out;
+  if (progress_.empty()) {
+    return out;
+  }
+  const TerminalSize terminal = AskTerminalSize();
+  // The cursor stands in the row below. What has scrolled away cannot be drawn over.
+  const std::size_t room = std::max<std::size_t>(terminal.rows, 2) - 1;
+  const bool all_fit = progress_.size() <= std::min(room, kMaxProgressLines);
+  const std::size_t whole = all_fit ? progress_.size() : std::min(room - 1, kMaxProgressLines);
+  for (std::size_t i = 0; i < whole; ++i) {
+    out += FitLine(progress_[i], terminal.columns) + '\n';
+  }
+  if (!all_fit) {
+    const std::size_t more = progress_.size() - whole;
+    out += FitLine("… and " + std::to_string(more) + " more", terminal.columns) + '\n';
+  }
+  drawn_ = all_fit ? whole : whole + 1;
+  return out;
+}
+
+}  // namespace catchup

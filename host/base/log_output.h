@@ -1,0 +1,95 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace catchup {
+
+// Standard error, with lines of progress kept below the log on a terminal.
+//
+// A thread of its own writes, because whoever reads standard error may be slow or stand still, and
+// whoever logs holds locks that others need. So nothing here waits for the reader but that thread
+// and Flush(). What the reader is behind by is kept in a queue with a bound; what does not fit is
+// dropped and counted, ordinary lines before errors. A gap is in one piece: once a line was dropped
+// ordinary ones are until half the queue is free, and there a line says how many there were.
+//
+// The thread starts with the first line, blocks every signal and is never joined: it may be held up
+// by the reader for ever. So an object must live until the process ends. Any thread.
+class LogOutput {
+ public:
+  // The line that says how many were dropped, without a line feed. Called under a lock that Write()
+  // takes, so it must not log.
+  using TellDropped = std::function<std::string(std::uint64_t count)>;
+
+  explicit LogOutput(TellDropped tell_dropped);
+  LogOutput(const LogOutput&) = delete;
+  LogOutput& operator=(const LogOutput&) = delete;
+  ~LogOutput() = delete;
+
+  bool terminal() const { return terminal_; }
+
+  // Queues one line, given without its line feed. Lines are written in the order of these calls.
+  void Write(std::string line, bool is_error);
+
+  // Has these lines drawn below the log as soon as the reader allows; only the newest ones count.
+  // Without a terminal nothing is drawn.
+  void SetProgress(std::vector<std::string> lines);
+
+  // Waits until all is written, or the reader has taken nothing for a while, or is so slow that it
+  // would take too long; after that it waits no more until all is written once.
+  void Flush();
+
+ private:
+  struct Bound {
+    std::size_t lines;
+    std::size_t bytes;
+  };
+
+  // Ordinary lines: what a host with many groups says at once when their server goes away, about
+  // 250 bytes each. Errors may go beyond that, so that a flood of the others never hides them.
+  static constexpr Bound kForOrdinary{4096, 1u << 20};
+  static constexpr Bound kForErrors{5120, (1u << 20) + (256u << 10)};
+  static constexpr Bound kRoomAgain{2048, 512u << 10};
+
+  bool Fits(std::size_t size, const Bound& bound) const;
+  bool Idle() const { return lines_.empty() && !next_progress_.has_value() && !writing_; }
+  void Push(std::string line);
+  std::string PopLine();
+  void StartWriter();
+
+  // On the writer's thread, without the lock.
+  void RunWriter();
+  void WriteAll(std::string_view text);
+  std::string Erase();
+  std::string Draw();
+
+  const bool terminal_;
+  const TellDropped tell_dropped_;
+
+  std::mutex mutex_;
+  std::condition_variable work_;   // The writer waits.
+  std::condition_variable moved_;  // Flush() waits.
+  // Guarded by mutex_.
+  bool started_ = false;
+  bool writing_ = false;
+  bool gave_up_ = false;
+  std::deque<std::string> lines_;
+  std::size_t queued_bytes_ = 0;
+  std::uint64_t dropped_ = 0;  // Not told yet.
+  std::optional<std::vector<std::string>> next_progress_;
+  std::uint64_t written_bytes_ = 0;
+
+  // The writer's own.
+  std::vector<std::string> progress_;
+  std::size_t drawn_ = 0;
+};
+
+}  // namespace catchup
