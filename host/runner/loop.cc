@@ -4,9 +4,11 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <string>
 
+#include "host/runner/crash_report.h"
 #include "host/runner/event_array.h"
 #include "host/runner/instance.h"
 
@@ -41,11 +43,6 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   return {};
 }
 
-int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text) {
-  ring->PostFailure(call, kRunnerSetupFailed, 0, text);
-  return static_cast<int>(RunnerExit::kSetup);
-}
-
 // Takes the events that are published, up to the array's capacity, and stops before an advance.
 // Returns the last record taken.
 std::optional<RecordView> Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
@@ -76,9 +73,11 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
     RecordView last = *record;
     CallResult result;
     if (record->kind == RecordKind::kAdvance) {
+      SetEventsOfCrashReport(*record, 0);
       result = instance->Advance({record->body->commit, record->body->prepare}, record->sequence);
     } else {
       last = *Gather(ring, *record, events);
+      SetEventsOfCrashReport(*record, events->count());
       result = instance->Handle(events->view(), record->sequence);
     }
     if (result.ok()) {
@@ -110,6 +109,11 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
 
 }  // namespace
 
+int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text) {
+  ring->PostFailure(call, kRunnerSetupFailed, 0, text);
+  return static_cast<int>(RunnerExit::kSetup);
+}
+
 int RunLoop(RunnerEnd* ring) {
   Result<SetupView> setup = ring->ReadSetup();
   if (!setup.ok()) {
@@ -120,11 +124,18 @@ int RunLoop(RunnerEnd* ring) {
   if (Status limited = LimitOpenFiles(setup->open_files); !limited.ok()) {
     return RefuseSetup(ring, CallKind::kNone, limited.message());
   }
+  NamePluginInCrashReport(std::filesystem::path(setup->plugin_path).filename().string(),
+                          setup->lane);
   ring->BeginCall(CallKind::kLoad, 0);
   Result<PluginLibrary> library = PluginLibrary::Open(setup->plugin_path, setup->projection);
   ring->EndCall();
   if (!library.ok()) {
     return RefuseSetup(ring, CallKind::kLoad, library.status().message());
+  }
+  NamePluginInCrashReport(std::string(library->name()) + " " + std::string(library->version()),
+                          setup->lane);
+  if (Status covered = RefreshCrashReport(); !covered.ok()) {
+    return RefuseSetup(ring, CallKind::kNone, covered.message());
   }
   RingServices services(ring);
   HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},

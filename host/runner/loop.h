@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "host/ring/runner_end.h"
 
 namespace catchup {
@@ -11,6 +13,10 @@ enum class RunnerExit : int {
   kSetup = 81,     // The runner could not set itself up, or refuses the plugin.
   kContract = 82,  // The plugin broke the contract.
 };
+
+// Tells the host through its ring that the runner could not be set up in `call`, and why; the exit
+// code alone would not, since a plugin may exit with any. Returns kSetup's code.
+int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text);
 
 // Loads the plugin of the ring's setup record, hands it events until the host asks for a stop, and
 // ends it. Returns the process's exit code.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "host/runner/crash_report.h"
 #include "host/runner/loop.h"
 #include "host/runner/process.h"
 
@@ -24,16 +25,23 @@ int main(int argc, char** argv) {
                  "nothing to call by hand\n");
     return 2;
   }
-  if (Status prepared = PrepareProcess(std::atoi(argv[2])); !prepared.ok()) {
-    std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], prepared.message().c_str());
-    _exit(static_cast<int>(RunnerExit::kSetup));
-  }
+  const auto fail = [&](const Status& status) {
+    std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], status.message().c_str());
+    return static_cast<int>(RunnerExit::kSetup);
+  };
+  // Before all else, because what goes wrong from here on is told through it.
   auto ring =
       RunnerEnd::Open(kEventRingFd, kOutcomeRingFd, kLargeRegionFd, kRunnerWakeFd, kHostWakeFd);
-  Status ready = ring.ok() ? InstallCrashReport(ring->get(), argv[1]) : ring.status();
+  if (!ring.ok()) {
+    _exit(fail(ring.status()));
+  }
+  Status ready = PrepareProcess(std::atoi(argv[2]));
+  if (ready.ok()) {
+    ready = InstallCrashReport(ring->get(), argv[1]);
+  }
   if (!ready.ok()) {
-    std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], ready.message().c_str());
-    _exit(static_cast<int>(RunnerExit::kSetup));
+    (void)fail(ready);
+    _exit(RefuseSetup(ring->get(), CallKind::kNone, ready.message()));
   }
   const int code = RunLoop(ring->get());
   std::fflush(stdout);

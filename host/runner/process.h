@@ -1,7 +1,6 @@
 #pragma once
 
 #include "host/base/status.h"
-#include "host/ring/runner_end.h"
 
 namespace catchup {
 
@@ -18,11 +17,13 @@ inline constexpr int kFirstFreeFd = 9;
 // session, no new privileges, no core of ours left open, ignores SIGTERM and SIGINT (the host alone
 // decides), private umask, a higher OOM score than the host's. The first failure is returned; what
 // only helps is not worth failing for.
+//
+// Adopts what the plugin's children leave behind when they end, so that the host can tell whose it
+// was. Such a process that ends itself stays a zombie until the runner does: nothing tells an
+// adopted child from one that the plugin made and may still wait for (after adoption both have the
+// same parent, exit signal, and place among its children), and reaping the latter would make the
+// plugin's own wait fail. So each process that a plugin sends to the background costs a number of
+// the system's until then, and a plugin that waits for any child meets it.
 Status PrepareProcess(int host_pid);
-
-// After the plugin is loaded would be too late for its constructors, so before: on a deadly signal
-// writes one line that names signal, call and event to standard error, restores the default and
-// raises again, so that core and exit status stay true.
-Status InstallCrashReport(const RunnerEnd* ring, const char* group);
 
 }  // namespace catchup

@@ -1,5 +1,6 @@
 /* A plugin with one thing wrong, chosen by a definition of the build. */
 #include <catchup/plugin.h>
+#include <signal.h>
 #include <stddef.h>
 
 static int32_t Create(const catchup_host* host, catchup_instance** out) {
@@ -19,9 +20,16 @@ static int32_t Start(catchup_instance* self) {
 int32_t function_that_nobody_defines(void);
 #endif
 
+#ifdef BROKEN_TAKES_SIGNALS
+__attribute__((constructor)) static void TakeSignals(void) { signal(SIGABRT, SIG_DFL); }
+#endif
+
 static int32_t Handle(catchup_instance* self, const catchup_event* event) {
   (void)self;
   (void)event;
+#ifdef BROKEN_TAKES_SIGNALS
+  raise(SIGABRT);
+#endif
 #ifdef BROKEN_UNDEFINED_SYMBOL
   return function_that_nobody_defines();
 #else

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 struct catchup_instance {
@@ -67,6 +68,33 @@ static void* GetExtensionElsewhere(void* host) {
 static void* LogElsewhere(void* host) {
   Log(host, "logged elsewhere");
   return NULL;
+}
+
+static void Crash(void) {
+  volatile int* volatile nowhere = NULL;
+  *nowhere = 1;
+}
+
+static void* CrashElsewhere(void* host) {
+  (void)host;
+  Crash();
+  return NULL;
+}
+
+static volatile int g_deeper = 1;
+
+/* Uses each frame after its callee has returned, so that none can be left out. */
+static int Overflow(const volatile char* above) {
+  volatile char frame[4096];
+  frame[0] = above[0];
+  return (g_deeper != 0 ? Overflow(frame) : 0) + frame[0];
+}
+
+/* Takes the event's own memory away, which a report would name it from. */
+static void AbortWithoutEvent(const catchup_event* event) {
+  const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  (void)munmap((void*)((uintptr_t)event->stream.data & ~(page - 1)), page);
+  abort();
 }
 
 static void Elsewhere(const catchup_host* host, void* (*call)(void*)) {
@@ -138,12 +166,18 @@ static int32_t Do(catchup_instance* self, const catchup_event* event) {
   if (Is(type, "fatal")) return Fail(self, CATCHUP_FATAL, "cannot go on");
   if (Is(type, "status-7")) return 7;
   if (Is(type, "status-minus-1")) return -1;
-  if (Is(type, "segv")) {
-    int* volatile nowhere = NULL;
-    *nowhere = 1;
+  if (Is(type, "segv")) Crash();
+  if (Is(type, "segv-elsewhere")) Elsewhere(self->host, CrashElsewhere);
+  if (Is(type, "segv-without-stderr")) {
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    Crash();
   }
+  if (Is(type, "overflow")) return Overflow(type.data);
+  if (Is(type, "abort-without-event")) AbortWithoutEvent(event);
   if (Is(type, "abort")) abort();
   if (Is(type, "exit")) exit(3);
+  if (Is(type, "exit-81")) exit(81);
   if (Is(type, "_exit")) _exit(4);
   if (Is(type, "hang")) {
     for (volatile uint64_t i = 0;; ++i) {

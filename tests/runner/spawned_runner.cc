@@ -50,8 +50,14 @@ SpawnedRunner::SpawnedRunner(const Options& options)
 }
 
 std::uint64_t SpawnedRunner::Write(std::string_view type, std::string_view data) {
+  return WriteTo("a-stream", 0, type, data);
+}
+
+std::uint64_t SpawnedRunner::WriteTo(std::string_view stream, std::uint64_t revision,
+                                     std::string_view type, std::string_view data) {
   EventView event;
-  event.stream = "a-stream";
+  event.stream = stream;
+  event.revision = revision;
   event.type = type;
   event.data = data;
   event.position = {(sequence_ + 1) * 100, (sequence_ + 1) * 100};

@@ -38,11 +38,16 @@ class SpawnedRunner {
   // Writes an event of this type and makes it visible at once, or with later ones.
   std::uint64_t Give(std::string_view type, std::string_view data = "");
   std::uint64_t Write(std::string_view type, std::string_view data = "");
+  std::uint64_t WriteTo(std::string_view stream, std::uint64_t revision, std::string_view type,
+                        std::string_view data = "");
   std::uint64_t Advance(std::uint64_t commit);
 
   // Waits for the next outcome that is not a log line; those are collected. A failure of the test
   // and an empty outcome if none comes, or the runner dies before.
   Outcome Next();
+
+  // Whether one is there that Next has not returned, once it has ended.
+  bool HasOutcome() const { return !outcomes_.empty(); }
 
   // Waits until the event is settled; false if the runner fails or dies before.
   bool Settled(std::uint64_t sequence);
