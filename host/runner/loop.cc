@@ -99,9 +99,11 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
     if (!go_on || result.status == kRunnerContract) {
       return result;
     }
-    ring->PostFailure(result.call, result.status, at.sequence, result.text);
-    // Only the failed event is passed over: the rest of its batch comes again.
+    // Only the failed event is passed over: the rest of its batch comes again. Its room is free
+    // before the host hears of it, since a host may answer with the next event at once; settled it
+    // is only after, since a host that sees it settled without a failure takes it for applied.
     ring->Consume(at.end);
+    ring->PostFailure(result.call, result.status, at.sequence, result.text);
     ring->Settle(at.sequence);
   }
   return std::nullopt;

@@ -1,9 +1,11 @@
 #include <catchup/plugin.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "host/runner/loop.h"
 #include "tests/runner/spawned_runner.h"
@@ -195,6 +197,37 @@ TEST(RunnerBatchTest, PassesOverFailuresWhenToldTo) {
   EXPECT_TRUE(runner.Settled(last));
   EXPECT_TRUE(runner.HasLine("handled to the end"));
   EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
+}
+
+// A host that answers a failure with the next event at once finds room for it, also where there is
+// only room for one; and it never finds the failed event settled before it has heard of the
+// failure.
+TEST(RunnerTest, PassedOverEventIsOutOfTheRingOnceItsFailureIsTold) {
+  SpawnedRunner runner({.go_on_after_failures = true});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const std::string large(kMaxInlineRecord, 'd');
+  const std::uint64_t failed = runner.Write("failed", large);
+  // Holds the runner in the wake-up that comes with the failure, for as long as nobody reads it.
+  const int wake = runner.ring().descriptors().host_wake;
+  const int flags = fcntl(wake, F_GETFL);
+  ASSERT_EQ(fcntl(wake, F_SETFL, flags & ~O_NONBLOCK), 0);
+  runner.ring().DrainWake();
+  const std::uint64_t full = std::numeric_limits<std::uint64_t>::max() - 1;
+  ASSERT_EQ(write(wake, &full, sizeof full), static_cast<ssize_t>(sizeof full));
+  runner.ring().Publish();
+  std::optional<Outcome> failure;
+  while (!failure.has_value() && !runner.process().HasEnded()) {
+    failure = runner.ring().PollOutcome().value();
+  }
+  ASSERT_TRUE(failure.has_value());
+  EXPECT_EQ(failure->sequence, failed);
+  EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
+
+  const std::uint64_t next = runner.Write("ok", large);
+
+  runner.ring().DrainWake();
+  runner.ring().Publish();
+  EXPECT_TRUE(runner.Settled(next));
 }
 
 TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
