@@ -24,6 +24,9 @@ constexpr std::chrono::milliseconds kWriteTimeout{2000};
 // is read, and the client waits. Enough for a pipeline to share its syncs of the disk.
 constexpr std::size_t kMaxInFlight = 256;
 constexpr std::uint64_t kMaxWaitingBytes = 16 << 20;
+// Replies that wait for a client which does not read them: beyond that nothing is read from it
+// either. As many as may be in flight, so that a client which reads is never held up.
+constexpr std::size_t kMaxUnsent = kMaxInFlight;
 // Appends begun and not complete. Their timeout clears them; more at once are refused.
 constexpr std::size_t kMaxBegun = 4096;
 
@@ -136,11 +139,10 @@ class BatchAppendHandler final : public CallHandler {
       waiting_bytes_ -= reply.bytes;
       call_.Send(std::move(reply.message));
     }
-    if (paused_) {
-      paused_ = false;
-      ReadMore();
-    }
+    ReadAgain();
   }
+
+  void OnRoom() override { ReadAgain(); }
 
   void OnTimer() override {
     const Clock::time_point now = Clock::now();
@@ -160,10 +162,7 @@ class BatchAppendHandler final : public CallHandler {
       it = begun_.erase(it);
     }
     ArmTimer();
-    if (paused_) {
-      paused_ = false;
-      ReadMore();
-    }
+    ReadAgain();
   }
 
  private:
@@ -228,11 +227,18 @@ class BatchAppendHandler final : public CallHandler {
   }
 
   void ReadMore() {
-    if (in_flight_ >= kMaxInFlight || waiting_bytes_ >= kMaxWaitingBytes) {
+    if (in_flight_ >= kMaxInFlight || waiting_bytes_ >= kMaxWaitingBytes ||
+        call_.unsent() >= kMaxUnsent) {
       paused_ = true;
       return;
     }
     call_.Read();
+  }
+
+  void ReadAgain() {
+    if (std::exchange(paused_, false)) {
+      ReadMore();
+    }
   }
 
   void TakeChunk(const Uuid& id, wire::BatchAppendReq* request) {

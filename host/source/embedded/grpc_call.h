@@ -101,6 +101,7 @@ class GrpcCall final : public RpcCall, public std::enable_shared_from_this<GrpcC
   void Read() override;
   void Send(FrameBuffer frames) override;
   void Send(std::string message) override;
+  std::size_t unsent() const override { return outgoing_.size(); }
   void Finish() override;
   void Finish(RpcError error) override;
   void SetTimer(std::chrono::steady_clock::time_point when) override;

@@ -29,6 +29,8 @@ class RpcCall {
   // Queues messages to send, in order.
   virtual void Send(FrameBuffer frames) = 0;
   virtual void Send(std::string message) = 0;
+  // Messages queued that the transport has not taken.
+  virtual std::size_t unsent() const = 0;
   // Ends the call after what is queued.
   virtual void Finish() = 0;
   virtual void Finish(RpcError error) = 0;
