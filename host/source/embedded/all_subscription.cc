@@ -150,18 +150,19 @@ class AllSubscription final : public PhasedSubscription {
       if (!entry) {
         break;
       }
-      const EventView event = entry->record().view();
-      if (skip_to_ && event.position <= *skip_to_) {
+      const Position position{entry->position, entry->position};
+      if (skip_to_ && position <= *skip_to_) {
         continue;
       }
-      if (entry->matches) {
-        if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
+      if (entry->event != nullptr) {
+        if (Status status = EncodeEvent(plan_, context_.reader, entry->event->view(), out);
+            !status.ok()) {
           return FailStorage(status);
         }
-        reached_ = event.position;
+        reached_ = position;
       }
       if (entry->checkpoint) {
-        SendCheckpoint(event.position, out);
+        SendCheckpoint(position, out);
       }
     }
     if (feed_.TakeLost()) {

@@ -14,25 +14,22 @@ constexpr const char* kPageSize = "PRAGMA page_size = 16384";
 // beside the log stays small.
 constexpr const char* kCheckpointEvery = "PRAGMA wal_autocheckpoint = 4096";
 
-std::string_view IdBytes(const Uuid& id) {
-  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
-}
-
 WriteOutcome Conflict(const StreamState& state) {
   return {WriteOutcome::Kind::kConflict, state.last_revision, 0};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& file) {
+Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& file,
+                                                 std::size_t ids_in_memory) {
   std::unique_ptr<EventLog> log(new EventLog());
-  if (Status status = log->Prepare(file); !status.ok()) {
+  if (Status status = log->Prepare(file, ids_in_memory); !status.ok()) {
     return status.Within(file.string());
   }
   return log;
 }
 
-Status EventLog::Prepare(const std::filesystem::path& file) {
+Status EventLog::Prepare(const std::filesystem::path& file, std::size_t ids_in_memory) {
   Result<Connection> connection = Connection::Open(file, Connection::Mode::kCreate);
   if (!connection.ok()) {
     return connection.status();
@@ -60,6 +57,7 @@ Status EventLog::Prepare(const std::filesystem::path& file) {
   CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA journal_mode = WAL"));
   CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA synchronous = FULL"));
   CATCHUP_RETURN_IF_ERROR(connection_->Execute(kCheckpointEvery));
+  CATCHUP_RETURN_IF_ERROR(FoldLeftovers());
 
   Result<LogReader> reader = LogReader::Over(*connection_);
   if (!reader.ok()) {
@@ -83,7 +81,7 @@ Status EventLog::Prepare(const std::filesystem::path& file) {
     return tail.status();
   }
   tail_ = *tail;
-  return WarmRecentIds();
+  return PrepareIds(ids_in_memory);
 }
 
 Status EventLog::CreateFormat() {
@@ -101,47 +99,57 @@ Status EventLog::CreateFormat() {
       "COMMIT");
 }
 
-Status EventLog::WarmRecentIds() {
-  // Oldest first, so that the newest are forgotten last.
-  Result<Statement> newest = connection_->Prepare(
-      "SELECT id, stream, revision, position FROM (SELECT id, stream, revision, position "
-      "FROM records WHERE revision IS NOT NULL ORDER BY position DESC LIMIT ?1) ORDER BY position");
-  if (!newest.ok()) {
-    return newest.status();
+// What an earlier process left in the write-ahead log goes into the file before anything builds on
+// it: that process may have ended with a failed sync, after which pages that the disk never got
+// look as good as any.
+Status EventLog::FoldLeftovers() {
+  const Status status = connection_->Execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  return status.code() == Status::Code::kExhausted ? Status() : status;
+}
+
+Status EventLog::PrepareIds(std::size_t ids_in_memory) {
+  ids_.emplace(*connection_, ids_in_memory);
+  Status status = Begin();
+  if (status.ok()) {
+    status = Commit();
   }
-  newest->Bind(1, static_cast<std::int64_t>(RecentIds::kCapacity));
-  while (true) {
-    Result<bool> row = newest->Step();
-    if (!row.ok() || !*row) {
-      return row.status();
-    }
-    Uuid id;
-    const std::string_view bytes = newest->Bytes(0);
-    if (bytes.size() == id.bytes.size()) {
-      bytes.copy(reinterpret_cast<char*>(id.bytes.data()), bytes.size());
-      recent_.Add(id, newest->Bytes(1),
-                  {newest->Int(2), static_cast<std::uint64_t>(newest->Int(3))});
-    }
+  if (!status.ok()) {
+    Rollback();
   }
+  // A full disk can still be read; the next write tries again.
+  return status.code() == Status::Code::kExhausted ? Status() : status;
 }
 
 Status EventLog::Begin() {
   tail_at_begin_ = tail_;
-  return connection_->Execute("BEGIN IMMEDIATE");
+  CATCHUP_RETURN_IF_ERROR(stopped_);
+  CATCHUP_RETURN_IF_ERROR(connection_->Execute("BEGIN IMMEDIATE"));
+  return ids_->Prepare();
 }
 
-Status EventLog::Commit() { return connection_->Execute("COMMIT"); }
+Status EventLog::Commit() {
+  Status status = connection_->Execute("COMMIT");
+  if (status.ok()) {
+    ids_->Keep();
+  } else if (status.code() != Status::Code::kExhausted) {
+    stopped_ = Status::Unavailable(
+        "event log: nothing is written until it is opened again, because a commit failed: " +
+        status.message());
+  }
+  return status;
+}
 
 void EventLog::Rollback() {
   // Fails only when SQLite has rolled back by itself, which is what is wanted.
   (void)connection_->Execute("ROLLBACK");
   tail_ = tail_at_begin_;
   written_.clear();
-  // It holds ids of the transaction that never was; it is best effort, so it may start anew.
-  recent_.Clear();
+  ids_->Drop();
 }
 
-std::vector<Record> EventLog::TakeWritten() { return std::exchange(written_, {}); }
+std::vector<std::shared_ptr<const Record>> EventLog::TakeWritten() {
+  return std::exchange(written_, {});
+}
 
 Result<WriteOutcome> EventLog::Append(std::string_view stream, ExpectedRevision expected,
                                       std::vector<NewEvent> events) {
@@ -212,10 +220,10 @@ Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
     if (!exists) {
       return std::optional(Conflict(state));
     }
-    return CompareRecent(stream, state, events);
+    return CompareKnown(stream, state, events);
   }
   if (expected.value == ExpectedRevision::kAny) {
-    return CompareRecent(stream, state, events);
+    return CompareKnown(stream, state, events);
   }
   if (expected.value == state.last_revision) {
     return std::optional<WriteOutcome>();
@@ -255,22 +263,25 @@ Result<std::optional<WriteOutcome>> EventLog::CompareFrom(std::string_view strea
   return std::optional(repeated);
 }
 
-std::optional<WriteOutcome> EventLog::CompareRecent(std::string_view stream,
-                                                    const StreamState& state,
-                                                    const std::vector<NewEvent>& events) const {
-  std::optional<RecentIds::Place> last;
+Result<std::optional<WriteOutcome>> EventLog::CompareKnown(std::string_view stream,
+                                                           const StreamState& state,
+                                                           const std::vector<NewEvent>& events) {
+  std::optional<KnownIds::Place> last;
   for (const NewEvent& event : events) {
-    const std::optional<RecentIds::Place> place = recent_.Find(event.id, stream);
-    if (!place.has_value()) {
+    Result<std::optional<KnownIds::Place>> place = ids_->Find(event.id, stream);
+    if (!place.ok()) {
+      return place.status();
+    }
+    if (!place->has_value()) {
       // All new, or a call that repeats only its beginning: that is no repetition.
       return last.has_value() ? std::optional(Conflict(state)) : std::nullopt;
     }
-    last = place;
+    last = *place;
   }
   if (!last.has_value()) {
-    return std::nullopt;
+    return std::optional<WriteOutcome>();
   }
-  return WriteOutcome{WriteOutcome::Kind::kRepeated, last->revision, last->position};
+  return std::optional(WriteOutcome{WriteOutcome::Kind::kRepeated, last->revision, last->position});
 }
 
 Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event) {
@@ -298,8 +309,8 @@ Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewE
 
   tail_.last = record.position;
   tail_.end += RecordSize(record.stream, record.type, record.data, record.metadata);
-  recent_.Add(record.id, record.stream, {revision, record.position});
-  written_.push_back(std::move(record));
+  ids_->Add(record.id, record.stream, {revision, record.position});
+  written_.push_back(std::make_shared<const Record>(std::move(record)));
   return {};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,8 +10,8 @@
 #include <vector>
 
 #include "host/base/status.h"
+#include "host/source/embedded/known_ids.h"
 #include "host/source/embedded/log_reader.h"
-#include "host/source/embedded/recent_ids.h"
 #include "host/source/embedded/record.h"
 #include "host/source/embedded/sqlite.h"
 
@@ -32,7 +33,8 @@ struct WriteOutcome {
 
 // The event log's file, for the one thread that writes it: SQLite with a write-ahead log.
 //
-// Format, version 1: application id "Catc", user version 1, one table
+// Format, version 1: application id "Catc", user version 1, the tables of KnownIds, which a small
+// log does without, and
 //
 //   records(position INTEGER PRIMARY KEY, revision, created, is_json, id, stream, type, metadata,
 //           data)
@@ -45,13 +47,20 @@ struct WriteOutcome {
 // nothing is acknowledged or shown to readers before that. A process killed at any moment leaves
 // either all of a transaction or nothing: SQLite replays only whole, checksummed transactions. So
 // what was acknowledged is there after a kill or a power cut, and an append is never half there.
+//
+// A full disk is waited out: the write fails with kExhausted, and one made once there is room
+// succeeds. A commit that fails in any other way ends all writing until the log is opened again:
+// the kernel may hold pages as clean that the disk never got, and later commits would build on
+// them. Whether that last transaction is there shows then; reading goes on meanwhile.
 class EventLog {
  public:
   static constexpr std::int64_t kApplicationId = 0x43617463;  // "Catc"
   static constexpr std::int64_t kFormatVersion = 1;
 
   // Opens or creates the log. kIncompatible for a file of another kind or of a newer version.
-  static Result<std::unique_ptr<EventLog>> Open(const std::filesystem::path& file);
+  // `ids_in_memory`: see KnownIds.
+  static Result<std::unique_ptr<EventLog>> Open(const std::filesystem::path& file,
+                                                std::size_t ids_in_memory = KnownIds::kInMemory);
 
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
@@ -71,7 +80,7 @@ class EventLog {
   Result<WriteOutcome> Tombstone(std::string_view stream, ExpectedRevision expected);
 
   // The events written since the last call, in log order. Take them after Commit().
-  std::vector<Record> TakeWritten();
+  std::vector<std::shared_ptr<const Record>> TakeWritten();
 
   const LogReader::Tail& tail() const { return tail_; }
   LogReader& reader() { return *reader_; }
@@ -79,9 +88,10 @@ class EventLog {
  private:
   EventLog() = default;
 
-  Status Prepare(const std::filesystem::path& file);
+  Status Prepare(const std::filesystem::path& file, std::size_t ids_in_memory);
   Status CreateFormat();
-  Status WarmRecentIds();
+  Status FoldLeftovers();
+  Status PrepareIds(std::size_t ids_in_memory);
 
   // Decides an append without writing. No value: write it.
   Result<std::optional<WriteOutcome>> Decide(std::string_view stream, const StreamState& state,
@@ -90,8 +100,9 @@ class EventLog {
   Result<std::optional<WriteOutcome>> CompareFrom(std::string_view stream, const StreamState& state,
                                                   std::int64_t first,
                                                   const std::vector<NewEvent>& events);
-  std::optional<WriteOutcome> CompareRecent(std::string_view stream, const StreamState& state,
-                                            const std::vector<NewEvent>& events) const;
+  Result<std::optional<WriteOutcome>> CompareKnown(std::string_view stream,
+                                                   const StreamState& state,
+                                                   const std::vector<NewEvent>& events);
   Status WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event);
   Status WriteEmptyRecord(std::string_view stream);
   // Writes metadata of `stream` that keeps its other members and sets "$tb".
@@ -103,8 +114,9 @@ class EventLog {
   Statement merge_truncation_;
   LogReader::Tail tail_;
   LogReader::Tail tail_at_begin_;
-  RecentIds recent_;
-  std::vector<Record> written_;
+  std::optional<KnownIds> ids_;
+  std::vector<std::shared_ptr<const Record>> written_;
+  Status stopped_;  // Why nothing is written any more.
 };
 
 }  // namespace catchup::embedded

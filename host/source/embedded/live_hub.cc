@@ -7,7 +7,7 @@ namespace catchup::embedded {
 namespace {
 
 std::size_t FramesOf(const LiveFeed::Entry& entry) {
-  return (entry.matches ? 1u : 0u) + (entry.checkpoint ? 1u : 0u);
+  return (entry.event != nullptr ? 1u : 0u) + (entry.checkpoint ? 1u : 0u);
 }
 
 }  // namespace
@@ -22,13 +22,12 @@ void LiveHub::Start(std::uint64_t last, std::uint64_t end) {
   head_ = {last, end, 0};
 }
 
-void LiveHub::Publish(std::shared_ptr<const LiveBatch> batch, std::uint64_t last,
-                      std::uint64_t end) {
+void LiveHub::Publish(const LiveBatch& batch, std::uint64_t last, std::uint64_t end) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t first_commit = head_.commits + 1;
   head_.last = last;
   head_.end = end;
-  head_.commits += batch->records.size();
+  head_.commits += batch.size();
   std::erase_if(joined_, [&](LiveFeed* feed) { return !feed->Offer(batch, first_commit); });
 }
 
@@ -58,8 +57,8 @@ std::optional<LiveFeed::Entry> LiveFeed::Take() {
   Entry entry = std::move(entries_.front());
   entries_.pop_front();
   frames_ -= FramesOf(entry);
-  if (entry.matches) {
-    bytes_ -= entry.record().view().size();
+  if (entry.event != nullptr) {
+    bytes_ -= entry.event->view().size();
   }
   return entry;
 }
@@ -74,13 +73,16 @@ bool LiveFeed::TakeLost() {
   return std::exchange(lost_, false);
 }
 
-bool LiveFeed::Offer(const std::shared_ptr<const LiveBatch>& batch, std::uint64_t first_commit) {
+bool LiveFeed::Offer(const LiveBatch& batch, std::uint64_t first_commit) {
   bool news = false;
   bool lost = false;
   {
     const std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < batch->records.size() && !lost_; ++i) {
-      Entry entry{batch, i, options_.matches(batch->records[i]), false};
+    for (std::size_t i = 0; i < batch.size() && !lost_; ++i) {
+      Entry entry{nullptr, batch[i]->position, false};
+      if (options_.matches(*batch[i])) {
+        entry.event = batch[i];
+      }
       const std::uint64_t since = first_commit + i - registered_at_;
       entry.checkpoint =
           options_.checkpoint_interval != 0 && since % options_.checkpoint_interval == 0;
@@ -89,8 +91,8 @@ bool LiveFeed::Offer(const std::shared_ptr<const LiveBatch>& batch, std::uint64_
         continue;
       }
       frames_ += frames;
-      if (entry.matches) {
-        bytes_ += entry.record().view().size();
+      if (entry.event != nullptr) {
+        bytes_ += entry.event->view().size();
       }
       entries_.push_back(std::move(entry));
       news = true;

@@ -13,10 +13,9 @@
 
 namespace catchup::embedded {
 
-// Records of one commit. Shared by every feed that has some of them queued.
-struct LiveBatch {
-  std::vector<Record> records;
-};
+// Events of one commit, in log order. Each is shared by itself, so that a feed which has one of
+// them queued does not keep the others.
+using LiveBatch = std::vector<std::shared_ptr<const Record>>;
 
 // The committed end of the log, as shown to readers.
 struct Head {
@@ -36,7 +35,7 @@ class LiveHub {
   // Sets the head without telling anybody: the log as it was opened.
   void Start(std::uint64_t last, std::uint64_t end);
   // After a commit. `batch` may be empty, when only records without events were written.
-  void Publish(std::shared_ptr<const LiveBatch> batch, std::uint64_t last, std::uint64_t end);
+  void Publish(const LiveBatch& batch, std::uint64_t last, std::uint64_t end);
 
  private:
   friend class LiveFeed;
@@ -54,12 +53,9 @@ class LiveHub {
 class LiveFeed {
  public:
   struct Entry {
-    std::shared_ptr<const LiveBatch> batch;
-    std::size_t index = 0;    // The record, in the batch.
-    bool matches = false;     // Send the event.
-    bool checkpoint = false;  // Send a checkpoint at the record's position, after the event.
-
-    const Record& record() const { return batch->records[index]; }
+    std::shared_ptr<const Record> event;  // To send; null: only a checkpoint.
+    std::uint64_t position = 0;           // Of the event, or of one that does not match.
+    bool checkpoint = false;              // Send a checkpoint at `position`, after the event.
   };
   struct Options {
     std::function<bool(const Record&)> matches;  // Called from the writer's thread.
@@ -89,7 +85,7 @@ class LiveFeed {
   friend class LiveHub;
   // Called by the hub, under its lock. `first_commit` is the ordinal of the batch's first event.
   // False when the feed overflowed and must leave.
-  bool Offer(const std::shared_ptr<const LiveBatch>& batch, std::uint64_t first_commit);
+  bool Offer(const LiveBatch& batch, std::uint64_t first_commit);
 
   LiveHub& hub_;
   const Options options_;

@@ -69,9 +69,7 @@ void LogWriter::WriteGroup(std::vector<Request> group) {
     log_.Rollback();
     outcomes.assign(group.size(), status);
   } else if (log_.tail().end != end_before) {
-    auto batch = std::make_shared<LiveBatch>();
-    batch->records = log_.TakeWritten();
-    hub_.Publish(std::move(batch), log_.tail().last, log_.tail().end);
+    hub_.Publish(log_.TakeWritten(), log_.tail().last, log_.tail().end);
   }
   for (std::size_t i = 0; i < group.size(); ++i) {
     group[i].done(outcomes[i]);

@@ -35,6 +35,11 @@ constexpr std::uint64_t RecordSize(std::string_view stream, std::string_view typ
   return kRecordOverheadBytes + stream.size() + type.size() + data.size() + metadata.size();
 }
 
+// An id as it is stored. The view is of `id`.
+inline std::string_view IdBytes(const Uuid& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
 // One event to write.
 struct NewEvent {
   Uuid id;

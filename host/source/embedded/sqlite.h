@@ -56,7 +56,8 @@ class ResetAtEnd {
   Statement& statement_;
 };
 
-// One connection to a database file. For one thread at a time.
+// One connection to a database file. For one thread at a time. Failures: kExhausted when the disk
+// is full, which passes; kUnavailable for an I/O error or a locked file; kCorrupt; kInternal.
 class Connection {
  public:
   enum class Mode { kCreate, kReadOnly };

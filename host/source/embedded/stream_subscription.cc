@@ -80,7 +80,8 @@ class StreamSubscription final : public PhasedSubscription {
       if (!entry) {
         break;
       }
-      const EventView event = entry->record().view();
+      // Without checkpoints, every entry has an event.
+      const EventView event = entry->event->view();
       const auto revision = static_cast<std::int64_t>(event.revision);
       if (reached_ && revision <= *reached_) {
         continue;

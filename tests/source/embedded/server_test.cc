@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/source/embedded/log_server.h"
+#include "tests/source/embedded/disk_fault.h"
 #include "tests/source/embedded/log_client.h"
 #include "tests/test_files.h"
 
@@ -268,8 +269,8 @@ TEST_F(ServerTest, SendsTheFirstOfSeveralFramesAtOnce) {
   grpc::ChannelArguments quiet;
   quiet.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   quiet.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  const auto stub = wire::Streams::NewStub(grpc::CreateCustomChannel(
-      server_->address(), grpc::InsecureChannelCredentials(), quiet));
+  const auto stub = wire::Streams::NewStub(
+      grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), quiet));
   for (int round = 0; round < 10; ++round) {
     for (wire::ReadReq request : {LogClient::ReadAll(), LogClient::SubscribeAll()}) {
       grpc::ClientContext context;
@@ -328,6 +329,51 @@ TEST_F(ServerTest, NumbersGoOnAfterItWasClosedAndOpened) {
   // 90 bytes of fixed fields, the names and the data "1" of the record before.
   EXPECT_EQ(client_->MustAppend("orders", Numbered(1)),
             before + 90 + std::string("orders").size() + std::string("numbered").size() + 1);
+}
+
+class ServerOnAFailingDiskTest : public ServerTest {
+ protected:
+  void SetUp() override {
+    test::DiskFault::Install();
+    ServerTest::SetUp();
+  }
+  void TearDown() override { test::DiskFault::Disarm(); }
+
+  grpc::Status TryAppend(const std::vector<LogClient::Event>& events) {
+    wire::AppendResp reply;
+    return client_->Append("orders", events, &reply);
+  }
+};
+
+// Whoever imports a file repeats all of it once there is room.
+TEST_F(ServerOnAFailingDiskTest, RecognisesWhatWasWrittenBeforeTheDiskWasFull) {
+  const std::vector<LogClient::Event> before = Numbered(20);
+  const std::vector<LogClient::Event> after = Numbered(20);
+  const std::uint64_t position = client_->MustAppend("orders", before);
+  test::DiskFault::Arm(test::DiskFault::Kind::kFull);
+  EXPECT_EQ(TryAppend(after).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_GT(test::DiskFault::Disarm(), 0);
+
+  EXPECT_EQ(client_->MustAppend("orders", before), position);
+  EXPECT_GT(client_->MustAppend("orders", after), position);
+  EXPECT_EQ(Read(LogClient::ReadAll()).size(), before.size() + after.size());
+}
+
+TEST_F(ServerOnAFailingDiskTest, OnlyReadsAfterAFailedSyncUntilItIsStartedAgain) {
+  client_->MustAppend("orders", Numbered(2));
+  test::DiskFault::Arm(test::DiskFault::Kind::kSync);
+  EXPECT_EQ(TryAppend(Numbered(1)).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_GT(test::DiskFault::Disarm(), 0);
+
+  const grpc::Status refused = TryAppend(Numbered(1));
+
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(refused.error_message().find("nothing is written until it is opened again"),
+            std::string::npos)
+      << refused.error_message();
+  EXPECT_EQ(Read(LogClient::ReadAll()).size(), 2u);
+  Start(kDefaultLiveFrames);
+  client_->MustAppend("orders", Numbered(1));
 }
 
 TEST_F(ServerTest, RefusesAListenAddressItCannotRead) {
