@@ -114,6 +114,7 @@ Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
   catchup_plugin descriptor;
   CopyTable(plugin, plugin->header.struct_size, &descriptor);
   PluginLibrary opened;
+  opened.library_ = library;
   if (Status chosen = opened.Choose(descriptor, projection); !chosen.ok()) {
     return chosen.Within(file);
   }

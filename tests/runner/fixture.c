@@ -71,7 +71,7 @@ static void* LogElsewhere(void* host) {
 }
 
 static void Crash(void) {
-  volatile int* volatile nowhere = NULL;
+  volatile int* volatile nowhere = (volatile int*)64;
   *nowhere = 1;
 }
 
