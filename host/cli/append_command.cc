@@ -99,6 +99,16 @@ Status WriteEvents(const StopSignals& signals, EventFile* file, EventWriter* wri
   }
 }
 
+// What can be done about it, for who does not know how a server recognises a repetition.
+std::string WayOut(const Status& status) {
+  // Nothing is asked of a stream's revision, so this is all that the name can mean.
+  if (status.message().find("WrongExpectedVersion") == std::string::npos) {
+    return {};
+  }
+  return "; go on behind what an earlier append wrote: --from-line M, where M is the \"next line "
+         "M\" that it printed";
+}
+
 }  // namespace
 
 int AppendCommand(const AppendArguments& arguments) {
@@ -141,7 +151,7 @@ int AppendCommand(const AppendArguments& arguments) {
   std::printf("written %llu, next line %llu\n", static_cast<unsigned long long>(writer.written()),
               static_cast<unsigned long long>(written.ok() ? file->next_line() : next_line));
   if (!written.ok()) {
-    std::fprintf(stderr, "%s\n", written.message().c_str());
+    std::fprintf(stderr, "%s%s\n", written.message().c_str(), WayOut(written).c_str());
     return kExitFailed;
   }
   return kExitDone;

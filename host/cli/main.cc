@@ -3,11 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
-#include <cstdlib>
+#include <cstdio>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "host/base/build.h"
 #include "host/base/log_line.h"
@@ -55,10 +58,16 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
                    "kurrentdb://HOST:PORT?tls=false or embedded:PATH (for development and tests)")
       ->required();
   append->add_option("--credentials-file", arguments->credentials_file, "user:password");
-  append->add_option("--from-line", arguments->from_line, "Begin at this line")
+  append
+      ->add_option("--from-line", arguments->from_line,
+                   "Begin at this line, such as the \"next line M\" that an earlier append printed")
       ->check(CheckLineNumber);
   append->add_option("EVENTS", arguments->events, "One event a line, as JSON; - is standard input")
       ->required();
+  append->footer(
+      "Prints \"written N, next line M\", also when it fails or is stopped. A server recognises a\n"
+      "repetition only among its newest events, so after an interruption the exact way to go on\n"
+      "is --from-line M.");
 }
 
 void AddDevServer(CLI::App* app, DevServerArguments* arguments) {
@@ -85,10 +94,15 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   attempt->add_option("--work", arguments->work,
-                      "The plugin's working directory; a fresh temporary one if not given");
+                      "The plugin's working directory, made if it is missing; a fresh temporary "
+                      "one if not given");
   attempt->add_flag("--with-position", arguments->with_position,
                     "Use the plugin's own position (catchup.position/1)");
   attempt->add_flag("--json", arguments->json, "One JSON object a line");
+  attempt->footer(
+      "Prints a line for each event, and what the plugin logs or prints to standard error. A\n"
+      "failed event does not end it. A plugin that dies or does not answer within 30 s does: its\n"
+      "event is DIED, and the events behind it are not fed. Exit 1 if any event was not OK.");
 }
 
 std::string CommandNames(const CLI::App& app) {
@@ -144,7 +158,11 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    // Help and version. By way of stdout, where a failure to write them keeps its reason.
+    std::ostringstream out;
+    const int code = app.exit(error, out, std::cerr) == 0 ? kExitDone : kExitUsage;
+    std::fputs(out.str().c_str(), stdout);
+    return code;
   }
   if (app.got_subcommand("run")) {
     BlockHostSignals();
@@ -162,7 +180,20 @@ int Main(int argc, char** argv) {
   return TryCommand(attempt);
 }
 
+// The exit code after a command that ended with `code`: results that nobody can read are a failure.
+int KeepResults(int code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if (flushed && std::ferror(stdout) == 0) {
+    return code;
+  }
+  std::cerr << "cannot write the result"
+            << (error == 0 ? "" : ": " + std::generic_category().message(error)) << "\n";
+  return code == kExitDone ? kExitFailed : code;
+}
+
 }  // namespace
 }  // namespace catchup
 
-int main(int argc, char** argv) { return catchup::Main(argc, argv); }
+int main(int argc, char** argv) { return catchup::KeepResults(catchup::Main(argc, argv)); }

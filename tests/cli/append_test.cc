@@ -142,6 +142,22 @@ TEST_F(AppendTest, FromLineGoesOnWhereACorrectedFileStopped) {
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y", "a@2 z"}));
 }
 
+// A server takes a repeated append whole or not at all.
+TEST_F(AppendTest, RepeatingACorrectedFileNamesTheWayOut) {
+  Strings lines = {EventLine("a", "x"), "{\"stream\":\"a\"}", EventLine("a", "z")};
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  EXPECT_EQ(Append().out, "written 1, next line 2\n");
+  lines[1] = EventLine("a", "y");
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  const Finished again = Append();
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_EQ(again.out, "written 0, next line 1\n");
+  ExpectHas(again.err,
+            "some of these event ids are in the stream already, others are not; go on behind what "
+            "an earlier append wrote: --from-line M, where M is the \"next line M\" that it "
+            "printed\n");
+}
+
 TEST_F(AppendTest, FromLineBehindTheFileIsAnErrorButNotRightBehindIt) {
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "y")}));
   const Finished none = Append({"--from-line", "0"});

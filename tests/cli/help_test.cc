@@ -30,6 +30,20 @@ TEST(HelpTest, DevServerSaysWhatItIsFor) {
   ExpectHas(help.out, "127.0.0.1:2113");
 }
 
+TEST(HelpTest, AppendSaysHowToGoOnAfterAnInterruption) {
+  Site site;
+  const Finished help = site.Catchup({"append", "--help"});
+  ExpectHas(help.out, "repetition only among its newest events");
+  ExpectHas(help.out, "--from-line M");
+}
+
+TEST(HelpTest, TrySaysWhereThePluginWorksAndWhenItStops) {
+  Site site;
+  const Finished help = site.Catchup({"try", "--help"});
+  ExpectHas(help.out, "made if it is missing");
+  ExpectHas(help.out, "DIED");
+}
+
 TEST(HelpTest, VersionNamesCommitAndAbi) {
   Site site;
   const Finished version = site.Catchup({"--version"});
