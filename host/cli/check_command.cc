@@ -3,9 +3,12 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "host/cli/commands.h"
+#include "host/cli/printable.h"
+#include "host/cli/scratch_directory.h"
 #include "host/config/reader.h"
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/runner_process.h"
@@ -53,30 +56,49 @@ class Findings {
 // Everything `run` would find at the group's start, but without making an instance. Of a group that
 // was not read whole only whether its plugin is there.
 Status CheckPlugin(const std::vector<fs::path>& directories, const GroupReading& reading,
-                   const RunnerBinary& runner) {
+                   const RunnerBinary& runner, const fs::path& scratch) {
   const GroupConfig& group = reading.config;
-  auto file = FindPlugin(directories, group.plugin);
+  const auto file = FindPlugin(directories, group.plugin);
   if (!file.ok() || !reading.whole) {
     return file.status();
   }
   // Loaded from a copy, as a group would load it.
-  std::string scratch = (fs::temp_directory_path() / "catchup-check-XXXXXX").string();
-  if (mkdtemp(scratch.data()) == nullptr) {
-    return Status::FromErrno("make a scratch directory", errno);
+  const auto staged = StagePlugin(*file, scratch, group.sha256);
+  if (!staged.ok()) {
+    return staged.status();
   }
-  Status checked;
-  auto staged = StagePlugin(*file, scratch, group.sha256);
-  if (staged.ok()) {
-    checked = ProbePlugin(runner, staged->path, group.projection).status();
-  } else {
-    checked = staged.status();
-  }
-  std::error_code ignored_leftover;  // A scratch copy that stays is no reason to fail.
-  fs::remove_all(scratch, ignored_leftover);
-  return checked;
+  const Status probed = ProbePlugin(runner, staged->path, group.projection).status();
+  return {probed.code(), ShowPath(probed.message(), staged->path.string(), file->path.string())};
 }
 
-void CheckStores(const HostConfig& config, Findings* findings) {
+// What `run` would warn of when it opens the group's store, which may be read. Found on a copy,
+// because opening a store heals it.
+std::string StoreWarning(const fs::path& groups, const GroupConfig& group,
+                         const fs::path& scratch) {
+  const fs::path from = groups / group.name;
+  const fs::path copies = scratch / "groups";
+  std::error_code failed;
+  for (const char* name : {"checkpoint.db", "checkpoint.db-journal"}) {
+    if (!fs::exists(from / name, failed)) {
+      continue;
+    }
+    fs::create_directories(copies / group.name, failed);
+    if (!failed) {
+      fs::copy_file(from / name, copies / group.name / name, failed);
+    }
+    if (failed) {
+      return "cannot copy " + (from / name).string() + ": " + failed.message();
+    }
+  }
+  if (!fs::exists(copies / group.name, failed)) {
+    return {};
+  }
+  const auto store = CheckpointStore::Open(copies, group.name, group.filter);
+  return ShowPath(store.ok() ? (*store)->warning() : store.status().message(), copies.string(),
+                  groups.string());
+}
+
+void CheckStores(const HostConfig& config, const fs::path& scratch, Findings* findings) {
   const auto state = StateDirectory::LookAt(config.state.directory);
   if (!state.ok()) {
     findings->AddLine({}, state.status().message());
@@ -88,10 +110,16 @@ void CheckStores(const HostConfig& config, Findings* findings) {
   if (!state->readable) {
     return;
   }
+  const fs::path groups = StateDirectory::GroupsOf(config.state.directory);
   for (const GroupConfig& group : config.groups) {
-    findings->AddStatus(group.location, group.name,
-                        CheckpointStore::Inspect(StateDirectory::GroupsOf(config.state.directory),
-                                                 group.name, group.filter));
+    const Status status = CheckpointStore::Inspect(groups, group.name, group.filter);
+    findings->AddStatus(group.location, group.name, status);
+    if (!status.ok()) {
+      continue;
+    }
+    if (const std::string warning = StoreWarning(groups, group, scratch); !warning.empty()) {
+      std::fprintf(stderr, "warning: group %s: %s\n", group.name.c_str(), warning.c_str());
+    }
   }
 }
 
@@ -115,14 +143,20 @@ int CheckCommand(const CheckArguments& arguments) {
     std::fprintf(stderr, "%s\n", runner.status().message().c_str());
     return kExitFailed;
   }
+  const auto scratch = ScratchDirectory::Make();
+  if (!scratch.ok()) {
+    findings.Print();
+    std::fprintf(stderr, "%s\n", scratch.status().message().c_str());
+    return kExitFailed;
+  }
   if (!reading.plugin_directories.empty()) {
     for (const GroupReading& group : reading.groups) {
       findings.AddStatus(group.config.plugin_location, group.config.name,
-                         CheckPlugin(reading.plugin_directories, group, *runner));
+                         CheckPlugin(reading.plugin_directories, group, *runner, scratch->path()));
     }
   }
   if (reading.config.has_value()) {
-    CheckStores(*reading.config, &findings);
+    CheckStores(*reading.config, scratch->path(), &findings);
   }
   findings.Print();
   if (!findings.empty()) {

@@ -73,6 +73,24 @@ Result<bool> EventFile::ReadText() {
   return true;
 }
 
+std::optional<std::uint64_t> EventFile::CountRest() {
+  struct stat info {};
+  if (::fstat(::fileno(file_.get()), &info) != 0 || !S_ISREG(info.st_mode)) {
+    return std::nullopt;
+  }
+  std::uint64_t count = 0;
+  while (true) {
+    const Result<bool> more = ReadText();
+    if (!more.ok()) {
+      return std::nullopt;
+    }
+    if (!*more) {
+      return count;
+    }
+    count += TextIsBlank() ? 0 : 1;
+  }
+}
+
 Result<const EventFile::Line*> EventFile::Next() {
   do {
     Result<bool> more = ReadText();
@@ -82,7 +100,7 @@ Result<const EventFile::Line*> EventFile::Next() {
     if (!*more) {
       return static_cast<const Line*>(nullptr);
     }
-  } while (number_ < skip_before_ || text_.find_first_not_of(" \t\r") == std::string::npos);
+  } while (number_ < skip_before_ || TextIsBlank());
   std::string error;
   if (!ParseEventLine(text_, &line_.event, &error)) {
     return Status::Invalid(path_ + ":" + std::to_string(number_) + ": " + error);

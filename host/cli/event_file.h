@@ -28,6 +28,10 @@ class EventFile {
   // "events.jsonl:12: column 3: found …, wanted …".
   Result<const Line*> Next();
 
+  // How many events are left, malformed ones included, which are passed over. None for a pipe or a
+  // terminal, where the answer could be long in coming, and when the file cannot be read.
+  std::optional<std::uint64_t> CountRest();
+
   // Passes over lines before `number` without looking into them.
   void SkipTo(std::uint64_t number) { skip_before_ = number; }
   // The number of the next line.
@@ -42,6 +46,7 @@ class EventFile {
 
   // False at the end of the file.
   Result<bool> ReadText();
+  bool TextIsBlank() const { return text_.find_first_not_of(" \t\r") == std::string::npos; }
 
   std::unique_ptr<std::FILE, Closer> file_;
   std::string path_;

@@ -1,8 +1,6 @@
-#include <poll.h>
+#include <catchup/plugin.h>
 
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 
@@ -10,9 +8,10 @@
 #include "host/base/time_text.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
+#include "host/cli/printable.h"
+#include "host/cli/scratch_directory.h"
+#include "host/cli/trial.h"
 #include "host/config/reader.h"
-#include "host/daemon/runner_link.h"
-#include "host/plugins/plugin_file.h"
 #include "host/runner/instance.h"
 
 namespace catchup {
@@ -20,226 +19,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kCallLimit{30};
-
 // Positions of a trial: line n lies at n*1000, so that they look like offsets and no two are equal.
 constexpr std::uint64_t kPositionStep = 1000;
 
-// A directory that is removed with what the plugin left in it.
-class ScratchDirectory {
- public:
-  static Result<ScratchDirectory> Make() {
-    std::string path = (fs::temp_directory_path() / "catchup-try-XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr) {
-      return Status::FromErrno("make a temporary directory", errno);
-    }
-    return ScratchDirectory(path);
-  }
-  ScratchDirectory(ScratchDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ScratchDirectory& operator=(ScratchDirectory&&) = delete;
-  ~ScratchDirectory() {
-    if (!path_.empty()) {
-      std::error_code leftover;  // What stays in a temporary directory is swept by the system.
-      fs::remove_all(path_, leftover);
-    }
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit ScratchDirectory(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
-
-// What became of one event, or of the set-up.
-struct Answer {
-  std::int32_t status = CATCHUP_OK;
-  std::string text;
-  bool ended = false;  // The runner is gone; nothing more can be asked.
-};
-
-// One plugin in a runner of its own, asked one event at a time.
-class Trial {
- public:
-  Trial(const TryArguments& arguments, fs::path scratch)
-      : arguments_(arguments), scratch_(std::move(scratch)) {}
-
-  Status Start(const fs::path& work, const PluginSettings& settings);
-  Answer AwaitReady() { return Await(0); }
-  Answer Handle(std::uint64_t sequence, const EventView& event);
-  // Once ready: whether the plugin keeps its own position.
-  bool position_mode() const { return position_mode_; }
-  // Lets the plugin stop; the answer is not OK if it did not end cleanly.
-  Answer Stop();
-
- private:
-  Answer Await(std::uint64_t sequence);
-  std::optional<Answer> Look(std::uint64_t sequence);
-  Answer Ended();
-  void PrintOutput();
-
-  const TryArguments& arguments_;
-  const fs::path scratch_;
-  std::optional<RunnerLink> link_;
-  bool position_mode_ = false;
-};
-
-Status Trial::Start(const fs::path& work, const PluginSettings& settings) {
-  const fs::path plugin = fs::absolute(arguments_.plugin);
-  auto file = FindPlugin({plugin.parent_path()}, plugin.filename().string());
-  if (!file.ok()) {
-    return file.status();
-  }
-  auto staged = StagePlugin(*file, scratch_, "");
-  if (!staged.ok()) {
-    return staged.status();
-  }
-  auto binary = RunnerBinary::Find();
-  if (!binary.ok()) {
-    return binary.status();
-  }
-  auto rings = HostEnd::Create("try");
-  if (!rings.ok()) {
-    return rings.status();
-  }
-  RunnerSetup setup;
-  setup.group = "try";
-  setup.projection = arguments_.projection;
-  const std::string path = staged->path.string();
-  setup.plugin_path = path;
-  setup.config_json = settings.json;
-  setup.scalars = &settings.scalars;
-  setup.token = 1;
-  setup.go_on_after_failures = true;
-  setup.ignore_position = !arguments_.with_position;
-  CATCHUP_RETURN_IF_ERROR((*rings)->WriteSetup(setup));
-  (*rings)->Publish();
-  auto lock = RunnerLock::TryTake(scratch_ / "runner.lock");
-  if (!lock.ok()) {
-    return lock.status();
-  }
-  RunnerProcess::Options options;
-  options.group = "try";
-  options.rings = (*rings)->descriptors();
-  options.working_directory = work;
-  auto process = RunnerProcess::Spawn(*binary, options, *lock);
-  if (!process.ok()) {
-    return process.status();
-  }
-  link_.emplace(1, std::move(*rings), std::move(*process));
-  return {};
-}
-
-void Trial::PrintOutput() {
-  for (const std::string& line : link_->ReadOutput().lines) {
-    std::fprintf(stderr, "plugin: %s\n", line.c_str());
-  }
-}
-
-// The outcomes there are, or nothing yet.
-std::optional<Answer> Trial::Look(std::uint64_t sequence) {
-  Answer answer;
-  bool answered = false;
-  while (true) {
-    auto outcome = link_->rings().PollOutcome();
-    if (!outcome.ok()) {
-      return Answer{kRunnerContract, outcome.status().message(), true};
-    }
-    if (!outcome->has_value()) {
-      break;
-    }
-    if ((*outcome)->kind == OutcomeKind::kLog) {
-      std::fprintf(stderr, "plugin: %s\n", (*outcome)->text.c_str());
-    } else if ((*outcome)->kind == OutcomeKind::kReady) {
-      link_->MarkReady();
-      position_mode_ = (*outcome)->position_mode;
-      answered = true;
-    } else if ((*outcome)->kind == OutcomeKind::kFailure) {
-      answer = {(*outcome)->status, (*outcome)->text, (*outcome)->sequence == 0};
-      answered = true;
-    } else {
-      link_->NoteStopped();
-    }
-  }
-  if (answered) {
-    return answer;
-  }
-  const auto settled = link_->rings().PollSettled();
-  if (!settled.ok()) {
-    return Answer{kRunnerContract, settled.status().message(), true};
-  }
-  return sequence != 0 && *settled >= sequence ? std::optional<Answer>(answer) : std::nullopt;
-}
-
-Answer Trial::Await(std::uint64_t sequence) {
-  const auto deadline = std::chrono::steady_clock::now() + kCallLimit;
-  while (true) {
-    link_->rings().DrainWake();
-    if (auto answer = Look(sequence)) {
-      PrintOutput();
-      return *answer;
-    }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) {
-      link_->NoteHung();
-      link_->process().Kill();
-      return Ended();
-    }
-    pollfd waits[] = {{link_->rings().descriptors().host_wake, POLLIN, 0},
-                      {link_->process().pidfd(), POLLIN, 0}};
-    // Interrupted or not, the loop looks again.
-    (void)poll(waits, std::size(waits), static_cast<int>(left.count()));
-    if ((waits[1].revents & POLLIN) != 0) {
-      const auto last_words = Look(sequence);
-      if (last_words.has_value() && !last_words->ended) {
-        return *last_words;
-      }
-      Answer ended = Ended();
-      return last_words.has_value() ? *last_words : ended;
-    }
-  }
-}
-
-Answer Trial::Ended() {
-  PrintOutput();
-  const RunnerLink::Ending ending = link_->Reap();
-  return {ending.exit_class == ExitClass::kClean ? CATCHUP_OK : CATCHUP_FAILED,
-          ending.text.empty() ? std::string(ExitClassName(ending.exit_class)) : ending.text, true};
-}
-
-Answer Trial::Handle(std::uint64_t sequence, const EventView& event) {
-  // The ring is empty between events, so there is always room.
-  CATCHUP_CHECK(link_->rings().WriteEvent(sequence, event, 1));
-  link_->rings().Publish();
-  if (!link_->rings().WakeWhenSettled(sequence)) {
-    return *Look(sequence);
-  }
-  return Await(sequence);
-}
-
-Answer Trial::Stop() {
-  link_->rings().RequestStop();
-  pollfd wait{link_->process().pidfd(), POLLIN, 0};
-  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(kCallLimit);
-  if (poll(&wait, 1, static_cast<int>(limit.count())) == 0) {
-    link_->NoteHung();
-    link_->process().Kill();
-  }
-  (void)Look(0);
-  return Ended();
-}
-
-std::string AnswerName(const Answer& answer) {
+std::string AnswerName(const Trial::Answer& answer) {
   return answer.ended && answer.status == CATCHUP_FAILED ? "DIED" : CallStatusName(answer.status);
 }
 
-void PrintAnswer(const EventFile::Line& line, std::uint64_t revision, const Answer& answer,
+void PrintAnswer(const EventFile::Line& line, std::uint64_t revision, const Trial::Answer& answer,
                  bool json) {
   if (!json) {
     std::printf("%llu  %s@%llu  %s  %s%s%s\n", static_cast<unsigned long long>(line.number),
-                line.event.stream.c_str(), static_cast<unsigned long long>(revision),
-                line.event.type.c_str(), AnswerName(answer).c_str(),
-                answer.text.empty() ? "" : "  ", answer.text.c_str());
+                Printable(line.event.stream).c_str(), static_cast<unsigned long long>(revision),
+                Printable(line.event.type).c_str(), AnswerName(answer).c_str(),
+                answer.text.empty() ? "" : "  ", Printable(answer.text).c_str());
     return;
   }
   std::string out = "{\"line\":" + std::to_string(line.number) + ",\"stream\":";
@@ -273,14 +66,27 @@ EventView ViewOf(const EventFile::Line& line, std::uint64_t revision) {
 }
 
 bool StopCleanly(Trial* trial) {
-  const Answer stopped = trial->Stop();
+  const Trial::Answer stopped = trial->Stop();
   if (stopped.status != CATCHUP_OK) {
-    std::fprintf(stderr, "stop: %s\n", stopped.text.c_str());
+    std::fprintf(stderr, "stop: %s\n", Printable(stopped.text).c_str());
   }
   return stopped.status == CATCHUP_OK;
 }
 
-int Feed(Trial* trial, EventFile* file, bool json) {
+// The plugin is gone, and events may be left. `number` is the line of the last one it was given.
+void SayWhatWasNotFed(EventFile* file, const std::string& path, std::uint64_t number) {
+  const std::optional<std::uint64_t> rest = file->CountRest();
+  if (rest.has_value() && *rest == 0) {
+    return;
+  }
+  const std::string count = !rest.has_value() ? "the events"
+                            : *rest == 1      ? "1 event"
+                                              : std::to_string(*rest) + " events";
+  std::fprintf(stderr, "%s: %s behind line %llu %s not fed\n", path.c_str(), count.c_str(),
+               static_cast<unsigned long long>(number), rest == 1 ? "was" : "were");
+}
+
+int Feed(Trial* trial, EventFile* file, const TryArguments& arguments) {
   std::map<std::string, std::uint64_t> revisions;
   bool all_ok = true;
   std::uint64_t sequence = 0;
@@ -295,14 +101,30 @@ int Feed(Trial* trial, EventFile* file, bool json) {
       break;
     }
     const std::uint64_t revision = revisions[(*line)->event.stream]++;
-    const Answer answer = trial->Handle(++sequence, ViewOf(**line, revision));
-    PrintAnswer(**line, revision, answer, json);
+    const Trial::Answer answer = trial->Handle(++sequence, ViewOf(**line, revision));
+    PrintAnswer(**line, revision, answer, arguments.json);
     all_ok = all_ok && answer.status == CATCHUP_OK;
     if (answer.ended) {
+      SayWhatWasNotFed(file, arguments.events.string(), (*line)->number);
       return kExitFailed;
     }
   }
   return StopCleanly(trial) && all_ok ? kExitDone : kExitFailed;
+}
+
+// The plugin's working directory; made if it is missing.
+Result<fs::path> WorkDirectory(const TryArguments& arguments, const ScratchDirectory& scratch) {
+  const fs::path work = arguments.work.empty() ? scratch.path() / "work" : arguments.work;
+  std::error_code failed;
+  fs::create_directories(work, failed);
+  std::error_code unknown;
+  if (fs::is_directory(work, unknown)) {
+    return work;
+  }
+  if (fs::exists(work, unknown)) {
+    return Status::Invalid("--work " + work.string() + ": found a file, wanted a directory");
+  }
+  return Status::FromErrno("--work " + work.string(), failed.value());
 }
 
 }  // namespace
@@ -317,26 +139,22 @@ int TryCommand(const TryArguments& arguments) {
   if (!file.ok()) {
     return Fail(file.status());
   }
-  auto scratch = ScratchDirectory::Make();
+  const auto scratch = ScratchDirectory::Make();
   if (!scratch.ok()) {
     return Fail(scratch.status());
   }
-  fs::path work = arguments.work;
-  std::error_code failed;
-  if (work.empty()) {
-    work = scratch->path() / "work";
-    fs::create_directory(work, failed);
+  const auto work = WorkDirectory(arguments, *scratch);
+  if (!work.ok()) {
+    return Fail(work.status());
   }
-  if (failed || !fs::is_directory(work, failed)) {
-    return Fail(Status::Invalid("--work " + work.string() + ": wanted a directory"));
-  }
-  Trial trial(arguments, scratch->path());
-  if (Status started = trial.Start(work, *settings); !started.ok()) {
+  Trial trial(
+      {arguments.plugin, arguments.projection, scratch->path(), *work, arguments.with_position});
+  if (Status started = trial.Start(*settings); !started.ok()) {
     return Fail(started);
   }
-  if (const Answer ready = trial.AwaitReady(); ready.status != CATCHUP_OK || ready.ended) {
+  if (const Trial::Answer ready = trial.AwaitReady(); ready.status != CATCHUP_OK || ready.ended) {
     std::fprintf(stderr, "%s: the plugin did not start: %s: %s\n", arguments.plugin.c_str(),
-                 CallStatusName(ready.status).c_str(), ready.text.c_str());
+                 CallStatusName(ready.status).c_str(), Printable(ready.text).c_str());
     return kExitFailed;
   }
   if (arguments.with_position && !trial.position_mode()) {
@@ -345,7 +163,7 @@ int TryCommand(const TryArguments& arguments) {
                  arguments.plugin.c_str());
     return kExitFailed;
   }
-  return Feed(&trial, &*file, arguments.json);
+  return Feed(&trial, &*file, arguments);
 }
 
 }  // namespace catchup

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "tests/cli/noexec_mount.h"
 #include "tests/e2e/harness.h"
 
 // `catchup check`: every problem in one run, in the order of the file, and no trace of the look.
@@ -81,6 +82,58 @@ TEST_F(CheckTest, LooksAtCheckpointsWithoutTouchingThem) {
   EXPECT_NE(checked.err.find("0 bytes"), std::string::npos) << checked.err;
   EXPECT_NE(checked.err.find("begin anew"), std::string::npos) << checked.err;
   EXPECT_EQ(Trace(), damaged);
+}
+
+// As `run` would warn, and `run` heals what `check` leaves alone.
+TEST_F(CheckTest, WarnsOfOneBadSlot) {
+  site_.Append({EventLine("s", "x")});
+  site_.Configure(JsonlGroup("one"));
+  ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  const fs::path file = site_.group("one") / "checkpoint.db";
+  // Each slot holds the group's name and, right behind its number, an own check sum.
+  std::string bytes = ReadFile(file);
+  const std::size_t at = bytes.rfind("event_type");
+  ASSERT_NE(at, std::string::npos);
+  bytes[at] = 'E';
+  WriteFile(file, bytes);
+  const Strings before = Trace();
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 0);
+  EXPECT_EQ(checked.out, "host.toml: ok, 1 group\n");
+  EXPECT_TRUE(BeginsWith(checked.err, "warning: group one: " + file.string() + ": slot "))
+      << checked.err;
+  EXPECT_NE(checked.err.find("some events may come again\n"), std::string::npos) << checked.err;
+  EXPECT_EQ(Trace(), before);
+  const Finished run = site_.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0);
+  EXPECT_NE(run.err.find("of 2 is bad"), std::string::npos) << run.err;
+  EXPECT_EQ(site_.Check().err, "");
+}
+
+TEST_F(CheckTest, NamesTheFileOfAPluginThatDoesNotLoad) {
+  site_.Configure("[groups.a]\nplugin = \"broken_undefined_symbol.so\"\nprefixes = [\"\"]\n");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_NE(checked.err.find(std::string(RUNNER_FIXTURE_DIRECTORY) +
+                             "/broken_undefined_symbol.so: undefined symbol"),
+            std::string::npos)
+      << checked.err;
+}
+
+TEST_F(CheckTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamedBesideTheFindings) {
+  fs::create_directory(site_.file("tmp"));
+  site_.SetEnv("TMPDIR", site_.file("tmp"));
+  const NoexecMount mount(site_.file("tmp"));
+  if (!mount.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  site_.Configure("[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 4\n");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 1);
+  EXPECT_EQ(checked.err, "host.toml:12:9: lanes = 4: this version supports 1\n" +
+                             site_.file("tmp").string() +
+                             " is mounted noexec, so no plugin can be loaded from there; set "
+                             "TMPDIR to a directory where it can\n");
 }
 
 TEST_F(CheckTest, CreatesNothingInAnEmptyOrForeignStateDirectory) {

@@ -1,7 +1,12 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 
+#include "host/base/unique_fd.h"
+#include "tests/cli/noexec_mount.h"
 #include "tests/e2e/harness.h"
 
 // `catchup try`: a plugin over a file of events, without a server.
@@ -90,6 +95,28 @@ TEST_F(TryTest, ACrashIsReportedForItsEventAndEndsTheTrial) {
   const JsonObject died = ParseJsonObject(lines[1]);
   EXPECT_EQ(died.at("status"), "DIED");
   ExpectHas(died.at("text"), "SIGABRT");
+  EXPECT_EQ(tried.err.substr(tried.err.rfind("events.jsonl")),
+            "events.jsonl: 1 event behind line 2 was not fed\n");
+}
+
+TEST_F(TryTest, ACrashInTheLastEventLeavesNothingToSay) {
+  Events({EventLine("a", "abort"), ""});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.err.find("not fed"), std::string::npos) << tried.err;
+}
+
+// Whoever writes into a pipe may keep it open for long.
+TEST_F(TryTest, TheRestOfAPipeIsNotWaitedFor) {
+  const fs::path input = site_.file("input");
+  ASSERT_EQ(::mkfifo(input.c_str(), 0600), 0);
+  const auto process = site_.Start({"try", scripted_.string(), "input"});
+  const UniqueFd writer(::open(input.c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(writer.valid());
+  const std::string line = EventLine("a", "abort") + '\n';
+  ASSERT_EQ(::write(writer.get(), line.data(), line.size()), static_cast<ssize_t>(line.size()));
+  EXPECT_EQ(process->Wait(), 1);
+  ExpectHas(process->Errors(), "input: the events behind line 1 were not fed\n");
 }
 
 TEST_F(TryTest, AStatusThatDoesNotExistIsReported) {
@@ -143,6 +170,23 @@ TEST_F(TryTest, WorkIsThePluginsDirectoryAndItsFilesStay) {
   EXPECT_EQ(second.at("revision"), "1");
   EXPECT_EQ(second.at("commit"), "2000");
   EXPECT_EQ(second.at("prepare"), "2000");
+}
+
+TEST_F(TryTest, WorkIsMadeWhereItIsMissing) {
+  Events({EventLine("a", "x")});
+  const Finished tried = Try(jsonl_, {"--set", "file=\"out.jsonl\"", "--work", "new/work"});
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  EXPECT_EQ(ReadLines(site_.file("new/work/out.jsonl")).size(), 1u);
+}
+
+TEST_F(TryTest, AFileInPlaceOfWorkIsNamed) {
+  Events({EventLine("a", "x")});
+  const Finished tried = Try(scripted_, {"--work", "events.jsonl"});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.err, "--work events.jsonl: found a file, wanted a directory\n");
+  const Finished below = Try(scripted_, {"--work", "events.jsonl/below"});
+  EXPECT_EQ(below.exit, 1);
+  EXPECT_EQ(below.err, "--work events.jsonl/below: Not a directory\n");
 }
 
 TEST_F(TryTest, WithoutWorkNothingIsLeftBehind) {
@@ -214,9 +258,37 @@ TEST_F(TryTest, APluginThatIsNotThereOrIsNoneIsNamed) {
   const Finished absent = Try(site_.file("absent.so"));
   EXPECT_EQ(absent.exit, 1);
   ExpectHas(absent.err, "absent.so");
+  const Finished unresolved =
+      Try(fs::path(RUNNER_FIXTURE_DIRECTORY) / "broken_undefined_symbol.so");
+  EXPECT_EQ(unresolved.exit, 1);
+  ExpectHas(unresolved.err, std::string(RUNNER_FIXTURE_DIRECTORY) +
+                                "/broken_undefined_symbol.so: undefined symbol");
   const Finished no_entry = Try(fs::path(RUNNER_FIXTURE_DIRECTORY) / "no_entry.so");
   EXPECT_EQ(no_entry.exit, 1);
   ExpectHas(no_entry.err, "catchup_plugin_entry");
+}
+
+TEST_F(TryTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamed) {
+  Events({EventLine("a", "ok")});
+  fs::create_directory(site_.file("tmp"));
+  site_.SetEnv("TMPDIR", site_.file("tmp"));
+  const NoexecMount mount(site_.file("tmp"));
+  if (!mount.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.err, site_.file("tmp").string() +
+                           " is mounted noexec, so no plugin can be loaded from there; set TMPDIR "
+                           "to a directory where it can\n");
+}
+
+TEST_F(TryTest, ATemporaryDirectoryThatIsMissingIsNamed) {
+  Events({EventLine("a", "ok")});
+  site_.SetEnv("TMPDIR", "/nowhere/at/all");
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.err, "TMPDIR: /nowhere/at/all: wanted a directory\n");
 }
 
 }  // namespace

@@ -1,0 +1,68 @@
+#include "host/cli/plugin_output.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+
+#include "host/cli/printable.h"
+
+namespace catchup {
+namespace {
+
+// Longer ones are broken, so that a plugin that ends no line cannot take our memory.
+constexpr std::size_t kMaxLine = 16u << 10;
+
+// Taken from the pipe in one go. As much as the kernel lets a pipe be made to hold, so that all
+// that was written before a call ended comes out before its result; and bounded, so that a plugin
+// that never stops writing still lets us look at the clock.
+constexpr std::size_t kMaxRead = 1u << 20;
+
+}  // namespace
+
+void PluginOutput::Drain() {
+  std::array<char, 4096> chunk;
+  for (std::size_t total = 0; fd_ >= 0 && total < kMaxRead;) {
+    const ssize_t size = ::read(fd_, chunk.data(), chunk.size());
+    if (size < 0 && errno == EINTR) {
+      continue;
+    }
+    if (size < 0 && errno == EAGAIN) {
+      return;
+    }
+    if (size <= 0) {
+      fd_ = -1;
+      return;
+    }
+    total += static_cast<std::size_t>(size);
+    for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(size))) {
+      if (c == '\n' || line_.size() >= kMaxLine) {
+        EndLine();
+      }
+      if (c != '\n') {
+        line_ += c;
+      }
+    }
+  }
+}
+
+void PluginOutput::Finish() {
+  Drain();
+  if (!line_.empty()) {
+    EndLine();
+  }
+}
+
+void PluginOutput::PrintLine(const std::string& text) {
+  Drain();
+  std::fprintf(stderr, "plugin: %s\n", Printable(text).c_str());
+}
+
+void PluginOutput::EndLine() {
+  std::fprintf(stderr, "plugin: %s\n", Printable(line_).c_str());
+  line_.clear();
+}
+
+}  // namespace catchup

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+
+namespace catchup {
+
+// What a plugin writes to its standard output and error, passed on to our standard error as it
+// comes, a "plugin: TEXT" for each line. Nothing is left out: whoever tries a plugin wants to read
+// it. One thread.
+class PluginOutput {
+ public:
+  // `fd` is the reading end, non-blocking. It stays the caller's and must outlive this.
+  explicit PluginOutput(int fd) : fd_(fd) {}
+  PluginOutput(const PluginOutput&) = delete;
+  PluginOutput& operator=(const PluginOutput&) = delete;
+
+  // What to wait for; -1 once nothing can come any more.
+  int fd() const { return fd_; }
+
+  // Passes on what has come. Waits for no more of it.
+  void Drain();
+
+  // The same, and a last line that has no line feed. Once nothing more is wanted.
+  void Finish();
+
+  // One line of the plugin's by another way, behind what it wrote before.
+  void PrintLine(const std::string& text);
+
+ private:
+  void EndLine();
+
+  int fd_;
+  std::string line_;  // Its end has not come yet.
+};
+
+}  // namespace catchup
