@@ -64,7 +64,16 @@ void Engine::Subscribe(Commands* out) {
   command.from = frontier_.reached();
 }
 
+// A full window stays full while it is disconnected: what would come first had no place.
+void Engine::SubscribeWhenRoom(Commands* out) {
+  subscribe_due_ = !HasRoom();
+  if (!subscribe_due_) {
+    Subscribe(out);
+  }
+}
+
 void Engine::CancelSubscription(Commands* out) {
+  subscribe_due_ = false;
   if (call_open_) {
     call_open_ = false;
     Add(out, Command::Kind::kCancelSubscription).number = call_;
@@ -88,6 +97,9 @@ void Engine::OnFrame(Tick tick, Commands* out) {
 void Engine::Pass(Position position, Tick tick) { OnPopped(watermark_.AddPassed(position), tick); }
 
 void Engine::Announce(Position position, Tick tick) {
+  if (!trusts_server_ || server_lied_) {
+    return;
+  }
   if (const auto proven = frontier_.OnAnnouncement(position)) {
     Pass(*proven, tick);
   }
@@ -103,19 +115,28 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
     ++dropped_;
     return 0;
   }
+  if (frontier_.Contradicts(position)) [[unlikely]] {
+    server_lied_ = true;
+    Log("the server sent an event at " + FormatPosition(position) +
+            " after it had announced that everything up to " + Place(frontier_.reached()) +
+            " was sent; the event is handled, and no announcement is believed any more",
+        false, out);
+  }
   bool passed = false;
   if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
     Pass(*proven, tick);
     passed = true;
   }
+  // The watermark never goes back, not even for an event that comes behind an announcement.
+  const Position place = *frontier_.reached();
   Sequence sequence = 0;
   if (is_system && !options_.system_events) {
     ++skipped_;
-    Pass(position, tick);
+    Pass(place, tick);
     passed = true;
   } else {
     sequence = ++last_sequence_;
-    watermark_.AddEvent(sequence, position, bytes);
+    watermark_.AddEvent(sequence, place, bytes);
     if (runner_ == RunnerState::kReady) {
       Deliver(sequence, sequence, out);
     }
@@ -180,7 +201,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   if (end == EndClass::kInvalidPosition) {
     End(GroupState::kFailed,
         "the log does not know the position to resume from, " + Place(frontier_.reached()) + " (" +
-            OneLine(text) +
+            InOneLine(text) +
             "): it is not the log this checkpoint was made with, or it was restored; reset the "
             "group to a position of this log",
         Force::kDrain, options_.drain_timeout, tick, out);
@@ -195,14 +216,16 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   }
   const bool dropped = end == EndClass::kDropped;
   source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
-                    OneLine(text) + "); next try in " + FormatDuration(delay);
+                    InOneLine(text) + "); next try in " + FormatDuration(delay);
   Log(source_trouble_ + " from " + Place(frontier_.reached()), dropped, out);
   SetTimer(TimerKind::kReconnect, delay, tick, out);
   RefreshState(out);
 }
 
-bool Engine::wants_frames() const {
-  if (!call_open_ || watermark_.pending_events() >= options_.window_events ||
+bool Engine::wants_frames() const { return call_open_ && HasRoom(); }
+
+bool Engine::HasRoom() const {
+  if (watermark_.pending_events() >= options_.window_events ||
       watermark_.pending_bytes() >= options_.window_bytes) {
     return false;
   }

@@ -54,6 +54,9 @@ struct EngineOptions {
 struct StartPoint {
   std::optional<Position> recorded_start;
   std::optional<Position> checkpoint;
+  // The filter is not the one of an earlier run that left no checkpoint: a position that the plugin
+  // holds was made with the other one.
+  bool filter_changed = false;
 };
 
 enum class GroupState : std::uint8_t {
@@ -167,6 +170,10 @@ class Engine {
   // The runner could not be spawned (resources, not the plugin): treated as an exit.
   // Use RunnerExited with kUnknown.
 
+  // Whether this server's announcements (checkpoint frames, caught-up positions) are places to
+  // resume from; they are believed unless it is said otherwise. Before the frames of a call.
+  void TrustAnnouncements(bool trusted) { trusts_server_ = trusted; }
+
   // The head of the log read at connect; null for an empty log. For servers that send no
   // caught_up; harmless with those that do.
   void Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out);
@@ -208,7 +215,9 @@ class Engine {
   std::uint64_t skipped() const;              // Events skipped by a stated rule.
   std::uint64_t restarts() const;             // Runners spawned after the first.
   bool caught_up() const;                     // See GroupState::kCaughtUp.
-  std::uint64_t dropped() const;              // Events that came a second time from the source.
+  // Whether Head() of the present call would tell it something.
+  bool needs_head() const { return call_open_ && !head_ && catching_ == Catching::kNo; }
+  std::uint64_t dropped() const;  // Events that came a second time from the source.
 
  private:
   enum class RunnerState : std::uint8_t { kNone, kStarting, kReady };
@@ -236,6 +245,8 @@ class Engine {
 
   // Source.
   void Subscribe(Commands* out);
+  void SubscribeWhenRoom(Commands* out);
+  bool HasRoom() const;
   void CancelSubscription(Commands* out);
   bool OnInput(CallNumber call) const;
   void OnFrame(Tick tick, Commands* out);
@@ -280,6 +291,9 @@ class Engine {
 
   CallNumber call_ = 0;
   bool call_open_ = false;
+  bool subscribe_due_ = false;  // As soon as there is room.
+  bool trusts_server_ = true;
+  bool server_lied_ = false;                            // Announced as sent what it sent later.
   bool been_live_ = false;                              // Some call has brought a frame.
   std::string source_trouble_;                          // Why the group waits for the source.
   std::uint32_t reconnects_ = 0;                        // In a row.

@@ -67,6 +67,9 @@ void Engine::Housekeep(Tick tick, Commands* out) {
   if (finished_) {
     return;
   }
+  if (subscribe_due_ && !ending_) {
+    SubscribeWhenRoom(out);
+  }
   MaybeAdvance(tick, out);
   if (!store_failed_) {
     if (ending_ && runner_ == RunnerState::kNone) {
@@ -102,7 +105,7 @@ void Engine::StoreFailed(std::string_view text, Tick tick, Commands* out) {
   }
   store_failed_ = true;
   CancelTimer(TimerKind::kPersist, out);
-  End(GroupState::kFailed, "the checkpoint store cannot be written: " + OneLine(text),
+  End(GroupState::kFailed, "the checkpoint store cannot be written: " + InOneLine(text),
       Force::kDrain, options_.drain_timeout, tick, out);
 }
 

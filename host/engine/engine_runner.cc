@@ -71,6 +71,9 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
   if (!begun_) {
     position_mode_ = position_mode;
     Begin(loaded, tick, out);
+    if (ending_) {
+      return;
+    }
   } else if (position_mode != position_mode_) {
     BreakContract(std::string("this runner says that the plugin ") +
                       (position_mode ? "keeps" : "does not keep") +
@@ -91,6 +94,15 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
 // ahead or behind: it was stored together with the effects.
 void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
   begun_ = true;
+  if (loaded && start_.filter_changed) {
+    End(GroupState::kFailed,
+        "the filter of the group has changed, and the plugin's position " +
+            FormatPosition(*loaded) +
+            " was made with the old one: older events of the new filter would be lost, so wanted "
+            "the old filter, or another group name and store for the new one",
+        Force::kDrain, options_.drain_timeout, tick, out);
+    return;
+  }
   std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
   std::optional<Position> durable = start_.checkpoint;
   std::optional<Position> covered = start;
@@ -210,7 +222,7 @@ void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, T
     return;
   }
   End(GroupState::kFailed,
-      OneLine(call) + " hung" + AtEvent(sequence) +
+      InOneLine(call) + " hung" + AtEvent(sequence) +
           ": it outlasted its time limit; the group stops, its checkpoint stays before that",
       Force::kAbort, kHangPatience, tick, out);
 }
@@ -278,7 +290,7 @@ void Engine::TimerFired(TimerKind timer, Tick tick, Commands* out) {
   deadline.reset();
   switch (timer) {
     case TimerKind::kReconnect:
-      Subscribe(out);
+      SubscribeWhenRoom(out);
       break;
     case TimerKind::kRespawn:
       Spawn(out);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "host/base/position.h"
@@ -18,13 +19,19 @@ class Frontier {
   // held.
   void Reset(std::optional<Position> start) {
     reached_ = start;
+    last_event_ = start;
     held_.reset();
   }
 
   // A new call repeats what it has to say; nothing of the old call may prove it.
   void ForgetHeld() { held_.reset(); }
 
-  bool IsNew(Position position) const { return !reached_ || position > *reached_; }
+  // Whether an event lies behind every one received. One that does not came before.
+  bool IsNew(Position position) const { return !last_event_ || position > *last_event_; }
+
+  // Whether an event that IsNew lies where everything was said to have been sent: a server that
+  // does this is not to be believed again.
+  bool Contradicts(Position position) const { return reached_ && position <= *reached_; }
 
   // An event that IsNew. Returns the announcement that it proves, which lies before it.
   std::optional<Position> OnEvent(Position position) {
@@ -36,14 +43,15 @@ class Frontier {
       }
       held_.reset();
     }
-    reached_ = position;
+    last_event_ = position;
+    reached_ = reached_ ? std::max(*reached_, position) : position;
     return proven;
   }
 
   // Returns the earlier announcement that this one proves. Ignores what is not new, and the end of
   // the log, which is no place.
   std::optional<Position> OnAnnouncement(Position position) {
-    if (position == kEndOfLog || !IsNew(position)) {
+    if (position == kEndOfLog || (reached_ && position <= *reached_)) {
       return std::nullopt;
     }
     std::optional<Position> proven;
@@ -64,6 +72,7 @@ class Frontier {
 
  private:
   std::optional<Position> reached_;
+  std::optional<Position> last_event_;  // Or the start.
   std::optional<Position> held_;
 };
 

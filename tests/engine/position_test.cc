@@ -7,6 +7,21 @@
 namespace catchup {
 namespace {
 
+TEST(PositionTest, APositionMadeWithAnotherFilterFailsTheGroup) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = {}, .filter_changed = true});
+  EXPECT_FALSE(Has(d.ReadyAt(1, P(40)), Kind::kSubscribe));
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "40:40")) << d.engine.reason();
+}
+
+TEST(PositionTest, AnotherFilterIsFineWhereThePluginHoldsNothing) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = {}, .filter_changed = true});
+  EXPECT_TRUE(Has(d.ReadyAt(1, {}), Kind::kSubscribe));
+}
+
 TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsAhead) {
   Driver d;
   d.Start({.recorded_start = {}, .checkpoint = P(10)});

@@ -79,6 +79,83 @@ TEST(ReconnectTest, AFiringThatComesTooEarlyIsPutOff) {
   EXPECT_EQ(TimerDelay(early, TimerKind::kReconnect), 50ms);
 }
 
+// What the runner still has may fill the window by itself; the first event of a new call would have
+// no place, and the bound of duplicates no meaning.
+TEST(ReconnectTest, WaitsForRoomInTheWindow) {
+  Driver d({.window_events = 2});
+  d.Run();
+  d.Events(1, 2);
+  d.Ended();
+  EXPECT_FALSE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe));
+  const Commands settled = d.Settled(1);
+  ASSERT_TRUE(Has(settled, Kind::kSubscribe));
+  EXPECT_EQ(Find(settled, Kind::kSubscribe)->from, P(2));
+  EXPECT_FALSE(Has(d.Settled(2), Kind::kSubscribe));
+}
+
+TEST(ReconnectTest, AStopWhileItWaitsForRoomOpensNothing) {
+  Driver d({.window_events = 1});
+  d.Run();
+  d.Event(P(1));
+  d.Ended();
+  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Stop();
+  EXPECT_FALSE(Has(d.Settled(1), Kind::kSubscribe));
+}
+
+// Two wrong announcements in a row look like a right one. The event comes in order for its stream
+// all the same, so it is handled; from then on only events move the watermark.
+TEST(LyingServerTest, AnEventBehindAnAnnouncementIsHandledAndNoneIsBelievedAnyMore) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  ASSERT_EQ(d.engine.watermark(), P(10));
+
+  const Commands late = d.Event(P(7));
+
+  EXPECT_EQ(Delivered(late), (std::pair<Sequence, Sequence>{2, 2}));
+  ASSERT_TRUE(Has(late, Kind::kLog));
+  EXPECT_FALSE(Find(late, Kind::kLog)->expected);
+  EXPECT_TRUE(Contains(Find(late, Kind::kLog)->text, "7:7")) << Find(late, Kind::kLog)->text;
+  d.Settled(2);
+  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
+  d.Checkpoint(P(30));
+  d.Checkpoint(P(40));
+  EXPECT_EQ(d.engine.watermark(), P(10));
+  d.Event(P(50));
+  d.Settled(3);
+  EXPECT_EQ(d.engine.watermark(), P(50));
+}
+
+TEST(LyingServerTest, ATrueRepetitionStaysSilent) {
+  Driver d;
+  d.Run();
+  d.Events(1, 3);
+  const Commands again = d.Event(P(2));
+  EXPECT_TRUE(again.empty());
+  EXPECT_EQ(d.engine.dropped(), 1u);
+}
+
+// Old servers announce places behind which they would resume too late.
+TEST(OldServerTest, AnnouncementsMoveNothingButStillSayThatItIsCaughtUp) {
+  Driver d({.stop_on_caught_up = true});
+  d.Start();
+  d.Ready();
+  d.engine.TrustAnnouncements(false);
+  d.Event(P(5));
+  d.Settled(1);
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  EXPECT_EQ(d.engine.watermark(), P(5));
+  EXPECT_EQ(Persisted(d.CaughtUp(P(30))), P(5));
+  d.Durable(P(5));
+  EXPECT_TRUE(d.engine.caught_up());
+}
+
 TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {
   Driver d;
   d.Start({.recorded_start = {}, .checkpoint = P(77)});
