@@ -194,6 +194,8 @@ struct CheckpointStore::State {
   int newest = 0;  // The slot that holds `content`.
   DesiredState desired = DesiredState::kRunning;
   std::string warning;
+  // What takes the place of the content's filter with the first checkpoint.
+  std::optional<SlotContent> new_filter;
   Status dead;  // Not ok once the disk has failed.
 
   Status Write(CheckpointRecord record);
@@ -215,6 +217,10 @@ Status CheckpointStore::State::Write(CheckpointRecord record) {
   record.time_ticks = NowTicks();
   SlotContent next = content;
   next.record = std::move(record);
+  if (new_filter && next.record.checkpoint) {
+    next.filter_digest = new_filter->filter_digest;
+    next.filter_text = new_filter->filter_text;
+  }
   const int older = 1 - newest;
   CATCHUP_RETURN_IF_ERROR(
       Judge(rows->UpdateSlot(older, EncodeSlot(static_cast<std::uint8_t>(older), next))));
@@ -245,6 +251,12 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesy
     return found.status();
   }
   wanted.record = found->content.record;
+  std::optional<SlotContent> new_filter;
+  if (wanted.record.token > 0 && found->content.filter_digest != wanted.filter_digest) {
+    new_filter = wanted;
+    wanted.filter_digest = found->content.filter_digest;
+    wanted.filter_text = found->content.filter_text;
+  }
 
   const std::filesystem::path fresh = WithSuffix(file, ".new");
   CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh, MakeImage(wanted, found->desired)));
@@ -263,6 +275,7 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesy
   state->content = std::move(wanted);
   state->desired = found->desired;
   state->warning = found->warning;
+  state->new_filter = std::move(new_filter);
   return std::unique_ptr<CheckpointStore>(new CheckpointStore(std::move(state)));
 }
 
@@ -290,6 +303,7 @@ Status CheckpointStore::Inspect(const std::filesystem::path& groups, const std::
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }
 DesiredState CheckpointStore::desired() const { return state_->desired; }
 const std::filesystem::path& CheckpointStore::file() const { return state_->file; }
+bool CheckpointStore::filter_changed() const { return state_->new_filter.has_value(); }
 const std::string& CheckpointStore::warning() const { return state_->warning; }
 
 Status CheckpointStore::Save(const CheckpointRecord& record) {
@@ -317,6 +331,17 @@ Result<std::uint64_t> CheckpointStore::RaiseToken() {
   ++record.token;
   CATCHUP_RETURN_IF_ERROR(state_->Write(std::move(record)));
   return state_->content.record.token;
+}
+
+Status CheckpointStore::TakeBackToken(std::uint64_t token) {
+  CheckpointRecord record = state_->content.record;
+  if (token == 0 || record.token != token) {
+    return Status::Denied(state_->file.string() + ": cannot take back token " +
+                          std::to_string(token) + ": the present one is " +
+                          std::to_string(record.token));
+  }
+  --record.token;
+  return state_->Write(std::move(record));
 }
 
 Status CheckpointStore::SetDesired(DesiredState desired) {

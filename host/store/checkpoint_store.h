@@ -32,7 +32,7 @@ struct RecordedStart {
   enum class Kind : std::uint8_t { kUnknown, kBeginning, kPosition };
 
   Kind kind = Kind::kUnknown;  // kUnknown: start = "end" and the head has not been read yet.
-  Position position;           // kPosition.
+  Position position;  // kPosition; kBeginning: kEndOfLog where that was an empty log's end.
 };
 
 using PluginDigest = std::array<std::uint8_t, 32>;  // SHA-256 of the file; all zero: none yet.
@@ -90,6 +90,11 @@ class CheckpointStore {
   DesiredState desired() const;
   const std::filesystem::path& file() const;
 
+  // Whether the configuration's filter is another one than the last run's. Only without a
+  // checkpoint (else Open() refuses) and only once a runner was spawned; the old filter stays in
+  // the file until there is a checkpoint.
+  bool filter_changed() const;
+
   // What Open() found worth a warning, as one slot that was bad; empty if nothing.
   const std::string& warning() const;
 
@@ -103,6 +108,11 @@ class CheckpointStore {
 
   // Writes the record with the next token and returns it. Call before each spawn.
   Result<std::uint64_t> RaiseToken();
+
+  // Takes back the last RaiseToken, whose runner is known to have ended without storing anything
+  // under `token`: else each refused start would bring a foreign store's fence nearer. kDenied when
+  // that is not the present token.
+  Status TakeBackToken(std::uint64_t token);
 
   // As Save(), but the checkpoint may go back or away: an operator's command, or a plugin that
   // keeps its own position and is behind.

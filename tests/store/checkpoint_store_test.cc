@@ -112,6 +112,43 @@ TEST_F(CheckpointStoreTest, RaisesTheTokenAndKeepsTheCheckpoint) {
   EXPECT_EQ(*store->RaiseToken(), 3u);
 }
 
+// A start that a foreign store's fence refused must not come nearer to passing it.
+TEST_F(CheckpointStoreTest, TakesATokenBackOverReopening) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+    ASSERT_TRUE(store->RaiseToken().ok());
+    ASSERT_EQ(*store->RaiseToken(), 2u);
+    ASSERT_TRUE(store->TakeBackToken(2).ok());
+    EXPECT_EQ(store->TakeBackToken(2).code(), Status::Code::kDenied);
+  }
+  const auto store = Open();
+  EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
+  EXPECT_EQ(*store->RaiseToken(), 2u);
+}
+
+TEST_F(CheckpointStoreTest, ANewFilterIsNotedUntilThereIsACheckpoint) {
+  const EventFilter other{EventFilter::Match::kEventType, {"invoice-"}};
+  {
+    const auto store = Open();
+    EXPECT_FALSE(store->filter_changed());
+    ASSERT_TRUE(store->RaiseToken().ok());  // From here on a plugin may hold a position.
+  }
+  for (int start = 0; start < 2; ++start) {
+    const auto store = TryOpen(other);
+    ASSERT_TRUE(store.ok()) << store.status().message();
+    EXPECT_TRUE((*store)->filter_changed());
+    ASSERT_TRUE((*store)->RaiseToken().ok());
+  }
+  EXPECT_FALSE(Open()->filter_changed()) << "the old filter is still that of the file";
+  {
+    const auto store = TryOpen(other);
+    ASSERT_TRUE(Save(store->get(), {5, 5}).ok());
+  }
+  EXPECT_FALSE((*TryOpen(other))->filter_changed());
+  EXPECT_EQ(TryOpen().status().code(), Status::Code::kInvalid);
+}
+
 TEST_F(CheckpointStoreTest, FencesAWriterOfAnEarlierSpawn) {
   const auto store = Open();
   ASSERT_TRUE(store->RaiseToken().ok());
