@@ -23,7 +23,10 @@ constexpr milliseconds kMinRetryDelay{100};
 constexpr milliseconds kMaxRetryDelay = hours(1);
 constexpr milliseconds kMinHandlerTimeout{100};
 constexpr milliseconds kMaxHandlerTimeout = hours(24);
-constexpr milliseconds kMaxDrainTimeout = minutes(10);
+// A runner that has nothing to do still needs a moment to leave; and a stop ends within ten
+// seconds, of which three are for force.
+constexpr milliseconds kMinDrainTimeout{100};
+constexpr milliseconds kMaxDrainTimeout{5'000};
 constexpr std::uint32_t kMaxLanes = 64;
 constexpr std::uint32_t kMaxRetries = 1000;
 constexpr std::uint32_t kMaxCrashes = 100;
@@ -48,7 +51,8 @@ constexpr std::string_view kWantedPlugin =
 constexpr std::string_view kWantedPrefixes =
     "a list of texts, as [\"order-\"]; [\"\"] says everything";
 constexpr std::string_view kWantedStart =
-    "\"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers";
+    "\"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers, the second not above the "
+    "first";
 
 bool IsHexDigit(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
@@ -166,7 +170,7 @@ void ReadPace(TableReader* reader, GroupConfig* group) {
                    &group->checkpoint_interval);
   reader->Duration("handler_timeout", kMinHandlerTimeout, kMaxHandlerTimeout,
                    &group->handler_timeout);
-  reader->Duration("drain_timeout", milliseconds(0), kMaxDrainTimeout, &group->drain_timeout);
+  reader->Duration("drain_timeout", kMinDrainTimeout, kMaxDrainTimeout, &group->drain_timeout);
   if (const TomlValue* table = reader->Table("window")) {
     TableReader window(*table, "window.", reader->problems());
     window.Integer("events", std::uint64_t{1}, kMaxWindowEvents, &group->window_events);

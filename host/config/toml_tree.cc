@@ -204,6 +204,9 @@ std::string DescribeToml(const TomlValue& value) {
     char digits[40];
     const auto [end, error] = std::to_chars(digits, digits + sizeof digits, *real);
     text.assign(digits, error == std::errc() ? end : digits);
+    if (text.find_first_not_of("-0123456789") == std::string::npos) {
+      text += ".0";  // Else it would look like the integer it is not.
+    }
   } else if (const auto* string = value.As<std::string>()) {
     std::string_view shown = *string;
     const bool cut = shown.size() > kMaxDescription;

@@ -312,7 +312,8 @@ TEST(BadConfigTest, ChecksPluginAndFilter) {
 
 TEST(BadConfigTest, ChecksStart) {
   const std::string wanted =
-      ": wanted \"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers";
+      ": wanted \"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers, the second not "
+      "above the first";
   for (const std::string value :
        {"\"\"", "\"now\"", "5", "\"5\"", "\"5:\"", "\":5\"", "\"5:6\"", "\"-1:-1\"", "\"0x5:5\"",
         "\"5: 5\"", "\"99999999999999999999:1\"", "\"Beginning\""}) {
@@ -368,7 +369,7 @@ TEST(BadConfigTest, ChecksDurations) {
            "10:19: handler_timeout = \"50ms\": wanted a duration from \"100ms\" to \"24h\", an "
            "integer and ms, s, m or h"},
           {"drain_timeout = \"1h\"",
-           "10:17: drain_timeout = \"1h\": wanted a duration from \"0ms\" to \"10m\", an "
+           "10:17: drain_timeout = \"1h\": wanted a duration from \"100ms\" to \"5s\", an "
            "integer and ms, s, m or h"},
       });
 }

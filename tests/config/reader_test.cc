@@ -131,7 +131,7 @@ retry_delay = "1000ms"
 retry_max_delay = "30s"
 lanes = 1
 handler_timeout = "2m"
-drain_timeout = "0s"
+drain_timeout = "100ms"
 max_crashes = 3
 sha256 = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 window = { events = 16, bytes = "1GiB" }
@@ -170,7 +170,7 @@ handler_timeout = "24h"
   EXPECT_EQ(group.checkpoint_batch_size, 20u);
   EXPECT_EQ(group.checkpoint_interval, milliseconds(250));
   EXPECT_EQ(group.handler_timeout, minutes(2));
-  EXPECT_EQ(group.drain_timeout, seconds(0));
+  EXPECT_EQ(group.drain_timeout, milliseconds(100));
   EXPECT_EQ(group.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
   EXPECT_EQ(group.window_events, 16u);
   EXPECT_EQ(group.window_bytes, 1u << 30);
