@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include "host/base/log.h"
@@ -15,12 +16,15 @@
 namespace catchup {
 namespace {
 
-constexpr std::chrono::seconds kHeadInterval{2};
-
 // While the log's head is needed and cannot be read, or the disk is full.
 constexpr std::chrono::seconds kRetryPause{1};
 
 constexpr std::chrono::seconds kProgressInterval{1};
+
+// Events a second, to one decimal: more would be noise.
+double Rate(std::uint64_t events, double seconds) {
+  return seconds > 0 ? std::round(static_cast<double>(events) / seconds * 10) / 10 : 0.0;
+}
 
 std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
@@ -79,7 +83,10 @@ Group::Group(const GroupConfig& config, GroupServices services, bool stop_on_cau
 
 Group::~Group() { Close(); }
 
-Tick Group::Now() { return {std::chrono::steady_clock::now() - started_, random_()}; }
+Tick Group::Now() {
+  now_ = std::chrono::steady_clock::now();
+  return {now_ - started_, random_()};
+}
 
 void Group::Start() {
   {
@@ -94,8 +101,10 @@ void Group::Prepare() {
   for (Status (Group::*step)() :
        {&Group::OpenStore, &Group::StagePluginFile, &Group::ResolveStart}) {
     prepared = (this->*step)();
-    // A full disk is an outage: wait for room.
-    while (prepared.code() == Status::Code::kExhausted && PauseBeforeStart(prepared.message())) {
+    // A full disk is an outage, and who has the file open will close it: wait.
+    while (
+        (prepared.code() == Status::Code::kExhausted || prepared.code() == Status::Code::kInUse) &&
+        PauseBeforeStart(prepared.message())) {
       prepared = (this->*step)();
     }
     if (!prepared.ok()) {
@@ -114,6 +123,7 @@ void Group::Prepare() {
   if (record.start.kind == RecordedStart::Kind::kPosition) {
     start.recorded_start = record.start.position;
   }
+  start.filter_changed = store_->filter_changed();
   Log(LogLevel::kInfo, "Group starting", "Group.Start", config_.name,
       {{"plugin", config_.plugin},
        {"pluginSha256", plugin_->sha256},
@@ -150,18 +160,41 @@ Status Group::StagePluginFile() {
   return {};
 }
 
+// Whether `found` is what `wanted` was written down as, so that it stands. An "end" that was the
+// end of an empty log must stand: read anew it would skip what has come since.
+bool Matches(const RecordedStart& found, const GroupStart& wanted) {
+  const bool was_empty =
+      found.kind == RecordedStart::Kind::kBeginning && found.position == kEndOfLog;
+  switch (wanted.kind) {
+    case GroupStart::Kind::kBeginning:
+      return found.kind == RecordedStart::Kind::kBeginning && !was_empty;
+    case GroupStart::Kind::kPosition:
+      return found.kind == RecordedStart::Kind::kPosition && found.position == wanted.position;
+    case GroupStart::Kind::kEnd:
+      return was_empty;
+  }
+  return false;
+}
+
 // A new group's start is written down before its first event: a plugin that keeps its own position
-// may ask for it again at any time, and "end" means the end as it was then.
+// may ask for it again at any time, and "end" means the end as it was then. While there is no
+// checkpoint, another start in the configuration takes its place.
 Status Group::ResolveStart() {
   CheckpointRecord record = store_->record();
-  if (record.start.kind != RecordedStart::Kind::kUnknown) {
+  const bool is_new = record.start.kind == RecordedStart::Kind::kUnknown;
+  if (!is_new && (record.checkpoint.has_value() || Matches(record.start, config_.start))) {
     return {};
   }
-  record.start.kind = RecordedStart::Kind::kBeginning;
+  if (!is_new) {
+    Log(LogLevel::kInfo, "Start changed", "Group.Start", config_.name,
+        {{"reason", "there is no checkpoint yet, and the configuration names another start"}});
+  }
+  record.start = {RecordedStart::Kind::kBeginning, {}};
   if (config_.start.kind == GroupStart::Kind::kPosition) {
     record.start = {RecordedStart::Kind::kPosition, config_.start.position};
   }
   if (config_.start.kind == GroupStart::Kind::kEnd) {
+    record.start.position = kEndOfLog;
     const auto head = ReadHeadOnceThereIsOne();
     if (!head.ok()) {
       return head.status();
@@ -201,13 +234,19 @@ bool Group::PauseBeforeStart(const std::string& why) {
     if (stop_requested_) {
       return false;
     }
-    if (waits_for_ != why) {
-      waits_for_ = why;
-      Log(LogLevel::kWarn, "Waiting to start", "Group.Start", config_.name,
-          {LogField("reason", why), LogField("expected", true)});
-    }
+    WaitFor(why);
   }
   return worker_.Pause(kRetryPause);
+}
+
+// Says once what the group waits for outside the engine's knowledge.
+void Group::WaitFor(const std::string& what) {
+  if (waits_for_ == what) {
+    return;
+  }
+  waits_for_ = what;
+  Log(LogLevel::kWarn, "State changed", "Group.Start", config_.name,
+      {{"state", GroupStateName(GroupState::kWaiting)}, {"reason", what}, {"expected", true}});
 }
 
 void Group::FailBeforeStart(const std::string& reason) {
@@ -254,7 +293,6 @@ void Group::Close() {
       services_.reactor->Cancel(timer);
     }
     services_.reactor->Cancel(clock_timer_);
-    services_.reactor->Cancel(head_timer_);
     subscription = std::move(subscription_);
     source = std::move(source_);
     retiring = std::move(retiring_);
@@ -268,7 +306,6 @@ void Group::Finish() {
   }
   finished_ = true;
   services_.reactor->Cancel(clock_timer_);
-  services_.reactor->Cancel(head_timer_);
   const auto took = std::chrono::steady_clock::now() - started_;
   const double seconds = std::chrono::duration<double>(took).count();
   const auto [state, reason] = StateAndReason();
@@ -281,7 +318,7 @@ void Group::Finish() {
        {"errorCount", error_count_},
        {"dlqCount", std::uint64_t{0}},
        {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()},
-       {"avgRate", seconds > 0 ? static_cast<double>(engine_.handled()) / seconds : 0.0}});
+       {"avgRate", Rate(engine_.handled(), seconds)}});
   services_.on_finished();
 }
 
@@ -372,10 +409,8 @@ void Group::OnHead(CallNumber call, const Result<std::optional<Position>>& head)
     return;
   }
   head_ = *head;
-  if (call != 0) {
-    engine_.Head(call, head_, Now(), &commands_);
-    Execute();
-  }
+  engine_.Head(call, head_, Now(), &commands_);
+  Execute();
 }
 
 void Group::Execute() {
@@ -421,6 +456,7 @@ void Group::Carry(const Command& command) {
       Subscribe(command);
       break;
     case Command::Kind::kCancelSubscription:
+      opening_ = false;
       if (subscription_ != nullptr) {
         subscription_->Cancel();
       }
@@ -474,15 +510,50 @@ void Group::Subscribe(const Command& command) {
     return;
   }
   FollowServer();
+  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
+      {{"position", PositionText(command.from)}});
   call_ = command.number;
   paused_ = false;
+  opening_ = true;
+  source_->ReadVersion(
+      [weak = weak_from_this(), call = call_, from = command.from](const auto& version) {
+        if (const auto self = weak.lock()) {
+          self->OnVersion(call, from, version);
+        }
+      });
+}
+
+// The server of this call has said what it is. It may be another one than that of the call before.
+void Group::OnVersion(CallNumber call, std::optional<Position> from,
+                      const Result<std::string>& version) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || !opening_ || call != call_) {
+    return;
+  }
+  opening_ = false;
+  if (!version.ok()) {
+    const bool refused = version.status().code() == Status::Code::kDenied;
+    engine_.SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
+                              version.status().message(), Now(), &commands_);
+  } else {
+    const bool sound = AnnouncementsAreSound(*version);
+    if (!sound) {
+      Log(LogLevel::kWarn, "Old server", "Group.Subscribe", config_.name,
+          {{"version", version->empty() ? "unknown" : *version},
+           {"reason", "before 24.2: the checkpoint follows events only"}});
+    }
+    engine_.TrustAnnouncements(sound);
+    OpenSubscription(from);
+  }
+  Execute();
+}
+
+void Group::OpenSubscription(std::optional<Position> from) {
   SubscribeOptions options;
-  options.from = command.from;
+  options.from = from;
   options.prefixes = config_.filter.prefixes;
   options.match = config_.filter.match == EventFilter::Match::kEventType ? MatchOn::kEventType
                                                                          : MatchOn::kStreamName;
-  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
-      {{"position", PositionText(command.from)}});
   subscription_ =
       source_->Subscribe(options, std::make_shared<CallSink>(shared_from_this(), call_));
   source_->ReadHead([weak = weak_from_this(), call = call_](const auto& head) {
@@ -490,7 +561,6 @@ void Group::Subscribe(const Command& command) {
       self->OnHead(call, head);
     }
   });
-  PollHead();
 }
 
 // The process that serves an embedded log may have ended and come back on another port.
@@ -512,24 +582,17 @@ void Group::FollowServer() {
   source_ = services_.open_source(address, config_.name);
 }
 
-void Group::PollHead() {
-  services_.reactor->Cancel(head_timer_);
-  head_timer_ = services_.reactor->After(kHeadInterval, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (self == nullptr) {
-      return;
-    }
-    const std::lock_guard<std::mutex> lock(self->mutex_);
-    if (self->closed_ || self->finished_) {
-      return;
-    }
-    self->source_->ReadHead([weak](const auto& head) {
-      if (const auto group = weak.lock()) {
-        group->OnHead(0, head);
-      }
-    });
-    self->PollHead();
-  });
+void Group::SetHead(const std::optional<Position>& head) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || finished_) {
+    return;
+  }
+  head_ = head;
+  // The call's own question may have found no answer.
+  if (engine_.needs_head()) {
+    engine_.Head(call_, head, Now(), &commands_);
+    Execute();
+  }
 }
 
 void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
@@ -593,12 +656,12 @@ void Group::LogProgress() {
   if (engine_.handled() - logged_handled_ < config_.batch_size) {
     return;
   }
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = now_;
   if (now - logged_at_ < kProgressInterval) {
     return;
   }
   const double seconds = std::chrono::duration<double>(now - logged_at_).count();
-  const double rate = static_cast<double>(engine_.handled() - logged_handled_) / seconds;
+  const double rate = Rate(engine_.handled() - logged_handled_, seconds);
   logged_handled_ = engine_.handled();
   logged_at_ = now;
   if (LogDrawsProgress()) {

@@ -80,6 +80,10 @@ class Group : public std::enable_shared_from_this<Group> {
   void Close();
 
   GroupStatus Glance();
+  std::chrono::milliseconds drain_timeout() const { return config_.drain_timeout; }
+
+  // The newest event of the log, for the place in it that is shown. Any thread.
+  void SetHead(const std::optional<Position>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.
   bool CheckpointSafe();
 
@@ -91,12 +95,12 @@ class Group : public std::enable_shared_from_this<Group> {
   bool OnCheckpoint(CallNumber call, Position position);
   bool OnCaughtUp(CallNumber call, std::optional<Position> position);
   void OnEnded(CallNumber call, const EndOfCall& end);
+  void OnVersion(CallNumber call, std::optional<Position> from, const Result<std::string>& version);
   void OnHead(CallNumber call, const Result<std::optional<Position>>& head);
   void OnRunnerWake(SpawnNumber spawn);
   void OnRunnerOutput(SpawnNumber spawn);
   void OnRunnerGone(SpawnNumber spawn);
   void OnClock();
-  void PollHead();
 
   // On the worker.
   void Prepare();
@@ -105,6 +109,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Status ResolveStart();
   void PrepareSpawn(SpawnNumber spawn);
   void SaveCheckpoint(Position position, bool may_go_back);
+  void TakeBackToken();
   Result<std::optional<Position>> ReadHeadOnceThereIsOne();
   bool PauseBeforeStart(const std::string& why);
 
@@ -118,14 +123,16 @@ class Group : public std::enable_shared_from_this<Group> {
   void Execute();
   void Carry(const Command& command);
   void Subscribe(const Command& command);
+  void OpenSubscription(std::optional<Position> from);
   void FollowServer();
+  void WaitFor(const std::string& what);
   void FailBeforeStart(const std::string& reason);
   void Finish();
-  void PollRunner();
+  bool PollRunner();
   Status WatchRunner(SpawnNumber spawn);
   void UnwatchRunner();
   void DropRunner();
-  void TakeOutput();
+  void TakeOutput(RunnerLink::ReadHow how);
   void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
   void TakeFailure(Outcome outcome);
@@ -148,6 +155,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Engine engine_;
   Commands commands_;
   bool executing_ = false;
+  std::chrono::steady_clock::time_point now_ = started_;  // Of the last tick.
   std::mt19937_64 random_;
 
   // Events handed to the engine and not yet released, oldest first.
@@ -165,6 +173,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::vector<std::future<void>> retiring_;  // Ends of sources whose server moved.
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
+  bool opening_ = false;  // The call waits for the server's version.
   bool paused_ = false;
   std::optional<Position> head_;
 
@@ -172,7 +181,6 @@ class Group : public std::enable_shared_from_this<Group> {
   bool swollen_runner_told_ = false;  // Asked to leave after a large event.
   SpawnNumber cancelled_spawn_ = 0;   // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
-  Reactor::TimerId head_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};
 
   // On the worker only, but for the record's copy below.

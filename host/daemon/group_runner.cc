@@ -1,3 +1,4 @@
+#include <catchup/plugin.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -89,9 +90,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
     const bool slow = RunnerLink::Clock::now() - since > kOldRunnerPatience;
     if (slow) {
-      waits_for_ = runner_lock.status().message();
-      Log(LogLevel::kWarn, "Waiting for an earlier runner to end", "Group.Spawn", config_.name,
-          {{"reason", waits_for_}});
+      WaitFor(runner_lock.status().message());
     }
     SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, spawn, token, since);
     return;
@@ -104,9 +103,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
     engine_.RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), &commands_);
   } else {
     // The machine's fault, so no death of the runner's: it waits until there is room.
-    waits_for_ = started.message();
-    Log(LogLevel::kError, "Runner not started", "Group.Spawn", config_.name,
-        {{"reason", waits_for_}});
+    WaitFor("runner not started: " + started.message());
     SpawnLater(kSpawnPause, spawn, token, since);
   }
   Execute();
@@ -211,6 +208,7 @@ void Group::OnClock() {
     if (overdue.has_value() && !ending && !self->link_->hung()) {
       std::string event;
       self->link_->NoteHung();
+      ++self->error_count_;
       Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name,
           {{"call", overdue->call}, {"event", self->EventText(overdue->sequence, &event)}});
       self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call, self->Now(),
@@ -247,11 +245,11 @@ void Group::OnRunnerOutput(SpawnNumber spawn) {
   if (!Current(spawn)) {
     return;
   }
-  TakeOutput();
+  TakeOutput(RunnerLink::ReadHow::kWhatIsThere);
 }
 
-void Group::TakeOutput() {
-  const RunnerLink::Output output = link_->ReadOutput();
+void Group::TakeOutput(RunnerLink::ReadHow how) {
+  const RunnerLink::Output output = link_->ReadOutput(how);
   for (const std::string& line : output.lines) {
     Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
   }
@@ -270,9 +268,11 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   if (!Current(spawn)) {
     return;
   }
-  TakeOutput();
-  // The rings survive their writer: what it settled before it died counts.
-  PollRunner();
+  // Output and rings survive their writer: its last words are read, and what it settled before it
+  // died counts.
+  TakeOutput(RunnerLink::ReadHow::kToTheEnd);
+  while (PollRunner()) {
+  }
   UnwatchRunner();
   const RunnerLink::Ending ending = link_->Reap();
   std::string event;
@@ -282,20 +282,36 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
        {"pid", link_->process().pid()},
        {"reason", ending.text},
        {"event", EventText(ending.charged, &event)}});
+  if (ending.exit_class != ExitClass::kClean && !link_->hung()) {
+    ++error_count_;
+  }
+  if (link_->position_refused()) {
+    // No other runner was spawned since, so it is the present token that goes.
+    worker_.Post([this] { TakeBackToken(); });
+  }
   link_.reset();
   services_.on_runner_gone(config_.name);
   engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text, Now(), &commands_);
   Execute();
 }
 
-void Group::PollRunner() {
+// Keeps a fence where it is: the runner that was refused stored nothing under its token.
+void Group::TakeBackToken() {
+  if (const Status taken = store_->TakeBackToken(store_->record().token); !taken.ok()) {
+    Log(LogLevel::kWarn, "Fencing token not taken back", "Group.Spawn", config_.name,
+        {{"reason", taken.message()}});
+  }
+}
+
+// True: there was more than one look takes.
+bool Group::PollRunner() {
   if (link_ == nullptr) {
-    return;
+    return false;
   }
   Result<std::uint64_t> settled = link_->rings().PollSettled();
   if (!settled.ok()) {
     ContractBroken(settled.status().message());
-    return;
+    return false;
   }
   if (link_->ready() && *settled > settled_) {
     engine_.Settled(link_->spawn(), *settled, Now(), &commands_);
@@ -304,10 +320,10 @@ void Group::PollRunner() {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
     if (!outcome.ok()) {
       ContractBroken(outcome.status().message());
-      return;
+      return false;
     }
     if (!outcome->has_value()) {
-      return;
+      return false;
     }
     TakeOutcome(std::move(**outcome));
   }
@@ -317,6 +333,7 @@ void Group::PollRunner() {
       self->OnRunnerWake(spawn);
     }
   });
+  return true;
 }
 
 void Group::TakeOutcome(Outcome outcome) {
@@ -358,6 +375,9 @@ void Group::TakeFailure(Outcome outcome) {
     return;
   }
   ++error_count_;
+  if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
+    link_->NotePositionRefused();
+  }
   std::string event;
   Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name,
       {{"call", call},

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include "host/base/time_text.h"
 #include "host/daemon/group.h"
 #include "host/daemon/progress.h"
+#include "host/daemon/worker.h"
 #include "host/plugins/children.h"
 #include "host/source/client/kurrent_source.h"
 #include "host/source/embedded/log_server.h"
@@ -43,6 +46,16 @@ constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
+// Of a terminal that does not say how wide it is.
+constexpr std::size_t kUsualColumns = 80;
+
+// How old the head of the log may be that progress is shown against.
+constexpr std::chrono::seconds kHeadInterval{2};
+constexpr std::chrono::seconds kIdleHeadInterval{10};
+
+// Whoever stops a process may tell it twice, itself and as one of its group; that is one wish.
+constexpr std::chrono::milliseconds kSameSignal{50};
+
 // How long a killed process may take to be gone before it is looked for again; and at the end of
 // the host, how often.
 constexpr std::chrono::milliseconds kSweepAgain{10};
@@ -59,6 +72,25 @@ sigset_t HostSignals() {
   return set;
 }
 
+embedded::ServerOptions EmbeddedOptions(const HostConfig& config) {
+  embedded::ServerOptions options;
+  options.directory = config.source.uri.path;
+  options.listen = config.source.embedded_listen.text();
+  return options;
+}
+
+// Each group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of the system.
+Status RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Status::FromErrno("look at the limit of open files", errno);
+  }
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0
+             ? Status()
+             : Status::FromErrno("raise the limit of open files", errno);
+}
+
 class Host {
  public:
   Host(const HostConfig& config, const RunOptions& options) : config_(config), options_(options) {}
@@ -67,13 +99,15 @@ class Host {
   int Run();
 
  private:
-  std::string Address() const;
+  std::string Address();
+  void OwnEmbeddedLog();
+  std::unique_ptr<Source> OpenSource(const std::string& address, const std::string& name) const;
+  void PollHead();
   void SweepOrphans(const std::string& group);
   void StartGroups();
   void WatchSignals();
   void OnSignal(std::uint32_t number);
   void StopGroups();
-  std::chrono::milliseconds StopLimit() const;
   void Tick();
   bool CheckStalled();
   bool AllFinished();
@@ -82,10 +116,14 @@ class Host {
 
   const HostConfig& config_;
   const RunOptions options_;
+  std::chrono::milliseconds stop_limit_{};  // Set before the signals are watched.
   std::optional<StateDirectory> state_;
   std::optional<RunnerBinary> runner_;
-  std::unique_ptr<embedded::EmbeddedEndpoint> embedded_;
+  // Guards the next three, which change when the owner of an embedded log ends.
+  std::mutex address_mutex_;
+  std::unique_ptr<embedded::EmbeddedServer> server_;
   std::string address_;
+  bool owning_ = false;
   UniqueFd signals_;
   UniqueFd ended_;
   std::thread signal_thread_;
@@ -101,8 +139,14 @@ class Host {
   bool stopping_ = false;
 
   // On the reactor only.
+  std::optional<Clock::time_point> terminated_at_;
   std::uint64_t moved_signature_ = 0;
   Clock::time_point moved_at_ = Clock::now();
+  std::unique_ptr<Source> head_source_;
+  bool head_asked_ = false;
+  Clock::time_point next_head_ = Clock::now();
+
+  Worker worker_;  // Opens what may block. Last: its jobs use the rest.
 };
 
 Status Host::Open() {
@@ -117,19 +161,17 @@ Status Host::Open() {
   }
   runner_ = std::move(*runner);
   if (config_.source.uri.kind == SourceUri::Kind::kEmbedded) {
-    embedded::ServerOptions server;
-    server.directory = config_.source.uri.path;
-    server.listen = config_.source.embedded_listen.text();
-    auto endpoint = embedded::OpenEmbedded(server);
+    auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
     if (!endpoint.ok()) {
       return endpoint.status();
     }
-    embedded_ = std::make_unique<embedded::EmbeddedEndpoint>(std::move(*endpoint));
-    address_ = embedded_->address;
+    server_ = std::move(endpoint->server);
+    address_ = endpoint->address;
   } else {
     address_ = config_.source.uri.target();
   }
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
+  CATCHUP_RETURN_IF_ERROR(RaiseDescriptorLimit());
   const sigset_t set = HostSignals();
   signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   ended_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
@@ -144,12 +186,77 @@ Status Host::Open() {
   return {};
 }
 
-std::string Host::Address() const {
-  // Served by another process, which may come back elsewhere.
-  if (embedded_ != nullptr && embedded_->server == nullptr) {
-    return embedded::LiveEmbeddedAddress(config_.source.uri.path).value_or(address_);
+// Where the server is. An embedded log that another process served may be served elsewhere by now,
+// or by nobody: then this process opens it.
+std::string Host::Address() {
+  const std::lock_guard<std::mutex> lock(address_mutex_);
+  if (config_.source.uri.kind == SourceUri::Kind::kEmbedded && server_ == nullptr) {
+    if (auto live = embedded::LiveEmbeddedAddress(config_.source.uri.path)) {
+      address_ = *std::move(live);
+    } else if (!owning_) {
+      owning_ = true;
+      worker_.Post([this] { OwnEmbeddedLog(); });
+    }
   }
   return address_;
+}
+
+// On the worker: opening a log takes as long as its disk.
+void Host::OwnEmbeddedLog() {
+  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
+  const std::lock_guard<std::mutex> lock(address_mutex_);
+  owning_ = false;
+  if (!endpoint.ok()) {
+    Log(LogLevel::kWarn, "Embedded log not opened", "Host.OwnEmbeddedLog", "",
+        {{"reason", endpoint.status().message()}});
+    return;
+  }
+  address_ = endpoint->address;
+  server_ = std::move(endpoint->server);
+  if (server_ != nullptr) {
+    Log(LogLevel::kInfo, "Embedded log opened: its owner has ended", "Host.OwnEmbeddedLog", "",
+        {{"source", address_}});
+  }
+}
+
+std::unique_ptr<Source> Host::OpenSource(const std::string& address,
+                                         const std::string& name) const {
+  ConnectionOptions connection;
+  connection.address = address;
+  connection.connection_name = "catchup-" + name;
+  return OpenKurrentSource(connection);
+}
+
+// Asks for the newest event of the log, once for all groups. On the reactor.
+void Host::PollHead() {
+  const auto now = Clock::now();
+  bool someone_moves = false;
+  bool someone_lives = false;
+  for (const auto& group : groups_) {
+    const GroupStatus status = group->Glance();
+    someone_lives = someone_lives || !status.finished;
+    someone_moves = someone_moves || (!status.finished && status.state != GroupState::kCaughtUp);
+  }
+  if (head_asked_ || now < next_head_ || !someone_lives) {
+    return;
+  }
+  next_head_ = now + (someone_moves ? kHeadInterval : kIdleHeadInterval);
+  const std::string address = Address();
+  if (head_source_ == nullptr || head_source_->address() != address) {
+    head_source_ = OpenSource(address, "head");
+  }
+  head_asked_ = true;
+  head_source_->ReadHead([this](const Result<std::optional<Position>>& head) {
+    reactor_->Post([this, head] {
+      head_asked_ = false;
+      // Each subscription reports an unreachable server by itself.
+      if (head.ok()) {
+        for (const auto& group : groups_) {
+          group->SetHead(*head);
+        }
+      }
+    });
+  });
 }
 
 void Host::StartGroups() {
@@ -159,11 +266,8 @@ void Host::StartGroups() {
   services.state = &*state_;
   services.plugin_directories = &config_.plugins.directories;
   services.address = [this] { return Address(); };
-  services.open_source = [](const std::string& address, const std::string& group) {
-    ConnectionOptions connection;
-    connection.address = address;
-    connection.connection_name = "catchup-" + group;
-    return OpenKurrentSource(connection);
+  services.open_source = [this](const std::string& address, const std::string& group) {
+    return OpenSource(address, group);
   };
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
@@ -173,17 +277,12 @@ void Host::StartGroups() {
           group, services, group.stop_on_caught_up || options_.until_caught_up));
     }
   }
+  std::chrono::milliseconds drain{0};
   for (const auto& group : groups_) {
+    drain = std::max(drain, group->drain_timeout());
     group->Start();
   }
-}
-
-std::chrono::milliseconds Host::StopLimit() const {
-  std::chrono::milliseconds longest{0};
-  for (const GroupConfig& group : config_.groups) {
-    longest = std::max(longest, group.drain_timeout);
-  }
-  return longest + kForce + kMargin;
+  stop_limit_ = drain + kForce + kMargin;
 }
 
 // Kills what the plugin of a runner that has ended left behind, until all of it is gone. Runs on
@@ -220,7 +319,7 @@ void Host::WatchSignals() {
     signalfd_siginfo info{};
     while (read(signals_.get(), &info, sizeof info) == sizeof info) {
       if (info.ssi_signo != SIGHUP && !deadline.has_value()) {
-        deadline = Clock::now() + StopLimit() + kAbandon;
+        deadline = Clock::now() + stop_limit_ + kAbandon;
       }
       reactor_->Post([this, number = info.ssi_signo] { OnSignal(number); });
     }
@@ -233,10 +332,17 @@ void Host::OnSignal(std::uint32_t number) {
     Log(LogLevel::kWarn, "SIGHUP ignored: this version reloads by a restart", "Host.Signal", "");
     return;
   }
-  bool first = false;
+  const auto now = Clock::now();
+  if (terminated_at_.has_value() && now - *terminated_at_ < kSameSignal) {
+    return;
+  }
+  const bool first = !terminated_at_.has_value();
+  if (first) {
+    terminated_at_ = now;
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    first = terminations_++ == 0;
+    ++terminations_;
   }
   Log(LogLevel::kInfo, first ? "Stopping" : "Stopping by force", "Host.Signal", "",
       {{"signal", number}});
@@ -246,7 +352,7 @@ void Host::OnSignal(std::uint32_t number) {
 void Host::StopGroups() {
   if (!stopping_) {
     stopping_ = true;
-    reactor_->After(StopLimit(), [this] {
+    reactor_->After(stop_limit_, [this] {
       Log(LogLevel::kError, "Groups did not end in time", "Host.Stop", "");
       const std::lock_guard<std::mutex> lock(mutex_);
       stalled_ = true;
@@ -299,15 +405,19 @@ bool Host::CheckStalled() {
 // Runs on the reactor: draws, looks for the end.
 void Host::Tick() {
   if (LogDrawsProgress()) {
+    winsize size{};
+    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
+    const std::size_t columns = known ? size.ws_col : kUsualColumns;
     std::vector<std::string> lines;
     for (const auto& group : groups_) {
       const GroupStatus status = group->Glance();
       if (!status.finished && status.state != GroupState::kIdle) {
-        lines.push_back(progress_.Format(status, Clock::now()));
+        lines.push_back(progress_.Format(status, Clock::now(), columns));
       }
     }
     SetProgressLines(std::move(lines));
   }
+  PollHead();
   const bool ended = AllFinished() && (stopping_ || EveryGroupIsMeantToEnd());
   const bool stalled = !ended && options_.until_caught_up && !stopping_ && CheckStalled();
   if (ended || stalled) {
@@ -364,7 +474,11 @@ int Host::Conclude() {
   // In this order: no task may see groups that go, and groups still post what nobody will run.
   reactor_->Stop();
   groups_.clear();
-  embedded_.reset();
+  head_source_.reset();
+  {
+    const std::lock_guard<std::mutex> lock(address_mutex_);
+    server_.reset();
+  }
   const std::uint64_t one = 1;
   (void)!write(ended_.get(), &one, sizeof one);
   signal_thread_.join();
@@ -380,7 +494,9 @@ int Host::Conclude() {
 void BlockHostSignals() {
   const sigset_t set = HostSignals();
   CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+  // Failed writes say so by themselves.
   CATCHUP_CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+  CATCHUP_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 }
 
 int RunHost(const HostConfig& config, const RunOptions& options) {

@@ -13,7 +13,10 @@ namespace catchup {
 // left. Keeps what it needs of the glance before. One thread.
 class ProgressLine {
  public:
-  std::string Format(const GroupStatus& status, std::chrono::steady_clock::time_point now);
+  // At most `columns` wide: what does not fit is left out whole, since a number cut short is a
+  // wrong one. The reason, at the end, may be cut.
+  std::string Format(const GroupStatus& status, std::chrono::steady_clock::time_point now,
+                     std::size_t columns);
 
  private:
   struct Seen {

@@ -24,6 +24,7 @@ constexpr std::size_t kMaxOutputLines = 100;
 
 // Bytes taken from the pipe at once, so that a runner that floods it cannot hold the host up.
 constexpr std::size_t kMaxOutputRead = 64u << 10;
+constexpr std::size_t kMaxLastWords = 2u << 20;
 
 std::string SignalText(int number) {
   const char* name = sigabbrev_np(number);
@@ -59,7 +60,7 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
   return Overdue{std::string(CallName(call.kind)), call.sequence};
 }
 
-RunnerLink::Output RunnerLink::ReadOutput() {
+RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
   Output output;
   const auto end_line = [&] {
     if (output.lines.size() < kMaxOutputLines) {
@@ -70,7 +71,9 @@ RunnerLink::Output RunnerLink::ReadOutput() {
     partial_line_.clear();
   };
   std::array<char, 4096> chunk;
-  for (std::size_t total = 0; total < kMaxOutputRead;) {
+  // A pipe holds less than this, and who could write more is gone.
+  const std::size_t most = how == ReadHow::kToTheEnd ? kMaxLastWords : kMaxOutputRead;
+  for (std::size_t total = 0; total < most;) {
     const ssize_t size = read(process_->output(), chunk.data(), chunk.size());
     if (size <= 0) {
       output.closed = size == 0 || (errno != EAGAIN && errno != EINTR);
@@ -85,6 +88,9 @@ RunnerLink::Output RunnerLink::ReadOutput() {
         partial_line_ += c;
       }
     }
+  }
+  if (how == ReadHow::kToTheEnd && !partial_line_.empty()) {
+    end_line();
   }
   return output;
 }
@@ -110,7 +116,8 @@ RunnerLink::Ending RunnerLink::Reap() {
   if (stopped_) {
     return {ExitClass::kClean, 0, ""};
   }
-  if (exit.code == static_cast<int>(RunnerExit::kSetup)) {
+  // Only before the first call into the plugin: later it may be the plugin that chose the number.
+  if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0) {
     return {ExitClass::kSetup, 0, "the runner could not set itself up; its own line says why"};
   }
   if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running()) {

@@ -42,13 +42,15 @@ class RunnerLink {
   bool ready() const { return ready_; }
 
   // What the runner wrote to standard output or error since the last call, as far as lines are
-  // complete; too long ones are cut, and of too many the rest is only counted.
+  // complete, or to the end of what can still come; too long ones are cut, and of too many the rest
+  // is only counted.
+  enum class ReadHow : std::uint8_t { kWhatIsThere, kToTheEnd };
   struct Output {
     std::vector<std::string> lines;
     std::uint64_t lines_left_out = 0;
     bool closed = false;  // Nothing can come any more.
   };
-  Output ReadOutput();
+  Output ReadOutput(ReadHow how);
 
   // Reaps the process, which is gone, and says why, from its last words and its exit.
   struct Ending {
@@ -67,6 +69,9 @@ class RunnerLink {
   void NoteHung() { hung_ = true; }
   bool hung() const { return hung_; }
   void NoteKilled() { killed_ = true; }
+  // load_position answered FATAL: nothing was stored under this spawn's token.
+  void NotePositionRefused() { position_refused_ = true; }
+  bool position_refused() const { return position_refused_; }
 
  private:
   SpawnNumber spawn_;
@@ -82,6 +87,7 @@ class RunnerLink {
   bool stopped_ = false;
   bool hung_ = false;
   bool killed_ = false;
+  bool position_refused_ = false;
   std::optional<Ending> refusal_;
   std::string partial_line_;
 };

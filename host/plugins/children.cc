@@ -49,9 +49,17 @@ Result<pid_t> Children::Spawn(const std::function<Result<pid_t>()>& spawn) {
   return pid;
 }
 
-void Children::Forget(pid_t pid) {
+siginfo_t Children::Reap(pid_t pid) {
+  siginfo_t info{};
+  while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  // In one step for a sweep, which must neither reap it nor take the next bearer of its number for
+  // it.
   const std::lock_guard lock(mutex_);
+  while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
+  }
   spawned_.erase(pid);
+  return info;
 }
 
 Children::Sweep Children::KillOrphans() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -28,8 +29,8 @@ class Children {
 
   // Makes a child by `spawn`, so that no sweep takes it for an orphan.
   Result<pid_t> Spawn(const std::function<Result<pid_t>()>& spawn);
-  // It has been reaped; its number may come again.
-  void Forget(pid_t pid);
+  // Waits for a child that Spawn made and reaps it; its number may come again then.
+  siginfo_t Reap(pid_t pid);
 
   struct Sweep {
     std::vector<pid_t> killed;  // Sent SIGKILL now, for the first time.

@@ -137,6 +137,30 @@ Status WriteCopy(std::string_view bytes, const fs::path& path) {
   return SyncDirectory(path.parent_path());
 }
 
+// How long a copy that no group uses is kept, so that going back to it needs no more than the
+// file's name. A host marks the copies it uses at every start and spawn.
+constexpr std::chrono::hours kKeepUnused{30 * 24};
+
+void MarkUsed(const fs::path& folder) {
+  // Only its age is lost where this fails, and a copy that is gone is made again.
+  (void)utimensat(AT_FDCWD, folder.c_str(), nullptr, 0);
+}
+
+// Called with a new copy to be made, so at most as often as there are new versions.
+void RemoveUnused(const fs::path& plugins) {
+  std::error_code failed;  // What cannot be removed now can be at the next new version.
+  const auto now = fs::file_time_type::clock::now();
+  for (fs::directory_iterator folder(plugins, failed), end; !failed && folder != end;
+       folder.increment(failed)) {
+    std::error_code unknown;
+    const auto used = folder->last_write_time(unknown);
+    const bool is_copy = folder->path().filename().string().size() == 2 * sizeof(Sha256);
+    if (!unknown && is_copy && now - used > kKeepUnused) {
+      fs::remove_all(folder->path(), unknown);
+    }
+  }
+}
+
 }  // namespace
 
 std::string FormatSha256(const Sha256& digest) {
@@ -219,8 +243,10 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   const fs::path folder = plugins / staged.sha256;
   staged.path = folder / file.path.filename();
   if (CopyIsIntact(staged.path, staged.digest)) {
+    MarkUsed(folder);
     return staged;
   }
+  RemoveUnused(plugins);
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (failed) {
@@ -237,6 +263,7 @@ Status VerifyStaged(const StagedPlugin& plugin) {
         "the copy " + plugin.path.string() +
         " is gone or changed: wanted the file it was made from; restart the host");
   }
+  MarkUsed(plugin.path.parent_path());
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,45 @@ std::string ReadUntilClosed(int fd, Deadline deadline) {
   return text;
 }
 
+// Whether `pid` has the open file of `file` among its descriptors, as far as it may be looked at.
+bool Holds(const fs::path& process, const struct stat& file) {
+  std::error_code unreadable;  // Another user's process, or one that ends.
+  for (fs::directory_iterator fd(process / "fd", unreadable), end; !unreadable && fd != end;
+       fd.increment(unreadable)) {
+    struct stat info {};
+    if (stat(fd->path().c_str(), &info) == 0 && info.st_dev == file.st_dev &&
+        info.st_ino == file.st_ino) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Who holds the lock of the runner's file `fd`: the runner that wrote its number there, or what its
+// plugin left behind.
+std::string DescribeHolder(int fd) {
+  std::array<char, 32> bytes{};
+  const ssize_t size = pread(fd, bytes.data(), bytes.size() - 1, 0);
+  std::string runner(bytes.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  runner.erase(std::find(runner.begin(), runner.end(), ' '), runner.end());
+  struct stat file {};
+  const std::string earlier = "an earlier runner, pid " + runner + ",";
+  if (fstat(fd, &file) != 0 || Holds(fs::path("/proc") / runner, file)) {
+    return earlier;
+  }
+  const std::string self = std::to_string(getpid());
+  std::error_code unreadable;
+  for (fs::directory_iterator process("/proc", unreadable), end; !unreadable && process != end;
+       process.increment(unreadable)) {
+    const std::string name = process->path().filename().string();
+    const bool is_process = name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_process && name != self && Holds(process->path(), file)) {
+      return "pid " + name + ", left behind by the plugin of runner " + runner + ",";
+    }
+  }
+  return earlier;
+}
+
 std::string ExecutablePath(const RunnerBinary& binary) {
   return "/proc/self/fd/" + std::to_string(binary.fd());
 }
@@ -234,11 +274,7 @@ Result<RunnerLock> RunnerLock::TryTake(const fs::path& file) {
     if (errno != EWOULDBLOCK) {
       return Status::FromErrno("lock " + file.string(), errno);
     }
-    std::array<char, 32> pid{};
-    const ssize_t size = pread(fd.get(), pid.data(), pid.size() - 1, 0);
-    std::string text(pid.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-    text.erase(std::find(text.begin(), text.end(), ' '), text.end());
-    return Status::InUse("an earlier runner, pid " + text + ", still holds " + file.string());
+    return Status::InUse(DescribeHolder(fd.get()) + " still holds " + file.string());
   }
   return RunnerLock(std::move(fd), file);
 }
@@ -318,9 +354,7 @@ ProcessExit RunnerProcess::Reap() {
   }
   // Whatever the runner left in its process group goes with it, while the number still holds it.
   (void)kill(-pid_, SIGKILL);
-  while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) {
-  }
-  Children::OfThisProcess().Forget(pid_);
+  info = Children::OfThisProcess().Reap(pid_);
   reaped_ = true;
   return {info.si_code != CLD_EXITED, info.si_status};
 }
@@ -345,10 +379,7 @@ Result<std::string> ProbePlugin(const RunnerBinary& binary, const fs::path& plug
   if (!in_time) {
     (void)kill(*pid, SIGKILL);
   }
-  siginfo_t info{};
-  while (waitid(P_PID, static_cast<id_t>(*pid), &info, WEXITED) != 0 && errno == EINTR) {
-  }
-  Children::OfThisProcess().Forget(*pid);
+  const siginfo_t info = Children::OfThisProcess().Reap(*pid);
   const std::string line = text.substr(0, text.find('\n'));
   if (!in_time) {
     return Status::Incompatible(file + " took more than 30 s to load");

@@ -124,11 +124,22 @@ class Source {
   using HeadCallback = std::function<void(Result<std::optional<Position>>)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 
+  // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
+  // back like ReadHead. Any thread.
+  using VersionCallback = std::function<void(Result<std::string>)>;
+  virtual void ReadVersion(VersionCallback callback) = 0;
+
   // Cancels everything open and refuses what comes later. Returns at once. Any thread.
   virtual void Shutdown() = 0;
 
   // Where this source connects to, for logs.
   virtual std::string_view address() const = 0;
 };
+
+// Whether the positions that a server of this version announces (checkpoint frames, caught-up
+// positions) are places to resume from. Those before 24.2 resume behind the event at or after the
+// place asked for, so where no event lies at the place, the next one would be skipped. An unknown
+// version counts as old.
+bool AnnouncementsAreSound(std::string_view version);
 
 }  // namespace catchup

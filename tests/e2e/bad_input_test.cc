@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -243,6 +244,44 @@ TEST_F(LostCheckpointTest, NotADatabase) {
   WriteFile(file_, "something else");
   ExpectFailed({file_.string()});
   ExpectNothingRepeated();
+}
+
+// Somebody looks at the file with another program.
+TEST(BadStateTest, AnOpenCheckpointFileIsWaitedFor) {
+  Site site;
+  site.Append({EventLine("s", "x")});
+  site.Configure(JsonlGroup("copy"));
+  ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open((site.group("copy") / "checkpoint.db").c_str(), &database), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(database, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const auto host = site.Start({"run", "host.toml", "--until-caught-up"});
+  EXPECT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "state") == "waiting";
+  })) << host->Errors();
+  ASSERT_EQ(sqlite3_close(database), SQLITE_OK);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+// The state directory is not the one that the plugin's store was written under, and each start that
+// is refused leaves that so.
+TEST(BadStateTest, AForeignStateDirectoryStaysFenced) {
+  Site site;
+  site.Append({EventLine("s", "x")});
+  site.Configure(
+      "[groups.totals]\nplugin = \"order_totals.so\"\nprefixes = [\"\"]\n"
+      "config = { database = \"" +
+      site.file("totals.db").string() + "\" }\n");
+  for (int start = 0; start < 3; ++start) {
+    ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
+  }
+  fs::rename(site.group("totals"), site.file("old-totals"));
+  for (int start = 0; start < 4; ++start) {
+    const Finished run = site.RunUntilCaughtUp();
+    EXPECT_EQ(run.exit, 1) << run.err;
+    const std::string reason = run.Log().Last("Group ended", "totals", "reason");
+    EXPECT_NE(reason.find("fenced: token 3 seen, ours 1"), std::string::npos) << reason;
+  }
 }
 
 TEST(BadStateTest, ASecondHostOnTheSameStateNamesTheOwner) {

@@ -97,6 +97,7 @@ TEST(PluginFaultTest, ACrashCostsOneRespawnAndTheEventComesAgain) {
   EXPECT_EQ(run.exit, 0) << run.err;
   EXPECT_EQ(Called(site, "bad"), (Strings{"s@0 ok", "s@1 die-once", "s@1 die-once", "s@2 ok"}));
   EXPECT_EQ(run.Log().Last("Group ended", "bad", "processedCount"), "3");
+  EXPECT_EQ(run.Log().Last("Group ended", "bad", "errorCount"), "1");
   EXPECT_EQ(run.Log().With("Runner started", "good").size(), 1u);
   bool charged = false;
   for (const JsonObject& line : run.Log().With("Runner ended", "bad")) {
@@ -121,6 +122,19 @@ TEST(PluginFaultTest, AnEventThatKillsEveryRunnerDoesNotHurtTheOtherGroup) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
   EXPECT_EQ(host->Log().Last("Group ended", "bad", "processedCount"), "1");
   EXPECT_EQ(Called(site, "bad")[3], "s@1 abort");
+}
+
+// A line without an end is one all the same once its writer is gone.
+TEST(PluginFaultTest, TheLastWordsOfAPluginAreInTheLog) {
+  Site site;
+  site.Append({EventLine("s", "exit-with-words")});
+  site.Configure(ScriptedGroup("bad"));
+  const auto host = site.Start({"run", "host.toml"});
+  EXPECT_TRUE(WaitUntil([&] {
+    return host->Log().Last("Runner output", "bad", "text") == "the licence has expired";
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0);
 }
 
 constexpr char kLeftBehind[] = "Killed a process that a plugin left behind";

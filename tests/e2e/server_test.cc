@@ -11,6 +11,8 @@
 namespace catchup::e2e {
 namespace {
 
+constexpr char kOpened[] = "Embedded log opened: its owner has ended";
+
 class ServerTest : public testing::Test {
  protected:
   // Serves the log on the port it had before, if it had one.
@@ -103,26 +105,34 @@ TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
-TEST_F(ServerTest, AGroupFollowsTheOwnerOfAnEmbeddedLogToItsNewPort) {
+// Two hosts used the log of a process that has ended: one of them opens it, the other follows.
+TEST_F(ServerTest, HostsTakeOverAnEmbeddedLogWhoseOwnerHasEnded) {
   Serve();
-  const std::string first = address_;
   site_.Configure(JsonlGroup("copy"), "embedded:log");
+  Site beside;
+  const std::string log = "embedded:" + site_.file("log").string();
+  beside.Configure(JsonlGroup("copy"), log);
   const auto host = site_.Start({"run", "host.toml"});
+  const auto other = beside.Start({"run", "host.toml"});
   ExpectState(host.get(), "caught up");
+  ExpectState(other.get(), "caught up");
+
   KillServer();
   ExpectState(host.get(), "waiting");
-  // The old port stays taken, so the new one is another.
-  const auto elsewhere = site_.Start({"dev-server", "--listen", first, "--data", "another-log"});
-  ASSERT_TRUE(WaitUntil([&] { return elsewhere->Output().find('\n') != std::string::npos; }))
-      << elsewhere->Errors();
-  address_ = "127.0.0.1:0";
-  Serve();
-  ASSERT_NE(address_, first);
+  ExpectState(other.get(), "waiting");
+  EXPECT_TRUE(WaitUntil([&] {
+    return std::filesystem::exists(site_.file("log/endpoint")) &&
+           (host->Log().Has(kOpened) || other->Log().Has(kOpened));
+  }));
   site_.Append({EventLine("late", "x")});
+
   EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
-  EXPECT_EQ(host->Log().With("Server moved", "copy").size(), 1u);
-  host->Signal(SIGTERM);
-  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  EXPECT_TRUE(WaitUntil([&] { return Written(beside, "copy").size() == 1; })) << other->Errors();
+  EXPECT_NE(host->Log().Has(kOpened), other->Log().Has(kOpened)) << "a log has one owner";
+  for (Process* process : {host.get(), other.get()}) {
+    process->Signal(SIGTERM);
+    EXPECT_EQ(process->Wait(), 0) << process->Errors();
+  }
 }
 
 }  // namespace

@@ -110,16 +110,32 @@ TEST(StopTest, ACallThatOutlastsTheDrainIsCutWithAWarning) {
 TEST(StopTest, ASecondTermForcesAndExitsWithOne) {
   Site site;
   site.Append({EventLine("s", "hang")});
-  site.Configure(ScriptedGroup("stuck", "prefixes = [\"\"]\ndrain_timeout = \"9s\""));
+  site.Configure(ScriptedGroup("stuck", "prefixes = [\"\"]\ndrain_timeout = \"5s\""));
   const auto host = site.Start({"run", "host.toml"});
   ASSERT_TRUE(WaitUntil([&] { return Called(site, "stuck").size() == 1; })) << host->Errors();
   host->Signal(SIGTERM);
   ASSERT_TRUE(host->WaitForLog("Stopping"));
   const auto forced = Clock::now();
-  host->Signal(SIGTERM);
+  EXPECT_TRUE(WaitUntil([&] {
+    host->Signal(SIGTERM);
+    return host->Log().Has("Stopping by force");
+  }));
 
   EXPECT_EQ(host->Wait(kStopLimit), 1) << host->Errors();
   EXPECT_LT(Clock::now() - forced, std::chrono::seconds(8)) << "the drain was waited for";
+}
+
+// As `timeout` does, which tells its child and then the whole process group.
+TEST(StopTest, TheSameTermTwiceAtOnceIsOne) {
+  Site site;
+  site.Append({EventLine("s", "until-stop")});
+  site.Configure(ScriptedGroup("slow"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Called(site, "slow").size() == 1; })) << host->Errors();
+  host->Signal(SIGTERM);
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+  EXPECT_FALSE(host->Log().Has("Stopping by force"));
 }
 
 TEST(StopTest, InterruptStopsLikeTerm) {
@@ -147,7 +163,9 @@ TEST(StopTest, AStopWhileTheHeadIsWaitedForEndsTheGroup) {
   site.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"end\""),
                  "kurrentdb://127.0.0.1:1?tls=false");
   const auto host = site.Start({"run", "host.toml"});
-  ASSERT_TRUE(host->WaitForLog("Waiting to start", "copy"));
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "state") == "waiting";
+  })) << host->Errors();
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
 }

@@ -41,6 +41,38 @@ class PluginFileTest : public testing::Test {
   fs::path plugin_;
 };
 
+TEST_F(PluginFileTest, ANewCopyRemovesThoseThatNobodyUsedForAMonth) {
+  const auto old = Stage();
+  ASSERT_TRUE(old.ok()) << old.status().message();
+  const auto set_age = [](const fs::path& folder, std::chrono::hours age) {
+    fs::last_write_time(folder, fs::file_time_type::clock::now() - age);
+  };
+  const fs::path foreign = root_ / "staged" / "not-a-copy";
+  fs::create_directory(foreign);
+  set_age(foreign, std::chrono::hours(24 * 40));
+  set_age(old->path.parent_path(), std::chrono::hours(24 * 29));
+  WriteFile(plugin_, ReadFile(plugin_) + "tail");
+  ASSERT_TRUE(Stage().ok());
+  EXPECT_TRUE(fs::exists(old->path)) << "used within a month";
+
+  set_age(old->path.parent_path(), std::chrono::hours(24 * 31));
+  WriteFile(plugin_, ReadFile(plugin_) + "longer");
+  ASSERT_TRUE(Stage().ok());
+
+  EXPECT_FALSE(fs::exists(old->path));
+  EXPECT_TRUE(fs::exists(foreign));
+}
+
+TEST_F(PluginFileTest, ASpawnCountsAsUse) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok());
+  const fs::path folder = staged->path.parent_path();
+  const auto month_ago = fs::file_time_type::clock::now() - std::chrono::hours(24 * 31);
+  fs::last_write_time(folder, month_ago);
+  ASSERT_TRUE(VerifyStaged(*staged).ok());
+  EXPECT_GT(fs::last_write_time(folder), month_ago + std::chrono::hours(24 * 30));
+}
+
 TEST_F(PluginFileTest, IsFoundInTheFirstDirectoryThatHasIt) {
   const auto file = Find("good.so");
   ASSERT_TRUE(file.ok()) << file.status().message();

@@ -17,6 +17,7 @@
 #include "host/source/client/frame_decoder.h"
 #include "host/source/client/read_call.h"
 #include "host/source/client/read_requests.h"
+#include "host/source/proto/server_features.pb.h"
 
 namespace catchup {
 namespace {
@@ -121,6 +122,40 @@ class HeadCall final : public ReadCall {
   std::optional<Position> head_;
 };
 
+class VersionCall final : public ReadCall {
+ public:
+  VersionCall(std::string address, Source::VersionCallback callback)
+      : address_(std::move(address)), callback_(std::move(callback)) {}
+
+ private:
+  bool OnFrame(grpc::ByteBuffer* buffer) override {
+    grpc::Slice bytes;
+    event_store::client::server_features::SupportedMethods methods;
+    if (TakeBytes(buffer, &bytes) &&
+        methods.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
+      version_ = methods.event_store_server_version();
+    } else {
+      Abort(BadFrame(Status::Invalid("malformed answer to the question for the version")));
+    }
+    return true;
+  }
+
+  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    const bool unknown = status.error_code() == grpc::StatusCode::UNIMPLEMENTED ||
+                         status.error_code() == grpc::StatusCode::NOT_FOUND;
+    if (status.ok() || unknown) {
+      callback_(version_);
+    } else {
+      callback_(ToStatus(address_, status, context));
+    }
+    callback_ = nullptr;
+  }
+
+  const std::string address_;
+  Source::VersionCallback callback_;
+  std::string version_;
+};
+
 class KurrentSubscription final : public Subscription {
  public:
   explicit KurrentSubscription(std::shared_ptr<ReadCall> call) : call_(std::move(call)) {}
@@ -160,14 +195,20 @@ class KurrentSource final : public Source {
                                           std::shared_ptr<SubscriptionSink> sink) override {
     CATCHUP_CHECK(!options.prefixes.empty());
     auto call = std::make_shared<SubscriptionCall>(options_.address, std::move(sink));
-    Begin(call, SubscriptionRequest(options));
+    Begin(call, kReadMethod, SubscriptionRequest(options));
     return std::make_unique<KurrentSubscription>(std::move(call));
   }
 
   void ReadHead(HeadCallback callback) override {
     auto call = std::make_shared<HeadCall>(options_.address, std::move(callback));
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
-    Begin(std::move(call), HeadRequest());
+    Begin(std::move(call), kReadMethod, HeadRequest());
+  }
+
+  void ReadVersion(VersionCallback callback) override {
+    auto call = std::make_shared<VersionCall>(options_.address, std::move(callback));
+    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
+    Begin(std::move(call), kVersionMethod, EmptyRequest());
   }
 
   void Shutdown() override {
@@ -182,7 +223,8 @@ class KurrentSource final : public Source {
 
  private:
   // Enters `call` into the table, which keeps it alive until its last operation is complete.
-  void Begin(std::shared_ptr<ReadCall> call, const Result<grpc::ByteBuffer>& request) {
+  void Begin(std::shared_ptr<ReadCall> call, const char* method,
+             const Result<grpc::ByteBuffer>& request) {
     AddHeaders(options_, call->context());
     const std::lock_guard lock(mutex_);
     ReadCall& started = *call;
@@ -193,7 +235,7 @@ class KurrentSource final : public Source {
       started.Refuse(&queue_, {grpc::StatusCode::INVALID_ARGUMENT,
                                "invalid position: " + request.status().message()});
     } else {
-      started.Start(&stub_, &queue_, *request);
+      started.Start(&stub_, &queue_, method, *request);
     }
   }
 

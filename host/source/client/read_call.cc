@@ -3,16 +3,15 @@
 #include <utility>
 
 #include "host/base/check.h"
-#include "host/source/client/read_requests.h"
 
 namespace catchup {
 
-void ReadCall::Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+void ReadCall::Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue, const char* method,
                      const grpc::ByteBuffer& request) {
   const std::lock_guard lock(mutex_);
   CATCHUP_CHECK(step_ == Step::kNew);
   request_ = request;
-  stream_ = stub->PrepareCall(&context_, kReadMethod, queue);
+  stream_ = stub->PrepareCall(&context_, method, queue);
   step_ = Step::kStarting;
   stream_->StartCall(this);
 }

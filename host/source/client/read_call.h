@@ -31,8 +31,9 @@ class ReadCall {
   // For headers and deadline; before Start only.
   grpc::ClientContext* context() { return &context_; }
 
-  // Sends `request`. Once only; from here on the object must live until Proceed returns true.
-  void Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue,
+  // Calls `method` (a path that outlives the call) with `request`. Once only; from here on the
+  // object must live until Proceed returns true.
+  void Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue, const char* method,
              const grpc::ByteBuffer& request);
 
   // Instead of Start: makes no call and ends with `reason`, through the queue all the same.

@@ -64,6 +64,11 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options) {
   return Serialize(request);
 }
 
+grpc::ByteBuffer EmptyRequest() {
+  const grpc::Slice nothing;
+  return {&nothing, 1};
+}
+
 grpc::ByteBuffer HeadRequest() {
   ReadReq request;
   ReadReq::Options* out = request.mutable_options();

@@ -7,8 +7,10 @@
 
 namespace catchup {
 
-// Path of the call that all reads and subscriptions make.
+// Path of the call that all reads and subscriptions make, and of the question for the version.
 inline constexpr char kReadMethod[] = "/event_store.client.streams.Streams/Read";
+inline constexpr char kVersionMethod[] =
+    "/event_store.client.server_features.ServerFeatures/GetSupportedMethods";
 
 // The request of a filtered subscription to the whole log, ready to send.
 //
@@ -18,5 +20,8 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options);
 
 // The request for the newest event of the log.
 grpc::ByteBuffer HeadRequest();
+
+// A request that says nothing.
+grpc::ByteBuffer EmptyRequest();
 
 }  // namespace catchup

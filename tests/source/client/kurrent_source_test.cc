@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "host/source/proto/server_features.pb.h"
 #include "host/source/proto/streams.pb.h"
 #include "tests/source/client/fake_server.h"
 #include "tests/source/client/frames.h"
@@ -235,6 +236,54 @@ TEST(SourceTest, ReadsTheHead) {
 
   ASSERT_TRUE(head.ok()) << head.status().message();
   EXPECT_EQ(*head, (Position{1651, 1651}));
+}
+
+Result<std::string> AskVersion(Source* source) {
+  std::promise<Result<std::string>> version;
+  source->ReadVersion([&](Result<std::string> answer) { version.set_value(std::move(answer)); });
+  return version.get_future().get();
+}
+
+TEST(SourceTest, AsksTheServerForItsVersion) {
+  FakeServer server([](FakeCall* call) {
+    EXPECT_EQ(call->method(),
+              "/event_store.client.server_features.ServerFeatures/GetSupportedMethods");
+    EXPECT_EQ(call->Read(), "");
+    event_store::client::server_features::SupportedMethods answer;
+    answer.set_event_store_server_version("24.10.14");
+    call->Write(answer.SerializeAsString());
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  const auto version = AskVersion(source.get());
+  ASSERT_TRUE(version.ok()) << version.status().message();
+  EXPECT_EQ(*version, "24.10.14");
+}
+
+TEST(SourceTest, AServerThatKnowsNoSuchQuestionHasNoVersion) {
+  FakeServer server([](FakeCall* call) {
+    call->Finish({grpc::StatusCode::UNIMPLEMENTED, "no such method"});
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  EXPECT_EQ(AskVersion(source.get()).value(), "");
+}
+
+TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
+  FakeServer server([](FakeCall* call) {
+    call->Finish({grpc::StatusCode::UNAVAILABLE, "not ready"});
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  const auto version = AskVersion(source.get());
+  ASSERT_FALSE(version.ok());
+  EXPECT_NE(version.status().message().find(server.address()), std::string::npos);
+}
+
+TEST(VersionTest, AnnouncementsAreSoundFrom24_2On) {
+  for (const char* sound : {"24.2.0", "24.10.14", "25.0", "26.2.0-rc", "100.1"}) {
+    EXPECT_TRUE(AnnouncementsAreSound(sound)) << sound;
+  }
+  for (const char* old : {"", "21.10.11", "23.10.7", "24.1.9", "24", "24.", "x.y", "-24.2"}) {
+    EXPECT_FALSE(AnnouncementsAreSound(old)) << old;
+  }
 }
 
 TEST(SourceTest, FindsNoHeadInAnEmptyLog) {
