@@ -201,7 +201,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   if (end == EndClass::kInvalidPosition) {
     End(GroupState::kFailed,
         "the log does not know the position to resume from, " + Place(frontier_.reached()) + " (" +
-            InOneLine(text) +
+            OneLine(text) +
             "): it is not the log this checkpoint was made with, or it was restored; reset the "
             "group to a position of this log",
         Force::kDrain, options_.drain_timeout, tick, out);
@@ -216,7 +216,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   }
   const bool dropped = end == EndClass::kDropped;
   source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
-                    InOneLine(text) + "); next try in " + FormatDuration(delay);
+                    OneLine(text) + "); next try in " + FormatDuration(delay);
   Log(source_trouble_ + " from " + Place(frontier_.reached()), dropped, out);
   SetTimer(TimerKind::kReconnect, delay, tick, out);
   RefreshState(out);

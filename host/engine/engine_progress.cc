@@ -105,7 +105,7 @@ void Engine::StoreFailed(std::string_view text, Tick tick, Commands* out) {
   }
   store_failed_ = true;
   CancelTimer(TimerKind::kPersist, out);
-  End(GroupState::kFailed, "the checkpoint store cannot be written: " + InOneLine(text),
+  End(GroupState::kFailed, "the checkpoint store cannot be written: " + OneLine(text),
       Force::kDrain, options_.drain_timeout, tick, out);
 }
 

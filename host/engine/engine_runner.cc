@@ -222,7 +222,7 @@ void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, T
     return;
   }
   End(GroupState::kFailed,
-      InOneLine(call) + " hung" + AtEvent(sequence) +
+      OneLine(call) + " hung" + AtEvent(sequence) +
           ": it outlasted its time limit; the group stops, its checkpoint stays before that",
       Force::kAbort, kHangPatience, tick, out);
 }

@@ -32,7 +32,7 @@ std::string_view ExitWords(ExitClass exit_class) {
 
 }  // namespace
 
-std::string InOneLine(std::string_view text) {
+std::string OneLine(std::string_view text) {
   const bool cut = text.size() > kMaxLineBytes;
   std::string line(text.substr(0, kMaxLineBytes));
   for (char& c : line) {
@@ -76,15 +76,15 @@ std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_vie
   words += ExitWords(exit_class);
   words += AtEvent(charged);
   if (!text.empty()) {
-    words += ": " + InOneLine(text);
+    words += ": " + OneLine(text);
   }
   return words;
 }
 
 std::string DescribeOutcome(const BadOutcome& outcome) {
-  std::string words = InOneLine(outcome.call) + " returned " + PluginStatusName(outcome.status) +
+  std::string words = OneLine(outcome.call) + " returned " + PluginStatusName(outcome.status) +
                       AtEvent(outcome.sequence);
-  words += outcome.text.empty() ? " and said nothing" : ": " + InOneLine(outcome.text);
+  words += outcome.text.empty() ? " and said nothing" : ": " + OneLine(outcome.text);
   return words;
 }
 

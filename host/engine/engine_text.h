@@ -13,7 +13,7 @@ namespace catchup {
 // Words for people about what the engine meets.
 
 // `text` on one line and of bounded length: a plugin may say anything, of any size.
-std::string InOneLine(std::string_view text);
+std::string OneLine(std::string_view text);
 
 // "commit:prepare", or "the beginning".
 std::string Place(const std::optional<Position>& position);
