@@ -54,8 +54,8 @@ bool LogDrawsProgress();
 void SetProgressLines(std::vector<std::string> lines);
 
 // Writes the counts of lines left out that are still owed, then waits until everything is written;
-// not any longer than a reader takes it, though: ten seconds at most, and not again before that
-// reader has caught up. A process that returns from main() or calls exit() does it by itself.
+// not any longer than a reader takes it, though: a second and a half at most, and not again before
+// that reader has caught up. A process that returns from main() or calls exit() does it by itself.
 void FlushLog();
 
 }  // namespace catchup

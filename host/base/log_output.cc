@@ -19,11 +19,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // A full pipe takes more only once a whole page of it was read, so this is for a reader that takes
-// less than 2 KB/s, which is as good as none.
-constexpr std::chrono::seconds kMaxStandstill{2};
+// less than 3 KB/s, which is as good as none.
+constexpr std::chrono::milliseconds kMaxStandstill{1'500};
 
-// What a slow reader may hold up the end of the process for; those who stop a host allow more.
-constexpr std::chrono::seconds kMaxFlush{10};
+// What a slow reader may hold up the end of the process for. Within what a stop has left of its ten
+// seconds when it has used all the force it has.
+constexpr std::chrono::milliseconds kMaxFlush{1'500};
 
 // A pipe that is ready takes as much without blocking, whether the descriptor, which others share,
 // is non-blocking or not; so each such part that is read counts as progress.

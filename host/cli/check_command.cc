@@ -101,7 +101,7 @@ std::string StoreWarning(const fs::path& groups, const GroupConfig& group,
 void CheckStores(const HostConfig& config, const fs::path& scratch, Findings* findings) {
   const auto state = StateDirectory::LookAt(config.state.directory);
   if (!state.ok()) {
-    findings->AddLine({}, state.status().message());
+    findings->Add(config.state.location, state.status().message());
     return;
   }
   if (!state->note.empty()) {

@@ -117,6 +117,7 @@ struct SourceConfig {
 
 struct StateConfig {
   std::filesystem::path directory;
+  SourceLocation location;  // The value of `directory`.
 };
 
 struct PluginsConfig {

@@ -129,6 +129,7 @@ class DocumentReader {
     if (reader.Text("directory", kWantedDirectory, &text) &&
         CheckPath(&reader, "directory", table->Find("directory")->value, text)) {
       config_.state.directory = Resolve(text);
+      config_.state.location = table->Find("directory")->value.location;
     }
     reader.Finish();
   }

@@ -145,6 +145,7 @@ TEST_F(CheckTest, CreatesNothingInAnEmptyOrForeignStateDirectory) {
   WriteFile(site_.file("state/thesis.tex"), "x");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
+  EXPECT_EQ(checked.err.find("host.toml:4:13: state directory "), 0u) << checked.err;
   EXPECT_NE(checked.err.find("no state directory"), std::string::npos) << checked.err;
   EXPECT_EQ(Trace(), (Strings{"state", "state/thesis.tex x"}));
 }

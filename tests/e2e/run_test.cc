@@ -19,6 +19,15 @@ Strings Orders() {
           EventLine("order-1", "order-paid"), EventLine("order-2", "order-placed")};
 }
 
+// g0 to g7.
+std::string EightGroups() {
+  std::string groups;
+  for (int i = 0; i < 8; ++i) {
+    groups += JsonlGroup("g" + std::to_string(i));
+  }
+  return groups;
+}
+
 TEST(RunTest, UntilCaughtUpHandlesEverythingOnceAndExitsWithZero) {
   Site site;
   site.Append(Orders());
@@ -172,11 +181,7 @@ TEST(RunTest, TheEndOfAnEmptyLogIsNotMovedByALaterStart) {
 TEST(RunTest, ManyGroupsNeedMoreDescriptorsThanAShellAllows) {
   Site site;
   site.Append({EventLine("s", "x")});
-  std::string groups;
-  for (int i = 0; i < 8; ++i) {
-    groups += JsonlGroup("g" + std::to_string(i));
-  }
-  site.Configure(groups);
+  site.Configure(EightGroups());
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit few{64, before.rlim_max};
@@ -214,11 +219,7 @@ TEST(RunTest, TheCheckpointMovesPastEventsThatTheFilterHides) {
 TEST(RunTest, ManyGroupsOfOnePluginStartTogether) {
   Site site;
   site.Append({EventLine("s", "x")});
-  std::string groups;
-  for (int i = 0; i < 8; ++i) {
-    groups += JsonlGroup("g" + std::to_string(i));
-  }
-  site.Configure(groups);
+  site.Configure(EightGroups());
   const Finished run = site.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 0) << run.err;
   for (int i = 0; i < 8; ++i) {
