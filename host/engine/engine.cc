@@ -54,6 +54,14 @@ void Engine::Start(const StartPoint& start, Tick, Commands* out) {
   RefreshState(out);
 }
 
+std::optional<Position> Engine::TrustAnnouncements(bool trusted) {
+  trusts_server_ = trusted;
+  if (!trusted) {
+    frontier_.StepBack();
+  }
+  return frontier_.reached();
+}
+
 void Engine::Subscribe(Commands* out) {
   frontier_.ForgetHeld();
   live_since_.reset();
@@ -101,7 +109,7 @@ void Engine::Announce(Position position, Tick tick) {
     return;
   }
   if (const auto proven = frontier_.OnAnnouncement(position)) {
-    Pass(*proven, tick);
+    Pass(frontier_.At(*proven), tick);
   }
 }
 
@@ -121,6 +129,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
             " after it had announced that everything up to " + Place(frontier_.reached()) +
             " was sent; the event is handled, and no announcement is believed any more",
         false, out);
+    frontier_.StepBack();
   }
   bool passed = false;
   if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
@@ -128,7 +137,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
     passed = true;
   }
   // The watermark never goes back, not even for an event that comes behind an announcement.
-  const Position place = *frontier_.reached();
+  const Position place = frontier_.At(position);
   Sequence sequence = 0;
   if (is_system && !options_.system_events) {
     ++skipped_;

@@ -170,9 +170,11 @@ class Engine {
   // The runner could not be spawned (resources, not the plugin): treated as an exit.
   // Use RunnerExited with kUnknown.
 
-  // Whether this server's announcements (checkpoint frames, caught-up positions) are places to
-  // resume from; they are believed unless it is said otherwise. Before the frames of a call.
-  void TrustAnnouncements(bool trusted) { trusts_server_ = trusted; }
+  // Whether the announcements (checkpoint frames, caught-up positions) of the server of the call
+  // that is being opened are places to resume from; they are believed unless it is said otherwise.
+  // Before the frames of the call. Returns where to subscribe from: the position of kSubscribe, or
+  // an earlier one.
+  std::optional<Position> TrustAnnouncements(bool trusted);
 
   // The head of the log read at connect; null for an empty log. For servers that send no
   // caught_up; harmless with those that do.

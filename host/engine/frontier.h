@@ -20,6 +20,13 @@ class Frontier {
   void Reset(std::optional<Position> start) {
     reached_ = start;
     last_event_ = start;
+    passed_ = start;
+    held_.reset();
+  }
+
+  // No announcement counts any more, not even those proven: what was received is the events.
+  void StepBack() {
+    reached_ = last_event_;
     held_.reset();
   }
 
@@ -45,6 +52,7 @@ class Frontier {
     }
     last_event_ = position;
     reached_ = reached_ ? std::max(*reached_, position) : position;
+    passed_ = At(position);
     return proven;
   }
 
@@ -58,6 +66,7 @@ class Frontier {
     if (held_ && position > *held_) {
       proven = held_;
       reached_ = held_;
+      passed_ = At(*held_);
     }
     // Two that contradict each other: the lower one promises less.
     held_ = position;
@@ -67,12 +76,16 @@ class Frontier {
   // The greatest of start, events received and announcements proven: where to resume.
   const std::optional<Position>& reached() const { return reached_; }
 
+  // Where a position received now stands in the watermark, which never goes back.
+  Position At(Position position) const { return passed_ ? std::max(*passed_, position) : position; }
+
   // The same with the announcement that is held: how far the server says it has got.
   std::optional<Position> claimed() const { return held_ ? held_ : reached_; }
 
  private:
   std::optional<Position> reached_;
   std::optional<Position> last_event_;  // Or the start.
+  std::optional<Position> passed_;      // The greatest reached_ since the start.
   std::optional<Position> held_;
 };
 

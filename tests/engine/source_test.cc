@@ -131,6 +131,22 @@ TEST(LyingServerTest, AnEventBehindAnAnnouncementIsHandledAndNoneIsBelievedAnyMo
   EXPECT_EQ(d.engine.watermark(), P(50));
 }
 
+// Between the event and what was announced there may be others.
+TEST(LyingServerTest, AReconnectBeginsBehindTheLastEvent) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  d.Event(P(7));
+  d.Ended();
+  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe)->from, P(7));
+  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "it was said once";
+  d.Settled(3);
+  EXPECT_EQ(d.engine.handled(), 3u);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+}
+
 TEST(LyingServerTest, ATrueRepetitionStaysSilent) {
   Driver d;
   d.Run();
@@ -154,6 +170,31 @@ TEST(OldServerTest, AnnouncementsMoveNothingButStillSayThatItIsCaughtUp) {
   EXPECT_EQ(Persisted(d.CaughtUp(P(30))), P(5));
   d.Durable(P(5));
   EXPECT_TRUE(d.engine.caught_up());
+}
+
+// What a newer server announced is no place for an older one.
+TEST(OldServerTest, IsAskedForWhatComesBehindTheLastEvent) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  d.Ended();
+  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe)->from, P(10));
+  EXPECT_EQ(d.engine.TrustAnnouncements(false), P(5));
+  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "no contradiction";
+  d.Settled(2);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+  // The next one is new again.
+  d.Ended(EndClass::kDropped, 2);
+  d.Fire(TimerKind::kReconnect, 400ms);
+  EXPECT_EQ(d.engine.TrustAnnouncements(true), P(8));
+  d.Checkpoint(P(9), 3);
+  d.Checkpoint(P(30), 3);
+  EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
+  d.Checkpoint(P(40), 3);
+  EXPECT_EQ(d.engine.watermark(), P(30));
 }
 
 TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {
