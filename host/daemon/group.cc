@@ -123,7 +123,8 @@ void Group::Prepare() {
   if (record.start.kind == RecordedStart::Kind::kPosition) {
     start.recorded_start = record.start.position;
   }
-  start.filter_changed = store_->filter_changed();
+  filter_changed_ = store_->filter_changed();
+  start.filter_changed = filter_changed_;
   Log(LogLevel::kInfo, "Group starting", "Group.Start", config_.name,
       {{"plugin", config_.plugin},
        {"pluginSha256", plugin_->sha256},
@@ -215,6 +216,7 @@ Result<std::optional<Position>> Group::ReadHeadOnceThereIsOne() {
       if (stop_requested_ || source_ == nullptr) {
         return Status::Cancelled("stopped");
       }
+      FollowServer();
       source = source_;
     }
     auto head = ReadHeadAndWait(source.get());
@@ -515,17 +517,15 @@ void Group::Subscribe(const Command& command) {
   call_ = command.number;
   paused_ = false;
   opening_ = true;
-  source_->ReadVersion(
-      [weak = weak_from_this(), call = call_, from = command.from](const auto& version) {
-        if (const auto self = weak.lock()) {
-          self->OnVersion(call, from, version);
-        }
-      });
+  source_->ReadVersion([weak = weak_from_this(), call = call_](const auto& version) {
+    if (const auto self = weak.lock()) {
+      self->OnVersion(call, version);
+    }
+  });
 }
 
 // The server of this call has said what it is. It may be another one than that of the call before.
-void Group::OnVersion(CallNumber call, std::optional<Position> from,
-                      const Result<std::string>& version) {
+void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_ || !opening_ || call != call_) {
     return;
@@ -542,8 +542,7 @@ void Group::OnVersion(CallNumber call, std::optional<Position> from,
           {{"version", version->empty() ? "unknown" : *version},
            {"reason", "before 24.2: the checkpoint follows events only"}});
     }
-    engine_.TrustAnnouncements(sound);
-    OpenSubscription(from);
+    OpenSubscription(engine_.TrustAnnouncements(sound));
   }
   Execute();
 }

@@ -95,7 +95,7 @@ class Group : public std::enable_shared_from_this<Group> {
   bool OnCheckpoint(CallNumber call, Position position);
   bool OnCaughtUp(CallNumber call, std::optional<Position> position);
   void OnEnded(CallNumber call, const EndOfCall& end);
-  void OnVersion(CallNumber call, std::optional<Position> from, const Result<std::string>& version);
+  void OnVersion(CallNumber call, const Result<std::string>& version);
   void OnHead(CallNumber call, const Result<std::optional<Position>>& head);
   void OnRunnerWake(SpawnNumber spawn);
   void OnRunnerOutput(SpawnNumber spawn);
@@ -110,6 +110,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void PrepareSpawn(SpawnNumber spawn);
   void SaveCheckpoint(Position position, bool may_go_back);
   void TakeBackToken();
+  void AcceptFilter(SpawnNumber spawn, bool position_mode);
   Result<std::optional<Position>> ReadHeadOnceThereIsOne();
   bool PauseBeforeStart(const std::string& why);
 
@@ -135,6 +136,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void TakeOutput(RunnerLink::ReadHow how);
   void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
+  void TakeReady(const Outcome& outcome);
   void TakeFailure(Outcome outcome);
   void ContractBroken(const std::string& text);
   void PumpRing();
@@ -187,6 +189,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::unique_ptr<CheckpointStore> store_;
   std::optional<StagedPlugin> plugin_;
 
+  bool filter_changed_ = false;  // The store does not hold the new one yet.
   bool started_engine_ = false;
   bool stop_requested_ = false;
   bool finished_ = false;

@@ -82,15 +82,17 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
     return;
   }
   if (cancelled_spawn_ == spawn) {
+    waits_for_.clear();
     engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
     Execute();
     return;
   }
-  auto runner_lock = RunnerLock::TryTake(services_.state->group(config_.name) / "runner.lock");
+  const std::filesystem::path file = services_.state->group(config_.name) / "runner.lock";
+  auto runner_lock = RunnerLock::TryTake(file);
   if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
     const bool slow = RunnerLink::Clock::now() - since > kOldRunnerPatience;
-    if (slow) {
-      WaitFor(runner_lock.status().message());
+    if (slow && waits_for_.empty()) {
+      WaitFor(RunnerLock::DescribeHolder(file));
     }
     SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, spawn, token, since);
     return;
@@ -339,13 +341,7 @@ bool Group::PollRunner() {
 void Group::TakeOutcome(Outcome outcome) {
   switch (outcome.kind) {
     case OutcomeKind::kReady:
-      link_->MarkReady();
-      Log(LogLevel::kInfo, "Projection started", "Group.Runner", config_.name,
-          {{"plugin", config_.plugin},
-           {"keepsPosition", outcome.position_mode},
-           {"position", outcome.loaded.has_value() ? FormatPosition(*outcome.loaded) : "none"},
-           {"maxEvents", outcome.max_events}});
-      engine_.RunnerReady(link_->spawn(), outcome.position_mode, outcome.loaded, Now(), &commands_);
+      TakeReady(outcome);
       break;
     case OutcomeKind::kFailure:
       TakeFailure(std::move(outcome));
@@ -361,6 +357,39 @@ void Group::TakeOutcome(Outcome outcome) {
       link_->NoteStopped();
       break;
   }
+}
+
+void Group::TakeReady(const Outcome& outcome) {
+  link_->MarkReady();
+  Log(LogLevel::kInfo, "Projection started", "Group.Runner", config_.name,
+      {{"plugin", config_.plugin},
+       {"keepsPosition", outcome.position_mode},
+       {"position", outcome.loaded.has_value() ? FormatPosition(*outcome.loaded) : "none"},
+       {"maxEvents", outcome.max_events}});
+  if (filter_changed_ && !outcome.loaded.has_value()) {
+    worker_.Post([this, spawn = link_->spawn(), mode = outcome.position_mode] {
+      AcceptFilter(spawn, mode);
+    });
+    return;
+  }
+  engine_.RunnerReady(link_->spawn(), outcome.position_mode, outcome.loaded, Now(), &commands_);
+}
+
+// Nothing was handled under the old filter; the new one is durable before its first event is, so
+// that no position of the plugin's is taken for the old one's.
+void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
+  Status accepted = store_->AcceptFilter();
+  while (accepted.code() == Status::Code::kExhausted && worker_.Pause(kDiskFullPause)) {
+    accepted = store_->AcceptFilter();
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (accepted.ok()) {
+    filter_changed_ = false;
+    engine_.RunnerReady(spawn, position_mode, std::nullopt, Now(), &commands_);
+  } else {
+    engine_.StoreFailed(accepted.message(), Now(), &commands_);
+  }
+  Execute();
 }
 
 void Group::TakeFailure(Outcome outcome) {

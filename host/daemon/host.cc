@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -52,6 +53,9 @@ constexpr std::size_t kUsualColumns = 80;
 // How old the head of the log may be that progress is shown against.
 constexpr std::chrono::seconds kHeadInterval{2};
 constexpr std::chrono::seconds kIdleHeadInterval{10};
+
+// For another process that is just becoming the owner of a log; the next reconnect asks again.
+constexpr std::chrono::milliseconds kOwnerPatience{200};
 
 // Whoever stops a process may tell it twice, itself and as one of its group; that is one wish.
 constexpr std::chrono::milliseconds kSameSignal{50};
@@ -106,7 +110,7 @@ class Host {
   void SweepOrphans(const std::string& group);
   void StartGroups();
   void WatchSignals();
-  void OnSignal(std::uint32_t number);
+  void OnSignal(std::uint32_t number, Clock::time_point at);
   void StopGroups();
   void Tick();
   bool CheckStalled();
@@ -146,7 +150,8 @@ class Host {
   bool head_asked_ = false;
   Clock::time_point next_head_ = Clock::now();
 
-  Worker worker_;  // Opens what may block. Last: its jobs use the rest.
+  std::atomic<bool> closing_ = false;
+  std::optional<Worker> worker_ = std::optional<Worker>(std::in_place);  // Opens what may block.
 };
 
 Status Host::Open() {
@@ -193,9 +198,9 @@ std::string Host::Address() {
   if (config_.source.uri.kind == SourceUri::Kind::kEmbedded && server_ == nullptr) {
     if (auto live = embedded::LiveEmbeddedAddress(config_.source.uri.path)) {
       address_ = *std::move(live);
-    } else if (!owning_) {
+    } else if (!owning_ && !closing_) {
       owning_ = true;
-      worker_.Post([this] { OwnEmbeddedLog(); });
+      worker_->Post([this] { OwnEmbeddedLog(); });
     }
   }
   return address_;
@@ -203,7 +208,10 @@ std::string Host::Address() {
 
 // On the worker: opening a log takes as long as its disk.
 void Host::OwnEmbeddedLog() {
-  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
+  if (closing_) {
+    return;
+  }
+  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_), kOwnerPatience);
   const std::lock_guard<std::mutex> lock(address_mutex_);
   owning_ = false;
   if (!endpoint.ok()) {
@@ -321,24 +329,24 @@ void Host::WatchSignals() {
       if (info.ssi_signo != SIGHUP && !deadline.has_value()) {
         deadline = Clock::now() + stop_limit_ + kAbandon;
       }
-      reactor_->Post([this, number = info.ssi_signo] { OnSignal(number); });
+      // As of now: the reactor may be held up, and a signal that comes later is another one.
+      reactor_->Post([this, number = info.ssi_signo, at = Clock::now()] { OnSignal(number, at); });
     }
   }
 }
 
 // Runs on the reactor.
-void Host::OnSignal(std::uint32_t number) {
+void Host::OnSignal(std::uint32_t number, Clock::time_point at) {
   if (number == SIGHUP) {
     Log(LogLevel::kWarn, "SIGHUP ignored: this version reloads by a restart", "Host.Signal", "");
     return;
   }
-  const auto now = Clock::now();
-  if (terminated_at_.has_value() && now - *terminated_at_ < kSameSignal) {
+  if (terminated_at_.has_value() && at - *terminated_at_ < kSameSignal) {
     return;
   }
   const bool first = !terminated_at_.has_value();
   if (first) {
-    terminated_at_ = now;
+    terminated_at_ = at;
   }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -434,7 +442,7 @@ int Host::Run() {
   signal_thread_ = std::thread([this] { WatchSignals(); });
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
-       {"source", address_},
+       {"source", Address()},
        {"groups", static_cast<std::uint64_t>(groups_.size())}});
   std::function<void()> tick = [this, &tick] {
     Tick();
@@ -450,6 +458,7 @@ int Host::Run() {
 
 int Host::Conclude() {
   SetProgressLines({});
+  closing_ = true;
   int terminations = 0;
   bool failed = false;
   {
@@ -475,17 +484,19 @@ int Host::Conclude() {
   reactor_->Stop();
   groups_.clear();
   head_source_.reset();
+  // While the last deadline still stands: each of these may have to wait for a disk or a reader.
+  worker_.reset();
   {
     const std::lock_guard<std::mutex> lock(address_mutex_);
     server_.reset();
   }
+  Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
+      {{"exitCode", failed ? 1 : 0}});
+  FlushLog();
   const std::uint64_t one = 1;
   (void)!write(ended_.get(), &one, sizeof one);
   signal_thread_.join();
   reactor_.reset();
-  Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
-      {{"exitCode", failed ? 1 : 0}});
-  FlushLog();
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

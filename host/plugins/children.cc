@@ -3,7 +3,9 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -35,6 +37,10 @@ Children& Children::OfThisProcess() {
 }
 
 Status Children::Adopt() {
+  const std::lock_guard lock(mutex_);
+  for (const pid_t pid : LivingChildren()) {
+    inherited_.insert(pid);
+  }
   return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? Status()
                                                : Status::FromErrno("adopt orphans", errno);
 }
@@ -65,13 +71,22 @@ siginfo_t Children::Reap(pid_t pid) {
 Children::Sweep Children::KillOrphans() {
   const std::lock_guard lock(mutex_);
   Sweep sweep;
-  for (const pid_t pid : LivingChildren()) {
-    if (spawned_.contains(pid)) {
+  const std::vector<pid_t> living = LivingChildren();
+  // Somebody else may have reaped one, and its number may come again.
+  std::erase_if(inherited_, [&](pid_t pid) {
+    return std::find(living.begin(), living.end(), pid) == living.end();
+  });
+  const bool is_init = getpid() == 1;
+  for (const pid_t pid : living) {
+    if (spawned_.contains(pid) || inherited_.contains(pid)) {
       continue;
     }
     // Until it is reaped here its number is its own.
     if (waitpid(pid, nullptr, WNOHANG) == pid) {
       dying_.erase(pid);
+      continue;
+    }
+    if (is_init) {
       continue;
     }
     sweep.done = false;

@@ -17,7 +17,10 @@ namespace catchup {
 // A plugin's processes can leave the runner's process group, and their own parents can die. They
 // stay the runner's descendants all the same, because a runner adopts orphans below it; when it
 // ends they come to this process, which adopts orphans too. So a child that this process did not
-// spawn belonged to a runner that is no more, and no living group can miss it.
+// spawn belonged to a runner that is no more, and no living group can miss it. Two exceptions:
+// children that were there before Adopt(), which a program that became this one by exec has left to
+// it, are not touched; and as process 1 of a container this process gets the orphans of everything
+// in it, so it only reaps them.
 //
 // One table for the whole process, as the kernel has one. Any thread.
 class Children {
@@ -44,7 +47,8 @@ class Children {
 
   std::mutex mutex_;
   std::set<pid_t> spawned_;
-  std::set<pid_t> dying_;  // Orphans that were sent SIGKILL.
+  std::set<pid_t> inherited_;  // There before Adopt().
+  std::set<pid_t> dying_;      // Orphans that were sent SIGKILL.
 };
 
 }  // namespace catchup

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <memory>
 #include <mutex>
+#include <set>
 
 namespace catchup {
 namespace {
@@ -147,15 +148,16 @@ void MarkUsed(const fs::path& folder) {
 }
 
 // Called with a new copy to be made, so at most as often as there are new versions.
-void RemoveUnused(const fs::path& plugins) {
+void RemoveUnused(const fs::path& plugins, const std::set<std::string>& in_use) {
   std::error_code failed;  // What cannot be removed now can be at the next new version.
   const auto now = fs::file_time_type::clock::now();
   for (fs::directory_iterator folder(plugins, failed), end; !failed && folder != end;
        folder.increment(failed)) {
     std::error_code unknown;
     const auto used = folder->last_write_time(unknown);
-    const bool is_copy = folder->path().filename().string().size() == 2 * sizeof(Sha256);
-    if (!unknown && is_copy && now - used > kKeepUnused) {
+    const std::string name = folder->path().filename().string();
+    const bool is_copy = name.size() == 2 * sizeof(Sha256);
+    if (!unknown && is_copy && !in_use.contains(name) && now - used > kKeepUnused) {
       fs::remove_all(folder->path(), unknown);
     }
   }
@@ -242,11 +244,14 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   const std::lock_guard<std::mutex> lock(writing);
   const fs::path folder = plugins / staged.sha256;
   staged.path = folder / file.path.filename();
+  // Of this process: whatever the clock says, these are in use.
+  static std::set<std::string> in_use;
+  in_use.insert(staged.sha256);
   if (CopyIsIntact(staged.path, staged.digest)) {
     MarkUsed(folder);
     return staged;
   }
-  RemoveUnused(plugins);
+  RemoveUnused(plugins, in_use);
   std::error_code failed;
   fs::create_directories(folder, failed);
   if (failed) {

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,43 +175,31 @@ std::string ReadUntilClosed(int fd, Deadline deadline) {
   return text;
 }
 
-// Whether `pid` has the open file of `file` among its descriptors, as far as it may be looked at.
-bool Holds(const fs::path& process, const struct stat& file) {
+// Whether a process has `file`, an absolute path without links, among its descriptors, as far as it
+// may be looked at. By the text of the links: following them could wait for a dead file system.
+bool Holds(const fs::path& process, const fs::path& file) {
   std::error_code unreadable;  // Another user's process, or one that ends.
   for (fs::directory_iterator fd(process / "fd", unreadable), end; !unreadable && fd != end;
        fd.increment(unreadable)) {
-    struct stat info {};
-    if (stat(fd->path().c_str(), &info) == 0 && info.st_dev == file.st_dev &&
-        info.st_ino == file.st_ino) {
+    std::error_code gone;
+    if (fs::read_symlink(fd->path(), gone) == file) {
       return true;
     }
   }
   return false;
 }
 
-// Who holds the lock of the runner's file `fd`: the runner that wrote its number there, or what its
-// plugin left behind.
-std::string DescribeHolder(int fd) {
+// The pid in a runner's lock file.
+std::string NotedRunner(int fd) {
   std::array<char, 32> bytes{};
   const ssize_t size = pread(fd, bytes.data(), bytes.size() - 1, 0);
   std::string runner(bytes.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
   runner.erase(std::find(runner.begin(), runner.end(), ' '), runner.end());
-  struct stat file {};
-  const std::string earlier = "an earlier runner, pid " + runner + ",";
-  if (fstat(fd, &file) != 0 || Holds(fs::path("/proc") / runner, file)) {
-    return earlier;
-  }
-  const std::string self = std::to_string(getpid());
-  std::error_code unreadable;
-  for (fs::directory_iterator process("/proc", unreadable), end; !unreadable && process != end;
-       process.increment(unreadable)) {
-    const std::string name = process->path().filename().string();
-    const bool is_process = name.find_first_not_of("0123456789") == std::string::npos;
-    if (is_process && name != self && Holds(process->path(), file)) {
-      return "pid " + name + ", left behind by the plugin of runner " + runner + ",";
-    }
-  }
-  return earlier;
+  return runner;
+}
+
+std::string EarlierRunner(const std::string& runner, const fs::path& file) {
+  return "an earlier runner, pid " + runner + ", still holds " + file.string();
 }
 
 std::string ExecutablePath(const RunnerBinary& binary) {
@@ -274,9 +261,30 @@ Result<RunnerLock> RunnerLock::TryTake(const fs::path& file) {
     if (errno != EWOULDBLOCK) {
       return Status::FromErrno("lock " + file.string(), errno);
     }
-    return Status::InUse(DescribeHolder(fd.get()) + " still holds " + file.string());
+    return Status::InUse(EarlierRunner(NotedRunner(fd.get()), file));
   }
   return RunnerLock(std::move(fd), file);
+}
+
+std::string RunnerLock::DescribeHolder(const fs::path& file) {
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string runner = fd.valid() ? NotedRunner(fd.get()) : std::string("unknown");
+  std::error_code unreadable;
+  const fs::path real = fs::canonical(file, unreadable);
+  if (unreadable || Holds(fs::path("/proc") / runner, real)) {
+    return EarlierRunner(runner, file);
+  }
+  const std::string self = std::to_string(getpid());
+  for (fs::directory_iterator process("/proc", unreadable), end; !unreadable && process != end;
+       process.increment(unreadable)) {
+    const std::string name = process->path().filename().string();
+    const bool is_process = name.find_first_not_of("0123456789") == std::string::npos;
+    if (is_process && name != self && Holds(process->path(), real)) {
+      return "pid " + name + ", left behind by the plugin of runner " + runner + ", still holds " +
+             file.string();
+    }
+  }
+  return EarlierRunner(runner, file);
 }
 
 void RunnerLock::WritePid(pid_t pid) const {

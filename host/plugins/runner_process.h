@@ -37,6 +37,10 @@ class RunnerLock {
   // Tries to take `file`. kInUse while a runner holds it; the text names its pid.
   static Result<RunnerLock> TryTake(const std::filesystem::path& file);
 
+  // Who holds `file`: the runner that is noted in it, or what its plugin left behind. Looks at
+  // every process, so only for a wait that lasts.
+  static std::string DescribeHolder(const std::filesystem::path& file);
+
   int fd() const { return fd_.get(); }
   // Notes the runner's pid in the file, for the text above only: on a full disk it may stay an old
   // one.

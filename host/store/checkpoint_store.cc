@@ -198,7 +198,7 @@ struct CheckpointStore::State {
   std::optional<SlotContent> new_filter;
   Status dead;  // Not ok once the disk has failed.
 
-  Status Write(CheckpointRecord record);
+  Status Write(CheckpointRecord record, bool accepts_filter = false);
   Status CheckAlive() const { return dead.ok() ? Status() : dead; }
   Status Judge(Status status);
 };
@@ -211,13 +211,14 @@ Status CheckpointStore::State::Judge(Status status) {
   return status;
 }
 
-Status CheckpointStore::State::Write(CheckpointRecord record) {
+Status CheckpointStore::State::Write(CheckpointRecord record, bool accepts_filter) {
   CATCHUP_RETURN_IF_ERROR(CheckAlive());
   record.number = content.record.number + 1;
   record.time_ticks = NowTicks();
   SlotContent next = content;
   next.record = std::move(record);
-  if (new_filter && next.record.checkpoint) {
+  accepts_filter = new_filter && (accepts_filter || next.record.checkpoint);
+  if (accepts_filter) {
     next.filter_digest = new_filter->filter_digest;
     next.filter_text = new_filter->filter_text;
   }
@@ -226,6 +227,9 @@ Status CheckpointStore::State::Write(CheckpointRecord record) {
       Judge(rows->UpdateSlot(older, EncodeSlot(static_cast<std::uint8_t>(older), next))));
   content = std::move(next);
   newest = older;
+  if (accepts_filter) {
+    new_filter.reset();
+  }
   return {};
 }
 
@@ -331,6 +335,10 @@ Result<std::uint64_t> CheckpointStore::RaiseToken() {
   ++record.token;
   CATCHUP_RETURN_IF_ERROR(state_->Write(std::move(record)));
   return state_->content.record.token;
+}
+
+Status CheckpointStore::AcceptFilter() {
+  return state_->new_filter ? state_->Write(state_->content.record, true) : Status();
 }
 
 Status CheckpointStore::TakeBackToken(std::uint64_t token) {

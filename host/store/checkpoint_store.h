@@ -92,8 +92,13 @@ class CheckpointStore {
 
   // Whether the configuration's filter is another one than the last run's. Only without a
   // checkpoint (else Open() refuses) and only once a runner was spawned; the old filter stays in
-  // the file until there is a checkpoint.
+  // the file until there is a checkpoint, or AcceptFilter() was called.
   bool filter_changed() const;
+
+  // Makes the configuration's filter that of the file, without a checkpoint: nothing was handled
+  // under the old one. Before the first event, else a position that the plugin stores meanwhile
+  // would count as made with the old filter. As Save() otherwise; nothing to do if not changed.
+  Status AcceptFilter();
 
   // What Open() found worth a warning, as one slot that was bad; empty if nothing.
   const std::string& warning() const;

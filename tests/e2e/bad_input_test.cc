@@ -263,6 +263,50 @@ TEST(BadStateTest, AnOpenCheckpointFileIsWaitedFor) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
+// Nothing was handled under the first filter, so the second one counts from its first start on: the
+// plugin's position is its own, though a kill came before any checkpoint.
+TEST(BadStateTest, AFilterChangedBeforeAnythingWasHandledIsTheFilter) {
+  Site site;
+  const auto configure = [&](const std::string& prefix) {
+    site.Configure("[groups.totals]\nplugin = \"order_totals.so\"\nprefixes = [\"" + prefix +
+                   "\"]\ncheckpoint_batch_size = 1000\ncheckpoint_interval = \"1h\"\n"
+                   "config = { database = \"" +
+                   site.file("totals.db").string() + "\" }\n");
+  };
+  configure("nothing-");
+  ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
+  configure("order-");
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "totals", "state") == "caught up";
+  })) << host->Errors();
+  site.Append({EventLine("order-1", "order-placed",
+                         R"({"orderId":"1","customerId":"c","amountCents":5})")});
+  const auto orders = [&] {
+    sqlite3* database = nullptr;
+    std::string count = "0";
+    if (sqlite3_open_v2(site.file("totals.db").c_str(), &database, SQLITE_OPEN_READONLY, nullptr) ==
+        SQLITE_OK) {
+      sqlite3_exec(
+          database, "SELECT sum(orders) FROM order_totals",
+          [](void* out, int, char** values, char**) {
+            *static_cast<std::string*>(out) = values[0] == nullptr ? "0" : values[0];
+            return 0;
+          },
+          &count, nullptr);
+    }
+    sqlite3_close(database);
+    return count;
+  };
+  ASSERT_TRUE(WaitUntil([&] { return orders() == "1"; })) << host->Errors();
+  host->Signal(SIGKILL);
+  host->Wait();
+
+  const Finished again = site.RunUntilCaughtUp();
+  EXPECT_EQ(again.exit, 0) << again.err;
+  EXPECT_EQ(orders(), "1");
+}
+
 // The state directory is not the one that the plugin's store was written under, and each start that
 // is refused leaves that so.
 TEST(BadStateTest, AForeignStateDirectoryStaysFenced) {

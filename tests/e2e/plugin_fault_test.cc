@@ -2,6 +2,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "tests/e2e/harness.h"
@@ -153,6 +154,21 @@ TEST(PluginFaultTest, WhatAPluginLeavesRunningEndsWithItsRunner) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
   EXPECT_TRUE(left.Gone());
   EXPECT_EQ(host->Log().With(kLeftBehind, "bad").size(), 1u) << host->Errors();
+}
+
+// A wrapper's helper became the host's child by exec; it is nobody's leftover.
+TEST(PluginFaultTest, AChildThatWasThereBeforeTheHostIsLeftAlone) {
+  Site site;
+  site.Append({EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("good"));
+  const std::string command =
+      "cd '" + site.path().string() + "' && sh -c 'sleep 300 & echo $! > helper; exec " +
+      CATCHUP_EXECUTABLE + " run host.toml --until-caught-up' 2> wrapped.log";
+  EXPECT_EQ(std::system(command.c_str()), 0) << ReadFile(site.file("wrapped.log"));
+  const pid_t helper = std::stoi(ReadFile(site.file("helper")));
+  EXPECT_FALSE(ForeignProcess(helper).Gone());
+  EXPECT_EQ(ReadFile(site.file("wrapped.log")).find(kLeftBehind), std::string::npos);
+  kill(helper, SIGKILL);
 }
 
 // It holds the lock of the runner that died, so the next runner could not start beside it.

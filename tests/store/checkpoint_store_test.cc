@@ -149,6 +149,20 @@ TEST_F(CheckpointStoreTest, ANewFilterIsNotedUntilThereIsACheckpoint) {
   EXPECT_EQ(TryOpen().status().code(), Status::Code::kInvalid);
 }
 
+// Nothing was handled under the old one, so it is as if it had never been.
+TEST_F(CheckpointStoreTest, ANewFilterIsAcceptedForGoodWithoutACheckpoint) {
+  const EventFilter other{EventFilter::Match::kEventType, {"invoice-"}};
+  ASSERT_TRUE(Open()->RaiseToken().ok());
+  {
+    const auto store = TryOpen(other);
+    ASSERT_TRUE((*store)->AcceptFilter().ok());
+    EXPECT_FALSE((*store)->filter_changed());
+    EXPECT_FALSE((*store)->record().checkpoint.has_value());
+  }
+  EXPECT_FALSE((*TryOpen(other))->filter_changed());
+  EXPECT_TRUE(Open()->filter_changed()) << "the old filter is the new one's other now";
+}
+
 TEST_F(CheckpointStoreTest, FencesAWriterOfAnEarlierSpawn) {
   const auto store = Open();
   ASSERT_TRUE(store->RaiseToken().ok());

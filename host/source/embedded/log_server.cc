@@ -235,9 +235,11 @@ Status EmbeddedServer::Seed(const std::string& stream, const std::string& type,
   return impl_->Seed(stream, std::move(event));
 }
 
-Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options) {
+Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options,
+                                      std::chrono::milliseconds owner_patience) {
   for (int attempt = 1;; ++attempt) {
-    Result<std::optional<std::string>> live = DataDirectory::LiveEndpoint(options.directory);
+    Result<std::optional<std::string>> live =
+        DataDirectory::LiveEndpoint(options.directory, owner_patience);
     if (!live.ok()) {
       return live.status();
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "host/base/status.h"
+#include "host/source/embedded/data_directory.h"
 
 namespace catchup::embedded {
 
@@ -75,7 +77,10 @@ struct EmbeddedEndpoint {
 
 // For `uri = "embedded:PATH"`: the endpoint of a live owner of the directory, else opens the log
 // here and serves it. Two processes that do this at once agree on one owner.
-Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options);
+// `owner_patience` is for an owner that is only starting.
+Result<EmbeddedEndpoint> OpenEmbedded(
+    const ServerOptions& options,
+    std::chrono::milliseconds owner_patience = DataDirectory::kStartWait);
 
 // Where the log of `directory` is served now, if it is; looks at two small files and waits for
 // nothing. For who was told by OpenEmbedded to use another process, which may have moved since.
