@@ -65,7 +65,7 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
   append->add_option("EVENTS", arguments->events, "One event a line, as JSON; - is standard input")
       ->required();
   append->footer(
-      "Prints \"written N, next line M\", also when it fails or is stopped. A server recognises a\n"
+      "Prints \"written N, next line M\", also when it fails or is stopped. A node recognises a\n"
       "repetition only among its newest events, so after an interruption the exact way to go on\n"
       "is --from-line M.");
 }
