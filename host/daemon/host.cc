@@ -238,6 +238,9 @@ std::unique_ptr<Source> Host::OpenSource(const std::string& address,
 // Asks for the newest event of the log, once for all groups. On the reactor.
 void Host::PollHead() {
   const auto now = Clock::now();
+  if (head_asked_ || now < next_head_) {
+    return;
+  }
   bool someone_moves = false;
   bool someone_lives = false;
   for (const auto& group : groups_) {
@@ -245,7 +248,7 @@ void Host::PollHead() {
     someone_lives = someone_lives || !status.finished;
     someone_moves = someone_moves || (!status.finished && status.state != GroupState::kCaughtUp);
   }
-  if (head_asked_ || now < next_head_ || !someone_lives) {
+  if (!someone_lives) {
     return;
   }
   next_head_ = now + (someone_moves ? kHeadInterval : kIdleHeadInterval);
