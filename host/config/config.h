@@ -46,8 +46,9 @@ struct DeadLettersConfig {
   enum class Order : std::uint8_t { kStream, kEvent, kHalt };
 
   Order order = Order::kStream;
-  std::uint32_t max_streams = 1024;
-  std::uint32_t max_per_stream = 1024;
+  std::uint32_t max_letters = 100'000;
+  std::uint64_t max_bytes = 4ull << 30;
+  std::chrono::milliseconds heal_for = std::chrono::hours(168);
   std::vector<std::string> sinks;
 };
 
@@ -94,10 +95,11 @@ struct GroupConfig {
   std::chrono::milliseconds retry_max_delay{30'000};
   std::uint32_t lanes = 1;
   std::chrono::milliseconds handler_timeout{30'000};
+  std::chrono::milliseconds start_timeout{30'000};  // Load, create, start, load_position together.
   std::chrono::milliseconds drain_timeout{5'000};
   std::uint32_t max_crashes = 3;
   std::string sha256;  // 64 lower-case hexadecimal digits, or empty for no pin.
-  std::uint64_t window_events = 1024;
+  std::uint64_t window_events = 4096;
   std::uint64_t window_bytes = 32ull << 20;
   bool system_events = false;
   bool resolve_links = false;

@@ -33,7 +33,12 @@ constexpr std::uint32_t kMaxCrashes = 100;
 constexpr std::uint64_t kMaxWindowEvents = 1'000'000;
 constexpr std::uint64_t kMinWindowBytes = 64ull << 10;
 constexpr std::uint64_t kMaxWindowBytes = 4ull << 30;
-constexpr std::uint32_t kMaxLetters = 65'536;
+constexpr std::uint32_t kMaxLetters = 10'000'000;
+// A full store waits, so it must have room for the largest event.
+constexpr std::uint64_t kMinLetterBytes = 32ull << 20;
+constexpr std::uint64_t kMaxLetterBytes = 1024ull << 30;
+constexpr milliseconds kMinHealFor = minutes(1);
+constexpr milliseconds kMaxHealFor = hours(24 * 366);
 constexpr std::uint32_t kMaxFailures = 1000;
 constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
 constexpr std::uint64_t kMinMemory = 16ull << 20;
@@ -84,6 +89,13 @@ void OnlyDefaultDuration(TableReader* reader, std::string_view key, milliseconds
   const milliseconds standard = *out;
   const bool read = reader->Duration(key, least, most, out);
   OnlyDefault(reader, key, read, *out, standard, '"' + DescribeDuration(standard) + '"');
+}
+
+void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t least,
+                     std::uint64_t most, std::uint64_t* out) {
+  const std::uint64_t standard = *out;
+  const bool read = reader->Size(key, least, most, out);
+  OnlyDefault(reader, key, read, *out, standard, '"' + DescribeSize(standard) + '"');
 }
 
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
@@ -170,6 +182,7 @@ void ReadPace(TableReader* reader, GroupConfig* group) {
                    &group->checkpoint_interval);
   reader->Duration("handler_timeout", kMinHandlerTimeout, kMaxHandlerTimeout,
                    &group->handler_timeout);
+  reader->Duration("start_timeout", kMinHandlerTimeout, kMaxHandlerTimeout, &group->start_timeout);
   reader->Duration("drain_timeout", kMinDrainTimeout, kMaxDrainTimeout, &group->drain_timeout);
   if (const TomlValue* table = reader->Table("window")) {
     TableReader window(*table, "window.", reader->problems());
@@ -185,8 +198,9 @@ void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLette
   if (reader.Choice("order", {"stream", "event", "halt"}, &order) && order != 0) {
     reader.Unsupported("order", "\"stream\"");
   }
-  OnlyDefaultInteger(&reader, "max_streams", 1, kMaxLetters, &out->max_streams);
-  OnlyDefaultInteger(&reader, "max_per_stream", 1, kMaxLetters, &out->max_per_stream);
+  OnlyDefaultInteger(&reader, "max_letters", 1, kMaxLetters, &out->max_letters);
+  OnlyDefaultSize(&reader, "max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
+  OnlyDefaultDuration(&reader, "heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
   if (reader.TextList("sinks", "a list of \"jsonl:FILE\" and \"stream:NAME\"", &out->sinks)) {
     const TomlValue& list = reader.table().Find("sinks")->value;
     bool valid = true;
@@ -219,10 +233,7 @@ void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig
 
 void ReadLimits(const TomlValue& table, ConfigProblems* problems, LimitsConfig* out) {
   TableReader reader(table, "limits.", problems);
-  const std::uint64_t standard = out->memory_bytes;
-  const bool read = reader.Size("memory", kMinMemory, kMaxMemory, &out->memory_bytes);
-  OnlyDefault(&reader, "memory", read, out->memory_bytes, standard,
-              '"' + DescribeSize(standard) + '"');
+  OnlyDefaultSize(&reader, "memory", kMinMemory, kMaxMemory, &out->memory_bytes);
   reader.Integer("open_files", kMinOpenFiles, kMaxOpenFiles, &out->open_files);
   reader.Finish();
 }

@@ -42,7 +42,7 @@ struct Tick {
 struct EngineOptions {
   std::uint32_t checkpoint_batch_size = 10;
   std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(1);
-  std::uint64_t window_events = 1024;
+  std::uint64_t window_events = 4096;
   std::uint64_t window_bytes = 32ull << 20;
   bool system_events = false;
   bool stop_on_caught_up = false;

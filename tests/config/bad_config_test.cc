@@ -400,10 +400,12 @@ TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
            "10:22: dead_letters.order = \"halt\": this version supports \"stream\""},
           {"dead_letters.order = \"event\"",
            "10:22: dead_letters.order = \"event\": this version supports \"stream\""},
-          {"dead_letters.max_streams = 5",
-           "10:28: dead_letters.max_streams = 5: this version supports 1024"},
-          {"dead_letters.max_per_stream = 5",
-           "10:31: dead_letters.max_per_stream = 5: this version supports 1024"},
+          {"dead_letters.max_letters = 5",
+           "10:28: dead_letters.max_letters = 5: this version supports 100000"},
+          {"dead_letters.max_bytes = \"1GiB\"",
+           "10:26: dead_letters.max_bytes = \"1GiB\": this version supports \"4GiB\""},
+          {"dead_letters.heal_for = \"24h\"",
+           "10:25: dead_letters.heal_for = \"24h\": this version supports \"168h\""},
           {"dead_letters.sinks = [\"jsonl:a\"]",
            "10:22: dead_letters.sinks = a list: this version supports []"},
           {"breaker.failures = 6", "10:20: breaker.failures = 6: this version supports 5"},
@@ -438,11 +440,12 @@ TEST(BadConfigTest, TakesEveryDefaultThatIsWrittenDown) {
                "match = \"event_type\"\nstart = \"beginning\"\nstop_on_caught_up = false\n"
                "batch_size = 100\ncheckpoint_batch_size = 10\ncheckpoint_interval = \"1s\"\n"
                "max_retries = 3\nretry_delay = \"1s\"\nretry_max_delay = \"30s\"\nlanes = 1\n"
-               "handler_timeout = \"30s\"\ndrain_timeout = \"5s\"\nmax_crashes = 3\n"
-               "window = { events = 1024, bytes = \"32MiB\" }\nsystem_events = false\n"
+               "handler_timeout = \"30s\"\nstart_timeout = \"30s\"\ndrain_timeout = "
+               "\"5s\"\nmax_crashes = 3\n"
+               "window = { events = 4096, bytes = \"32MiB\" }\nsystem_events = false\n"
                "resolve_links = false\nenv = []\n"
-               "dead_letters = { order = \"stream\", max_streams = 1024, max_per_stream = 1024, "
-               "sinks = [] }\n"
+               "dead_letters = { order = \"stream\", max_letters = 100000, max_bytes = \"4GiB\", "
+               "heal_for = \"168h\", sinks = [] }\n"
                "breaker = { failures = 5, open = \"5s\", max_open = \"60s\", budget = 10 }\n"
                "limits = { memory = \"512MiB\", open_files = 256 }\n"
                "[groups.g.classify]\n"
@@ -477,8 +480,17 @@ TEST(BadConfigTest, ChecksTheValuesOfWhatItLacks) {
            "10:23: dead_letters.sinks[0] = \"file:a\": wanted \"jsonl:FILE\" or \"stream:NAME\"\n"
            "10:33: dead_letters.sinks[1] = \"stream:\": wanted \"jsonl:FILE\" or \"stream:NAME\"\n"
            "10:44: dead_letters.sinks[2] = \"jsonl\": wanted \"jsonl:FILE\" or \"stream:NAME\""},
-          {"dead_letters.max_streams = 0",
-           "10:28: dead_letters.max_streams = 0: wanted an integer from 1 to 65,536"},
+          {"dead_letters.max_letters = 0",
+           "10:28: dead_letters.max_letters = 0: wanted an integer from 1 to 10,000,000"},
+          {"dead_letters.max_bytes = 4",
+           "10:26: dead_letters.max_bytes = 4: wanted a size from \"32MiB\" to \"1024GiB\", an "
+           "integer and B, KiB, MiB or GiB"},
+          {"dead_letters.heal_for = \"1s\"",
+           "10:25: dead_letters.heal_for = \"1s\": wanted a duration from \"1m\" to \"8784h\", an "
+           "integer and ms, s, m or h"},
+          {"start_timeout = 30",
+           "10:17: start_timeout = 30: wanted a duration from \"100ms\" to \"24h\", an integer and "
+           "ms, s, m or h"},
           {"breaker = 1", "10:11: breaker = 1: wanted a table"},
           {"breaker.budget = 21", "10:18: breaker.budget = 21: wanted an integer from 0 to 20"},
           {"classify = []", "10:12: classify = []: wanted a table"},

@@ -67,16 +67,18 @@ TEST(ReaderTest, FillsInEveryDefault) {
   EXPECT_EQ(group.retry_max_delay, seconds(30));
   EXPECT_EQ(group.lanes, 1u);
   EXPECT_EQ(group.handler_timeout, seconds(30));
+  EXPECT_EQ(group.start_timeout, seconds(30));
   EXPECT_EQ(group.drain_timeout, seconds(5));
   EXPECT_EQ(group.max_crashes, 3u);
   EXPECT_EQ(group.sha256, "");
-  EXPECT_EQ(group.window_events, 1024u);
+  EXPECT_EQ(group.window_events, 4096u);
   EXPECT_EQ(group.window_bytes, 32u << 20);
   EXPECT_FALSE(group.system_events);
   EXPECT_FALSE(group.resolve_links);
   EXPECT_EQ(group.dead_letters.order, DeadLettersConfig::Order::kStream);
-  EXPECT_EQ(group.dead_letters.max_streams, 1024u);
-  EXPECT_EQ(group.dead_letters.max_per_stream, 1024u);
+  EXPECT_EQ(group.dead_letters.max_letters, 100'000u);
+  EXPECT_EQ(group.dead_letters.max_bytes, std::uint64_t{4} << 30);
+  EXPECT_EQ(group.dead_letters.heal_for, hours(168));
   EXPECT_TRUE(group.dead_letters.sinks.empty());
   EXPECT_EQ(group.breaker.failures, 5u);
   EXPECT_EQ(group.breaker.open, seconds(5));
@@ -131,13 +133,14 @@ retry_delay = "1000ms"
 retry_max_delay = "30s"
 lanes = 1
 handler_timeout = "2m"
+start_timeout = "5m"
 drain_timeout = "100ms"
 max_crashes = 3
 sha256 = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 window = { events = 16, bytes = "1GiB" }
 system_events = true
 resolve_links = false
-dead_letters = { order = "stream", max_streams = 1024, max_per_stream = 1024, sinks = [] }
+dead_letters = { order = "stream", max_letters = 100000, max_bytes = "4096MiB", heal_for = "168h", sinks = [] }
 breaker = { failures = 5, open = "5s", max_open = "1m", budget = 10 }
 classify = {}
 limits = { memory = "512MiB", open_files = 64 }
@@ -170,6 +173,7 @@ handler_timeout = "24h"
   EXPECT_EQ(group.checkpoint_batch_size, 20u);
   EXPECT_EQ(group.checkpoint_interval, milliseconds(250));
   EXPECT_EQ(group.handler_timeout, minutes(2));
+  EXPECT_EQ(group.start_timeout, minutes(5));
   EXPECT_EQ(group.drain_timeout, milliseconds(100));
   EXPECT_EQ(group.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
   EXPECT_EQ(group.window_events, 16u);

@@ -23,7 +23,7 @@ constexpr std::size_t kEvents = 100'000;
 
 // What may come again after a kill: events handled but not yet durable, the defaults of
 // checkpoint_batch_size and window.events.
-constexpr std::size_t kDuplicateBound = 10 + 1024;
+constexpr std::size_t kDuplicateBound = 10 + 4096;
 
 struct Totals {
   std::int64_t orders = 0;
