@@ -11,6 +11,7 @@
 #include "host/cli/scratch_directory.h"
 #include "host/config/reader.h"
 #include "host/plugins/plugin_file.h"
+#include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/state_directory.h"

@@ -23,7 +23,8 @@ class RunnerBinary {
   static Result<RunnerBinary> Find();
   static Result<RunnerBinary> Open(const std::filesystem::path& path);
 
-  int fd() const { return fd_.get(); }
+  // Under which it is executed.
+  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
 
  private:
   explicit RunnerBinary(UniqueFd fd) : fd_(std::move(fd)) {}
@@ -98,11 +99,5 @@ class RunnerProcess {
   UniqueFd output_;
   bool reaped_ = false;
 };
-
-// Loads `plugin` in a child of its own and checks header, descriptor and tables, without making an
-// instance. Returns "NAME VERSION PROJECTION"; kIncompatible with the runner's one-line reason,
-// also when it dies or takes longer than 30 s.
-Result<std::string> ProbePlugin(const RunnerBinary& binary, const std::filesystem::path& plugin,
-                                const std::string& projection);
 
 }  // namespace catchup

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
 #include "tests/test_files.h"
 

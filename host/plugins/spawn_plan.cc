@@ -1,0 +1,120 @@
+#include "host/plugins/spawn_plan.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "host/plugins/children.h"
+
+namespace catchup {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Names that steer the loader, gRPC or TLS in the child, whatever a group's `env` says.
+bool IsForbidden(std::string_view name) {
+  return name.starts_with("LD_") || name.starts_with("GRPC_") || name.ends_with("_proxy") ||
+         name.ends_with("_PROXY") || name == "GLIBC_TUNABLES" || name == "SSLKEYLOGFILE";
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (std::string& text : texts) {
+    pointers.push_back(text.data());
+  }
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::vector<std::string> ConstructEnvironment(const std::vector<std::string>& names) {
+  std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
+  const auto pass = [&](const std::string& name) {
+    // Read while no other thread writes: this process never changes its environment.
+    if (const char* value = std::getenv(name.c_str()); value != nullptr) {  // NOLINT
+      environment.push_back(name + "=" + value);
+    }
+  };
+  pass("TZ");
+  for (const std::string& name : names) {
+    if (!IsForbidden(name)) {
+      pass(name);
+    }
+  }
+  return environment;
+}
+
+Result<Pipe> MakePipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return Status::FromErrno("make a pipe for the runner", errno);
+  }
+  Pipe made;
+  made.read_end = UniqueFd(ends[0]);
+  made.write_end = UniqueFd(ends[1]);
+  if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
+    return Status::FromErrno("make a pipe for the runner", errno);
+  }
+  return made;
+}
+
+// Debian 12's <sys/pidfd.h> lacks its extern "C", so the calls are made by number.
+int OpenPidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+SpawnPlan::SpawnPlan() {
+  posix_spawn_file_actions_init(&actions_);
+  posix_spawnattr_init(&attributes_);
+}
+
+SpawnPlan::~SpawnPlan() {
+  posix_spawn_file_actions_destroy(&actions_);
+  posix_spawnattr_destroy(&attributes_);
+}
+
+Status SpawnPlan::Give(int fd, int number) {
+  UniqueFd parked(fcntl(fd, F_DUPFD_CLOEXEC, kParkingFd));
+  if (!parked.valid()) {
+    return Status::FromErrno("copy a descriptor for the runner", errno);
+  }
+  const int error = posix_spawn_file_actions_adddup2(&actions_, parked.get(), number);
+  parked_.push_back(std::move(parked));
+  return error == 0 ? Status() : Status::FromErrno("plan the runner's descriptors", error);
+}
+
+Status SpawnPlan::NullInput() {
+  const int error =
+      posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  return error == 0 ? Status() : Status::FromErrno("plan the runner's input", error);
+}
+
+Status SpawnPlan::WorkIn(const fs::path& directory) {
+  const int error = posix_spawn_file_actions_addchdir_np(&actions_, directory.c_str());
+  return error == 0 ? Status() : Status::FromErrno("plan the runner's directory", error);
+}
+
+Result<pid_t> SpawnPlan::Run(const char* path, std::vector<std::string> arguments,
+                             std::vector<std::string> environment) {
+  sigset_t none;
+  sigset_t all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes_, &none);
+  posix_spawnattr_setsigdefault(&attributes_, &all);
+  posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  return Children::OfThisProcess().Spawn([&]() -> Result<pid_t> {
+    pid_t pid = -1;
+    const int error = posix_spawn(&pid, path, &actions_, &attributes_, Pointers(arguments).data(),
+                                  Pointers(environment).data());
+    if (error != 0) {
+      return Status::FromErrno("start catchup-runner", error);
+    }
+    return pid;
+  });
+}
+
+}  // namespace catchup
