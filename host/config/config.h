@@ -25,13 +25,17 @@ struct SourceLocation {
   std::uint32_t column = 0;
 };
 
-// Which events the server sends: those whose type or stream name begins with one of the prefixes.
-// An empty prefix matches everything.
+// Which events a group gets, all of what decides it: the checkpoint is kept with a digest of this,
+// because under another filter events before it may be missing.
 struct EventFilter {
   enum class Match : std::uint8_t { kEventType, kStreamName };
 
+  // The server sends events whose type or stream name begins with one of the prefixes; an empty
+  // prefix matches everything.
   Match match = Match::kEventType;
   std::vector<std::string> prefixes;
+  bool system_events = false;  // Those whose type begins with "$" are handed on, too.
+  bool resolve_links = false;  // A link is the event that it names.
 };
 
 // Where a group without a checkpoint begins.
@@ -101,8 +105,6 @@ struct GroupConfig {
   std::string sha256;  // 64 lower-case hexadecimal digits, or empty for no pin.
   std::uint64_t window_events = 4096;
   std::uint64_t window_bytes = 32ull << 20;
-  bool system_events = false;
-  bool resolve_links = false;
   DeadLettersConfig dead_letters;
   BreakerConfig breaker;
   ClassifyConfig classify;

@@ -150,7 +150,7 @@ void ReadFilter(TableReader* reader, GroupConfig* group) {
     group->filter.match =
         index == 0 ? EventFilter::Match::kEventType : EventFilter::Match::kStreamName;
   }
-  reader->Bool("system_events", &group->system_events);
+  reader->Bool("system_events", &group->filter.system_events);
 }
 
 void ReadStart(TableReader* reader, GroupConfig* group) {
@@ -245,8 +245,8 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
                       &group->retry_max_delay);
   OnlyDefaultInteger(reader, "max_crashes", 1, kMaxCrashes, &group->max_crashes);
   OnlyDefaultInteger(reader, "lanes", 1, kMaxLanes, &group->lanes);
-  const bool read = reader->Bool("resolve_links", &group->resolve_links);
-  OnlyDefault(reader, "resolve_links", read, group->resolve_links, false, "false");
+  const bool read = reader->Bool("resolve_links", &group->filter.resolve_links);
+  OnlyDefault(reader, "resolve_links", read, group->filter.resolve_links, false, "false");
   if (const TomlValue* table = reader->Table("dead_letters")) {
     ReadDeadLetters(*table, reader->problems(), &group->dead_letters);
   }
@@ -332,7 +332,7 @@ GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigPro
     reader.Missing("prefixes", kWantedPrefixes);
   }
   for (std::size_t i = 0; i < group.filter.prefixes.size(); ++i) {
-    if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.system_events) {
+    if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.filter.system_events) {
       const auto& list = *table.Find("prefixes")->value.As<TomlValue::List>();
       reader.Wrong("prefixes[" + std::to_string(i) + "]", list[i],
                    "system_events = true beside it, because system events begin with \"$\"");

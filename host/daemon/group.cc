@@ -48,7 +48,7 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   options.checkpoint_interval = config.checkpoint_interval;
   options.window_events = config.window_events;
   options.window_bytes = config.window_bytes;
-  options.system_events = config.system_events;
+  options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
   options.drain_timeout = config.drain_timeout;
   return options;

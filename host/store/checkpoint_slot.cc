@@ -234,6 +234,10 @@ Digest32 FilterDigest(const EventFilter& filter) {
   for (const std::string& prefix : SortedPrefixes(filter)) {
     canonical += std::to_string(prefix.size()) + ':' + prefix;
   }
+  // No prefix's length begins with a letter. What is off adds nothing, so that a filter without
+  // these has the digest it had before they counted.
+  canonical += filter.system_events ? "S" : "";
+  canonical += filter.resolve_links ? "L" : "";
   Digest32 digest{};
   crypto_generichash(digest.data(), digest.size(),
                      reinterpret_cast<const unsigned char*>(canonical.data()), canonical.size(),
@@ -243,6 +247,9 @@ Digest32 FilterDigest(const EventFilter& filter) {
 
 std::string FilterText(const EventFilter& filter) {
   std::string text = filter.match == EventFilter::Match::kEventType ? "event_type" : "stream_name";
+  // Before the prefixes, which may be cut.
+  text += filter.system_events ? " with system_events" : "";
+  text += filter.resolve_links ? " with resolve_links" : "";
   bool first = true;
   for (const std::string& prefix : SortedPrefixes(filter)) {
     text += first ? " " : ", ";

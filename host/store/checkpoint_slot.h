@@ -58,8 +58,9 @@ std::string EncodeDesired(DesiredState desired, std::int64_t time_ticks);
 Result<DesiredState> DecodeDesired(std::string_view body);
 
 // Order and repetition of prefixes mean nothing, so neither changes the digest or the text.
+// Everything else in a filter does.
 Digest32 FilterDigest(const EventFilter& filter);
-// As 'event_type "order-", "invoice-"', cut to what a slot holds.
+// As 'event_type with system_events "order-", "invoice-"', cut to what a slot holds.
 std::string FilterText(const EventFilter& filter);
 
 }  // namespace catchup

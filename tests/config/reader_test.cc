@@ -73,8 +73,8 @@ TEST(ReaderTest, FillsInEveryDefault) {
   EXPECT_EQ(group.sha256, "");
   EXPECT_EQ(group.window_events, 4096u);
   EXPECT_EQ(group.window_bytes, 32u << 20);
-  EXPECT_FALSE(group.system_events);
-  EXPECT_FALSE(group.resolve_links);
+  EXPECT_FALSE(group.filter.system_events);
+  EXPECT_FALSE(group.filter.resolve_links);
   EXPECT_EQ(group.dead_letters.order, DeadLettersConfig::Order::kStream);
   EXPECT_EQ(group.dead_letters.max_letters, 100'000u);
   EXPECT_EQ(group.dead_letters.max_bytes, std::uint64_t{4} << 30);
@@ -178,7 +178,7 @@ handler_timeout = "24h"
   EXPECT_EQ(group.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
   EXPECT_EQ(group.window_events, 16u);
   EXPECT_EQ(group.window_bytes, 1u << 30);
-  EXPECT_TRUE(group.system_events);
+  EXPECT_TRUE(group.filter.system_events);
   EXPECT_EQ(group.limits.open_files, 64u);
   EXPECT_EQ(group.env, (std::vector<std::string>{"PGHOST", "_x1"}));
   EXPECT_EQ(group.settings.json, R"({"database":"totals.db"})");

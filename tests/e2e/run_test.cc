@@ -238,6 +238,13 @@ TEST(RunTest, SystemEventsNeedToBeAskedFor) {
   EXPECT_EQ(Written(site, "without"), Strings{"s@1 tock"});
   EXPECT_EQ(Written(site, "with"), (Strings{"s@0 $tick", "s@1 tock"}));
   EXPECT_EQ(Written(site, "only"), Strings{"s@0 $tick"});
+
+  // Those before the checkpoint would be missing.
+  site.Configure(JsonlGroup("without", "prefixes = [\"\"]\nsystem_events = true"));
+  const Finished changed = site.RunUntilCaughtUp();
+  EXPECT_EQ(changed.exit, 1);
+  const std::string reason = changed.Log().Last("Group ended", "without", "reason");
+  EXPECT_NE(reason.find("with system_events"), std::string::npos) << reason;
 }
 
 TEST(RunTest, APluginThatKeepsItsPositionHandlesNothingTwice) {

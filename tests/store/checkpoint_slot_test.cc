@@ -128,12 +128,18 @@ TEST(FilterDigestTest, SeesWhatAFilterMeansAndNotHowItIsWritten) {
   EXPECT_NE(FilterDigest(one), FilterDigest({EventFilter::Match::kStreamName, {"a", "b"}}));
   EXPECT_NE(FilterDigest(one), FilterDigest({EventFilter::Match::kEventType, {"ab"}}));
   EXPECT_NE(FilterDigest(one), FilterDigest({EventFilter::Match::kEventType, {"a", "b", ""}}));
+  // The prefix "" lets the server send system events, and this decides whether the group gets them.
+  EXPECT_NE(FilterDigest(one), FilterDigest({EventFilter::Match::kEventType, {"a", "b"}, true}));
+  EXPECT_NE(FilterDigest({EventFilter::Match::kEventType, {"a", "b"}, true}),
+            FilterDigest({EventFilter::Match::kEventType, {"a", "b"}, false, true}));
 }
 
 TEST(FilterTextTest, NamesMatchAndPrefixes) {
   EXPECT_EQ(FilterText({EventFilter::Match::kEventType, {"b\"", "a"}}),
             "event_type \"a\", \"b\\\"\"");
   EXPECT_EQ(FilterText({EventFilter::Match::kStreamName, {""}}), "stream_name \"\"");
+  EXPECT_EQ(FilterText({EventFilter::Match::kEventType, {""}, true}),
+            "event_type with system_events \"\"");
 }
 
 TEST(FilterTextTest, FitsIntoASlot) {
