@@ -618,6 +618,14 @@ void Group::SaveCheckpoint(Position position, bool may_go_back) {
   record.plugin_digest = plugin_->digest;
   Status saved;
   while (true) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!engine_.may_persist()) {
+        engine_.CheckpointNotBegun(Now(), &commands_);
+        Execute();
+        return;
+      }
+    }
     saved = back ? store_->Rewind(record) : store_->Save(record);
     if (saved.code() != Status::Code::kExhausted) {
       break;

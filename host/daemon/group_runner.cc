@@ -287,7 +287,7 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   if (ending.exit_class != ExitClass::kClean && !link_->hung()) {
     ++error_count_;
   }
-  if (link_->position_refused()) {
+  if (link_->position_refused() && engine_.may_persist()) {
     // No other runner was spawned since, so it is the present token that goes.
     worker_.Post([this] { TakeBackToken(); });
   }
@@ -305,9 +305,10 @@ void Group::TakeBackToken() {
   }
 }
 
-// True: there was more than one look takes.
+// True: there was more than one look takes. Once a runner has broken the contract, nothing more is
+// taken from it.
 bool Group::PollRunner() {
-  if (link_ == nullptr) {
+  if (link_ == nullptr || link_->contract_broken()) {
     return false;
   }
   Result<std::uint64_t> settled = link_->rings().PollSettled();
@@ -328,6 +329,9 @@ bool Group::PollRunner() {
       return false;
     }
     TakeOutcome(std::move(**outcome));
+    if (link_->contract_broken()) {
+      return false;
+    }
   }
   // More is waiting: come back after others had their turn.
   services_.reactor->Post([weak = weak_from_this(), spawn = link_->spawn()] {
@@ -378,6 +382,12 @@ void Group::TakeReady(const Outcome& outcome) {
 // Nothing was handled under the old filter; the new one is durable before its first event is, so
 // that no position of the plugin's is taken for the old one's.
 void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!engine_.may_persist()) {
+      return;
+    }
+  }
   Status accepted = store_->AcceptFilter();
   while (accepted.code() == Status::Code::kExhausted && worker_.Pause(kDiskFullPause)) {
     accepted = store_->AcceptFilter();
@@ -396,7 +406,7 @@ void Group::TakeFailure(Outcome outcome) {
   const std::string call(CallName(outcome.call));
   if (outcome.status == kRunnerSetupFailed) {
     // The runner ends by itself.
-    link_->NoteRefusal(ExitClass::kSetup, outcome.text);
+    link_->NoteRefusal(std::move(outcome.text));
     return;
   }
   if (outcome.status == kRunnerContract) {
@@ -418,14 +428,13 @@ void Group::TakeFailure(Outcome outcome) {
 }
 
 void Group::ContractBroken(const std::string& text) {
-  if (!link_->refused()) {
-    link_->NoteRefusal(ExitClass::kContract, text);
-    link_->process().Kill();
-  }
+  link_->NoteContractBroken(text);
+  link_->process().Kill();
+  engine_.ContractBroken(link_->spawn(), text, Now(), &commands_);
 }
 
 void Group::PumpRing() {
-  if (link_ == nullptr || !link_->ready() || next_write_ == 0) {
+  if (link_ == nullptr || !link_->ready() || link_->contract_broken() || next_write_ == 0) {
     return;
   }
   bool wrote = false;
@@ -461,7 +470,7 @@ void Group::UpdateFlow() {
   } else if (!wants) {
     paused_ = true;
   }
-  if (link_ == nullptr || !link_->ready() || next_write_ == 0) {
+  if (link_ == nullptr || !link_->ready() || link_->contract_broken() || next_write_ == 0) {
     return;
   }
   const bool waits = paused_ || next_write_ <= deliver_until_;

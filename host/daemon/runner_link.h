@@ -62,10 +62,14 @@ class RunnerLink {
 
   // What Reap needs to know.
   void NoteStopped() { stopped_ = true; }
-  void NoteRefusal(ExitClass exit_class, std::string text) {
-    refusal_ = Ending{exit_class, 0, std::move(text)};
+  // The runner says why it ends by itself.
+  void NoteRefusal(std::string text) { refusal_ = Ending{ExitClass::kSetup, 0, std::move(text)}; }
+  // It did or said what cannot be. From here on nothing is to be read from its rings.
+  void NoteContractBroken(std::string text) {
+    contract_broken_ = true;
+    refusal_ = Ending{ExitClass::kContract, 0, std::move(text)};
   }
-  bool refused() const { return refusal_.has_value(); }
+  bool contract_broken() const { return contract_broken_; }
   void NoteHung() { hung_ = true; }
   bool hung() const { return hung_; }
   void NoteKilled() { killed_ = true; }
@@ -88,6 +92,7 @@ class RunnerLink {
   bool hung_ = false;
   bool killed_ = false;
   bool position_refused_ = false;
+  bool contract_broken_ = false;
   std::optional<Ending> refusal_;
   std::string partial_line_;
 };

@@ -1,6 +1,7 @@
 #include "host/engine/checkpoint_pacer.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace catchup {
 
@@ -71,6 +72,12 @@ bool CheckpointPacer::OnDurable(Position position, std::chrono::nanoseconds now)
   writing_events_ = 0;
   committed_at_ = now;
   return true;
+}
+
+void CheckpointPacer::OnNotBegun() {
+  writing_.reset();
+  writing_is_stale_ = false;
+  new_events_ += std::exchange(writing_events_, 0);
 }
 
 std::optional<std::chrono::nanoseconds> CheckpointPacer::WakeAt(

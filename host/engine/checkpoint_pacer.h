@@ -44,6 +44,9 @@ class CheckpointPacer {
   // `position` was committed. False when it is not the one being written.
   bool OnDurable(Position position, std::chrono::nanoseconds now);
 
+  // What was being written was not begun, and counts as not asked for.
+  void OnNotBegun();
+
   // When Next may have another answer without further input.
   std::optional<std::chrono::nanoseconds> WakeAt(const std::optional<Position>& watermark) const;
 

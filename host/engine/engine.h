@@ -86,7 +86,8 @@ struct Command {
     kCancelSubscription,  // call.
     kDeliver,             // first..last, in order, to the present runner. Events and advances.
     kRelease,             // Everything up to `last` is settled; its buffers may go.
-    kPersist,             // position: write as checkpoint, then say CheckpointDurable.
+    kPersist,             // position: write as checkpoint, unless may_persist() says no right
+                          // before; then say CheckpointDurable, or CheckpointNotBegun.
     kSetTimer,            // timer, delay: (re)arm; one timer of each kind.
     kCancelTimer,         // timer.
     kLog,                 // text, expected: worth a line in the log. Warn unless expected.
@@ -163,7 +164,14 @@ class Engine {
   // A call lasted longer than handler_timeout, or set-up longer than its limit.
   void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick, Commands* out);
 
-  // The process is gone and its outcomes were all reported before this.
+  // This spawn did or reported what cannot be, so nothing it has said is to be believed: the runner
+  // is killed, the group fails, and no checkpoint write begins any more. A write that has begun may
+  // end. What the spawn reports from here on is ignored, so an adapter need not be quick to stop
+  // listening.
+  void ContractBroken(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out);
+
+  // The process is gone and its outcomes were all reported before this. kContract says what
+  // ContractBroken says.
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                     std::string_view text, Tick tick, Commands* out);
 
@@ -193,6 +201,9 @@ class Engine {
   // The kPersist of `position` has been committed.
   void CheckpointDurable(Position position, Tick tick, Commands* out);
 
+  // The kPersist under way was not begun, because may_persist() said no.
+  void CheckpointNotBegun(Tick tick, Commands* out);
+
   // The store cannot write any more: final for the group.
   void StoreFailed(std::string_view text, Tick tick, Commands* out);
 
@@ -213,10 +224,13 @@ class Engine {
   std::optional<Position> watermark() const;  // Settled so far; null at the beginning.
   std::optional<Position> durable() const;    // Last durable checkpoint.
   bool settled_is_durable() const;            // No restart would repeat what was settled.
-  std::uint64_t handled() const;              // Events settled in this process.
-  std::uint64_t skipped() const;              // Events skipped by a stated rule.
-  std::uint64_t restarts() const;             // Runners spawned after the first.
-  bool caught_up() const;                     // See GroupState::kCaughtUp.
+  // Whether a write of what runners reported may begin: false once one of them is not believed. To
+  // be asked right before each write and each further try of one.
+  bool may_persist() const { return !distrusted_; }
+  std::uint64_t handled() const;   // Events settled in this process.
+  std::uint64_t skipped() const;   // Events skipped by a stated rule.
+  std::uint64_t restarts() const;  // Runners spawned after the first.
+  bool caught_up() const;          // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const { return call_open_ && !head_ && catching_ == Catching::kNo; }
   std::uint64_t dropped() const;  // Events that came a second time from the source.
@@ -280,6 +294,7 @@ class Engine {
   bool finished_ = false;
   bool stop_asked_ = false;
   bool store_failed_ = false;
+  bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
   GroupState final_state_ = GroupState::kStopped;  // Once ending_.
   std::string final_reason_;
 

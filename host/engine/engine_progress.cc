@@ -71,7 +71,7 @@ void Engine::Housekeep(Tick tick, Commands* out) {
     SubscribeWhenRoom(out);
   }
   MaybeAdvance(tick, out);
-  if (!store_failed_) {
+  if (!store_failed_ && !distrusted_) {
     if (ending_ && runner_ == RunnerState::kNone) {
       pacer_.Hurry();
     }
@@ -96,6 +96,14 @@ void Engine::CheckpointDurable(Position position, Tick tick, Commands* out) {
   if (finished_ || !pacer_.OnDurable(position, tick.now)) {
     return;
   }
+  Housekeep(tick, out);
+}
+
+void Engine::CheckpointNotBegun(Tick tick, Commands* out) {
+  if (finished_ || !pacer_.writing()) {
+    return;
+  }
+  pacer_.OnNotBegun();
   Housekeep(tick, out);
 }
 
@@ -124,7 +132,7 @@ void Engine::Stop(Tick tick, Commands* out) {
 }
 
 // Begins to end, or tells an end under way something worse. What was settled is still persisted,
-// once the runner is gone and can settle nothing more.
+// once the runner is gone and can settle nothing more; not so after a breach of the contract.
 void Engine::End(GroupState final_state, std::string reason, Force force,
                  std::chrono::nanoseconds patience, Tick tick, Commands* out) {
   if (!ending_ || (final_state_ == GroupState::kStopped && final_state != GroupState::kStopped)) {
@@ -146,7 +154,7 @@ void Engine::MaybeFinish(Commands* out) {
   if (finished_ || !ending_ || runner_ != RunnerState::kNone) {
     return;
   }
-  const bool written = pacer_.Covers(watermark_.position()) && !pacer_.writing();
+  const bool written = (distrusted_ || pacer_.Covers(watermark_.position())) && !pacer_.writing();
   if (begun_ && !store_failed_ && !written) {
     return;
   }

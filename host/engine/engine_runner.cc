@@ -173,7 +173,8 @@ void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
 }
 
 void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
-  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone || last == settled_) {
+  if (finished_ || distrusted_ || spawn != spawn_ || runner_ == RunnerState::kNone ||
+      last == settled_) {
     return;
   }
   if (last < settled_ || last > delivered_) [[unlikely]] {
@@ -189,7 +190,7 @@ void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out)
 }
 
 void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out) {
-  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+  if (finished_ || distrusted_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
     return;
   }
   const bool in_flight =
@@ -227,9 +228,22 @@ void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, T
       Force::kAbort, kHangPatience, tick, out);
 }
 
-// A runner that reports what cannot be is not asked to do anything more.
+void Engine::ContractBroken(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out) {
+  if (finished_ || distrusted_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+    return;
+  }
+  BreakContract(OneLine(text), tick, out);
+}
+
+// A runner that reports what cannot be is not asked to do anything more. Whoever wrote that may as
+// well have written what was believed before, so what is not durable by now is handled again.
 void Engine::BreakContract(std::string text, Tick tick, Commands* out) {
-  End(GroupState::kFailed, "contract broken: " + std::move(text), Force::kKill, {}, tick, out);
+  distrusted_ = true;
+  CancelTimer(TimerKind::kPersist, out);
+  End(GroupState::kFailed,
+      "contract broken: " + std::move(text) +
+          "; nothing more is taken from this runner, and the checkpoint stays where it was found",
+      Force::kKill, {}, tick, out);
 }
 
 void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
@@ -240,6 +254,10 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
   runner_ = RunnerState::kNone;
   CancelTimer(TimerKind::kDrain, out);
   CancelTimer(TimerKind::kKill, out);
+  if (exit_class == ExitClass::kContract && !distrusted_) {
+    distrusted_ = true;
+    CancelTimer(TimerKind::kPersist, out);
+  }
   if (IsVerdict(exit_class)) {
     End(GroupState::kFailed, DescribeExit(exit_class, charged, text), Force::kNone, {}, tick, out);
   } else if (!ending_) {

@@ -45,6 +45,9 @@ class Driver {
   Commands Failed(const BadOutcome& outcome, SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.Failed(spawn, outcome, tick(), out); });
   }
+  Commands ContractBroken(std::string_view text, SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.ContractBroken(spawn, text, tick(), out); });
+  }
   Commands Hung(Sequence event, SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.Hung(spawn, event, "handle", tick(), out); });
   }
@@ -79,6 +82,9 @@ class Driver {
   }
   Commands Durable(Position position) {
     return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
+  }
+  Commands NotBegun() {
+    return Run([&](Commands* out) { engine.CheckpointNotBegun(tick(), out); });
   }
   Commands StoreFailed() {
     return Run([&](Commands* out) { engine.StoreFailed("no space", tick(), out); });

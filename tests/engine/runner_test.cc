@@ -96,8 +96,7 @@ TEST_P(VerdictTest, FailsTheGroupWithoutARestart) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Classes, VerdictTest,
-                         testing::Values(ExitClass::kSetup, ExitClass::kContract,
-                                         ExitClass::kFatal));
+                         testing::Values(ExitClass::kSetup, ExitClass::kFatal));
 
 TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
   Driver d;
@@ -205,6 +204,107 @@ TEST(ContractTest, AFailureOfAnEventThatIsNotInFlightOrThatIsNoneFailsTheGroup) 
   other.Event(P(1));
   EXPECT_TRUE(Has(other.Failed({.sequence = 1, .status = CATCHUP_OK, .call = "handle", .text = ""}),
                   Kind::kKillRunner));
+}
+
+// Events 1 to 3 were given out, 1 is durable, and the write of 2 waits for its turn.
+struct Breach : Driver {
+  explicit Breach(EngineOptions options = Slow()) : Driver(options) {
+    Run();
+    Events(1, 3);
+    Settled(1);
+    Fire(TimerKind::kPersist, 1s);
+    Durable(P(1));
+    Settled(2);
+  }
+  static EngineOptions Slow() {
+    EngineOptions options;
+    options.checkpoint_interval = 1s;
+    return options;
+  }
+};
+
+TEST(BreachTest, BeginsNoWriteOfWhatTheRunnerHadReportedAndTakesNothingMoreFromIt) {
+  Breach d;
+  EXPECT_TRUE(d.engine.may_persist());
+  const Commands broken = d.ContractBroken("event 3 is settled\nsays the ring");
+  EXPECT_TRUE(Has(broken, Kind::kKillRunner));
+  EXPECT_EQ(Persisted(broken), std::nullopt);
+  EXPECT_FALSE(d.engine.may_persist());
+
+  EXPECT_TRUE(d.Settled(3).empty());
+  EXPECT_TRUE(
+      d.Failed({.sequence = 3, .status = CATCHUP_FAILED, .call = "handle", .text = ""}).empty());
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1h)), std::nullopt);
+  EXPECT_EQ(Persisted(d.Stop()), std::nullopt);
+  const Commands exited = d.Exited(1, ExitClass::kContract);
+
+  EXPECT_EQ(Persisted(exited), std::nullopt);
+  EXPECT_TRUE(Has(exited, Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "event 3 is settled says the ring")) << d.engine.reason();
+  EXPECT_EQ(d.engine.durable(), P(1));
+  EXPECT_FALSE(d.engine.settled_is_durable());
+  EXPECT_EQ(d.engine.handled(), 2u);
+}
+
+TEST(BreachTest, AnExitThatSaysItIsAsGood) {
+  Breach d;
+  const Commands exited = d.Exited(1, ExitClass::kContract, 0, "nonsense in the ring");
+  EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
+  EXPECT_TRUE(Contains(d.engine.reason(), "nonsense in the ring")) << d.engine.reason();
+  EXPECT_EQ(Persisted(exited), std::nullopt);
+  EXPECT_TRUE(Has(exited, Kind::kFinished));
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(BreachTest, AnImpossibleReportIsOneToo) {
+  Breach d;
+  EXPECT_TRUE(Has(d.Settled(4), Kind::kKillRunner));
+  EXPECT_FALSE(d.engine.may_persist());
+  EXPECT_TRUE(d.Settled(3).empty());
+  EXPECT_EQ(Persisted(d.Exited(1, ExitClass::kUnknown)), std::nullopt);
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(BreachTest, AWriteThatHasBegunMayEnd) {
+  Breach d;
+  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(2));
+  d.ContractBroken("nonsense");
+  EXPECT_FALSE(Has(d.Exited(1, ExitClass::kContract), Kind::kFinished));
+  const Commands durable = d.Durable(P(2));
+  EXPECT_EQ(Persisted(durable), std::nullopt);
+  EXPECT_TRUE(Has(durable, Kind::kFinished));
+  EXPECT_EQ(d.engine.durable(), P(2));
+}
+
+TEST(BreachTest, AWriteThatHadNotBegunIsLeftOut) {
+  Breach d;
+  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(2));
+  d.ContractBroken("nonsense");
+  d.Exited(1, ExitClass::kContract);
+  const Commands dropped = d.NotBegun();
+  EXPECT_EQ(Persisted(dropped), std::nullopt);
+  EXPECT_TRUE(Has(dropped, Kind::kFinished));
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(BreachTest, OneFoundWhileTheGroupStopsTurnsTheStopIntoAFailure) {
+  Breach d;
+  EXPECT_EQ(Persisted(d.Stop()), P(2));
+  d.ContractBroken("nonsense");
+  d.NotBegun();
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+TEST(BreachTest, OfAnEarlierSpawnIsNoneOfThisOne) {
+  Breach d;
+  d.Exited(1, ExitClass::kCrash, 3);
+  d.Ready(2);
+  EXPECT_TRUE(d.ContractBroken("nonsense", 1).empty());
+  EXPECT_TRUE(d.engine.may_persist());
+  EXPECT_EQ(d.engine.state(), GroupState::kCatchingUp);
 }
 
 }  // namespace

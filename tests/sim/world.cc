@@ -100,7 +100,7 @@ void World::Boot(bool last) {
   ++process_;
   alive_ = true;
   last_ = last;
-  cut_ = store_failed_ = finished_ = call_open_ = frame_asked_ = false;
+  cut_ = store_failed_ = breach_ = finished_ = call_open_ = frame_asked_ = false;
   crash_loop_ = Trouble(10);
   call_ = 0;
   writing_.reset();
@@ -187,10 +187,10 @@ void World::Finished() {
   if (runner_) {
     Wrong("finished while a runner lives");
   }
-  if (!store_failed_ && stored_ && engine_->watermark() > stored_) {
+  if (!store_failed_ && !breach_ && stored_ && engine_->watermark() > stored_) {
     Wrong("finished with a watermark that is not durable");
   }
-  if (store_failed_) {
+  if (store_failed_ || breach_) {
     Note({.kind = Record::Kind::kKill});
   } else {
     Record record{.kind = Record::Kind::kGraceful};
@@ -303,6 +303,12 @@ void World::SetTimer(const Command& command) {
 void World::Persist(Position position) {
   if (persist_open_ || store_failed_) {
     Wrong("asked for a checkpoint while one is being written, or after the store failed");
+  }
+  if (!engine_->may_persist()) {
+    faults_.Fired(Fault::kBreachBeforeWrite);
+    After(Between(0, 500),
+          [this] { Input([&](Commands* out) { engine_->CheckpointNotBegun(Now(), out); }); });
+    return;
   }
   persist_open_ = true;
   writing_ = position;

@@ -82,6 +82,7 @@ class World {
   void Work();
   void Finish(const std::vector<Item>& batch);
   bool CallGoesWrong(const std::vector<Item>& batch);
+  void FindBreach();
   void Apply(const std::vector<Item>& batch, std::size_t count);
   void ApplyAt(const std::vector<Item>& batch);
   void Post(const std::vector<Item>& batch, std::size_t count);
@@ -116,6 +117,7 @@ class World {
   bool last_ = false;
   bool cut_ = false;  // A call of this process was cut off by its stop.
   bool store_failed_ = false;
+  bool breach_ = false;  // Found in the ring of a runner of this process.
   bool crash_loop_ = false;
   bool finished_ = false;
   bool done_ = false;

@@ -56,7 +56,8 @@ void World::Deliver(Sequence first, Sequence last) {
     Item item;
     item.sequence = sequence;
     if (const auto advance = engine_->AdvanceAt(sequence)) {
-      if (!runner_->queue.empty() || !history_.position_mode) {
+      // After a false report the engine cannot know.
+      if ((!runner_->queue.empty() && !breach_) || !history_.position_mode) {
         Wrong("an advance while events are in flight");
       }
       item.position = *advance;
@@ -177,10 +178,33 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
       runner_->stuck = false;
       return false;
     }
+    breach_ = true;
+  } else if (Trouble(3)) {
+    FindBreach();
+    return false;  // The call itself does not know.
   } else {
     return false;
   }
   return true;
+}
+
+// The host finds something in the ring that cannot be. What it had read there just before may be as
+// false, here that everything is settled that the runner was ever handed.
+void World::FindBreach() {
+  faults_.Fired(Fault::kBreach);
+  if (writing_) {
+    faults_.Fired(Fault::kBreachDuringWrite);
+  }
+  breach_ = true;
+  const SpawnNumber spawn = runner_->spawn;
+  const Sequence newest = runner_->queue.back().sequence;
+  const bool believed = random_.Chance(50);
+  Input([&](Commands* out) {
+    if (believed) {
+      engine_->Settled(spawn, newest, Now(), out);
+    }
+    engine_->ContractBroken(spawn, "the word settled was written over", Now(), out);
+  });
 }
 
 void World::Apply(const std::vector<Item>& batch, std::size_t count) {
