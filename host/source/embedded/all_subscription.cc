@@ -29,14 +29,17 @@ class AllSubscription final : public PhasedSubscription {
     FrameEncoder::Confirmation(FormatUuid(RandomUuid()), out);
     while (true) {
       const Head head = context_.hub.head();
-      const Position last{head.last, head.last};
       if (plan_.from == ReadPlan::From::kEnd) {
-        reached_ = last;
+        // Of the last record, which may have no event.
+        reached_ = Position{head.last, head.last};
       } else if (plan_.from == ReadPlan::From::kAt) {
         reached_ = plan_.position;
       }
-      // At or past the last record there is nothing to catch up with, and no checkpoint to send.
-      if (!reached_ || *reached_ < last) {
+      Result<bool> is_at_end = IsAtEnd(head);
+      if (!is_at_end.ok()) {
+        return FailStorage(is_at_end.status());
+      }
+      if (!*is_at_end) {
         BeginCatchUp();
         return {};
       }
@@ -46,6 +49,18 @@ class AllSubscription final : public PhasedSubscription {
         return {};
       }
     }
+  }
+
+  // At or past the last event there is nothing to catch up with, and no checkpoint to send. Records
+  // without events may lie behind it, and a place that is none of them is refused like any other.
+  Result<bool> IsAtEnd(const Head& head) {
+    if (!reached_ || *reached_ < Position{head.last_event, head.last_event}) {
+      return false;
+    }
+    if (*reached_ >= Position{head.last, head.last}) {
+      return true;
+    }
+    return context_.reader.IsRecord(reached_->commit);
   }
 
   // Catch-up begins with the record at the place reached, which is considered again but not sent.
@@ -110,7 +125,7 @@ class AllSubscription final : public PhasedSubscription {
     if (plan_.filter.Matches(event.stream, event.type)) {
       ++page_matched_;
       if (!skip_to_ || event.position > *skip_to_) {
-        CATCHUP_RETURN_IF_ERROR(EncodeEvent(plan_, context_.reader, event, out));
+        CATCHUP_RETURN_IF_ERROR(EncodeEvent(plan_, context_.reader, event, Met::kInLog, out));
         candidate_ = event.position;
         reached_ = event.position;
       }
@@ -155,7 +170,8 @@ class AllSubscription final : public PhasedSubscription {
         continue;
       }
       if (entry->event != nullptr) {
-        if (Status status = EncodeEvent(plan_, context_.reader, entry->event->view(), out);
+        if (Status status =
+                EncodeEvent(plan_, context_.reader, entry->event->view(), Met::kLive, out);
             !status.ok()) {
           return FailStorage(status);
         }

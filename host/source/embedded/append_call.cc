@@ -55,8 +55,12 @@ std::string SuccessReply(const WriteOutcome& outcome) {
   } else {
     success.mutable_no_stream();
   }
-  success.mutable_position()->set_commit_position(outcome.position);
-  success.mutable_position()->set_prepare_position(outcome.position);
+  if (outcome.position != 0) {
+    success.mutable_position()->set_commit_position(outcome.position);
+    success.mutable_position()->set_prepare_position(outcome.position);
+  } else {
+    success.mutable_no_position();
+  }
   return reply.SerializeAsString();
 }
 

@@ -220,8 +220,12 @@ class BatchAppendHandler final : public CallHandler {
     } else {
       success.mutable_no_stream();
     }
-    success.mutable_position()->set_commit_position(outcome->position);
-    success.mutable_position()->set_prepare_position(outcome->position);
+    if (outcome->position != 0) {
+      success.mutable_position()->set_commit_position(outcome->position);
+      success.mutable_position()->set_prepare_position(outcome->position);
+    } else {
+      success.mutable_no_position();
+    }
     reply.mutable_stream_identifier()->set_stream_name(stream);
     return reply.SerializeAsString();
   }

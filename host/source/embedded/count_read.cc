@@ -43,7 +43,8 @@ class AllRead final : public ReadSource {
       if (!plan_.filter.Matches(event.stream, event.type)) {
         continue;
       }
-      if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
+      if (Status status = EncodeEvent(plan_, context_.reader, event, Met::kInLog, out);
+          !status.ok()) {
         return FailStorage(status);
       }
       if (--left_ == 0) {
@@ -68,17 +69,44 @@ class AllRead final : public ReadSource {
       case ReadPlan::From::kAt:
         break;
     }
-    at_ = std::min(plan_.position.commit, end_);
-    if (at_ < end_) {
-      Result<bool> is_record = context_.reader.IsRecord(at_);
-      if (!is_record.ok()) {
-        return FailStorage(is_record.status());
+    return StartAt(plan_.position);
+  }
+
+  Step StartAt(Position position) {
+    at_ = std::min(position.commit, end_);
+    if (at_ == end_) {
+      if (!plan_.forwards && position.commit > end_) {
+        return FailRead("Error");
       }
-      if (!*is_record) {
-        return Fail({RpcCode::kUnknown, "Unexpected ReadAllResult: InvalidPosition", {}});
-      }
+      return {};
     }
+    Result<bool> is_record = context_.reader.IsRecord(at_);
+    if (!is_record.ok()) {
+      return FailStorage(is_record.status());
+    }
+    if (!*is_record) {
+      return FailRead("InvalidPosition");
+    }
+    if (plan_.forwards || position.prepare == position.commit) {
+      return {};
+    }
+    // (N, 0) lies before every event of the write that N is in the middle of, and so before the
+    // end of the record ahead of N, by which a node goes.
+    Result<std::optional<std::uint64_t>> earlier = context_.reader.EarlierOfSameWrite(at_);
+    if (!earlier.ok()) {
+      return FailStorage(earlier.status());
+    }
+    at_ = earlier->value_or(at_);
     return {};
+  }
+
+  // What a node says where the read itself went wrong.
+  Step FailRead(const char* what) const {
+    return Fail({RpcCode::kUnknown,
+                 std::string(plan_.filtered ? "Unexpected FilteredReadAllResult: "
+                                            : "Unexpected ReadAllResult: ") +
+                     what,
+                 {}});
   }
 
   const ReadPlan plan_;
@@ -117,10 +145,11 @@ class StreamRead final : public ReadSource {
         return End(out);
       }
       at_ = plan_.forwards ? revision + 1 : revision - 1;
-      if (IsTooOld(state_, event.created_ticks, now)) {
+      if (state_.HidesByAge(event.created_ticks, now)) {
         continue;
       }
-      if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
+      if (Status status = EncodeEvent(plan_, context_.reader, event, Met::kInLog, out);
+          !status.ok()) {
         return FailStorage(status);
       }
       --left_;
@@ -157,15 +186,28 @@ class StreamRead final : public ReadSource {
       at_ = std::min(asked, state_.last_revision);
       return {};
     }
+    asked_ = asked;
     at_ = std::max(asked, state_.first_readable());
     const auto skipped = static_cast<std::uint64_t>(at_ - asked);
-    if (plan_.compatibility >= 1 && skipped >= std::min(plan_.count, kStreamPage)) {
-      FrameEncoder::FirstStreamPosition(static_cast<std::uint64_t>(at_), out);
+    if (skipped >= std::min(plan_.count, kStreamPage)) {
+      SendFirstPosition(at_, out);
     }
     return {};
   }
 
-  Step End(FrameBuffer* out) const {
+  // Told where the first page is empty: from where a read goes on, if that is not the place asked
+  // for.
+  void SendFirstPosition(std::int64_t next, FrameBuffer* out) {
+    if (plan_.compatibility >= 1 && !first_sent_ && next != asked_) {
+      FrameEncoder::FirstStreamPosition(static_cast<std::uint64_t>(next), out);
+      first_sent_ = true;
+    }
+  }
+
+  Step End(FrameBuffer* out) {
+    if (plan_.forwards && left_ == plan_.count) {
+      SendFirstPosition(state_.last_revision + 1, out);
+    }
     if (plan_.compatibility >= 1) {
       FrameEncoder::LastStreamPosition(static_cast<std::uint64_t>(state_.last_revision), out);
     }
@@ -176,7 +218,9 @@ class StreamRead final : public ReadSource {
   const Context context_;
   bool started_ = false;
   StreamState state_;
+  std::int64_t asked_ = 0;  // The revision to begin with.
   std::int64_t at_ = 0;     // The next revision to look for.
+  bool first_sent_ = false;
   std::uint64_t left_ = 0;  // Events still to send.
 };
 

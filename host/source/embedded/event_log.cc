@@ -14,10 +14,6 @@ constexpr const char* kPageSize = "PRAGMA page_size = 16384";
 // beside the log stays small.
 constexpr const char* kCheckpointEvery = "PRAGMA wal_autocheckpoint = 4096";
 
-WriteOutcome Conflict(const StreamState& state) {
-  return {WriteOutcome::Kind::kConflict, state.last_revision, 0};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& file,
@@ -58,6 +54,7 @@ Status EventLog::Prepare(const std::filesystem::path& file, std::size_t ids_in_m
   CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA synchronous = FULL"));
   CATCHUP_RETURN_IF_ERROR(connection_->Execute(kCheckpointEvery));
   CATCHUP_RETURN_IF_ERROR(FoldLeftovers());
+  CATCHUP_RETURN_IF_ERROR(AddColumn());
 
   Result<LogReader> reader = LogReader::Over(*connection_);
   if (!reader.ok()) {
@@ -65,12 +62,12 @@ Status EventLog::Prepare(const std::filesystem::path& file, std::size_t ids_in_m
   }
   reader_ = *std::move(reader);
   Result<Statement> insert = connection_->Prepare(
-      "INSERT INTO records (position, revision, created, is_json, id, stream, type, metadata, data)"
-      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+      "INSERT INTO records (position, revision, created, is_json, id, stream, type, metadata, "
+      "data, continues) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
   Result<Statement> merge = connection_->Prepare(
-      "SELECT json_set(coalesce((SELECT text FROM (SELECT CAST(data AS TEXT) AS text FROM records "
+      "SELECT json_set(text, '$.\"$tb\"', ?2) FROM (SELECT CAST(data AS TEXT) AS text FROM records "
       "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
-      "WHERE json_valid(text) AND json_type(text) = 'object'), '{}'), '$.\"$tb\"', ?2)");
+      "WHERE json_valid(text) AND json_type(text) = 'object'");
   if (!insert.ok() || !merge.ok()) {
     return insert.ok() ? merge.status() : insert.status();
   }
@@ -93,7 +90,8 @@ Status EventLog::CreateFormat() {
       "PRAGMA application_id = 1130460259;"
       "PRAGMA user_version = 1;"
       "CREATE TABLE records (position INTEGER PRIMARY KEY, revision INTEGER, created INTEGER, "
-      "is_json INTEGER, id BLOB, stream TEXT, type TEXT, metadata BLOB, data BLOB);"
+      "is_json INTEGER, id BLOB, stream TEXT, type TEXT, metadata BLOB, data BLOB, "
+      "continues INTEGER);"
       "CREATE UNIQUE INDEX records_by_stream ON records (stream, revision) "
       "WHERE revision IS NOT NULL;"
       "COMMIT");
@@ -105,6 +103,15 @@ Status EventLog::CreateFormat() {
 Status EventLog::FoldLeftovers() {
   const Status status = connection_->Execute("PRAGMA wal_checkpoint(TRUNCATE)");
   return status.code() == Status::Code::kExhausted ? Status() : status;
+}
+
+Status EventLog::AddColumn() {
+  Result<std::int64_t> columns = connection_->QueryInt(
+      "SELECT count(*) FROM pragma_table_info('records') WHERE name = 'continues'");
+  if (!columns.ok() || *columns != 0) {
+    return columns.status();
+  }
+  return connection_->Execute("ALTER TABLE records ADD COLUMN continues INTEGER");
 }
 
 Status EventLog::PrepareIds(std::size_t ids_in_memory) {
@@ -181,110 +188,24 @@ Result<WriteOutcome> EventLog::Append(std::string_view stream, ExpectedRevision 
     reopens_base = base_state->soft_deleted();
   }
   for (NewEvent& event : events) {
-    CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, ++revision, std::move(event)));
+    const bool continues = ++revision > first;
+    CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, revision, std::move(event), continues));
   }
   const WriteOutcome outcome{WriteOutcome::Kind::kWritten, revision, tail_.last};
   if (state->soft_deleted()) {
-    CATCHUP_RETURN_IF_ERROR(WriteTruncation(stream, first));
+    CATCHUP_RETURN_IF_ERROR(WriteReopening(stream, first));
   } else if (reopens_base) {
     Result<StreamState> base_state = reader_->Stream(base);
     if (!base_state.ok()) {
       return base_state.status();
     }
-    CATCHUP_RETURN_IF_ERROR(WriteTruncation(base, base_state->last_revision + 1));
+    CATCHUP_RETURN_IF_ERROR(WriteReopening(base, base_state->last_revision + 1));
   }
   return outcome;
 }
 
-Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
-                                                     const StreamState& state,
-                                                     ExpectedRevision expected,
-                                                     const std::vector<NewEvent>& events) {
-  using Kind = WriteOutcome::Kind;
-  if (state.tombstoned) {
-    return std::optional(WriteOutcome{Kind::kStreamDeleted, state.last_revision, 0});
-  }
-  if (expected.value == ExpectedRevision::kStreamExists) {
-    if (state.soft_deleted()) {
-      return std::optional(WriteOutcome{Kind::kStreamDeleted, state.last_revision, 0});
-    }
-    bool exists = state.exists();
-    if (!exists) {
-      // A stream that has only metadata exists too.
-      Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
-      if (!metadata.ok()) {
-        return metadata.status();
-      }
-      exists = metadata->exists();
-    }
-    if (!exists) {
-      return std::optional(Conflict(state));
-    }
-    return CompareKnown(stream, state, events);
-  }
-  if (expected.value == ExpectedRevision::kAny) {
-    return CompareKnown(stream, state, events);
-  }
-  if (expected.value == state.last_revision) {
-    return std::optional<WriteOutcome>();
-  }
-  if (expected.value > state.last_revision) {
-    return std::optional(Conflict(state));
-  }
-  Result<std::optional<WriteOutcome>> same = CompareFrom(stream, state, expected.value + 1, events);
-  if (same.ok() && same->has_value() && (*same)->kind == Kind::kConflict &&
-      expected.value == ExpectedRevision::kNoStream && state.soft_deleted()) {
-    return std::optional<WriteOutcome>();  // Deleted counts as "no stream"; its numbering goes on.
-  }
-  return same;
-}
-
-Result<std::optional<WriteOutcome>> EventLog::CompareFrom(std::string_view stream,
-                                                          const StreamState& state,
-                                                          std::int64_t first,
-                                                          const std::vector<NewEvent>& events) {
-  if (events.empty()) {
-    return std::optional<WriteOutcome>();
-  }
-  WriteOutcome repeated{WriteOutcome::Kind::kRepeated, -1, 0};
-  LogReader::Cursor cursor = reader_->StreamForwards(stream, first);
-  for (const NewEvent& event : events) {
-    EventView there;
-    Result<bool> row = cursor.Next(&there);
-    if (!row.ok()) {
-      return row.status();
-    }
-    if (!*row || there.id != event.id) {
-      return std::optional(Conflict(state));
-    }
-    repeated.revision = static_cast<std::int64_t>(there.revision);
-    repeated.position = there.position.commit;
-  }
-  return std::optional(repeated);
-}
-
-Result<std::optional<WriteOutcome>> EventLog::CompareKnown(std::string_view stream,
-                                                           const StreamState& state,
-                                                           const std::vector<NewEvent>& events) {
-  std::optional<KnownIds::Place> last;
-  for (const NewEvent& event : events) {
-    Result<std::optional<KnownIds::Place>> place = ids_->Find(event.id, stream);
-    if (!place.ok()) {
-      return place.status();
-    }
-    if (!place->has_value()) {
-      // All new, or a call that repeats only its beginning: that is no repetition.
-      return last.has_value() ? std::optional(Conflict(state)) : std::nullopt;
-    }
-    last = *place;
-  }
-  if (!last.has_value()) {
-    return std::optional<WriteOutcome>();
-  }
-  return std::optional(WriteOutcome{WriteOutcome::Kind::kRepeated, last->revision, last->position});
-}
-
-Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event) {
+Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event,
+                            bool continues) {
   Record record;
   record.stream = stream;
   record.type = std::move(event.type);
@@ -305,9 +226,15 @@ Status EventLog::WriteEvent(std::string_view stream, std::int64_t revision, NewE
   insert_.BindText(7, record.type);
   insert_.BindBlob(8, record.metadata);
   insert_.BindBlob(9, record.data);
+  if (continues) {
+    insert_.Bind(10, 1);
+  } else {
+    insert_.BindNull(10);
+  }
   CATCHUP_RETURN_IF_ERROR(insert_.Run());
 
   tail_.last = record.position;
+  tail_.last_event = record.position;
   tail_.end += RecordSize(record.stream, record.type, record.data, record.metadata);
   ids_->Add(record.id, record.stream, {revision, record.position});
   written_.push_back(std::make_shared<const Record>(std::move(record)));
@@ -324,32 +251,40 @@ Status EventLog::WriteEmptyRecord(std::string_view stream) {
   insert_.BindText(7, {});
   insert_.BindBlob(8, {});
   insert_.BindBlob(9, {});
+  insert_.BindNull(10);
   CATCHUP_RETURN_IF_ERROR(insert_.Run());
   tail_.last = tail_.end;
   tail_.end += RecordSize(stream, {}, {}, {});
   return {};
 }
 
-Status EventLog::WriteTruncation(std::string_view stream, std::int64_t truncate_before) {
-  const std::string name = std::string(kMetadataPrefix).append(stream);
-  NewEvent event;
-  event.id = RandomUuid();
-  event.type = kMetadataType;
-  event.is_json = true;
+Status EventLog::WriteReopening(std::string_view stream, std::int64_t first) {
+  std::string data;
   {
+    const std::string name = std::string(kMetadataPrefix).append(stream);
     merge_truncation_.BindText(1, name);
-    merge_truncation_.Bind(2, truncate_before);
+    merge_truncation_.Bind(2, first);
     const ResetAtEnd reset(merge_truncation_);
     Result<bool> row = merge_truncation_.Step();
-    if (!row.ok()) {
+    if (!row.ok() || !*row) {
       return row.status();
     }
-    event.data = merge_truncation_.Bytes(0);
+    data = merge_truncation_.Bytes(0);
   }
+  return WriteMetadata(stream, std::move(data));
+}
+
+Status EventLog::WriteMetadata(std::string_view stream, std::string data) {
+  const std::string name = std::string(kMetadataPrefix).append(stream);
   Result<StreamState> metadata = reader_->Stream(name);
   if (!metadata.ok()) {
     return metadata.status();
   }
+  NewEvent event;
+  event.id = RandomUuid();
+  event.type = kMetadataType;
+  event.is_json = true;
+  event.data = std::move(data);
   return WriteEvent(name, metadata->last_revision + 1, std::move(event));
 }
 
@@ -359,14 +294,15 @@ Result<WriteOutcome> EventLog::SoftDelete(std::string_view stream, ExpectedRevis
   if (!state.ok()) {
     return state.status();
   }
-  if (state->tombstoned) {
-    return WriteOutcome{Kind::kStreamDeleted, state->last_revision, 0};
+  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
+  if (!decided.ok() || decided->has_value()) {
+    return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
   }
-  if (!state->exists() ||
-      (expected.value >= ExpectedRevision::kNoStream && expected.value != state->last_revision)) {
-    return Conflict(*state);
+  if (!state->exists()) {
+    return WriteOutcome{Kind::kConflict, state->last_revision, 0};
   }
-  CATCHUP_RETURN_IF_ERROR(WriteTruncation(stream, kTombstoneRevision));
+  CATCHUP_RETURN_IF_ERROR(
+      WriteMetadata(stream, "{\"$tb\":" + std::to_string(kTombstoneRevision) + "}"));
   return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
 }
 
@@ -376,14 +312,9 @@ Result<WriteOutcome> EventLog::Tombstone(std::string_view stream, ExpectedRevisi
   if (!state.ok()) {
     return state.status();
   }
-  if (state->tombstoned) {
-    return WriteOutcome{Kind::kStreamDeleted, state->last_revision, 0};
-  }
-  const bool wants_revision = expected.value >= ExpectedRevision::kNoStream;
-  const bool wants_stream = expected.value == ExpectedRevision::kStreamExists;
-  if ((wants_revision && expected.value != state->last_revision) ||
-      (wants_stream && !state->exists())) {
-    return Conflict(*state);
+  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
+  if (!decided.ok() || decided->has_value()) {
+    return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
   }
   NewEvent event;
   event.id = RandomUuid();

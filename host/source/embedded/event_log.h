@@ -28,7 +28,9 @@ struct WriteOutcome {
 
   Kind kind = Kind::kWritten;
   std::int64_t revision = -1;  // The stream's last revision; -1 when it has no event.
-  std::uint64_t position = 0;  // Of the last record written, or of the last one found again.
+  // Of the last record written, or of the last event found again; 0 where a read of the stream no
+  // longer shows that event, as a node then does not tell where it is.
+  std::uint64_t position = 0;
 };
 
 // The event log's file, for the one thread that writes it: SQLite with a write-ahead log.
@@ -37,11 +39,13 @@ struct WriteOutcome {
 // log does without, and
 //
 //   records(position INTEGER PRIMARY KEY, revision, created, is_json, id, stream, type, metadata,
-//           data)
+//           data, continues)
 //
 // A record begins at `position` and takes RecordSize() bytes of log; the next one begins right
 // behind it. `revision` is NULL for a record without an event, which an append of zero events
-// leaves behind. `created` counts 100 ns from 1970.
+// leaves behind. `created` counts 100 ns from 1970. `continues` is 1 for every record of a write
+// but its first, else NULL. Files of earlier versions have no such column; it is added to them, and
+// those versions write on without it.
 //
 // Durability: a commit returns after the write-ahead log is on disk (synchronous = FULL), and
 // nothing is acknowledged or shown to readers before that. A process killed at any moment leaves
@@ -74,7 +78,7 @@ class EventLog {
   // Appends all events of one call to one stream, or nothing.
   Result<WriteOutcome> Append(std::string_view stream, ExpectedRevision expected,
                               std::vector<NewEvent> events);
-  // Hides what the stream holds by writing its metadata; kConflict on a stream without events.
+  // Hides what the stream holds by replacing its metadata; kConflict on a stream without events.
   Result<WriteOutcome> SoftDelete(std::string_view stream, ExpectedRevision expected);
   // Closes the stream for ever, also one without events.
   Result<WriteOutcome> Tombstone(std::string_view stream, ExpectedRevision expected);
@@ -91,22 +95,34 @@ class EventLog {
   Status Prepare(const std::filesystem::path& file, std::size_t ids_in_memory);
   Status CreateFormat();
   Status FoldLeftovers();
+  Status AddColumn();
   Status PrepareIds(std::size_t ids_in_memory);
 
+  // What a repetition of the event at `position`, the last of its call, answers.
+  Result<std::optional<WriteOutcome>> Repeated(std::string_view stream, const StreamState& state,
+                                               std::int64_t revision, std::uint64_t position);
   // Decides an append without writing. No value: write it.
   Result<std::optional<WriteOutcome>> Decide(std::string_view stream, const StreamState& state,
                                              ExpectedRevision expected,
                                              const std::vector<NewEvent>& events);
+  // Decides the removal of a stream in the same way, as the write of something new.
+  Result<std::optional<WriteOutcome>> DecideRemoval(std::string_view stream,
+                                                    const StreamState& state,
+                                                    ExpectedRevision expected);
   Result<std::optional<WriteOutcome>> CompareFrom(std::string_view stream, const StreamState& state,
                                                   std::int64_t first,
                                                   const std::vector<NewEvent>& events);
   Result<std::optional<WriteOutcome>> CompareKnown(std::string_view stream,
                                                    const StreamState& state,
                                                    const std::vector<NewEvent>& events);
-  Status WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event);
+  // `continues`: not the first record of its write.
+  Status WriteEvent(std::string_view stream, std::int64_t revision, NewEvent event,
+                    bool continues = false);
   Status WriteEmptyRecord(std::string_view stream);
-  // Writes metadata of `stream` that keeps its other members and sets "$tb".
-  Status WriteTruncation(std::string_view stream, std::int64_t truncate_before);
+  // Opens a soft-deleted stream from revision `first` on: its newest metadata again, with "$tb"
+  // set. Nothing where that metadata is no JSON object, which hides nothing either.
+  Status WriteReopening(std::string_view stream, std::int64_t first);
+  Status WriteMetadata(std::string_view stream, std::string data);
 
   std::optional<Connection> connection_;
   std::optional<LogReader> reader_;

@@ -17,16 +17,17 @@ Head LiveHub::head() const {
   return head_;
 }
 
-void LiveHub::Start(std::uint64_t last, std::uint64_t end) {
+void LiveHub::Start(const LogReader::Tail& tail) {
   const std::lock_guard lock(mutex_);
-  head_ = {last, end, 0};
+  head_ = {tail.last, tail.last_event, tail.end, 0};
 }
 
-void LiveHub::Publish(const LiveBatch& batch, std::uint64_t last, std::uint64_t end) {
+void LiveHub::Publish(const LiveBatch& batch, const LogReader::Tail& tail) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t first_commit = head_.commits + 1;
-  head_.last = last;
-  head_.end = end;
+  head_.last = tail.last;
+  head_.last_event = tail.last_event;
+  head_.end = tail.end;
   head_.commits += batch.size();
   std::erase_if(joined_, [&](LiveFeed* feed) { return !feed->Offer(batch, first_commit); });
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "host/source/embedded/log_reader.h"
 #include "host/source/embedded/record.h"
 
 namespace catchup::embedded {
@@ -19,9 +20,10 @@ using LiveBatch = std::vector<std::shared_ptr<const Record>>;
 
 // The committed end of the log, as shown to readers.
 struct Head {
-  std::uint64_t last = 0;     // Position of the record written last, with or without an event.
-  std::uint64_t end = 0;      // The first position after it.
-  std::uint64_t commits = 0;  // Events committed since the process started.
+  std::uint64_t last = 0;        // Position of the record written last, with or without an event.
+  std::uint64_t last_event = 0;  // Of the last record with an event.
+  std::uint64_t end = 0;         // The first position after `last`.
+  std::uint64_t commits = 0;     // Events committed since the process started.
 };
 
 class LiveFeed;
@@ -33,9 +35,9 @@ class LiveHub {
   Head head() const;
 
   // Sets the head without telling anybody: the log as it was opened.
-  void Start(std::uint64_t last, std::uint64_t end);
+  void Start(const LogReader::Tail& tail);
   // After a commit. `batch` may be empty, when only records without events were written.
-  void Publish(const LiveBatch& batch, std::uint64_t last, std::uint64_t end);
+  void Publish(const LiveBatch& batch, const LogReader::Tail& tail);
 
  private:
   friend class LiveFeed;

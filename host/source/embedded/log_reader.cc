@@ -13,6 +13,8 @@ enum Column { kPosition, kRevision, kCreated, kIsJson, kId, kStream, kType, kMet
 #define CATCHUP_EVENT_COLUMNS \
   "SELECT position, revision, created, is_json, id, stream, type, metadata, data FROM records "
 
+constexpr std::int64_t kTicksPerSecond = 10'000'000;
+
 std::int64_t ToSql(std::uint64_t position) {
   // SQLite's integers are signed; no log grows past their end, so a larger bound means "no bound".
   return static_cast<std::int64_t>(
@@ -27,6 +29,11 @@ std::int64_t StreamState::first_readable() const {
     first = std::max(first, last_revision - max_count + 1);
   }
   return first;
+}
+
+bool StreamState::HidesByAge(std::int64_t created_ticks, std::int64_t now_ticks) const {
+  // Compared in seconds: an age given in centuries must not overflow.
+  return max_age_seconds > 0 && (now_ticks - created_ticks) / kTicksPerSecond >= max_age_seconds;
 }
 
 Result<bool> LogReader::Cursor::Next(EventView* event) {
@@ -89,15 +96,25 @@ Status LogReader::PrepareAll(Connection& connection) {
        "ORDER BY revision DESC"},
       {&stream_event_, CATCHUP_EVENT_COLUMNS "WHERE stream = ?1 AND revision = ?2"},
       {&record_at_, "SELECT 1 FROM records WHERE position = ?1"},
+      {&earlier_,
+       "SELECT max(position) FROM records WHERE position < ?1 AND "
+       "EXISTS (SELECT 1 FROM records WHERE position = ?1 AND continues)"},
       {&last_revisions_,
        "SELECT revision FROM records WHERE stream = ?1 AND revision >= 0 "
        "ORDER BY revision DESC LIMIT 2"},
-      // What is not JSON, or holds none of these, bounds nothing.
+      // Metadata that is not said to be JSON, is none, or has a member of a wrong type is none at
+      // all.
       {&metadata_,
        "SELECT json_extract(text, '$.\"$tb\"'), json_extract(text, '$.\"$maxCount\"'), "
        "json_extract(text, '$.\"$maxAge\"') FROM "
-       "(SELECT CAST(data AS TEXT) AS text FROM records WHERE stream = ?1 AND revision >= 0 "
-       "ORDER BY revision DESC LIMIT 1) WHERE json_valid(text)"},
+       "(SELECT CAST(data AS TEXT) AS text, is_json FROM records "
+       "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
+       "WHERE is_json AND json_valid(text) "
+       "AND coalesce(json_type(text, '$.\"$tb\"'), 'integer') = 'integer' "
+       "AND coalesce(json_type(text, '$.\"$maxCount\"'), 'integer') = 'integer' "
+       "AND coalesce(json_type(text, '$.\"$maxAge\"'), 'integer') = 'integer' "
+       "AND coalesce(json_type(text, '$.\"$cacheControl\"'), 'integer') = 'integer' "
+       "AND coalesce(json_type(text, '$.\"$acl\"'), 'object') = 'object'"},
       {&tail_, CATCHUP_EVENT_COLUMNS "ORDER BY position DESC LIMIT 1"},
   };
   for (const auto& entry : all) {
@@ -148,34 +165,53 @@ Result<bool> LogReader::IsRecord(std::uint64_t position) {
   return record_at_.Step();
 }
 
+Result<std::optional<std::uint64_t>> LogReader::EarlierOfSameWrite(std::uint64_t position) {
+  earlier_.Bind(1, ToSql(position));
+  const ResetAtEnd reset(earlier_);
+  Result<bool> row = earlier_.Step();
+  if (!row.ok()) {
+    return row.status();
+  }
+  if (!*row || earlier_.IsNull(0)) {
+    return std::optional<std::uint64_t>();
+  }
+  return std::optional(static_cast<std::uint64_t>(earlier_.Int(0)));
+}
+
 Result<StreamState> LogReader::Stream(std::string_view stream) {
   StreamState state;
-  {
-    last_revisions_.BindText(1, stream);
-    const ResetAtEnd reset(last_revisions_);
-    while (true) {
-      Result<bool> row = last_revisions_.Step();
-      if (!row.ok()) {
-        return row.status();
-      }
-      if (!*row) {
-        break;
-      }
-      const std::int64_t revision = last_revisions_.Int(0);
-      if (revision != kTombstoneRevision) {
-        state.last_revision = revision;
-        break;
-      }
-      state.tombstoned = true;
-    }
-  }
-  if (stream.starts_with(kMetadataPrefix)) {
-    // Only the newest metadata of a stream counts, so only that one is shown.
-    state.max_count = 1;
-  } else {
+  CATCHUP_RETURN_IF_ERROR(ReadRevisions(stream, &state));
+  if (!stream.starts_with(kMetadataPrefix)) {
     CATCHUP_RETURN_IF_ERROR(ReadMetadata(stream, &state));
+    return state;
+  }
+  // Only the newest metadata of a stream counts, so only that one is shown.
+  state.max_count = 1;
+  // Of whose metadata it is that of, and so on.
+  while (!state.tombstoned && stream.starts_with(kMetadataPrefix)) {
+    stream.remove_prefix(kMetadataPrefix.size());
+    StreamState owner;
+    CATCHUP_RETURN_IF_ERROR(ReadRevisions(stream, &owner));
+    state.tombstoned = owner.tombstoned;
   }
   return state;
+}
+
+Status LogReader::ReadRevisions(std::string_view stream, StreamState* state) {
+  last_revisions_.BindText(1, stream);
+  const ResetAtEnd reset(last_revisions_);
+  while (true) {
+    Result<bool> row = last_revisions_.Step();
+    if (!row.ok() || !*row) {
+      return row.status();
+    }
+    const std::int64_t revision = last_revisions_.Int(0);
+    if (revision != kTombstoneRevision) {
+      state->last_revision = revision;
+      return {};
+    }
+    state->tombstoned = true;
+  }
 }
 
 Status LogReader::ReadMetadata(std::string_view stream, StreamState* state) {
@@ -196,16 +232,27 @@ Status LogReader::ReadMetadata(std::string_view stream, StreamState* state) {
 }
 
 Result<LogReader::Tail> LogReader::ReadTail() {
-  const ResetAtEnd reset(tail_);
-  Result<bool> row = tail_.Step();
-  if (!row.ok()) {
-    return row.status();
-  }
   Tail tail;
-  if (*row) {
-    tail.last = static_cast<std::uint64_t>(tail_.Int(kPosition));
-    tail.end = tail.last + RecordSize(tail_.Bytes(kStream), tail_.Bytes(kType), tail_.Bytes(kData),
-                                      tail_.Bytes(kMetadata));
+  {
+    const ResetAtEnd reset(tail_);
+    Result<bool> row = tail_.Step();
+    if (!row.ok()) {
+      return row.status();
+    }
+    if (*row) {
+      tail.last = static_cast<std::uint64_t>(tail_.Int(kPosition));
+      tail.end = tail.last + RecordSize(tail_.Bytes(kStream), tail_.Bytes(kType),
+                                        tail_.Bytes(kData), tail_.Bytes(kMetadata));
+    }
+  }
+  Cursor cursor = Backwards(tail.end);
+  EventView event;
+  Result<bool> found = cursor.Next(&event);
+  if (!found.ok()) {
+    return found.status();
+  }
+  if (*found) {
+    tail.last_event = event.position.commit;
   }
   return tail;
 }

@@ -13,6 +13,7 @@ namespace catchup::embedded {
 // What a stream looks like to those who read it or append to it.
 struct StreamState {
   std::int64_t last_revision = -1;  // -1 when it has no event; a tombstone does not count.
+  // Also for the metadata of a tombstoned stream, which is closed with it.
   bool tombstoned = false;
   // From the stream's metadata, the last event of "$$" + name.
   std::int64_t truncate_before = 0;
@@ -24,6 +25,12 @@ struct StreamState {
   bool soft_deleted() const { return truncate_before == kTombstoneRevision; }
   // The lowest revision that a read of the stream shows, as far as revisions decide it.
   std::int64_t first_readable() const;
+  // Whether $maxAge hides an event of that age.
+  bool HidesByAge(std::int64_t created_ticks, std::int64_t now_ticks) const;
+  // Whether a read of the stream shows its event at `revision`.
+  bool Shows(std::int64_t revision, std::int64_t created_ticks, std::int64_t now_ticks) const {
+    return !tombstoned && revision >= first_readable() && !HidesByAge(created_ticks, now_ticks);
+  }
 };
 
 // Queries over one connection to the log's file. Everything visible is committed and durable, or
@@ -61,10 +68,14 @@ class LogReader {
 
   // Whether a record begins at `position`, or it is the very start of the log.
   Result<bool> IsRecord(std::uint64_t position);
+  // Where the record before the one at `position` begins if both are of one write, else nothing.
+  Result<std::optional<std::uint64_t>> EarlierOfSameWrite(std::uint64_t position);
   Result<StreamState> Stream(std::string_view stream);
-  // Position of the record written last and the first position after it.
+  // Positions of the record written last and of the last that has an event, and the first position
+  // after both.
   struct Tail {
     std::uint64_t last = 0;
+    std::uint64_t last_event = 0;
     std::uint64_t end = kFirstPosition;
   };
   Result<Tail> ReadTail();
@@ -72,6 +83,7 @@ class LogReader {
  private:
   LogReader() = default;
   Status PrepareAll(Connection& connection);
+  Status ReadRevisions(std::string_view stream, StreamState* state);
   Status ReadMetadata(std::string_view stream, StreamState* state);
 
   std::optional<Connection> own_;
@@ -81,6 +93,7 @@ class LogReader {
   Statement stream_backwards_;
   Statement stream_event_;
   Statement record_at_;
+  Statement earlier_;
   Statement last_revisions_;
   Statement metadata_;
   Statement tail_;

@@ -12,7 +12,7 @@ constexpr std::size_t kMaxGroup = 256;
 }  // namespace
 
 LogWriter::LogWriter(EventLog& log, LiveHub& hub) : log_(log), hub_(hub) {
-  hub_.Start(log_.tail().last, log_.tail().end);
+  hub_.Start(log_.tail());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -69,7 +69,7 @@ void LogWriter::WriteGroup(std::vector<Request> group) {
     log_.Rollback();
     outcomes.assign(group.size(), status);
   } else if (log_.tail().end != end_before) {
-    hub_.Publish(log_.TakeWritten(), log_.tail().last, log_.tail().end);
+    hub_.Publish(log_.TakeWritten(), log_.tail());
   }
   for (std::size_t i = 0; i < group.size(); ++i) {
     group[i].done(outcomes[i]);

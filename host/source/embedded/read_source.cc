@@ -3,28 +3,38 @@
 #include <charconv>
 #include <utility>
 
+#include "host/base/time_text.h"
+
 namespace catchup::embedded {
 namespace {
 
-constexpr std::int64_t kTicksPerSecond = 10'000'000;
+// The newest event of a stream, in a link.
+constexpr std::int64_t kNewest = -1;
 
-struct LinkTarget {
-  std::int64_t revision;
+struct Link {
+  enum class Kind { kTarget, kNothing, kNoLink };
+  Kind kind = Kind::kNoLink;
+  std::int64_t revision = 0;
   std::string_view stream;
 };
 
-// "revision@stream".
-std::optional<LinkTarget> ParseLink(std::string_view data) {
+// "revision@stream". What does not begin with a number is no link at all; a number that leads
+// nowhere is a link to nothing.
+Link ParseLink(std::string_view data) {
   const std::size_t at = data.find('@');
-  if (at == std::string_view::npos || at + 1 == data.size()) {
-    return std::nullopt;
+  const std::string_view number = data.substr(0, at);
+  Link link;
+  const char* const last = number.data() + number.size();
+  const auto [end, error] = std::from_chars(number.data(), last, link.revision);
+  if (number.empty() || error != std::errc() || end != last) {
+    return link;
   }
-  LinkTarget target{0, data.substr(at + 1)};
-  const auto [end, error] = std::from_chars(data.data(), data.data() + at, target.revision);
-  if (error != std::errc() || end != data.data() + at || target.revision < 0) {
-    return std::nullopt;
+  link.kind = Link::Kind::kNothing;
+  if (at != std::string_view::npos && at + 1 < data.size() && link.revision >= kNewest) {
+    link.kind = Link::Kind::kTarget;
+    link.stream = data.substr(at + 1);
   }
-  return target;
+  return link;
 }
 
 }  // namespace
@@ -38,38 +48,37 @@ std::unique_ptr<ReadSource> ReadSource::Create(ReadPlan plan, Context context) {
                   : MakeStreamRead(std::move(plan), std::move(context));
 }
 
-Status EncodeEvent(const ReadPlan& plan, LogReader& reader, const EventView& event,
+Status EncodeEvent(const ReadPlan& plan, LogReader& reader, const EventView& event, Met met,
                    FrameBuffer* out) {
-  std::optional<LinkTarget> link;
-  if (plan.resolve_links && event.type == kLinkType) {
-    link = ParseLink(event.data);
-  }
-  if (!link) {
+  if (!plan.resolve_links || event.type != kLinkType) {
     plan.encoder.Event(event, out);
     return {};
   }
-  Result<StreamState> state = reader.Stream(link->stream);
-  if (!state.ok()) {
-    return state.status();
+  Link link = ParseLink(event.data);
+  if (link.kind == Link::Kind::kNoLink && met == Met::kInLog) {
+    plan.encoder.Event(event, out);
+    return {};
   }
-  if (state->tombstoned || link->revision < state->first_readable()) {
+  if (link.kind != Link::Kind::kTarget) {
     plan.encoder.Link(nullptr, event, out);
     return {};
   }
-  LogReader::Cursor cursor = reader.StreamEvent(link->stream, link->revision);
+  Result<StreamState> state = reader.Stream(link.stream);
+  if (!state.ok()) {
+    return state.status();
+  }
+  if (link.revision == kNewest) {
+    link.revision = state->last_revision;
+  }
+  LogReader::Cursor cursor = reader.StreamEvent(link.stream, link.revision);
   EventView target;
   Result<bool> found = cursor.Next(&target);
   if (!found.ok()) {
     return found.status();
   }
-  plan.encoder.Link(*found ? &target : nullptr, event, out);
+  const bool is_shown = *found && state->Shows(link.revision, target.created_ticks, NowTicks());
+  plan.encoder.Link(is_shown ? &target : nullptr, event, out);
   return {};
-}
-
-bool IsTooOld(const StreamState& state, std::int64_t created_ticks, std::int64_t now_ticks) {
-  // Compared in seconds: an age given in centuries must not overflow.
-  return state.max_age_seconds > 0 &&
-         (now_ticks - created_ticks) / kTicksPerSecond >= state.max_age_seconds;
 }
 
 }  // namespace catchup::embedded

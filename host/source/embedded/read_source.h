@@ -57,12 +57,13 @@ class ReadSource {
   }
 };
 
-// Writes the frame of one event, following it where it is a link and the plan says so.
-Status EncodeEvent(const ReadPlan& plan, LogReader& reader, const EventView& event,
-                   FrameBuffer* out);
+// Where an event was met: read from the log, or on its way from the writer. A node resolves links
+// in two ways, which differ for a malformed one.
+enum class Met { kInLog, kLive };
 
-// Whether a stream's $maxAge hides an event of that age.
-bool IsTooOld(const StreamState& state, std::int64_t created_ticks, std::int64_t now_ticks);
+// Writes the frame of one event, following it where it is a link and the plan says so.
+Status EncodeEvent(const ReadPlan& plan, LogReader& reader, const EventView& event, Met met,
+                   FrameBuffer* out);
 
 std::unique_ptr<ReadSource> MakeAllRead(ReadPlan plan, ReadSource::Context context);
 std::unique_ptr<ReadSource> MakeStreamRead(ReadPlan plan, ReadSource::Context context);

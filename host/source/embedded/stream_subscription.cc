@@ -46,7 +46,8 @@ class StreamSubscription final : public PhasedSubscription {
     if (state->tombstoned) {
       return Fail(RpcError::StreamDeleted(plan_.stream));
     }
-    const std::int64_t from = std::max(reached_.value_or(-1) + 1, state->first_readable());
+    next_ = std::max(next_, reached_.value_or(-1) + 1);
+    const std::int64_t from = std::max(next_, state->first_readable());
     const std::int64_t now = NowTicks();
     LogReader::Cursor cursor = context_.reader.StreamForwards(plan_.stream, from);
     EventView event;
@@ -63,13 +64,15 @@ class StreamSubscription final : public PhasedSubscription {
         }
         return {};
       }
-      reached_ = static_cast<std::int64_t>(event.revision);
-      if (IsTooOld(*state, event.created_ticks, now)) {
+      next_ = static_cast<std::int64_t>(event.revision) + 1;
+      if (state->HidesByAge(event.created_ticks, now)) {
         continue;
       }
-      if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
+      if (Status status = EncodeEvent(plan_, context_.reader, event, Met::kInLog, out);
+          !status.ok()) {
         return FailStorage(status);
       }
+      reached_ = next_ - 1;
     }
     return {};
   }
@@ -86,7 +89,8 @@ class StreamSubscription final : public PhasedSubscription {
       if (reached_ && revision <= *reached_) {
         continue;
       }
-      if (Status status = EncodeEvent(plan_, context_.reader, event, out); !status.ok()) {
+      if (Status status = EncodeEvent(plan_, context_.reader, event, Met::kLive, out);
+          !status.ok()) {
         return FailStorage(status);
       }
       // Live, the tombstone itself is still sent.
@@ -105,6 +109,7 @@ class StreamSubscription final : public PhasedSubscription {
   const ReadPlan plan_;
   const Context context_;
   std::optional<std::int64_t> reached_;  // The last revision sent, or the one asked for.
+  std::int64_t next_ = 0;                // Of catch-up: the revision to look for.
   LiveFeed feed_;                        // Last: it ends before what its callbacks use.
 };
 

@@ -26,13 +26,13 @@ LiveFeed::Options Wanted(std::uint64_t checkpoint_interval = 0) {
 // A slow subscription with a small match in every large commit would else keep all of the commits.
 TEST(LiveFeedTest, KeepsOfACommitOnlyTheEventsItSends) {
   LiveHub hub;
-  hub.Start(0, 1);
+  hub.Start({0, 0, 1});
   LiveFeed feed(hub, Wanted(2));
   ASSERT_TRUE(feed.JoinAt(1));
   LiveBatch batch{MakeRecord(1, "other", 1 << 20), MakeRecord(2, "other", 1 << 20),
                   MakeRecord(3, "wanted")};
   const std::vector<std::weak_ptr<const Record>> records(batch.begin(), batch.end());
-  hub.Publish(batch, 3, 4);
+  hub.Publish(batch, {3, 3, 4});
   batch.clear();
 
   EXPECT_TRUE(records[0].expired());
@@ -55,11 +55,11 @@ TEST(LiveFeedTest, KeepsOfACommitOnlyTheEventsItSends) {
 
 TEST(LiveFeedTest, IsLostWhenItsEventsOutgrowItsBytes) {
   LiveHub hub;
-  hub.Start(0, 1);
+  hub.Start({0, 0, 1});
   LiveFeed feed(hub, Wanted());
   ASSERT_TRUE(feed.JoinAt(1));
   const LiveBatch batch{MakeRecord(1, "wanted", 600), MakeRecord(2, "wanted", 600)};
-  hub.Publish(batch, 2, 3);
+  hub.Publish(batch, {2, 2, 3});
 
   EXPECT_FALSE(feed.Take().has_value());
   EXPECT_TRUE(feed.TakeLost());

@@ -201,21 +201,6 @@ TEST_F(ServerTest, NeverDeletesAMissingStreamButTombstonesOne) {
             "Event stream 'nobody' is deleted.");
 }
 
-TEST_F(ServerTest, KeepsTheOtherMetadataOfAStreamThatIsDeletedAndOpenedAgain) {
-  client_->MustAppend("orders", Numbered(3));
-  client_->MustAppend("$$orders", {{"$metadata", R"({"$maxCount":2})"}});
-  ASSERT_TRUE(client_->Delete("orders").ok());
-  EXPECT_TRUE(Read(LogClient::ReadStream("orders")).front().has_stream_not_found());
-
-  client_->MustAppend("orders", Numbered(1));
-
-  const std::vector<wire::ReadResp> shown = Read(LogClient::ReadStream("orders"));
-  ASSERT_EQ(shown.size(), 1u);
-  EXPECT_EQ(shown[0].event().event().stream_revision(), 3u);
-  EXPECT_EQ(Read(LogClient::ReadStream("$$orders")).back().event().event().data(),
-            R"({"$maxCount":2,"$tb":3})");
-}
-
 // Metadata that replaced the delete's would show again what the delete hid.
 TEST_F(ServerTest, KeepsDeletedEventsHiddenWhenMetadataIsWritten) {
   client_->MustAppend("orders", Numbered(3));
