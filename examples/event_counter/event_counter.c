@@ -52,16 +52,22 @@ static int32_t read_config(catchup_instance* self) {
   path_buffer buffer = {self->path, 0};
   const catchup_sink sink = {sizeof sink, 0, &buffer, write_path};
   const catchup_view key = CATCHUP_LITERAL("file");
-  switch (host->config_get(host, key, &sink)) {
-    case CATCHUP_CONFIG_FOUND:
+  int32_t kind = CATCHUP_CONFIG_ABSENT;
+  const int32_t result = host->config_get(host, key, &kind, &sink);
+  switch (kind) {
+    case CATCHUP_CONFIG_TEXT:
       break;
     case CATCHUP_CONFIG_ABSENT:
       return fail(host, CATCHUP_FATAL, "config \"file\": found nothing, wanted a path");
-    case CATCHUP_CONFIG_NOT_SCALAR:
-      return fail(host, CATCHUP_FATAL, "config \"file\": found a table or a list, wanted a path");
+    case CATCHUP_CONFIG_NUMBER:
+      return fail(host, CATCHUP_FATAL, "config \"file\": found a number, wanted a path");
+    case CATCHUP_CONFIG_BOOLEAN:
+      return fail(host, CATCHUP_FATAL, "config \"file\": found a boolean, wanted a path");
     default:
-      return fail(host, CATCHUP_FATAL,
-                  "config \"file\": found more than 4095 bytes, wanted a path");
+      return fail(host, CATCHUP_FATAL, "config \"file\": found a table or a list, wanted a path");
+  }
+  if (result != CATCHUP_CONFIG_OK) {
+    return fail(host, CATCHUP_FATAL, "config \"file\": found more than 4095 bytes, wanted a path");
   }
   self->path[buffer.size] = '\0';
   if (buffer.size == 0 || strlen(self->path) != buffer.size) {

@@ -59,7 +59,7 @@ Status Trial::Spawn(const PluginSettings& settings) {
   const std::string path = copy_.string();
   setup.plugin_path = path;
   setup.config_json = settings.json;
-  setup.scalars = &settings.scalars;
+  setup.settings = &settings.values;
   setup.token = 1;
   setup.go_on_after_failures = true;
   setup.ignore_position = !options_.with_position;

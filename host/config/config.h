@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/base/log_level.h"
+#include "host/base/plugin_setting.h"
 #include "host/base/position.h"
 #include "host/config/source_uri.h"
 
@@ -74,11 +75,11 @@ struct LimitsConfig {
   std::uint32_t open_files = 256;
 };
 
-// A plugin's own settings: the whole as JSON text, and each scalar in it by its path. Members of a
-// path are joined by dots, members of a list named by their index from 0, as in "servers.0.host".
+// A plugin's own settings: the whole as JSON text, and each value in it by its path. Members of a
+// list are named by their index from 0, as in "servers.0.host".
 struct PluginSettings {
   std::string json = "{}";
-  std::vector<std::pair<std::string, std::string>> scalars;  // In the order of the JSON.
+  std::vector<PluginSetting> values;  // In the order of the JSON, without the whole.
 };
 
 struct GroupConfig {

@@ -22,27 +22,31 @@ class SettingsWriter {
       WriteList(*list, path);
     } else if (const auto* text = value.As<std::string>()) {
       AppendJsonText(*text);
-      AddScalar(path, *text);
+      Add(path, SettingKind::kText, *text);
     } else if (const auto* date = value.As<TomlValue::Date>()) {
       AppendJsonText(date->text);
-      AddScalar(path, date->text);
+      Add(path, SettingKind::kText, date->text);
     } else if (const auto* real = value.As<double>()) {
       WriteReal(*real, value, path);
     } else if (const auto* integer = value.As<std::int64_t>()) {
-      WriteLiteral(std::to_string(*integer), path);
+      WriteLiteral(path, SettingKind::kNumber, std::to_string(*integer));
     } else {
-      WriteLiteral(*value.As<bool>() ? "true" : "false", path);
+      WriteLiteral(path, SettingKind::kBoolean, *value.As<bool>() ? "true" : "false");
     }
   }
 
   PluginSettings Take() { return std::move(settings_); }
 
  private:
-  static std::string Join(const std::string& path, const std::string& member) {
-    return path.empty() ? member : path + "." + member;
+  static std::string Join(std::string path, const std::string& member) {
+    AppendSettingKey(member, &path);
+    return path;
   }
 
   void WriteTable(const TomlValue::Table& table, const std::string& path) {
+    if (!path.empty()) {
+      Add(path, SettingKind::kTable, "");
+    }
     settings_.json += '{';
     for (const TomlMember& member : table) {
       if (&member != &table.front()) {
@@ -56,6 +60,7 @@ class SettingsWriter {
   }
 
   void WriteList(const TomlValue::List& list, const std::string& path) {
+    Add(path, SettingKind::kList, "");
     settings_.json += '[';
     for (std::size_t i = 0; i < list.size(); ++i) {
       if (i > 0) {
@@ -80,18 +85,18 @@ class SettingsWriter {
     if (text.find_first_of(".e") == std::string::npos) {
       text += ".0";
     }
-    WriteLiteral(text, path);
+    WriteLiteral(path, SettingKind::kNumber, text);
   }
 
-  void WriteLiteral(const std::string& text, const std::string& path) {
+  void WriteLiteral(const std::string& path, SettingKind kind, const std::string& text) {
     settings_.json += text;
-    AddScalar(path, text);
+    Add(path, kind, text);
   }
 
   void AppendJsonText(const std::string& text) { AppendJsonString(text, &settings_.json); }
 
-  void AddScalar(const std::string& path, std::string text) {
-    settings_.scalars.emplace_back(path, std::move(text));
+  void Add(const std::string& path, SettingKind kind, std::string text) {
+    settings_.values.push_back({path, kind, std::move(text)});
   }
 
   ConfigProblems* const problems_;

@@ -6,8 +6,8 @@
 
 namespace catchup {
 
-// A plugin's `config` table as JSON and as scalars. What JSON cannot say (inf, nan) is reported to
-// `problems` and left out.
+// A plugin's `config` table as JSON and value by value. What JSON cannot say (inf, nan) is reported
+// to `problems` and left out.
 PluginSettings MakeSettings(const TomlValue& table, ConfigProblems* problems);
 
 }  // namespace catchup

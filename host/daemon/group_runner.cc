@@ -133,7 +133,7 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   setup.config_json = config_.settings.json;
   setup.open_files = config_.limits.open_files;
   setup.token = token;
-  setup.scalars = &config_.settings.scalars;
+  setup.settings = &config_.settings.values;
   if (Status written = (*rings)->WriteSetup(setup); !written.ok()) {
     return Status::Invalid(written.message());
   }

@@ -143,14 +143,14 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   CATCHUP_CHECK(written_ == 0);
   const std::string_view texts[] = {setup.group, setup.projection, setup.plugin_path,
                                     setup.config_json};
-  static const std::vector<std::pair<std::string, std::string>> kNoScalars;
-  const auto& scalars = setup.scalars == nullptr ? kNoScalars : *setup.scalars;
+  static const std::vector<PluginSetting> kNoSettings;
+  const auto& settings = setup.settings == nullptr ? kNoSettings : *setup.settings;
   std::uint64_t size = sizeof(RecordHeader) + 6 * sizeof(std::uint64_t);
   for (const std::string_view text : texts) {
     size += sizeof(std::uint64_t) + text.size();
   }
-  for (const auto& [path, text] : scalars) {
-    size += 2 * sizeof(std::uint64_t) + path.size() + text.size();
+  for (const PluginSetting& setting : settings) {
+    size += 3 * sizeof(std::uint64_t) + setting.path.size() + setting.text.size();
   }
   size = AlignRecord(size);
   if (size > kEventRingBytes / 2) {
@@ -169,14 +169,17 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
                                    setup.token,
                                    setup.go_on_after_failures ? 1u : 0u,
                                    setup.ignore_position ? 1u : 0u,
-                                   scalars.size()};
+                                   settings.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;
   for (const std::string_view text : texts) {
     at = AppendSized(at, text);
   }
-  for (const auto& [path, text] : scalars) {
-    at = AppendSized(AppendSized(at, path), text);
+  for (const PluginSetting& setting : settings) {
+    at = AppendSized(at, setting.path);
+    const auto kind = static_cast<std::uint64_t>(setting.kind);
+    std::memcpy(at, &kind, sizeof kind);
+    at = AppendSized(at + sizeof kind, setting.text);
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/base/event.h"
+#include "host/base/plugin_setting.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 #include "host/ring/layout.h"
@@ -29,8 +30,8 @@ struct RunnerSetup {
   // own position alone.
   bool go_on_after_failures = false;
   bool ignore_position = false;
-  // Every scalar of the configuration by its dotted path, so that the runner parses nothing.
-  const std::vector<std::pair<std::string, std::string>>* scalars = nullptr;  // Null: none.
+  // Every value of the configuration by its path, so that the runner parses nothing.
+  const std::vector<PluginSetting>* settings = nullptr;  // Null: none.
 };
 
 // One outcome record, copied out of the ring and checked. Fields that its kind does not have are

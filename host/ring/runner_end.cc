@@ -138,14 +138,17 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   setup.token = cursor.Number();
   setup.go_on_after_failures = cursor.Number() != 0;
   setup.ignore_position = cursor.Number() != 0;
-  const std::uint64_t scalars = cursor.Number();
+  const std::uint64_t settings = cursor.Number();
   setup.group = cursor.Text();
   setup.projection = cursor.Text();
   setup.plugin_path = cursor.Text();
   setup.config_json = cursor.Text();
-  for (std::uint64_t i = 0; i < scalars && cursor.ok(); ++i) {
-    const std::string_view path = cursor.Text();
-    setup.scalars.emplace_back(path, cursor.Text());
+  for (std::uint64_t i = 0; i < settings && cursor.ok(); ++i) {
+    SettingView setting;
+    setting.path = cursor.Text();
+    setting.kind = static_cast<SettingKind>(cursor.Number());
+    setting.text = cursor.Text();
+    setup.settings.push_back(setting);
   }
   if (!cursor.ok()) {
     return Status::Incompatible("the setup record of the ring is cut short");

@@ -9,12 +9,20 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/plugin_setting.h"
 #include "host/base/position.h"
 #include "host/base/status.h"
 #include "host/ring/layout.h"
 #include "host/ring/shared_memory.h"
 
 namespace catchup {
+
+// One value of the plugin's configuration, as PluginSetting has it.
+struct SettingView {
+  std::string_view path;
+  SettingKind kind{};
+  std::string_view text;
+};
 
 // The setup record. Its texts are RunnerEnd's own copy and live as long as that.
 struct SetupView {
@@ -27,7 +35,7 @@ struct SetupView {
   std::uint64_t token = 0;
   bool go_on_after_failures = false;
   bool ignore_position = false;
-  std::vector<std::pair<std::string_view, std::string_view>> scalars;
+  std::vector<SettingView> settings;
 };
 
 // One event or advance in the ring, borrowed until Consume passes it.

@@ -24,14 +24,25 @@ bool WriteAll(const catchup_sink* sink, std::string_view text) noexcept {
   return true;
 }
 
+static_assert(static_cast<std::int32_t>(SettingKind::kAbsent) == CATCHUP_CONFIG_ABSENT);
+static_assert(static_cast<std::int32_t>(SettingKind::kText) == CATCHUP_CONFIG_TEXT);
+static_assert(static_cast<std::int32_t>(SettingKind::kNumber) == CATCHUP_CONFIG_NUMBER);
+static_assert(static_cast<std::int32_t>(SettingKind::kBoolean) == CATCHUP_CONFIG_BOOLEAN);
+static_assert(static_cast<std::int32_t>(SettingKind::kTable) == CATCHUP_CONFIG_TABLE);
+static_assert(static_cast<std::int32_t>(SettingKind::kList) == CATCHUP_CONFIG_LIST);
+
 }  // namespace
 
-HostTable::HostTable(const Identity& identity,
-                     std::vector<std::pair<std::string_view, std::string_view>> scalars,
+HostTable::HostTable(const Identity& identity, std::vector<SettingView> settings,
                      HostServices* services)
-    : scalars_(std::move(scalars)), services_(services), thread_(pthread_self()) {
-  // Whatever a plugin's call sets later fits, so that it allocates nothing.
+    : settings_(std::move(settings)), services_(services), thread_(pthread_self()) {
+  // Whatever a plugin's call sets or asks for later fits, so that it allocates nothing.
   error_.reserve(kMaxErrorText);
+  for (const SettingView& setting : settings_) {
+    path_limit_ = std::max(path_limit_, setting.path.size());
+  }
+  ++path_limit_;  // A path that was cut must not look like one of these.
+  path_.reserve(path_limit_);
   table_.struct_size = sizeof table_;
   table_.lane = identity.lane;
   table_.context = this;
@@ -102,23 +113,25 @@ std::int32_t HostTable::StopRequested(const catchup_host* host) noexcept {
   return Of(host)->services_->StopRequested() ? 1 : 0;
 }
 
-std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path,
+std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path, std::int32_t* kind,
                                   const catchup_sink* sink) noexcept {
   HostTable* self = Of(host);
+  *kind = CATCHUP_CONFIG_ABSENT;
   if (!self->OnInstanceThread()) {
     self->Refuse("config_get called from another thread: wanted the instance's own");
     return CATCHUP_CONFIG_REFUSED;
   }
-  const std::string_view wanted = Text(path);
-  for (const auto& [name, text] : self->scalars_) {
-    if (name == wanted) {
-      return WriteAll(sink, text) ? CATCHUP_CONFIG_FOUND : CATCHUP_CONFIG_REFUSED;
-    }
-    if (name.size() > wanted.size() && name.starts_with(wanted) && name[wanted.size()] == '.') {
-      return CATCHUP_CONFIG_NOT_SCALAR;
+  if (!NormalizeSettingPath(Text(path), self->path_limit_, &self->path_)) {
+    return CATCHUP_CONFIG_BAD_PATH;
+  }
+  for (const SettingView& setting : self->settings_) {
+    if (setting.path == self->path_) {
+      *kind = static_cast<std::int32_t>(setting.kind);
+      const bool taken = sink == nullptr || WriteAll(sink, setting.text);
+      return taken ? CATCHUP_CONFIG_OK : CATCHUP_CONFIG_REFUSED;
     }
   }
-  return CATCHUP_CONFIG_ABSENT;
+  return CATCHUP_CONFIG_OK;
 }
 
 const void* HostTable::GetExtension(const catchup_host* host, catchup_view) noexcept {

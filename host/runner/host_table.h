@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/ring/layout.h"
+#include "host/ring/runner_end.h"
 
 namespace catchup {
 
@@ -44,9 +45,7 @@ class HostTable {
   };
 
   // All views and `services` must outlive the table.
-  HostTable(const Identity& identity,
-            std::vector<std::pair<std::string_view, std::string_view>> scalars,
-            HostServices* services);
+  HostTable(const Identity& identity, std::vector<SettingView> settings, HostServices* services);
   HostTable(const HostTable&) = delete;
   HostTable& operator=(const HostTable&) = delete;
 
@@ -65,7 +64,7 @@ class HostTable {
   static void SetError(const catchup_host* host, catchup_view text) noexcept;
   static void Log(const catchup_host* host, std::int32_t level, catchup_view text) noexcept;
   static std::int32_t StopRequested(const catchup_host* host) noexcept;
-  static std::int32_t ConfigGet(const catchup_host* host, catchup_view path,
+  static std::int32_t ConfigGet(const catchup_host* host, catchup_view path, std::int32_t* kind,
                                 const catchup_sink* sink) noexcept;
   static const void* GetExtension(const catchup_host* host, catchup_view id) noexcept;
 
@@ -73,14 +72,17 @@ class HostTable {
   void Refuse(const char* what) noexcept;
 
   catchup_host table_{};
-  std::vector<std::pair<std::string_view, std::string_view>> scalars_;
+  std::vector<SettingView> settings_;
   HostServices* services_;
   pthread_t thread_;
   CallKind call_ = CallKind::kNone;
   // From the begin of start to the end of stop: when the plugin may have threads.
   std::atomic<bool> threads_allowed_ = false;
   std::atomic<const char*> violation_ = nullptr;
-  std::string error_;  // Never outgrows what the constructor reserves.
+  // Neither outgrows what the constructor reserves.
+  std::string error_;
+  std::string path_;  // What config_get was asked for.
+  std::size_t path_limit_ = 0;
 };
 
 }  // namespace catchup

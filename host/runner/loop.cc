@@ -141,7 +141,7 @@ int RunLoop(RunnerEnd* ring) {
   }
   RingServices services(ring);
   HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},
-                  std::move(setup->scalars), &services);
+                  std::move(setup->settings), &services);
   Instance instance(*library, &table, &services);
   if (setup->ignore_position) {
     if (library->projection().handle == nullptr) {

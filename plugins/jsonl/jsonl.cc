@@ -4,10 +4,8 @@
 // said otherwise. At least once: after a kill the events of the last unconfirmed batch come again.
 
 #include <string>
-#include <string_view>
 
 #include "catchup/event_line.hpp"
-#include "catchup/json_text.hpp"
 #include "catchup/plugin.hpp"
 #include "plugins/jsonl/line_file.h"
 
@@ -21,7 +19,6 @@ class Jsonl : public BatchProjection {
 
   explicit Jsonl(Host host)
       : host_(host), path_(host.Require<std::string>("file")), sync_(host.Get("sync", true)) {
-    RequireTypes(host.config_json());
     host.RequireOnly({"file", "sync"});
   }
 
@@ -49,23 +46,6 @@ class Jsonl : public BatchProjection {
   void HandleBatch(Events events, std::uint64_t&) override { Write(events); }
 
  private:
-  // The host hands out every scalar as its text, so that `file = 3` would name a file "3".
-  static void RequireTypes(std::string_view config) {
-    std::string fault;
-    const auto look = [](const std::string& name, std::string_view value) {
-      const bool is_text = value.front() == '"';
-      const bool is_switch = value == "true" || value == "false";
-      if ((name == "file" && !is_text) || (name == "sync" && !is_switch)) {
-        constexpr std::size_t kShown = 100;  // Enough to recognise the value by.
-        throw Fatal("config \"" + name + "\": found " + std::string(value.substr(0, kShown)) +
-                    ", wanted " + (name == "file" ? "text" : "true or false"));
-      }
-    };
-    if (!VisitJsonMembers(config, look, &fault)) {
-      throw Fatal("the configuration is not a JSON object: " + fault);
-    }
-  }
-
   void Write(Events events) {
     lines_.clear();
     for (const Event event : events) {

@@ -88,7 +88,7 @@ TEST(ReaderTest, FillsInEveryDefault) {
   EXPECT_EQ(group.limits.open_files, 256u);
   EXPECT_TRUE(group.env.empty());
   EXPECT_EQ(group.settings.json, "{}");
-  EXPECT_TRUE(group.settings.scalars.empty());
+  EXPECT_TRUE(group.settings.values.empty());
 }
 
 TEST(ReaderTest, CountsRelativePathsFromTheFolderOfTheFile) {

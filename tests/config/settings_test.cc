@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "host/config/reader.h"
@@ -9,7 +8,13 @@
 namespace catchup {
 namespace {
 
-using Scalars = std::vector<std::pair<std::string, std::string>>;
+constexpr SettingKind kText = SettingKind::kText;
+constexpr SettingKind kNumber = SettingKind::kNumber;
+constexpr SettingKind kBoolean = SettingKind::kBoolean;
+constexpr SettingKind kTable = SettingKind::kTable;
+constexpr SettingKind kList = SettingKind::kList;
+
+using Values = std::vector<PluginSetting>;
 
 TEST(SettingsTest, TurnsEveryKindOfValueIntoJson) {
   const auto settings = SettingsFromArguments({
@@ -32,15 +37,34 @@ TEST(SettingsTest, TurnsEveryKindOfValueIntoJson) {
             R"("whole":2.0,"tiny":1e-300,"flag":true,"list":[1,"two",[]],"empty":{},"déjà":1})");
 }
 
-TEST(SettingsTest, NamesScalarsByTheirPath) {
-  const auto settings =
-      SettingsFromArguments({"servers=[{host='a',port=1},{host='b'}]", "deep.er.flag=false"});
+TEST(SettingsTest, NamesEveryValueByItsPathAndKind) {
+  const auto settings = SettingsFromArguments(
+      {"servers=[{host='a',port=1},{host='b'}]", "deep.er.flag=false", "none=[]", "empty={}"});
 
   ASSERT_TRUE(settings.ok());
-  EXPECT_EQ(settings->scalars, (Scalars{{"servers.0.host", "a"},
-                                        {"servers.0.port", "1"},
-                                        {"servers.1.host", "b"},
-                                        {"deep.er.flag", "false"}}));
+  EXPECT_EQ(settings->values, (Values{{"servers", kList, ""},
+                                      {"servers.0", kTable, ""},
+                                      {"servers.0.host", kText, "a"},
+                                      {"servers.0.port", kNumber, "1"},
+                                      {"servers.1", kTable, ""},
+                                      {"servers.1.host", kText, "b"},
+                                      {"deep", kTable, ""},
+                                      {"deep.er", kTable, ""},
+                                      {"deep.er.flag", kBoolean, "false"},
+                                      {"none", kList, ""},
+                                      {"empty", kTable, ""}}));
+}
+
+TEST(SettingsTest, AKeyWithADotIsNotTwoKeys) {
+  const auto settings = SettingsFromArguments({"'a.b'=1", "a.b=2", "''=3", "'\"'=4", "'x y'=5"});
+
+  ASSERT_TRUE(settings.ok()) << settings.status().message();
+  EXPECT_EQ(settings->values, (Values{{"\"a.b\"", kNumber, "1"},
+                                      {"a", kTable, ""},
+                                      {"a.b", kNumber, "2"},
+                                      {"\"\"", kNumber, "3"},
+                                      {"\"\\\"\"", kNumber, "4"},
+                                      {"\"x y\"", kNumber, "5"}}));
 }
 
 TEST(SettingsTest, WritesDatesAsText) {
@@ -49,12 +73,12 @@ TEST(SettingsTest, WritesDatesAsText) {
        "e=1979-05-27T07:32:00", "f=2024-02-29T23:59:59.000000001+14:00"});
 
   ASSERT_TRUE(settings.ok());
-  EXPECT_EQ(settings->scalars, (Scalars{{"a", "1979-05-27T07:32:00Z"},
-                                        {"b", "1979-05-27T07:32:00.5-07:30"},
-                                        {"c", "1979-05-27"},
-                                        {"d", "07:32:00.125"},
-                                        {"e", "1979-05-27T07:32:00"},
-                                        {"f", "2024-02-29T23:59:59.000000001+14:00"}}));
+  EXPECT_EQ(settings->values, (Values{{"a", kText, "1979-05-27T07:32:00Z"},
+                                      {"b", kText, "1979-05-27T07:32:00.5-07:30"},
+                                      {"c", kText, "1979-05-27"},
+                                      {"d", kText, "07:32:00.125"},
+                                      {"e", kText, "1979-05-27T07:32:00"},
+                                      {"f", kText, "2024-02-29T23:59:59.000000001+14:00"}}));
 }
 
 TEST(SettingsTest, WithoutArgumentsIsAnEmptyObject) {

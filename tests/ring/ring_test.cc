@@ -34,8 +34,10 @@ void Pass(RingPair* pair, std::uint64_t sequence, const EventView& event) {
 
 TEST(RingTest, SetupArrivesAsItWasWritten) {
   const RingPair pair = RingPair::OverDescriptors();
-  const std::vector<std::pair<std::string, std::string>> scalars = {
-      {"database.host", "db.example"}, {"empty", ""}, {"servers.0", "one"}};
+  const std::vector<PluginSetting> settings = {{"database.host", SettingKind::kText, "db.example"},
+                                               {"empty", SettingKind::kText, ""},
+                                               {"servers", SettingKind::kList, ""},
+                                               {"servers.0", SettingKind::kNumber, "1"}};
   RunnerSetup setup;
   setup.group = "order-totals";
   setup.projection = "totals";
@@ -44,7 +46,7 @@ TEST(RingTest, SetupArrivesAsItWasWritten) {
   setup.lane = 3;
   setup.open_files = 256;
   setup.token = 1ull << 60;
-  setup.scalars = &scalars;
+  setup.settings = &settings;
 
   ASSERT_TRUE(pair.host->WriteSetup(setup).ok());
   pair.host->Publish();
@@ -57,14 +59,16 @@ TEST(RingTest, SetupArrivesAsItWasWritten) {
   EXPECT_EQ(view.lane, 3u);
   EXPECT_EQ(view.open_files, 256u);
   EXPECT_EQ(view.token, 1ull << 60);
-  ASSERT_EQ(view.scalars.size(), 3u);
-  EXPECT_EQ(view.scalars[0].first, "database.host");
-  EXPECT_EQ(view.scalars[0].second, "db.example");
-  EXPECT_EQ(view.scalars[1].second, "");
+  ASSERT_EQ(view.settings.size(), settings.size());
+  for (std::size_t i = 0; i < settings.size(); ++i) {
+    EXPECT_EQ(view.settings[i].path, settings[i].path);
+    EXPECT_EQ(view.settings[i].kind, settings[i].kind);
+    EXPECT_EQ(view.settings[i].text, settings[i].text);
+  }
   EXPECT_TRUE(pair.host->idle());
 }
 
-TEST(RingTest, SetupWithoutScalarsHasNone) {
+TEST(RingTest, SetupWithoutSettingsHasNone) {
   const RingPair pair = RingPair::OverDescriptors();
   RunnerSetup setup;
   setup.group = "g";
@@ -72,7 +76,7 @@ TEST(RingTest, SetupWithoutScalarsHasNone) {
   ASSERT_TRUE(pair.host->WriteSetup(setup).ok());
   pair.host->Publish();
 
-  EXPECT_TRUE(pair.runner->ReadSetup().value().scalars.empty());
+  EXPECT_TRUE(pair.runner->ReadSetup().value().settings.empty());
 }
 
 // What lies behind the last published record is what an earlier lap left, or zeros: nobody's event.

@@ -43,7 +43,9 @@ static int32_t Config(const catchup_host* host, const char* path, struct Buffer*
   const catchup_sink sink = {sizeof sink, 0, buffer, WriteBuffer};
   const catchup_view view = {path, strlen(path)};
   memset(buffer, 0, sizeof *buffer);
-  return host->config_get(host, view, &sink);
+  int32_t kind = CATCHUP_CONFIG_ABSENT;
+  const int32_t result = host->config_get(host, view, &kind, &sink);
+  return result == CATCHUP_CONFIG_OK ? kind : result;
 }
 
 /* One call of the host from a thread of the plugin's own. */
@@ -106,7 +108,7 @@ static void Elsewhere(const catchup_host* host, void* (*call)(void*)) {
 /* The status that the configuration names under `path`, for create and start. */
 static int32_t Configured(const catchup_host* host, const char* path) {
   struct Buffer buffer;
-  if (Config(host, path, &buffer) != CATCHUP_CONFIG_FOUND) return CATCHUP_OK;
+  if (Config(host, path, &buffer) <= CATCHUP_CONFIG_ABSENT) return CATCHUP_OK;
   const catchup_view text = CATCHUP_LITERAL("as the configuration wants");
   host->set_error(host, text);
   return atoi(buffer.bytes);
@@ -114,7 +116,8 @@ static int32_t Configured(const catchup_host* host, const char* path) {
 
 static int32_t Create(const catchup_host* host, catchup_instance** out) {
   static const char* const kPaths[] = {"database.host", "servers.0", "servers.1", "servers",
-                                       "database",      "absent",    "databas",   "empty"};
+                                       "database",      "absent",    "databas",   "empty",
+                                       "nothing",       "\"a.b\"",   "a.b",       "a..b"};
   char line[512];
   if (host->struct_size != sizeof *host || host->get_extension(host, host->group) != NULL) {
     return CATCHUP_FATAL;
@@ -130,7 +133,7 @@ static int32_t Create(const catchup_host* host, catchup_instance** out) {
     Log(host, line);
   }
   struct Buffer stray;
-  if (Config(host, "log-in-create", &stray) == CATCHUP_CONFIG_FOUND) Elsewhere(host, LogElsewhere);
+  if (Config(host, "log-in-create", &stray) > CATCHUP_CONFIG_ABSENT) Elsewhere(host, LogElsewhere);
   const int32_t status = Configured(host, "create");
   if (status == CATCHUP_OK) {
     g_instance.host = host;
@@ -236,7 +239,7 @@ static const void* BatchExtension(const catchup_projection* self, catchup_view i
 static int32_t LoadPosition(catchup_instance* self, uint64_t token, catchup_loaded_position* out) {
   struct Buffer buffer;
   if (token == 99) return Fail(self, CATCHUP_FATAL, "fenced: token 100 seen, ours 99");
-  if (Config(self->host, "stored", &buffer) == CATCHUP_CONFIG_FOUND) {
+  if (Config(self->host, "stored", &buffer) > CATCHUP_CONFIG_ABSENT) {
     out->present = 1;
     out->position.commit = (uint64_t)atoi(buffer.bytes);
     out->position.prepare = out->position.commit - 1;

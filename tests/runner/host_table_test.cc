@@ -71,22 +71,32 @@ std::int64_t Throw(const catchup_sink*, const char*, std::uint64_t) {
 class HostTableTest : public testing::Test {
  protected:
   LastLine services_;
-  HostTable table_{
-      {"a-group", "a-projection", "{}"}, {{"database.host", "db.example"}}, &services_};
+  HostTable table_{{"a-group", "a-projection", "{}"},
+                   {{"database", SettingKind::kTable, ""},
+                    {"database.host", SettingKind::kText, "db.example"},
+                    {"\"a.b\"", SettingKind::kNumber, "1"},
+                    {"a", SettingKind::kTable, ""},
+                    {"a.b", SettingKind::kNumber, "2"}},
+                   &services_};
   const catchup_host* host_ = table_.table();
 };
 
 TEST_F(HostTableTest, NothingThrowsWhenMemoryIsOut) {
   const std::string longest(kMaxErrorText, 'e');
   char found[32] = "";
+  std::int32_t kind = -1;
   const catchup_sink sink = {sizeof sink, 0, found, TakeAll};
   {
     const OutOfMemory out;
     table_.BeginCall(CallKind::kCreate);
     host_->set_error(host_, {longest.data(), longest.size()});
     host_->log(host_, CATCHUP_LOG_INFO, CATCHUP_LITERAL("a line"));
-    EXPECT_EQ(host_->config_get(host_, CATCHUP_LITERAL("database.host"), &sink),
-              CATCHUP_CONFIG_FOUND);
+    EXPECT_EQ(host_->config_get(host_, CATCHUP_LITERAL("database . 'host'"), &kind, &sink),
+              CATCHUP_CONFIG_OK);
+    EXPECT_EQ(kind, CATCHUP_CONFIG_TEXT);
+    EXPECT_EQ(host_->config_get(host_, {longest.data(), longest.size()}, &kind, &sink),
+              CATCHUP_CONFIG_OK);
+    EXPECT_EQ(kind, CATCHUP_CONFIG_ABSENT);
     EXPECT_EQ(host_->get_extension(host_, CATCHUP_LITERAL("absent/1")), nullptr);
     EXPECT_EQ(host_->stop_requested(host_), 0);
     table_.EndCall();
@@ -107,13 +117,43 @@ TEST_F(HostTableTest, RefusesWhenMemoryIsOut) {
   EXPECT_EQ(table_.error(), "");
 }
 
+// One key with a dot in it and two keys are two values, however the key is written.
+TEST_F(HostTableTest, APathIsADottedKey) {
+  const auto look = [&](std::string_view path) {
+    char found[32] = "";
+    std::int32_t kind = -1;
+    const catchup_sink sink = {sizeof sink, 0, found, TakeAll};
+    const std::int32_t result = host_->config_get(host_, {path.data(), path.size()}, &kind, &sink);
+    return std::to_string(result) + " " + std::to_string(kind) + " " + found;
+  };
+  EXPECT_EQ(look("\"a.b\""), "0 2 1");
+  EXPECT_EQ(look("'a.b'"), "0 2 1");
+  EXPECT_EQ(look("\"\\u0061.b\""), "0 2 1");
+  EXPECT_EQ(look("a.b"), "0 2 2");
+  EXPECT_EQ(look("a . \"b\""), "0 2 2");
+  EXPECT_EQ(look("a"), "0 4 ");
+  EXPECT_EQ(look("a.c"), "0 0 ");
+  EXPECT_EQ(look("database.host.x"), "0 0 ");
+  EXPECT_EQ(look("database.hos"), "0 0 ");
+  EXPECT_EQ(look(""), "-1 0 ");
+  EXPECT_EQ(look("a."), "-1 0 ");
+}
+
+TEST_F(HostTableTest, WithoutASinkOnlyTheKindIsAsked) {
+  std::int32_t kind = -1;
+  EXPECT_EQ(host_->config_get(host_, CATCHUP_LITERAL("database.host"), &kind, nullptr),
+            CATCHUP_CONFIG_OK);
+  EXPECT_EQ(kind, CATCHUP_CONFIG_TEXT);
+}
+
 // Not caught, because the plugin goes on as if nothing was: the process ends where it happened.
 TEST_F(HostTableTest, SinkThatThrowsEndsTheProcess) {
   const catchup_sink sink = {sizeof sink, 0, nullptr, Throw};
   EXPECT_EXIT(
       {
         try {
-          (void)host_->config_get(host_, CATCHUP_LITERAL("database.host"), &sink);
+          std::int32_t kind = 0;
+          (void)host_->config_get(host_, CATCHUP_LITERAL("database.host"), &kind, &sink);
         } catch (const std::exception&) {
           std::_Exit(0);
         }

@@ -37,22 +37,27 @@ TEST(RunnerTest, HandlesEventsAndEndsCleanly) {
 
 TEST(RunnerTest, PluginSeesItsIdentityAndConfiguration) {
   SpawnedRunner::Options options;
-  options.scalars = {{"database.host", "db.example"},
-                     {"empty", ""},
-                     {"servers.0", "first"},
-                     {"servers.1", "second"}};
+  options.settings = {
+      {"database", SettingKind::kTable, ""},    {"database.host", SettingKind::kText, "db.example"},
+      {"empty", SettingKind::kText, ""},        {"nothing", SettingKind::kList, ""},
+      {"servers", SettingKind::kList, ""},      {"servers.0", SettingKind::kText, "first"},
+      {"servers.1", SettingKind::kNumber, "2"}, {"\"a.b\"", SettingKind::kBoolean, "true"}};
   SpawnedRunner runner(options);
   ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
 
   EXPECT_TRUE(runner.HasLine("create a-group/plain lane 2 {}"));
   EXPECT_TRUE(runner.HasLine("config database.host 1 db.example"));
   EXPECT_TRUE(runner.HasLine("config servers.0 1 first"));
-  EXPECT_TRUE(runner.HasLine("config servers.1 1 second"));
+  EXPECT_TRUE(runner.HasLine("config servers.1 2 2"));
+  EXPECT_TRUE(runner.HasLine("config \"a.b\" 3 true"));
+  EXPECT_TRUE(runner.HasLine("config a.b 0 "));
   EXPECT_TRUE(runner.HasLine("config empty 1 "));
   EXPECT_TRUE(runner.HasLine("config absent 0 "));
   EXPECT_TRUE(runner.HasLine("config databas 0 "));
-  EXPECT_TRUE(runner.HasLine("config database -1 "));
-  EXPECT_TRUE(runner.HasLine("config servers -1 "));
+  EXPECT_TRUE(runner.HasLine("config database 4 "));
+  EXPECT_TRUE(runner.HasLine("config servers 5 "));
+  EXPECT_TRUE(runner.HasLine("config nothing 5 "));
+  EXPECT_TRUE(runner.HasLine("config a..b -1 "));
 }
 
 TEST(RunnerTest, PluginIsNotCalledWithoutAnEvent) {
@@ -138,7 +143,7 @@ TEST(RunnerTest, AThreadOfThePluginMayLogWhileItRuns) {
 
 // The line is not lost: it may say why the thread is there.
 TEST(RunnerTest, AThreadThatLogsBeforeStartBreaksTheContract) {
-  SpawnedRunner runner({.scalars = {{"log-in-create", "yes"}}});
+  SpawnedRunner runner({.settings = {{"log-in-create", SettingKind::kText, "yes"}}});
   const Outcome failure = runner.Next();
   EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
   EXPECT_EQ(failure.call, CallKind::kCreate);
@@ -251,7 +256,8 @@ TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
 }
 
 TEST(RunnerKeeperTest, ReportsTheStoredPositionAndGoesOnFromIt) {
-  SpawnedRunner runner({.projection = "keeper", .scalars = {{"stored", "50"}}});
+  SpawnedRunner runner(
+      {.projection = "keeper", .settings = {{"stored", SettingKind::kNumber, "50"}}});
   const Outcome ready = runner.Next();
   EXPECT_TRUE(ready.position_mode);
   EXPECT_EQ(ready.max_events, 4u);
@@ -300,7 +306,7 @@ TEST(RunnerKeeperTest, FencedTokenIsFatal) {
 TEST(RunnerTest, FailedCreateAndStartAreReportedWithTheirText) {
   for (const auto& [path, call] :
        {std::pair{"create", CallKind::kCreate}, std::pair{"start", CallKind::kStart}}) {
-    SpawnedRunner runner({.scalars = {{path, "3"}}});
+    SpawnedRunner runner({.settings = {{path, SettingKind::kNumber, "3"}}});
     const Outcome failure = runner.Next();
     EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
     EXPECT_EQ(failure.call, call);
@@ -315,7 +321,7 @@ TEST(RunnerTest, FailedCreateAndStartAreReportedWithTheirText) {
 }
 
 TEST(RunnerTest, RejectFromCreateBreaksTheContract) {
-  SpawnedRunner runner({.scalars = {{"create", "2"}}});
+  SpawnedRunner runner({.settings = {{"create", SettingKind::kNumber, "2"}}});
   const Outcome failure = runner.Next();
   EXPECT_EQ(failure.status, kRunnerContract);
   EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));

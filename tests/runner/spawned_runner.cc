@@ -41,7 +41,7 @@ SpawnedRunner::SpawnedRunner(const Options& options)
   setup.open_files = options.open_files;
   setup.token = options.token;
   setup.go_on_after_failures = options.go_on_after_failures;
-  setup.scalars = &options.scalars;
+  setup.settings = &options.settings;
   EXPECT_TRUE(host_->WriteSetup(setup).ok());
   host_->Publish();
   child_ = std::make_unique<RingChild>(

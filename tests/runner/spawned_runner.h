@@ -24,7 +24,7 @@ class SpawnedRunner {
   struct Options {
     std::string plugin = "fixture";
     std::string projection = "plain";
-    std::vector<std::pair<std::string, std::string>> scalars = {};
+    std::vector<PluginSetting> settings = {};
     std::uint64_t token = 7;
     std::uint32_t open_files = 0;
     bool go_on_after_failures = false;

@@ -120,6 +120,9 @@ TEST_F(EventCounterTest, RefusesAConfigurationItCannotUse) {
   };
   EXPECT_EQ(text_of("{}"), "config \"file\": found nothing, wanted a path");
   EXPECT_EQ(text_of("{\"file\":{}}"), "config \"file\": found a table or a list, wanted a path");
+  EXPECT_EQ(text_of("{\"file\":3}"), "config \"file\": found a number, wanted a path");
+  EXPECT_EQ(text_of("{\"file\":true}"), "config \"file\": found a boolean, wanted a path");
+  EXPECT_EQ(text_of("{\"file\":[]}"), "config \"file\": found a table or a list, wanted a path");
   EXPECT_EQ(text_of("{\"file\":\"\"}"),
             "config \"file\": found an empty text or a zero in it, wanted a path");
   EXPECT_EQ(text_of("{\"file\":\"" + std::string(5000, 'x') + "\"}"),

@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "host/base/plugin_setting.h"
+
 namespace catchup::test {
 namespace {
 
@@ -17,17 +19,24 @@ std::string_view Text(catchup_view view) {
 
 catchup_view View(std::string_view text) { return {text.data(), text.size()}; }
 
-void Flatten(const nlohmann::json& value, const std::string& path,
-             std::map<std::string, std::string>* scalars, std::map<std::string, bool>* branches) {
+using Settings = std::map<std::string, std::pair<std::int32_t, std::string>>;
+
+void Flatten(const nlohmann::json& value, const std::string& path, Settings* settings) {
   if (value.is_structured()) {
-    (*branches)[path] = true;
+    if (!path.empty()) {
+      (*settings)[path] = {value.is_array() ? CATCHUP_CONFIG_LIST : CATCHUP_CONFIG_TABLE, ""};
+    }
     std::size_t index = 0;
     for (const auto& item : value.items()) {
-      const std::string part = value.is_array() ? std::to_string(index++) : item.key();
-      Flatten(item.value(), path.empty() ? part : path + "." + part, scalars, branches);
+      std::string member = path;
+      AppendSettingKey(value.is_array() ? std::to_string(index++) : item.key(), &member);
+      Flatten(item.value(), member, settings);
     }
+  } else if (value.is_string()) {
+    (*settings)[path] = {CATCHUP_CONFIG_TEXT, value.get<std::string>()};
   } else {
-    (*scalars)[path] = value.is_string() ? value.get<std::string>() : value.dump();
+    (*settings)[path] = {value.is_boolean() ? CATCHUP_CONFIG_BOOLEAN : CATCHUP_CONFIG_NUMBER,
+                         value.dump()};
   }
 }
 
@@ -36,7 +45,7 @@ void Flatten(const nlohmann::json& value, const std::string& path,
 FakeHost::FakeHost(std::string config_json, std::string group)
     : config_json_(std::move(config_json)), group_(std::move(group)) {
   const auto parsed = nlohmann::json::parse(config_json_, nullptr, false);
-  if (!parsed.is_discarded()) Flatten(parsed, "", &scalars_, &branches_);
+  if (!parsed.is_discarded()) Flatten(parsed, "", &settings_);
   table_.struct_size = sizeof table_;
   table_.context = this;
   table_.group = View(group_);
@@ -49,20 +58,23 @@ FakeHost::FakeHost(std::string config_json, std::string group)
     Of(host).log_lines.emplace_back(level, Text(text));
   };
   table_.stop_requested = [](const catchup_host* host) { return Of(host).stop_requested ? 1 : 0; };
-  table_.config_get = [](const catchup_host* host, catchup_view path, const catchup_sink* sink) {
+  table_.config_get = [](const catchup_host* host, catchup_view path, std::int32_t* kind,
+                         const catchup_sink* sink) {
     const FakeHost& self = Of(host);
-    const std::string key(Text(path));
-    if (self.branches_.contains(key)) return CATCHUP_CONFIG_NOT_SCALAR;
-    const auto found = self.scalars_.find(key);
-    if (found == self.scalars_.end()) return CATCHUP_CONFIG_ABSENT;
-    const std::string& text = found->second;
+    *kind = CATCHUP_CONFIG_ABSENT;
+    std::string key;
+    if (!NormalizeSettingPath(Text(path), path.size * 6, &key)) return CATCHUP_CONFIG_BAD_PATH;
+    const auto found = self.settings_.find(key);
+    if (found == self.settings_.end()) return CATCHUP_CONFIG_OK;
+    *kind = found->second.first;
+    const std::string& text = found->second.second;
     // In two pieces, as a sink must expect.
     const std::size_t half = text.size() / 2;
     if (sink->write(sink, text.data(), half) < 0) return CATCHUP_CONFIG_REFUSED;
     if (sink->write(sink, text.data() + half, text.size() - half) < 0) {
       return CATCHUP_CONFIG_REFUSED;
     }
-    return CATCHUP_CONFIG_FOUND;
+    return CATCHUP_CONFIG_OK;
   };
   table_.get_extension = [](const catchup_host*, catchup_view) -> const void* { return nullptr; };
 }

@@ -32,8 +32,7 @@ class FakeHost {
 
   std::string config_json_;
   std::string group_;
-  std::map<std::string, std::string> scalars_;  // By path.
-  std::map<std::string, bool> branches_;        // Paths of tables and lists.
+  std::map<std::string, std::pair<std::int32_t, std::string>> settings_;  // Kind, text; by path.
   std::string error_;
   catchup_host table_{};
 };

@@ -314,24 +314,71 @@ TEST(HostConfigTest, ReadsScalarsByPath) {
   EXPECT_EQ(host.group(), "group");
 }
 
+TEST(HostConfigTest, AKeyWithADotIsNotTwoKeys) {
+  FakeHost fake(R"({"a.b":1,"a":{"b":2}})");
+  const Host host(fake.table());
+
+  EXPECT_EQ(host.Find<int>("\"a.b\""), 1);
+  EXPECT_EQ(host.Find<int>("a.b"), 2);
+}
+
+TEST(HostConfigTest, TellsWhatStandsAtAPath) {
+  FakeHost fake(R"({"none":[],"empty":{},"n":3,"on":true,"text":"3"})");
+  const Host host(fake.table());
+
+  EXPECT_EQ(host.Look("none").kind, CATCHUP_CONFIG_LIST);
+  EXPECT_EQ(host.Look("empty").kind, CATCHUP_CONFIG_TABLE);
+  EXPECT_EQ(host.Look("n").kind, CATCHUP_CONFIG_NUMBER);
+  EXPECT_EQ(host.Look("on").kind, CATCHUP_CONFIG_BOOLEAN);
+  EXPECT_EQ(host.Look("text").kind, CATCHUP_CONFIG_TEXT);
+  EXPECT_EQ(host.Look("text").text, "3");
+  EXPECT_EQ(host.Look("absent").kind, CATCHUP_CONFIG_ABSENT);
+}
+
+TEST(HostConfigTest, AValueOfAnotherKindIsNotTakenForTheOneWanted) {
+  FakeHost fake(R"({"n":3,"text":"3","word":"true","on":true,"none":[]})");
+  const Host host(fake.table());
+
+  EXPECT_EQ(FatalText([&] { host.Find<std::string>("n"); }),
+            "config \"n\": found the number 3, wanted text");
+  EXPECT_EQ(FatalText([&] { host.Find<std::string>("on"); }),
+            "config \"on\": found the boolean true, wanted text");
+  EXPECT_EQ(FatalText([&] { host.Find<std::string>("none"); }),
+            "config \"none\": found a list, wanted text");
+  EXPECT_EQ(FatalText([&] { host.Find<double>("text"); }),
+            "config \"text\": found the text \"3\", wanted a number");
+  EXPECT_EQ(FatalText([&] { host.Find<bool>("word"); }),
+            "config \"word\": found the text \"true\", wanted true or false");
+}
+
+TEST(HostConfigTest, APathThatIsNoDottedKeyIsThePluginsMistake) {
+  FakeHost fake("{}");
+  const Host host(fake.table());
+
+  EXPECT_EQ(FatalText([&] { host.Find<int>("a..b"); }),
+            "config: found the path 'a..b' in the plugin's code, wanted a TOML dotted key, such as "
+            "a.b or \"a.b\".c");
+}
+
 TEST(HostConfigTest, AnErrorNamesKeyFoundAndWanted) {
   FakeHost fake(R"({"t":{"x":1},"word":"abc","big":300,"empty":"","f":1.5})");
   const Host host(fake.table());
 
   EXPECT_EQ(FatalText([&] { host.config("t"); }),
-            "config \"t\": found a table or a list, wanted one value");
+            "config \"t\": found a table, wanted a text, a number or a boolean");
   EXPECT_EQ(FatalText([&] { host.Require<std::string>("absent"); }),
             "config \"absent\": found nothing, wanted text");
   EXPECT_EQ(FatalText([&] { host.Require<std::string>("empty"); }),
             "config \"empty\": found an empty text, wanted text");
   EXPECT_EQ(FatalText([&] { host.Get<std::uint8_t>("big", 0); }),
-            "config \"big\": found \"300\", wanted a whole number from 0 to 255");
-  EXPECT_EQ(FatalText([&] { host.Get("f", 1); }),
-            "config \"f\": found \"1.5\", wanted a whole number from -2147483648 to 2147483647");
+            "config \"big\": found the number 300, wanted a whole number from 0 to 255");
+  EXPECT_EQ(
+      FatalText([&] { host.Get("f", 1); }),
+      "config \"f\": found the number 1.5, wanted a whole number from -2147483648 to 2147483647");
   EXPECT_EQ(FatalText([&] { host.Get("word", true); }),
-            "config \"word\": found \"abc\", wanted true or false");
+            "config \"word\": found the text \"abc\", wanted true or false");
   EXPECT_EQ(FatalText([&] { host.Get("word", 1.0); }),
-            "config \"word\": found \"abc\", wanted a number");
+            "config \"word\": found the text \"abc\", wanted a number");
 }
 
 TEST(HostConfigTest, AKeyNobodyKnowsIsRefused) {

@@ -120,11 +120,18 @@ struct catchup_sink {
 #define CATCHUP_LOG_WARN INT32_C(2)
 #define CATCHUP_LOG_ERROR INT32_C(3)
 
+/* What stands at a path of the configuration: the kinds of catchup_host.config_get. Since 1.0. */
+#define CATCHUP_CONFIG_ABSENT INT32_C(0) /* nothing */
+#define CATCHUP_CONFIG_TEXT INT32_C(1)   /* also a date or a time, as RFC 3339 has it */
+#define CATCHUP_CONFIG_NUMBER INT32_C(2)
+#define CATCHUP_CONFIG_BOOLEAN INT32_C(3)
+#define CATCHUP_CONFIG_TABLE INT32_C(4) /* perhaps empty */
+#define CATCHUP_CONFIG_LIST INT32_C(5)  /* perhaps empty */
+
 /* Results of catchup_host.config_get. Since 1.0. */
-#define CATCHUP_CONFIG_FOUND INT32_C(1)
-#define CATCHUP_CONFIG_ABSENT INT32_C(0)
-#define CATCHUP_CONFIG_NOT_SCALAR INT32_C(-1) /* a table or a list: read it from config_json */
-#define CATCHUP_CONFIG_REFUSED INT32_C(-2)    /* the sink refused, or wrong thread */
+#define CATCHUP_CONFIG_OK INT32_C(0)
+#define CATCHUP_CONFIG_BAD_PATH INT32_C(-1) /* the path is no TOML dotted key */
+#define CATCHUP_CONFIG_REFUSED INT32_C(-2)  /* the sink refused, or wrong thread */
 
 /* What the host does for a plugin. The table and its views live from create to destroy of the
  * instance they were passed to. A function that a newer host added is null on an older one, or lies
@@ -154,11 +161,21 @@ struct catchup_host {
    * [any-thread] Since 1.0. */
   int32_t (*stop_requested)(const catchup_host* host);
 
-  /* Writes the text of one scalar of the configuration to `sink`: the path's parts are joined by
-   * dots ("database.host"; a list's members by index, "servers.0"). Strings come without quotes,
-   * booleans as true or false, numbers in decimal. Returns one of CATCHUP_CONFIG_*.
+  /* Says what stands at one path of the configuration and, of a text, number or boolean, writes the
+   * text to `sink`: a text without quotes, a number in decimal, a boolean as true or false.
+   *
+   * path  a TOML dotted key: "database.host"; quoted where a key holds more than letters, digits,
+   *       '-' and '_', so that `"a.b"` is one key and `a.b` are two. Members of a list by their
+   *       index from 0: "servers.0.host"
+   * kind  required; gets one of the kinds above, CATCHUP_CONFIG_ABSENT where nothing stands
+   * sink  null: only the kind is asked for
+   *
+   * returns  CATCHUP_CONFIG_OK        *kind says what is there
+   *          CATCHUP_CONFIG_BAD_PATH  the plugin's own mistake
+   *          CATCHUP_CONFIG_REFUSED   the sink took less than all; *kind is right all the same
    * [instance-thread] Since 1.0. */
-  int32_t (*config_get)(const catchup_host* host, catchup_view path, const catchup_sink* sink);
+  int32_t (*config_get)(const catchup_host* host, catchup_view path, int32_t* kind,
+                        const catchup_sink* sink);
 
   /* A table of host functions by name and revision, such as "catchup.traces/1", or null. The table
    * lives as long as this one.

@@ -70,10 +70,21 @@ class Host {
   // before the first event. All throw Fatal, naming the key, what was found and what was wanted, as
   // no waiting heals a configuration. ----
 
-  // The text of one scalar by its path, such as "database.host" or "servers.0"; none if absent.
+  // A path is a TOML dotted key: "database.host", or "\"a.b\".c" where a key has a dot in it; a
+  // list's members go by index, "servers.0".
+
+  // What stands at a path, of a scalar with its text: one of CATCHUP_CONFIG_TEXT and the others.
+  struct Setting {
+    std::int32_t kind = CATCHUP_CONFIG_ABSENT;
+    std::string text;
+  };
+  Setting Look(std::string_view path) const;
+
+  // The text of one text, number or boolean; none if absent.
   std::optional<std::string> config(std::string_view path) const;
 
   // The value by its path as std::string, bool, double or any integer type, whose range is checked.
+  // The kind must be the one that is wanted: `port = "80"` is no number, `file = 3` no text.
   template <typename Value>
   std::optional<Value> Find(std::string_view path) const;
 
@@ -110,8 +121,33 @@ class Host {
     throw Fatal(text);
   }
 
+  // "the number 3", "a list".
+  static std::string Describe(const Setting& setting) {
+    constexpr std::size_t kShown = 100;  // Enough to recognise the value by.
+    const std::string shown = setting.text.substr(0, kShown);
+    switch (setting.kind) {
+      case CATCHUP_CONFIG_ABSENT:
+        return "nothing";
+      case CATCHUP_CONFIG_TEXT:
+        return "the text \"" + shown + "\"";
+      case CATCHUP_CONFIG_NUMBER:
+        return "the number " + shown;
+      case CATCHUP_CONFIG_BOOLEAN:
+        return "the boolean " + shown;
+      case CATCHUP_CONFIG_TABLE:
+        return "a table";
+      case CATCHUP_CONFIG_LIST:
+        return "a list";
+      default:
+        return "a value of unknown kind " + std::to_string(setting.kind);
+    }
+  }
+
   template <typename Value>
   static std::string Wanted();
+
+  template <typename Value>
+  static constexpr std::int32_t WantedKind();
 
   const catchup_host* raw_;
 };
@@ -148,22 +184,36 @@ bool ParseConfig(const std::string& text, Value* out) {
 
 }  // namespace plugin_internal
 
-inline std::optional<std::string> Host::config(std::string_view path) const {
+inline Host::Setting Host::Look(std::string_view path) const {
   if (!Has(offsetof(catchup_host, config_get), raw_->config_get)) {
     throw Fatal("this host has no config_get, which the plugin reads its configuration with");
   }
-  std::string text;
-  const catchup_sink sink = {sizeof(catchup_sink), 0, &text, &plugin_internal::WriteToString};
-  switch (raw_->config_get(raw_, ToView(path), &sink)) {
-    case CATCHUP_CONFIG_FOUND:
-      return text;
-    case CATCHUP_CONFIG_ABSENT:
-      return std::nullopt;
-    case CATCHUP_CONFIG_NOT_SCALAR:
-      Refuse(path, "a table or a list", "one value");
+  Setting setting;
+  const catchup_sink sink = {sizeof(catchup_sink), 0, &setting.text,
+                             &plugin_internal::WriteToString};
+  switch (raw_->config_get(raw_, ToView(path), &setting.kind, &sink)) {
+    case CATCHUP_CONFIG_OK:
+      return setting;
+    case CATCHUP_CONFIG_BAD_PATH:
+      throw Fatal("config: found the path '" + std::string(path) +
+                  "' in the plugin's code, wanted a TOML dotted key, such as a.b or \"a.b\".c");
     default:
       Refuse(path, "what the host would not hand over",
              "at most " + std::to_string(plugin_internal::kMaxConfigValue) + " bytes");
+  }
+}
+
+inline std::optional<std::string> Host::config(std::string_view path) const {
+  Setting setting = Look(path);
+  switch (setting.kind) {
+    case CATCHUP_CONFIG_ABSENT:
+      return std::nullopt;
+    case CATCHUP_CONFIG_TEXT:
+    case CATCHUP_CONFIG_NUMBER:
+    case CATCHUP_CONFIG_BOOLEAN:
+      return std::move(setting.text);
+    default:
+      Refuse(path, Describe(setting), "a text, a number or a boolean");
   }
 }
 
@@ -182,19 +232,30 @@ std::string Host::Wanted() {
 }
 
 template <typename Value>
+constexpr std::int32_t Host::WantedKind() {
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return CATCHUP_CONFIG_TEXT;
+  } else if constexpr (std::is_same_v<Value, bool>) {
+    return CATCHUP_CONFIG_BOOLEAN;
+  } else {
+    return CATCHUP_CONFIG_NUMBER;
+  }
+}
+
+template <typename Value>
 std::optional<Value> Host::Find(std::string_view path) const {
   static_assert(std::is_same_v<Value, std::string> || std::is_same_v<Value, bool> ||
                     std::is_same_v<Value, double> || std::is_integral_v<Value>,
                 "a configuration value is std::string, bool, double or an integer");
-  std::optional<std::string> text = config(path);
-  if (!text) return std::nullopt;
+  Setting setting = Look(path);
+  if (setting.kind == CATCHUP_CONFIG_ABSENT) return std::nullopt;
+  if (setting.kind != WantedKind<Value>()) Refuse(path, Describe(setting), Wanted<Value>());
   if constexpr (std::is_same_v<Value, std::string>) {
-    return text;
+    return std::move(setting.text);
   } else {
     Value value{};
-    if (!plugin_internal::ParseConfig(*text, &value)) {
-      constexpr std::size_t kShown = 100;  // Enough to recognise the value by.
-      Refuse(path, "\"" + text->substr(0, kShown) + "\"", Wanted<Value>());
+    if (!plugin_internal::ParseConfig(setting.text, &value)) {
+      Refuse(path, Describe(setting), Wanted<Value>());
     }
     return value;
   }

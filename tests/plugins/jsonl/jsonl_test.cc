@@ -198,13 +198,12 @@ TEST_F(JsonlTest, RefusesAConfigurationItDoesNotUnderstand) {
   };
   EXPECT_EQ(text_of("{}"), "config \"file\": found nothing, wanted text");
   EXPECT_EQ(text_of("{\"file\":\"x\",\"sync\":\"maybe\"}"),
-            "config \"sync\": found \"maybe\", wanted true or false");
-  EXPECT_EQ(text_of("{\"file\":3}"), "config \"file\": found 3, wanted text");
-  EXPECT_EQ(text_of("{\"file\":true}"), "config \"file\": found true, wanted text");
-  EXPECT_EQ(text_of("{\"file\":[\"x\"]}"),
-            "config \"file\": found a table or a list, wanted one value");
+            "config \"sync\": found the text \"maybe\", wanted true or false");
+  EXPECT_EQ(text_of("{\"file\":3}"), "config \"file\": found the number 3, wanted text");
+  EXPECT_EQ(text_of("{\"file\":true}"), "config \"file\": found the boolean true, wanted text");
+  EXPECT_EQ(text_of("{\"file\":[\"x\"]}"), "config \"file\": found a list, wanted text");
   EXPECT_EQ(text_of("{\"file\":\"x\",\"sync\":\"true\"}"),
-            "config \"sync\": found \"true\", wanted true or false");
+            "config \"sync\": found the text \"true\", wanted true or false");
   EXPECT_EQ(text_of("{\"file\":\"x\",\"snyc\":false}"),
             "config \"snyc\": found a key this plugin does not know, wanted one of file, sync");
 }
