@@ -60,10 +60,12 @@ TEST(AppendEventLineTest, AddsToWhatIsThere) {
 TEST(AppendEventLineTest, LeavesOutWhatIsEmpty) {
   EventLine event = Sample();
   event.data = event.metadata = {};
+  event.is_json = false;
 
   const std::string line = Write(event);
 
   EXPECT_EQ(line.find("data"), std::string::npos);
+  EXPECT_EQ(line.find("contentType"), std::string::npos);
 }
 
 TEST(AppendEventLineTest, WritesTimesOfAnyAge) {
@@ -82,9 +84,13 @@ TEST(AppendEventLineTest, WritesTimesOfAnyAge) {
   EXPECT_EQ(created(INT64_MIN), "-27258-04-19T21:11:54.5224192Z");
 }
 
-// Data is told by its content type and its bytes, and comes back to the byte either way.
+// Whatever the bytes are, they come back, and the content type with them.
 TEST(EventLineTest, BringsEveryPayloadBackUnchanged) {
-  const std::string payloads[] = {"{}",
+  const std::string payloads[] = {"",
+                                  "{}",
+                                  "{}\r\n",
+                                  "\t[1]",
+                                  "1 ",
                                   "null",
                                   "0",
                                   "\"\\ud800\"",
@@ -114,27 +120,55 @@ TEST(EventLineTest, BringsEveryPayloadBackUnchanged) {
 
       EXPECT_EQ(parsed.data, bytes);
       EXPECT_EQ(parsed.metadata, bytes);
-      EXPECT_EQ(parsed.is_json, is_json && IsJsonOnOneLine(bytes)) << bytes.substr(0, 20);
+      EXPECT_EQ(parsed.is_json, is_json) << bytes.substr(0, 20);
       EXPECT_EQ(line.find('\n'), std::string::npos);
     }
   }
 }
 
-TEST(EventLineTest, ChoosesTheMemberByContentTypeAndBytes) {
+TEST(EventLineTest, ChoosesTheMemberByTheBytesAndNamesTheOtherContentType) {
   EventLine event = Sample();
-  event.metadata = {};
-  event.is_json = false;
-  EXPECT_NE(Write(event).find("\"dataBase64\":\"eyJvcmRlcklkIjogIjcifQ==\""), std::string::npos);
-  event.is_json = true;
-  event.data = "{broken";
-  EXPECT_NE(Write(event).find("\"dataBase64\":\"e2Jyb2tlbg==\""), std::string::npos);
-  // Metadata goes by its bytes alone.
-  event.is_json = false;
-  event.data = {};
-  event.metadata = "[1]";
-  EXPECT_NE(Write(event).find("\"metadata\":[1]"), std::string::npos);
-  event.metadata = "[1";
-  EXPECT_NE(Write(event).find("\"metadataBase64\":\"WzE=\""), std::string::npos);
+  const auto payload = [&](std::string_view data, bool is_json, std::string_view metadata = {}) {
+    event.data = data;
+    event.is_json = is_json;
+    event.metadata = metadata;
+    const std::string line = Write(event);
+    const std::size_t end_of_created = line.find("Z\"") + 2;
+    return line.substr(end_of_created, line.size() - end_of_created - 1);
+  };
+  EXPECT_EQ(payload("{\"a\":1}", true), ",\"data\":{\"a\":1}");
+  EXPECT_EQ(payload("{\"a\":1}", false),
+            ",\"data\":{\"a\":1},\"contentType\":\"application/octet-stream\"");
+  EXPECT_EQ(payload("{\"a\":1}\n", true),
+            ",\"dataBase64\":\"eyJhIjoxfQo=\",\"contentType\":\"application/json\"");
+  EXPECT_EQ(payload(" 1", true), ",\"dataBase64\":\"IDE=\",\"contentType\":\"application/json\"");
+  EXPECT_EQ(payload("{broken", true),
+            ",\"dataBase64\":\"e2Jyb2tlbg==\",\"contentType\":\"application/json\"");
+  EXPECT_EQ(payload("{broken", false), ",\"dataBase64\":\"e2Jyb2tlbg==\"");
+  EXPECT_EQ(payload("", true), ",\"contentType\":\"application/json\"");
+  // Metadata has no content type of its own.
+  EXPECT_EQ(payload("", false, "[1]"), ",\"metadata\":[1]");
+  EXPECT_EQ(payload("", false, "[1"), ",\"metadataBase64\":\"WzE=\"");
+}
+
+TEST(ParseEventLineTest, TheContentTypeMayStandAnywhere) {
+  const auto is_json = [](const std::string& members) {
+    return Read("{\"stream\":\"s\",\"type\":\"t\"," + members + "}").is_json;
+  };
+  EXPECT_TRUE(is_json("\"contentType\":\"application/json\",\"dataBase64\":\"IDE=\""));
+  EXPECT_TRUE(is_json("\"dataBase64\":\"IDE=\",\"contentType\":\"application/json\""));
+  EXPECT_FALSE(is_json("\"contentType\":\"application/octet-stream\",\"data\":1"));
+  EXPECT_FALSE(is_json("\"data\":1,\"contentType\":\"application\\/octet-stream\""));
+  EXPECT_TRUE(is_json("\"contentType\":\"application/json\""));
+}
+
+TEST(ParseEventLineTest, RefusesAContentTypeThatEventsDoNotHave) {
+  EXPECT_EQ(ErrorOf("{\"stream\":\"s\",\"type\":\"t\",\"contentType\":\"text/plain\"}"),
+            "column 40: found another \"contentType\", wanted \"application/json\" or "
+            "\"application/octet-stream\"");
+  EXPECT_EQ(ErrorOf("{\"stream\":\"s\",\"type\":\"t\",\"contentType\":null}"),
+            "column 40: found 'n', wanted a string, \"application/json\" or "
+            "\"application/octet-stream\"");
 }
 
 TEST(EventLineTest, BringsNamesAndIdBack) {

@@ -7,9 +7,11 @@
 // back, here and there.
 //
 // `data` and `metadata` are JSON whose bytes are the source text unchanged, never parsed and
-// written anew. Where that is not possible the member is `dataBase64` or `metadataBase64`, and
-// where there are no bytes it is absent. An event's content type is application/json exactly where
-// `data` stands.
+// written anew. Where that is not possible (no JSON, a line feed in it, blanks around it) the
+// member is `dataBase64` or `metadataBase64`, and where there are no bytes it is absent.
+//
+// An event's content type is application/json where `data` stands, else application/octet-stream;
+// where it is the other one, a member `contentType` says so.
 //
 // Needs the standard library only. Nothing here has state beyond its arguments, so any thread may
 // call it. The only exception it lets out is std::bad_alloc.
@@ -51,7 +53,7 @@ struct ParsedEventLine {
   std::string type;    // May be empty, as recorded types may: whoever appends refuses that.
   std::string data;    // The source text of `data`, or the bytes of `dataBase64`, or empty.
   std::string metadata;
-  bool is_json = false;  // `data` stood there, so the content type is application/json.
+  bool is_json = false;  // The content type is application/json.
   std::optional<std::array<std::uint8_t, 16>> id;
 };
 
@@ -190,18 +192,21 @@ inline bool DecodeBase64(std::string_view text, std::string* out) {
   return true;
 }
 
-// A member for bytes: `name` with the source text, or `nameBase64`, or nothing.
-inline void AppendPayload(std::string* out, std::string_view name, std::string_view bytes,
-                          bool may_be_json) {
-  if (bytes.empty()) return;
+inline constexpr std::string_view kJsonContent = "application/json";
+inline constexpr std::string_view kOtherContent = "application/octet-stream";
+
+// A member for bytes: `name` with the source text, or `nameBase64`, or nothing. True for the first.
+inline bool AppendPayload(std::string* out, std::string_view name, std::string_view bytes) {
+  if (bytes.empty()) return false;
   out->append(",\"").append(name);
-  if (may_be_json && IsJsonOnOneLine(bytes)) {
+  if (IsJsonOnOneLine(bytes)) {
     out->append("\":").append(bytes);
-    return;
+    return true;
   }
   out->append("Base64\":\"");
   AppendBase64(out, bytes);
   out->push_back('"');
+  return false;
 }
 
 // Reads one line into a ParsedEventLine. Lives for one call of ParseEventLine.
@@ -223,15 +228,26 @@ class LineReader {
     if (!cursor_.RequireEnd("the end of the line after the object")) return false;
     if (!seen_[kStream]) return Fail(start, "an object without \"stream\"", "the stream's name");
     if (!seen_[kType]) return Fail(start, "an object without \"type\"", "the event's type");
+    out_->is_json = seen_[kContentType] ? text_is_json_ : seen_[kData];
     return true;
   }
 
   std::string error() const { return error_.empty() ? cursor_.fault() : error_; }
 
  private:
-  enum Member { kStream, kType, kData, kData64, kMetadata, kMetadata64, kId, kMembers };
+  enum Member {
+    kStream,
+    kType,
+    kData,
+    kData64,
+    kMetadata,
+    kMetadata64,
+    kId,
+    kContentType,
+    kMembers
+  };
   static constexpr std::array<std::string_view, kMembers> kNames = {
-      "stream", "type", "data", "dataBase64", "metadata", "metadataBase64", "id"};
+      "stream", "type", "data", "dataBase64", "metadata", "metadataBase64", "id", "contentType"};
 
   bool Fail(std::size_t offset, std::string_view found, std::string_view wanted) {
     error_ = JsonCursor::FaultAt(offset, found, wanted);
@@ -281,7 +297,6 @@ class LineReader {
       if (!cursor_.SkipValue()) return false;
       const std::string_view source = line_.substr(at, cursor_.offset() - at);
       (member == kData ? out_->data : out_->metadata).assign(source);
-      out_->is_json = out_->is_json || member == kData;
       return true;
     }
     if (!cursor_.next_is('"')) return cursor_.Take('"', WantedText(member));
@@ -297,6 +312,11 @@ class LineReader {
         out_->id = ParseUuidText(text_);
         return out_->id.has_value() ||
                Fail(at, "an \"id\" of another form", "a UUID as 8-4-4-4-12 hexadecimal digits");
+      case kContentType:
+        text_is_json_ = text_ == kJsonContent;
+        return text_is_json_ || text_ == kOtherContent ||
+               Fail(at, "another \"contentType\"",
+                    "\"application/json\" or \"application/octet-stream\"");
       default:
         return DecodeBase64(text_, member == kData64 ? &out_->data : &out_->metadata) ||
                Fail(at, "other text in " + Quoted(member), "base64 with padding");
@@ -311,6 +331,8 @@ class LineReader {
         return "a string, the event's type";
       case kId:
         return "a string, the event's UUID";
+      case kContentType:
+        return "a string, \"application/json\" or \"application/octet-stream\"";
       default:
         return "a string of base64";
     }
@@ -320,6 +342,7 @@ class LineReader {
   JsonCursor cursor_;
   ParsedEventLine* out_;
   std::array<bool, kMembers> seen_{};
+  bool text_is_json_ = false;  // What `contentType` says.
   std::string text_;
   std::string error_;
 };
@@ -327,12 +350,12 @@ class LineReader {
 }  // namespace event_line_internal
 
 // Appends the line of `event` to *out, without a line feed. The members come in the order stream,
-// type, id, revision, commit, prepare, created, data, metadata.
+// type, id, revision, commit, prepare, created, data, contentType, metadata.
 //
-// Data stands as `data` if its content type is JSON and its bytes are one JSON value that a line
-// can hold: UTF-8, no line break, nothing around it. Metadata has no content type of its own and
-// goes by its bytes alone. All other bytes go into the base64 member, so every payload comes back
-// to the byte. Names are UTF-8 by the server's rule; a byte of one that is not becomes U+FFFD.
+// Bytes stand as `data` or `metadata` if they are one JSON value that a line can hold: UTF-8, no
+// line break, nothing around it. All others go into the base64 member, so every payload comes back
+// to the byte, and its content type with it. Names are UTF-8 by the server's rule; a byte of one
+// that is not becomes U+FFFD.
 inline void AppendEventLine(std::string* out, const EventLine& event) {
   // Room for what is fixed, and for payloads that need no more than their own size.
   const std::size_t room = out->size() + event.stream.size() + event.type.size() +
@@ -353,8 +376,14 @@ inline void AppendEventLine(std::string* out, const EventLine& event) {
   out->append("\",\"created\":\"");
   event_line_internal::AppendTime(out, event.created_ticks);
   out->push_back('"');
-  event_line_internal::AppendPayload(out, "data", event.data, event.is_json);
-  event_line_internal::AppendPayload(out, "metadata", event.metadata, true);
+  const bool plain = event_line_internal::AppendPayload(out, "data", event.data);
+  if (plain != event.is_json) {
+    out->append(",\"contentType\":\"");
+    out->append(event.is_json ? event_line_internal::kJsonContent
+                              : event_line_internal::kOtherContent);
+    out->push_back('"');
+  }
+  event_line_internal::AppendPayload(out, "metadata", event.metadata);
   out->push_back('}');
 }
 
