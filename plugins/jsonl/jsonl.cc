@@ -2,6 +2,7 @@
 //
 // Configuration: `file`, whose relative path counts from the working directory; `sync`, true unless
 // said otherwise. At least once: after a kill the events of the last unconfirmed batch come again.
+// The file may be rotated while this runs, by name or by cutting it, without a signal.
 
 #include <string>
 
@@ -18,16 +19,17 @@ class Jsonl : public BatchProjection {
   static constexpr std::uint32_t kMaxEvents = 1024;
 
   explicit Jsonl(Host host)
-      : host_(host), path_(host.Require<std::string>("file")), sync_(host.Get("sync", true)) {
+      : host_(host),
+        path_(host.Require<std::string>("file")),
+        sync_(host.Get("sync", true)),
+        file_([host](const std::string& text, bool warn) {
+          host.Log(warn ? CATCHUP_LOG_WARN : CATCHUP_LOG_INFO, text);
+        }) {
     host.RequireOnly({"file", "sync"});
   }
 
   void Start() override {
-    const std::uint64_t cut = file_.Open(path_);
-    if (cut != 0) {
-      host_.Warn(path_ + ": cut " + std::to_string(cut) +
-                 " bytes of a last line that was not finished; its event comes again");
-    }
+    file_.Open(path_);
     if (!sync_) {
       host_.Warn(path_ +
                  ": sync = false: events that count as handled may be missing from the file after "

@@ -1,16 +1,26 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catchup/event_line.hpp"
+#include "host/base/unique_fd.h"
 #include "tests/sdk/plugin_harness.h"
 
 namespace catchup::test {
@@ -116,14 +126,36 @@ TEST_F(JsonlTest, CutsATornLastLineAndSaysSo) {
 // The search for the last line goes back in blocks of 64 KiB.
 TEST_F(JsonlTest, CutsATornLineOfAnyLength) {
   constexpr std::size_t kBlock = 64 * 1024;
-  for (const std::size_t torn : {kBlock - 1, kBlock, kBlock + 1, 3 * kBlock}) {
+  const std::string line = "{\"stream\":\"" + std::string(4 * kBlock, 'y');
+  for (const std::size_t torn :
+       {std::size_t{1}, std::size_t{7}, kBlock - 1, kBlock, kBlock + 1, 3 * kBlock}) {
     for (const std::string whole : {"", "x\n"}) {
-      WriteFile(file_, whole + std::string(torn, 'y'));
+      WriteFile(file_, whole + line.substr(0, torn));
       Instance instance(Projection(), &host_);
       Start(instance);
       EXPECT_EQ(ReadFile(file_), whole) << torn;
     }
   }
+}
+
+// Zeros are what a power failure leaves where a file was made longer before its data came.
+TEST_F(JsonlTest, CutsZerosAtTheEnd) {
+  WriteFile(file_, "x\n" + std::string(5000, '\0'));
+  Instance instance(Projection(), &host_);
+  Start(instance);
+  EXPECT_EQ(ReadFile(file_), "x\n");
+}
+
+// Such a file was not written by this plugin, so nothing of it is the plugin's to cut.
+TEST_F(JsonlTest, KeepsALastLineThatIsNoEvents) {
+  WriteFile(file_, "a note");
+  Instance instance(Projection(), &host_);
+  Start(instance);
+
+  EXPECT_EQ(ReadFile(file_), "a note\n");
+  ASSERT_EQ(host_.log_lines.size(), 1u);
+  EXPECT_EQ(host_.log_lines[0].second,
+            file_ + ": ended a last line that had no line feed and is no event's");
 }
 
 TEST_F(JsonlTest, WarnsOfWhatSyncFalseRisks) {
@@ -158,6 +190,238 @@ TEST_F(JsonlTest, AWriteThatFailsLeavesTheFileAtTheLastWholeBatch) {
 
   EXPECT_EQ(instance.HandleBatch(Some(3, 3)), CATCHUP_OK);
   EXPECT_EQ(Data().size(), 6u);
+}
+
+// ---- The file is rotated, removed or replaced while the plugin runs ----
+
+class JsonlRotationTest : public JsonlTest {
+ protected:
+  void SetUp() override {
+    Start(instance_);
+    ASSERT_EQ(instance_.HandleBatch(Some(0, 2)), CATCHUP_OK);
+  }
+
+  std::vector<std::string> Numbers(std::uint64_t first, std::uint64_t count) {
+    std::vector<std::string> data;
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      data.push_back("{\"n\":" + std::to_string(i) + "}");
+    }
+    return data;
+  }
+
+  Instance instance_{Projection(), &host_};
+};
+
+TEST_F(JsonlRotationTest, AfterARemovalEventsAreInANewFile) {
+  std::filesystem::remove(file_);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+
+  EXPECT_EQ(Data(), Numbers(2, 2));
+  ASSERT_EQ(host_.log_lines.size(), 1u);
+  EXPECT_EQ(host_.log_lines[0].first, CATCHUP_LOG_INFO);
+  EXPECT_EQ(host_.log_lines[0].second,
+            file_ + ": the file was moved or removed; goes on in a new one");
+}
+
+TEST_F(JsonlRotationTest, AfterARenameEventsAreInANewFileAndTheOldOneStays) {
+  const std::string before = ReadFile(file_);
+  std::filesystem::rename(file_, file_ + ".1");
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+
+  EXPECT_EQ(Data(), Numbers(2, 2));
+  EXPECT_EQ(ReadFile(file_ + ".1"), before);
+}
+
+TEST_F(JsonlRotationTest, GoesOnInAFileThatTheRotationHasMade) {
+  std::filesystem::rename(file_, file_ + ".1");
+  WriteFile(file_, "");
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(2, 2));
+}
+
+TEST_F(JsonlRotationTest, AfterACutEventsBeginWhereTheFileEnds) {
+  std::filesystem::resize_file(file_, 0);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(2, 2));
+}
+
+// Half a line of an event is of no use to anybody, and no reader could go on behind it.
+TEST_F(JsonlRotationTest, ACutInTheMiddleOfALineLeavesWholeLines) {
+  std::filesystem::resize_file(file_, std::filesystem::file_size(file_) - 5);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 1)), CATCHUP_OK);
+
+  std::vector<std::string> wanted = Numbers(0, 1);
+  wanted.push_back("{\"n\":2}");
+  EXPECT_EQ(Data(), wanted);
+  EXPECT_EQ(host_.log_lines.size(), 1u);
+}
+
+TEST_F(JsonlRotationTest, AFileMadeLongerWithoutDataKeepsNoZeros) {
+  std::filesystem::resize_file(file_, std::filesystem::file_size(file_) + 10'000);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 1)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(0, 3));
+}
+
+// What a failed write left is cut from the end that is there, not from one that was.
+TEST_F(JsonlRotationTest, AWriteThatFailsAfterACutLeavesNoZeros) {
+  for (std::uint64_t i = 2; i < 100; ++i) {
+    ASSERT_EQ(instance_.HandleBatch(Some(i, 1)), CATCHUP_OK);
+  }
+  std::filesystem::resize_file(file_, 0);
+  {
+    const FileSizeLimit limit(100);
+    EXPECT_EQ(instance_.HandleBatch(Some(100, 2)), CATCHUP_RETRY);
+  }
+  EXPECT_EQ(ReadFile(file_), "");
+  EXPECT_EQ(instance_.HandleBatch(Some(100, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(100, 2));
+}
+
+TEST_F(JsonlRotationTest, ALinkToAFileIsFollowed) {
+  std::filesystem::remove(file_);
+  WriteFile(folder_ / "target", "");
+  std::filesystem::create_symlink(folder_ / "target", file_);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(2, 2));
+  EXPECT_TRUE(std::filesystem::is_symlink(file_));
+}
+
+TEST_F(JsonlRotationTest, WhatIsNoFileInItsPlaceIsWaitedOut) {
+  const auto expect_retry = [&](const std::string& text) {
+    EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_RETRY);
+    EXPECT_EQ(host_.TakeError(), text);
+    std::filesystem::remove(file_);
+    EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+    EXPECT_EQ(Data(), Numbers(2, 2));
+    std::filesystem::remove(file_);
+  };
+  std::filesystem::remove(file_);
+  std::filesystem::create_directory(file_);
+  expect_retry(file_ + ": cannot open: Is a directory");
+  ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+  expect_retry(file_ + ": found something that is not a regular file, wanted a file of lines");
+  std::filesystem::create_symlink(folder_ / "none/target", file_);
+  expect_retry(file_ + ": cannot make the file: No such file or directory");
+}
+
+TEST_F(JsonlRotationTest, AFolderThatIsGoneIsWaitedFor) {
+  const std::string moved = folder_.path().string() + ".moved";
+  std::filesystem::rename(folder_.path(), moved);
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_RETRY);
+  EXPECT_EQ(host_.TakeError(), file_ + ": cannot make the file: No such file or directory");
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_RETRY);
+  std::filesystem::rename(moved, folder_.path());
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(0, 4));
+}
+
+TEST_F(JsonlRotationTest, AFileThatAnotherHasLockedIsWaitedFor) {
+  std::filesystem::remove(file_);
+  {
+    const UniqueFd other(::open(file_.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    ASSERT_EQ(::flock(other.get(), LOCK_EX), 0);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_RETRY);
+    }
+  }
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_EQ(Data(), Numbers(2, 2));
+}
+
+// Renames lose nothing, at whatever moment they come: each event is in one of the files.
+TEST_F(JsonlRotationTest, NoEventIsLostAcrossRenamesAtAnyMoment) {
+  constexpr int kRotations = 100;
+  std::atomic<int> rotations = 0;
+  std::thread rotate([&] {
+    while (rotations < kRotations) {
+      std::error_code absent;
+      std::filesystem::rename(file_, file_ + "." + std::to_string(rotations.load()), absent);
+      rotations += absent ? 0 : 1;
+    }
+  });
+  std::uint64_t handled = 2;
+  while (rotations < kRotations) {
+    const std::int32_t status = instance_.HandleBatch(Some(handled, 4));
+    handled += status == CATCHUP_OK ? 4 : 0;
+  }
+  rotate.join();
+
+  std::set<std::string> found;
+  const std::string last = file_;
+  for (int i = -1; i < kRotations; ++i) {
+    file_ = i < 0 ? last : last + "." + std::to_string(i);
+    for (const std::string& data : Data()) found.insert(data);
+  }
+  for (const std::string& data : Numbers(0, handled)) EXPECT_TRUE(found.contains(data)) << data;
+}
+
+// A copy that is followed by a cut, as often as can be, while the disk is full now and again.
+class JsonlFullDiskTest : public JsonlTest {
+ protected:
+  void SetUp() override {
+    if (::unshare(CLONE_NEWNS) != 0 ||
+        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", folder_.path().c_str(), "tmpfs", 0, "mode=0700,size=64k") != 0) {
+      GTEST_SKIP() << "needs to mount a small file system: " << std::strerror(errno);
+    }
+    mounted_ = true;
+  }
+  ~JsonlFullDiskTest() override {
+    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
+  }
+
+  bool mounted_ = false;
+};
+
+TEST_F(JsonlFullDiskTest, WaitsForRoomAndKeepsWholeBatches) {
+  Instance instance(Projection(), &host_);
+  Start(instance);
+  std::uint64_t handled = 0;
+  while (instance.HandleBatch(Some(handled, 7)) == CATCHUP_OK) handled += 7;
+  EXPECT_EQ(host_.TakeError(), file_ + ": cannot write: No space left on device");
+  EXPECT_EQ(Data().size(), handled);
+
+  std::filesystem::resize_file(file_, 0);
+  EXPECT_EQ(instance.HandleBatch(Some(handled, 7)), CATCHUP_OK);
+  EXPECT_EQ(Data().size(), 7u);
+}
+
+TEST_F(JsonlFullDiskTest, CutsAtAnyMomentLeaveNoZerosAndNoHalfLines) {
+  // The threads below stand for other processes, which the plugin's limit would not reach.
+  ::signal(SIGXFSZ, SIG_IGN);
+  Instance instance(Projection(), &host_);
+  Start(instance);
+  std::atomic<bool> done = false;
+  int zeros = 0;
+  std::thread cut([&] {
+    while (!done) {
+      const std::string copy = ReadFile(file_);
+      zeros += copy.find('\0') != std::string::npos ? 1 : 0;
+      std::error_code ignored;
+      std::filesystem::resize_file(file_, 0, ignored);
+    }
+  });
+  // Leaves room for a part of a batch only, again and again.
+  std::thread fill([&] {
+    for (std::size_t i = 0; !done; ++i) {
+      std::ofstream(folder_ / "filler") << std::string((48 + i % 16) << 10, 'f');
+      std::filesystem::remove(folder_ / "filler");
+    }
+  });
+  constexpr int kEnough = 100;  // Refusals, each after a part of a batch or nothing of it.
+  int refused = 0;
+  for (std::uint64_t i = 0; refused < kEnough; ++i) {
+    refused += instance.HandleBatch(Some(i * 64, 64)) == CATCHUP_OK ? 0 : 1;
+  }
+  done = true;
+  cut.join();
+  fill.join();
+
+  EXPECT_EQ(zeros, 0);
+  ASSERT_EQ(instance.HandleBatch(Some(900'000, 2)), CATCHUP_OK) << host_.TakeError();
+  const std::vector<std::string> data = Data();  // Each line of it is an event's.
+  ASSERT_GE(data.size(), 2u);
+  EXPECT_EQ(data.back(), "{\"n\":900001}");
 }
 
 TEST_F(JsonlTest, ASecondWriterWaits) {
