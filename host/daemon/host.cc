@@ -83,6 +83,10 @@ embedded::ServerOptions EmbeddedOptions(const HostConfig& config) {
   return options;
 }
 
+bool IsFailure(GroupState state) {
+  return state == GroupState::kFailed || state == GroupState::kGivenUp;
+}
+
 // Each group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of the system.
 Status RaiseDescriptorLimit() {
   rlimit limit{};
@@ -115,7 +119,7 @@ class Host {
   void Tick();
   bool CheckStalled();
   bool AllFinished();
-  bool EveryGroupIsMeantToEnd() const;
+  void LogFailedGroups();
   int Conclude();
 
   const HostConfig& config_;
@@ -380,15 +384,6 @@ bool Host::AllFinished() {
                      [](const auto& group) { return group->Glance().finished; });
 }
 
-bool Host::EveryGroupIsMeantToEnd() const {
-  return options_.until_caught_up ||
-         std::all_of(config_.groups.begin(), config_.groups.end(),
-                     [this](const GroupConfig& group) {
-                       return group.stop_on_caught_up ||
-                              (!options_.only_group.empty() && options_.only_group != group.name);
-                     });
-}
-
 bool Host::CheckStalled() {
   std::uint64_t signature = 0;
   for (const auto& group : groups_) {
@@ -429,7 +424,9 @@ void Host::Tick() {
     SetProgressLines(std::move(lines));
   }
   PollHead();
-  const bool ended = AllFinished() && (stopping_ || EveryGroupIsMeantToEnd());
+  // Whatever ended the groups: none of them comes back by itself, and a supervisor that restarts
+  // the host helps more than a host that waits for nothing.
+  const bool ended = AllFinished();
   const bool stalled = !ended && options_.until_caught_up && !stopping_ && CheckStalled();
   if (ended || stalled) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -459,6 +456,17 @@ int Host::Run() {
   return Conclude();
 }
 
+// Says once more, as the last of the log, what each failed group had said in its time.
+void Host::LogFailedGroups() {
+  for (const auto& group : groups_) {
+    const GroupStatus status = group->Glance();
+    if (IsFailure(status.state)) {
+      Log(LogLevel::kError, "Group failed", "Host.Run", status.name,
+          {{"state", GroupStateName(status.state)}, {"reason", status.reason}});
+    }
+  }
+}
+
 int Host::Conclude() {
   SetProgressLines({});
   closing_ = true;
@@ -471,9 +479,8 @@ int Host::Conclude() {
   }
   for (const auto& group : groups_) {
     const GroupStatus status = group->Glance();
-    const bool bad = status.state == GroupState::kFailed || status.state == GroupState::kGivenUp;
     // A stop asked for by a signal is a success once nothing handled can be lost.
-    failed = failed || !group->CheckpointSafe() || (terminations == 0 && bad);
+    failed = failed || !group->CheckpointSafe() || (terminations == 0 && IsFailure(status.state));
   }
   for (const auto& group : groups_) {
     group->Close();
@@ -485,6 +492,9 @@ int Host::Conclude() {
   }
   // In this order: no task may see groups that go, and groups still post what nobody will run.
   reactor_->Stop();
+  if (failed) {
+    LogFailedGroups();
+  }
   groups_.clear();
   head_source_.reset();
   // While the last deadline still stands: each of these may have to wait for a disk or a reader.

@@ -17,8 +17,9 @@ struct RunOptions {
 // host's own descriptor. Call first in main.
 void BlockHostSignals();
 
-// Runs the host until SIGTERM or SIGINT, or until every group that is meant to end has ended.
-// Returns the process's exit code: 0 done, 1 failed.
+// Runs the host until SIGTERM or SIGINT, or until every group has ended, be it well or as `failed`
+// or `given up`. Returns the process's exit code: 0 done, 1 failed; the log then ends with the
+// groups that failed and why.
 int RunHost(const HostConfig& config, const RunOptions& options);
 
 }  // namespace catchup

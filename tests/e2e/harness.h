@@ -79,6 +79,7 @@ class Process {
 
   std::string Output() const { return ReadFile(out_); }
   std::string Errors() const { return ReadFile(err_); }
+  const std::filesystem::path& errors_file() const { return err_; }
   HostLog Log() const;
   // Waits for a line of the log; fails the test, with the log, when none comes while it runs.
   bool WaitForLog(std::string_view msg, std::string_view group = {},

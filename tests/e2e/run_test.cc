@@ -100,6 +100,64 @@ TEST(RunTest, StopOnCaughtUpOfOneGroupLeavesTheOtherRunning) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
+// What supervises the host can help only once the host has ended.
+TEST(RunTest, AHostWithoutALivingGroupEndsAndSaysWhy) {
+  Site site;
+  site.Append({EventLine("s", "reject")});
+  site.Configure(ScriptedGroup("rejects") +
+                 "[groups.missing]\nplugin = \"missing.so\"\nprefixes = [\"\"]\n");
+  const auto host = site.Start({"run", "host.toml"});
+  EXPECT_EQ(host->Wait(), 1) << host->Errors();
+
+  std::vector<std::string> last = ReadLines(host->errors_file());
+  ASSERT_GE(last.size(), 3u);
+  last.erase(last.begin(), last.end() - 3);
+  const JsonObject first = ParseJsonObject(last[0]);
+  const JsonObject second = ParseJsonObject(last[1]);
+  EXPECT_EQ(first.at("msg"), "Group failed");
+  EXPECT_EQ(first.at("group"), "rejects");
+  EXPECT_EQ(first.at("state"), "failed");
+  EXPECT_EQ(first.at("reason"), host->Log().Last("Group ended", "rejects", "reason"));
+  EXPECT_EQ(second.at("msg"), "Group failed");
+  EXPECT_EQ(second.at("group"), "missing");
+  EXPECT_NE(second.at("reason").find("missing.so"), std::string::npos);
+  EXPECT_EQ(ParseJsonObject(last[2]).at("msg"), "Host ended");
+}
+
+TEST(RunTest, AHostEndsOnceSomeGroupsEndedWellAndTheOthersFailed) {
+  Site site;
+  site.Append({EventLine("s", "reject")});
+  site.Configure(ScriptedGroup("rejects") +
+                 JsonlGroup("copy", "prefixes = [\"\"]\nstop_on_caught_up = true"));
+  const auto host = site.Start({"run", "host.toml"});
+  EXPECT_EQ(host->Wait(), 1) << host->Errors();
+  EXPECT_EQ(host->Log().Last("Group ended", "copy", "state"), "stopped");
+  EXPECT_EQ(host->Log().With("Group failed").size(), 1u);
+}
+
+TEST(RunTest, TheOnlyGroupThatRunsEndsTheHostWhenItFails) {
+  Site site;
+  site.Append({EventLine("s", "reject")});
+  site.Configure(ScriptedGroup("rejects") + JsonlGroup("copy"));
+  const Finished run = site.Catchup({"run", "host.toml", "--group", "rejects"});
+  EXPECT_EQ(run.exit, 1) << run.err;
+  EXPECT_TRUE(run.Log().Has("Group failed", "rejects"));
+}
+
+TEST(RunTest, AFailedGroupLeavesTheHostToTheOthers) {
+  Site site;
+  site.Append({EventLine("s", "reject")});
+  site.Configure(ScriptedGroup("rejects") + JsonlGroup("copy"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Group ended", "rejects"));
+  site.Append({EventLine("s", "later")});
+  EXPECT_TRUE(WaitUntil([&] {
+    return Written(site, "copy") == Strings{"s@0 reject", "s@1 later"};
+  }));
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
 TEST(RunTest, GroupOptionRunsThatGroupOnly) {
   Site site;
   site.Append(Orders());
