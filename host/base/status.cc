@@ -24,9 +24,12 @@ Status Status::FromErrno(std::string_view what, int error_number) {
       break;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:  // Of a file that is far from any file system's own limit, so that of the process.
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case ENOBUFS:
+    case ENOLCK:
       code = Code::kExhausted;
       break;
     case EAGAIN:

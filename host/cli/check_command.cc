@@ -72,34 +72,7 @@ Status CheckPlugin(const std::vector<fs::path>& directories, const GroupReading&
   return {probed.code(), ShowPath(probed.message(), staged->path.string(), file->path.string())};
 }
 
-// What `run` would warn of when it opens the group's store, which may be read. Found on a copy,
-// because opening a store heals it.
-std::string StoreWarning(const fs::path& groups, const GroupConfig& group,
-                         const fs::path& scratch) {
-  const fs::path from = groups / group.name;
-  const fs::path copies = scratch / "groups";
-  std::error_code failed;
-  for (const char* name : {"checkpoint.db", "checkpoint.db-journal"}) {
-    if (!fs::exists(from / name, failed)) {
-      continue;
-    }
-    fs::create_directories(copies / group.name, failed);
-    if (!failed) {
-      fs::copy_file(from / name, copies / group.name / name, failed);
-    }
-    if (failed) {
-      return "cannot copy " + (from / name).string() + ": " + failed.message();
-    }
-  }
-  if (!fs::exists(copies / group.name, failed)) {
-    return {};
-  }
-  const auto store = CheckpointStore::Open(copies, group.name, group.filter);
-  return ShowPath(store.ok() ? (*store)->warning() : store.status().message(), copies.string(),
-                  groups.string());
-}
-
-void CheckStores(const HostConfig& config, const fs::path& scratch, Findings* findings) {
+void CheckStores(const HostConfig& config, Findings* findings) {
   const auto state = StateDirectory::LookAt(config.state.directory);
   if (!state.ok()) {
     findings->Add(config.state.location, state.status().message());
@@ -113,13 +86,10 @@ void CheckStores(const HostConfig& config, const fs::path& scratch, Findings* fi
   }
   const fs::path groups = StateDirectory::GroupsOf(config.state.directory);
   for (const GroupConfig& group : config.groups) {
-    const Status status = CheckpointStore::Inspect(groups, group.name, group.filter);
-    findings->AddStatus(group.location, group.name, status);
-    if (!status.ok()) {
-      continue;
-    }
-    if (const std::string warning = StoreWarning(groups, group, scratch); !warning.empty()) {
-      std::fprintf(stderr, "warning: group %s: %s\n", group.name.c_str(), warning.c_str());
+    const auto warning = CheckpointStore::Inspect(groups, group.name, group.filter);
+    findings->AddStatus(group.location, group.name, warning.status());
+    if (warning.ok() && !warning->empty()) {
+      std::fprintf(stderr, "warning: group %s: %s\n", group.name.c_str(), warning->c_str());
     }
   }
 }
@@ -157,7 +127,7 @@ int CheckCommand(const CheckArguments& arguments) {
     }
   }
   if (reading.config.has_value()) {
-    CheckStores(*reading.config, scratch->path(), &findings);
+    CheckStores(*reading.config, &findings);
   }
   findings.Print();
   if (!findings.empty()) {

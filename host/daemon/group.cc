@@ -10,6 +10,7 @@
 #include "host/base/time_text.h"
 #include "host/runner/instance.h"
 #include "host/source/client/kurrent_source.h"
+#include "host/store/witnesses.h"
 
 // The side of a group that faces source, store and host; group_runner.cc faces the runner.
 
@@ -474,19 +475,12 @@ void Group::Carry(const Command& command) {
       deliver_until_ = command.last;
       break;
     case Command::Kind::kRelease:
-      while (!window_.empty() && window_.front().sequence <= command.last) {
-        window_.pop_front();
-      }
-      if (next_write_ != 0 && next_write_ <= command.last) {
-        next_write_ = command.last + 1;
-      }
-      settled_ = command.last;
+      Release(command.last);
       break;
     case Command::Kind::kPersist:
       // Only a plugin that keeps its own position can set the group back; the engine said so.
-      worker_.Post([this, position = *command.from, back = engine_.position_mode()] {
-        SaveCheckpoint(position, back);
-      });
+      worker_.Post([this, position = *command.from, back = engine_.position_mode(),
+                    handled = handled_] { SaveCheckpoint(position, back, handled); });
       break;
     case Command::Kind::kSetTimer:
       SetTimer(command.timer, command.delay);
@@ -505,6 +499,26 @@ void Group::Carry(const Command& command) {
       Finish();
       break;
   }
+}
+
+void Group::Release(Sequence last) {
+  while (!window_.empty() && window_.front().sequence <= last) {
+    if (const EventFrame* frame = window_.front().frame.get(); frame != nullptr) {
+      // In place: a name's memory serves the next one.
+      Witness& handled = handled_.has_value() ? *handled_ : handled_.emplace();
+      handled.position = frame->event.position;
+      handled.event_id = frame->event.id;
+      handled.revision = frame->event.revision;
+      if (window_.size() == 1 || window_[1].sequence > last) {
+        handled.stream = frame->event.stream;
+      }
+    }
+    window_.pop_front();
+  }
+  if (next_write_ != 0 && next_write_ <= last) {
+    next_write_ = last + 1;
+  }
+  settled_ = last;
 }
 
 void Group::Subscribe(const Command& command) {
@@ -611,10 +625,23 @@ void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
   });
 }
 
-void Group::SaveCheckpoint(Position position, bool may_go_back) {
+// `handled` is the last event that was released. One beyond the position was let go unhandled, as
+// the group went back, and proves nothing.
+void Group::SaveCheckpoint(Position position, bool may_go_back,
+                           const std::optional<Witness>& handled) {
   CheckpointRecord record = store_->record();
   const bool back = may_go_back && record.checkpoint.has_value() && position < *record.checkpoint;
   record.checkpoint = position;
+  if (back) {
+    DropWitnessesBeyond(position, &record.witnesses);
+  }
+  if (handled.has_value() && handled->position <= position) {
+    AddWitness(*handled, &record.witnesses);
+  }
+  record.last_event.reset();
+  if (!record.witnesses.empty()) {
+    record.last_event = record.witnesses.front().position;
+  }
   record.plugin_digest = plugin_->digest;
   Status saved;
   while (true) {

@@ -108,7 +108,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Status StagePluginFile();
   Status ResolveStart();
   void PrepareSpawn(SpawnNumber spawn);
-  void SaveCheckpoint(Position position, bool may_go_back);
+  void SaveCheckpoint(Position position, bool may_go_back, const std::optional<Witness>& handled);
   void TakeBackToken();
   void AcceptFilter(SpawnNumber spawn, bool position_mode);
   Result<std::optional<Position>> ReadHeadOnceThereIsOne();
@@ -122,6 +122,7 @@ class Group : public std::enable_shared_from_this<Group> {
 
   // With the mutex held.
   void Execute();
+  void Release(Sequence last);
   void Carry(const Command& command);
   void Subscribe(const Command& command);
   void OpenSubscription(std::optional<Position> from);
@@ -169,7 +170,8 @@ class Group : public std::enable_shared_from_this<Group> {
   Sequence next_write_ = 1;     // The first not yet in the present runner's ring.
   Sequence deliver_until_ = 0;  // The last that may go there.
   Sequence settled_ = 0;
-  Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
+  std::optional<Witness> handled_;  // The last event released.
+  Sequence armed_ = 0;              // The sequence at whose settling the runner will wake us.
 
   std::shared_ptr<Source> source_;
   std::vector<std::future<void>> retiring_;  // Ends of sources whose server moved.

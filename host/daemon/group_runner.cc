@@ -21,6 +21,9 @@ constexpr std::chrono::seconds kSpawnPause{2};
 
 constexpr std::chrono::seconds kDiskFullPause{1};
 
+// Of the lanes that a group may have one day.
+constexpr int kOnlyLane = 0;
+
 // How often the host looks at the clock of a call, as a part of its limit, and within these.
 constexpr int kClockParts = 10;
 constexpr std::chrono::milliseconds kFastestClock{20};
@@ -87,7 +90,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
     Execute();
     return;
   }
-  const std::filesystem::path file = services_.state->group(config_.name) / "runner.lock";
+  const std::filesystem::path file = services_.state->runner_lock(config_.name, kOnlyLane);
   auto runner_lock = RunnerLock::TryTake(file);
   if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
     const bool slow = RunnerLink::Clock::now() - since > kOldRunnerPatience;

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -104,6 +105,8 @@ class Host {
   Host(const HostConfig& config, const RunOptions& options) : config_(config), options_(options) {}
 
   Status Open();
+  // The exit code after an Open() that failed.
+  int cannot_start() const { return cannot_start_; }
   int Run();
 
  private:
@@ -124,6 +127,7 @@ class Host {
 
   const HostConfig& config_;
   const RunOptions options_;
+  int cannot_start_ = EXIT_FAILURE;
   std::chrono::milliseconds stop_limit_{};  // Set before the signals are watched.
   std::optional<StateDirectory> state_;
   std::optional<RunnerBinary> runner_;
@@ -161,6 +165,10 @@ class Host {
 Status Host::Open() {
   auto state = StateDirectory::Open(config_.state.directory);
   if (!state.ok()) {
+    // No restart mends that, and a supervisor is to know it.
+    if (state.status().code() == Status::Code::kIncompatible) {
+      cannot_start_ = EX_CONFIG;
+    }
     return state.status();
   }
   state_ = std::move(*state);
@@ -528,7 +536,7 @@ int RunHost(const HostConfig& config, const RunOptions& options) {
   if (Status opened = host.Open(); !opened.ok()) {
     Log(LogLevel::kError, "Host cannot start", "Host.Open", "", {{"reason", opened.message()}});
     FlushLog();
-    return EXIT_FAILURE;
+    return host.cannot_start();
   }
   return host.Run();
 }

@@ -19,7 +19,7 @@ void BlockHostSignals();
 
 // Runs the host until SIGTERM or SIGINT, or until every group has ended, be it well or as `failed`
 // or `given up`. Returns the process's exit code: 0 done, 1 failed; the log then ends with the
-// groups that failed and why.
+// groups that failed and why; 78 where the state directory is of another format.
 int RunHost(const HostConfig& config, const RunOptions& options);
 
 }  // namespace catchup

@@ -1,73 +1,89 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
+#include <cstddef>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
 #include "host/base/status.h"
-
-struct sqlite3;
-struct sqlite3_stmt;
+#include "host/base/unique_fd.h"
 
 namespace catchup {
 
-// The SQLite file below a checkpoint store: three tables of one row each, every one on a page of
-// its own. It moves bytes and knows nothing of what they say.
+// The file below a checkpoint store: a header page and two slots. It moves bytes and knows nothing
+// of what the slots say. Little-endian:
 //
-// Why a file is rewritten at every open: after a failed fsync the kernel may hold pages as clean
+//   0      16    "catchup-checkpt\n"
+//   16     u32   kCheckpointFormat
+//   20     u32   kSlotBytes
+//   4064   32    BLAKE2b of all before; zeros lie between
+//   4096   8192  slot 1
+//   12288  8192  slot 2
+//
+// The whole length is written when the file is made, zeros too. fallocate would not do: the first
+// write to what it reserves still changes metadata, which makes that sync fifty times dearer and
+// lets a full disk refuse it.
+//
+// Why a file is written anew at every open: after a failed sync the kernel may hold pages as clean
 // that the disk never got, and nothing tells a later process. So what was read is put into a new
-// file, which is synced and renamed, before any of it is trusted. The file is four pages long, so
+// file, which is synced and renamed, before any of it is trusted. The file is five pages long, so
 // this costs less than finding out whether it was needed.
-//
+inline constexpr std::uint32_t kCheckpointFormat = 2;
+inline constexpr std::size_t kHeaderBytes = 4096;
+inline constexpr std::size_t kSlotBytes = 8192;
+inline constexpr std::size_t kSlots = 2;
+inline constexpr std::size_t kCheckpointFileBytes = kHeaderBytes + kSlots * kSlotBytes;
+
 // Blocking; one thread at a time.
+//
+// Failures of every function: kExhausted and kUnavailable for what may pass (no room, quota,
+// descriptors or memory; a read-only or forbidden file), with nothing changed; others as said.
 class CheckpointFile {
  public:
-  // The rows as they are; a row that cannot be read is absent.
+  using Slots = std::array<std::string, kSlots>;  // kSlotBytes each.
+
+  // What was read. A slot that the file is too short for is empty.
   struct Image {
-    std::array<std::optional<std::string>, 2> slots;
-    std::optional<std::string> desired;
+    Slots slots;
+    std::string fault;  // What is wrong outside the slots; empty if nothing.
   };
 
-  // Reads the rows of an existing file, after SQLite has finished or undone what a kill
-  // interrupted. kCorrupt: no SQLite file, or damaged beyond its rows. kIncompatible: a database of
-  // something else, or a newer format. kInUse: locked by another process.
+  // Reads without a lock: a slot may be half written by a host that runs. kIncompatible: another
+  // format.
   static Result<Image> Read(const std::filesystem::path& file);
 
-  // Read() without a lock or a write: what a kill interrupted is seen as it stands, so one slot of
-  // the two may be half written.
-  static Result<Image> Peek(const std::filesystem::path& file);
+  // Writes a new file; returns once its content is on the disk. Where the name is must be synced by
+  // the caller. What bears the name already goes.
+  static Status Write(const std::filesystem::path& file, const Slots& slots);
 
-  // Writes a new file with these rows, all present, and returns once it is on the disk. What bears
-  // the name already is overwritten; no journal is left.
-  static Status Write(const std::filesystem::path& file, const Image& image);
-
-  // Opens a file made by Write() and locks it for as long as this object lives.
+  // Opens and locks `file` for as long as the result lives. kInUse: another process has it.
   static Result<std::unique_ptr<CheckpointFile>> Open(const std::filesystem::path& file);
 
   CheckpointFile(const CheckpointFile&) = delete;
   CheckpointFile& operator=(const CheckpointFile&) = delete;
-  ~CheckpointFile();
 
-  // Replace one row by another of the same size in one transaction; return once it is on the disk.
-  // kExhausted: no space, nothing changed, may be tried again. Any other failure: see
-  // CheckpointStore::Save().
-  Status UpdateSlot(int slot, std::string_view body);
-  Status UpdateDesired(std::string_view body);
+  // What the file holds, as Read().
+  Result<Image> Read() const;
+
+  // Puts a new file with these slots in its place, locked too, and returns once that is on the
+  // disk. After a failure only destruction or another Renew may follow.
+  Status Renew(const Slots& slots);
+
+  // Replaces one slot (0 or 1) by one write and one sync. A failed sync is final, whatever its
+  // cause, and so is a file that is no longer there under its name: no such failure has a code
+  // that may pass.
+  Status WriteSlot(std::size_t slot, std::string_view body);
 
  private:
-  CheckpointFile(std::filesystem::path file, sqlite3* db) : file_(std::move(file)), db_(db) {}
+  CheckpointFile(std::filesystem::path file, UniqueFd fd)
+      : file_(std::move(file)), fd_(std::move(fd)) {}
 
-  Status Prepare();
-  Status Update(sqlite3_stmt* statement, std::string_view body);
+  Status CheckStillThere() const;
 
   std::filesystem::path file_;
-  sqlite3* db_;
-  std::array<sqlite3_stmt*, 2> update_slot_{};
-  sqlite3_stmt* update_desired_ = nullptr;
+  UniqueFd fd_;
 };
 
 }  // namespace catchup

@@ -1,126 +1,223 @@
 #include "host/store/checkpoint_slot.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <cstring>
+#include <optional>
+#include <type_traits>
 
 #include "host/base/check.h"
 #include "host/base/log_line.h"
+#include "host/store/bytes.h"
 
 namespace catchup {
 namespace {
 
-constexpr std::size_t kAtSlot = 4;
-constexpr std::size_t kAtHasCheckpoint = 5;
-constexpr std::size_t kAtStartKind = 6;
-constexpr std::size_t kAtWitnessCount = 7;
-constexpr std::size_t kAtNumber = 8;
-constexpr std::size_t kAtToken = 16;
-constexpr std::size_t kAtCheckpoint = 24;
-constexpr std::size_t kAtStart = 40;
-constexpr std::size_t kAtTime = 56;
-constexpr std::size_t kAtPlugin = 64;
-constexpr std::size_t kAtFilterDigest = 96;
-constexpr std::size_t kAtGroup = 128;
-constexpr std::size_t kGroupBytes = 64;
-constexpr std::size_t kAtFilterText = 192;
-constexpr std::size_t kFilterTextBytes = 1024;
-constexpr std::size_t kAtWitnesses = 1216;
-constexpr std::size_t kWitnessBytes = 304;
-constexpr std::size_t kAtSum = 3776;
-constexpr std::size_t kSumBytes = 32;
-static_assert(kAtWitnesses + kMaxWitnesses * kWitnessBytes + 128 == kAtSum);
-static_assert(kAtSum + kSumBytes == kSlotBytes);
-
-constexpr std::size_t kDesiredAtTime = 8;
-constexpr std::size_t kDesiredAtSum = 16;
-static_assert(kDesiredAtSum + kSumBytes == kDesiredBytes);
-
-// A body under construction or inspection. Offsets are constants of ours, so they are not checked.
-class Body {
- public:
-  explicit Body(std::size_t size) : bytes_(size, '\0') {}
-  explicit Body(std::string_view bytes) : bytes_(bytes) {}
-
-  template <typename T>
-  void Put(std::size_t at, T value) {
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      bytes_[at + i] = static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i));
-    }
-  }
-
-  template <typename T>
-  T Get(std::size_t at) const {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) {
-      value |= std::uint64_t{static_cast<std::uint8_t>(bytes_[at + i])} << (8 * i);
-    }
-    return static_cast<T>(value);
-  }
-
-  void PutBytes(std::size_t at, const void* bytes, std::size_t size) {
-    std::memcpy(bytes_.data() + at, bytes, size);
-  }
-
-  void GetBytes(std::size_t at, void* bytes, std::size_t size) const {
-    std::memcpy(bytes, bytes_.data() + at, size);
-  }
-
-  void PutPosition(std::size_t at, Position position) {
-    Put(at, position.commit);
-    Put(at + 8, position.prepare);
-  }
-
-  Position GetPosition(std::size_t at) const {
-    return {Get<std::uint64_t>(at), Get<std::uint64_t>(at + 8)};
-  }
-
-  std::string GetText(std::size_t at, std::size_t size) const { return bytes_.substr(at, size); }
-
-  Digest32 Sum(std::size_t size) const {
-    Digest32 sum{};
-    crypto_generichash(sum.data(), sum.size(),
-                       reinterpret_cast<const unsigned char*>(bytes_.data()), size, nullptr, 0);
-    return sum;
-  }
-
-  std::string Take() { return std::move(bytes_); }
-
- private:
-  std::string bytes_;
+// Types of fields.
+enum class Field : std::uint16_t {
+  kGroup = 1,          // Text.
+  kCheckpoint = 2,     // Position; absent: none yet.
+  kLastEvent = 3,      // Position; absent: none yet.
+  kNumber = 4,         // u64
+  kToken = 5,          // u64
+  kStart = 6,          // u8 RecordedStart::Kind, position.
+  kFilterDigest = 7,   // 32 bytes.
+  kFilterText = 8,     // Text.
+  kDesired = 9,        // u8 DesiredState.
+  kPluginDigest = 10,  // 32 bytes.
+  kTime = 11,          // i64, 100 ns since 1970.
+  kWitness = 12,  // Position, 16 bytes of id, u64 revision, stream; one field each, newest first.
 };
+constexpr std::uint16_t kLastField = 12;
 
-// The longest prefix of whole UTF-8 characters that fits.
-std::string_view CutText(std::string_view text, std::size_t most) {
-  if (text.size() <= most) {
-    return text;
-  }
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) {
-    --most;
-  }
-  return text.substr(0, most);
+constexpr std::size_t kPrefixBytes = 8;
+constexpr std::size_t kAtSlot = 4;
+constexpr std::size_t kAtFieldBytes = 6;
+constexpr std::size_t kFieldsEnd = kSlotBytes - kSumBytes;
+constexpr std::size_t kFieldHeadBytes = 4;
+
+constexpr std::size_t kMaxGroup = 63;
+constexpr std::size_t kMaxFilterText = 512;
+constexpr std::size_t kPositionBytes = 16;
+constexpr std::size_t kIdBytes = 16;
+constexpr std::size_t kWitnessHeadBytes = kPositionBytes + kIdBytes + 8;
+
+// What this version can write at most.
+constexpr std::size_t kMaxFieldBytes =
+    11 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
+    kMaxFilterText + 1 + 32 + 8 +
+    kMaxWitnesses * (kFieldHeadBytes + kWitnessHeadBytes + kMaxWitnessStream);
+static_assert(kPrefixBytes + kMaxFieldBytes + kSpareBytes <= kFieldsEnd);
+
+void PutField(Field type, std::string_view value, std::string* bytes) {
+  PutNumber(static_cast<std::uint16_t>(type), bytes);
+  PutNumber(static_cast<std::uint16_t>(value.size()), bytes);
+  bytes->append(value);
 }
 
-void PutWitness(const Witness& witness, std::size_t at, Body* body) {
-  body->PutPosition(at, witness.position);
-  body->PutBytes(at + 16, witness.event_id.bytes.data(), witness.event_id.bytes.size());
-  body->Put(at + 32, witness.revision);
+template <typename T>
+void PutNumberField(Field type, T value, std::string* bytes) {
+  std::string text;
+  PutNumber(value, &text);
+  PutField(type, text, bytes);
+}
+
+void PutPosition(Position position, std::string* bytes) {
+  PutNumber(position.commit, bytes);
+  PutNumber(position.prepare, bytes);
+}
+
+Position GetPosition(std::string_view bytes, std::size_t at) {
+  return {GetNumber<std::uint64_t>(bytes, at), GetNumber<std::uint64_t>(bytes, at + 8)};
+}
+
+void PutPositionField(Field type, const std::optional<Position>& position, std::string* bytes) {
+  if (position) {
+    std::string text;
+    PutPosition(*position, &text);
+    PutField(type, text, bytes);
+  }
+}
+
+template <typename Bytes>
+std::string_view View(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void PutWitness(const Witness& witness, std::string* bytes) {
+  std::string text;
+  PutPosition(witness.position, &text);
+  text.append(View(witness.event_id.bytes));
+  PutNumber(witness.revision, &text);
   if (witness.stream.size() <= kMaxWitnessStream) {
-    body->Put(at + 40, static_cast<std::uint16_t>(witness.stream.size()));
-    body->PutBytes(at + 42, witness.stream.data(), witness.stream.size());
+    text.append(witness.stream);
   }
+  PutField(Field::kWitness, text, bytes);
 }
 
-Witness GetWitness(const Body& body, std::size_t at) {
-  Witness witness;
-  witness.position = body.GetPosition(at);
-  body.GetBytes(at + 16, witness.event_id.bytes.data(), witness.event_id.bytes.size());
-  witness.revision = body.Get<std::uint64_t>(at + 32);
-  const std::size_t size =
-      std::min<std::size_t>(body.Get<std::uint16_t>(at + 40), kMaxWitnessStream);
-  witness.stream = body.GetText(at + 42, size);
-  return witness;
+// The longest prefix of whole UTF-8 characters that fits, with "…" where something was cut.
+std::string CutText(std::string_view text, std::size_t most) {
+  constexpr std::string_view kCut = "…";
+  if (text.size() <= most) {
+    return std::string(text);
+  }
+  std::size_t size = most - kCut.size();
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
+    --size;
+  }
+  return std::string(text.substr(0, size)) + std::string(kCut);
+}
+
+// Takes one field; false when its value is one that is never written.
+bool TakeField(Field type, std::string_view value, SlotContent* content) {
+  CheckpointRecord& record = content->record;
+  const auto take_number = [&](auto* out) {
+    using T = std::remove_pointer_t<decltype(out)>;
+    if (value.size() == sizeof(T)) {
+      *out = GetNumber<T>(value, 0);
+    }
+    return value.size() == sizeof(T);
+  };
+  const auto take_position = [&](std::optional<Position>* out) {
+    if (value.size() == kPositionBytes) {
+      *out = GetPosition(value, 0);
+    }
+    return value.size() == kPositionBytes;
+  };
+  const auto take_digest = [&](auto* out) {
+    if (value.size() == out->size()) {
+      std::memcpy(out->data(), value.data(), value.size());
+    }
+    return value.size() == out->size();
+  };
+  switch (type) {
+    case Field::kGroup:
+      content->group = value;
+      return value.size() <= kMaxGroup;
+    case Field::kCheckpoint:
+      return take_position(&record.checkpoint);
+    case Field::kLastEvent:
+      return take_position(&record.last_event);
+    case Field::kNumber:
+      return take_number(&record.number);
+    case Field::kToken:
+      return take_number(&record.token);
+    case Field::kStart: {
+      if (value.size() != 1 + kPositionBytes) {
+        return false;
+      }
+      const auto kind = static_cast<std::uint8_t>(value[0]);
+      record.start = {static_cast<RecordedStart::Kind>(kind), GetPosition(value, 1)};
+      return kind <= static_cast<std::uint8_t>(RecordedStart::Kind::kPosition);
+    }
+    case Field::kFilterDigest:
+      return take_digest(&content->filter_digest);
+    case Field::kFilterText:
+      content->filter_text = value;
+      return value.size() <= kMaxFilterText;
+    case Field::kDesired: {
+      const auto state = value.size() == 1 ? static_cast<std::uint8_t>(value[0]) : std::uint8_t{0};
+      content->desired = static_cast<DesiredState>(state);
+      return state >= static_cast<std::uint8_t>(DesiredState::kRunning) &&
+             state <= static_cast<std::uint8_t>(DesiredState::kStopped);
+    }
+    case Field::kPluginDigest:
+      return take_digest(&record.plugin_digest);
+    case Field::kTime:
+      return take_number(&record.time_ticks);
+    case Field::kWitness: {
+      if (value.size() < kWitnessHeadBytes ||
+          value.size() > kWitnessHeadBytes + kMaxWitnessStream ||
+          record.witnesses.size() == kMaxWitnesses) {
+        return false;
+      }
+      Witness& witness = record.witnesses.emplace_back();
+      witness.position = GetPosition(value, 0);
+      std::memcpy(witness.event_id.bytes.data(), value.data() + kPositionBytes, kIdBytes);
+      witness.revision = GetNumber<std::uint64_t>(value, kPositionBytes + kIdBytes);
+      witness.stream = value.substr(kWitnessHeadBytes);
+      return true;
+    }
+  }
+  return false;
+}
+
+// Fields that every slot has.
+constexpr Field kRequired[] = {Field::kGroup,        Field::kNumber,     Field::kToken,
+                               Field::kStart,        Field::kFilterText, Field::kFilterDigest,
+                               Field::kPluginDigest, Field::kDesired,    Field::kTime};
+
+Status TakeFields(std::string_view fields, SlotContent* content) {
+  std::array<bool, kLastField + 1> seen{};
+  while (!fields.empty()) {
+    if (fields.size() < kFieldHeadBytes) {
+      return Status::Corrupt("its fields end in the middle of one");
+    }
+    const auto type = GetNumber<std::uint16_t>(fields, 0);
+    const auto size = GetNumber<std::uint16_t>(fields, 2);
+    if (fields.size() < kFieldHeadBytes + size) {
+      return Status::Corrupt("its fields end in the middle of one");
+    }
+    const std::string_view whole = fields.substr(0, kFieldHeadBytes + size);
+    fields.remove_prefix(whole.size());
+    if (type == 0 || type > kLastField) {
+      content->unknown.append(whole);
+      continue;
+    }
+    const auto field = static_cast<Field>(type);
+    const bool again = seen[type] && field != Field::kWitness;
+    seen[type] = true;
+    if (again || !TakeField(field, whole.substr(kFieldHeadBytes), content)) {
+      return Status::Corrupt("its field " + std::to_string(type) +
+                             " holds a value that is never written");
+    }
+  }
+  for (const Field field : kRequired) {
+    if (!seen[static_cast<std::size_t>(field)]) {
+      return Status::Corrupt("its field " + std::to_string(static_cast<int>(field)) +
+                             " is missing");
+    }
+  }
+  return {};
 }
 
 std::vector<std::string> SortedPrefixes(const EventFilter& filter) {
@@ -135,31 +232,36 @@ std::vector<std::string> SortedPrefixes(const EventFilter& filter) {
 std::string EncodeSlot(std::uint8_t slot, const SlotContent& content) {
   const CheckpointRecord& record = content.record;
   CATCHUP_CHECK(record.witnesses.size() <= kMaxWitnesses);
-  CATCHUP_CHECK(content.group.size() < kGroupBytes);
-  Body body(kSlotBytes);
-  body.Put(0, kSlotFormat);
-  body.Put(kAtSlot, slot);
-  body.Put(kAtHasCheckpoint, static_cast<std::uint8_t>(record.checkpoint.has_value()));
-  body.Put(kAtStartKind, static_cast<std::uint8_t>(record.start.kind));
-  body.Put(kAtWitnessCount, static_cast<std::uint8_t>(record.witnesses.size()));
-  body.Put(kAtNumber, record.number);
-  body.Put(kAtToken, record.token);
-  body.PutPosition(kAtCheckpoint, record.checkpoint.value_or(Position{}));
-  body.PutPosition(kAtStart, record.start.position);
-  body.Put(kAtTime, record.time_ticks);
-  body.PutBytes(kAtPlugin, record.plugin_digest.data(), record.plugin_digest.size());
-  body.PutBytes(kAtFilterDigest, content.filter_digest.data(), content.filter_digest.size());
-  body.Put(kAtGroup, static_cast<std::uint8_t>(content.group.size()));
-  body.PutBytes(kAtGroup + 1, content.group.data(), content.group.size());
-  const std::string_view text = CutText(content.filter_text, kFilterTextBytes - 2);
-  body.Put(kAtFilterText, static_cast<std::uint16_t>(text.size()));
-  body.PutBytes(kAtFilterText + 2, text.data(), text.size());
-  for (std::size_t i = 0; i < record.witnesses.size(); ++i) {
-    PutWitness(record.witnesses[i], kAtWitnesses + i * kWitnessBytes, &body);
+  CATCHUP_CHECK(content.group.size() <= kMaxGroup);
+  std::string bytes;
+  bytes.reserve(kSlotBytes);
+  PutNumber(kCheckpointFormat, &bytes);
+  PutNumber(std::uint16_t{slot}, &bytes);
+  PutNumber(std::uint16_t{0}, &bytes);  // The fields' length, below.
+  PutField(Field::kGroup, content.group, &bytes);
+  PutPositionField(Field::kCheckpoint, record.checkpoint, &bytes);
+  PutPositionField(Field::kLastEvent, record.last_event, &bytes);
+  PutNumberField(Field::kNumber, record.number, &bytes);
+  PutNumberField(Field::kToken, record.token, &bytes);
+  std::string start(1, static_cast<char>(record.start.kind));
+  PutPosition(record.start.position, &start);
+  PutField(Field::kStart, start, &bytes);
+  PutField(Field::kFilterDigest, View(content.filter_digest), &bytes);
+  PutField(Field::kFilterText, CutText(content.filter_text, kMaxFilterText), &bytes);
+  PutNumberField(Field::kDesired, static_cast<std::uint8_t>(content.desired), &bytes);
+  PutField(Field::kPluginDigest, View(record.plugin_digest), &bytes);
+  PutNumberField(Field::kTime, record.time_ticks, &bytes);
+  for (const Witness& witness : record.witnesses) {
+    PutWitness(witness, &bytes);
   }
-  const Digest32 sum = body.Sum(kAtSum);
-  body.PutBytes(kAtSum, sum.data(), sum.size());
-  return body.Take();
+  bytes += content.unknown;
+  CATCHUP_CHECK(bytes.size() <= kFieldsEnd);
+  const std::size_t fields = bytes.size() - kPrefixBytes;
+  bytes[kAtFieldBytes] = static_cast<char>(fields);
+  bytes[kAtFieldBytes + 1] = static_cast<char>(fields >> 8);
+  bytes.resize(kFieldsEnd);
+  AppendSum(&bytes);
+  return bytes;
 }
 
 Result<SlotContent> DecodeSlot(std::uint8_t slot, std::string_view bytes) {
@@ -167,66 +269,26 @@ Result<SlotContent> DecodeSlot(std::uint8_t slot, std::string_view bytes) {
     return Status::Corrupt(std::to_string(bytes.size()) + " bytes, wanted " +
                            std::to_string(kSlotBytes));
   }
-  const Body body(bytes);
-  const Digest32 sum = body.Sum(kAtSum);
-  if (std::memcmp(sum.data(), bytes.data() + kAtSum, kSumBytes) != 0) {
+  if (!SumFits(bytes)) {
     return Status::Corrupt("its check sum does not fit its content");
   }
-  if (const auto format = body.Get<std::uint32_t>(0); format != kSlotFormat) {
+  if (const auto format = GetNumber<std::uint32_t>(bytes, 0); format != kCheckpointFormat) {
     return Status::Incompatible("format " + std::to_string(format) + ", this version reads " +
-                                std::to_string(kSlotFormat));
+                                std::to_string(kCheckpointFormat));
   }
-  const auto start_kind = body.Get<std::uint8_t>(kAtStartKind);
-  const auto witnesses = body.Get<std::uint8_t>(kAtWitnessCount);
-  const auto group_size = body.Get<std::uint8_t>(kAtGroup);
-  const auto text_size = body.Get<std::uint16_t>(kAtFilterText);
-  if (body.Get<std::uint8_t>(kAtSlot) != slot || body.Get<std::uint8_t>(kAtHasCheckpoint) > 1 ||
-      start_kind > static_cast<std::uint8_t>(RecordedStart::Kind::kPosition) ||
-      witnesses > kMaxWitnesses || group_size >= kGroupBytes || text_size > kFilterTextBytes - 2) {
-    return Status::Corrupt("a field holds a value that is never written");
+  const auto fields = GetNumber<std::uint16_t>(bytes, kAtFieldBytes);
+  if (GetNumber<std::uint16_t>(bytes, kAtSlot) != slot || fields > kFieldsEnd - kPrefixBytes) {
+    return Status::Corrupt("it is a copy of the other one, or of no slot");
   }
   SlotContent content;
-  CheckpointRecord& record = content.record;
-  if (body.Get<std::uint8_t>(kAtHasCheckpoint) == 1) {
-    record.checkpoint = body.GetPosition(kAtCheckpoint);
-  }
-  record.start = {static_cast<RecordedStart::Kind>(start_kind), body.GetPosition(kAtStart)};
-  record.number = body.Get<std::uint64_t>(kAtNumber);
-  record.token = body.Get<std::uint64_t>(kAtToken);
-  record.time_ticks = body.Get<std::int64_t>(kAtTime);
-  body.GetBytes(kAtPlugin, record.plugin_digest.data(), record.plugin_digest.size());
-  body.GetBytes(kAtFilterDigest, content.filter_digest.data(), content.filter_digest.size());
-  content.group = body.GetText(kAtGroup + 1, group_size);
-  content.filter_text = body.GetText(kAtFilterText + 2, text_size);
-  for (std::size_t i = 0; i < witnesses; ++i) {
-    record.witnesses.push_back(GetWitness(body, kAtWitnesses + i * kWitnessBytes));
+  CATCHUP_RETURN_IF_ERROR(TakeFields(bytes.substr(kPrefixBytes, fields), &content));
+  // What is known may grow up to its most, and what is not known must stay beside it.
+  if (content.unknown.size() > kFieldsEnd - kPrefixBytes - kMaxFieldBytes) {
+    return Status::Incompatible("a newer version keeps " + std::to_string(content.unknown.size()) +
+                                " bytes in it, this version has room for " +
+                                std::to_string(kFieldsEnd - kPrefixBytes - kMaxFieldBytes));
   }
   return content;
-}
-
-std::string EncodeDesired(DesiredState desired, std::int64_t time_ticks) {
-  Body body(kDesiredBytes);
-  body.Put(0, static_cast<std::uint32_t>(desired));
-  body.Put(kDesiredAtTime, time_ticks);
-  const Digest32 sum = body.Sum(kDesiredAtSum);
-  body.PutBytes(kDesiredAtSum, sum.data(), sum.size());
-  return body.Take();
-}
-
-Result<DesiredState> DecodeDesired(std::string_view bytes) {
-  if (bytes.size() != kDesiredBytes) {
-    return Status::Corrupt(std::to_string(bytes.size()) + " bytes, wanted " +
-                           std::to_string(kDesiredBytes));
-  }
-  const Body body(bytes);
-  const Digest32 sum = body.Sum(kDesiredAtSum);
-  const auto state = body.Get<std::uint32_t>(0);
-  if (std::memcmp(sum.data(), bytes.data() + kDesiredAtSum, kSumBytes) != 0 ||
-      state < static_cast<std::uint32_t>(DesiredState::kRunning) ||
-      state > static_cast<std::uint32_t>(DesiredState::kStopped)) {
-    return Status::Corrupt("its check sum does not fit its content");
-  }
-  return static_cast<DesiredState>(state);
 }
 
 Digest32 FilterDigest(const EventFilter& filter) {
@@ -238,11 +300,7 @@ Digest32 FilterDigest(const EventFilter& filter) {
   // these has the digest it had before they counted.
   canonical += filter.system_events ? "S" : "";
   canonical += filter.resolve_links ? "L" : "";
-  Digest32 digest{};
-  crypto_generichash(digest.data(), digest.size(),
-                     reinterpret_cast<const unsigned char*>(canonical.data()), canonical.size(),
-                     nullptr, 0);
-  return digest;
+  return Sum(canonical);
 }
 
 std::string FilterText(const EventFilter& filter) {
@@ -256,11 +314,7 @@ std::string FilterText(const EventFilter& filter) {
     AppendJsonString(prefix, &text);
     first = false;
   }
-  constexpr std::string_view kCut = "…";
-  if (text.size() > kFilterTextBytes - 2) {
-    text = std::string(CutText(text, kFilterTextBytes - 2 - kCut.size())) + std::string(kCut);
-  }
-  return text;
+  return CutText(text, kMaxFilterText);
 }
 
 }  // namespace catchup

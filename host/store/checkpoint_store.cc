@@ -14,79 +14,75 @@
 namespace catchup {
 namespace {
 
-constexpr const char* kFileName = "checkpoint.db";
+constexpr const char* kFileName = "checkpoint";
 
-std::filesystem::path WithSuffix(std::filesystem::path path, const char* suffix) {
-  path += suffix;
-  return path;
+std::string WayOut(const std::filesystem::path& folder) {
+  return "; restore the file from a backup, or begin anew: stop the host and move the folder " +
+         folder.string() + " away";
 }
 
-std::string WayOut(const std::string& group) {
-  return "; restore the file from a backup, or begin anew: move the folder groups/" + group +
-         " away while no host runs";
-}
-
-// What the rows of a file amount to.
+// What the slots of a file amount to.
 struct Found {
   SlotContent content;
-  int newest = 0;
-  DesiredState desired = DesiredState::kRunning;
   std::string warning;
 };
 
-CheckpointFile::Image MakeImage(const SlotContent& content, DesiredState desired) {
-  CheckpointFile::Image image;
-  for (std::uint8_t slot = 0; slot < image.slots.size(); ++slot) {
-    image.slots[slot] = EncodeSlot(slot, content);
+// Both slots say the same, so that damage to one of them costs nothing at all.
+CheckpointFile::Slots MakeSlots(const SlotContent& content) {
+  CheckpointFile::Slots slots;
+  for (std::uint8_t slot = 0; slot < slots.size(); ++slot) {
+    slots[slot] = EncodeSlot(slot, content);
   }
-  image.desired = EncodeDesired(desired, content.record.time_ticks);
-  return image;
+  return slots;
+}
+
+// What can be told from two good slots about the disk: numbers are given out in turn, and MakeSlots
+// writes two equal ones.
+std::string LostWrite(std::uint64_t older, std::uint64_t newer) {
+  if (newer - older <= 1) {
+    return {};
+  }
+  return "a slot holds write " + std::to_string(older) + " where " + std::to_string(newer - 1) +
+         " was wanted: the disk has lost a write that it had confirmed";
 }
 
 // Chooses the valid slot with the higher number.
-Result<Found> Choose(const CheckpointFile::Image& image, const std::string& file,
-                     const std::string& group) {
-  std::array<std::optional<SlotContent>, 2> slots;
-  std::array<std::string, 2> faults;
+Result<Found> Choose(const CheckpointFile::Image& image, const std::filesystem::path& file) {
+  std::array<std::optional<SlotContent>, kSlots> slots;
+  std::array<std::string, kSlots> faults;
   for (std::uint8_t i = 0; i < slots.size(); ++i) {
-    if (!image.slots[i]) {
-      faults[i] = "it cannot be read";
-      continue;
-    }
-    auto decoded = DecodeSlot(i, *image.slots[i]);
+    auto decoded = DecodeSlot(i, image.slots[i]);
     if (decoded.ok()) {
       slots[i] = *std::move(decoded);
     } else if (decoded.status().code() == Status::Code::kIncompatible) {
-      return decoded.status().Within(file);
+      return decoded.status().Within(file.string());
     } else {
       faults[i] = decoded.status().message();
     }
   }
   if (!slots[0] && !slots[1]) {
-    return Status::Corrupt(file + ": both slots are bad (" + faults[0] + "; " + faults[1] +
-                           "), wanted at least one" + WayOut(group));
+    const std::string whole = image.fault.empty() ? "" : image.fault + ", and ";
+    return Status::Corrupt(file.string() + ": " + whole + "both slots are bad (" + faults[0] +
+                           "; " + faults[1] + "), wanted at least one");
   }
   Found found;
-  found.newest = !slots[0] || (slots[1] && slots[1]->record.number > slots[0]->record.number);
-  found.content = *slots[static_cast<std::size_t>(found.newest)];
-  if (!slots[0] || !slots[1]) {
-    found.warning = file + ": slot " + (slots[0] ? "2" : "1") + " of 2 is bad (" +
-                    (slots[0] ? faults[1] : faults[0]) +
-                    "), the other one is used: some events may come again";
-    // The bad slot may have been the newer one, and a token is raised by one write. Never give a
-    // token out twice.
-    ++found.content.record.token;
-    ++found.content.record.number;
+  const std::size_t newest =
+      !slots[0] || (slots[1] && slots[1]->record.number > slots[0]->record.number) ? 1 : 0;
+  found.content = *slots[newest];
+  if (slots[0] && slots[1]) {
+    const std::string lost =
+        LostWrite(slots[1 - newest]->record.number, slots[newest]->record.number);
+    const std::string& fault = image.fault.empty() ? lost : image.fault;
+    found.warning = fault.empty() ? "" : file.string() + ": " + fault;
+    return found;
   }
-  if (!image.desired) {
-    return Status::Corrupt(file + ": the desired state cannot be read" + WayOut(group));
-  }
-  const auto desired = DecodeDesired(*image.desired);
-  if (!desired.ok()) {
-    return Status::Corrupt(file + ": the desired state is bad: " + desired.status().message() +
-                           WayOut(group));
-  }
-  found.desired = *desired;
+  found.warning = file.string() + ": slot " + (slots[0] ? "2" : "1") + " of 2 is bad (" +
+                  (slots[0] ? faults[1] : faults[0]) +
+                  "), the other one is used: some events may come again";
+  // The bad slot may have been the newer one, and a token is raised by one write. Never give a
+  // token out twice.
+  ++found.content.record.token;
+  ++found.content.record.number;
   return found;
 }
 
@@ -124,8 +120,7 @@ Status CreateGroup(const std::filesystem::path& groups, const std::string& group
   }
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(fresh));
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(fresh / "data"));
-  CATCHUP_RETURN_IF_ERROR(
-      CheckpointFile::Write(fresh / kFileName, MakeImage(content, DesiredState::kRunning)));
+  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh / kFileName, MakeSlots(content)));
   CATCHUP_RETURN_IF_ERROR(SyncDirectory(fresh));
   return RenameDurably(fresh, groups / group);
 }
@@ -147,37 +142,46 @@ Result<bool> GroupExists(const std::filesystem::path& folder, const std::filesys
   if (::lstat(file.c_str(), &info) != 0) {
     if (errno == ENOENT) {
       return Status::Corrupt(file.string() + ": the file is gone while the folder of group " +
-                             group + " is there; without it nobody knows what was handled" +
-                             WayOut(group));
+                             group + " is there; without it nobody knows what was handled");
     }
     return Status::FromErrno("look at " + file.string(), errno);
   }
   if (!S_ISREG(info.st_mode)) {
-    return Status::Corrupt(file.string() + ": it is no regular file, wanted a checkpoint store" +
-                           WayOut(group));
+    return Status::Corrupt(file.string() + ": it is no regular file, wanted a checkpoint");
   }
   return true;
 }
 
 // Chooses from what was read, and checks that it is what the group of `wanted` may go on from.
 Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
-                     const std::string& file) {
+                     const std::filesystem::path& file) {
   if (!image.ok()) {
-    const Status& status = image.status();
-    const bool is_lost =
-        status.code() == Status::Code::kCorrupt || status.code() == Status::Code::kIncompatible;
-    return is_lost ? Status(status.code(), status.message() + WayOut(wanted.group)) : status;
+    return image.status();
   }
-  auto found = Choose(*image, file, wanted.group);
+  auto found = Choose(*image, file);
   if (!found.ok()) {
     return found;
   }
   if (found->content.group != wanted.group) {
-    return Status::Incompatible(file + ": it belongs to group " + found->content.group +
+    return Status::Incompatible(file.string() + ": it belongs to group " + found->content.group +
                                 ", wanted that of group " + wanted.group);
   }
-  CATCHUP_RETURN_IF_ERROR(CheckFilter(*found, wanted, file));
+  CATCHUP_RETURN_IF_ERROR(CheckFilter(*found, wanted, file.string()));
   return found;
+}
+
+// As it is told to the caller: with the way out where the file is lost, and without a verdict where
+// only a right is missing, which an operator gives while the group waits.
+Status Explain(const Status& status, const std::filesystem::path& folder) {
+  switch (status.code()) {
+    case Status::Code::kCorrupt:
+    case Status::Code::kIncompatible:
+      return {status.code(), status.message() + WayOut(folder)};
+    case Status::Code::kDenied:
+      return Status::Unavailable(status.message());
+    default:
+      return status;
+  }
 }
 
 // Chooses the fast code for this processor; safe to repeat, and the sums are the same without it.
@@ -189,45 +193,45 @@ Status StartSums() {
 
 struct CheckpointStore::State {
   std::filesystem::path file;
-  std::unique_ptr<CheckpointFile> rows;
+  std::unique_ptr<CheckpointFile> slots;
   SlotContent content;
-  int newest = 0;  // The slot that holds `content`.
-  DesiredState desired = DesiredState::kRunning;
+  std::uint8_t newest = 0;  // The slot that holds `content`.
   std::string warning;
   // What takes the place of the content's filter with the first checkpoint.
   std::optional<SlotContent> new_filter;
   Status dead;  // Not ok once the disk has failed.
 
-  Status Write(CheckpointRecord record, bool accepts_filter = false);
-  Status CheckAlive() const { return dead.ok() ? Status() : dead; }
-  Status Judge(Status status);
+  Status Write(SlotContent next);
+  Status Write(CheckpointRecord record) {
+    SlotContent next = content;
+    next.record = std::move(record);
+    return Write(std::move(next));
+  }
 };
 
-// Keeps a final failure.
-Status CheckpointStore::State::Judge(Status status) {
-  if (!status.ok() && status.code() != Status::Code::kExhausted) {
-    dead = status.Within("store closed after a failure");
+// Numbers and dates `next` and writes it. Its filter becomes the new one with its first checkpoint.
+Status CheckpointStore::State::Write(SlotContent next) {
+  if (!dead.ok()) {
+    return dead;
   }
-  return status;
-}
-
-Status CheckpointStore::State::Write(CheckpointRecord record, bool accepts_filter) {
-  CATCHUP_RETURN_IF_ERROR(CheckAlive());
-  record.number = content.record.number + 1;
-  record.time_ticks = NowTicks();
-  SlotContent next = content;
-  next.record = std::move(record);
-  accepts_filter = new_filter && (accepts_filter || next.record.checkpoint);
-  if (accepts_filter) {
+  next.record.number = content.record.number + 1;
+  next.record.time_ticks = NowTicks();
+  if (new_filter && next.record.checkpoint) {
     next.filter_digest = new_filter->filter_digest;
     next.filter_text = new_filter->filter_text;
   }
-  const int older = 1 - newest;
-  CATCHUP_RETURN_IF_ERROR(
-      Judge(rows->UpdateSlot(older, EncodeSlot(static_cast<std::uint8_t>(older), next))));
+  const auto older = static_cast<std::uint8_t>(1 - newest);
+  if (Status written = slots->WriteSlot(older, EncodeSlot(older, next)); !written.ok()) {
+    const bool may_pass =
+        written.code() == Status::Code::kExhausted || written.code() == Status::Code::kUnavailable;
+    if (!may_pass) {
+      dead = written.Within("store closed after a failure");
+    }
+    return written;
+  }
   content = std::move(next);
   newest = older;
-  if (accepts_filter) {
+  if (new_filter && content.filter_digest == new_filter->filter_digest) {
     new_filter.reset();
   }
   return {};
@@ -239,73 +243,77 @@ CheckpointStore::~CheckpointStore() = default;
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesystem::path& groups,
                                                                const std::string& group,
                                                                const EventFilter& filter) {
+  auto store = TryOpen(groups, group, filter);
+  return store.ok() ? std::move(store) : Explain(store.status(), groups / group);
+}
+
+Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
+    const std::filesystem::path& groups, const std::string& group, const EventFilter& filter) {
   CATCHUP_RETURN_IF_ERROR(StartSums());
   const std::filesystem::path folder = groups / group;
-  const std::filesystem::path file = folder / kFileName;
-  SlotContent wanted = Wanted(group, filter);
-  const auto exists = GroupExists(folder, file, group);
+  auto state = std::make_unique<State>();
+  state->file = folder / kFileName;
+  const SlotContent wanted = Wanted(group, filter);
+  const auto exists = GroupExists(folder, state->file, group);
   if (!exists.ok()) {
     return exists.status();
   }
   if (!*exists) {
     CATCHUP_RETURN_IF_ERROR(CreateGroup(groups, group, wanted));
   }
-  const auto found = Accept(CheckpointFile::Read(file), wanted, file.string());
+  auto opened = CheckpointFile::Open(state->file);
+  if (!opened.ok()) {
+    return opened.status();
+  }
+  auto found = Accept((*opened)->Read(), wanted, state->file);
   if (!found.ok()) {
     return found.status();
   }
-  wanted.record = found->content.record;
-  std::optional<SlotContent> new_filter;
-  if (wanted.record.token > 0 && found->content.filter_digest != wanted.filter_digest) {
-    new_filter = wanted;
-    wanted.filter_digest = found->content.filter_digest;
-    wanted.filter_text = found->content.filter_text;
+  state->slots = *std::move(opened);
+  state->content = std::move(found->content);
+  state->warning = std::move(found->warning);
+  if (state->content.filter_digest != wanted.filter_digest) {
+    if (state->content.record.token > 0) {
+      state->new_filter = wanted;
+    } else {
+      state->content.filter_digest = wanted.filter_digest;
+      state->content.filter_text = wanted.filter_text;
+    }
   }
-
-  const std::filesystem::path fresh = WithSuffix(file, ".new");
-  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh, MakeImage(wanted, found->desired)));
-  CATCHUP_RETURN_IF_ERROR(RenameDurably(fresh, file));
-  // The journal belongs to the file replaced. Read() has already played it back if it was hot.
-  CATCHUP_RETURN_IF_ERROR(RemoveIfThere(WithSuffix(file, "-journal")));
-  CATCHUP_RETURN_IF_ERROR(SyncDirectory(folder));
-
-  auto rows = CheckpointFile::Open(file);
-  if (!rows.ok()) {
-    return rows.status();
-  }
-  auto state = std::make_unique<State>();
-  state->file = file;
-  state->rows = *std::move(rows);
-  state->content = std::move(wanted);
-  state->desired = found->desired;
-  state->warning = found->warning;
-  state->new_filter = std::move(new_filter);
+  CATCHUP_RETURN_IF_ERROR(state->slots->Renew(MakeSlots(state->content)));
+  // An earlier try, or an earlier host, may have failed between the making of the group's folder
+  // and this.
+  CATCHUP_RETURN_IF_ERROR(SyncDirectory(groups));
   return std::unique_ptr<CheckpointStore>(new CheckpointStore(std::move(state)));
 }
 
-Status CheckpointStore::Inspect(const std::filesystem::path& groups, const std::string& group,
-                                const EventFilter& filter) {
+Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups,
+                                             const std::string& group, const EventFilter& filter) {
   // A host that writes may be seen in the middle of it, but not so many times in a row.
   constexpr int kMaxLooks = 3;
   CATCHUP_RETURN_IF_ERROR(StartSums());
-  const std::filesystem::path file = groups / group / kFileName;
+  const std::filesystem::path folder = groups / group;
+  const std::filesystem::path file = folder / kFileName;
   const SlotContent wanted = Wanted(group, filter);
-  Status status;
+  Result<Found> found = Found();
   for (int look = 0; look < kMaxLooks; ++look) {
-    const auto exists = GroupExists(groups / group, file, group);
-    if (!exists.ok() || !*exists) {
-      return exists.status();
+    const auto exists = GroupExists(folder, file, group);
+    if (!exists.ok()) {
+      return Explain(exists.status(), folder);
     }
-    status = Accept(CheckpointFile::Peek(file), wanted, file.string()).status();
-    if (status.code() != Status::Code::kCorrupt) {
+    if (!*exists) {
+      return std::string();
+    }
+    found = Accept(CheckpointFile::Read(file), wanted, file);
+    if (found.ok() ? found->warning.empty() : found.status().code() != Status::Code::kCorrupt) {
       break;
     }
   }
-  return status;
+  return found.ok() ? Result<std::string>(found->warning) : Explain(found.status(), folder);
 }
 
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }
-DesiredState CheckpointStore::desired() const { return state_->desired; }
+DesiredState CheckpointStore::desired() const { return state_->content.desired; }
 const std::filesystem::path& CheckpointStore::file() const { return state_->file; }
 bool CheckpointStore::filter_changed() const { return state_->new_filter.has_value(); }
 const std::string& CheckpointStore::warning() const { return state_->warning; }
@@ -338,7 +346,13 @@ Result<std::uint64_t> CheckpointStore::RaiseToken() {
 }
 
 Status CheckpointStore::AcceptFilter() {
-  return state_->new_filter ? state_->Write(state_->content.record, true) : Status();
+  if (!state_->new_filter) {
+    return {};
+  }
+  SlotContent next = state_->content;
+  next.filter_digest = state_->new_filter->filter_digest;
+  next.filter_text = state_->new_filter->filter_text;
+  return state_->Write(std::move(next));
 }
 
 Status CheckpointStore::TakeBackToken(std::uint64_t token) {
@@ -353,11 +367,9 @@ Status CheckpointStore::TakeBackToken(std::uint64_t token) {
 }
 
 Status CheckpointStore::SetDesired(DesiredState desired) {
-  CATCHUP_RETURN_IF_ERROR(state_->CheckAlive());
-  CATCHUP_RETURN_IF_ERROR(
-      state_->Judge(state_->rows->UpdateDesired(EncodeDesired(desired, NowTicks()))));
-  state_->desired = desired;
-  return {};
+  SlotContent next = state_->content;
+  next.desired = desired;
+  return state_->Write(std::move(next));
 }
 
 }  // namespace catchup

@@ -41,6 +41,9 @@ using PluginDigest = std::array<std::uint8_t, 32>;  // SHA-256 of the file; all 
 struct CheckpointRecord {
   std::optional<Position> checkpoint;  // None until the first one is written.
   std::uint64_t token = 0;             // Fencing token of the last runner spawned.
+  // The last handled event at or before the checkpoint: a place where an event lies, from which
+  // every server resumes soundly. None before the first, or not known.
+  std::optional<Position> last_event;
   RecordedStart start;
   std::vector<Witness> witnesses;  // Newest first, at most kMaxWitnesses.
   PluginDigest plugin_digest{};
@@ -51,13 +54,21 @@ struct CheckpointRecord {
 // What the operator wants of a group; survives restarts.
 enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
 
-// The checkpoint of one group: GROUPS/NAME/checkpoint.db, an SQLite file with two slots of full
-// width, each under a check sum of its own (host/store/checkpoint_slot.h). A write replaces the
-// older slot in one transaction, so a damaged slot or a torn write costs duplicates and never an
-// event.
+// The checkpoint of one group: GROUPS/NAME/checkpoint, a plain file with two slots, each under a
+// check sum of its own (host/store/checkpoint_file.h, host/store/checkpoint_slot.h). A write
+// replaces the older slot, so how it can go wrong on a disk ends like this:
+//
+//   torn          the slot's sum does not fit: the other one is used, with a warning
+//   lost          the slot is older than it should be: the newer of the two is used; where both
+//                 show it, with a warning
+//   reordered     nothing: no write relies on another one
+//   both bad, of another group, of another format: refused, naming the file and the way out
+//
+// So it costs duplicates and never an event. Nothing grows, so a full disk does not stop it where
+// the file system writes in place.
 //
 // The folder of a group is made by this store, whole and in one step, and by nobody else: a folder
-// without its file means that the file was lost. The file is locked while open, and rewritten at
+// without its file means that the file was lost. The file is locked while open, and written anew at
 // every open (host/store/checkpoint_file.h says why).
 //
 // Blocking: every write waits for the disk. One thread at a time.
@@ -66,20 +77,21 @@ class CheckpointStore {
   // Opens the group's store below `groups` (an existing folder), or creates it durably with its
   // folder and the folder's `data/` when the group has no folder yet.
   //
-  // kCorrupt       both slots are bad, the file is gone while the folder exists, or it is no SQLite
-  //                file; the text names the file and the way out
-  // kIncompatible  a newer format, or a database of something else
+  // kCorrupt       both slots are bad, or the file is gone while the folder exists; the text names
+  //                the file and the way out
+  // kIncompatible  another format, or the file of another group
   // kInvalid       the group's filter changed; the text names both and the checkpoint
   // kInUse         another process has it open
-  // kExhausted     disk full; others: the file system's answer
+  // kExhausted, kUnavailable  no room, descriptors, memory, or right: may pass, try again
   static Result<std::unique_ptr<CheckpointStore>> Open(const std::filesystem::path& groups,
                                                        const std::string& group,
                                                        const EventFilter& filter);
 
-  // What Open() would refuse, found by reading alone: nothing is created, locked, healed or played
-  // back. ok when the group has no folder yet. A host that writes meanwhile does not disturb it.
-  static Status Inspect(const std::filesystem::path& groups, const std::string& group,
-                        const EventFilter& filter);
+  // What Open() would refuse, or else its warning, found by reading alone: nothing is created,
+  // locked or healed. Empty when the group has no folder yet. A host that writes meanwhile does not
+  // disturb it.
+  static Result<std::string> Inspect(const std::filesystem::path& groups, const std::string& group,
+                                     const EventFilter& filter);
 
   CheckpointStore(const CheckpointStore&) = delete;
   CheckpointStore& operator=(const CheckpointStore&) = delete;
@@ -107,8 +119,8 @@ class CheckpointStore {
   // kDenied (a writer of an earlier spawn), and its checkpoint may not lie before the present one
   // (kInvalid).
   //
-  // kExhausted: the disk is full, nothing changed, try again later. Any other failure of the disk
-  // is final: the record on the disk is the old or the new one, and every later call fails.
+  // kExhausted, kUnavailable: nothing changed, may be tried again later. Any other failure of the
+  // disk is final: the record on the disk is the old or the new one, and every later call fails.
   Status Save(const CheckpointRecord& record);
 
   // Writes the record with the next token and returns it. Call before each spawn.
@@ -128,6 +140,9 @@ class CheckpointStore {
  private:
   struct State;
   explicit CheckpointStore(std::unique_ptr<State> state);
+  static Result<std::unique_ptr<CheckpointStore>> TryOpen(const std::filesystem::path& groups,
+                                                          const std::string& group,
+                                                          const EventFilter& filter);
 
   std::unique_ptr<State> state_;
 };

@@ -10,13 +10,19 @@
 #include <cerrno>
 #include <charconv>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "host/store/durable_file.h"
 
 namespace catchup {
 namespace {
 
-constexpr int kStateFormat = 1;
+constexpr long kStateFormat = 2;
+
+// Of before the checkpoints were plain files.
+constexpr long kSqliteFormat = 1;
+
 constexpr mode_t kLockMode = 0600;
 constexpr std::size_t kMaxNumberFile = 32;  // A decimal number and a line feed.
 
@@ -116,6 +122,18 @@ Result<bool> IsNew(const std::filesystem::path& path) {
   return true;
 }
 
+std::string WhatToDo(long format) {
+  const std::string anew =
+      "name another directory (or move this one away), where every group begins anew at its start";
+  if (format == kSqliteFormat) {
+    return " and cannot take over the checkpoints of an earlier one: go on with the version that "
+           "made it, or " +
+           anew;
+  }
+  return format > kStateFormat ? ": go on with the version that made it, or " + anew
+                               : ": put the file \"format\" back from a backup, or " + anew;
+}
+
 // Whether the folder has a format, one that this version reads; false for a new folder.
 Result<bool> HasFormat(const std::filesystem::path& path) {
   const UniqueFd fd(::open((path / "format").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -125,7 +143,8 @@ Result<bool> HasFormat(const std::filesystem::path& path) {
       return true;
     }
     return Status::Incompatible("its format is " + std::to_string(format) +
-                                ", this version reads " + std::to_string(kStateFormat));
+                                ", this version reads " + std::to_string(kStateFormat) +
+                                WhatToDo(format));
   }
   if (errno != ENOENT) {
     return Status::FromErrno("open its format", errno);
@@ -148,6 +167,23 @@ Status CheckFormat(const std::filesystem::path& path) {
     return has_format.status();
   }
   return WriteFileDurably(path / "format", std::to_string(kStateFormat) + "\n");
+}
+
+// Folders of groups whose making a kill has cut short. One that cannot be removed is in the way of
+// its group alone, which says so.
+void RemoveUnfinishedGroups(const std::filesystem::path& groups) {
+  std::error_code ended;
+  std::vector<std::filesystem::path> unfinished;
+  for (std::filesystem::directory_iterator at(groups, ended), end; !ended && at != end;
+       at.increment(ended)) {
+    const std::string name = at->path().filename().string();
+    if (name.starts_with('.') && name.ends_with(".new")) {
+      unfinished.push_back(at->path());
+    }
+  }
+  for (const std::filesystem::path& folder : unfinished) {
+    std::filesystem::remove_all(folder, ended);
+  }
 }
 
 // The pid of the process that holds a lock file of ours, or 0. Asks the kernel's list, because
@@ -210,6 +246,7 @@ Result<UniqueFd> Prepare(const std::filesystem::path& path) {
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(path / "groups"));
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(path / "plugins"));
   CATCHUP_RETURN_IF_ERROR(SyncDirectory(path));
+  RemoveUnfinishedGroups(path / "groups");
   return lock;
 }
 

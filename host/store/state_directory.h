@@ -10,10 +10,13 @@ namespace catchup {
 
 // The directory that holds everything that must survive a restart, owned by one host at a time:
 //
-//   format        the number of this layout
-//   lock          locked while a host runs; holds its pid
-//   groups/NAME/  a group's stores, and data/, its plugin's working directory
-//   plugins/      copies of plugins, by SHA-256
+//   format                       the number of this layout
+//   lock                         locked while a host runs; holds its pid
+//   groups/NAME/checkpoint       see checkpoint_store.h
+//   groups/NAME/data/            its plugin's working directory
+//   groups/NAME/runner-LANE.lock held while a runner of that lane lives
+//   groups/.NAME.new/            a group's folder in the making
+//   plugins/SHA256/FILE          copies of plugins
 //
 // The lock lasts as long as this value. Immutable once open, so any thread may ask for paths.
 class StateDirectory {
@@ -21,7 +24,7 @@ class StateDirectory {
   // Opens `path`, which must be absolute, creating it (0700) and its missing parents.
   //
   // kInUse         another host owns it; the text names its pid
-  // kIncompatible  made by a newer version, or a folder that holds something else
+  // kIncompatible  of another format, or a folder that holds something else
   // kDenied        not ours, writable by others, read-only, or on a `noexec` mount, from which no
   //                plugin could be loaded
   static Result<StateDirectory> Open(const std::filesystem::path& path);
@@ -45,6 +48,9 @@ class StateDirectory {
   std::filesystem::path plugins() const { return path_ / "plugins"; }
   std::filesystem::path group(const std::string& name) const { return groups() / name; }
   std::filesystem::path group_data(const std::string& name) const { return group(name) / "data"; }
+  std::filesystem::path runner_lock(const std::string& name, int lane) const {
+    return group(name) / ("runner-" + std::to_string(lane) + ".lock");
+  }
 
  private:
   StateDirectory(std::filesystem::path path, UniqueFd lock)

@@ -5,6 +5,7 @@
 #   bare loop   a grpc++ loop that only reads and parses the subscription
 #   host        the same subscription through host, ring, runner and a plugin that does nothing
 #   ring        ring, runner and that plugin alone
+#   commits     of checkpoints, on the disk of the temporary folder
 set -euo pipefail
 
 build=${1:?usage: tests/bench/run.sh BUILD_DIR [EVENTS] [ROUNDS]}
@@ -75,3 +76,5 @@ for ((round = 1; round <= rounds; ++round)); do
 done
 echo
 "$bin/ring_bench" "$bin/catchup-runner" "$bin/noop_plugin.so"
+echo
+"$bin/checkpoint_commits" "$work"

@@ -74,7 +74,7 @@ TEST_F(CheckTest, LooksAtCheckpointsWithoutTouchingThem) {
   ASSERT_FALSE(before.empty());
   EXPECT_EQ(site_.Check().exit, 0);
   EXPECT_EQ(Trace(), before);
-  WriteFile(site_.group("one") / "checkpoint.db", "");
+  WriteFile(site_.group("one") / "checkpoint", "");
   const Strings damaged = Trace();
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
@@ -89,8 +89,7 @@ TEST_F(CheckTest, WarnsOfOneBadSlot) {
   site_.Append({EventLine("s", "x")});
   site_.Configure(JsonlGroup("one"));
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
-  const fs::path file = site_.group("one") / "checkpoint.db";
-  // Each slot holds the group's name and, right behind its number, an own check sum.
+  const fs::path file = site_.group("one") / "checkpoint";
   std::string bytes = ReadFile(file);
   const std::size_t at = bytes.rfind("event_type");
   ASSERT_NE(at, std::string::npos);

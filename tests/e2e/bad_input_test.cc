@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -201,7 +203,7 @@ TEST_F(BadGroupTest, FilterChangedUnderACheckpoint) {
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
   ASSERT_EQ(Written(site_, "bad").size(), 1u);
   site_.Configure(JsonlGroup("bad", "prefixes = [\"x\", \"y\"]") + JsonlGroup("good"));
-  ExpectFailed({"filter", "checkpoint.db", "\"y\""});
+  ExpectFailed({"filter", "checkpoint", "\"y\""});
   EXPECT_EQ(Written(site_, "bad").size(), 1u);
   // Nothing is spoilt: the old filter goes on.
   site_.Configure(JsonlGroup("bad", "prefixes = [\"x\"]") + JsonlGroup("good"));
@@ -212,7 +214,7 @@ class LostCheckpointTest : public BadGroupTest {
  protected:
   LostCheckpointTest() {
     site_.Configure(JsonlGroup("bad") + JsonlGroup("good"));
-    file_ = site_.group("bad") / "checkpoint.db";
+    file_ = site_.group("bad") / "checkpoint";
     EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
     EXPECT_EQ(Written(site_, "bad").size(), 2u);
   }
@@ -231,7 +233,7 @@ TEST_F(LostCheckpointTest, FileGone) {
 
 TEST_F(LostCheckpointTest, BothSlotsBad) {
   std::string bytes = ReadFile(file_);
-  // Everything behind the first page, where the file's own tables are described.
+  // Everything behind the header.
   constexpr std::size_t kPage = 4096;
   ASSERT_GT(bytes.size(), kPage);
   std::fill(bytes.begin() + kPage, bytes.end(), '\xa5');
@@ -240,26 +242,25 @@ TEST_F(LostCheckpointTest, BothSlotsBad) {
   ExpectNothingRepeated();
 }
 
-TEST_F(LostCheckpointTest, NotADatabase) {
+TEST_F(LostCheckpointTest, NoCheckpoint) {
   WriteFile(file_, "something else");
   ExpectFailed({file_.string()});
   ExpectNothingRepeated();
 }
 
-// Somebody looks at the file with another program.
+// Another program has the file, a backup perhaps.
 TEST(BadStateTest, AnOpenCheckpointFileIsWaitedFor) {
   Site site;
   site.Append({EventLine("s", "x")});
   site.Configure(JsonlGroup("copy"));
   ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
-  sqlite3* database = nullptr;
-  ASSERT_EQ(sqlite3_open((site.group("copy") / "checkpoint.db").c_str(), &database), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(database, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  UniqueFd file(open((site.group("copy") / "checkpoint").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(file.get(), LOCK_EX | LOCK_NB), 0);
   const auto host = site.Start({"run", "host.toml", "--until-caught-up"});
   EXPECT_TRUE(WaitUntil([&] {
     return host->Log().Last("State changed", "copy", "state") == "waiting";
   })) << host->Errors();
-  ASSERT_EQ(sqlite3_close(database), SQLITE_OK);
+  file.Reset();
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
@@ -354,10 +355,28 @@ TEST(BadStateTest, AStateDirectoryThatIsSomethingElseIsRefused) {
   ASSERT_EQ(chmod(site.file("state").c_str(), 0700), 0);
   WriteFile(site.file("state/letter.txt"), "dear customer");
   const Finished run = site.Catchup({"run", "host.toml"});
-  EXPECT_EQ(run.exit, 1) << run.err;
+  EXPECT_EQ(run.exit, 78) << run.err;
   ExpectSays(run.err, {site.file("state").string()});
   EXPECT_EQ(site.Check().exit, 78);
   EXPECT_EQ(ReadFile(site.file("state/letter.txt")), "dear customer");
+}
+
+TEST(BadStateTest, AStateDirectoryOfAnotherFormatIsRefused) {
+  Site site;
+  site.Append({EventLine("s", "x")});
+  site.Configure(JsonlGroup("one"));
+  ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
+  for (const char* format : {"1\n", "3\n"}) {
+    WriteFile(site.file("state/format"), format);
+    const Finished run = site.Catchup({"run", "host.toml"});
+    EXPECT_EQ(run.exit, 78) << run.err;
+    ExpectSays(run.err, {"its format is " + std::string(format, 1) + ", this version reads 2",
+                         "go on with the version that made it"});
+    const Finished checked = site.Check();
+    EXPECT_EQ(checked.exit, 78);
+    ExpectSays(checked.err, {"its format is " + std::string(format, 1)});
+  }
+  EXPECT_EQ(Written(site, "one").size(), 1u);
 }
 
 TEST(UnreachableServerTest, CheckDoesNotTryIt) {

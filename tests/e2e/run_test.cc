@@ -402,12 +402,12 @@ TEST(RunTest, ARunnerStartsOnlyOnceTheLockOfAnEarlierOneIsFree) {
   const std::string pid = first->Log().Last("Runner started", "scripted", "pid");
   const ForeignProcess runner(static_cast<pid_t>(std::stoi(pid)));
   EXPECT_FALSE(runner.Gone());
-  EXPECT_EQ(std::stoi(ReadFile(site.group("scripted") / "runner.lock")), std::stoi(pid));
+  EXPECT_EQ(std::stoi(ReadFile(site.group("scripted") / "runner-0.lock")), std::stoi(pid));
   first->Signal(SIGKILL);
   first->Wait();
   EXPECT_TRUE(runner.WaitGone()) << "the runner outlived its host";
 
-  const UniqueFd lock(open((site.group("scripted") / "runner.lock").c_str(), O_RDWR | O_CLOEXEC));
+  const UniqueFd lock(open((site.group("scripted") / "runner-0.lock").c_str(), O_RDWR | O_CLOEXEC));
   ASSERT_EQ(flock(lock.get(), LOCK_EX | LOCK_NB), 0);
   const auto second = site.Start({"run", "host.toml"});
   // Named by who holds it, this test, and by the runner whose lock it is.

@@ -1,21 +1,18 @@
 #include "host/store/checkpoint_store.h"
 
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <filesystem>
 #include <string>
 
+#include "host/store/bytes.h"
+#include "host/store/checkpoint_file.h"
 #include "tests/test_files.h"
 
 namespace catchup {
 namespace {
 
 const EventFilter kFilter{EventFilter::Match::kEventType, {"order-"}};
-
-constexpr char kWayOut[] =
-    "; restore the file from a backup, or begin anew: move the folder groups/g away while no host "
-    "runs";
 
 class CheckpointStoreTest : public ::testing::Test {
  protected:
@@ -30,7 +27,7 @@ class CheckpointStoreTest : public ::testing::Test {
     return store.ok() ? *std::move(store) : nullptr;
   }
 
-  Status Inspect(const EventFilter& filter = kFilter) {
+  Result<std::string> Inspect(const EventFilter& filter = kFilter) {
     return CheckpointStore::Inspect(folder_.path(), "g", filter);
   }
 
@@ -40,7 +37,12 @@ class CheckpointStoreTest : public ::testing::Test {
     return store->Save(record);
   }
 
-  std::filesystem::path file() const { return folder_.path() / "g" / "checkpoint.db"; }
+  std::string WayOut(const std::string& group = "g") const {
+    return "; restore the file from a backup, or begin anew: stop the host and move the folder " +
+           (folder_.path() / group).string() + " away";
+  }
+
+  std::filesystem::path file() const { return folder_.path() / "g" / "checkpoint"; }
 
   TemporaryFolder folder_;
 };
@@ -63,6 +65,7 @@ TEST_F(CheckpointStoreTest, KeepsARecordOverReopening) {
     record.checkpoint = Position{12, 7};
     record.start = {RecordedStart::Kind::kPosition, {1, 1}};
     record.witnesses.push_back({{12, 7}, Uuid{{1, 2, 3}}, 4, "order-1"});
+    record.last_event = Position{11, 6};
     record.plugin_digest.fill(9);
     ASSERT_TRUE(store->Save(record).ok());
   }
@@ -72,6 +75,7 @@ TEST_F(CheckpointStoreTest, KeepsARecordOverReopening) {
   EXPECT_EQ(store->record().start.position, (Position{1, 1}));
   ASSERT_EQ(store->record().witnesses.size(), 1u);
   EXPECT_EQ(store->record().witnesses[0].stream, "order-1");
+  EXPECT_EQ(store->record().last_event, (Position{11, 6}));
   EXPECT_EQ(store->record().plugin_digest[31], 9);
   EXPECT_EQ(store->record().number, 1u);
   EXPECT_GT(store->record().time_ticks, 0);
@@ -96,7 +100,7 @@ TEST_F(CheckpointStoreTest, NeverGrowsTheFile) {
     ASSERT_TRUE(Save(store.get(), {i << 50, i}).ok());
   }
   EXPECT_EQ(std::filesystem::file_size(file()), size);
-  EXPECT_EQ(size, 4u * 4096);
+  EXPECT_EQ(size, kCheckpointFileBytes);
 }
 
 TEST_F(CheckpointStoreTest, RaisesTheTokenAndKeepsTheCheckpoint) {
@@ -267,8 +271,8 @@ TEST_F(CheckpointStoreTest, FailsWhenTheFileIsGoneButTheFolderIsThere) {
   EXPECT_EQ(store.status().message(),
             file().string() +
                 ": the file is gone while the folder of group g is there; without it nobody knows "
-                "what was handled; restore the file from a backup, or begin anew: move the folder "
-                "groups/g away while no host runs");
+                "what was handled" +
+                WayOut());
   EXPECT_FALSE(std::filesystem::exists(file()));
 }
 
@@ -278,11 +282,8 @@ TEST_F(CheckpointStoreTest, FailsWhenAFileOrFolderStandsInItsPlace) {
             (folder_.path() / "g").string() + ": it is no directory, wanted the folder of group g");
   std::filesystem::remove(folder_.path() / "g");
   std::filesystem::create_directories(file());
-  EXPECT_EQ(
-      TryOpen().status().message(),
-      file().string() +
-          ": it is no regular file, wanted a checkpoint store; restore the file from a backup, "
-          "or begin anew: move the folder groups/g away while no host runs");
+  EXPECT_EQ(TryOpen().status().message(),
+            file().string() + ": it is no regular file, wanted a checkpoint" + WayOut());
 }
 
 TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {
@@ -292,13 +293,14 @@ TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {
   const auto store = TryOpen(kFilter, "h");
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
-  EXPECT_EQ(store.status().message(), (folder_.path() / "h" / "checkpoint.db").string() +
-                                          ": it belongs to group g, wanted that of group h");
+  EXPECT_EQ(store.status().message(), (folder_.path() / "h" / "checkpoint").string() +
+                                          ": it belongs to group g, wanted that of group h" +
+                                          WayOut("h"));
 }
 
 TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedCreationLeft) {
   std::filesystem::create_directories(folder_.path() / ".g.new" / "data");
-  WriteFile(folder_.path() / ".g.new" / "checkpoint.db", "half");
+  WriteFile(folder_.path() / ".g.new" / "checkpoint", "half");
   EXPECT_FALSE(Open()->record().checkpoint.has_value());
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / ".g.new"));
 }
@@ -321,19 +323,23 @@ TEST_F(CheckpointStoreTest, MovesIntoANewFileAtEveryOpen) {
   EXPECT_EQ(std::filesystem::hard_link_count(folder_.path() / "old"), 1u);
 }
 
-TEST_F(CheckpointStoreTest, RefusesANewerFormat) {
+// Also one whose slots nobody here could read.
+TEST_F(CheckpointStoreTest, RefusesAnotherFormatAndNamesBoth) {
   Open();
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version = 2", nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(db);
+  std::string bytes = ReadFile(file());
+  bytes[16] = 3;
+  bytes.resize(kHeaderBytes - 32);
+  AppendSum(&bytes);
+  bytes.resize(3 * kHeaderBytes, 'x');
+  WriteFile(file(), bytes);
 
   const auto store = TryOpen();
 
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
   EXPECT_EQ(store.status().message(),
-            file().string() + ": format 2, this version reads 1" + kWayOut);
+            file().string() + ": format 3, this version reads 2" + WayOut());
+  EXPECT_EQ(ReadFile(file()), bytes);
 }
 
 TEST_F(CheckpointStoreTest, RefusesAnEmptyFile) {
@@ -345,57 +351,79 @@ TEST_F(CheckpointStoreTest, RefusesAnEmptyFile) {
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kCorrupt);
   EXPECT_EQ(store.status().message(),
-            file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
+            file().string() +
+                ": 0 bytes, wanted 20480, and both slots are bad (0 bytes, wanted 8192; 0 bytes, "
+                "wanted 8192), wanted at least one" +
+                WayOut());
   EXPECT_EQ(ReadFile(file()), "");
 }
 
-TEST_F(CheckpointStoreTest, RefusesAForeignDatabase) {
-  Open();
-  std::filesystem::remove(file());
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(file().c_str(), &db), SQLITE_OK);
-  ASSERT_EQ(sqlite3_exec(db, "CREATE TABLE totals (a)", nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(db);
+// What goes on in the removed file would be gone with the next start.
+TEST_F(CheckpointStoreTest, StopsWhenItsFileIsNoLongerThere) {
+  for (const bool whole_folder : {true, false}) {
+    auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {6, 6}).ok());
+    const std::filesystem::path away = folder_.path() / "away";
+    std::filesystem::rename(whole_folder ? folder_.path() / "g" : file(), away);
 
-  const auto store = TryOpen();
+    const Status status = Save(store.get(), {6, 6});
 
-  ASSERT_FALSE(store.ok());
-  EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
-  EXPECT_EQ(
-      store.status().message(),
-      file().string() + ": an SQLite file of something else, wanted a checkpoint store" + kWayOut);
+    EXPECT_EQ(status.code(), Status::Code::kNotFound);
+    EXPECT_EQ(status.message(),
+              file().string() +
+                  ": it was removed or moved away while the group ran, so no checkpoint can be "
+                  "kept; put the folder of the group back as it was and restart the host, without "
+                  "it the group begins anew");
+    EXPECT_FALSE(store->RaiseToken().ok());
+    store.reset();
+    std::filesystem::rename(away, whole_folder ? folder_.path() / "g" : file());
+    EXPECT_EQ(Open()->record().checkpoint, (Position{6, 6}));
+  }
+}
+
+TEST_F(CheckpointStoreTest, StopsWhenAnotherFileHasTakenItsPlace) {
+  const auto store = Open();
+  ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
+  const std::string bytes = ReadFile(file());
+  std::filesystem::rename(file(), folder_.path() / "away");
+  WriteFile(file(), bytes);
+
+  const Status status = Save(store.get(), {6, 6});
+
+  EXPECT_EQ(status.code(), Status::Code::kNotFound);
+  EXPECT_NE(status.message().find("another file was put in its place"), std::string::npos)
+      << status.message();
 }
 
 // A look from outside says what an open would say, and leaves every byte where it is.
 TEST_F(CheckpointStoreTest, InspectsWithoutATrace) {
-  EXPECT_TRUE(Inspect().ok());
+  EXPECT_EQ(*Inspect(), "");
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   const auto store = Open();
   ASSERT_TRUE(Save(store.get(), {12, 7}).ok());
   const std::string before = ReadFile(file());
   // Also while a host has it.
-  EXPECT_EQ(Inspect().message(), "");
-  EXPECT_EQ(Inspect({EventFilter::Match::kEventType, {"invoice-"}}).code(), Status::Code::kInvalid);
+  EXPECT_EQ(*Inspect(), "");
+  EXPECT_EQ(Inspect({EventFilter::Match::kEventType, {"invoice-"}}).status().code(),
+            Status::Code::kInvalid);
   EXPECT_EQ(ReadFile(file()), before);
   ASSERT_TRUE(Save(store.get(), {13, 8}).ok());
 }
 
-TEST_F(CheckpointStoreTest, InspectsFolderNamesThatAUriWouldEnd) {
-  const std::filesystem::path odd = folder_.path() / "50%20?immutable=0#x";
-  std::filesystem::create_directory(odd);
-  ASSERT_TRUE(CheckpointStore::Open(odd, "g", kFilter).ok());
-  EXPECT_EQ(CheckpointStore::Inspect(odd, "g", kFilter).message(), "");
-}
-
 TEST_F(CheckpointStoreTest, InspectsDamage) {
   Open();
-  WriteFile(file(), std::string(16384, 'x'));
-  EXPECT_EQ(Inspect().message(), file().string() + ": read: file is not a database" + kWayOut);
+  const std::string good = ReadFile(file());
+  std::string bytes = good;
+  bytes[kHeaderBytes + 100] ^= 1;
+  WriteFile(file(), bytes);
+  EXPECT_EQ(*Inspect(), file().string() +
+                            ": slot 1 of 2 is bad (its check sum does not fit its content), the "
+                            "other one is used: some events may come again");
+  EXPECT_EQ(ReadFile(file()), bytes);
   WriteFile(file(), "");
-  EXPECT_EQ(Inspect().message(),
-            file().string() + ": 0 bytes, wanted a checkpoint store" + kWayOut);
+  EXPECT_EQ(Inspect().status().code(), Status::Code::kCorrupt);
   std::filesystem::remove(file());
-  EXPECT_EQ(Inspect().code(), Status::Code::kCorrupt);
+  EXPECT_EQ(Inspect().status().code(), Status::Code::kCorrupt);
 }
 
 }  // namespace

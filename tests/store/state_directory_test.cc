@@ -44,7 +44,7 @@ TEST_F(StateDirectoryTest, CreatesWhatIsMissing) {
   const auto state = StateDirectory::Open(path());
   ASSERT_TRUE(state.ok()) << state.status().message();
   EXPECT_EQ(ModeOf(path()), 0700u);
-  EXPECT_EQ(ReadFile(path() / "format"), "1\n");
+  EXPECT_EQ(ReadFile(path() / "format"), "2\n");
   EXPECT_EQ(ReadFile(path() / "lock"), std::to_string(::getpid()) + "\n");
   EXPECT_TRUE(std::filesystem::is_directory(state->groups()));
   EXPECT_TRUE(std::filesystem::is_directory(state->plugins()));
@@ -91,13 +91,38 @@ TEST_F(StateDirectoryTest, IsFreeOnceItsOwnerWasKilled) {
   EXPECT_EQ(ReadFile(path() / "lock"), std::to_string(::getpid()) + "\n");
 }
 
-TEST_F(StateDirectoryTest, RefusesANewerFormat) {
+TEST_F(StateDirectoryTest, RefusesAnotherFormatAndSaysWhatToDo) {
   ASSERT_TRUE(StateDirectory::Open(path()).ok());
-  WriteFile(path() / "format", "2\n");
-  EXPECT_EQ(Refusal(), ": its format is 2, this version reads 1");
+  const std::string anew =
+      "name another directory (or move this one away), where every group begins anew at its start";
+  WriteFile(path() / "format", "1\n");
+  EXPECT_EQ(Refusal(),
+            ": its format is 1, this version reads 2 and cannot take over the checkpoints of an "
+            "earlier one: go on with the version that made it, or " +
+                anew);
   EXPECT_EQ(code_, Status::Code::kIncompatible);
+  WriteFile(path() / "format", "3\n");
+  EXPECT_EQ(Refusal(),
+            ": its format is 3, this version reads 2: go on with the version that made "
+            "it, or " +
+                anew);
   WriteFile(path() / "format", "");
-  EXPECT_EQ(Refusal(), ": its format is 0, this version reads 1");
+  EXPECT_EQ(Refusal(),
+            ": its format is 0, this version reads 2: put the file \"format\" back from "
+            "a backup, or " +
+                anew);
+  EXPECT_EQ(ReadFile(path() / "format"), "");
+}
+
+// A group's folder is made under a name with a dot, and a kill may have left it at any point.
+TEST_F(StateDirectoryTest, RemovesGroupsThatWereNeverFinished) {
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  std::filesystem::create_directories(path() / "groups/.g.new/data");
+  WriteFile(path() / "groups/.g.new/checkpoint", "half");
+  std::filesystem::create_directories(path() / "groups/g");
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  EXPECT_FALSE(std::filesystem::exists(path() / "groups/.g.new"));
+  EXPECT_TRUE(std::filesystem::exists(path() / "groups/g"));
 }
 
 TEST_F(StateDirectoryTest, RefusesAFolderThatHoldsSomethingElse) {
@@ -117,7 +142,7 @@ TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
   WriteFile(path() / "lock", "");
   WriteFile(path() / "format.new", "");
   EXPECT_TRUE(StateDirectory::Open(path()).ok());
-  EXPECT_EQ(ReadFile(path() / "format"), "1\n");
+  EXPECT_EQ(ReadFile(path() / "format"), "2\n");
 }
 
 TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {
