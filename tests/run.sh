@@ -27,9 +27,9 @@ done
 
 # Everything that runs without gRPC, whose libraries are not built with a sanitizer. Under TSan only
 # what has threads of its own on both sides of shared memory.
-readonly asan_tests=(base_test log_test config_test ring_test ring_stress_test runner_test
-  engine_test sim_test sim_checker_test store_test abi_layout_test json_text_test event_line_test
-  plugin_layer_test)
+readonly asan_tests=(base_test log_test config_test ring_test ring_scribble_test ring_stress_test
+  runner_test engine_test sim_test sim_checker_test store_test abi_layout_test json_text_test
+  event_line_test plugin_layer_test)
 # Deaths that a sanitizer answers itself, with its own report and exit code.
 readonly sanitizer_owns=RunnerCrashTest.SegmentationFaultIsReportedAndStaysTrue:RunnerCrashTest.ExitByThePluginIsChargedToItsEvent
 readonly tsan_tests=(ring_test ring_stress_test log_test)

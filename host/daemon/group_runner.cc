@@ -413,7 +413,7 @@ void Group::TakeFailure(Outcome outcome) {
     return;
   }
   if (outcome.status == kRunnerContract) {
-    ContractBroken(call + " " + outcome.text);
+    ContractBroken(outcome.call == CallKind::kNone ? outcome.text : call + " " + outcome.text);
     return;
   }
   ++error_count_;

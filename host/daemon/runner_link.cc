@@ -51,6 +51,10 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
     since_call_ = {};
     return std::nullopt;
   }
+  if (!call.running()) {
+    // An event that it does not take although it could: perhaps it was never woken.
+    rings_->Nudge();
+  }
   if (since_call_ <= handler_timeout) {
     return std::nullopt;
   }

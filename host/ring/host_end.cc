@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -18,6 +20,10 @@ namespace catchup {
 namespace {
 
 constexpr std::uint64_t kNoWake = std::numeric_limits<std::uint64_t>::max();
+
+// How much a counter that nothing bounds may grow between two looks: as far as the bits of a sealed
+// word tell numbers apart. Of calls, ten million a second for a quarter of an hour.
+constexpr std::uint64_t kMostSteps = (std::uint64_t{1} << WordSeal::kNumberBits) - 1;
 
 std::byte* DataOf(const Region& region) { return region.mapping.data() + kRingHeaderBytes; }
 
@@ -80,12 +86,26 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   if (!end->host_wake_.valid()) {
     return Status::FromErrno("create the host's wake-up of " + name, errno);
   }
+  Result<RingKey> key = MakeRingKey();
+  if (!key.ok()) {
+    return key.status();
+  }
+  end->seals_.emplace(*key);
   EventRingHeader& header = end->events();
+  header.key = *key;
   header.magic = kRingMagic;
   header.layout = kRingLayout;
   BuildId().copy(header.build_id, sizeof header.build_id - 1);
   header.host_pid = static_cast<std::uint64_t>(getpid());
   header.wake_at_settled.store(kNoWake, std::memory_order_release);
+  auto& words = *reinterpret_cast<OutcomeRingHeader*>(end->outcome_region_.mapping.data());
+  words.settled.store(end->seals_->settled.Close(0));
+  words.event_read.store(end->seals_->event_read.Close(0));
+  words.call.store(end->seals_->call.Close(0));
+  words.call_sequence.store(end->seals_->call_sequence.Close(0));
+  words.outcome_published.store(end->seals_->outcome_published.Close(0));
+  words.sleep.store(end->seals_->sleep.Close(0));
+  words.log_lines_dropped.store(end->seals_->log_lines_dropped.Close(0));
   return end;
 }
 
@@ -107,17 +127,72 @@ const OutcomeRingHeader& HostEnd::outcomes() const {
   return *reinterpret_cast<const OutcomeRingHeader*>(outcome_region_.mapping.data());
 }
 
+Status HostEnd::Break(std::string text) {
+  if (broken_.ok()) {
+    broken_ = Status::Corrupt(std::move(text));
+  }
+  return broken_;
+}
+
+bool HostEnd::Take(const std::atomic<std::uint64_t>& word, const WordSeal& seal,
+                   std::uint64_t least, std::uint64_t most, std::uint64_t* seen, const char* name) {
+  if (!broken_.ok()) [[unlikely]] {
+    return false;
+  }
+  // In one order with the stores of both sides, for the sake of the wake-ups.
+  const std::uint64_t found = word.load(std::memory_order_seq_cst);
+  if (*seen == 0 && found == seal.Close(0)) {
+    return true;
+  }
+  least = std::max(least, *seen);
+  const std::optional<std::uint64_t> number = seal.Open(found, least, most);
+  if (!number.has_value()) [[unlikely]] {
+    char hex[2 * sizeof found + 1];
+    std::snprintf(hex, sizeof hex, "%016" PRIx64, found);
+    (void)Break("the runner's word " + std::string(name) + " holds 0x" + hex +
+                ": wanted a number from " + std::to_string(least) + " to " + std::to_string(most) +
+                " with the check bits of this runner, so something in its process wrote over "
+                "memory that is not its own");
+    return false;
+  }
+  *seen = *number;
+  return true;
+}
+
+bool HostEnd::TakeSettled() { return TakeSettled(&settled_); }
+
+bool HostEnd::TakeSettled(std::uint64_t* seen) {
+  const std::uint64_t most =
+      failed_sequence_ != 0 ? failed_sequence_ - 1 : last_published_sequence_;
+  return Take(outcomes().settled, seals_->settled, first_sequence_, most, seen, "settled");
+}
+
+bool HostEnd::TakeRead() {
+  if (!Take(outcomes().event_read, seals_->event_read, 0, published_ / kRecordAlign, &read_seen_,
+            "event_read")) {
+    return false;
+  }
+  freed_ = read_seen_ * kRecordAlign;
+  return true;
+}
+
+// The words of a call in progress.
+bool HostEnd::TakeCall() {
+  return Take(outcomes().call, seals_->call, 0, call_seen_ + kMostSteps, &call_seen_, "call") &&
+         Take(outcomes().call_sequence, seals_->call_sequence, first_sequence_,
+              last_published_sequence_, &call_sequence_seen_, "call_sequence");
+}
+
+bool HostEnd::TakeSleep() {
+  return Take(outcomes().sleep, seals_->sleep, 0, sleep_seen_ + kMostSteps, &sleep_seen_, "sleep");
+}
+
 bool HostEnd::HasRoom(std::uint64_t size) {
   if (written_ + size - freed_ <= kEventRingBytes) {
     return true;
   }
-  const std::uint64_t read = outcomes().event_read.load(std::memory_order_acquire);
-  // A wrong value is left for PollSettled to report; until then it frees nothing.
-  if (read < freed_ || read > published_) {
-    return false;
-  }
-  freed_ = read;
-  return written_ + size - freed_ <= kEventRingBytes;
+  // A wrong value frees nothing, and PollSettled reports it.
+  return TakeRead() && written_ + size - freed_ <= kEventRingBytes;
 }
 
 std::byte* HostEnd::Reserve(std::uint64_t size) {
@@ -160,6 +235,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   }
   std::byte* at = Reserve(size);
   CATCHUP_CHECK(at != nullptr);
+  setup_end_ = written_;
   go_on_ = setup.go_on_after_failures;
   const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
   std::memcpy(at, &header, sizeof header);
@@ -199,8 +275,13 @@ void HostEnd::WriteBody(std::byte* at, const EventView& event, std::uint32_t att
   std::memcpy(at, &body, sizeof body);
 }
 
+void HostEnd::NoteSequence(std::uint64_t sequence) {
+  first_sequence_ = first_sequence_ == 0 ? sequence : first_sequence_;
+  last_sequence_ = sequence;
+}
+
 bool HostEnd::WriteEvent(std::uint64_t sequence, const EventView& event, std::uint32_t attempt) {
-  CATCHUP_CHECK(sequence > last_sequence_);
+  CATCHUP_CHECK(sequence != 0 && (last_sequence_ == 0 || sequence == last_sequence_ + 1));
   const std::uint64_t fixed = sizeof(RecordHeader) + sizeof(EventRecord);
   const std::uint64_t bytes = event.size();
   CATCHUP_CHECK(bytes <= kLargeRegionBytes);
@@ -228,12 +309,12 @@ bool HostEnd::WriteEvent(std::uint64_t sequence, const EventView& event, std::ui
     large_busy_until_ = written_;
     large_used_ = true;
   }
-  last_sequence_ = sequence;
+  NoteSequence(sequence);
   return true;
 }
 
 bool HostEnd::WriteAdvance(std::uint64_t sequence, Position position) {
-  CATCHUP_CHECK(sequence > last_sequence_);
+  CATCHUP_CHECK(sequence != 0 && (last_sequence_ == 0 || sequence == last_sequence_ + 1));
   const std::uint64_t size = sizeof(RecordHeader) + sizeof(EventRecord);
   std::byte* at = Reserve(size);
   if (at == nullptr) {
@@ -244,7 +325,7 @@ bool HostEnd::WriteAdvance(std::uint64_t sequence, Position position) {
   EventView nothing;
   nothing.position = position;
   WriteBody(at + sizeof header, nothing, 1);
-  last_sequence_ = sequence;
+  NoteSequence(sequence);
   return true;
 }
 
@@ -256,9 +337,8 @@ void HostEnd::Publish() {
   }
   // Sequentially consistent on both sides: either the runner, about to sleep, sees what was just
   // published, or this sees that it sleeps.
-  const std::uint32_t sleep = outcomes().sleep_number.load(std::memory_order_seq_cst);
-  if ((sleep & 1) != 0 && sleep != woken_sleep_) {
-    woken_sleep_ = sleep;
+  if (asleep() && sleep_seen_ != woken_sleep_) {
+    woken_sleep_ = sleep_seen_;
     Signal(runner_wake_.get());
   }
 }
@@ -272,31 +352,28 @@ void HostEnd::RequestStop() {
 }
 
 Result<std::uint64_t> HostEnd::PollSettled() {
-  const std::uint64_t settled = outcomes().settled.load(std::memory_order_acquire);
-  const std::uint64_t most =
-      failed_sequence_ != 0 ? failed_sequence_ - 1 : last_published_sequence_;
-  if (settled < settled_ || settled > most) {
-    return Status::Corrupt("the runner says event " + std::to_string(settled) +
-                           " is settled: wanted a number from " + std::to_string(settled_) +
-                           " to " + std::to_string(most));
+  const std::uint64_t before = settled_;
+  if (!TakeSettled() || !TakeRead() || !TakeCall() || !TakeSleep() ||
+      !Take(outcomes().log_lines_dropped, seals_->log_lines_dropped, 0,
+            lines_dropped_seen_ + kMostSteps, &lines_dropped_seen_, "log_lines_dropped")) {
+    return broken_;
   }
-  // Looked at even if nothing was settled: a ring that is full because of a wrong value would
-  // otherwise stay full in silence.
-  const std::uint64_t read = outcomes().event_read.load(std::memory_order_acquire);
-  if (read < freed_ || read > published_ || read % kRecordAlign != 0) {
-    return Status::Corrupt("the runner says it has read up to byte " + std::to_string(read) +
-                           " of the event ring: wanted a multiple of 8 from " +
-                           std::to_string(freed_) + " to " + std::to_string(published_));
+  ForgetKey();
+  if (settled_ != before) {
+    events().seen_settled.store(settled_, std::memory_order_release);
   }
-  freed_ = read;
-  if (settled != settled_) {
-    settled_ = settled;
-    events().seen_settled.store(settled, std::memory_order_release);
-  }
-  return settled;
+  return settled_;
 }
 
-Status HostEnd::CheckOutcome(const OutcomeHeader& header, std::uint64_t available) const {
+// Nothing in the runner but its own end of the ring is to have the key, and that has it by now.
+void HostEnd::ForgetKey() {
+  if (setup_end_ != 0 && freed_ >= setup_end_) [[unlikely]] {
+    setup_end_ = 0;
+    events().key = {};
+  }
+}
+
+Status HostEnd::CheckSizes(const OutcomeHeader& header, std::uint64_t available) {
   const std::uint64_t wanted = AlignRecord(sizeof header + header.text_size);
   if (header.size % kRecordAlign != 0 || header.size > available || header.size < sizeof header ||
       header.text_size > kMaxErrorText || header.size != wanted) {
@@ -304,6 +381,10 @@ Status HostEnd::CheckOutcome(const OutcomeHeader& header, std::uint64_t availabl
                            " bytes with a text of " + std::to_string(header.text_size) + ": " +
                            std::to_string(available) + " bytes were published");
   }
+  return {};
+}
+
+Status HostEnd::CheckOutcome(const OutcomeHeader& header) const {
   switch (header.kind) {
     case OutcomeKind::kReady:
       return CheckReady(header);
@@ -348,7 +429,7 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
                            ": one of them is not known");
   }
   // A failure that was passed over may have been settled before it is read.
-  const std::uint64_t first = go_on_ ? 1 : settled_ + 1;
+  const std::uint64_t first = std::max(go_on_ ? 1 : settled_ + 1, first_sequence_);
   const bool of_event = header.sequence >= first && header.sequence <= last_published_sequence_;
   if (HasEvents(header.call) ? !of_event : header.sequence != 0) {
     return Status::Corrupt("the runner reports a failure of event " +
@@ -361,15 +442,26 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
 }
 
 Result<std::optional<Outcome>> HostEnd::PollOutcome() {
-  const std::uint64_t published = outcomes().outcome_published.load(std::memory_order_acquire);
-  if (published == outcome_read_) {
+  if (!Take(outcomes().outcome_published, seals_->outcome_published, 0,
+            (outcome_read_ + kOutcomeRingBytes) / kRecordAlign, &outcome_seen_,
+            "outcome_published")) {
+    return broken_;
+  }
+  if (outcome_seen_ * kRecordAlign == outcome_read_) {
     return std::optional<Outcome>();
   }
-  const std::uint64_t available = published - outcome_read_;
-  if (published < outcome_read_ || available > kOutcomeRingBytes ||
-      available < sizeof(OutcomeHeader)) {
-    return Status::Corrupt("the runner published outcomes up to byte " + std::to_string(published) +
-                           ", read up to " + std::to_string(outcome_read_));
+  Result<std::optional<Outcome>> outcome = TakeOutcome();
+  if (!outcome.ok()) {
+    return Break(std::string(outcome.status().message()));
+  }
+  return outcome;
+}
+
+Result<std::optional<Outcome>> HostEnd::TakeOutcome() {
+  const std::uint64_t available = outcome_seen_ * kRecordAlign - outcome_read_;
+  if (available < sizeof(OutcomeHeader)) {
+    return Status::Corrupt("the runner published an outcome of " + std::to_string(available) +
+                           " bytes: wanted at least " + std::to_string(sizeof(OutcomeHeader)));
   }
   // Records may wrap here, since they are copied anyway.
   const std::byte* data = DataOf(outcome_region_);
@@ -383,7 +475,18 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
   copy(outcome_read_, &header, sizeof header);
   // Keeps the compiler from reading the shared bytes again after they were checked.
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  CATCHUP_RETURN_IF_ERROR(CheckOutcome(header, available));
+  CATCHUP_RETURN_IF_ERROR(CheckSizes(header, available));
+  std::string text(header.text_size, '\0');
+  copy(outcome_read_ + sizeof header, text.data(), header.text_size);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  OutcomeHeader unchecked = header;
+  unchecked.check = 0;
+  if (seals_->outcome.Check(outcome_read_, &unchecked, sizeof unchecked, text) != header.check) {
+    return Status::Corrupt("the outcome record at byte " + std::to_string(outcome_read_) +
+                           " is not as the runner wrote it: something in its process wrote over "
+                           "memory that is not its own");
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckOutcome(header));
   Outcome outcome;
   outcome.kind = header.kind;
   // Only the fields of its kind: the others were not checked.
@@ -400,8 +503,14 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
       outcome.loaded = Position{header.commit, header.prepare};
     }
   }
-  outcome.text.resize(header.text_size);
-  copy(outcome_read_ + sizeof header, outcome.text.data(), header.text_size);
+  outcome.text = std::move(text);
+  Note(header);
+  outcome_read_ += header.size;
+  events().outcome_read.store(outcome_read_, std::memory_order_release);
+  return std::optional<Outcome>(std::move(outcome));
+}
+
+void HostEnd::Note(const OutcomeHeader& header) {
   ready_seen_ |= header.kind == OutcomeKind::kReady;
   stopped_seen_ |= header.kind == OutcomeKind::kStopped;
   const bool passed_over = go_on_ && HasEvents(header.call) && header.status != kRunnerContract;
@@ -409,14 +518,14 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
     failure_seen_ = true;
     failed_sequence_ = header.sequence;
   }
-  outcome_read_ += header.size;
-  events().outcome_read.store(outcome_read_, std::memory_order_release);
-  return std::optional<Outcome>(std::move(outcome));
 }
 
 bool HostEnd::WakeWhenSettled(std::uint64_t sequence) {
   events().wake_at_settled.store(sequence, std::memory_order_seq_cst);
-  return outcomes().settled.load(std::memory_order_seq_cst) < sequence;
+  // Only looked at: PollSettled is what takes it. A wrong word is for that one to report, so it is
+  // called at once.
+  std::uint64_t settled = settled_;
+  return TakeSettled(&settled) && settled < sequence;
 }
 
 void HostEnd::DrainWake() {
@@ -427,33 +536,49 @@ void HostEnd::DrainWake() {
   (void)!preadv2(host_wake_.get(), &to, 1, -1, RWF_NOWAIT);
 }
 
-CallInProgress HostEnd::call() const {
+CallInProgress HostEnd::call() {
   // Values of one and the same call, or after this many tries of a runner that is faster than we
   // look, or wants to be, of several: then it is not stuck in any of them.
   constexpr int kTries = 8;
-  const OutcomeRingHeader& header = outcomes();
   CallInProgress call;
   for (int i = 0; i < kTries; ++i) {
-    call.number = header.call_number.load(std::memory_order_acquire);
-    call.kind = static_cast<CallKind>(header.call_kind.load(std::memory_order_acquire));
-    call.sequence = header.call_sequence.load(std::memory_order_acquire);
-    if (header.call_number.load(std::memory_order_relaxed) == call.number) {
+    if (!TakeCall()) {
+      return {};
+    }
+    call.number = call_seen_ >> kCallKindBits;
+    call.kind = static_cast<CallKind>(call_seen_ & ((1u << kCallKindBits) - 1));
+    call.sequence = HasEvents(call.kind) ? call_sequence_seen_ : 0;
+    if (outcomes().call.load(std::memory_order_relaxed) == seals_->call.Close(call_seen_)) {
       break;
     }
   }
   if (!IsKnown(call.kind)) {
-    call.kind = CallKind::kNone;
+    (void)Break("the runner says that it is in call " +
+                std::to_string(static_cast<std::uint32_t>(call.kind)) +
+                ": no call has that number");
+    return {};
   }
   return call;
 }
 
-std::uint64_t HostEnd::log_lines_dropped() const {
-  return outcomes().log_lines_dropped.load(std::memory_order_relaxed);
+std::uint64_t HostEnd::log_lines_dropped() {
+  (void)Take(outcomes().log_lines_dropped, seals_->log_lines_dropped, 0,
+             lines_dropped_seen_ + kMostSteps, &lines_dropped_seen_, "log_lines_dropped");
+  return lines_dropped_seen_;
 }
 
+bool HostEnd::asleep() { return TakeSleep() && (sleep_seen_ & 1) != 0; }
+
 bool HostEnd::idle() const {
-  return outcomes().event_read.load(std::memory_order_acquire) == published_ &&
-         written_ == published_;
+  return written_ == published_ && (failure_seen_ || settled_ == last_published_sequence_) &&
+         outcomes().event_read.load(std::memory_order_acquire) ==
+             seals_->event_read.Close(published_ / kRecordAlign);
+}
+
+void HostEnd::Nudge() {
+  if (broken_.ok() && !idle()) {
+    Signal(runner_wake_.get());
+  }
 }
 
 }  // namespace catchup

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -58,9 +59,11 @@ struct CallInProgress {
 
 // The host's end of the two rings of one spawn.
 //
-// Everything read from the runner is copied once and then checked: a value that cannot be is
-// reported as kCorrupt, after which the rings are only good for throwing away. Not thread safe: the
-// group serialises.
+// Everything read from the runner is copied once and then checked: its check bits (seal.h), that it
+// has not gone back, and that it lies within what was given out. Once something cannot be, nothing
+// is believed any more: PollSettled and PollOutcome say kCorrupt from then on, and the other
+// functions do nothing and say the least. The rings are then only good for throwing away. Not
+// thread safe: the group serialises.
 class HostEnd {
  public:
   // Descriptors for the runner, to be inherited under fixed numbers. `host_wake` is also what the
@@ -90,7 +93,8 @@ class HostEnd {
   Status WriteSetup(const RunnerSetup& setup);
 
   // Puts an event behind those already written. False: no room yet, try again when the runner has
-  // moved on. Sequences must grow by any amount. The bytes are copied.
+  // moved on. The first sequence of a spawn is any but 0, each further one the next. The bytes are
+  // copied.
   bool WriteEvent(std::uint64_t sequence, const EventView& event, std::uint32_t attempt);
 
   // An order to store `position` without an event.
@@ -102,8 +106,9 @@ class HostEnd {
   // Asks the runner to end its call and leave. Wakes it.
   void RequestStop();
 
-  // How far the runner got: every sequence up to the value is applied. kCorrupt if the value goes
-  // back, names what was not published, or frees what was not written.
+  // How far the runner got: every sequence up to the value is applied. Looks at every other word of
+  // the runner's too, so that a damaged one is found however little the host needs it. kCorrupt if
+  // a word is not the runner's, has gone back, or names what was not given out.
   Result<std::uint64_t> PollSettled();
 
   // The next outcome record, or nothing. kCorrupt for a record that breaks the format, or comes
@@ -117,9 +122,15 @@ class HostEnd {
   // Consumes pending wake-ups of host_wake.
   void DrainWake();
 
-  CallInProgress call() const;
-  std::uint64_t log_lines_dropped() const;
-  bool idle() const;  // The runner has consumed all that was published.
+  CallInProgress call();
+  std::uint64_t log_lines_dropped();
+  bool asleep();      // The runner waits to be woken.
+  bool idle() const;  // The runner has taken and settled all there is, or has failed.
+
+  // Wakes the runner although it does not say that it sleeps, unless it is idle: for when it should
+  // be at work and is not, because a word that would say so was written over. It finds that out.
+  void Nudge();
+
   bool used_large_region() const { return large_used_; }
 
  private:
@@ -130,7 +141,23 @@ class HostEnd {
   std::byte* Reserve(std::uint64_t size);
   bool HasRoom(std::uint64_t size);
   void WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt);
-  Status CheckOutcome(const OutcomeHeader& header, std::uint64_t available) const;
+  // Reads `word` once and takes its number as the one seen: it is 0 as long as nothing was written
+  // there, then from `least` and the one seen before to `most`. False, and the ends are broken, if
+  // it is anything else.
+  bool Take(const std::atomic<std::uint64_t>& word, const WordSeal& seal, std::uint64_t least,
+            std::uint64_t most, std::uint64_t* seen, const char* name);
+  bool TakeSettled();
+  bool TakeSettled(std::uint64_t* seen);
+  bool TakeRead();
+  bool TakeCall();
+  bool TakeSleep();
+  Status Break(std::string text);
+  Result<std::optional<Outcome>> TakeOutcome();
+  void Note(const OutcomeHeader& header);
+  void ForgetKey();
+  void NoteSequence(std::uint64_t sequence);
+  static Status CheckSizes(const OutcomeHeader& header, std::uint64_t available);
+  Status CheckOutcome(const OutcomeHeader& header) const;
   Status CheckReady(const OutcomeHeader& header) const;
   Status CheckFailure(const OutcomeHeader& header) const;
 
@@ -140,22 +167,33 @@ class HostEnd {
   UniqueFd runner_wake_read_;  // The runner's.
   UniqueFd runner_wake_;
   UniqueFd host_wake_;
+  std::optional<RingSeals> seals_;
+  Status broken_;  // What was found first that cannot be.
 
   std::uint64_t written_ = 0;  // Event ring offset behind the last record.
   std::uint64_t published_ = 0;
-  std::uint64_t freed_ = 0;  // Last event_read that was checked.
+  std::uint64_t freed_ = 0;      // Last event_read that was checked.
+  std::uint64_t setup_end_ = 0;  // 0 once the runner has read its setup.
   std::uint64_t large_busy_until_ = 0;
   bool large_used_ = false;
+  std::uint64_t first_sequence_ = 0;  // 0 until one was written.
   std::uint64_t last_sequence_ = 0;
   std::uint64_t last_published_sequence_ = 0;
   std::uint64_t settled_ = 0;
   std::uint64_t outcome_read_ = 0;
+  // As last seen in the words of the runner, each in the unit of its word.
+  std::uint64_t read_seen_ = 0;
+  std::uint64_t outcome_seen_ = 0;
+  std::uint64_t call_seen_ = 0;
+  std::uint64_t call_sequence_seen_ = 0;
+  std::uint64_t sleep_seen_ = 0;
+  std::uint64_t lines_dropped_seen_ = 0;
   bool ready_seen_ = false;
   bool go_on_ = false;  // As the setup says: failures of events end nothing.
   bool failure_seen_ = false;
   bool stopped_seen_ = false;
   std::uint64_t failed_sequence_ = 0;  // Of the failure seen; 0 if it was none of an event.
-  std::uint32_t woken_sleep_ = 0;
+  std::uint64_t woken_sleep_ = 0;
   bool stop_requested_ = false;
 };
 

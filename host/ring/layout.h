@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "host/ring/seal.h"
+
 namespace catchup {
 
 // What the host and one runner share, made new for every spawn. Three regions:
@@ -15,13 +17,14 @@ namespace catchup {
 //                   not fit the event ring; its memory is not there until the first such event
 //
 // Offsets grow for ever and are taken modulo the ring's size, which is a power of two. The host
-// believes nothing it reads from the outcome ring before it has checked it.
+// believes nothing it reads from the outcome ring before it has checked it: every word and record
+// there carries check bits under a key of the spawn, see seal.h.
 
 inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 
 // Raised with every change to this file. Host and runner of one installation always agree, and a
 // mismatch is a set-up error, so old layouts need no reader.
-inline constexpr std::uint32_t kRingLayout = 1;
+inline constexpr std::uint32_t kRingLayout = 2;
 
 // Version and commit of the host's build, which the runner compares with its own: a runner of
 // another installation is found even where the layout is the same.
@@ -48,6 +51,7 @@ struct EventRingHeader {
   std::uint32_t layout;
   std::uint64_t host_pid;
   char build_id[kBuildIdBytes];  // Ends with zeros.
+  RingKey key;                   // Gone once the runner has taken the setup.
 
   // End of the records that may be read.
   alignas(kCacheLine) std::atomic<std::uint64_t> published;
@@ -76,6 +80,9 @@ enum class CallKind : std::uint32_t {
   kDestroy = 9,
 };
 
+// Bits of OutcomeRingHeader::call below the number.
+inline constexpr unsigned kCallKindBits = 4;
+
 constexpr bool IsKnown(CallKind kind) { return kind <= CallKind::kDestroy; }
 
 // Calls that are made for events, and so fail at one.
@@ -83,7 +90,8 @@ constexpr bool HasEvents(CallKind kind) {
   return kind == CallKind::kHandle || kind == CallKind::kHandleBatch || kind == CallKind::kHandleAt;
 }
 
-// The first page of the outcome ring.
+// The first page of the outcome ring. The atomic words are those of WordSeal; the host writes their
+// zeros before the runner is there. The others are for whoever looks with a debugger.
 struct OutcomeRingHeader {
   std::uint32_t magic;
   std::uint32_t layout;
@@ -91,18 +99,18 @@ struct OutcomeRingHeader {
 
   // Every event up to this sequence returned OK.
   alignas(kCacheLine) std::atomic<std::uint64_t> settled;
-  // Bytes of the event ring that the host may overwrite.
+  // Bytes of the event ring that the host may overwrite, divided by kRecordAlign.
   std::atomic<std::uint64_t> event_read;
-  // Odd while a call is running; grows by one at its begin and at its end.
-  std::atomic<std::uint64_t> call_number;
-  // The event of that call, the first of a batch; 0 when it has none.
+  // A number that is odd while a call is running and grows by one at its begin and at its end; in
+  // the low kCallKindBits the CallKind of the call that runs or ended last.
+  std::atomic<std::uint64_t> call;
+  // The event of the last call that had one, the first of a batch.
   std::atomic<std::uint64_t> call_sequence;
-  std::atomic<std::uint32_t> call_kind;
 
-  // End of the outcome records.
+  // End of the outcome records, divided by kRecordAlign.
   alignas(kCacheLine) std::atomic<std::uint64_t> outcome_published;
   // Odd while the runner sleeps and has to be woken; grows by one at both ends of a sleep.
-  std::atomic<std::uint32_t> sleep_number;
+  std::atomic<std::uint64_t> sleep;
   std::atomic<std::uint64_t> log_lines_dropped;
 };
 
@@ -137,6 +145,9 @@ inline constexpr std::uint64_t kPaddingHeaderBytes = 8;
 static_assert(kPaddingHeaderBytes <= kRecordAlign);
 static_assert(offsetof(RecordHeader, sequence) == kPaddingHeaderBytes);
 
+// The sequence of an event or advance is the one of the record before it and one more: the runner
+// takes no other.
+
 // After the header of kEvent, kLargeEvent and kAdvance. The bytes follow in this order: stream,
 // type, metadata, data.
 struct EventRecord {
@@ -162,7 +173,8 @@ enum class OutcomeKind : std::uint16_t {
 };
 
 struct OutcomeHeader {
-  std::uint32_t size;  // With this header and padding.
+  std::uint64_t check;  // RecordSeal's.
+  std::uint32_t size;   // With this header and padding.
   OutcomeKind kind;
   std::uint16_t level;          // kLog: CATCHUP_LOG_*.
   std::int32_t status;          // kFailure: as the plugin said it, or kRunner…
@@ -185,6 +197,8 @@ static_assert(sizeof(RecordHeader) % kRecordAlign == 0);
 static_assert(sizeof(EventRecord) % kRecordAlign == 0);
 static_assert(sizeof(OutcomeHeader) % kRecordAlign == 0);
 static_assert(std::is_trivially_copyable_v<OutcomeHeader>);
+static_assert(std::has_unique_object_representations_v<OutcomeHeader>);  // No byte without check.
+static_assert(CallKind::kDestroy < CallKind{1u << kCallKindBits});
 
 constexpr std::uint64_t AlignRecord(std::uint64_t size) {
   return (size + kRecordAlign - 1) & ~(kRecordAlign - 1);

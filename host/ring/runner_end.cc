@@ -1,11 +1,13 @@
 #include "host/ring/runner_end.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "host/base/build.h"
 
@@ -24,6 +26,16 @@ void Nap() {
   // An early return only shortens the nap.
   (void)nanosleep(&nap, nullptr);
 }
+
+std::size_t PageSize() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
+// What was written over, for damage().
+constexpr char kSettledDamage[] = "the word that says what is settled";
+constexpr char kReadDamage[] = "the position up to which events were taken";
+constexpr char kCallDamage[] = "the word that says which call is running";
+constexpr char kSleepDamage[] = "the word that says whether the runner sleeps";
+constexpr char kPostedDamage[] = "the word that says what was reported";
+constexpr char kPlaceDamage[] = "the place of the next event";
 
 constexpr char kOneInstallation[] = "; host and runner must come from one installation";
 
@@ -102,7 +114,8 @@ Result<std::unique_ptr<RunnerEnd>> RunnerEnd::Open(int event_ring, int outcome_r
 std::unique_ptr<RunnerEnd> RunnerEnd::OverMappings(std::byte* events, std::byte* outcomes,
                                                    const std::byte* large, int runner_wake,
                                                    int host_wake) {
-  std::unique_ptr<RunnerEnd> end(new RunnerEnd);
+  std::unique_ptr<RunnerEnd> end(
+      new RunnerEnd(reinterpret_cast<const EventRingHeader*>(events)->key));
   end->events_ = events;
   end->outcomes_ = outcomes;
   end->large_ = large;
@@ -115,6 +128,72 @@ std::unique_ptr<RunnerEnd> RunnerEnd::OverMappings(std::byte* events, std::byte*
   return end;
 }
 
+RunnerEnd::RunnerEnd(const RingKey& key)
+    : settled_(WordSeal(key, Sealed::kSettled)),
+      read_(WordSeal(key, Sealed::kEventRead)),
+      call_(WordSeal(key, Sealed::kCall)),
+      call_sequence_(WordSeal(key, Sealed::kCallSequence)),
+      posted_(WordSeal(key, Sealed::kOutcomePublished)),
+      sleep_(WordSeal(key, Sealed::kSleep)),
+      lines_dropped_(WordSeal(key, Sealed::kLogLinesDropped)),
+      outcome_seal_(key) {}
+
+void* RunnerEnd::operator new(std::size_t size) {
+  const std::size_t page = PageSize();
+  CATCHUP_CHECK(size <= page);
+  void* pages =
+      mmap(nullptr, 3 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+  auto* state = static_cast<std::byte*>(pages) + page;
+  if (mprotect(state, page, PROT_READ | PROT_WRITE) != 0) {
+    (void)munmap(pages, 3 * page);
+    throw std::bad_alloc();
+  }
+  return state;
+}
+
+void RunnerEnd::operator delete(void* at) {
+  // Fails only for an address that was never mapped.
+  (void)munmap(static_cast<std::byte*>(at) - PageSize(), 3 * PageSize());
+}
+
+void RunnerEnd::Damaged(const char* what) {
+  const char* none = nullptr;
+  damage_.compare_exchange_strong(none, what, std::memory_order_acq_rel);
+}
+
+bool RunnerEnd::Write(OwnWord* own, std::atomic<std::uint64_t>* shared, std::uint64_t number,
+                      std::memory_order order, const char* damage) {
+  if (!own->Intact(*shared)) [[unlikely]] {
+    Damaged(damage);
+  }
+  if (this->damage() != nullptr) [[unlikely]] {
+    return false;
+  }
+  own->Write(shared, number, order);
+  return true;
+}
+
+// Every word that only the runner's own thread writes.
+void RunnerEnd::VerifyWords() {
+  const struct {
+    const OwnWord& own;
+    const std::atomic<std::uint64_t>& shared;
+    const char* damage;
+  } words[] = {{settled_, outcomes().settled, kSettledDamage},
+               {read_, outcomes().event_read, kReadDamage},
+               {call_, outcomes().call, kCallDamage},
+               {call_sequence_, outcomes().call_sequence, kCallDamage},
+               {sleep_, outcomes().sleep, kSleepDamage}};
+  for (const auto& word : words) {
+    if (!word.own.Intact(word.shared)) {
+      Damaged(word.damage);
+    }
+  }
+}
+
 Result<SetupView> RunnerEnd::ReadSetup() {
   while (!HasWork()) {
     WaitForWork();
@@ -122,7 +201,7 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   if (stop_requested()) {
     return Status::Cancelled("asked to stop before the setup came");
   }
-  published_ = events().published.load(std::memory_order_acquire);
+  (void)RefreshPublished(0);
   const std::byte* data = events_ + kRingHeaderBytes;
   RecordHeader header;
   std::memcpy(&header, data, sizeof header);
@@ -153,46 +232,99 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   if (!cursor.ok()) {
     return Status::Incompatible("the setup record of the ring is cut short");
   }
-  Consume(header.size);
+  RecordView record;
+  record.end = header.size;
+  Consume(record);
   return setup;
 }
 
-std::optional<RecordView> RunnerEnd::Peek(std::uint64_t after) {
+std::optional<RecordView> RunnerEnd::Peek() {
+  if (!read_.Intact(outcomes().event_read)) [[unlikely]] {
+    Damaged(kReadDamage);
+  }
+  return RecordAt(consumed(), taken_ == 0 ? 0 : taken_ + 1);
+}
+
+std::optional<RecordView> RunnerEnd::PeekBehind(const RecordView& before) {
+  return RecordAt(before.end, before.sequence + 1);
+}
+
+// False: there is nothing behind `after` yet.
+bool RunnerEnd::RefreshPublished(std::uint64_t after) {
+  published_ = events().published.load(std::memory_order_acquire);
+  not_published_ = ~published_;
+  return published_ != after;
+}
+
+// The record at `offset`, which must be of the sequence `wanted` unless that is 0.
+std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, std::uint64_t wanted) {
+  constexpr std::uint64_t kFixed = sizeof(RecordHeader) + sizeof(EventRecord);
+  if (damage() != nullptr) {
+    return std::nullopt;
+  }
   while (true) {
-    if (after == published_) {
-      published_ = events().published.load(std::memory_order_acquire);
-      if (after == published_) {
+    if (not_published_ != ~published_ || offset > published_ ||
+        published_ - offset > kEventRingBytes) [[unlikely]] {
+      Damaged(kPlaceDamage);
+      return std::nullopt;
+    }
+    if (offset == published_ && !RefreshPublished(offset)) {
+      return std::nullopt;
+    }
+    const std::uint64_t to_end = kEventRingBytes - offset % kEventRingBytes;
+    const std::byte* at = events_ + kRingHeaderBytes + offset % kEventRingBytes;
+    const auto* header = reinterpret_cast<const RecordHeader*>(at);
+    const std::uint64_t most = std::min(to_end, published_ - offset);
+    if (header->kind == RecordKind::kPadding) {
+      if (header->size != to_end || to_end > most) [[unlikely]] {
+        Damaged(kPlaceDamage);
         return std::nullopt;
       }
-    }
-    const std::byte* at = events_ + kRingHeaderBytes + after % kEventRingBytes;
-    const auto* header = reinterpret_cast<const RecordHeader*>(at);
-    if (header->kind == RecordKind::kPadding) {
-      after += header->size;
+      offset += to_end;
       continue;
+    }
+    const bool large = header->kind == RecordKind::kLargeEvent;
+    const bool known =
+        large || header->kind == RecordKind::kEvent || header->kind == RecordKind::kAdvance;
+    if (!known || header->size < kFixed || header->size > most || header->sequence == 0 ||
+        (wanted != 0 && header->sequence != wanted)) [[unlikely]] {
+      Damaged(kPlaceDamage);
+      return std::nullopt;
     }
     RecordView view;
     view.kind = header->kind;
     view.is_json = (header->flags & kEventIsJson) != 0;
     view.sequence = header->sequence;
-    view.end = after + header->size;
+    view.end = offset + header->size;
     view.body = reinterpret_cast<const EventRecord*>(at + sizeof(RecordHeader));
-    view.bytes = reinterpret_cast<const char*>(
-        header->kind == RecordKind::kLargeEvent ? large_
-                                                : at + sizeof(RecordHeader) + sizeof(EventRecord));
+    const EventRecord& body = *view.body;
+    const std::uint64_t bytes =
+        std::uint64_t{body.stream_size} + body.type_size + body.metadata_size + body.data_size;
+    if (bytes > kLargeRegionBytes || header->size != AlignRecord(kFixed + (large ? 0 : bytes)))
+        [[unlikely]] {
+      Damaged(kPlaceDamage);
+      return std::nullopt;
+    }
+    view.bytes = reinterpret_cast<const char*>(large ? large_ : at + kFixed);
     return view;
   }
 }
 
-void RunnerEnd::Consume(std::uint64_t end) {
-  consumed_ = end;
-  outcomes().event_read.store(end, std::memory_order_release);
+void RunnerEnd::Consume(const RecordView& last) {
+  if (last.end < consumed() || last.end > published_) [[unlikely]] {
+    Damaged(kPlaceDamage);
+  }
+  if (Write(&read_, &outcomes().event_read, last.end / kRecordAlign, std::memory_order_release,
+            kReadDamage)) {
+    taken_ = last.sequence;
+  }
 }
 
 void RunnerEnd::Settle(std::uint64_t sequence) {
-  settled_ = sequence;
   // Sequentially consistent with HostEnd::WakeWhenSettled: one of the two sees the other.
-  outcomes().settled.store(sequence, std::memory_order_seq_cst);
+  if (!Write(&settled_, &outcomes().settled, sequence, std::memory_order_seq_cst, kSettledDamage)) {
+    return;
+  }
   const std::uint64_t wake_at = events().wake_at_settled.load(std::memory_order_seq_cst);
   if (sequence >= wake_at && wake_at != signalled_for_) {
     signalled_for_ = wake_at;
@@ -201,16 +333,19 @@ void RunnerEnd::Settle(std::uint64_t sequence) {
 }
 
 bool RunnerEnd::HasWork() const {
-  return events().published.load(std::memory_order_seq_cst) != consumed_ || stop_requested();
+  return events().published.load(std::memory_order_seq_cst) != consumed() || stop_requested();
 }
 
 void RunnerEnd::WaitForWork() {
+  if (damage() != nullptr) {
+    return;
+  }
   if (idle_naps_ < kNapsBeforeSleep) {
     Nap();
     idle_naps_ = HasWork() ? 0 : idle_naps_ + 1;
     return;
   }
-  SleepUnless([this] { return HasWork(); });
+  SleepUnless([this] { return HasWork() || damage() != nullptr; });
   idle_naps_ = 0;
 }
 
@@ -222,11 +357,9 @@ void RunnerEnd::WaitForStop() {
 
 template <typename Condition>
 void RunnerEnd::SleepUnless(Condition awake) {
-  OutcomeRingHeader& header = outcomes();
-  const std::uint32_t sleep = header.sleep_number.load(std::memory_order_relaxed) + 1;
-  header.sleep_number.store(sleep, std::memory_order_seq_cst);
+  const bool said = WriteSleep(sleep_.number() + 1, std::memory_order_seq_cst);
   if (!awake()) {
-    if (settled_ != events().seen_settled.load(std::memory_order_acquire)) {
+    if (settled_.number() != events().seen_settled.load(std::memory_order_acquire)) {
       SignalHost();
     }
     pollfd wait{runner_wake_, POLLIN, 0};
@@ -236,7 +369,14 @@ void RunnerEnd::SleepUnless(Condition awake) {
     char pending[64];
     (void)!read(runner_wake_, pending, sizeof pending);
   }
-  header.sleep_number.store(sleep + 1, std::memory_order_release);
+  if (said) {
+    (void)WriteSleep(sleep_.number() + 1, std::memory_order_release);
+  }
+  VerifyWords();
+}
+
+bool RunnerEnd::WriteSleep(std::uint64_t number, std::memory_order order) {
+  return Write(&sleep_, &outcomes().sleep, number, order, kSleepDamage);
 }
 
 bool RunnerEnd::stop_requested() const {
@@ -244,37 +384,46 @@ bool RunnerEnd::stop_requested() const {
 }
 
 void RunnerEnd::BeginCall(CallKind kind, std::uint64_t sequence) {
-  OutcomeRingHeader& header = outcomes();
   // Released, so that a host that reads either also sees the end of the call before, and with it
   // that what it has read is of two calls.
-  header.call_kind.store(static_cast<std::uint32_t>(kind), std::memory_order_release);
-  header.call_sequence.store(sequence, std::memory_order_release);
-  header.call_number.store(++call_number_, std::memory_order_release);
+  if (HasEvents(kind)) {
+    (void)Write(&call_sequence_, &outcomes().call_sequence, sequence, std::memory_order_release,
+                kCallDamage);
+  }
+  const std::uint64_t number = (call_.number() >> kCallKindBits) + 1;
+  (void)Write(&call_, &outcomes().call,
+              (number << kCallKindBits) | static_cast<std::uint64_t>(kind),
+              std::memory_order_release, kCallDamage);
 }
 
 void RunnerEnd::EndCall() {
-  outcomes().call_number.store(++call_number_, std::memory_order_release);
-}
-
-bool RunnerEnd::in_call() const {
-  return (outcomes().call_number.load(std::memory_order_relaxed) & 1) != 0;
+  (void)Write(&call_, &outcomes().call, call_.number() + (1u << kCallKindBits),
+              std::memory_order_release, kCallDamage);
 }
 
 CallKind RunnerEnd::current_call_kind() const {
-  return in_call() ? static_cast<CallKind>(outcomes().call_kind.load(std::memory_order_relaxed))
-                   : CallKind::kNone;
+  const std::uint64_t call = call_.number();
+  const bool running = ((call >> kCallKindBits) & 1) != 0;
+  return running ? static_cast<CallKind>(call & ((1u << kCallKindBits) - 1)) : CallKind::kNone;
 }
 
 std::uint64_t RunnerEnd::current_sequence() const {
-  return in_call() ? outcomes().call_sequence.load(std::memory_order_relaxed) : 0;
+  return HasEvents(current_call_kind()) ? call_sequence_.number() : 0;
 }
 
-bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free) {
+bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free,
+                     PostHow how) {
   const std::uint64_t size = AlignRecord(sizeof header + text.size());
   header.size = static_cast<std::uint32_t>(size);
   header.text_size = static_cast<std::uint32_t>(text.size());
   const std::lock_guard<std::mutex> lock(post_mutex_);
-  const std::uint64_t at = outcomes().outcome_published.load(std::memory_order_relaxed);
+  if (!posted_.Intact(outcomes().outcome_published)) [[unlikely]] {
+    Damaged(kPostedDamage);
+  }
+  if (how == PostHow::kIfIntact && damage() != nullptr) [[unlikely]] {
+    return false;
+  }
+  const std::uint64_t at = posted_.number() * kRecordAlign;
   const std::uint64_t read = events().outcome_read.load(std::memory_order_acquire);
   if (at - read + size + keep_free > kOutcomeRingBytes) {
     return false;
@@ -286,11 +435,14 @@ bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t 
     std::memcpy(data + offset, from, first);
     std::memcpy(data, static_cast<const std::byte*>(from) + first, length - first);
   };
+  header.check = 0;
+  header.check = outcome_seal_.Check(at, &header, sizeof header, text);
   copy(at, &header, sizeof header);
   if (!text.empty()) {
     copy(at + sizeof header, text.data(), text.size());
   }
-  outcomes().outcome_published.store(at + size, std::memory_order_seq_cst);
+  posted_.Write(&outcomes().outcome_published, (at + size) / kRecordAlign,
+                std::memory_order_seq_cst);
   SignalHost();
   return true;
 }
@@ -306,7 +458,7 @@ void RunnerEnd::PostReady(std::uint32_t max_events, bool position_mode,
     header.commit = loaded->commit;
     header.prepare = loaded->prepare;
   }
-  CATCHUP_CHECK(Post(header, {}, 0));
+  CATCHUP_CHECK(Post(header, {}, 0, PostHow::kAlways));
 }
 
 void RunnerEnd::PostFailure(CallKind call, std::int32_t status, std::uint64_t sequence,
@@ -318,21 +470,23 @@ void RunnerEnd::PostFailure(CallKind call, std::int32_t status, std::uint64_t se
   header.sequence = sequence;
   // Log lines leave room for one failure, and after a failure the runner does nothing until the
   // host has read it.
-  CATCHUP_CHECK(Post(header, text.substr(0, kMaxErrorText), 0));
+  CATCHUP_CHECK(Post(header, text.substr(0, kMaxErrorText), 0, PostHow::kAlways));
 }
 
 void RunnerEnd::PostStopped() {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kStopped;
-  CATCHUP_CHECK(Post(header, {}, 0));
+  CATCHUP_CHECK(Post(header, {}, 0, PostHow::kAlways));
 }
 
 void RunnerEnd::Log(std::uint16_t level, std::string_view text) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kLog;
   header.level = level;
-  if (!Post(header, text.substr(0, kMaxLogText), kOutcomeReserve)) {
-    outcomes().log_lines_dropped.fetch_add(1, std::memory_order_relaxed);
+  if (!Post(header, text.substr(0, kMaxLogText), kOutcomeReserve, PostHow::kIfIntact)) {
+    const std::lock_guard<std::mutex> lock(post_mutex_);
+    (void)Write(&lines_dropped_, &outcomes().log_lines_dropped, lines_dropped_.number() + 1,
+                std::memory_order_relaxed, kPostedDamage);
   }
 }
 

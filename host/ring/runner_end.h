@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -43,14 +45,46 @@ struct RecordView {
   RecordKind kind{};
   bool is_json = false;
   std::uint64_t sequence = 0;
-  std::uint64_t end = 0;  // Ring offset behind it, for Consume.
+  std::uint64_t end = 0;  // Ring offset behind it.
   const EventRecord* body = nullptr;
   const char* bytes = nullptr;  // Stream, type, metadata, data, one behind the other.
 };
 
-// The runner's end of its rings. One thread, except Log and stop_requested: any thread.
+// A word of the outcome ring as its writer knows it. One thread, except number(): any thread, and
+// in a signal handler.
+class OwnWord {
+ public:
+  explicit OwnWord(const WordSeal& seal) : seal_(seal) {}
+
+  std::uint64_t number() const { return number_.load(std::memory_order_relaxed); }
+
+  // Whether `shared` holds what was last written there.
+  bool Intact(const std::atomic<std::uint64_t>& shared) const {
+    return shared.load(std::memory_order_relaxed) == seal_.Close(number());
+  }
+
+  void Write(std::atomic<std::uint64_t>* shared, std::uint64_t number, std::memory_order order) {
+    number_.store(number, std::memory_order_relaxed);
+    shared->store(seal_.Close(number), order);
+  }
+
+ private:
+  WordSeal seal_;
+  std::atomic<std::uint64_t> number_ = 0;
+};
+
+// The runner's end of its rings. One thread, except Log, stop_requested and damage: any thread.
+//
+// Before a word is written it is held against what was written there last, and before an event is
+// taken, the read position against the word made from it, and the event against the one before.
+// What does not fit is damage(): then no further word is written and no record given, so that
+// nothing more becomes settled; the owner reports it, which still works, and ends.
 class RunnerEnd {
  public:
+  // Between guard pages: what a plugin writes past the end of its own memory does not reach it.
+  static void* operator new(std::size_t size);
+  static void operator delete(void* at);
+
   // Maps the inherited descriptors. kIncompatible if the other side has another layout
   // or is of another build.
   static Result<std::unique_ptr<RunnerEnd>> Open(int event_ring, int outcome_ring, int large_region,
@@ -64,12 +98,12 @@ class RunnerEnd {
   // Waits for the setup record. Its bytes are copied out of the ring.
   Result<SetupView> ReadSetup();
 
-  // The next record behind `after`, a published record's end or `consumed()`, if it is published.
-  std::optional<RecordView> Peek(std::uint64_t after);
+  // The first record that is not consumed, or the one behind `before`, if it is published.
+  std::optional<RecordView> Peek();
+  std::optional<RecordView> PeekBehind(const RecordView& before);
 
-  // Frees the ring up to `end`.
-  void Consume(std::uint64_t end);
-  std::uint64_t consumed() const { return consumed_; }
+  // Frees the ring up to the end of `last`, which Peek or PeekBehind gave.
+  void Consume(const RecordView& last);
 
   // Says that everything up to `sequence` was applied, and tells the host if it waits for that.
   void Settle(std::uint64_t sequence);
@@ -82,6 +116,9 @@ class RunnerEnd {
   void WaitForStop();
 
   bool stop_requested() const;
+
+  // What was found written over, for the middle of a line; static, and null while nothing was.
+  const char* damage() const { return damage_.load(std::memory_order_acquire); }
 
   void BeginCall(CallKind kind, std::uint64_t sequence);
   void EndCall();
@@ -99,7 +136,7 @@ class RunnerEnd {
   void Log(std::uint16_t level, std::string_view text);
 
  private:
-  RunnerEnd() = default;
+  explicit RunnerEnd(const RingKey& key);
 
   const EventRingHeader& events() const {
     return *reinterpret_cast<const EventRingHeader*>(events_);
@@ -108,9 +145,18 @@ class RunnerEnd {
   bool HasWork() const;
   template <typename Condition>
   void SleepUnless(Condition awake);
-  bool Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free);
+  std::optional<RecordView> RecordAt(std::uint64_t offset, std::uint64_t wanted);
+  bool RefreshPublished(std::uint64_t after);
+  // Writes the word unless it was written over, or something else was.
+  bool Write(OwnWord* own, std::atomic<std::uint64_t>* shared, std::uint64_t number,
+             std::memory_order order, const char* damage);
+  bool WriteSleep(std::uint64_t number, std::memory_order order);
+  void VerifyWords();
+  void Damaged(const char* what);
+  enum class PostHow : std::uint8_t { kIfIntact, kAlways };
+  bool Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free, PostHow how);
   void SignalHost() const;
-  bool in_call() const;
+  std::uint64_t consumed() const { return read_.number() * kRecordAlign; }
 
   Mapping event_mapping_;
   Mapping outcome_mapping_;
@@ -121,11 +167,20 @@ class RunnerEnd {
   int runner_wake_ = -1;
   int host_wake_ = -1;
 
-  std::uint64_t published_ = 0;  // Last value read.
-  std::uint64_t consumed_ = 0;
-  std::uint64_t settled_ = 0;
+  OwnWord settled_;
+  OwnWord read_;  // Bytes consumed, divided by kRecordAlign.
+  OwnWord call_;
+  OwnWord call_sequence_;
+  OwnWord posted_;  // Bytes of outcomes, divided by kRecordAlign. Under post_mutex_.
+  OwnWord sleep_;
+  OwnWord lines_dropped_;  // Under post_mutex_.
+  RecordSeal outcome_seal_;
+
+  std::uint64_t published_ = 0;                      // Last value read.
+  std::uint64_t not_published_ = ~std::uint64_t{0};  // Its complement, to know it by.
+  std::uint64_t taken_ = 0;          // Sequence of the last event consumed, 0 for none yet.
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
-  std::uint64_t call_number_ = 0;
+  std::atomic<const char*> damage_ = nullptr;
   std::uint32_t idle_naps_ = 0;
   std::string setup_bytes_;
   std::mutex post_mutex_;  // Log may come from any thread.

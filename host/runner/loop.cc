@@ -45,12 +45,12 @@ Status LimitOpenFiles(std::uint32_t open_files) {
 
 // Takes the events that are published, up to the array's capacity, and stops before an advance.
 // Returns the last record taken.
-std::optional<RecordView> Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
+RecordView Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
   events->Clear();
   RecordView last = first;
   events->Add(first);
   while (!events->full()) {
-    const std::optional<RecordView> next = ring->Peek(last.end);
+    const std::optional<RecordView> next = ring->PeekBehind(last);
     if (!next.has_value() || next->kind == RecordKind::kAdvance) {
       break;
     }
@@ -60,12 +60,29 @@ std::optional<RecordView> Gather(RunnerEnd* ring, const RecordView& first, Event
   return last;
 }
 
+// The verdict on memory that was written over, once the ring has found some: what the plugin did
+// besides cannot be told any more, so nothing that follows is reported as handled.
+std::optional<CallResult> FindDamage(const RunnerEnd& ring) {
+  const char* what = ring.damage();
+  if (what == nullptr) {
+    return std::nullopt;
+  }
+  CallResult result;
+  result.status = kRunnerContract;
+  result.text = std::string(what) +
+                " was written over: something in the plugin writes to memory that is not its own";
+  return result;
+}
+
 // Handles records until a stop or a failure; returns the failure. With `go_on`, a failure that
 // keeps the contract is reported and passed over.
 std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, EventArray* events,
                                         bool go_on, std::uint64_t* failed_sequence) {
   while (!ring->stop_requested()) {
-    const std::optional<RecordView> record = ring->Peek(ring->consumed());
+    const std::optional<RecordView> record = ring->Peek();
+    if (auto damage = FindDamage(*ring)) {
+      return damage;
+    }
     if (!record.has_value()) {
       ring->WaitForWork();
       continue;
@@ -76,24 +93,32 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
       SetEventsOfCrashReport(*record, 0);
       result = instance->Advance({record->body->commit, record->body->prepare}, record->sequence);
     } else {
-      last = *Gather(ring, *record, events);
+      last = Gather(ring, *record, events);
+      if (auto damage = FindDamage(*ring)) {
+        return damage;
+      }
       SetEventsOfCrashReport(*record, events->count());
       result = instance->Handle(events->view(), record->sequence);
     }
+    if (auto damage = FindDamage(*ring)) {
+      return damage;
+    }
     if (result.ok()) {
-      ring->Consume(last.end);
+      ring->Consume(last);
       ring->Settle(last.sequence);
       continue;
     }
-    // The leading events that were applied count; sequences may have gaps, so walk to the last.
-    std::uint64_t settled = 0;
+    // The leading events that were applied count.
     RecordView at = *record;
     for (std::uint64_t i = 0; i < result.applied; ++i) {
-      settled = at.sequence;
-      at = *ring->Peek(at.end);
+      const std::optional<RecordView> next = ring->PeekBehind(at);
+      if (!next.has_value()) {
+        return FindDamage(*ring);
+      }
+      at = *next;
     }
-    if (settled != 0) {
-      ring->Settle(settled);
+    if (result.applied != 0) {
+      ring->Settle(at.sequence - 1);
     }
     *failed_sequence = at.sequence;
     if (!go_on || result.status == kRunnerContract) {
@@ -102,7 +127,7 @@ std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, Eve
     // Only the failed event is passed over: the rest of its batch comes again. Its room is free
     // before the host hears of it, since a host may answer with the next event at once; settled it
     // is only after, since a host that sees it settled without a failure takes it for applied.
-    ring->Consume(at.end);
+    ring->Consume(at);
     ring->PostFailure(result.call, result.status, at.sequence, result.text);
     ring->Settle(at.sequence);
   }
@@ -158,6 +183,9 @@ int RunLoop(RunnerEnd* ring) {
     result = instance.LoadPosition(setup->token);
   }
   std::uint64_t failed_sequence = 0;
+  if (auto damage = FindDamage(*ring)) {
+    result = std::move(*damage);
+  }
   if (result.ok()) {
     ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
     EventArray events(setup->lane, instance.max_events());

@@ -116,8 +116,7 @@ void Measure(const char* runner_path, const char* plugin, const char* projection
   RingChild runner(runner_path, {"bench", std::to_string(getpid())}, host->descriptors());
   AwaitReady(host.get(), &runner);
   // Idle means asleep, which it says by its sleep number; a runner naps for a moment before.
-  const auto* header = reinterpret_cast<const OutcomeRingHeader*>(host->mappings().outcomes);
-  while ((header->sleep_number.load() & 1) == 0) {
+  while (!host->asleep()) {
     std::this_thread::yield();
   }
   const long idle_pss = PssKiB(runner.pid());

@@ -13,26 +13,51 @@ namespace {
 
 constexpr std::uint64_t kHuge = std::numeric_limits<std::uint64_t>::max();
 
-// Rings in which events 1 to 3 were given out and event 1 is settled.
+// Rings in which events 1 to 3 were given out and event 1 is settled, and a runner that says with
+// right check bits what cannot be: what it says is held against what it was given all the same.
 class RingCorruptTest : public testing::Test {
  protected:
-  RingCorruptTest() : pair_(RingPair::OverDescriptors()) {
+  RingCorruptTest() : pair_(RingPair::OverDescriptors()) { GiveThree(); }
+
+  void StartAgain() {
+    pair_ = RingPair::OverDescriptors();
+    posted_ = 0;
+    GiveThree();
+  }
+
+  void GiveThree() const {
     for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
       EXPECT_TRUE(pair_.host->WriteEvent(sequence, EventWithData("x"), 1));
     }
     pair_.host->Publish();
-    pair_.runner->Consume(pair_.runner->Peek(0)->end);
+    pair_.runner->Consume(*pair_.runner->Peek());
     pair_.runner->Settle(1);
     EXPECT_EQ(pair_.host->PollSettled().value(), 1u);
   }
 
+  void SaySettled(std::uint64_t sequence) const {
+    pair_.outcomes().settled.store(pair_.seals.settled.Close(sequence));
+  }
+  void SayRead(std::uint64_t bytes) const {
+    pair_.outcomes().event_read.store(pair_.seals.event_read.Close(bytes / kRecordAlign));
+  }
+  void SayPosted(std::uint64_t bytes) const {
+    pair_.outcomes().outcome_published.store(
+        pair_.seals.outcome_published.Close(bytes / kRecordAlign));
+  }
+  void SayInCall(std::uint64_t number, unsigned kind) const {
+    pair_.outcomes().call.store(pair_.seals.call.Close((number << kCallKindBits) | kind));
+  }
+
   Status::Code Settled() const { return pair_.host->PollSettled().status().code(); }
 
-  // What the host makes of an outcome record with this header.
-  Status::Code AfterPosting(OutcomeHeader header) const {
-    const std::uint64_t at = pair_.outcomes().outcome_published.load();
-    std::memcpy(pair_.outcome_bytes() + at, &header, sizeof header);
-    pair_.outcomes().outcome_published.store(at + sizeof header);
+  // What the host makes of an outcome record with this header, behind those before.
+  Status::Code AfterPosting(OutcomeHeader header) {
+    header.check = 0;
+    header.check = pair_.seals.outcome.Check(posted_, &header, sizeof header, {});
+    std::memcpy(pair_.outcome_bytes() + posted_, &header, sizeof header);
+    posted_ += sizeof header;
+    SayPosted(posted_);
     return pair_.host->PollOutcome().status().code();
   }
 
@@ -53,85 +78,145 @@ class RingCorruptTest : public testing::Test {
   }
 
   RingPair pair_;
+  std::uint64_t posted_ = 0;
 };
 
 TEST_F(RingCorruptTest, SettledMayNotGoBack) {
-  pair_.outcomes().settled.store(0);
+  SaySettled(0);
   EXPECT_EQ(Settled(), Status::Code::kCorrupt);
 }
 
 TEST_F(RingCorruptTest, SettledMayNotNameWhatWasNotPublished) {
   ASSERT_TRUE(pair_.host->WriteEvent(4, EventWithData("x"), 1));
-  pair_.outcomes().settled.store(4);
+  SaySettled(4);
   EXPECT_EQ(Settled(), Status::Code::kCorrupt);
-  pair_.outcomes().settled.store(kHuge);
-  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+}
+
+TEST_F(RingCorruptTest, SettledMayNotNameWhatAnEarlierRunnerWasGiven) {
+  const RingPair pair = RingPair::OverDescriptors();
+  ASSERT_TRUE(pair.host->WriteEvent(100, EventWithData("x"), 1));
+  pair.host->Publish();
+  EXPECT_EQ(pair.host->PollSettled().value(), 0u);
+  pair.outcomes().settled.store(pair.seals.settled.Close(99));
+  EXPECT_EQ(pair.host->PollSettled().status().code(), Status::Code::kCorrupt);
+}
+
+// The sequences of a group go on over all its runners, and the bits of a word are few.
+TEST_F(RingCorruptTest, SequencesThatOutgrowTheWordAreTold) {
+  const RingPair pair = RingPair::OverDescriptors();
+  const std::uint64_t first = (std::uint64_t{5} << WordSeal::kNumberBits) - 1;
+  for (std::uint64_t sequence = first; sequence < first + 3; ++sequence) {
+    ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    pair.host->Publish();
+    EXPECT_EQ(pair.host->PollSettled().value(), sequence == first ? 0 : sequence - 1);
+    const RecordView record = pair.runner->Peek().value();
+    pair.runner->BeginCall(CallKind::kHandle, sequence);
+    EXPECT_EQ(pair.host->call().sequence, sequence);
+    pair.runner->EndCall();
+    pair.runner->Consume(record);
+    pair.runner->Settle(sequence);
+    EXPECT_EQ(pair.host->PollSettled().value(), sequence);
+  }
 }
 
 TEST_F(RingCorruptTest, SettledMayNotPassAFailureThatWasReported) {
   ASSERT_EQ(AfterPosting(Failure(CallKind::kHandle, CATCHUP_RETRY, 2)), Status::Code::kOk);
-  pair_.outcomes().settled.store(2);
+  SaySettled(2);
   EXPECT_EQ(Settled(), Status::Code::kCorrupt);
 }
 
 TEST_F(RingCorruptTest, ReadIndexIsCheckedEvenIfNothingWasSettled) {
-  const std::uint64_t good = pair_.outcomes().event_read.load();
-  for (const std::uint64_t bad : {std::uint64_t{0}, good - 8, good + 1, kEventRingBytes, kHuge}) {
-    pair_.outcomes().event_read.store(bad);
-    EXPECT_EQ(Settled(), Status::Code::kCorrupt) << bad;
-  }
-  pair_.outcomes().event_read.store(good);
+  const RecordView second = pair_.runner->Peek().value();
+  SayRead(second.end);
   EXPECT_EQ(Settled(), Status::Code::kOk);
+  SayRead(second.end - kRecordAlign);
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+}
+
+TEST_F(RingCorruptTest, ReadIndexMayNotPassWhatWasPublished) {
+  SayRead(3 * pair_.runner->Peek()->end);
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+}
+
+// One damaged word says that none of the others can be relied on.
+TEST_F(RingCorruptTest, NothingIsBelievedAnyMoreOnceSomethingWasFound) {
+  pair_.runner->Log(1, "a line");
+  const std::uint64_t good = pair_.outcomes().settled.load();
+  pair_.outcomes().settled.store(2);
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+  pair_.outcomes().settled.store(good);
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+  EXPECT_EQ(pair_.host->PollOutcome().status().code(), Status::Code::kCorrupt);
+  EXPECT_FALSE(pair_.host->WakeWhenSettled(3));
 }
 
 // Otherwise the host would write over events that the runner was never given.
 TEST_F(RingCorruptTest, FalseReadIndexFreesNothing) {
-  std::uint64_t sequence = 3;
-  const std::string data(10'000, 'd');
-  while (pair_.host->WriteEvent(sequence + 1, EventWithData(data), 1)) {
-    ++sequence;
-  }
-  for (const std::uint64_t bad : {kEventRingBytes, kHuge, std::uint64_t{0}}) {
-    pair_.outcomes().event_read.store(bad);
-    EXPECT_FALSE(pair_.host->WriteEvent(sequence + 1, EventWithData(data), 1)) << bad;
+  for (const std::uint64_t bad : {kEventRingBytes, kHuge, std::uint64_t{0}, std::uint64_t{4097}}) {
+    const RingPair pair = RingPair::OverDescriptors();
+    std::uint64_t sequence = 0;
+    const std::string data(10'000, 'd');
+    while (pair.host->WriteEvent(sequence + 1, EventWithData(data), 1)) {
+      ++sequence;
+    }
+    pair.host->Publish();
+    pair.outcomes().event_read.store(bad);
+    EXPECT_FALSE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1)) << bad;
+    EXPECT_EQ(pair.host->PollSettled().status().code(), Status::Code::kCorrupt) << bad;
   }
 }
 
-TEST_F(RingCorruptTest, OutcomeIndexMayNotGoBackNorRunAway) {
+TEST_F(RingCorruptTest, OutcomeIndexMayNotGoBack) {
   pair_.runner->Log(1, "a line");
   ASSERT_TRUE(pair_.host->PollOutcome().ok());
-  const std::uint64_t good = pair_.outcomes().outcome_published.load();
-  for (const std::uint64_t bad :
-       {good - 8, std::uint64_t{0}, good + 8, good + kOutcomeRingBytes + 8, kHuge}) {
-    pair_.outcomes().outcome_published.store(bad);
-    EXPECT_EQ(pair_.host->PollOutcome().status().code(), Status::Code::kCorrupt) << bad;
-  }
+  SayPosted(8);
+  EXPECT_EQ(pair_.host->PollOutcome().status().code(), Status::Code::kCorrupt);
 }
 
-TEST_F(RingCorruptTest, SizesOfAnOutcomeMustAgree) {
-  const OutcomeHeader log = Header(OutcomeKind::kLog);
+TEST_F(RingCorruptTest, OutcomeIndexMayNotNameAPartOfARecord) {
+  SayPosted(8);
+  EXPECT_EQ(pair_.host->PollOutcome().status().code(), Status::Code::kCorrupt);
+}
+
+TEST_F(RingCorruptTest, OutcomeIndexMayNotRunAway) {
+  SayPosted(kOutcomeRingBytes + 8);
+  EXPECT_EQ(pair_.host->PollOutcome().status().code(), Status::Code::kCorrupt);
+}
+
+// The one that the first few bytes name may not be as long as that.
+TEST(RingCorruptRecordTest, SizesOfAnOutcomeMustAgree) {
   for (const std::uint32_t size : {0u, 8u, 63u, 72u, 1u << 30, ~0u, ~0u & ~7u}) {
-    OutcomeHeader wrong = log;
-    wrong.size = size;
-    EXPECT_EQ(AfterPosting(wrong), Status::Code::kCorrupt) << size;
-  }
-  for (const std::uint32_t size : {1u, 8u, 1u << 20, ~0u}) {
-    OutcomeHeader wrong = log;
-    wrong.text_size = size;
-    EXPECT_EQ(AfterPosting(wrong), Status::Code::kCorrupt) << size;
+    for (const bool of_text : {false, true}) {
+      const RingPair pair = RingPair::OverDescriptors();
+      OutcomeHeader wrong{};
+      wrong.size = of_text ? sizeof wrong : size;
+      wrong.text_size = of_text ? size : 0;
+      wrong.kind = OutcomeKind::kLog;
+      if (wrong.size == sizeof wrong && wrong.text_size == 0) {
+        continue;
+      }
+      wrong.check = pair.seals.outcome.Check(0, &wrong, sizeof wrong, {});
+      std::memcpy(pair.outcome_bytes(), &wrong, sizeof wrong);
+      pair.outcomes().outcome_published.store(
+          pair.seals.outcome_published.Close(sizeof wrong / kRecordAlign));
+      EXPECT_EQ(pair.host->PollOutcome().status().code(), Status::Code::kCorrupt) << size;
+    }
   }
 }
 
 TEST_F(RingCorruptTest, UnknownKindOfOutcome) {
   for (const unsigned kind : {0u, 5u, 0xffffu}) {
+    StartAgain();
     EXPECT_EQ(AfterPosting(Header(static_cast<OutcomeKind>(kind))), Status::Code::kCorrupt);
   }
 }
 
 TEST_F(RingCorruptTest, UnknownStatusOrCallOfAFailure) {
   for (const std::int32_t status : {CATCHUP_OK, -1, 5, 7, -1003, 1 << 30}) {
+    StartAgain();
     EXPECT_EQ(AfterPosting(Failure(CallKind::kHandle, status, 2)), Status::Code::kCorrupt);
   }
+  StartAgain();
   EXPECT_EQ(AfterPosting(Failure(static_cast<CallKind>(10), CATCHUP_RETRY, 2)),
             Status::Code::kCorrupt);
 }
@@ -139,10 +224,12 @@ TEST_F(RingCorruptTest, UnknownStatusOrCallOfAFailure) {
 TEST_F(RingCorruptTest, FailureOfAnEventThatIsNotTheRunners) {
   for (const std::uint64_t sequence :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{4}, kHuge}) {
+    StartAgain();
     EXPECT_EQ(AfterPosting(Failure(CallKind::kHandle, CATCHUP_RETRY, sequence)),
               Status::Code::kCorrupt)
         << sequence;
   }
+  StartAgain();
   EXPECT_EQ(AfterPosting(Failure(CallKind::kStart, CATCHUP_RETRY, 2)), Status::Code::kCorrupt);
 }
 
@@ -180,10 +267,16 @@ TEST_F(RingCorruptTest, LogLineOfUnknownLevel) {
 }
 
 TEST_F(RingCorruptTest, UnknownCallInProgressIsNone) {
-  pair_.outcomes().call_kind.store(77);
-  pair_.outcomes().call_number.store(1);
+  SayInCall(1, 12);
+  EXPECT_FALSE(pair_.host->call().running());
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
+}
+
+TEST_F(RingCorruptTest, TheCallInProgressMayNotGoBack) {
+  SayInCall(3, 5);
   EXPECT_TRUE(pair_.host->call().running());
-  EXPECT_EQ(pair_.host->call().kind, CallKind::kNone);
+  SayInCall(2, 5);
+  EXPECT_EQ(Settled(), Status::Code::kCorrupt);
 }
 
 // The descriptors are the runner's too, and so are their flags.
@@ -200,7 +293,7 @@ TEST_F(RingCorruptTest, WakeUpsThatTheRunnerMadeBlockingDoNotBlockTheHost) {
   }
 }
 
-// Random bytes over the whole region, and records that are nearly right.
+// Random bytes over the whole region, and records that are nearly right, with right check bits.
 class Scribbler {
  public:
   Scribbler(const RingPair& pair, std::uint64_t seed) : pair_(pair), random_(seed) {}
@@ -246,18 +339,17 @@ class Scribbler {
 
   void Index() {
     OutcomeRingHeader& header = pair_.outcomes();
-    header.settled.store(NearlyRight(header.settled.load()));
-    header.event_read.store(NearlyRight(header.event_read.load()));
-    header.outcome_published.store(NearlyRight(header.outcome_published.load()));
-    header.sleep_number.store(static_cast<std::uint32_t>(random_()));
-    header.call_number.store(random_());
-    header.call_kind.store(static_cast<std::uint32_t>(random_() % 12));
+    const RingSeals& seals = pair_.seals;
+    header.settled.store(seals.settled.Close(random_() % 4));
+    header.event_read.store(seals.event_read.Close(NearlyRight(0) / kRecordAlign));
+    header.outcome_published.store(
+        seals.outcome_published.Close(NearlyRight(Read()) / kRecordAlign));
+    header.sleep.store(seals.sleep.Close(random_() % 100));
+    header.call.store(seals.call.Close(random_() % 1000));
   }
 
   void Record() {
-    OutcomeRingHeader& header = pair_.outcomes();
-    const auto* events = reinterpret_cast<const EventRingHeader*>(pair_.host->mappings().events);
-    const std::uint64_t read = events->outcome_read.load();
+    const std::uint64_t read = Read();
     OutcomeHeader record{};
     record.kind = static_cast<OutcomeKind>(random_() % 6);
     record.level = static_cast<std::uint16_t>(random_() % 5);
@@ -269,11 +361,22 @@ class Scribbler {
     record.size =
         static_cast<std::uint32_t>(NearlyRight(AlignRecord(sizeof record + record.text_size)));
     record.max_events = static_cast<std::uint32_t>(random_() % 3);
+    record.check = pair_.seals.outcome.Check(read, &record, sizeof record,
+                                             std::string(record.text_size % (1u << 17), 't'));
     for (std::uint64_t i = 0; i < sizeof record; ++i) {
       pair_.outcome_bytes()[(read + i) % kOutcomeRingBytes] =
           reinterpret_cast<const std::byte*>(&record)[i];
     }
-    header.outcome_published.store(NearlyRight(read + record.size));
+    for (std::uint64_t i = 0; i < record.text_size % (1u << 17); ++i) {
+      pair_.outcome_bytes()[(read + sizeof record + i) % kOutcomeRingBytes] = std::byte{'t'};
+    }
+    pair_.outcomes().outcome_published.store(
+        pair_.seals.outcome_published.Close(NearlyRight(read + record.size) / kRecordAlign));
+  }
+
+  std::uint64_t Read() const {
+    return reinterpret_cast<const EventRingHeader*>(pair_.host->mappings().events)
+        ->outcome_read.load();
   }
 
   const RingPair& pair_;
@@ -289,8 +392,8 @@ void ExpectOkOrCorrupt(const Status& status) {
 
 // Whatever the runner writes, the host reads only what it may and reports the rest.
 TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
-  constexpr std::uint64_t kRings = 400;
-  constexpr int kRoundsOfOne = 60;
+  constexpr std::uint64_t kRings = 600;
+  constexpr int kRoundsOfOne = 20;
   std::uint64_t corrupt = 0;
   std::uint64_t taken = 0;
   for (std::uint64_t seed = 1; seed <= kRings; ++seed) {
@@ -299,6 +402,7 @@ TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
     Scribbler scribbler(pair, seed);
     std::uint64_t sequence = 0;
     const std::string data(seed * 97 % 5000, 'd');
+    bool broken = false;
     for (int round = 0; round < kRoundsOfOne; ++round) {
       sequence += pair.host->WriteEvent(sequence + 1, EventWithData(data), 1) ? 1 : 0;
       pair.host->Publish();
@@ -310,7 +414,9 @@ TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
       }
       const auto outcome = pair.host->PollOutcome();
       ASSERT_NO_FATAL_FAILURE(ExpectOkOrCorrupt(outcome.status()));
-      corrupt += outcome.ok() ? 0 : 1;
+      ASSERT_FALSE(broken && (settled.ok() || outcome.ok()));
+      corrupt += !broken && !(settled.ok() && outcome.ok()) ? 1 : 0;
+      broken = broken || !settled.ok() || !outcome.ok();
       if (outcome.ok() && outcome.value().has_value()) {
         ++taken;
         ASSERT_LE(outcome.value()->text.size(), kMaxErrorText);
@@ -324,8 +430,8 @@ TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
     }
   }
   // Neither all refused at the door nor all let in.
-  EXPECT_GT(corrupt, kRings);
-  EXPECT_GT(taken, kRings);
+  EXPECT_GT(corrupt, kRings / 2);
+  EXPECT_GT(taken, kRings / 20);
 }
 
 }  // namespace

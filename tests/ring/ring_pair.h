@@ -20,10 +20,15 @@ namespace catchup {
 struct RingPair {
   std::unique_ptr<HostEnd> host;
   std::unique_ptr<RunnerEnd> runner;
+  // What the runner signs with: for a runner that says with right check bits what cannot be.
+  RingSeals seals;
+
+  explicit RingPair(std::unique_ptr<HostEnd> end)
+      : host(std::move(end)),
+        seals(reinterpret_cast<const EventRingHeader*>(host->mappings().events)->key) {}
 
   static RingPair OverDescriptors() {
-    RingPair pair;
-    pair.host = std::move(HostEnd::Create("test")).value();
+    RingPair pair(std::move(HostEnd::Create("test")).value());
     const HostEnd::Descriptors fds = pair.host->descriptors();
     pair.runner = std::move(RunnerEnd::Open(fds.event_ring, fds.outcome_ring, fds.large_region,
                                             fds.runner_wake, fds.host_wake))
@@ -32,8 +37,7 @@ struct RingPair {
   }
 
   static RingPair OverMappings() {
-    RingPair pair;
-    pair.host = std::move(HostEnd::Create("test")).value();
+    RingPair pair(std::move(HostEnd::Create("test")).value());
     const HostEnd::Descriptors fds = pair.host->descriptors();
     const HostEnd::Mappings mapped = pair.host->mappings();
     pair.runner = RunnerEnd::OverMappings(mapped.events, mapped.outcomes, mapped.large,

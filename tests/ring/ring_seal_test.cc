@@ -83,7 +83,7 @@ TEST_F(RingSealTest, TheHostKeepsWritingWhatItMapped) {
       std::move(RunnerEnd::Open(fds().event_ring, fds().outcome_ring, fds().large_region,
                                 fds().runner_wake, fds().host_wake))
           .value();
-  EXPECT_EQ(DataOf(runner->Peek(0).value()), "still written");
+  EXPECT_EQ(DataOf(runner->Peek().value()), "still written");
 }
 
 TEST_F(RingSealTest, DescriptorsAreNotInheritedByAccident) {

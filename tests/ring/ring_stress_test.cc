@@ -119,13 +119,25 @@ TEST(RingStressTest, CallInProgressIsAlwaysOfOneCall) {
   constexpr std::uint64_t kCalls = 200'000;
   const RingPair pair = RingPair::OverMappings();
   std::thread runner([&] {
-    for (std::uint64_t call = 1; call <= kCalls; ++call) {
+    for (std::uint64_t call = 1; call <= kCalls;) {
+      const auto record = pair.runner->Peek();
+      if (!record.has_value()) {
+        pair.runner->WaitForWork();
+        continue;
+      }
       pair.runner->BeginCall(call % 2 == 0 ? CallKind::kHandle : CallKind::kHandleAt, call);
       pair.runner->EndCall();
+      pair.runner->Consume(*record);
+      ++call;
     }
     pair.runner->BeginCall(CallKind::kStop, 0);
   });
+  std::uint64_t written = 0;
   while (true) {
+    while (written < kCalls && pair.host->WriteEvent(written + 1, EventWithData("x"), 1)) {
+      ++written;
+    }
+    pair.host->Publish();
     const CallInProgress call = pair.host->call();
     if (call.kind == CallKind::kStop) {
       break;

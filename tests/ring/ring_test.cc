@@ -23,11 +23,11 @@ std::string Pattern(std::uint64_t size) {
 void Pass(RingPair* pair, std::uint64_t sequence, const EventView& event) {
   ASSERT_TRUE(pair->host->WriteEvent(sequence, event, 1));
   pair->host->Publish();
-  const auto record = pair->runner->Peek(pair->runner->consumed());
+  const auto record = pair->runner->Peek();
   ASSERT_TRUE(record.has_value());
   ASSERT_EQ(record->sequence, sequence);
   ASSERT_EQ(DataOf(*record), event.data);
-  pair->runner->Consume(record->end);
+  pair->runner->Consume(*record);
   pair->runner->Settle(sequence);
   ASSERT_EQ(pair->host->PollSettled().value(), sequence);
 }
@@ -88,11 +88,11 @@ TEST(RingTest, NothingIsSeenBehindTheSetup) {
   pair.host->Publish();
   ASSERT_TRUE(pair.runner->ReadSetup().ok());
 
-  EXPECT_FALSE(pair.runner->Peek(pair.runner->consumed()).has_value());
+  EXPECT_FALSE(pair.runner->Peek().has_value());
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
-  EXPECT_FALSE(pair.runner->Peek(pair.runner->consumed()).has_value());
+  EXPECT_FALSE(pair.runner->Peek().has_value());
   pair.host->Publish();
-  EXPECT_TRUE(pair.runner->Peek(pair.runner->consumed()).has_value());
+  EXPECT_TRUE(pair.runner->Peek().has_value());
 }
 
 TEST(RingTest, RefusesAConfigurationLargerThanHalfTheRing) {
@@ -123,7 +123,7 @@ TEST(RingTest, EventArrivesWithEveryField) {
 
   ASSERT_TRUE(pair.host->WriteEvent(9, event, 4));
   pair.host->Publish();
-  const RecordView record = pair.runner->Peek(0).value();
+  const RecordView record = pair.runner->Peek().value();
 
   EXPECT_EQ(record.kind, RecordKind::kEvent);
   EXPECT_TRUE(record.is_json);
@@ -145,7 +145,7 @@ TEST(RingTest, AdvanceCarriesItsPosition) {
 
   ASSERT_TRUE(pair.host->WriteAdvance(5, {77, 76}));
   pair.host->Publish();
-  const RecordView record = pair.runner->Peek(0).value();
+  const RecordView record = pair.runner->Peek().value();
 
   EXPECT_EQ(record.kind, RecordKind::kAdvance);
   EXPECT_EQ(record.sequence, 5u);
@@ -157,10 +157,10 @@ TEST(RingTest, NothingIsSeenBeforePublish) {
   const RingPair pair = RingPair::OverDescriptors();
 
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
-  EXPECT_FALSE(pair.runner->Peek(0).has_value());
+  EXPECT_FALSE(pair.runner->Peek().has_value());
 
   pair.host->Publish();
-  EXPECT_TRUE(pair.runner->Peek(0).has_value());
+  EXPECT_TRUE(pair.runner->Peek().has_value());
 }
 
 TEST(RingTest, PassesEventsOfEverySize) {
@@ -227,10 +227,10 @@ TEST(RingTest, FullRingTakesNoMoreUntilTheRunnerMovesOn) {
   pair.host->Publish();
   EXPECT_GE(sequence, kEventRingBytes / (data.size() + kFixed + 40));
 
-  const RecordView first = pair.runner->Peek(0).value();
-  const RecordView second = pair.runner->Peek(first.end).value();
+  const RecordView first = pair.runner->Peek().value();
+  const RecordView second = pair.runner->PeekBehind(first).value();
   EXPECT_FALSE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1));
-  pair.runner->Consume(second.end);
+  pair.runner->Consume(second);
 
   EXPECT_TRUE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1));
 }
@@ -243,11 +243,11 @@ TEST(RingTest, LargeRegionHoldsOneEventAtATime) {
 
   EXPECT_FALSE(pair.host->WriteEvent(3, EventWithData(data), 1));
   pair.host->Publish();
-  const RecordView first = pair.runner->Peek(0).value();
+  const RecordView first = pair.runner->Peek().value();
   EXPECT_EQ(DataOf(first), data);
-  EXPECT_EQ(DataOf(pair.runner->Peek(first.end).value()), "small");
+  EXPECT_EQ(DataOf(pair.runner->PeekBehind(first).value()), "small");
   EXPECT_FALSE(pair.host->WriteEvent(3, EventWithData(data), 1));
-  pair.runner->Consume(first.end);
+  pair.runner->Consume(first);
 
   EXPECT_TRUE(pair.host->WriteEvent(3, EventWithData(data), 1));
 }
@@ -333,6 +333,8 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
 
 TEST(RingTest, CallInProgressIsSeenByTheHost) {
   const RingPair pair = RingPair::OverDescriptors();
+  ASSERT_TRUE(pair.host->WriteEvent(12, EventWithData("x"), 1));
+  pair.host->Publish();
   EXPECT_FALSE(pair.host->call().running());
 
   pair.runner->BeginCall(CallKind::kHandle, 12);
@@ -347,6 +349,12 @@ TEST(RingTest, CallInProgressIsSeenByTheHost) {
   EXPECT_GT(pair.host->call().number, during.number);
   // A crash between two calls must not be blamed on the one before.
   EXPECT_EQ(pair.runner->current_call_kind(), CallKind::kNone);
+  EXPECT_EQ(pair.runner->current_sequence(), 0u);
+
+  // A call that is made for no event has none, whatever the one before had.
+  pair.runner->BeginCall(CallKind::kStop, 0);
+  EXPECT_EQ(pair.host->call().kind, CallKind::kStop);
+  EXPECT_EQ(pair.host->call().sequence, 0u);
   EXPECT_EQ(pair.runner->current_sequence(), 0u);
 }
 

@@ -18,8 +18,7 @@ class WaitingRunner {
  public:
   explicit WaitingRunner(RingPair* pair)
       : pair_(pair), thread_([this] {
-          while (!pair_->runner->Peek(pair_->runner->consumed()).has_value() &&
-                 !pair_->runner->stop_requested()) {
+          while (!pair_->runner->Peek().has_value() && !pair_->runner->stop_requested()) {
             pair_->runner->WaitForWork();
           }
           done_ = true;
@@ -28,7 +27,7 @@ class WaitingRunner {
 
   bool done() const { return done_; }
   bool Sleeps() const {
-    return Eventually([this] { return (pair_->outcomes().sleep_number.load() & 1) != 0; });
+    return Eventually([this] { return pair_->host->asleep(); });
   }
 
  private:
@@ -47,7 +46,7 @@ TEST(RingWakeTest, SleepingRunnerIsWokenByAnEvent) {
     pair.host->Publish();
 
     ASSERT_TRUE(Eventually([&] { return waiting.done(); }));
-    pair.runner->Consume(pair.runner->Peek(pair.runner->consumed())->end);
+    pair.runner->Consume(*pair.runner->Peek());
   }
 }
 
@@ -66,7 +65,7 @@ TEST(RingWakeTest, RunnerThatOnlyWaitsForAStopLetsEventsLie) {
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
   pair.host->Publish();
   std::thread runner([&] { pair.runner->WaitForStop(); });
-  EXPECT_TRUE(Eventually([&] { return (pair.outcomes().sleep_number.load() & 1) != 0; }));
+  EXPECT_TRUE(Eventually([&] { return pair.host->asleep(); }));
 
   pair.host->RequestStop();
 
@@ -78,7 +77,7 @@ TEST(RingWakeTest, RunnerThatSleepsTellsWhatTheHostHasNotSeen) {
   RingPair pair = RingPair::OverMappings();
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
   pair.host->Publish();
-  pair.runner->Consume(pair.runner->Peek(0)->end);
+  pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
   EXPECT_FALSE(Readable(pair.host->descriptors().host_wake, 0));
   {
@@ -93,7 +92,7 @@ TEST(RingWakeTest, RunnerThatSleepsSaysNothingIfTheHostKnowsIt) {
   RingPair pair = RingPair::OverMappings();
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
   pair.host->Publish();
-  pair.runner->Consume(pair.runner->Peek(0)->end);
+  pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
   ASSERT_EQ(pair.host->PollSettled().value(), 1u);
 
@@ -145,12 +144,12 @@ TEST(RingWakeTest, NoWakeUpIsLost) {
   RingPair pair = RingPair::OverMappings();
   std::thread runner([&] {
     while (!pair.runner->stop_requested()) {
-      const auto record = pair.runner->Peek(pair.runner->consumed());
+      const auto record = pair.runner->Peek();
       if (!record.has_value()) {
         pair.runner->WaitForWork();
         continue;
       }
-      pair.runner->Consume(record->end);
+      pair.runner->Consume(*record);
       pair.runner->Settle(record->sequence);
     }
   });
@@ -167,7 +166,7 @@ TEST(RingWakeTest, NoWakeUpIsLost) {
     }
     if (sequence % 100 == 0) {
       // Long enough without events for the runner to be on its way to sleep.
-      EXPECT_TRUE(Eventually([&] { return (pair.outcomes().sleep_number.load() & 1) != 0; }));
+      EXPECT_TRUE(Eventually([&] { return pair.host->asleep(); }));
     }
   }
   EXPECT_TRUE(woken);

@@ -90,11 +90,14 @@ inline std::string TakeStressEvents(RunnerEnd* runner, const StressEvents& event
                                     std::uint64_t lines_every) {
   std::uint64_t expected = 1;
   while (!runner->stop_requested()) {
-    std::uint64_t end = runner->consumed();
+    std::optional<RecordView> last;
     std::uint64_t taken = 0;
     const std::uint64_t batch = 1 + expected % 97;
     while (taken < batch) {
-      const auto record = runner->Peek(end);
+      const auto record = last.has_value() ? runner->PeekBehind(*last) : runner->Peek();
+      if (runner->damage() != nullptr) {
+        return runner->damage();
+      }
       if (!record.has_value()) {
         break;
       }
@@ -108,7 +111,7 @@ inline std::string TakeStressEvents(RunnerEnd* runner, const StressEvents& event
       if (expected % lines_every == 0) {
         runner->Log(1, "event " + std::to_string(expected));
       }
-      end = record->end;
+      last = record;
       ++expected;
       ++taken;
     }
@@ -116,7 +119,7 @@ inline std::string TakeStressEvents(RunnerEnd* runner, const StressEvents& event
       runner->WaitForWork();
       continue;
     }
-    runner->Consume(end);
+    runner->Consume(*last);
     runner->Settle(expected - 1);
   }
   return {};

@@ -145,9 +145,8 @@ bool SpawnedRunner::Settled(std::uint64_t sequence) {
 }
 
 bool SpawnedRunner::Sleeps() {
-  const auto* header = reinterpret_cast<const OutcomeRingHeader*>(host_->mappings().outcomes);
   const Deadline deadline;
-  while ((header->sleep_number.load() & 1) == 0) {
+  while (!host_->asleep()) {
     if (deadline.passed() || child_->HasEnded()) {
       return false;
     }
