@@ -34,6 +34,9 @@ Result<Position> ParsePosition(std::string_view text) {
     return Status::Invalid("position \"" + std::string(text) +
                            "\": the prepare half is never above the commit half");
   }
+  if (!IsPlace(position) && position != kEndOfLog) {
+    return Status::Invalid("position \"" + std::string(text) + "\": wanted numbers below 2^63");
+  }
   return position;
 }
 

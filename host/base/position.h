@@ -23,11 +23,19 @@ struct Position {
 inline constexpr Position kEndOfLog{std::numeric_limits<std::uint64_t>::max(),
                                     std::numeric_limits<std::uint64_t>::max()};
 
+// Whether a record of a log can lie there: servers keep offsets in signed 64 bits, and a record is
+// never committed before it was prepared. What is no place is never stored, sent or compared.
+constexpr bool IsPlace(Position position) {
+  return position.prepare <= position.commit &&
+         position.commit <= std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+}
+
 // "commit:prepare" in decimal.
 std::string FormatPosition(Position position);
 
 // Reads "commit:prepare"; a single number `n`, as older stores wrote it, is read as n:0, which can
-// repeat one event but never skips one. kInvalid for anything else.
+// repeat one event but never skips one. kInvalid for anything else and for what is no place,
+// kEndOfLog apart.
 Result<Position> ParsePosition(std::string_view text);
 
 }  // namespace catchup

@@ -121,6 +121,7 @@ void Group::Prepare() {
   const CheckpointRecord& record = store_->record();
   StartPoint start;
   start.checkpoint = record.checkpoint;
+  start.last_event = record.last_event;
   if (record.start.kind == RecordedStart::Kind::kPosition) {
     start.recorded_start = record.start.position;
   }
@@ -455,11 +456,16 @@ void Group::Carry(const Command& command) {
         link_->process().Kill();
       }
       break;
+    case Command::Kind::kConnect:
+      Connect(command.number);
+      break;
+    case Command::Kind::kProbe:
+      Probe(command.number, *command.from);
+      break;
     case Command::Kind::kSubscribe:
-      Subscribe(command);
+      Subscribe(command.number, command.from);
       break;
     case Command::Kind::kCancelSubscription:
-      opening_ = false;
       if (subscription_ != nullptr) {
         subscription_->Cancel();
       }
@@ -479,8 +485,9 @@ void Group::Carry(const Command& command) {
       break;
     case Command::Kind::kPersist:
       // Only a plugin that keeps its own position can set the group back; the engine said so.
-      worker_.Post([this, position = *command.from, back = engine_.position_mode(),
-                    handled = handled_] { SaveCheckpoint(position, back, handled); });
+      worker_.Post([this, position = *command.from, event = command.event,
+                    back = engine_.position_mode(),
+                    handled = handled_] { SaveCheckpoint(position, event, back, handled); });
       break;
     case Command::Kind::kSetTimer:
       SetTimer(command.timer, command.delay);
@@ -521,17 +528,14 @@ void Group::Release(Sequence last) {
   settled_ = last;
 }
 
-void Group::Subscribe(const Command& command) {
+void Group::Connect(CallNumber call) {
   if (source_ == nullptr) {
     return;
   }
   FollowServer();
-  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
-      {{"position", PositionText(command.from)}});
-  call_ = command.number;
+  call_ = call;
   paused_ = false;
-  opening_ = true;
-  source_->ReadVersion([weak = weak_from_this(), call = call_](const auto& version) {
+  source_->ReadVersion([weak = weak_from_this(), call](const auto& version) {
     if (const auto self = weak.lock()) {
       self->OnVersion(call, version);
     }
@@ -541,35 +545,55 @@ void Group::Subscribe(const Command& command) {
 // The server of this call has said what it is. It may be another one than that of the call before.
 void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (closed_ || !opening_ || call != call_) {
+  if (closed_) {
     return;
   }
-  opening_ = false;
   if (!version.ok()) {
     const bool refused = version.status().code() == Status::Code::kDenied;
     engine_.SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
                               version.status().message(), Now(), &commands_);
   } else {
-    const bool sound = AnnouncementsAreSound(*version);
-    if (!sound) {
+    const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
+                              .says_caught_up = SaysCaughtUp(*version)};
+    if (!traits.resumes_anywhere) {
       Log(LogLevel::kWarn, "Old server", "Group.Subscribe", config_.name,
           {{"version", version->empty() ? "unknown" : *version},
            {"reason", "before 24.2: the checkpoint follows events only"}});
     }
-    OpenSubscription(engine_.TrustAnnouncements(sound));
+    engine_.ServerKnown(call, traits, Now(), &commands_);
   }
   Execute();
 }
 
-void Group::OpenSubscription(std::optional<Position> from) {
+void Group::Probe(CallNumber call, Position from) {
+  source_->ReadFirst(
+      from, [weak = weak_from_this(), call](std::optional<Position> found, const auto& failure) {
+        const auto self = weak.lock();
+        if (self == nullptr) {
+          return;
+        }
+        if (failure.has_value()) {
+          self->OnEnded(call, *failure);
+          return;
+        }
+        const std::lock_guard<std::mutex> lock(self->mutex_);
+        if (!self->closed_) {
+          self->engine_.Probed(call, found, self->Now(), &self->commands_);
+          self->Execute();
+        }
+      });
+}
+
+void Group::Subscribe(CallNumber call, std::optional<Position> from) {
+  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
+      {{"position", PositionText(from)}});
   SubscribeOptions options;
   options.from = from;
   options.prefixes = config_.filter.prefixes;
   options.match = config_.filter.match == EventFilter::Match::kEventType ? MatchOn::kEventType
                                                                          : MatchOn::kStreamName;
-  subscription_ =
-      source_->Subscribe(options, std::make_shared<CallSink>(shared_from_this(), call_));
-  source_->ReadHead([weak = weak_from_this(), call = call_](const auto& head) {
+  subscription_ = source_->Subscribe(options, std::make_shared<CallSink>(shared_from_this(), call));
+  source_->ReadHead([weak = weak_from_this(), call](const auto& head) {
     if (const auto self = weak.lock()) {
       self->OnHead(call, head);
     }
@@ -625,9 +649,10 @@ void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
   });
 }
 
-// `handled` is the last event that was released. One beyond the position was let go unhandled, as
-// the group went back, and proves nothing.
-void Group::SaveCheckpoint(Position position, bool may_go_back,
+// `event` is the engine's word on where an event lies; `handled` is the last event that was
+// released. One beyond the position was let go unhandled, as the group went back, and proves
+// nothing.
+void Group::SaveCheckpoint(Position position, std::optional<Position> event, bool may_go_back,
                            const std::optional<Witness>& handled) {
   CheckpointRecord record = store_->record();
   const bool back = may_go_back && record.checkpoint.has_value() && position < *record.checkpoint;
@@ -638,10 +663,7 @@ void Group::SaveCheckpoint(Position position, bool may_go_back,
   if (handled.has_value() && handled->position <= position) {
     AddWitness(*handled, &record.witnesses);
   }
-  record.last_event.reset();
-  if (!record.witnesses.empty()) {
-    record.last_event = record.witnesses.front().position;
-  }
+  record.last_event = event;
   record.plugin_digest = plugin_->digest;
   Status saved;
   while (true) {

@@ -108,7 +108,8 @@ class Group : public std::enable_shared_from_this<Group> {
   Status StagePluginFile();
   Status ResolveStart();
   void PrepareSpawn(SpawnNumber spawn);
-  void SaveCheckpoint(Position position, bool may_go_back, const std::optional<Witness>& handled);
+  void SaveCheckpoint(Position position, std::optional<Position> event, bool may_go_back,
+                      const std::optional<Witness>& handled);
   void TakeBackToken();
   void AcceptFilter(SpawnNumber spawn, bool position_mode);
   Result<std::optional<Position>> ReadHeadOnceThereIsOne();
@@ -124,8 +125,9 @@ class Group : public std::enable_shared_from_this<Group> {
   void Execute();
   void Release(Sequence last);
   void Carry(const Command& command);
-  void Subscribe(const Command& command);
-  void OpenSubscription(std::optional<Position> from);
+  void Connect(CallNumber call);
+  void Probe(CallNumber call, Position from);
+  void Subscribe(CallNumber call, std::optional<Position> from);
   void FollowServer();
   void WaitFor(const std::string& what);
   void FailBeforeStart(const std::string& reason);
@@ -177,13 +179,11 @@ class Group : public std::enable_shared_from_this<Group> {
   std::vector<std::future<void>> retiring_;  // Ends of sources whose server moved.
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
-  bool opening_ = false;  // The call waits for the server's version.
   bool paused_ = false;
   std::optional<Position> head_;
 
   std::shared_ptr<RunnerLink> link_;
-  bool swollen_runner_told_ = false;  // Asked to leave after a large event.
-  SpawnNumber cancelled_spawn_ = 0;   // Not wanted any more before it was there.
+  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};
 

@@ -154,7 +154,6 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   next_write_ = 0;
   deliver_until_ = 0;
   armed_ = 0;
-  swollen_runner_told_ = false;
   if (Status watched = WatchRunner(spawn); !watched.ok()) {
     DropRunner();
     return watched;
@@ -227,11 +226,9 @@ void Group::OnClock() {
 // The memory behind a large event cannot be given back while its region is sealed, so an idle
 // runner that has had one makes room for a small one.
 void Group::ReplaceSwollenRunner() {
-  if (link_->rings().used_large_region() && link_->ready() && window_.empty() &&
-      engine_.state() == GroupState::kCaughtUp && !swollen_runner_told_) {
-    swollen_runner_told_ = true;
-    Log(LogLevel::kInfo, "Replacing the runner after a large event", "Group.Clock", config_.name);
-    link_->rings().RequestStop();
+  if (link_->rings().used_large_region() && link_->ready()) {
+    engine_.ReplaceRunner(link_->spawn(), "it keeps the memory of a large event", Now(),
+                          &commands_);
   }
 }
 

@@ -18,8 +18,11 @@ void CheckpointPacer::Reset(std::optional<Position> durable, std::optional<Posit
 void CheckpointPacer::GoBack(std::optional<Position> position) {
   if (position < durable_) {
     durable_ = position;
+    // The store holds more than that, so even `position` is to be written.
+    covered_ = std::nullopt;
+  } else {
+    covered_ = durable_;
   }
-  covered_ = durable_;
   writing_events_ = 0;
   new_events_ = 0;
   new_since_.reset();

@@ -41,55 +41,106 @@ void Engine::Log(std::string text, bool expected, Commands* out) {
   command.expected = expected;
 }
 
-void Engine::Start(const StartPoint& start, Tick, Commands* out) {
+void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
   if (finished_ || state_ != GroupState::kIdle) {
     return;
   }
   start_ = start;
   // What is known before the runner has spoken, for whoever asks.
   const auto& from = start.checkpoint ? start.checkpoint : start.recorded_start;
+  for (const auto& position : {start.checkpoint, start.recorded_start}) {
+    if (position && !IsPlace(*position)) {
+      End(GroupState::kFailed,
+          "the recorded position " + NoPlace(*position) + "; reset the group to one", Force::kNone,
+          {}, tick, out);
+      return;
+    }
+  }
   watermark_.Reset(from, false);
   pacer_.Reset(start.checkpoint, from);
   Spawn(out);
   RefreshState(out);
 }
 
-std::optional<Position> Engine::TrustAnnouncements(bool trusted) {
-  trusts_server_ = trusted;
-  if (!trusted) {
-    frontier_.StepBack();
-  }
-  return frontier_.reached();
-}
-
-void Engine::Subscribe(Commands* out) {
+void Engine::Connect(Commands* out) {
   frontier_.ForgetHeld();
   live_since_.reset();
   head_.reset();
-  call_open_ = true;
-  Command& command = Add(out, Command::Kind::kSubscribe);
-  command.number = ++call_;
-  command.from = frontier_.reached();
+  seen_ = frontier_.reached();
+  step_ = CallStep::kConnecting;
+  Add(out, Command::Kind::kConnect).number = ++call_;
 }
 
 // A full window stays full while it is disconnected: what would come first had no place.
-void Engine::SubscribeWhenRoom(Commands* out) {
-  subscribe_due_ = !HasRoom();
-  if (!subscribe_due_) {
-    Subscribe(out);
+void Engine::ConnectWhenRoom(Commands* out) {
+  connect_due_ = !HasRoom();
+  if (!connect_due_) {
+    Connect(out);
   }
 }
 
+void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick, Commands* out) {
+  if (!OnInput(call) || step_ != CallStep::kConnecting) {
+    return;
+  }
+  traits_ = traits;
+  const std::optional<Position>& reached = frontier_.reached();
+  if (!traits.resumes_anywhere && reached) {
+    Probe(*reached, out);
+  } else {
+    Subscribe(reached, out);
+  }
+}
+
+void Engine::Probe(Position place, Commands* out) {
+  step_ = CallStep::kProbing;
+  probed_ = place;
+  Command& command = Add(out, Command::Kind::kProbe);
+  command.number = call_;
+  command.from = place;
+}
+
+// The server will begin behind `found`, so that one must be among those received. What it sends
+// that was had before is dropped, from the beginning on if need be.
+void Engine::Probed(CallNumber call, std::optional<Position> found, Tick, Commands* out) {
+  if (!OnInput(call) || step_ != CallStep::kProbing) {
+    return;
+  }
+  if (found && found >= probed_ && found <= seen_) {
+    Subscribe(probed_, out);
+    return;
+  }
+  const std::optional<Position> event = frontier_.event();
+  frontier_.StepBack();
+  if (event && event < probed_) {
+    Probe(*event, out);
+    return;
+  }
+  Log("no event lies at " + Place(probed_) +
+          ", and behind such a place this server would leave out the next one: reading the log "
+          "from the beginning, what comes up to " +
+          Place(seen_) + " was had before and is dropped",
+      true, out);
+  Subscribe(std::nullopt, out);
+}
+
+void Engine::Subscribe(std::optional<Position> from, Commands* out) {
+  step_ = CallStep::kOpen;
+  Command& command = Add(out, Command::Kind::kSubscribe);
+  command.number = call_;
+  command.from = from;
+}
+
 void Engine::CancelSubscription(Commands* out) {
-  subscribe_due_ = false;
-  if (call_open_) {
-    call_open_ = false;
+  connect_due_ = false;
+  if (step_ != CallStep::kNone) {
+    step_ = CallStep::kNone;
     Add(out, Command::Kind::kCancelSubscription).number = call_;
   }
   CancelTimer(TimerKind::kReconnect, out);
 }
 
-bool Engine::OnInput(CallNumber call) const { return call_open_ && call == call_; }
+bool Engine::OnInput(CallNumber call) const { return step_ != CallStep::kNone && call == call_; }
 
 // The first frame of a call shows that the source is there.
 void Engine::OnFrame(Tick tick, Commands* out) {
@@ -102,15 +153,44 @@ void Engine::OnFrame(Tick tick, Commands* out) {
   RefreshState(out);
 }
 
-void Engine::Pass(Position position, Tick tick) { OnPopped(watermark_.AddPassed(position), tick); }
+// The server has got as far as `position` in this call.
+void Engine::OnPlace(Position position) {
+  if (!seen_ || position > *seen_) {
+    seen_ = position;
+  }
+  if (head_ && position >= *head_) [[unlikely]] {
+    SignalCaughtUp();
+  }
+}
 
-void Engine::Announce(Position position, Tick tick) {
-  if (!trusts_server_ || server_lied_) {
+void Engine::Pass(Position position, bool is_event, Tick tick) {
+  OnPopped(watermark_.AddPassed(position, is_event), tick);
+}
+
+void Engine::Announce(Position position, Tick tick, Commands* out) {
+  if (!IsPlace(position)) {
+    if (position != kEndOfLog && !nonsense_told_) {
+      nonsense_told_ = true;
+      Log("ignoring what the server announced: position " + NoPlace(position), false, out);
+    }
     return;
   }
-  if (const auto proven = frontier_.OnAnnouncement(position)) {
-    Pass(frontier_.At(*proven), tick);
+  if (traits_.resumes_anywhere && !server_lied_) {
+    if (const auto proven = frontier_.OnAnnouncement(position)) {
+      Pass(*proven, false, tick);
+    }
   }
+  OnPlace(position);
+}
+
+// An event came although everything up to it had been announced as sent.
+void Engine::Contradict(Position position, Commands* out) {
+  server_lied_ = true;
+  Log("the server sent an event at " + FormatPosition(position) +
+          " after it had announced that everything up to " + Place(frontier_.reached()) +
+          " was sent; the event is handled, and no announcement is believed any more",
+      false, out);
+  frontier_.StepBack();
 }
 
 Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
@@ -119,42 +199,47 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
     return 0;
   }
   OnFrame(tick, out);
+  if (!IsPlace(position)) [[unlikely]] {
+    BreakOff("the server sent an event whose position " + NoPlace(position), tick, out);
+    return 0;
+  }
   if (!frontier_.IsNew(position)) {
     ++dropped_;
+    OnPlace(position);
+    Housekeep(tick, out);
     return 0;
   }
   if (frontier_.Contradicts(position)) [[unlikely]] {
-    server_lied_ = true;
-    Log("the server sent an event at " + FormatPosition(position) +
-            " after it had announced that everything up to " + Place(frontier_.reached()) +
-            " was sent; the event is handled, and no announcement is believed any more",
-        false, out);
-    frontier_.StepBack();
+    Contradict(position, out);
+  }
+  if (server_lied_ && position_mode_ && watermark_.IsTaken(position)) [[unlikely]] {
+    End(GroupState::kFailed,
+        "the server sent an event at " + FormatPosition(position) +
+            " after it had announced that very position, and the plugin stores it already: nobody "
+            "could tell whether the event was applied; wanted the plugin's store put back to a "
+            "position before it",
+        Force::kDrain, options_.drain_timeout, tick, out);
+    return 0;
   }
   bool passed = false;
   if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
-    Pass(*proven, tick);
+    Pass(*proven, false, tick);
     passed = true;
   }
-  // The watermark never goes back, not even for an event that comes behind an announcement.
-  const Position place = frontier_.At(position);
   Sequence sequence = 0;
   if (is_system && !options_.system_events) {
     ++skipped_;
-    Pass(place, tick);
+    Pass(position, true, tick);
     passed = true;
   } else {
     sequence = ++last_sequence_;
-    watermark_.AddEvent(sequence, place, bytes);
-    if (runner_ == RunnerState::kReady) {
+    watermark_.AddEvent(sequence, position, bytes);
+    if (RunnerTakes()) {
       Deliver(sequence, sequence, out);
     }
   }
-  if (head_ && position >= *head_) [[unlikely]] {
-    SignalCaughtUp();
-    passed = true;
-  }
-  if (passed) {
+  OnPlace(position);
+  if (passed || head_) {
     Housekeep(tick, out);
   }
   return sequence;
@@ -165,10 +250,7 @@ void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Comm
     return;
   }
   OnFrame(tick, out);
-  Announce(position, tick);
-  if (head_ && position != kEndOfLog && position >= *head_) {
-    SignalCaughtUp();
-  }
+  Announce(position, tick, out);
   Housekeep(tick, out);
 }
 
@@ -178,19 +260,19 @@ void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick ti
   }
   OnFrame(tick, out);
   if (position) {
-    Announce(*position, tick);
+    Announce(*position, tick, out);
   }
   SignalCaughtUp();
   Housekeep(tick, out);
 }
 
 void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out) {
-  if (!OnInput(call)) {
+  if (!OnInput(call) || !needs_head() || (head && !IsPlace(*head))) {
     return;
   }
-  // Null orders below every position: the head of an empty log is never ahead of us. A frame may
-  // have overtaken the answer to the question for the head.
-  if (head <= frontier_.claimed()) {
+  // Null orders below every position: the head of an empty log is never ahead of us. The frame that
+  // reaches the head may have overtaken the answer to the question for it.
+  if (head <= seen_) {
     OnFrame(tick, out);
     SignalCaughtUp();
     Housekeep(tick, out);
@@ -204,8 +286,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   if (!OnInput(call)) {
     return;
   }
-  call_open_ = false;
-  frontier_.ForgetHeld();
+  step_ = CallStep::kNone;
   catching_ = Catching::kNo;
   if (end == EndClass::kInvalidPosition) {
     End(GroupState::kFailed,
@@ -231,7 +312,14 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   RefreshState(out);
 }
 
-bool Engine::wants_frames() const { return call_open_ && HasRoom(); }
+// Ends a call whose server says what cannot be.
+void Engine::BreakOff(const std::string& why, Tick tick, Commands* out) {
+  const CallNumber call = call_;
+  Add(out, Command::Kind::kCancelSubscription).number = call;
+  SubscriptionEnded(call, EndClass::kRefused, why, tick, out);
+}
+
+bool Engine::wants_frames() const { return step_ == CallStep::kOpen && HasRoom(); }
 
 bool Engine::HasRoom() const {
   if (watermark_.pending_events() >= options_.window_events ||
@@ -279,7 +367,7 @@ std::optional<Position> Engine::durable() const { return pacer_.durable(); }
 bool Engine::settled_is_durable() const { return pacer_.Covers(watermark_.position()); }
 std::uint64_t Engine::handled() const { return handled_; }
 std::uint64_t Engine::skipped() const { return skipped_; }
-std::uint64_t Engine::restarts() const { return spawn_ > 1 ? spawn_ - 1 : 0; }
+std::uint64_t Engine::restarts() const { return spawn_ > 1 ? spawn_ - 1 - replaced_ : 0; }
 bool Engine::caught_up() const { return catching_ == Catching::kDone; }
 std::uint64_t Engine::dropped() const { return dropped_; }
 

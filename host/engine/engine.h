@@ -54,9 +54,21 @@ struct EngineOptions {
 struct StartPoint {
   std::optional<Position> recorded_start;
   std::optional<Position> checkpoint;
+  // Of the last event handled or skipped at or before the checkpoint, where it is known.
+  std::optional<Position> last_event{};
   // The filter is not the one of an earlier run that left no checkpoint: a position that the plugin
   // holds was made with the other one.
   bool filter_changed = false;
+};
+
+// What a server can be relied on for; it differs by version.
+struct ServerTraits {
+  // A subscription goes on behind the very place it is given. False before 24.2: those look for the
+  // first record at or after the place and begin behind that one, so where no record lies at the
+  // place, the next one is never sent.
+  bool resumes_anywhere = true;
+  // It says when a subscription is live. False before 23.10: the head of the log tells.
+  bool says_caught_up = true;
 };
 
 enum class GroupState : std::uint8_t {
@@ -82,11 +94,13 @@ struct Command {
     kDrainRunner,         // spawn: deliver nothing more; let the current call end, then stop it.
     kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
     kKillRunner,          // spawn: SIGKILL.
+    kConnect,             // call: find out what the server is, then say ServerKnown.
+    kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
-    kCancelSubscription,  // call.
+    kCancelSubscription,  // call: whichever of the three it is at.
     kDeliver,             // first..last, in order, to the present runner. Events and advances.
     kRelease,             // Everything up to `last` is settled; its buffers may go.
-    kPersist,             // position: write as checkpoint, unless may_persist() says no right
+    kPersist,             // from, event: write as checkpoint, unless may_persist() says no right
                           // before; then say CheckpointDurable, or CheckpointNotBegun.
     kSetTimer,            // timer, delay: (re)arm; one timer of each kind.
     kCancelTimer,         // timer.
@@ -101,7 +115,8 @@ struct Command {
   std::uint64_t number = 0;  // Spawn or call.
   Sequence first = 0;
   Sequence last = 0;
-  std::optional<Position> from;  // kSubscribe; kPersist's position is always set.
+  std::optional<Position> from;   // kSubscribe; always set in kProbe and kPersist.
+  std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds delay{};
   std::string text;
 };
@@ -170,6 +185,11 @@ class Engine {
   // listening.
   void ContractBroken(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out);
 
+  // The runner works, but a fresh one would be better: it is asked to stop once it has nothing to
+  // do and the group is caught up, and another takes its place; that is no death of it. Says
+  // nothing and changes nothing at any other time: ask again.
+  void ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
+
   // The process is gone and its outcomes were all reported before this. kContract says what
   // ContractBroken says.
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
@@ -178,14 +198,14 @@ class Engine {
   // The runner could not be spawned (resources, not the plugin): treated as an exit.
   // Use RunnerExited with kUnknown.
 
-  // Whether the announcements (checkpoint frames, caught-up positions) of the server of the call
-  // that is being opened are places to resume from; they are believed unless it is said otherwise.
-  // Before the frames of the call. Returns where to subscribe from: the position of kSubscribe, or
-  // an earlier one.
-  std::optional<Position> TrustAnnouncements(bool trusted);
+  // What kConnect found. A failure to find out is a SubscriptionEnded.
+  void ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out);
 
-  // The head of the log read at connect; null for an empty log. For servers that send no
-  // caught_up; harmless with those that do.
+  // What kProbe found: null when no record lies there. A failure is a SubscriptionEnded.
+  void Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out);
+
+  // The head of the log, read after kSubscribe; null for an empty log. Counts where the server does
+  // not say that it is caught up.
   void Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out);
 
   // A matching event. Returns its sequence, which names it from now on; 0 when it needs no
@@ -229,10 +249,13 @@ class Engine {
   bool may_persist() const { return !distrusted_; }
   std::uint64_t handled() const;   // Events settled in this process.
   std::uint64_t skipped() const;   // Events skipped by a stated rule.
-  std::uint64_t restarts() const;  // Runners spawned after the first.
+  std::uint64_t restarts() const;  // Runners spawned because one had died.
   bool caught_up() const;          // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
-  bool needs_head() const { return call_open_ && !head_ && catching_ == Catching::kNo; }
+  bool needs_head() const {
+    return step_ == CallStep::kOpen && !traits_.says_caught_up && !head_ &&
+           catching_ == Catching::kNo;
+  }
   std::uint64_t dropped() const;  // Events that came a second time from the source.
 
  private:
@@ -240,6 +263,9 @@ class Engine {
 
   // How hard a runner has been asked to end; only ever goes up for one spawn.
   enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
+
+  // How far a call has got.
+  enum class CallStep : std::uint8_t { kNone, kConnecting, kProbing, kOpen };
 
   // The way to kCaughtUp: live, then settled up to there, then that watermark durable.
   enum class Catching : std::uint8_t { kNo, kSettling, kPersisting, kDone };
@@ -250,6 +276,7 @@ class Engine {
   // Runner.
   void Spawn(Commands* out);
   void ForceRunner(Force force, std::chrono::nanoseconds patience, Tick tick, Commands* out);
+  bool RunnerTakes() const { return runner_ == RunnerState::kReady && force_ == Force::kNone; }
   void Deliver(Sequence first, Sequence last, Commands* out);
   void Begin(std::optional<Position> loaded, Tick tick, Commands* out);
   void Rejoin(std::optional<Position> loaded, Tick tick, Commands* out);
@@ -260,14 +287,19 @@ class Engine {
   void BreakContract(std::string text, Tick tick, Commands* out);
 
   // Source.
-  void Subscribe(Commands* out);
-  void SubscribeWhenRoom(Commands* out);
+  void Connect(Commands* out);
+  void ConnectWhenRoom(Commands* out);
+  void Probe(Position place, Commands* out);
+  void Subscribe(std::optional<Position> from, Commands* out);
   bool HasRoom() const;
   void CancelSubscription(Commands* out);
   bool OnInput(CallNumber call) const;
   void OnFrame(Tick tick, Commands* out);
-  void Announce(Position position, Tick tick);
-  void Pass(Position position, Tick tick);
+  void OnPlace(Position position);
+  void Announce(Position position, Tick tick, Commands* out);
+  void Pass(Position position, bool is_event, Tick tick);
+  void BreakOff(const std::string& why, Tick tick, Commands* out);
+  void Contradict(Position position, Commands* out);
   void SignalCaughtUp();
 
   // Progress and its end.
@@ -301,19 +333,24 @@ class Engine {
   RunnerState runner_ = RunnerState::kNone;
   SpawnNumber spawn_ = 0;
   Force force_ = Force::kNone;
+  bool replacing_ = false;      // The runner stops so that another takes its place.
+  std::uint64_t replaced_ = 0;  // Runners spawned for that.
   RunnerPacing pacing_;
   std::string runner_trouble_;  // Why the group waits for a runner; empty when it does not.
   bool begun_ = false;          // The start was chosen and the first subscription asked for.
   bool position_mode_ = false;
 
   CallNumber call_ = 0;
-  bool call_open_ = false;
-  bool subscribe_due_ = false;  // As soon as there is room.
-  bool trusts_server_ = true;
-  bool server_lied_ = false;                            // Announced as sent what it sent later.
-  bool been_live_ = false;                              // Some call has brought a frame.
-  std::string source_trouble_;                          // Why the group waits for the source.
-  std::uint32_t reconnects_ = 0;                        // In a row.
+  CallStep step_ = CallStep::kNone;
+  bool connect_due_ = false;        // As soon as there is room.
+  ServerTraits traits_;             // Of the present call.
+  std::optional<Position> probed_;  // While kProbing.
+  std::optional<Position> seen_;    // How far the server says the present call has got.
+  bool server_lied_ = false;        // Announced as sent what it sent later.
+  bool nonsense_told_ = false;      // It announced what is no place; said once.
+  bool been_live_ = false;          // Some call has brought a frame.
+  std::string source_trouble_;      // Why the group waits for the source.
+  std::uint32_t reconnects_ = 0;    // In a row.
   std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
   std::optional<Position> head_;                        // Of the present call.
 

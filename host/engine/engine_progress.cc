@@ -48,7 +48,7 @@ void Engine::FollowCaughtUp(Tick tick, Commands* out) {
 // Hands the plugin a position without events, past what the filter hides, so that its own store
 // does not fall behind in a quiet log.
 void Engine::MaybeAdvance(Tick tick, Commands* out) {
-  if (!position_mode_ || ending_ || runner_ != RunnerState::kReady || tick.now < next_advance_ ||
+  if (!position_mode_ || ending_ || !RunnerTakes() || tick.now < next_advance_ ||
       !watermark_.Passable()) {
     return;
   }
@@ -67,8 +67,8 @@ void Engine::Housekeep(Tick tick, Commands* out) {
   if (finished_) {
     return;
   }
-  if (subscribe_due_ && !ending_) {
-    SubscribeWhenRoom(out);
+  if (connect_due_ && !ending_) {
+    ConnectWhenRoom(out);
   }
   MaybeAdvance(tick, out);
   if (!store_failed_ && !distrusted_) {
@@ -77,10 +77,12 @@ void Engine::Housekeep(Tick tick, Commands* out) {
     }
     if (const auto position =
             pacer_.Next(watermark_.position(), watermark_.pending_events(), tick.now)) {
-      Add(out, Command::Kind::kPersist).from = position;
+      Command& command = Add(out, Command::Kind::kPersist);
+      command.from = position;
+      command.event = watermark_.last_event();
     }
     std::optional<std::chrono::nanoseconds> wake = pacer_.WakeAt(watermark_.position());
-    if (position_mode_ && !ending_ && runner_ == RunnerState::kReady && watermark_.Passable()) {
+    if (position_mode_ && !ending_ && RunnerTakes() && watermark_.Passable()) {
       wake = wake ? std::min(*wake, next_advance_) : next_advance_;
     }
     const auto& armed = Deadline(TimerKind::kPersist);

@@ -68,6 +68,12 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
   }
   runner_ = RunnerState::kReady;
   runner_trouble_.clear();
+  if (loaded && !IsPlace(*loaded)) {
+    End(GroupState::kFailed,
+        "load_position returned " + NoPlace(*loaded) + "; the plugin's store is to be put right",
+        Force::kDrain, options_.drain_timeout, tick, out);
+    return;
+  }
   if (!begun_) {
     position_mode_ = position_mode;
     Begin(loaded, tick, out);
@@ -106,6 +112,7 @@ void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
   std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
   std::optional<Position> durable = start_.checkpoint;
   std::optional<Position> covered = start;
+  bool was_reset = false;
   if (position_mode_) {
     start = loaded ? loaded : start_.recorded_start;
     if (start < start_.checkpoint) {
@@ -114,37 +121,39 @@ void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
               FormatPosition(*start_.checkpoint) + "; starting from " + Place(start),
           false, out);
       durable = start;
+      was_reset = true;
     }
-    covered = durable;
+    covered = was_reset ? std::nullopt : durable;
   }
-  watermark_.Reset(start, position_mode_);
-  frontier_.Reset(start);
+  // An event that lies behind the start is no help for finding it.
+  const auto& known = start_.last_event;
+  const bool helps = known && IsPlace(*known) && known <= start;
+  watermark_.Reset(start, position_mode_, helps ? known : std::nullopt);
+  frontier_.Reset(start, watermark_.last_event());
   pacer_.Reset(durable, covered);
-  if (loaded && !pacer_.Covers(loaded)) {
-    // The checkpoint lags behind the plugin; it is for display and lineage, so bring it up.
+  if (position_mode_ && !pacer_.Covers(start)) {
+    // The checkpoint is not where the plugin is; it is for display and lineage, so let it follow.
     pacer_.OnProgress(0, tick.now);
   }
-  Subscribe(out);
+  Connect(out);
 }
 
 // A new runner's plugin says where it stands; what it holds is settled, whatever the runner before
 // it managed to report.
 void Engine::Rejoin(std::optional<Position> loaded, Tick tick, Commands* out) {
   const std::optional<Position> stands = loaded ? loaded : start_.recorded_start;
-  if (stands == watermark_.position()) {
-    return;
-  }
-  if (stands < watermark_.position() || stands > frontier_.reached()) {
-    Rewind(stands, tick, out);
+  if (stands == watermark_.stored()) {
     return;
   }
   Sequence last = settled_;
-  const Watermark::Popped popped = watermark_.SettleAt(*stands, &last);
-  if (last != settled_) {
-    settled_ = last;
-    delivered_ = last;
-    Add(out, Command::Kind::kRelease).last = last;
+  Watermark::Popped popped;
+  if (!stands || !watermark_.SettleAt(*stands, &last, &popped)) {
+    Rewind(stands, tick, out);
+    return;
   }
+  settled_ = last;
+  delivered_ = last;
+  Add(out, Command::Kind::kRelease).last = last;
   OnPopped(popped, tick);
   pacer_.OnProgress(0, tick.now);
 }
@@ -152,7 +161,7 @@ void Engine::Rejoin(std::optional<Position> loaded, Tick tick, Commands* out) {
 // The plugin's store is somewhere else than we left it: somebody reset it. It wins.
 void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
   Log("the plugin's position was reset: it holds " + Place(to) + ", settled was " +
-          Place(watermark_.position()) + ", received " + Place(frontier_.reached()) +
+          Place(watermark_.stored()) + ", received " + Place(frontier_.reached()) +
           "; starting again from " + Place(to),
       false, out);
   CancelSubscription(out);
@@ -161,15 +170,17 @@ void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
   }
   settled_ = last_sequence_;
   delivered_ = last_sequence_;
-  watermark_.Reset(to, position_mode_);
-  frontier_.Reset(to);
+  const std::optional<Position> event =
+      watermark_.last_event() <= to ? watermark_.last_event() : std::nullopt;
+  watermark_.Reset(to, position_mode_, event);
+  frontier_.Reset(to, event);
   pacer_.GoBack(to);
   if (!pacer_.Covers(to)) {
     pacer_.OnProgress(0, tick.now);
   }
   catching_ = Catching::kNo;
   source_trouble_.clear();
-  Subscribe(out);
+  Connect(out);
 }
 
 void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
@@ -218,8 +229,9 @@ void Engine::Decide(const BadOutcome& outcome, Tick tick, Commands* out) {
 
 void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
                   Commands* out) {
-  // While the group ends, the ladder of the stop has its own times.
-  if (finished_ || ending_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+  // While the runner stops, the ladder of the stop has its own times.
+  if (finished_ || ending_ || force_ != Force::kNone || spawn != spawn_ ||
+      runner_ == RunnerState::kNone) {
     return;
   }
   End(GroupState::kFailed,
@@ -246,6 +258,16 @@ void Engine::BreakContract(std::string text, Tick tick, Commands* out) {
       Force::kKill, {}, tick, out);
 }
 
+void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
+  if (finished_ || ending_ || spawn != spawn_ || !RunnerTakes() || settled_ != last_sequence_ ||
+      !caught_up()) {
+    return;
+  }
+  replacing_ = true;
+  Log("replacing the runner, which has nothing to do: " + OneLine(why), true, out);
+  ForceRunner(Force::kDrain, options_.drain_timeout, tick, out);
+}
+
 void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                           std::string_view text, Tick tick, Commands* out) {
   if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
@@ -258,15 +280,20 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
     distrusted_ = true;
     CancelTimer(TimerKind::kPersist, out);
   }
+  const bool replaced = std::exchange(replacing_, false) && exit_class == ExitClass::kClean;
   if (IsVerdict(exit_class)) {
     End(GroupState::kFailed, DescribeExit(exit_class, charged, text), Force::kNone, {}, tick, out);
+  } else if (!ending_ && replaced) {
+    ++replaced_;
+    Spawn(out);
   } else if (!ending_) {
     Restart(exit_class, charged, text, tick, out);
   } else {
     if (exit_class != ExitClass::kClean) {
-      Log(DescribeExit(exit_class, charged, text) +
-              " while stopping; what it was working on comes again at the next start",
-          false, out);
+      const bool cut = settled_ < delivered_;
+      Log(DescribeExit(exit_class, charged, text) + " while stopping" +
+              (cut ? "; what it had not finished comes again at the next start" : ""),
+          !cut && force_ >= Force::kAbort, out);
     }
     Housekeep(tick, out);
   }
@@ -308,7 +335,7 @@ void Engine::TimerFired(TimerKind timer, Tick tick, Commands* out) {
   deadline.reset();
   switch (timer) {
     case TimerKind::kReconnect:
-      SubscribeWhenRoom(out);
+      ConnectWhenRoom(out);
       break;
     case TimerKind::kRespawn:
       Spawn(out);

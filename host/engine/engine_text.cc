@@ -50,6 +50,10 @@ std::string Place(const std::optional<Position>& position) {
   return position ? FormatPosition(*position) : "the beginning";
 }
 
+std::string NoPlace(Position position) {
+  return FormatPosition(position) + " is no place in a log: wanted prepare <= commit < 2^63";
+}
+
 std::string PluginStatusName(std::int32_t status) {
   switch (status) {
     case 0:

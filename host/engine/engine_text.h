@@ -18,6 +18,9 @@ std::string OneLine(std::string_view text);
 // "commit:prepare", or "the beginning".
 std::string Place(const std::optional<Position>& position);
 
+// For a position that is none: "18446744073709551615:0 is no place in a log: wanted …".
+std::string NoPlace(Position position);
+
 // A plugin's status by name; "status 17 (unknown)" when it has none.
 std::string PluginStatusName(std::int32_t status);
 

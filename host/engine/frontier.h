@@ -15,18 +15,18 @@ namespace catchup {
 // a restart one interval of scanning.
 class Frontier {
  public:
-  // Everything up to `start` counts as received; null is the beginning of the log. Forgets what is
-  // held.
-  void Reset(std::optional<Position> start) {
+  // Everything up to `start` counts as received; null is the beginning of the log. `event` is a
+  // place at or before it where an event is known to lie. Forgets what is held.
+  void Reset(std::optional<Position> start, std::optional<Position> event) {
     reached_ = start;
-    last_event_ = start;
-    passed_ = start;
+    received_ = start;
+    event_ = event;
     held_.reset();
   }
 
   // No announcement counts any more, not even those proven: what was received is the events.
   void StepBack() {
-    reached_ = last_event_;
+    reached_ = received_;
     held_.reset();
   }
 
@@ -34,7 +34,7 @@ class Frontier {
   void ForgetHeld() { held_.reset(); }
 
   // Whether an event lies behind every one received. One that does not came before.
-  bool IsNew(Position position) const { return !last_event_ || position > *last_event_; }
+  bool IsNew(Position position) const { return !received_ || position > *received_; }
 
   // Whether an event that IsNew lies where everything was said to have been sent: a server that
   // does this is not to be believed again.
@@ -50,9 +50,9 @@ class Frontier {
       }
       held_.reset();
     }
-    last_event_ = position;
+    received_ = position;
+    event_ = position;
     reached_ = reached_ ? std::max(*reached_, position) : position;
-    passed_ = At(position);
     return proven;
   }
 
@@ -66,7 +66,6 @@ class Frontier {
     if (held_ && position > *held_) {
       proven = held_;
       reached_ = held_;
-      passed_ = At(*held_);
     }
     // Two that contradict each other: the lower one promises less.
     held_ = position;
@@ -76,16 +75,13 @@ class Frontier {
   // The greatest of start, events received and announcements proven: where to resume.
   const std::optional<Position>& reached() const { return reached_; }
 
-  // Where a position received now stands in the watermark, which never goes back.
-  Position At(Position position) const { return passed_ ? std::max(*passed_, position) : position; }
-
-  // The same with the announcement that is held: how far the server says it has got.
-  std::optional<Position> claimed() const { return held_ ? held_ : reached_; }
+  // The last place up to it where an event is known to lie; null when none is known.
+  const std::optional<Position>& event() const { return event_; }
 
  private:
   std::optional<Position> reached_;
-  std::optional<Position> last_event_;  // Or the start.
-  std::optional<Position> passed_;      // The greatest reached_ since the start.
+  std::optional<Position> received_;  // The last event, or the start.
+  std::optional<Position> event_;
   std::optional<Position> held_;
 };
 

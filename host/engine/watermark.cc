@@ -1,32 +1,55 @@
 #include "host/engine/watermark.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "host/base/check.h"
 
 namespace catchup {
 
-void Watermark::Reset(std::optional<Position> start, bool hold_passed) {
+void Watermark::Reset(std::optional<Position> start, bool hold_passed,
+                      std::optional<Position> event) {
   entries_.clear();
   position_ = start;
+  stored_ = start;
+  last_event_ = event;
   pending_events_ = 0;
   pending_bytes_ = 0;
   advance_ = 0;
   hold_passed_ = hold_passed;
 }
 
+void Watermark::Append(Entry entry) {
+  const std::optional<Position> before =
+      entries_.empty() ? position_ : std::optional(entries_.back().place);
+  entry.place = before ? std::max(*before, entry.position) : entry.position;
+  entries_.push_back(std::move(entry));
+}
+
 void Watermark::AddEvent(std::uint64_t sequence, Position position, std::uint64_t bytes) {
-  entries_.push_back({.position = position, .sequence = sequence, .bytes = bytes});
+  Append(
+      {.place = {}, .position = position, .sequence = sequence, .event = position, .bytes = bytes});
   ++pending_events_;
   pending_bytes_ += bytes;
 }
 
-Watermark::Popped Watermark::AddPassed(Position position) {
+Watermark::Popped Watermark::AddPassed(Position position, bool is_event) {
   if (!entries_.empty() && entries_.back().kind == Kind::kPassed) {
-    entries_.back().position = position;
+    Entry& back = entries_.back();
+    back.position = position;
+    back.place = std::max(back.place, position);
+    if (is_event) {
+      back.event = position;
+    }
     return {};
   }
   const std::uint64_t before = entries_.empty() ? 0 : entries_.back().sequence;
-  entries_.push_back(
-      {.position = position, .sequence = before, .kind = Kind::kPassed, .done = true});
+  Append({.place = {},
+          .position = position,
+          .sequence = before,
+          .event = is_event ? std::optional(position) : std::nullopt,
+          .kind = Kind::kPassed,
+          .done = true});
   return Pop();
 }
 
@@ -40,25 +63,25 @@ Watermark::Popped Watermark::SettleThrough(std::uint64_t sequence) {
   return Pop();
 }
 
-Watermark::Popped Watermark::SettleAt(Position position, std::uint64_t* last) {
-  Popped popped;
-  while (!entries_.empty() && entries_.front().position <= position) {
-    const Entry& front = entries_.front();
-    if (front.kind == Kind::kEvent) {
-      ++popped.events;
-      --pending_events_;
-      pending_bytes_ -= front.bytes;
-    } else if (front.kind == Kind::kAdvance) {
-      advance_ = 0;
-    }
-    if (front.kind != Kind::kPassed) {
-      *last = front.sequence;
-    }
-    ++popped.entries;
-    entries_.pop_front();
+bool Watermark::SettleAt(Position position, std::uint64_t* last, Popped* popped) {
+  std::size_t count = entries_.size();
+  while (count > 0 &&
+         (entries_[count - 1].kind == Kind::kPassed || entries_[count - 1].position != position)) {
+    --count;
   }
-  position_ = position;
-  return popped;
+  if (count == 0) {
+    return false;
+  }
+  *last = entries_[count - 1].sequence;
+  *popped = Pop(count);
+  return true;
+}
+
+bool Watermark::IsTaken(Position position) const {
+  return stored_ == position ||
+         std::any_of(entries_.begin(), entries_.end(), [position](const Entry& entry) {
+           return entry.kind != Kind::kPassed && entry.position == position;
+         });
 }
 
 std::optional<Position> Watermark::Passable() const {
@@ -66,16 +89,18 @@ std::optional<Position> Watermark::Passable() const {
     return std::nullopt;
   }
   const Entry& back = entries_.back();
-  if (back.kind != Kind::kPassed || (position_ && back.position <= *position_)) {
+  if (back.kind != Kind::kPassed || (position_ && back.place <= *position_)) {
     return std::nullopt;
   }
-  return back.position;
+  return back.place;
 }
 
 void Watermark::MakeAdvance(std::uint64_t sequence) {
-  CATCHUP_CHECK(Passable().has_value());
+  const std::optional<Position> place = Passable();
+  CATCHUP_CHECK(place.has_value());
   Entry& back = entries_.back();
   back.kind = Kind::kAdvance;
+  back.position = *place;
   back.sequence = sequence;
   back.done = false;
   advance_ = sequence;
@@ -96,6 +121,10 @@ Watermark::Popped Watermark::Pop() {
       count = i + 1;
     }
   }
+  return Pop(count);
+}
+
+Watermark::Popped Watermark::Pop(std::size_t count) {
   Popped popped{.events = 0, .entries = count};
   for (; count > 0; --count) {
     const Entry& front = entries_.front();
@@ -106,7 +135,13 @@ Watermark::Popped Watermark::Pop() {
     } else if (front.kind == Kind::kAdvance) {
       advance_ = 0;
     }
-    position_ = front.position;
+    if (front.kind != Kind::kPassed) {
+      stored_ = front.position;
+    }
+    if (front.event) {
+      last_event_ = front.event;
+    }
+    position_ = front.place;
     entries_.pop_front();
   }
   return popped;

@@ -124,6 +124,13 @@ class Source {
   using HeadCallback = std::function<void(Result<std::optional<Position>>)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 
+  // Position of the first record at or after `from`, whatever its type, as single reads show them;
+  // null when there is none. `failure` says why there is no answer, as for a subscription from
+  // there. Called back like ReadHead. Any thread.
+  using FirstCallback =
+      std::function<void(std::optional<Position> first, const std::optional<EndOfCall>& failure)>;
+  virtual void ReadFirst(Position from, FirstCallback callback) = 0;
+
   // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
   // back like ReadHead. Any thread.
   using VersionCallback = std::function<void(Result<std::string>)>;
@@ -136,10 +143,14 @@ class Source {
   virtual std::string_view address() const = 0;
 };
 
-// Whether the positions that a server of this version announces (checkpoint frames, caught-up
-// positions) are places to resume from. Those before 24.2 resume behind the event at or after the
-// place asked for, so where no event lies at the place, the next one would be skipped. An unknown
-// version counts as old.
-bool AnnouncementsAreSound(std::string_view version);
+// What is known of a server by its version, as ReadVersion gives it; one that is not known counts
+// as old.
+
+// Whether a subscription goes on behind the very place it is given. Those before 24.2 go on behind
+// the first record at or after the place, so where no record lies there, the next one is left out.
+bool ResumesAnywhere(std::string_view version);
+
+// Whether it says when a subscription has become live: from 23.10 on.
+bool SaysCaughtUp(std::string_view version);
 
 }  // namespace catchup

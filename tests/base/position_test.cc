@@ -45,5 +45,24 @@ TEST(PositionTest, RefusesAPrepareAboveItsCommit) {
             "position \"1:2\": the prepare half is never above the commit half");
 }
 
+// Servers keep the halves in signed 64 bits; what lies beyond is refused by one with a text that
+// says nothing, and taken for the end of the log by another.
+TEST(PositionTest, RefusesWhatNoLogCanHold) {
+  EXPECT_TRUE(ParsePosition("9223372036854775807:9223372036854775807").ok());
+  for (const std::string text : {"9223372036854775808:0", "18446744073709551614",
+                                 "18446744073709551615:18446744073709551614"}) {
+    EXPECT_EQ(ParsePosition(text).status().message(),
+              "position \"" + text + "\": wanted numbers below 2^63");
+  }
+}
+
+TEST(PositionTest, IsAPlaceOnlyWhereARecordCanLie) {
+  EXPECT_TRUE(IsPlace({0, 0}));
+  EXPECT_TRUE(IsPlace({1ull << 62, 7}));
+  EXPECT_FALSE(IsPlace({5, 6}));
+  EXPECT_FALSE(IsPlace({1ull << 63, 0}));
+  EXPECT_FALSE(IsPlace(kEndOfLog));
+}
+
 }  // namespace
 }  // namespace catchup

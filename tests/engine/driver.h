@@ -19,8 +19,13 @@ using namespace std::chrono_literals;
 // Position n:n.
 inline Position P(std::uint64_t n) { return {n, n}; }
 
+// A server that does not say when it is caught up, and one that is older than 23.10 in all.
+inline constexpr ServerTraits kSilent{.resumes_anywhere = true, .says_caught_up = false};
+inline constexpr ServerTraits kOld{.resumes_anywhere = false, .says_caught_up = false};
+
 // An engine with a clock that stands still unless moved, and random numbers that leave a backoff
-// without jitter. Each input returns what the engine answered to it.
+// without jitter. Each input returns what the engine answered to it. The question for the server is
+// answered at once with `server`.
 class Driver {
  public:
   explicit Driver(const EngineOptions& options = {}) : engine(options) {}
@@ -80,6 +85,12 @@ class Driver {
   Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.SubscriptionEnded(call, end, "reset", tick(), out); });
   }
+  Commands Probed(std::optional<Position> found, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.Probed(call, found, tick(), out); });
+  }
+  Commands Replace(SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.ReplaceRunner(spawn, "it is fat", tick(), out); });
+  }
   Commands Durable(Position position) {
     return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
   }
@@ -105,12 +116,18 @@ class Driver {
   Engine engine;
   std::chrono::nanoseconds now = 1h;
   Sequence sequence = 0;  // What the last Event returned.
+  ServerTraits server;
 
  private:
   template <typename Input>
   Commands Run(Input input) {
     Commands commands;
     input(&commands);
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      if (commands[i].kind == Command::Kind::kConnect) {
+        engine.ServerKnown(commands[i].number, server, tick(), &commands);
+      }
+    }
     return commands;
   }
 };

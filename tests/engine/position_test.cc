@@ -125,6 +125,125 @@ TEST(PositionRejoinTest, ARunnerThatSuddenlyKeepsNoPositionBreaksTheContract) {
   EXPECT_TRUE(Has(d.Ready(2), Kind::kKillRunner));
 }
 
+TEST(PositionStartTest, APlaceThatIsNoneFailsTheGroup) {
+  for (const Position nowhere :
+       {kEndOfLog, Position{~0ull, 0}, Position{1ull << 63, 5}, Position{10, 11}}) {
+    Driver d;
+    d.Start({.recorded_start = {}, .checkpoint = P(10)});
+    EXPECT_FALSE(Has(d.ReadyAt(1, nowhere), Kind::kSubscribe));
+    const Commands exited = d.Exited(1, ExitClass::kClean);
+    EXPECT_EQ(Persisted(exited), std::nullopt);
+    EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+    EXPECT_TRUE(Contains(d.engine.reason(), FormatPosition(nowhere))) << d.engine.reason();
+    EXPECT_EQ(d.engine.durable(), P(10));
+  }
+}
+
+TEST(PositionRejoinTest, APlaceThatIsNoneFailsTheGroup) {
+  Driver d;
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Events(1, 2);
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  d.ReadyAt(2, kEndOfLog);
+  EXPECT_EQ(Persisted(d.Exited(2, ExitClass::kClean)), std::nullopt)
+      << "it was asked for at the end";
+  d.Durable(P(1));
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+// The checkpoint is for display and lineage; after a reset it follows the plugin back.
+TEST(PositionRejoinTest, TheCheckpointFollowsAReset) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(30)});
+  d.ReadyAt(1, P(10));
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  d.Durable(P(10));
+  d.Events(11, 14);
+  d.Settled(4);
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(14));
+  d.Durable(P(14));
+  d.Exited(1, ExitClass::kCrash);
+  d.ReadyAt(2, P(12));
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(12));
+}
+
+// An event that comes behind an announcement that was wrong stands in the watermark where that one
+// stands, and in the plugin's store where it lies itself.
+class LateEventTest : public testing::Test {
+ protected:
+  // Event 5 is settled, 10 was announced and proven, and then event 7 comes.
+  void LateEvent(bool advanced) {
+    d.Start();
+    d.ReadyAt(1, {});
+    d.Event(P(5));
+    if (advanced) {
+      d.Settled(1);
+    }
+    d.Checkpoint(P(10));
+    d.Checkpoint(P(20));
+    if (advanced) {
+      EXPECT_EQ(d.engine.AdvanceAt(2), P(10));
+      d.Settled(2);
+    } else {
+      d.Settled(1);
+    }
+    d.Event(P(7));
+    late = d.sequence;
+  }
+
+  Driver d;
+  Sequence late = 0;
+};
+
+TEST_F(LateEventTest, IsSettledWhenThePluginHoldsIt) {
+  LateEvent(false);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(7));
+  EXPECT_EQ(Delivered(ready).first, 0u) << "it would come a second time";
+  EXPECT_FALSE(Has(ready, Kind::kConnect));
+  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
+}
+
+TEST_F(LateEventTest, IsSettledWhenThePluginHoldsItAfterTheAnnouncement) {
+  LateEvent(true);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(7));
+  EXPECT_EQ(Delivered(ready).first, 0u) << "it would come a second time";
+  EXPECT_FALSE(Has(ready, Kind::kConnect));
+  EXPECT_EQ(d.engine.handled(), 2u);
+}
+
+TEST_F(LateEventTest, ComesAgainWhenThePluginHoldsTheAnnouncement) {
+  LateEvent(true);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(10));
+  EXPECT_EQ(Delivered(ready), (std::pair(late, late)));
+  EXPECT_FALSE(Has(ready, Kind::kConnect));
+}
+
+TEST_F(LateEventTest, IsNoResetAfterItWasSettled) {
+  LateEvent(true);
+  d.Settled(late);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(7));
+  EXPECT_FALSE(Has(ready, Kind::kLog));
+  EXPECT_FALSE(Has(ready, Kind::kConnect));
+}
+
+// Whether it was applied, nobody could tell.
+TEST_F(LateEventTest, FailsTheGroupWhereThePluginHoldsItsPlaceAlready) {
+  LateEvent(true);
+  const Commands event = d.Event(P(10));
+  EXPECT_EQ(d.sequence, 0u);
+  EXPECT_TRUE(Has(event, Kind::kDrainRunner));
+  EXPECT_EQ(d.engine.state(), GroupState::kDraining);
+  EXPECT_TRUE(Contains(d.engine.reason(), "10:10")) << d.engine.reason();
+}
+
 TEST(AdvanceTest, HandsOverAProvenAnnouncementWhenNothingIsInFlight) {
   Driver d;
   d.Start();

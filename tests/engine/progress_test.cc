@@ -222,6 +222,7 @@ TEST(CaughtUpTest, ADroppedSubscriptionHasToCatchUpAgain) {
 
 TEST(CaughtUpTest, AFrameAtTheHeadWillDoForServersThatDoNotSayIt) {
   Driver d;
+  d.server = kSilent;
   d.Run();
   d.Head(P(20));
   d.Event(P(10));
@@ -237,6 +238,7 @@ TEST(CaughtUpTest, AFrameAtTheHeadWillDoForServersThatDoNotSayIt) {
 
 TEST(CaughtUpTest, AnEventAtTheHeadWillDo) {
   Driver d;
+  d.server = kSilent;
   d.Run();
   d.Head(P(20));
   d.Event(P(20));
@@ -247,12 +249,14 @@ TEST(CaughtUpTest, AnEventAtTheHeadWillDo) {
 
 TEST(CaughtUpTest, AHeadAtTheStartWillDoAndSoWillAnEmptyLog) {
   Driver resumed;
+  resumed.server = kSilent;
   resumed.Start({.recorded_start = {}, .checkpoint = P(20)});
   resumed.Ready();
   resumed.Head(P(20));
   EXPECT_EQ(resumed.engine.state(), GroupState::kCaughtUp);
 
   Driver empty;
+  empty.server = kSilent;
   empty.Start();
   empty.Ready();
   empty.Head({});
@@ -262,6 +266,7 @@ TEST(CaughtUpTest, AHeadAtTheStartWillDoAndSoWillAnEmptyLog) {
 // The question for the head and the subscription are two calls.
 TEST(CaughtUpTest, AHeadThatComesAfterTheFrameThatReachedItWillDo) {
   Driver d;
+  d.server = kSilent;
   d.Run();
   d.Checkpoint(P(20));
   d.Head(P(20));

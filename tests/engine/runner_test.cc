@@ -80,6 +80,97 @@ TEST(RestartTest, IgnoresWhatAnEarlierRunnerSays) {
   EXPECT_EQ(d.engine.handled(), 1u);
 }
 
+// Caught up, with nothing in flight.
+void RunUntilCaughtUp(Driver* d) {
+  d->Run();
+  d->Event(P(1));
+  d->Settled(1);
+  d->CaughtUp();
+  d->Durable(P(1));
+  ASSERT_EQ(d->engine.state(), GroupState::kCaughtUp);
+}
+
+TEST(ReplaceTest, AnIdleRunnerMakesRoomForAFreshOneAndNobodyDied) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  const Commands replace = d.Replace();
+  EXPECT_TRUE(Has(replace, Kind::kDrainRunner));
+  ASSERT_TRUE(Has(replace, Kind::kLog));
+  EXPECT_TRUE(Find(replace, Kind::kLog)->expected);
+  EXPECT_TRUE(Contains(Find(replace, Kind::kLog)->text, "it is fat"));
+  EXPECT_TRUE(d.Replace().empty()) << "asked again";
+
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
+  EXPECT_FALSE(Has(exited, Kind::kLog));
+  EXPECT_EQ(d.engine.state(), GroupState::kCaughtUp);
+  EXPECT_EQ(d.engine.restarts(), 0u);
+  d.Ready(2);
+  // It counts for no pacing either.
+  EXPECT_TRUE(Has(d.Exited(2, ExitClass::kCrash), Kind::kSpawnRunner));
+  EXPECT_EQ(d.engine.restarts(), 1u);
+}
+
+TEST(ReplaceTest, WhatComesMeanwhileWaitsForTheNewOne) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  d.Replace();
+  EXPECT_FALSE(Has(d.Event(P(2)), Kind::kDeliver));
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+TEST(ReplaceTest, WaitsUntilNothingIsInFlight) {
+  Driver d;
+  d.Run();
+  EXPECT_TRUE(d.Replace().empty()) << "not caught up";
+  d.Event(P(1));
+  d.CaughtUp();
+  d.Settled(1);
+  d.Durable(P(1));
+  d.Event(P(2));
+  EXPECT_TRUE(d.Replace().empty()) << "an event is with it";
+  d.Settled(2);
+  EXPECT_FALSE(d.Replace().empty());
+}
+
+TEST(ReplaceTest, ARunnerThatDiesInItsStopHasDied) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  d.Replace();
+  const Commands exited = d.Exited(1, ExitClass::kCrash, 0, "SIGSEGV");
+  EXPECT_TRUE(Has(exited, Kind::kLog));
+  EXPECT_EQ(d.engine.restarts(), 1u);
+}
+
+TEST(ReplaceTest, ARunnerThatDoesNotStopIsMadeTo) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  d.Replace();
+  EXPECT_TRUE(d.Hung(0).empty()) << "the stop has its own times";
+  EXPECT_TRUE(Has(d.Fire(TimerKind::kDrain, 5s), Kind::kAbortRunner));
+  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 3s), Kind::kKillRunner));
+}
+
+TEST(ReplaceTest, AStopMeanwhileEndsTheGroup) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  d.Replace();
+  d.Stop();
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
+TEST(RestartTest, ARunnerThatEndsUnaskedHasDied) {
+  Driver d;
+  RunUntilCaughtUp(&d);
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  ASSERT_TRUE(Has(exited, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "without being asked to"));
+  EXPECT_EQ(d.engine.restarts(), 1u);
+}
+
 class VerdictTest : public testing::TestWithParam<ExitClass> {};
 
 TEST_P(VerdictTest, FailsTheGroupWithoutARestart) {

@@ -156,12 +156,38 @@ TEST(LyingServerTest, ATrueRepetitionStaysSilent) {
   EXPECT_EQ(d.engine.dropped(), 1u);
 }
 
-// Old servers announce places behind which they would resume too late.
-TEST(OldServerTest, AnnouncementsMoveNothingButStillSayThatItIsCaughtUp) {
+// The place of a frame that is announced twice is proven, wherever the frames before it stood.
+TEST(LyingServerTest, AProvenPlaceBehindTheWatermarkDoesNotPullItBack) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  ASSERT_EQ(d.engine.watermark(), P(10));
+  // An older server takes over, and then a newer one again.
+  d.Ended();
+  d.server = kOld;
+  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Probed(P(12), 2);
+  d.Probed(P(5), 2);
+  d.Ended(EndClass::kDropped, 2);
+  d.server = {};
+  d.Fire(TimerKind::kReconnect, 400ms);
+  d.Checkpoint(P(7), 3);
+  d.Event(P(8), 1, false, 3);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+  d.Settled(2);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+}
+
+// Servers before 24.2 go on behind the first record at or after the place that they are given, so
+// where none lies there, that one is lost.
+TEST(OldServerTest, AnnouncementsMoveNothing) {
   Driver d({.stop_on_caught_up = true});
+  d.server = kOld;
   d.Start();
   d.Ready();
-  d.engine.TrustAnnouncements(false);
   d.Event(P(5));
   d.Settled(1);
   d.Checkpoint(P(10));
@@ -172,8 +198,123 @@ TEST(OldServerTest, AnnouncementsMoveNothingButStillSayThatItIsCaughtUp) {
   EXPECT_TRUE(d.engine.caught_up());
 }
 
-// What a newer server announced is no place for an older one.
-TEST(OldServerTest, IsAskedForWhatComesBehindTheLastEvent) {
+TEST(OldServerTest, IsNotAskedWhatLiesAtTheBeginning) {
+  Driver d;
+  d.server = kOld;
+  d.Start();
+  const Commands ready = d.Ready();
+  EXPECT_FALSE(Has(ready, Kind::kProbe));
+  EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, std::nullopt);
+}
+
+// Where a group may begin that resumes: a checkpoint that a newer server announced, a start that
+// was written by hand, one number of an older store.
+class OldServerStartTest : public testing::Test {
+ protected:
+  // Resumes at 10:0, with the last event at 5:5.
+  Commands Resume(std::optional<Position> last_event = P(5)) {
+    d.server = kOld;
+    d.Start({.recorded_start = {}, .checkpoint = Position{10, 0}, .last_event = last_event});
+    const Commands ready = d.Ready();
+    EXPECT_FALSE(Has(ready, Kind::kSubscribe));
+    EXPECT_EQ(Find(ready, Kind::kProbe)->from, (Position{10, 0}));
+    return ready;
+  }
+
+  Driver d;
+};
+
+TEST_F(OldServerStartTest, ResumesWhereARecordLies) {
+  Resume();
+  const Commands probed = d.Probed(Position{10, 0});
+  ASSERT_TRUE(Has(probed, Kind::kSubscribe));
+  EXPECT_EQ(Find(probed, Kind::kSubscribe)->from, (Position{10, 0}));
+}
+
+TEST_F(OldServerStartTest, ResumesAtTheLastEventWhereNoRecordLies) {
+  Resume();
+  EXPECT_EQ(Find(d.Probed(P(10)), Kind::kProbe)->from, P(5));
+  EXPECT_EQ(Find(d.Probed(P(5)), Kind::kSubscribe)->from, P(5));
+  // What comes up to the checkpoint was had before.
+  d.Event(P(8));
+  EXPECT_EQ(d.sequence, 0u);
+  d.Event(P(10));
+  EXPECT_EQ(d.sequence, 1u);
+}
+
+// A record that is appended meanwhile would be the first one at or after that place.
+TEST_F(OldServerStartTest, DoesNotResumeBehindTheLastRecordOfTheLog) {
+  Resume();
+  EXPECT_EQ(Find(d.Probed({}), Kind::kProbe)->from, P(5));
+}
+
+TEST_F(OldServerStartTest, MayResumeAtAScavengedEventWhenTheNextOneWasHadToo) {
+  Resume();
+  d.Probed(P(10));
+  EXPECT_EQ(Find(d.Probed(P(7)), Kind::kSubscribe)->from, P(5));
+}
+
+TEST_F(OldServerStartTest, ReadsFromTheBeginningWhereNoEventIsKnownAndSaysSo) {
+  Resume({});
+  const Commands probed = d.Probed(P(12));
+  ASSERT_TRUE(Has(probed, Kind::kSubscribe));
+  EXPECT_EQ(Find(probed, Kind::kSubscribe)->from, std::nullopt);
+  ASSERT_TRUE(Has(probed, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(probed, Kind::kLog)->text, "10:0"));
+  d.Event(P(5));
+  d.Event(P(9));
+  EXPECT_EQ(d.engine.dropped(), 2u);
+  d.Event(P(12));
+  EXPECT_EQ(d.sequence, 1u);
+}
+
+TEST_F(OldServerStartTest, ReadsFromTheBeginningWhereTheLastEventIsGoneToo) {
+  Resume();
+  d.Probed(P(12));
+  const Commands probed = d.Probed(P(12));
+  ASSERT_TRUE(Has(probed, Kind::kSubscribe));
+  EXPECT_EQ(Find(probed, Kind::kSubscribe)->from, std::nullopt);
+}
+
+// Whatever comes before a place is no answer to the question for the first record from there on.
+TEST_F(OldServerStartTest, AnAnswerFromBeforeThePlaceIsNotBelieved) {
+  Resume();
+  EXPECT_EQ(Find(d.Probed(P(9)), Kind::kProbe)->from, P(5));
+}
+
+TEST_F(OldServerStartTest, ACallThatEndsWhileItIsAskedIsADropLikeAnyOther) {
+  Resume();
+  EXPECT_EQ(TimerDelay(d.Ended(), TimerKind::kReconnect), 200ms);
+  EXPECT_TRUE(d.Probed(Position{10, 0}).empty());
+  EXPECT_TRUE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kProbe));
+}
+
+TEST_F(OldServerStartTest, APlaceThatTheServerDoesNotKnowFailsTheGroup) {
+  Resume();
+  d.Ended(EndClass::kInvalidPosition);
+  d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+TEST_F(OldServerStartTest, AStopWhileItIsAskedEndsTheCall) {
+  Resume();
+  EXPECT_TRUE(Has(d.Stop(), Kind::kCancelSubscription));
+  EXPECT_TRUE(d.Probed(Position{10, 0}).empty());
+}
+
+TEST(OldServerTest, IsAskedWhatLiesWhereThePluginStands) {
+  Driver d;
+  d.server = kOld;
+  d.Start({.recorded_start = {}, .checkpoint = P(10), .last_event = P(9)});
+  EXPECT_EQ(Find(d.ReadyAt(1, Position{30, 0}), Kind::kProbe)->from, (Position{30, 0}));
+  EXPECT_EQ(Find(d.Probed(P(31)), Kind::kProbe)->from, P(9));
+  d.Probed(P(9));
+  d.Event(P(20));
+  EXPECT_EQ(d.sequence, 0u) << "the plugin has had it";
+}
+
+// Nothing lies where a newer server has proven what it announced.
+TEST(OldServerTest, TakesOverFromANewerOne) {
   Driver d;
   d.Run();
   d.Event(P(5));
@@ -181,20 +322,113 @@ TEST(OldServerTest, IsAskedForWhatComesBehindTheLastEvent) {
   d.Checkpoint(P(10));
   d.Checkpoint(P(20));
   d.Ended();
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe)->from, P(10));
-  EXPECT_EQ(d.engine.TrustAnnouncements(false), P(5));
+  d.server = kOld;
+  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kProbe)->from, P(10));
+  d.Probed(P(12), 2);
+  EXPECT_EQ(Find(d.Probed(P(5), 2), Kind::kSubscribe)->from, P(5));
   EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "no contradiction";
   d.Settled(2);
-  EXPECT_EQ(d.engine.watermark(), P(10));
-  // The next one is new again.
-  d.Ended(EndClass::kDropped, 2);
-  d.Fire(TimerKind::kReconnect, 400ms);
-  EXPECT_EQ(d.engine.TrustAnnouncements(true), P(8));
-  d.Checkpoint(P(9), 3);
-  d.Checkpoint(P(30), 3);
   EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
-  d.Checkpoint(P(40), 3);
-  EXPECT_EQ(d.engine.watermark(), P(30));
+}
+
+TEST(OldServerTest, TheCheckpointNamesTheLastEventForTheNextStart) {
+  Driver d({.checkpoint_batch_size = 1});
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Durable(P(5));
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  const Commands written = d.Fire(TimerKind::kPersist, 1s);
+  EXPECT_EQ(Persisted(written), P(10));
+  EXPECT_EQ(Find(written, Kind::kPersist)->event, P(5));
+  d.Durable(P(10));
+  // An event that is skipped by rule lies somewhere, too.
+  d.Event(P(30), 1, true);
+  EXPECT_EQ(Find(d.Fire(TimerKind::kPersist, 1s), Kind::kPersist)->event, P(30));
+}
+
+// The head is read beside the subscription: whichever answer comes last decides.
+TEST(HeadTest, MayBeAnsweredAfterTheFrameThatReachedIt) {
+  for (const bool old : {true, false}) {
+    Driver d;
+    d.server = {.resumes_anywhere = !old, .says_caught_up = false};
+    d.Start();
+    d.Ready();
+    d.Checkpoint(P(30));
+    d.Head(P(28));
+    EXPECT_TRUE(d.engine.caught_up()) << old;
+  }
+}
+
+TEST(HeadTest, IsReachedByWhatWasHadBeforeTheCall) {
+  Driver d;
+  d.server = kOld;
+  d.Start({.recorded_start = {}, .checkpoint = P(10), .last_event = P(5)});
+  d.Ready();
+  d.Probed(P(12));
+  d.Probed(P(5));
+  d.Head(P(9));
+  EXPECT_TRUE(d.engine.caught_up());
+}
+
+// A wrong announcement would make a group caught up that is not; the server itself says it better.
+TEST(HeadTest, SaysNothingAboutAServerThatSaysWhenItIsCaughtUp) {
+  Driver d;
+  d.Run();
+  EXPECT_FALSE(d.engine.needs_head());
+  d.Head(P(28));
+  d.Checkpoint(P(30));
+  EXPECT_FALSE(d.engine.caught_up());
+  d.CaughtUp();
+  EXPECT_TRUE(d.engine.caught_up());
+}
+
+TEST(ImpossiblePlaceTest, AnAnnouncementIsIgnoredAndSaidOnce) {
+  for (const Position nowhere : {Position{1ull << 63, 0}, Position{20, 21}}) {
+    Driver d;
+    d.Run();
+    const Commands first = d.Checkpoint(nowhere);
+    ASSERT_TRUE(Has(first, Kind::kLog));
+    EXPECT_TRUE(Contains(Find(first, Kind::kLog)->text, FormatPosition(nowhere)));
+    EXPECT_FALSE(Has(d.CaughtUp(nowhere), Kind::kLog));
+    d.Checkpoint(kEndOfLog);
+    EXPECT_EQ(d.engine.watermark(), std::nullopt);
+  }
+}
+
+TEST(ImpossiblePlaceTest, AnEventBreaksTheCallOff) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  const Commands event = d.Event(kEndOfLog);
+  EXPECT_EQ(d.sequence, 0u);
+  EXPECT_EQ(Find(event, Kind::kCancelSubscription)->number, 1u);
+  EXPECT_EQ(TimerDelay(event, TimerKind::kReconnect), 10s);
+  EXPECT_TRUE(Contains(d.engine.reason(), "no place in a log")) << d.engine.reason();
+  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 10s), Kind::kSubscribe)->from, P(5));
+}
+
+TEST(ImpossiblePlaceTest, AHeadIsNoHead) {
+  Driver d;
+  d.server = kOld;
+  d.Start();
+  d.Ready();
+  d.Head(kEndOfLog);
+  EXPECT_TRUE(d.engine.needs_head());
+}
+
+TEST(ImpossiblePlaceTest, ARecordedPositionFailsTheGroupBeforeItStarts) {
+  for (const StartPoint& start :
+       {StartPoint{.recorded_start = {}, .checkpoint = Position{7, 8}},
+        StartPoint{.recorded_start = Position{1ull << 63, 0}, .checkpoint = {}}}) {
+    Driver d;
+    const Commands started = d.Start(start);
+    EXPECT_FALSE(Has(started, Kind::kSpawnRunner));
+    EXPECT_TRUE(Has(started, Kind::kFinished));
+    EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+    EXPECT_TRUE(Contains(d.engine.reason(), "no place in a log")) << d.engine.reason();
+  }
 }
 
 TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {

@@ -12,6 +12,9 @@ namespace catchup::sim {
 enum class Fault : std::uint8_t {
   kDrop,
   kRefuse,
+  kOldServer,
+  kNoRecordAtPlace,
+  kReadFromBeginning,
   kStaleFrame,
   kRepeatedEvent,
   kRepeatedCheckpoint,
@@ -52,6 +55,9 @@ enum class Fault : std::uint8_t {
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kCount)> kFaultNames{
     "subscription dropped",
     "subscription refused",
+    "resumed at a server before 24.2",
+    "no record where it resumes",
+    "log read from the beginning for that",
     "frame of an earlier call",
     "event sent twice",
     "checkpoint frame repeated",

@@ -44,10 +44,27 @@ std::optional<Position> SimServer::head() const {
   return log_[visible_ - 1].position;
 }
 
+std::size_t SimServer::LowerBound(Position from) const {
+  std::size_t index = 0;
+  while (index < log_.size() && log_[index].position < from) {
+    ++index;
+  }
+  return index;
+}
+
+std::optional<Position> SimServer::First(Position from) const {
+  const std::size_t index = LowerBound(from);
+  return index < visible_ ? std::optional(log_[index].position) : std::nullopt;
+}
+
 void SimServer::Open(std::optional<Position> from) {
   cursor_ = 0;
   while (cursor_ < log_.size() && from && log_[cursor_].position <= *from) {
     ++cursor_;
+  }
+  if (old && from) {
+    // It looks for the first record at or after the place, and begins behind that one.
+    cursor_ = LowerBound(*from) + 1;
   }
   considered_ = 0;
   event_is_next_ = false;

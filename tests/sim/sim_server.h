@@ -34,6 +34,9 @@ class SimServer {
   // The next frame, or none while there is nothing to say.
   std::optional<Frame> Next();
 
+  // The first record at or after `from`, as a single read shows it.
+  std::optional<Position> First(Position from) const;
+
   // A frame of some call long ago.
   Frame Stale();
 
@@ -45,8 +48,10 @@ class SimServer {
 
   bool lying = false;
   bool sends_caught_up = true;  // Servers before 23.10 do not.
+  bool old = false;             // Before 24.2; for the next call.
 
  private:
+  std::size_t LowerBound(Position from) const;
   std::optional<Frame> Lie();
   std::optional<Frame> AtEndOfLog();
   Frame CheckpointAt(Position position);

@@ -26,6 +26,9 @@ History World::MakeHistory(Random* random) {
   history.position_mode = random->Chance(40);
   if (random->Chance(25)) {
     history.start = history.log[random->Between(0, history.log.size() - 1)].position;
+    if (random->Chance(30)) {
+      history.start->prepare = 0;  // As a single number is read.
+    }
   }
   return history;
 }
@@ -38,6 +41,7 @@ World::World(std::uint64_t seed, FaultCounts* faults)
       server_(&history_.log, &random_, faults) {
   server_.lying = random_.Chance(60);
   server_.sends_caught_up = random_.Chance(80);
+  old_servers_ = random_.Chance(30);
   options_.checkpoint_batch_size = static_cast<std::uint32_t>(history_.batch);
   options_.checkpoint_interval = milliseconds(random_.Between(1, 60));
   options_.window_events = history_.window;
@@ -100,7 +104,7 @@ void World::Boot(bool last) {
   ++process_;
   alive_ = true;
   last_ = last;
-  cut_ = store_failed_ = breach_ = finished_ = call_open_ = frame_asked_ = false;
+  cut_ = store_failed_ = breach_ = finished_ = call_open_ = subscribed_ = frame_asked_ = false;
   crash_loop_ = Trouble(10);
   call_ = 0;
   writing_.reset();
@@ -118,7 +122,8 @@ void World::Boot(bool last) {
   options.stop_on_caught_up = last;
   engine_ = std::make_unique<Engine>(options);
   Note({.kind = Record::Kind::kHostStart});
-  const StartPoint start{.recorded_start = history_.start, .checkpoint = stored_};
+  const StartPoint start{
+      .recorded_start = history_.start, .checkpoint = stored_, .last_event = stored_event_};
   Input([&](Commands* out) { engine_->Start(start, Now(), out); });
 }
 
@@ -133,8 +138,7 @@ void World::PlanTheEnd() {
       if (writing_) {
         faults_.Fired(Fault::kHostKilledInWrite);
         if (random_.Chance(50)) {
-          stored_ = writing_;
-          Note({.kind = Record::Kind::kDurable, .position = writing_});
+          Store();
         }
       }
       Note({.kind = Record::Kind::kKill});
@@ -245,14 +249,20 @@ void World::CarryOut(const Command& command) {
     case Command::Kind::kKillRunner:
       ForceRunner(true);
       break;
+    case Command::Kind::kConnect:
+      Connect(command.number);
+      break;
+    case Command::Kind::kProbe:
+      Probe(command.number, *command.from);
+      break;
     case Command::Kind::kSubscribe:
-      Subscribe(command);
+      Subscribe(command.number, command.from);
       break;
     case Command::Kind::kCancelSubscription:
       if (!call_open_ || command.number != call_) {
         Wrong("cancelled a call that is not open");
       }
-      call_open_ = false;
+      call_open_ = subscribed_ = false;
       break;
     case Command::Kind::kDeliver:
       Deliver(command.first, command.last);
@@ -261,7 +271,7 @@ void World::CarryOut(const Command& command) {
       window_.erase(window_.begin(), window_.upper_bound(command.last));
       break;
     case Command::Kind::kPersist:
-      Persist(*command.from);
+      Persist(*command.from, command.event);
       break;
     case Command::Kind::kSetTimer:
       SetTimer(command);
@@ -300,7 +310,14 @@ void World::SetTimer(const Command& command) {
   });
 }
 
-void World::Persist(Position position) {
+// What is being written is in the store.
+void World::Store() {
+  stored_ = std::exchange(writing_, std::nullopt);
+  stored_event_ = writing_event_;
+  Note({.kind = Record::Kind::kDurable, .position = stored_});
+}
+
+void World::Persist(Position position, std::optional<Position> event) {
   if (persist_open_ || store_failed_) {
     Wrong("asked for a checkpoint while one is being written, or after the store failed");
   }
@@ -312,6 +329,7 @@ void World::Persist(Position position) {
   }
   persist_open_ = true;
   writing_ = position;
+  writing_event_ = event;
   Note({.kind = Record::Kind::kAsk, .position = position});
   if (Trouble(5)) {
     faults_.Fired(Fault::kStoreFailed);
@@ -324,9 +342,7 @@ void World::Persist(Position position) {
   }
   const Duration delay = random_.Chance(10) ? Between(0, 30'000) : Between(100, 1'000);
   After(delay, [this, position] {
-    writing_.reset();
-    stored_ = position;
-    Note({.kind = Record::Kind::kDurable, .position = position});
+    Store();
     After(Between(0, 500), [this, position] {
       persist_open_ = false;
       Input([&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });

@@ -67,8 +67,11 @@ class World {
   // Inputs and commands.
   void Input(const std::function<void(Commands*)>& input);
   void CarryOut(const Command& command);
-  void Subscribe(const Command& command);
-  void Persist(Position position);
+  void Connect(CallNumber call);
+  void Probe(CallNumber call, Position from);
+  void Subscribe(CallNumber call, std::optional<Position> from);
+  void Persist(Position position, std::optional<Position> event);
+  void Store();
   void SetTimer(const Command& command);
   void Pump();
   void PumpFrame(CallNumber call);
@@ -110,6 +113,7 @@ class World {
   EngineOptions options_;
   std::string wrong_;
 
+  bool old_servers_ = false;  // Some of the nodes are.
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
   std::uint64_t intensity_ = 100;  // Per cent of the rates that faults are written with.
@@ -129,10 +133,13 @@ class World {
 
   CallNumber call_ = 0;
   bool call_open_ = false;
+  bool subscribed_ = false;
   bool frame_asked_ = false;
-  std::optional<Position> stored_;   // In the checkpoint store.
-  std::optional<Position> writing_;  // Not durable yet.
-  bool persist_open_ = false;        // Asked for, and the engine has no answer yet.
+  std::optional<Position> stored_;        // In the checkpoint store.
+  std::optional<Position> stored_event_;  // Beside it.
+  std::optional<Position> writing_;       // Not durable yet.
+  std::optional<Position> writing_event_;
+  bool persist_open_ = false;  // Asked for, and the engine has no answer yet.
   std::array<std::uint64_t, kTimerKinds> timers_{};
 };
 

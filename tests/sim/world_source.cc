@@ -4,16 +4,63 @@
 
 namespace catchup::sim {
 
-void World::Subscribe(const Command& command) {
+void World::Connect(CallNumber call) {
   if (call_open_) {
-    Wrong("subscribed twice");
+    Wrong("connected twice");
   }
-  call_ = command.number;
+  call_ = call;
   call_open_ = true;
+  subscribed_ = false;
   frame_asked_ = false;
-  server_.Open(command.from);
+  // A cluster in the middle of an upgrade, or taken back to what it was before.
+  server_.old = old_servers_ && random_.Chance(50);
+  After(Between(0, 300), [this, call] {
+    if (!call_open_ || call != call_) {
+      return;
+    }
+    if (Trouble(15)) {
+      SubscriptionFault();
+      return;
+    }
+    const ServerTraits traits{.resumes_anywhere = !server_.old,
+                              .says_caught_up = server_.sends_caught_up};
+    Input([&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
+  });
+}
+
+void World::Probe(CallNumber call, Position from) {
+  if (!call_open_ || call != call_ || subscribed_ || !server_.old) {
+    Wrong("asked what lies at a place at the wrong time");
+  }
+  faults_.Fired(Fault::kOldServer);
+  After(Between(0, 300), [this, call, from] {
+    if (!call_open_ || call != call_) {
+      return;
+    }
+    if (Trouble(15)) {
+      SubscriptionFault();
+      return;
+    }
+    const std::optional<Position> found = server_.First(from);
+    if (found != from) {
+      faults_.Fired(Fault::kNoRecordAtPlace);
+    }
+    Input([&](Commands* out) { engine_->Probed(call, found, Now(), out); });
+  });
+}
+
+void World::Subscribe(CallNumber call, std::optional<Position> from) {
+  if (!call_open_ || call != call_ || subscribed_) {
+    Wrong("subscribed twice, or without a connection");
+  }
+  subscribed_ = true;
+  server_.Open(from);
+  if (server_.old && !from && engine_->watermark()) {
+    faults_.Fired(Fault::kReadFromBeginning);
+  }
   if (!server_.sends_caught_up || random_.Chance(30)) {
-    After(Between(0, 300), [this, call = call_] {
+    const Duration delay = random_.Chance(20) ? Between(0, 20'000) : Between(0, 300);
+    After(delay, [this, call] {
       Input([&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
     });
   }
@@ -21,7 +68,7 @@ void World::Subscribe(const Command& command) {
 
 // Asks for one more frame when the engine wants it and none is on its way.
 void World::Pump() {
-  if (!alive_ || !call_open_ || frame_asked_ || !engine_->wants_frames()) {
+  if (!alive_ || !subscribed_ || frame_asked_ || !engine_->wants_frames()) {
     return;
   }
   frame_asked_ = true;
@@ -30,7 +77,7 @@ void World::Pump() {
 }
 
 void World::PumpFrame(CallNumber call) {
-  if (!call_open_ || call != call_) {
+  if (!subscribed_ || call != call_) {
     return;
   }
   if (Trouble(15)) {
@@ -53,7 +100,7 @@ void World::SubscriptionFault() {
   const bool refused = random_.Chance(10);
   faults_.Fired(refused ? Fault::kRefuse : Fault::kDrop);
   const CallNumber call = call_;
-  call_open_ = false;
+  call_open_ = subscribed_ = false;
   if (random_.Chance(30)) {
     // What was on its way when the call ended comes after its end.
     After(Between(0, 400'000), [this, call] {

@@ -88,38 +88,42 @@ class SubscriptionCall final : public ReadCall {
   std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
 };
 
-class HeadCall final : public ReadCall {
+// A read of one record, of which only the position is of interest.
+class PlaceCall final : public ReadCall {
  public:
-  HeadCall(std::string address, Source::HeadCallback callback)
-      : address_(std::move(address)), callback_(std::move(callback)) {}
+  using Done = std::function<void(std::optional<Position> place, const grpc::Status& status,
+                                  const grpc::ClientContext& context)>;
+
+  explicit PlaceCall(Done done) : done_(std::move(done)) {}
 
  private:
   bool OnFrame(grpc::ByteBuffer* buffer) override {
     grpc::Slice bytes;
     ReadFrame frame;
-    const Status status = TakeBytes(buffer, &bytes)
-                              ? DecodeReadFrame(AsText(bytes), &frame)
-                              : Status::Invalid("malformed frame: its bytes cannot be read");
+    Status status = TakeBytes(buffer, &bytes)
+                        ? DecodeReadFrame(AsText(bytes), &frame)
+                        : Status::Invalid("malformed frame: its bytes cannot be read");
+    const bool is_event = status.ok() && frame.kind == ReadFrame::Kind::kEvent;
+    if (is_event && !IsPlace(frame.event.position)) {
+      status =
+          Status::Invalid("malformed frame: an event at " + FormatPosition(frame.event.position) +
+                          ", which is no place in a log");
+    }
     if (!status.ok()) {
       Abort(BadFrame(status));
-    } else if (frame.kind == ReadFrame::Kind::kEvent) {
-      head_ = frame.event.position;
+    } else if (is_event && !place_.has_value()) {
+      place_ = frame.event.position;
     }
     return true;
   }
 
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
-    if (status.ok()) {
-      callback_(head_);
-    } else {
-      callback_(ToStatus(address_, status, context).Within("read the head of the log"));
-    }
-    callback_ = nullptr;
+    done_(place_, status, context);
+    done_ = nullptr;
   }
 
-  const std::string address_;
-  Source::HeadCallback callback_;
-  std::optional<Position> head_;
+  Done done_;
+  std::optional<Position> place_;
 };
 
 class VersionCall final : public ReadCall {
@@ -200,9 +204,30 @@ class KurrentSource final : public Source {
   }
 
   void ReadHead(HeadCallback callback) override {
-    auto call = std::make_shared<HeadCall>(options_.address, std::move(callback));
+    auto call =
+        std::make_shared<PlaceCall>([callback = std::move(callback), address = options_.address](
+                                        std::optional<Position> head, const grpc::Status& status,
+                                        const grpc::ClientContext& context) {
+          if (status.ok()) {
+            callback(head);
+          } else {
+            callback(ToStatus(address, status, context).Within("read the head of the log"));
+          }
+        });
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     Begin(std::move(call), kReadMethod, HeadRequest());
+  }
+
+  void ReadFirst(Position from, FirstCallback callback) override {
+    auto call =
+        std::make_shared<PlaceCall>([callback = std::move(callback), address = options_.address](
+                                        std::optional<Position> first, const grpc::Status& status,
+                                        const grpc::ClientContext& context) {
+          callback(first, status.ok() ? std::nullopt
+                                      : std::optional(ClassifyEnd(address, status, context)));
+        });
+    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
+    Begin(std::move(call), kReadMethod, FirstRequest(from));
   }
 
   void ReadVersion(VersionCallback callback) override {

@@ -3,6 +3,7 @@
 #include <grpcpp/support/slice.h>
 
 #include <string>
+#include <string_view>
 
 #include "host/source/proto/streams.pb.h"
 
@@ -19,13 +20,21 @@ constexpr std::uint32_t kSearchWindow = 1024;
 // A checkpoint frame for every window: a restart repeats at most that many records.
 constexpr std::uint32_t kCheckpointMultiplier = 1;
 
-// The server keeps positions in signed 64 bits.
-constexpr std::uint64_t kMaxHalf = (1ull << 63) - 1;
-
 grpc::ByteBuffer Serialize(const ReadReq& request) {
   const std::string bytes = request.SerializeAsString();
   const grpc::Slice slice(bytes);
   return {&slice, 1};
+}
+
+Status SetPlace(Position from, std::string_view verb, ReadReq::Options* out) {
+  if (!IsPlace(from)) {
+    return Status::Invalid("cannot " + std::string(verb) + " from position " +
+                           FormatPosition(from) + ": wanted prepare <= commit < 2^63");
+  }
+  ReadReq::Options::Position* position = out->mutable_all()->mutable_position();
+  position->set_commit_position(from.commit);
+  position->set_prepare_position(from.prepare);
+  return {};
 }
 
 }  // namespace
@@ -36,14 +45,7 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options) {
   if (options.from_end) {
     out->mutable_all()->mutable_end();
   } else if (options.from.has_value()) {
-    const Position from = *options.from;
-    if (from.commit > kMaxHalf || from.prepare > from.commit) {
-      return Status::Invalid("cannot subscribe from position " + FormatPosition(from) +
-                             ": wanted prepare <= commit < 2^63");
-    }
-    ReadReq::Options::Position* position = out->mutable_all()->mutable_position();
-    position->set_commit_position(from.commit);
-    position->set_prepare_position(from.prepare);
+    CATCHUP_RETURN_IF_ERROR(SetPlace(*options.from, "subscribe", out));
   } else {
     out->mutable_all()->mutable_start();
   }
@@ -74,6 +76,17 @@ grpc::ByteBuffer HeadRequest() {
   ReadReq::Options* out = request.mutable_options();
   out->mutable_all()->mutable_end();
   out->set_read_direction(ReadReq::Options::Backwards);
+  out->set_count(1);
+  out->mutable_no_filter();
+  out->mutable_uuid_option()->mutable_structured();
+  return Serialize(request);
+}
+
+Result<grpc::ByteBuffer> FirstRequest(Position from) {
+  ReadReq request;
+  ReadReq::Options* out = request.mutable_options();
+  CATCHUP_RETURN_IF_ERROR(SetPlace(from, "read", out));
+  out->set_read_direction(ReadReq::Options::Forwards);
   out->set_count(1);
   out->mutable_no_filter();
   out->mutable_uuid_option()->mutable_structured();

@@ -21,6 +21,10 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options);
 // The request for the newest event of the log.
 grpc::ByteBuffer HeadRequest();
 
+// The request for the first record at or after `from`, of any type. Invalid like that of a
+// subscription.
+Result<grpc::ByteBuffer> FirstRequest(Position from);
+
 // A request that says nothing.
 grpc::ByteBuffer EmptyRequest();
 

@@ -3,10 +3,10 @@
 #include "host/source/source.h"
 
 namespace catchup {
+namespace {
 
-bool AnnouncementsAreSound(std::string_view version) {
-  constexpr int kSoundMajor = 24;
-  constexpr int kSoundMinor = 2;
+// Whether `version` is a number MAJOR.MINOR and more, and not below these.
+bool IsAtLeast(std::string_view version, int wanted_major, int wanted_minor) {
   const char* const end = version.data() + version.size();
   int major = 0;
   const auto after_major = std::from_chars(version.data(), end, major);
@@ -17,7 +17,13 @@ bool AnnouncementsAreSound(std::string_view version) {
   if (std::from_chars(after_major.ptr + 1, end, minor).ec != std::errc()) {
     return false;
   }
-  return major > kSoundMajor || (major == kSoundMajor && minor >= kSoundMinor);
+  return major > wanted_major || (major == wanted_major && minor >= wanted_minor);
 }
+
+}  // namespace
+
+bool ResumesAnywhere(std::string_view version) { return IsAtLeast(version, 24, 2); }
+
+bool SaysCaughtUp(std::string_view version) { return IsAtLeast(version, 23, 10); }
 
 }  // namespace catchup

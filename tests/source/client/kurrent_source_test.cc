@@ -277,13 +277,85 @@ TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
   EXPECT_NE(version.status().message().find(server.address()), std::string::npos);
 }
 
-TEST(VersionTest, AnnouncementsAreSoundFrom24_2On) {
+TEST(VersionTest, TellsWhatAServerCanBeReliedOnFor) {
   for (const char* sound : {"24.2.0", "24.10.14", "25.0", "26.2.0-rc", "100.1"}) {
-    EXPECT_TRUE(AnnouncementsAreSound(sound)) << sound;
+    EXPECT_TRUE(ResumesAnywhere(sound)) << sound;
+    EXPECT_TRUE(SaysCaughtUp(sound)) << sound;
   }
   for (const char* old : {"", "21.10.11", "23.10.7", "24.1.9", "24", "24.", "x.y", "-24.2"}) {
-    EXPECT_FALSE(AnnouncementsAreSound(old)) << old;
+    EXPECT_FALSE(ResumesAnywhere(old)) << old;
   }
+  EXPECT_TRUE(SaysCaughtUp("23.10.0"));
+  EXPECT_TRUE(SaysCaughtUp("24.0"));
+  EXPECT_FALSE(SaysCaughtUp("23.6.0"));
+  EXPECT_FALSE(SaysCaughtUp(""));
+}
+
+struct First {
+  std::optional<Position> place;
+  std::optional<EndOfCall> failure;
+};
+
+First AskFirst(Source* source, Position from) {
+  std::promise<First> first;
+  source->ReadFirst(from, [&](std::optional<Position> place, const auto& failure) {
+    first.set_value({place, failure});
+  });
+  return first.get_future().get();
+}
+
+TEST(SourceTest, ReadsTheFirstRecordFromAPlace) {
+  FakeServer server([](FakeCall* call) {
+    ReadReq request;
+    EXPECT_TRUE(request.ParseFromString(call->Read().value_or("")));
+    EXPECT_EQ(request.options().all().position().commit_position(), 1651u);
+    EXPECT_EQ(request.options().all().position().prepare_position(), 0u);
+    EXPECT_EQ(request.options().read_direction(), ReadReq::Options::Forwards);
+    EXPECT_EQ(request.options().count(), 1u);
+    EXPECT_TRUE(request.options().has_no_filter());
+    EXPECT_FALSE(request.options().resolve_links());
+    call->Write(Event(1700));
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  const First first = AskFirst(source.get(), {1651, 0});
+  EXPECT_FALSE(first.failure.has_value());
+  EXPECT_EQ(first.place, (Position{1700, 1700}));
+}
+
+TEST(SourceTest, FindsNoRecordBehindTheEndOfTheLog) {
+  FakeServer server([](FakeCall* call) { call->Read(); });
+  const auto source = OpenKurrentSource(To(server.address()));
+  const First first = AskFirst(source.get(), {1651, 1651});
+  EXPECT_FALSE(first.failure.has_value());
+  EXPECT_EQ(first.place, std::nullopt);
+}
+
+TEST(SourceTest, TellsAPlaceThatTheServerDoesNotKnowFromADrop) {
+  FakeServer server([](FakeCall* call) {
+    ReadReq request;
+    request.ParseFromString(call->Read().value_or(""));
+    if (request.options().all().position().commit_position() == 7) {
+      call->Finish({grpc::StatusCode::UNKNOWN, "Unexpected ReadAllResult: InvalidPosition"});
+    } else {
+      call->Finish({grpc::StatusCode::UNAVAILABLE, "not ready"});
+    }
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  EXPECT_EQ(AskFirst(source.get(), {7, 7}).failure.value().kind, EndKind::kInvalidPosition);
+  EXPECT_EQ(AskFirst(source.get(), {8, 8}).failure.value().kind, EndKind::kDropped);
+  EXPECT_EQ(AskFirst(source.get(), kEndOfLog).failure.value().kind, EndKind::kInvalidPosition);
+}
+
+// A server that does not know an event's place sends 2^64-1 for it.
+TEST(SourceTest, AHeadThatIsNoPlaceIsNoAnswer) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    call->Write(Event(1ull << 63));
+    call->AwaitCancel();
+  });
+  const auto source = OpenKurrentSource(To(server.address()));
+  EXPECT_FALSE(ReadHeadAndWait(source.get()).ok());
+  EXPECT_TRUE(AskFirst(source.get(), {8, 8}).failure.has_value());
 }
 
 TEST(SourceTest, FindsNoHeadInAnEmptyLog) {
