@@ -232,14 +232,13 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   if (!cursor.ok()) {
     return Status::Incompatible("the setup record of the ring is cut short");
   }
-  RecordView record;
-  record.end = header.size;
-  Consume(record);
+  (void)Write(&read_, &outcomes().event_read, header.size / kRecordAlign, std::memory_order_release,
+              kReadDamage);
   return setup;
 }
 
 std::optional<RecordView> RunnerEnd::Peek() {
-  if (!read_.Intact(outcomes().event_read)) [[unlikely]] {
+  if (!read_.Intact(outcomes().event_read) || !read_.Consistent()) [[unlikely]] {
     Damaged(kReadDamage);
   }
   return RecordAt(consumed(), taken_ == 0 ? 0 : taken_ + 1);
@@ -295,6 +294,7 @@ std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, std::uint64_
     view.kind = header->kind;
     view.is_json = (header->flags & kEventIsJson) != 0;
     view.sequence = header->sequence;
+    view.begin = offset;
     view.end = offset + header->size;
     view.body = reinterpret_cast<const EventRecord*>(at + sizeof(RecordHeader));
     const EventRecord& body = *view.body;
@@ -306,12 +306,16 @@ std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, std::uint64_
       return std::nullopt;
     }
     view.bytes = reinterpret_cast<const char*>(large ? large_ : at + kFixed);
+    peeked_ = std::max(peeked_, view.sequence);
     return view;
   }
 }
 
 void RunnerEnd::Consume(const RecordView& last) {
-  if (last.end < consumed() || last.end > published_) [[unlikely]] {
+  const auto* header = reinterpret_cast<const RecordHeader*>(events_ + kRingHeaderBytes +
+                                                             last.begin % kEventRingBytes);
+  if (last.begin < consumed() || last.end > published_ || last.begin % kRecordAlign != 0 ||
+      last.begin + header->size != last.end || header->sequence != last.sequence) [[unlikely]] {
     Damaged(kPlaceDamage);
   }
   if (Write(&read_, &outcomes().event_read, last.end / kRecordAlign, std::memory_order_release,
@@ -321,6 +325,9 @@ void RunnerEnd::Consume(const RecordView& last) {
 }
 
 void RunnerEnd::Settle(std::uint64_t sequence) {
+  if (sequence < settled_.number() || sequence > peeked_) [[unlikely]] {
+    Damaged(kSettledDamage);
+  }
   // Sequentially consistent with HostEnd::WakeWhenSettled: one of the two sees the other.
   if (!Write(&settled_, &outcomes().settled, sequence, std::memory_order_seq_cst, kSettledDamage)) {
     return;

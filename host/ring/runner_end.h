@@ -45,7 +45,8 @@ struct RecordView {
   RecordKind kind{};
   bool is_json = false;
   std::uint64_t sequence = 0;
-  std::uint64_t end = 0;  // Ring offset behind it.
+  std::uint64_t begin = 0;  // Ring offsets of its first byte, and behind its last.
+  std::uint64_t end = 0;
   const EventRecord* body = nullptr;
   const char* bytes = nullptr;  // Stream, type, metadata, data, one behind the other.
 };
@@ -54,22 +55,26 @@ struct RecordView {
 // in a signal handler.
 class OwnWord {
  public:
-  explicit OwnWord(const WordSeal& seal) : seal_(seal) {}
+  explicit OwnWord(const WordSeal& seal) : seal_(seal), word_(seal.Close(0)) {}
 
   std::uint64_t number() const { return number_.load(std::memory_order_relaxed); }
 
   // Whether `shared` holds what was last written there.
   bool Intact(const std::atomic<std::uint64_t>& shared) const {
-    return shared.load(std::memory_order_relaxed) == seal_.Close(number());
+    return shared.load(std::memory_order_relaxed) == word_;
   }
+  // Whether the number kept here is the one that was written.
+  bool Consistent() const { return word_ == seal_.Close(number()); }
 
   void Write(std::atomic<std::uint64_t>* shared, std::uint64_t number, std::memory_order order) {
     number_.store(number, std::memory_order_relaxed);
-    shared->store(seal_.Close(number), order);
+    word_ = seal_.Close(number);
+    shared->store(word_, order);
   }
 
  private:
   WordSeal seal_;
+  std::uint64_t word_;
   std::atomic<std::uint64_t> number_ = 0;
 };
 
@@ -102,10 +107,12 @@ class RunnerEnd {
   std::optional<RecordView> Peek();
   std::optional<RecordView> PeekBehind(const RecordView& before);
 
-  // Frees the ring up to the end of `last`, which Peek or PeekBehind gave.
+  // Frees the ring up to the end of `last`, which Peek or PeekBehind gave. What lies there must
+  // still say so: the caller's view was in reach of the plugin meanwhile.
   void Consume(const RecordView& last);
 
-  // Says that everything up to `sequence` was applied, and tells the host if it waits for that.
+  // Says that everything up to `sequence`, which was peeked at, was applied, and tells the host if
+  // it waits for that.
   void Settle(std::uint64_t sequence);
 
   // Blocks until something is published or a stop is asked for. Naps first while events keep
@@ -179,6 +186,7 @@ class RunnerEnd {
   std::uint64_t published_ = 0;                      // Last value read.
   std::uint64_t not_published_ = ~std::uint64_t{0};  // Its complement, to know it by.
   std::uint64_t taken_ = 0;          // Sequence of the last event consumed, 0 for none yet.
+  std::uint64_t peeked_ = 0;         // The newest sequence that was given.
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
   std::atomic<const char*> damage_ = nullptr;
   std::uint32_t idle_naps_ = 0;

@@ -109,6 +109,9 @@ TEST(RingWakeTest, HostIsWokenOnceAtTheSequenceItAskedFor) {
   }
   pair.host->Publish();
   const int wake = pair.host->descriptors().host_wake;
+  for (int i = 0; i < 4; ++i) {
+    pair.runner->Consume(*pair.runner->Peek());
+  }
 
   EXPECT_TRUE(pair.host->WakeWhenSettled(2));
   pair.runner->Settle(1);
@@ -126,6 +129,7 @@ TEST(RingWakeTest, HostIsToldAtOnceThatTheSequenceIsSettled) {
   RingPair pair = RingPair::OverMappings();
   ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
   pair.host->Publish();
+  pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
 
   EXPECT_FALSE(pair.host->WakeWhenSettled(1));

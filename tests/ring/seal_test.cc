@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <functional>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "tests/ring/ring_pair.h"
 
@@ -154,6 +156,45 @@ TEST_F(DamageTest, ARecordWhoseSizesDoNotAgreeIsNotGiven) {
   RecordAt(0)->size += kRecordAlign;
   EXPECT_FALSE(pair_.runner->Peek().has_value());
   EXPECT_NE(pair_.runner->damage(), nullptr);
+}
+
+// The view lay on a stack that the plugin's call reached.
+TEST_F(DamageTest, AViewThatIsNotWhatLiesThereFreesNothing) {
+  const RecordView first = pair_.runner->Peek().value();
+  const RecordView second = pair_.runner->PeekBehind(first).value();
+  for (const auto& spoil : std::vector<std::function<void(RecordView*)>>{
+           [](RecordView* view) { view->end += kRecordAlign; },
+           [&](RecordView* view) { view->end = second.end; },
+           [&](RecordView* view) { view->begin = second.begin; },
+           [](RecordView* view) { view->begin = view->end = 0; },
+           [](RecordView* view) { view->sequence = 3; }}) {
+    const RingPair pair = RingPair::OverDescriptors();
+    for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+      ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    }
+    pair.host->Publish();
+    RecordView view = pair.runner->Peek().value();
+    spoil(&view);
+    pair.runner->Consume(view);
+    EXPECT_NE(pair.runner->damage(), nullptr);
+    EXPECT_FALSE(pair.host->idle());
+    EXPECT_EQ(pair.host->PollSettled().value(), 0u);
+  }
+}
+
+TEST_F(DamageTest, WhatWasNotGivenOrWasSettledBeforeIsNotSettled) {
+  for (const std::uint64_t wrong : {std::uint64_t{0}, std::uint64_t{3}}) {
+    const RingPair pair = RingPair::OverDescriptors();
+    for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
+      ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    }
+    pair.host->Publish();
+    pair.runner->Consume(*pair.runner->Peek());
+    pair.runner->Settle(1);
+    pair.runner->Settle(wrong);
+    EXPECT_NE(pair.runner->damage(), nullptr) << wrong;
+    EXPECT_EQ(pair.host->PollSettled().value(), 1u);
+  }
 }
 
 // Woken although the host had no reason to: it looks, and finds what would have kept it asleep.
