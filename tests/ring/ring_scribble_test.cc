@@ -126,6 +126,9 @@ class Host {
 
   void CarryOut(const Command& command) {
     switch (command.kind) {
+      case Command::Kind::kConnect:
+        connecting_ = command.number;
+        break;
       case Command::Kind::kSubscribe:
         call_ = command.number;
         next_ = 1;
@@ -162,6 +165,10 @@ class Host {
 
   // The source gives an event, and the ring gets what it has room for.
   void Feed() {
+    if (connecting_ != 0) {
+      const CallNumber call = std::exchange(connecting_, 0);
+      Give([&](Commands* out) { engine_.ServerKnown(call, {}, Now(), out); });
+    }
     if (call_ != 0 && engine_.wants_frames() && next_ <= kEvents) {
       const std::size_t event = next_++;
       Give([&](Commands* out) {
@@ -293,6 +300,7 @@ class Host {
   std::vector<Snapshot> before_;
   std::string wrong_;
 
+  CallNumber connecting_ = 0;
   CallNumber call_ = 0;
   std::size_t next_ = 1;
   Sequence deliver_until_ = 0;
