@@ -5,7 +5,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "host/cli/printable.h"
 
@@ -38,7 +40,9 @@ void PluginOutput::Drain() {
     }
     total += static_cast<std::size_t>(size);
     for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(size))) {
-      if (c == '\n' || line_.size() >= kMaxLine) {
+      // A crash report may follow what has no line feed yet.
+      const bool begins = c == kCrashMark && !line_.empty();
+      if (c == '\n' || begins || line_.size() >= kMaxLine) {
         EndLine();
       }
       if (c != '\n') {
@@ -53,6 +57,24 @@ void PluginOutput::Finish() {
   if (!line_.empty()) {
     EndLine();
   }
+  if (crash_.has_value()) {
+    PrintCrash(*crash_);
+    crash_.reset();
+  }
+}
+
+// As few lines as can be read: the frames, then what to look them up in.
+void PluginOutput::PrintCrash(const CrashRecord& crash) {
+  std::fprintf(stderr, "crash: %s in %s\n", SignalText(static_cast<int>(crash.signal)).c_str(),
+               Printable(crash.call).c_str());
+  const auto print = [](const char* what, const std::string& words) {
+    std::istringstream rest(words);
+    for (std::string word; rest >> word;) {
+      std::fprintf(stderr, "crash: %s %s\n", what, Printable(word).c_str());
+    }
+  };
+  print("at", crash.frames);
+  print("build id", crash.modules);
 }
 
 void PluginOutput::PrintLine(const std::string& text) {
@@ -61,6 +83,11 @@ void PluginOutput::PrintLine(const std::string& text) {
 }
 
 void PluginOutput::EndLine() {
+  if (auto crash = ParseCrashLine(line_)) {
+    crash_ = std::move(crash);
+    line_.clear();
+    return;
+  }
   std::fprintf(stderr, "plugin: %s\n", Printable(line_).c_str());
   line_.clear();
 }

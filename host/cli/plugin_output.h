@@ -1,6 +1,9 @@
 #pragma once
 
+#include <optional>
 #include <string>
+
+#include "host/runner/crash_line.h"
 
 namespace catchup {
 
@@ -20,7 +23,8 @@ class PluginOutput {
   // Passes on what has come. Waits for no more of it.
   void Drain();
 
-  // The same, and a last line that has no line feed. Once nothing more is wanted.
+  // The same, a last line that has no line feed, and where the plugin crashed, if it did. Once
+  // nothing more is wanted.
   void Finish();
 
   // One line of the plugin's by another way, behind what it wrote before.
@@ -28,9 +32,11 @@ class PluginOutput {
 
  private:
   void EndLine();
+  void PrintCrash(const CrashRecord& crash);
 
   int fd_;
-  std::string line_;  // Its end has not come yet.
+  std::string line_;                  // Its end has not come yet.
+  std::optional<CrashRecord> crash_;  // The report that came last, told at the end.
 };
 
 }  // namespace catchup

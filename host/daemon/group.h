@@ -137,6 +137,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void UnwatchRunner();
   void DropRunner();
   void TakeOutput(RunnerLink::ReadHow how);
+  void LogCrash(std::string_view msg, const CrashRecord& crash);
   void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
   void TakeReady(const Outcome& outcome);

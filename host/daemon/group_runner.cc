@@ -259,10 +259,39 @@ void Group::TakeOutput(RunnerLink::ReadHow how) {
     Log(LogLevel::kWarn, "Runner output left out", "Runner.Output", config_.name,
         {{"lines", output.lines_left_out}});
   }
+  for (const CrashRecord& crash : output.other_crashes) {
+    LogCrash("Process of the plugin crashed", crash);
+  }
   if (output.closed) {
     // The plugin closed both; a pipe without a writer would be readable for ever.
     services_.reactor->Unwatch(link_->process().output());
   }
+}
+
+// At error level, and by another msg than the plugin's own lines, whose rate it does not share.
+void Group::LogCrash(std::string_view msg, const CrashRecord& crash) {
+  // Fields borrow what they show.
+  std::string event;
+  const std::string signal = SignalText(static_cast<int>(crash.signal));
+  std::vector<LogField> fields = {
+      {"signal", signal}, {"call", crash.call},       {"event", EventText(crash.sequence, &event)},
+      {"pid", crash.pid}, {"plugin", config_.plugin}, {"lane", crash.lane}};
+  if (!crash.plugin.empty()) {
+    fields.emplace_back("loaded", crash.plugin);
+  }
+  if (crash.events > 0) {
+    fields.insert(
+        fields.end(),
+        {{"events", crash.events}, {"stream", crash.stream}, {"revision", crash.revision}});
+  }
+  // What ends a runner so is SIGKILL, a thread whose signal stack is missing or overflown, or a
+  // plugin that took the signal or closed the report's descriptor.
+  fields.emplace_back("frames", crash.frames.empty() ? std::string_view("no report came")
+                                                     : std::string_view(crash.frames));
+  if (!crash.modules.empty()) {
+    fields.emplace_back("modules", crash.modules);
+  }
+  Log(LogLevel::kError, msg, "Runner.Crash", config_.name, fields);
 }
 
 void Group::OnRunnerGone(SpawnNumber spawn) {
@@ -284,6 +313,9 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
        {"pid", link_->process().pid()},
        {"reason", ending.text},
        {"event", EventText(ending.charged, &event)}});
+  if (ending.crash.has_value()) {
+    LogCrash(link_->hung() ? "Runner hung" : "Runner crashed", *ending.crash);
+  }
   if (ending.exit_class != ExitClass::kClean && !link_->hung()) {
     ++error_count_;
   }

@@ -1,6 +1,5 @@
 #include "host/daemon/runner_link.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,11 +24,6 @@ constexpr std::size_t kMaxOutputLines = 100;
 // Bytes taken from the pipe at once, so that a runner that floods it cannot hold the host up.
 constexpr std::size_t kMaxOutputRead = 64u << 10;
 constexpr std::size_t kMaxLastWords = 2u << 20;
-
-std::string SignalText(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(number);
-}
 
 }  // namespace
 
@@ -67,7 +61,13 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
 RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
   Output output;
   const auto end_line = [&] {
-    if (output.lines.size() < kMaxOutputLines) {
+    if (auto crash = ParseCrashLine(partial_line_)) {
+      if (crash->pid == process_->pid()) {
+        crash_ = std::move(crash);
+      } else if (output.other_crashes.size() < kMaxOutputLines) {
+        output.other_crashes.push_back(*std::move(crash));
+      }
+    } else if (output.lines.size() < kMaxOutputLines) {
       output.lines.push_back(std::move(partial_line_));
     } else {
       ++output.lines_left_out;
@@ -85,7 +85,9 @@ RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
     }
     total += static_cast<std::size_t>(size);
     for (const char c : std::string_view(chunk.data(), static_cast<std::size_t>(size))) {
-      if (c == '\n' || partial_line_.size() >= kMaxOutputLine) {
+      // A crash report may follow what has no line feed yet.
+      const bool begins = c == kCrashMark && !partial_line_.empty();
+      if (c == '\n' || begins || partial_line_.size() >= kMaxOutputLine) {
         end_line();
       }
       if (c != '\n') {
@@ -99,6 +101,18 @@ RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
   return output;
 }
 
+CrashRecord RunnerLink::Crash(const CallInProgress& call, int signal) const {
+  if (crash_.has_value() && crash_->signal == signal) {
+    return *crash_;
+  }
+  CrashRecord bare;
+  bare.pid = process_->pid();
+  bare.signal = signal;
+  bare.call = CallName(call.kind);
+  bare.sequence = call.running() ? call.sequence : 0;
+  return bare;
+}
+
 RunnerLink::Ending RunnerLink::Reap() {
   const CallInProgress call = rings_->call();
   const Sequence charged = call.running() ? call.sequence : 0;
@@ -107,28 +121,31 @@ RunnerLink::Ending RunnerLink::Reap() {
     return *refusal_;
   }
   if (hung_) {
-    return {ExitClass::kHung, charged, std::string(CallName(call.kind)) + " was aborted"};
+    return {ExitClass::kHung, charged, std::string(CallName(call.kind)) + " was aborted", crash_};
   }
   if (exit.by_signal) {
     const std::string in =
         call.running() ? " in " + std::string(CallName(call.kind)) : std::string();
     if (killed_) {
-      return {ExitClass::kUnknown, charged, "killed by the host" + in};
+      return {ExitClass::kUnknown, charged, "killed by the host" + in, {}};
     }
-    return {ExitClass::kCrash, charged, "died of " + SignalText(exit.code) + in};
+    return {ExitClass::kCrash, charged, "died of " + SignalText(exit.code) + in,
+            Crash(call, exit.code)};
   }
   if (stopped_) {
-    return {ExitClass::kClean, 0, ""};
+    return {ExitClass::kClean, 0, "", {}};
   }
   // Only before the first call into the plugin: later it may be the plugin that chose the number.
   if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0) {
-    return {ExitClass::kSetup, 0, "the runner could not set itself up; its own line says why"};
+    return {ExitClass::kSetup, 0, "the runner could not set itself up; its own line says why", {}};
   }
   if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running()) {
-    return {ExitClass::kClean, 0, ""};
+    return {ExitClass::kClean, 0, "", {}};
   }
-  return {ExitClass::kExit, charged,
-          "the plugin ended the process with exit code " + std::to_string(exit.code)};
+  return {ExitClass::kExit,
+          charged,
+          "the plugin ended the process with exit code " + std::to_string(exit.code),
+          {}};
 }
 
 }  // namespace catchup

@@ -11,6 +11,7 @@
 #include "host/engine/engine.h"
 #include "host/plugins/runner_process.h"
 #include "host/ring/host_end.h"
+#include "host/runner/crash_line.h"
 
 namespace catchup {
 
@@ -48,6 +49,8 @@ class RunnerLink {
   struct Output {
     std::vector<std::string> lines;
     std::uint64_t lines_left_out = 0;
+    // Reports of processes that the plugin started and that are not the runner.
+    std::vector<CrashRecord> other_crashes;
     bool closed = false;  // Nothing can come any more.
   };
   Output ReadOutput(ReadHow how);
@@ -57,17 +60,22 @@ class RunnerLink {
     ExitClass exit_class = ExitClass::kUnknown;
     Sequence charged = 0;
     std::string text;
+    // Set for a death of a signal that was not asked for: what is known of it, at least which
+    // signal and in which call. Without frames where no report came.
+    std::optional<CrashRecord> crash;
   };
   Ending Reap();
 
   // What Reap needs to know.
   void NoteStopped() { stopped_ = true; }
   // The runner says why it ends by itself.
-  void NoteRefusal(std::string text) { refusal_ = Ending{ExitClass::kSetup, 0, std::move(text)}; }
+  void NoteRefusal(std::string text) {
+    refusal_ = Ending{ExitClass::kSetup, 0, std::move(text), {}};
+  }
   // It did or said what cannot be. From here on nothing is to be read from its rings.
   void NoteContractBroken(std::string text) {
     contract_broken_ = true;
-    refusal_ = Ending{ExitClass::kContract, 0, std::move(text)};
+    refusal_ = Ending{ExitClass::kContract, 0, std::move(text), {}};
   }
   bool contract_broken() const { return contract_broken_; }
   void NoteHung() { hung_ = true; }
@@ -78,6 +86,8 @@ class RunnerLink {
   bool position_refused() const { return position_refused_; }
 
  private:
+  CrashRecord Crash(const CallInProgress& call, int signal) const;
+
   SpawnNumber spawn_;
   std::unique_ptr<HostEnd> rings_;
   std::unique_ptr<RunnerProcess> process_;
@@ -95,6 +105,7 @@ class RunnerLink {
   bool contract_broken_ = false;
   std::optional<Ending> refusal_;
   std::string partial_line_;
+  std::optional<CrashRecord> crash_;  // The report that came last.
 };
 
 }  // namespace catchup

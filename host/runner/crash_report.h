@@ -8,40 +8,35 @@
 
 namespace catchup {
 
-// What a runner says on a deadly signal, to standard error as it was at the start:
+// What a runner says on a deadly signal, to standard error as it was at the start: a line of
+// crash_line.h with the call, the event, the signal, the frames and the build ids of their modules.
+// `addr2line -f -e FILE OFFSET` resolves them, in another process. Then the signal's default action
+// follows, so that core and exit status stay true.
 //
-//   catchup-runner: group orders: signal 11 in call handle_batch, event 812, first of 40,
-//       stream "order-7" revision 3, plugin order-totals 1.2.0, lane 0          (one line)
-//   catchup-runner: at 0x7f31c02a1139 order-totals.so+0x1139                    (for each frame)
-//   catchup-runner: modules 0x7f31c02a0000 /…/order-totals.so, …
-//
-// Event 0 in call none stands between two calls: nothing is to blame then. The addresses are return
-// addresses, innermost first, the report's own frames among them; `addr2line -f -e FILE OFFSET`
-// resolves them, in another process. Then the signal's default action follows, so that core and
-// exit status stay true.
-//
-// The handler only copies what was prepared, and writes. It reports a crash of any thread that does
-// not block the signal, the first one only. A part of the report that crashes itself, on a stack
-// that is no longer one, is left out; the process still dies of the first signal. The instance
-// thread has a stack of its own for it, so that an overflow of its stack is reported as well. The
-// plugin's own threads have none: they could only be reached by putting a function in place of
-// pthread_create, and a runner that exports nothing puts none there. A stack overflow in one of
-// those kills without a report, as does a fault in one that blocks its signal; the host still
-// learns the signal and the call. A plugin that closes every descriptor it finds, rather than 1 and
-// 2, closes the report's too.
+// The handler only copies what was prepared, walks the stack, and writes. It reports a crash of any
+// thread that does not block the signal, the first one only. A part of the report that crashes
+// itself, on a stack that is no longer one, is left out; the process still dies of the first
+// signal. The instance thread has a stack of its own for it, so that an overflow of its stack is
+// reported as well. The plugin's own threads have none: they could only be reached by putting a
+// function in place of pthread_create, and a runner that exports nothing puts none there. A stack
+// overflow in one of those kills without a report, as does a fault in one that blocks its signal;
+// the host still learns the signal and the call. A plugin that closes every descriptor it finds,
+// rather than 1 and 2, closes the report's too.
 //
 // A process has one report, since a handler only reaches what is global. All functions belong to
 // the instance thread.
 
 // To be called before the plugin's constructors run, so that they are covered. `ring` must outlive
 // the process's last thread.
-Status InstallCrashReport(const RunnerEnd* ring, std::string_view group);
+Status InstallCrashReport(const RunnerEnd* ring);
+
+// The plugin's file as it will be opened, so that its frames are known among others. Copied.
+void SetPluginFileOfCrashReport(std::string_view path);
 
 // Names the plugin from here on: its file before it is loaded, its name after. Copied.
 void NamePluginInCrashReport(std::string_view plugin, std::uint32_t lane);
 
-// Takes the modules' load addresses, and the signals back from a constructor that took them. To be
-// called once the plugin is loaded; what it loads later itself is reported by address alone.
+// Takes the signals back from a constructor that took them. To be called once the plugin is loaded.
 Status RefreshCrashReport();
 
 // The events of the next call, by the first. Borrowed until that call's end. Costs a few stores.

@@ -151,6 +151,7 @@ int RunLoop(RunnerEnd* ring) {
   if (Status limited = LimitOpenFiles(setup->open_files); !limited.ok()) {
     return RefuseSetup(ring, CallKind::kNone, limited.message());
   }
+  SetPluginFileOfCrashReport(setup->plugin_path);
   NamePluginInCrashReport(std::filesystem::path(setup->plugin_path).filename().string(),
                           setup->lane);
   ring->BeginCall(CallKind::kLoad, 0);

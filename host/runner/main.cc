@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   }
   Status ready = PrepareProcess(std::atoi(argv[2]));
   if (ready.ok()) {
-    ready = InstallCrashReport(ring->get(), argv[1]);
+    ready = InstallCrashReport(ring->get());
   }
   if (!ready.ok()) {
     (void)fail(ready);
