@@ -67,8 +67,9 @@ class ProcessLog {
   bool DrawsProgress() const { return output_->terminal() && text_; }
   void SetProgress(std::vector<std::string> lines) { output_->SetProgress(std::move(lines)); }
 
+  // `burst`: of the lines' budget.
   void Write(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
-             std::span<const LogField> fields) {
+             std::span<const LogField> fields, std::uint32_t burst = kMaxLogLinesPerSecond) {
     if (!Enabled(level)) {
       return;
     }
@@ -78,12 +79,26 @@ class ProcessLog {
     {
       const std::lock_guard lock(rate_mutex_);
       left_out = rate_.TakeLeftOut(now, false);
-      admitted = rate_.Admit(msg, group, now);
+      admitted = rate_.Admit({msg, group, level}, burst, now);
     }
     Tell(left_out);
     if (admitted) {
       Emit({NowTicks(), level, msg, method, group, fields});
     }
+  }
+
+  void AddLeftOut(const LogRate::Key& key, std::uint64_t count, std::uint32_t burst) {
+    if (count == 0 || !Enabled(key.level)) {
+      return;
+    }
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<LogRate::LeftOut> left_out;
+    {
+      const std::lock_guard lock(rate_mutex_);
+      left_out = rate_.TakeLeftOut(now, false);
+      rate_.AddLeftOut(key, count, burst, now);
+    }
+    Tell(left_out);
   }
 
   void Flush() {
@@ -116,8 +131,11 @@ class ProcessLog {
 
   void Tell(const std::vector<LogRate::LeftOut>& left_out) {
     for (const LogRate::LeftOut& one : left_out) {
-      const LogField fields[] = {{"leftOut", one.count}, {"of", one.msg}};
-      Emit({NowTicks(), LogLevel::kWarn, kLeftOut, "Log", one.group, fields});
+      const LogField fields[] = {
+          {"leftOut", one.count}, {"of", one.msg}, {"ofLevel", LogLevelName(one.level)}};
+      // A gap is told wherever the lines themselves would have been.
+      const LogLevel level = one.level == LogLevel::kError ? one.level : LogLevel::kWarn;
+      Emit({NowTicks(), level, kLeftOut, "Log", one.group, fields});
     }
   }
 
@@ -150,6 +168,17 @@ void Log(LogLevel level, std::string_view msg, std::string_view method, std::str
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
          const std::vector<LogField>& fields) {
   ProcessLog::Instance().Write(level, msg, method, group, fields);
+}
+
+void LogFromPlugin(LogLevel level, std::string_view msg, std::string_view method,
+                   std::string_view group, std::initializer_list<LogField> fields) {
+  ProcessLog::Instance().Write(level, msg, method, group, {fields.begin(), fields.size()},
+                               kPluginLogBurst);
+}
+
+void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view group,
+                        std::uint64_t count) {
+  ProcessLog::Instance().AddLeftOut({msg, group, level}, count, kPluginLogBurst);
 }
 
 bool LogEnabled(LogLevel level) { return ProcessLog::Instance().Enabled(level); }

@@ -30,17 +30,27 @@ void ConfigureLog(const LogOptions& options);
 // group   the group it is about, empty for the host's own lines
 //
 // Never put an event's data, a secret or a file's content into a field. At most
-// kMaxLogLinesPerSecond lines a second for one msg and group; those left out are counted in a line
-// that follows. Nor are lines kept for a reader who falls behind by more than about a megabyte:
-// those dropped are counted in a line where they are missing, and errors are dropped last. Any
-// thread, under any lock: it never waits for the reader. What is not written yet when the process
-// is killed or aborts is lost.
+// kMaxLogLinesPerSecond lines a second for one msg, group and level; those left out are counted in
+// a line of that level, or of level warn, that follows. Nor are lines kept for a reader who falls
+// behind by more than about a megabyte: those dropped are counted in a line where they are missing,
+// and errors are dropped last. Any thread, under any lock: it never waits for the reader. What is
+// not written yet when the process is killed or aborts is lost.
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
          std::initializer_list<LogField> fields = {});
 void Log(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
          const std::vector<LogField>& fields);
 
 inline constexpr std::uint32_t kMaxLogLinesPerSecond = 10;
+
+// The same for what a plugin says or prints, of which kPluginLogBurst lines may come at once. Each
+// level has its own budget, so an error is not lost behind a thousand lines of information.
+void LogFromPlugin(LogLevel level, std::string_view msg, std::string_view method,
+                   std::string_view group, std::initializer_list<LogField> fields);
+// Counts lines of such a msg that were left out before they could be passed on.
+void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view group,
+                        std::uint64_t count);
+
+inline constexpr std::uint32_t kPluginLogBurst = 100;
 
 // Whether a line of this level would be written at all.
 bool LogEnabled(LogLevel level);

@@ -151,8 +151,14 @@ bool AppendBare(std::string_view text, std::size_t limit, std::string* out) {
   return whole;
 }
 
+// One that stands alone may take all there is: a plugin's line has no other.
+std::size_t MostOfField(const LogRecord& record) {
+  return record.fields.size() == 1 ? kMaxLogLine : kMaxFieldText;
+}
+
 // Appends one field as name and value below `end`; false when it was cut or left out.
-bool AppendField(const LogField& field, bool json, std::size_t end, std::string* out) {
+bool AppendField(const LogField& field, bool json, std::size_t end, std::size_t most,
+                 std::string* out) {
   const std::size_t before = out->size();
   bool whole = true;
   if (json) {
@@ -171,7 +177,7 @@ bool AppendField(const LogField& field, bool json, std::size_t end, std::string*
     return false;
   }
   if (const auto* text = std::get_if<std::string_view>(&field.value())) {
-    const std::size_t limit = std::min(kMaxFieldText, end - out->size());
+    const std::size_t limit = std::min(most, end - out->size());
     if (!json && text->size() < limit && IsPlain(*text)) {
       *out += *text;
     } else {
@@ -229,7 +235,7 @@ std::string FormatLogJson(const LogRecord& record) {
   }
   const std::size_t end = kMaxLogLine - kTruncated.size() - 1;
   for (const LogField& field : record.fields) {
-    whole &= AppendField(field, true, end, &line);
+    whole &= AppendField(field, true, end, MostOfField(record), &line);
   }
   if (!whole) {
     line += kTruncated;
@@ -239,12 +245,11 @@ std::string FormatLogJson(const LogRecord& record) {
 }
 
 std::string FormatLogText(const LogRecord& record) {
-  // The hour to the millisecond of "2026-11-24T03:39:17.5720000Z".
-  constexpr std::size_t kClockAt = 11;
-  constexpr std::size_t kClockSize = 12;
+  // To the millisecond, of "2026-11-24T03:39:17.5720000Z".
+  constexpr std::size_t kToMilliseconds = 23;
   bool whole = true;
-  std::string line = FormatTicks(record.time_ticks).substr(kClockAt, kClockSize);
-  line += ' ';
+  std::string line = FormatTicks(record.time_ticks).substr(0, kToMilliseconds);
+  line += "Z ";
   std::string level(LogLevelName(record.level));
   for (char& c : level) {
     c = static_cast<char>(c - 'a' + 'A');
@@ -259,7 +264,7 @@ std::string FormatLogText(const LogRecord& record) {
   whole &= AppendBare(record.msg, kMaxMsg, &line);
   const std::size_t end = kMaxLogLine - kTruncatedText.size();
   for (const LogField& field : record.fields) {
-    whole &= AppendField(field, false, end, &line);
+    whole &= AppendField(field, false, end, MostOfField(record), &line);
   }
   if (!whole) {
     line += kTruncatedText;

@@ -66,8 +66,8 @@ inline constexpr std::size_t kMaxLogLine = 16u << 10;
 // "truncated": true. Numbers that JSON lacks (infinities) become null.
 std::string FormatLogJson(const LogRecord& record);
 
-// The record for a terminal: "03:39:17.572 WARN  order-totals  Text  name=value …". One line, with
-// controls escaped so that no event or plugin can drive the terminal.
+// The record for a terminal: "2026-11-24T03:39:17.572Z WARN  order-totals  Text  name=value …". One
+// line, with controls escaped so that no event or plugin can drive the terminal.
 std::string FormatLogText(const LogRecord& record);
 
 // "debug", "info", "warn", "error".

@@ -1,33 +1,53 @@
 #include "host/base/log_rate.h"
 
+#include <algorithm>
+
 namespace catchup {
 namespace {
 
-constexpr std::chrono::seconds kWindow{1};
+constexpr std::chrono::seconds kSecond{1};
 constexpr std::chrono::milliseconds kBetweenLooks{200};
 
 }  // namespace
 
-bool LogRate::Admit(std::string_view msg, std::string_view group, Time now) {
-  std::pair<std::string, std::string> key(msg, group);
-  auto found = windows_.find(key);
-  if (found == windows_.end()) {
-    if (windows_.size() >= kMaxWindows) {
-      key = {};
-    }
-    found = windows_.try_emplace(std::move(key), Window{now}).first;
+LogRate::Budget& LogRate::Find(const Key& key, std::uint32_t burst, Time now) {
+  auto found = budgets_.find({std::string(key.msg), std::string(key.group), key.level});
+  if (found == budgets_.end()) {
+    const bool full = budgets_.size() >= kMaxBudgets;
+    auto own = full ? std::tuple(std::string(), std::string(), key.level)
+                    : std::tuple(std::string(key.msg), std::string(key.group), key.level);
+    found = budgets_.try_emplace(std::move(own), Budget{burst, burst, now, 0, {}}).first;
   }
-  Window& window = found->second;
-  // A window with an untold count stays until TakeLeftOut() has told it, so none is lost.
-  if (now - window.start >= kWindow && window.left_out == 0) {
-    window = Window{now};
+  Refill(&found->second, now);
+  return found->second;
+}
+
+void LogRate::Refill(Budget* budget, Time now) const {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(now - budget->refilled);
+  if (seconds >= kSecond) {
+    const auto more = static_cast<std::uint64_t>(seconds.count()) * lines_per_second_;
+    budget->left =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(budget->burst, budget->left + more));
+    budget->refilled += seconds;
   }
-  if (window.admitted < lines_per_second_) {
-    ++window.admitted;
+}
+
+bool LogRate::Admit(const Key& key, std::uint32_t burst, Time now) {
+  Budget& budget = Find(key, burst, now);
+  if (budget.left > 0) {
+    --budget.left;
     return true;
   }
-  ++window.left_out;
+  AddLeftOut(key, 1, burst, now);
   return false;
+}
+
+void LogRate::AddLeftOut(const Key& key, std::uint64_t count, std::uint32_t burst, Time now) {
+  Budget& budget = Find(key, burst, now);
+  if (budget.left_out == 0) {
+    budget.left_out_since = now;
+  }
+  budget.left_out += count;
 }
 
 std::vector<LogRate::LeftOut> LogRate::TakeLeftOut(Time now, bool all) {
@@ -36,16 +56,17 @@ std::vector<LogRate::LeftOut> LogRate::TakeLeftOut(Time now, bool all) {
     return told;
   }
   next_look_ = now + kBetweenLooks;
-  for (auto at = windows_.begin(); at != windows_.end();) {
-    const Window& window = at->second;
-    if (!all && now - window.start < kWindow) {
-      ++at;
-      continue;
+  for (auto at = budgets_.begin(); at != budgets_.end();) {
+    Budget& budget = at->second;
+    if (budget.left_out > 0 && (all || now - budget.left_out_since >= kSecond)) {
+      const auto& [msg, group, level] = at->first;
+      told.push_back({msg, group, level, budget.left_out});
+      budget.left_out = 0;
     }
-    if (window.left_out > 0) {
-      told.push_back({at->first.first, at->first.second, window.left_out});
-    }
-    at = windows_.erase(at);
+    Refill(&budget, now);
+    // A full budget is as good as none.
+    const bool is_spent = budget.left < budget.burst || budget.left_out > 0;
+    at = is_spent ? std::next(at) : budgets_.erase(at);
   }
   return told;
 }

@@ -5,45 +5,64 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
+
+#include "host/base/log_level.h"
 
 namespace catchup {
 
-// Decides which log lines are written: so many a second for one message and group, the rest
-// counted. The clock is handed in. Not thread safe.
+// Decides which log lines are written: a burst of some for one message, group and level, then so
+// many more each second; the rest is counted. Levels do not share a budget, so that no flood of
+// information hides an error. The clock is handed in. Not thread safe.
 class LogRate {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
+  // Whose budget a line is charged to. Borrowed.
+  struct Key {
+    std::string_view msg;
+    std::string_view group;
+    LogLevel level = LogLevel::kInfo;
+  };
   struct LeftOut {
     std::string msg;
     std::string group;
+    LogLevel level = LogLevel::kInfo;
     std::uint64_t count = 0;
   };
 
   explicit LogRate(std::uint32_t lines_per_second) : lines_per_second_(lines_per_second) {}
 
-  // Whether this line may go out now.
-  bool Admit(std::string_view msg, std::string_view group, Time now);
+  // Whether this line may go out now. `burst`, at least the lines of a second, is the same for
+  // every line of a key.
+  bool Admit(const Key& key, std::uint32_t burst, Time now);
+  // Counts lines that were left out before they came here.
+  void AddLeftOut(const Key& key, std::uint64_t count, std::uint32_t burst, Time now);
 
-  // The counts of windows that have ended by `now`, each told once; all of them when `all`. Cheap
-  // enough for every line: it looks at the windows only a few times a second.
+  // The counts that began a second ago or earlier, each told once; all of them when `all`. Cheap
+  // enough for every line: it looks at the budgets only a few times a second.
   std::vector<LeftOut> TakeLeftOut(Time now, bool all);
 
  private:
-  // Messages are fixed texts, so a host has far fewer; beyond it they share one window.
-  static constexpr std::size_t kMaxWindows = 4096;
+  // Messages are fixed texts, so a host has far fewer; beyond it those of a level share one budget.
+  static constexpr std::size_t kMaxBudgets = 4096;
 
-  struct Window {
-    Time start;
-    std::uint32_t admitted = 0;
+  struct Budget {
+    std::uint32_t burst = 0;
+    std::uint32_t left = 0;  // Lines that may go out at once.
+    Time refilled;
     std::uint64_t left_out = 0;
+    Time left_out_since;
   };
+
+  Budget& Find(const Key& key, std::uint32_t burst, Time now);
+  // So many more for each second that has passed.
+  void Refill(Budget* budget, Time now) const;
 
   std::uint32_t lines_per_second_;
   Time next_look_{};
-  std::map<std::pair<std::string, std::string>, Window, std::less<>> windows_;
+  std::map<std::tuple<std::string, std::string, LogLevel>, Budget> budgets_;
 };
 
 }  // namespace catchup

@@ -496,8 +496,7 @@ void Group::Carry(const Command& command) {
       services_.reactor->Cancel(timers_[static_cast<std::size_t>(command.timer)]);
       break;
     case Command::Kind::kLog:
-      Log(command.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
-          config_.name, {LogField("reason", command.text), LogField("expected", command.expected)});
+      LogNotice(command);
       break;
     case Command::Kind::kStateChanged:
       LogState();
@@ -558,7 +557,10 @@ void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
     if (!traits.resumes_anywhere) {
       Log(LogLevel::kWarn, "Old server", "Group.Subscribe", config_.name,
           {{"version", version->empty() ? "unknown" : *version},
-           {"reason", "before 24.2: the checkpoint follows events only"}});
+           {"reason", version->empty()
+                          ? "it does not tell its version, so it may be one before 24.2: the "
+                            "checkpoint follows events only"
+                          : "before 24.2: the checkpoint follows events only"}});
     }
     engine_.ServerKnown(call, traits, Now(), &commands_);
   }
@@ -694,6 +696,17 @@ void Group::SaveCheckpoint(Position position, std::optional<Position> event, boo
   Execute();
 }
 
+void Group::LogNotice(const Command& command) {
+  std::vector<LogField> fields = {{"reason", command.text}, {"expected", command.expected}};
+  if (command.number != 0) {
+    fields.emplace_back("attempt", command.number);
+    fields.emplace_back(
+        "delayMs", std::chrono::duration_cast<std::chrono::milliseconds>(command.delay).count());
+  }
+  Log(command.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
+      config_.name, fields);
+}
+
 void Group::LogState() {
   if (engine_.state() == logged_state_) {
     return;
@@ -716,8 +729,10 @@ void Group::LogProgress() {
   if (now - logged_at_ < kProgressInterval) {
     return;
   }
-  const double seconds = std::chrono::duration<double>(now - logged_at_).count();
-  const double rate = Rate(engine_.handled() - logged_handled_, seconds);
+  const auto seconds = [](auto duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  const double rate = Rate(engine_.handled() - logged_handled_, seconds(now - logged_at_));
   logged_handled_ = engine_.handled();
   logged_at_ = now;
   if (LogDrawsProgress()) {
@@ -728,7 +743,8 @@ void Group::LogProgress() {
        {"errorCount", error_count_},
        {"dlqCount", std::uint64_t{0}},
        {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count()},
-       {"avgRate", rate},
+       {"avgRate", Rate(engine_.handled(), seconds(now - started_))},
+       {"rate", rate},
        {"position", PositionText(engine_.watermark())},
        {"head", PositionText(head_)}});
 }

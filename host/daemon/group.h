@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/daemon/event_fields.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_link.h"
 #include "host/daemon/worker.h"
@@ -138,6 +139,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void DropRunner();
   void TakeOutput(RunnerLink::ReadHow how);
   void LogCrash(std::string_view msg, const CrashRecord& crash);
+  void TellDroppedLines();
   void ReplaceSwollenRunner();
   void TakeOutcome(Outcome outcome);
   void TakeReady(const Outcome& outcome);
@@ -148,8 +150,10 @@ class Group : public std::enable_shared_from_this<Group> {
   void SetTimer(TimerKind kind, std::chrono::nanoseconds delay);
   void LogProgress();
   void LogState();
+  void LogNotice(const Command& command);
   std::pair<GroupState, std::string> StateAndReason() const;
-  std::string_view EventText(Sequence sequence, std::string* buffer) const;
+  // Of an event that is not settled yet.
+  EventFields FieldsOf(Sequence sequence) const;
   bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
   Tick Now();
 
@@ -184,6 +188,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::optional<Position> head_;
 
   std::shared_ptr<RunnerLink> link_;
+  std::uint64_t told_dropped_ = 0;  // Log lines of this spawn that found no room.
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};

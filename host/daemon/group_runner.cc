@@ -24,6 +24,16 @@ constexpr std::chrono::seconds kDiskFullPause{1};
 // Of the lanes that a group may have one day.
 constexpr int kOnlyLane = 0;
 
+constexpr std::string_view kRunnerOutput = "Runner output";
+constexpr std::string_view kPluginSays = "Plugin says";
+
+// Of a plugin's CATCHUP_LOG_*.
+LogLevel LevelOf(std::size_t level) {
+  constexpr LogLevel kLevels[] = {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
+                                  LogLevel::kError};
+  return kLevels[std::min(level, std::size(kLevels) - 1)];
+}
+
 // How often the host looks at the clock of a call, as a part of its limit, and within these.
 constexpr int kClockParts = 10;
 constexpr std::chrono::milliseconds kFastestClock{20};
@@ -154,6 +164,7 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
   next_write_ = 0;
   deliver_until_ = 0;
   armed_ = 0;
+  told_dropped_ = 0;
   if (Status watched = WatchRunner(spawn); !watched.ok()) {
     DropRunner();
     return watched;
@@ -204,17 +215,24 @@ void Group::OnClock() {
       return;
     }
     self->PollRunner();
+    self->TellDroppedLines();
     self->ReplaceSwollenRunner();
     const auto overdue =
         self->link_->CheckClock(RunnerLink::Clock::now(), self->config_.handler_timeout);
     // While the group ends, the ladder of the stop has its own times.
     const bool ending = self->engine_.state() == GroupState::kDraining;
     if (overdue.has_value() && !ending && !self->link_->hung()) {
-      std::string event;
       self->link_->NoteHung();
       ++self->error_count_;
-      Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name,
-          {{"call", overdue->call}, {"event", self->EventText(overdue->sequence, &event)}});
+      const EventFields event = self->FieldsOf(overdue->sequence);
+      std::vector<LogField> fields = {
+          {"call", overdue->call},
+          {"exitClass", ExitClassName(ExitClass::kHung)},
+          {"limit", overdue->limit},
+          {"limitMs",
+           std::chrono::duration_cast<std::chrono::milliseconds>(overdue->limit_value).count()}};
+      event.AddTo(&fields);
+      Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name, fields);
       self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call, self->Now(),
                          &self->commands_);
     }
@@ -253,12 +271,9 @@ void Group::OnRunnerOutput(SpawnNumber spawn) {
 void Group::TakeOutput(RunnerLink::ReadHow how) {
   const RunnerLink::Output output = link_->ReadOutput(how);
   for (const std::string& line : output.lines) {
-    Log(LogLevel::kInfo, "Runner output", "Runner.Output", config_.name, {{"text", line}});
+    LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name, {{"text", line}});
   }
-  if (output.lines_left_out != 0) {
-    Log(LogLevel::kWarn, "Runner output left out", "Runner.Output", config_.name,
-        {{"lines", output.lines_left_out}});
-  }
+  LogLeftOutOfPlugin(LogLevel::kInfo, kRunnerOutput, config_.name, output.lines_left_out);
   for (const CrashRecord& crash : output.other_crashes) {
     LogCrash("Process of the plugin crashed", crash);
   }
@@ -271,19 +286,22 @@ void Group::TakeOutput(RunnerLink::ReadHow how) {
 // At error level, and by another msg than the plugin's own lines, whose rate it does not share.
 void Group::LogCrash(std::string_view msg, const CrashRecord& crash) {
   // Fields borrow what they show.
-  std::string event;
+  const EventFields event = FieldsOf(crash.sequence);
   const std::string signal = SignalText(static_cast<int>(crash.signal));
   std::vector<LogField> fields = {
-      {"signal", signal}, {"call", crash.call},       {"event", EventText(crash.sequence, &event)},
-      {"pid", crash.pid}, {"plugin", config_.plugin}, {"lane", crash.lane}};
+      {"signal", signal},
+      {"call", crash.call},
+      {"exitClass", ExitClassName(link_->hung() ? ExitClass::kHung : ExitClass::kCrash)},
+      {"plugin", config_.plugin},
+      {"lane", crash.lane},
+      {"pid", crash.pid}};
   if (!crash.plugin.empty()) {
     fields.emplace_back("loaded", crash.plugin);
   }
   if (crash.events > 0) {
-    fields.insert(
-        fields.end(),
-        {{"events", crash.events}, {"stream", crash.stream}, {"revision", crash.revision}});
+    fields.emplace_back("events", crash.events);
   }
+  event.AddTo(&fields);
   // What ends a runner so is SIGKILL, a thread whose signal stack is missing or overflown, or a
   // plugin that took the signal or closed the report's descriptor.
   fields.emplace_back("frames", crash.frames.empty() ? std::string_view("no report came")
@@ -304,15 +322,16 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   TakeOutput(RunnerLink::ReadHow::kToTheEnd);
   while (PollRunner()) {
   }
+  TellDroppedLines();
   UnwatchRunner();
   const RunnerLink::Ending ending = link_->Reap();
-  std::string event;
+  const EventFields event = FieldsOf(ending.charged);
+  std::vector<LogField> fields = {{"exitClass", ExitClassName(ending.exit_class)},
+                                  {"pid", link_->process().pid()},
+                                  {"reason", ending.text}};
+  event.AddTo(&fields);
   Log(ending.exit_class == ExitClass::kClean ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended",
-      "Group.Runner", config_.name,
-      {{"exitClass", ExitClassName(ending.exit_class)},
-       {"pid", link_->process().pid()},
-       {"reason", ending.text},
-       {"event", EventText(ending.charged, &event)}});
+      "Group.Runner", config_.name, fields);
   if (ending.crash.has_value()) {
     LogCrash(link_->hung() ? "Runner hung" : "Runner crashed", *ending.crash);
   }
@@ -334,6 +353,17 @@ void Group::TakeBackToken() {
   if (const Status taken = store_->TakeBackToken(store_->record().token); !taken.ok()) {
     Log(LogLevel::kWarn, "Fencing token not taken back", "Group.Spawn", config_.name,
         {{"reason", taken.message()}});
+  }
+}
+
+// Of lines that found no room on their way from the plugin to us, whatever their level.
+void Group::TellDroppedLines() {
+  const std::uint64_t dropped = link_->rings().log_lines_dropped();
+  if (dropped > told_dropped_) {
+    Log(LogLevel::kWarn, "Plugin lines lost", "Plugin.Log", config_.name,
+        {{"lines", dropped - told_dropped_},
+         {"reason", "the plugin logged faster than the host could take its lines"}});
+    told_dropped_ = dropped;
   }
 }
 
@@ -382,13 +412,10 @@ void Group::TakeOutcome(Outcome outcome) {
     case OutcomeKind::kFailure:
       TakeFailure(std::move(outcome));
       break;
-    case OutcomeKind::kLog: {
-      constexpr LogLevel kLevels[] = {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
-                                      LogLevel::kError};
-      Log(kLevels[std::min<std::size_t>(outcome.level, std::size(kLevels) - 1)], "Plugin says",
-          "Plugin.Log", config_.name, {{"text", outcome.text}});
+    case OutcomeKind::kLog:
+      LogFromPlugin(LevelOf(outcome.level), kPluginSays, "Plugin.Log", config_.name,
+                    {{"text", outcome.text}});
       break;
-    }
     case OutcomeKind::kStopped:
       link_->NoteStopped();
       break;
@@ -442,19 +469,23 @@ void Group::TakeFailure(Outcome outcome) {
     return;
   }
   if (outcome.status == kRunnerContract) {
-    ContractBroken(outcome.call == CallKind::kNone ? outcome.text : call + " " + outcome.text);
+    // In a set-up call there is no event.
+    const std::string event =
+        outcome.sequence != 0 ? ", at event " + FieldsOf(outcome.sequence).text() : "";
+    ContractBroken((outcome.call == CallKind::kNone ? "" : call + " ") + outcome.text + event);
     return;
   }
   ++error_count_;
   if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
     link_->NotePositionRefused();
   }
-  std::string event;
-  Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name,
-      {{"call", call},
-       {"status", CallStatusName(outcome.status)},
-       {"reason", outcome.text},
-       {"event", EventText(outcome.sequence, &event)}});
+  const EventFields event = FieldsOf(outcome.sequence);
+  std::vector<LogField> fields = {{"call", call},
+                                  {"class", CallStatusName(outcome.status)},
+                                  {"status", CallStatusName(outcome.status)},
+                                  {"reason", outcome.text}};
+  event.AddTo(&fields);
+  Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
   engine_.Failed(link_->spawn(), {outcome.sequence, outcome.status, call, outcome.text}, Now(),
                  &commands_);
 }
@@ -517,20 +548,13 @@ void Group::UpdateFlow() {
   }
 }
 
-std::string_view Group::EventText(Sequence sequence, std::string* buffer) const {
+EventFields Group::FieldsOf(Sequence sequence) const {
   if (sequence == 0 || window_.empty() || sequence < window_.front().sequence ||
       sequence > window_.back().sequence) {
-    return "none";
+    return {};
   }
   const InFlight& entry = window_[sequence - window_.front().sequence];
-  if (entry.frame == nullptr) {
-    return "none";
-  }
-  const EventView& event = entry.frame->event;
-  *buffer = FormatUuid(event.id) + " " + std::string(event.stream) + "@" +
-            std::to_string(event.revision) + " " + std::string(event.type) + " at " +
-            FormatPosition(event.position);
-  return *buffer;
+  return entry.frame == nullptr ? EventFields() : EventFields(entry.frame->event);
 }
 
 }  // namespace catchup

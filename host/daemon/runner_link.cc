@@ -38,7 +38,9 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
     if (since_spawn_ <= kSetupLimit) {
       return std::nullopt;
     }
-    return Overdue{std::string(CallName(call.kind)), 0};
+    // Between two of them when none is running.
+    const std::string in = call.running() ? std::string(CallName(call.kind)) : "set-up";
+    return Overdue{in, 0, "start_timeout", kSetupLimit};
   }
   if (call.number != watched_number_ || (!call.running() && rings_->idle())) {
     watched_number_ = call.number;
@@ -53,9 +55,10 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
     return std::nullopt;
   }
   if (!call.running()) {
-    return Overdue{"taking the next event", 0};
+    return Overdue{"taking the next event", 0, "handler_timeout", handler_timeout};
   }
-  return Overdue{std::string(CallName(call.kind)), call.sequence};
+  return Overdue{std::string(CallName(call.kind)), call.sequence, "handler_timeout",
+                 handler_timeout};
 }
 
 RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
@@ -137,14 +140,20 @@ RunnerLink::Ending RunnerLink::Reap() {
   }
   // Only before the first call into the plugin: later it may be the plugin that chose the number.
   if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0) {
-    return {ExitClass::kSetup, 0, "the runner could not set itself up; its own line says why", {}};
+    return {
+        ExitClass::kSetup,
+        0,
+        "it ended with exit code " + std::to_string(exit.code) +
+            " before the first call; the reason it gave, if any, is in a line \"Runner output\"",
+        {}};
   }
   if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running()) {
     return {ExitClass::kClean, 0, "", {}};
   }
   return {ExitClass::kExit,
           charged,
-          "the plugin ended the process with exit code " + std::to_string(exit.code),
+          "exit code " + std::to_string(exit.code) +
+              (call.running() ? " in " + std::string(CallName(call.kind)) : " between two calls"),
           {}};
 }
 

@@ -35,6 +35,8 @@ class RunnerLink {
   struct Overdue {
     std::string call;
     Sequence sequence = 0;
+    std::string_view limit;  // The setting that it outlasted, or what it is where there is none.
+    std::chrono::nanoseconds limit_value{};
   };
   std::optional<Overdue> CheckClock(Clock::time_point now,
                                     std::chrono::nanoseconds handler_timeout);

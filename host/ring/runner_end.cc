@@ -490,7 +490,9 @@ void RunnerEnd::Log(std::uint16_t level, std::string_view text) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kLog;
   header.level = level;
-  if (!Post(header, text.substr(0, kMaxLogText), kOutcomeReserve, PostHow::kIfIntact)) {
+  const std::uint64_t keep_free =
+      kOutcomeReserve + (level < kFirstSevereLevel ? kSevereLogReserve : 0);
+  if (!Post(header, text.substr(0, kMaxLogText), keep_free, PostHow::kIfIntact)) {
     const std::lock_guard<std::mutex> lock(post_mutex_);
     (void)Write(&lines_dropped_, &outcomes().log_lines_dropped, lines_dropped_.number() + 1,
                 std::memory_order_relaxed, kPostedDamage);

@@ -109,13 +109,14 @@ TEST(LogLineTest, BoundsTheFixedPartToo) {
 
 TEST(LogLineTest, IsReadableOnATerminal) {
   EXPECT_EQ(Text({{"position", "12:7"}, {"count", 5}, {"why", "no route"}, {"ok", false}}),
-            "22:11:57.572 WARN   g  Text  position=12:7  count=5  why=\"no route\"  ok=false");
-  EXPECT_EQ(Text({}, "Text", ""), "22:11:57.572 WARN   Text");
+            "2026-11-24T22:11:57.572Z WARN   g  Text  position=12:7  count=5  why=\"no route\"  "
+            "ok=false");
+  EXPECT_EQ(Text({}, "Text", ""), "2026-11-24T22:11:57.572Z WARN   Text");
 }
 
 TEST(LogLineTest, LetsNoFieldDriveATerminal) {
   const std::string line = Text({{"x\x1b", "\x1b[2J\n\xc2\x9b"}}, "a\nb", "g\r");
-  EXPECT_EQ(line, "22:11:57.572 WARN   g\\r  a\\nb  x\\u001b=\"\\u001b[2J\\n\\u009b\"");
+  EXPECT_EQ(line, "2026-11-24T22:11:57.572Z WARN   g\\r  a\\nb  x\\u001b=\"\\u001b[2J\\n\\u009b\"");
 }
 
 }  // namespace

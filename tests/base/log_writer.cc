@@ -76,6 +76,16 @@ int main(int argc, char** argv) {
     for (int i = 0; i < 1000; ++i) {
       Log(LogLevel::kInfo, "Again", "Test.Run", "g");
     }
+  } else if (what == "plugin flood") {
+    const auto say = [](LogLevel level, int lines) {
+      for (int i = 0; i < lines; ++i) {
+        catchup::LogFromPlugin(level, "Says", "Test.Run", "g", {{"text", "again"}});
+      }
+    };
+    say(LogLevel::kInfo, 1000);
+    catchup::LogLeftOutOfPlugin(LogLevel::kInfo, "Says", "g", 40);
+    say(LogLevel::kWarn, 100);
+    say(LogLevel::kError, 500);
   } else if (what == "format") {
     Log(LogLevel::kInfo, "{} %s {0}", "Test.Run", "g", {{"x", "{}"}});
   } else if (what == "progress") {

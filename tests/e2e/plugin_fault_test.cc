@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -63,6 +64,39 @@ INSTANTIATE_TEST_SUITE_P(All, StatusTest,
                                          Strings{"failed", "FAILED", "something went wrong"},
                                          Strings{"fatal", "FATAL", "the schema is too new"}),
                          [](const auto& param) { return param.param[0]; });
+
+// A crash is one record, whole whatever was printed before it, and an error is told behind any
+// flood: also where nothing less than an error is logged.
+TEST(PluginFaultTest, ACrashAndAnErrorAreToldBehindAFlood) {
+  for (const std::string level : {"info", "error"}) {
+    Site site;
+    site.Append({EventLine("s", "ok"), EventLine("s", "flood-and-abort")});
+    site.Configure(ScriptedGroup("bad"));
+    std::string text = ReadFile(site.file("host.toml"));
+    text.insert(text.find("[log]\n") + 6, "level = \"" + level + "\"\n");
+    WriteFile(site.file("host.toml"), text);
+    const auto host = site.Start({"run", "host.toml"});
+    ASSERT_TRUE(host->WaitForLog("Runner crashed", "bad"));
+    ASSERT_TRUE(WaitUntil([&] { return host->Log().Has("Plugin says", "bad"); }));
+    host->Signal(SIGTERM);
+    EXPECT_NE(host->Wait(), 128 + SIGKILL);
+
+    const HostLog log = host->Log();
+    const JsonObject crash = log.With("Runner crashed", "bad")[0];
+    EXPECT_EQ(crash.at("level"), "error");
+    EXPECT_EQ(crash.at("signal"), "SIGABRT");
+    EXPECT_EQ(crash.at("call"), "handle");
+    EXPECT_EQ(crash.at("stream"), "s");
+    EXPECT_EQ(crash.at("revision"), "1");
+    EXPECT_NE(crash.at("event"), "none");
+    EXPECT_NE(crash.at("frames").find("scripted.so+0x"), std::string::npos) << crash.at("frames");
+    EXPECT_NE(crash.at("modules").find("scripted.so="), std::string::npos) << crash.at("modules");
+    const std::vector<JsonObject> said = log.With("Plugin says", "bad");
+    EXPECT_TRUE(std::any_of(said.begin(), said.end(), [](const JsonObject& line) {
+      return line.at("level") == "error" && line.at("text") == "the one that matters";
+    }));
+  }
+}
 
 // A status that no rule knows says that nothing the runner reported can be relied on: no checkpoint
 // write begins for it, and what was not durable by then comes again.

@@ -74,5 +74,25 @@ TEST(ProgressTest, ElsewhereALogLineSaysHowFarAGroupIs) {
   EXPECT_NE(line.at("head"), "none");
 }
 
+// A group that was fast and is slow now: the average is of all of it, the rate of the last second.
+TEST(ProgressTest, TheAverageIsThatOfTheRun) {
+  Site site;
+  std::vector<std::string> events(500, EventLine("s", "ok"));
+  const std::vector<std::string> slow = SlowEvents(400);
+  events.insert(events.end(), slow.begin(), slow.end());
+  site.Append(events);
+  site.Configure(ScriptedGroup("slow", "prefixes = [\"\"]\nbatch_size = 10"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return host->Log().With("Progress", "slow").size() >= 3; }));
+
+  for (const JsonObject& line : host->Log().With("Progress", "slow")) {
+    const double average =
+        std::stod(line.at("processedCount")) * 1000 / std::stod(line.at("timingMs"));
+    EXPECT_NEAR(std::stod(line.at("avgRate")), average, average / 50 + 0.1);
+  }
+  const JsonObject last = host->Log().With("Progress", "slow")[2];
+  EXPECT_LT(std::stod(last.at("rate")), std::stod(last.at("avgRate")));
+}
+
 }  // namespace
 }  // namespace catchup::e2e

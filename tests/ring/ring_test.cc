@@ -331,6 +331,24 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
   EXPECT_EQ(pair.host->log_lines_dropped(), 100 - lines);
 }
 
+TEST(RingTest, KeepsRoomForErrorsBehindAFloodOfInformation) {
+  const RingPair pair = RingPair::OverDescriptors();
+  pair.runner->PostReady(1, false, std::nullopt);
+  for (int i = 0; i < 10'000; ++i) {
+    pair.runner->Log(1, "once more");
+  }
+  for (int i = 0; i < 100; ++i) {
+    pair.runner->Log(3, "it broke");
+  }
+  int errors = 0;
+  for (auto outcome = pair.host->PollOutcome(); outcome.ok() && outcome.value().has_value();
+       outcome = pair.host->PollOutcome()) {
+    errors += outcome.value()->kind == OutcomeKind::kLog && outcome.value()->level == 3 ? 1 : 0;
+  }
+  EXPECT_EQ(errors, 100);
+  EXPECT_GT(pair.host->log_lines_dropped(), 0u);
+}
+
 TEST(RingTest, CallInProgressIsSeenByTheHost) {
   const RingPair pair = RingPair::OverDescriptors();
   ASSERT_TRUE(pair.host->WriteEvent(12, EventWithData("x"), 1));

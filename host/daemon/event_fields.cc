@@ -1,0 +1,28 @@
+#include "host/daemon/event_fields.h"
+
+#include "host/base/position.h"
+#include "host/base/uuid.h"
+
+namespace catchup {
+
+EventFields::EventFields(const EventView& event)
+    : event_(event),
+      known_(true),
+      id_(FormatUuid(event.id)),
+      position_(FormatPosition(event.position)) {
+  text_ = id_ + " " + std::string(event.stream) + "@" + std::to_string(event.revision) + " " +
+          std::string(event.type) + " at " + position_;
+}
+
+void EventFields::AddTo(std::vector<LogField>* fields) const {
+  fields->emplace_back("event", text_);
+  if (known_) {
+    fields->emplace_back("stream", event_.stream);
+    fields->emplace_back("revision", event_.revision);
+    fields->emplace_back("eventId", id_);
+    fields->emplace_back("eventType", event_.type);
+    fields->emplace_back("position", position_);
+  }
+}
+
+}  // namespace catchup
