@@ -188,7 +188,7 @@ class Group : public std::enable_shared_from_this<Group> {
   std::optional<Position> head_;
 
   std::shared_ptr<RunnerLink> link_;
-  std::uint64_t told_dropped_ = 0;  // Log lines of this spawn that found no room.
+  std::uint64_t told_dropped_ = 0;   // Log lines of this spawn that found no room.
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};

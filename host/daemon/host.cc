@@ -121,6 +121,7 @@ class Host {
   void StopGroups();
   void Tick();
   bool CheckStalled();
+  void TellLateGroups() const;
   bool AllFinished();
   void LogFailedGroups();
   int Conclude();
@@ -376,7 +377,7 @@ void Host::StopGroups() {
   if (!stopping_) {
     stopping_ = true;
     reactor_->After(stop_limit_, [this] {
-      Log(LogLevel::kError, "Groups did not end in time", "Host.Stop", "");
+      TellLateGroups();
       const std::lock_guard<std::mutex> lock(mutex_);
       stalled_ = true;
       changed_.notify_all();
@@ -384,6 +385,17 @@ void Host::StopGroups() {
   }
   for (const auto& group : groups_) {
     group->Stop();
+  }
+}
+
+void Host::TellLateGroups() const {
+  const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(stop_limit_).count();
+  for (const auto& group : groups_) {
+    const GroupStatus status = group->Glance();
+    if (!status.finished) {
+      Log(LogLevel::kError, "Group did not end in time", "Host.Stop", status.name,
+          {{"state", GroupStateName(status.state)}, {"reason", status.reason}, {"limitMs", limit}});
+    }
   }
 }
 

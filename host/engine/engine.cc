@@ -36,9 +36,16 @@ Command& Engine::Add(Commands* out, Command::Kind kind) {
 }
 
 void Engine::Log(std::string text, bool expected, Commands* out) {
+  LogTry(std::move(text), expected, 0, {}, out);
+}
+
+void Engine::LogTry(std::string text, bool expected, std::uint64_t attempt,
+                    std::chrono::nanoseconds delay, Commands* out) {
   Command& command = Add(out, Command::Kind::kLog);
   command.text = std::move(text);
   command.expected = expected;
+  command.number = attempt;
+  command.delay = delay;
 }
 
 void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
@@ -51,8 +58,9 @@ void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
   for (const auto& position : {start.checkpoint, start.recorded_start}) {
     if (position && !IsPlace(*position)) {
       End(GroupState::kFailed,
-          "the recorded position " + NoPlace(*position) + "; reset the group to one", Force::kNone,
-          {}, tick, out);
+          "the recorded position " + NoPlace(*position) +
+              "; to begin anew, stop the host and move the group's folder away",
+          Force::kNone, {}, tick, out);
       return;
     }
   }
@@ -290,10 +298,8 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   catching_ = Catching::kNo;
   if (end == EndClass::kInvalidPosition) {
     End(GroupState::kFailed,
-        "the log does not know the position to resume from, " + Place(frontier_.reached()) + " (" +
-            OneLine(text) +
-            "): it is not the log this checkpoint was made with, or it was restored; reset the "
-            "group to a position of this log",
+        "the log has no event at " + Place(frontier_.reached()) + ", " + DescribeResumePlace() +
+            " (" + OneLine(text) + ")",
         Force::kDrain, options_.drain_timeout, tick, out);
     return;
   }
@@ -307,7 +313,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   const bool dropped = end == EndClass::kDropped;
   source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
                     OneLine(text) + "); next try in " + FormatDuration(delay);
-  Log(source_trouble_ + " from " + Place(frontier_.reached()), dropped, out);
+  LogTry(source_trouble_ + " from " + Place(frontier_.reached()), dropped, reconnects_, delay, out);
   SetTimer(TimerKind::kReconnect, delay, tick, out);
   RefreshState(out);
 }
@@ -317,6 +323,17 @@ void Engine::BreakOff(const std::string& why, Tick tick, Commands* out) {
   const CallNumber call = call_;
   Add(out, Command::Kind::kCancelSubscription).number = call;
   SubscriptionEnded(call, EndClass::kRefused, why, tick, out);
+}
+
+// Whose place it is, and what can be done about it.
+std::string Engine::DescribeResumePlace() const {
+  if (handled_ == 0 && !start_.checkpoint && frontier_.reached() == start_.recorded_start) {
+    return "the group's `start`: wanted the position of an event of this log";
+  }
+  return std::string("where ") +
+         (position_mode_ ? "the plugin's own position" : "the group's checkpoint") +
+         " stands: this log is not the one that was read before, or has less in it; to begin anew, "
+         "stop the host and move the group's folder away";
 }
 
 bool Engine::wants_frames() const { return step_ == CallStep::kOpen && HasRoom(); }

@@ -104,7 +104,8 @@ struct Command {
                           // before; then say CheckpointDurable, or CheckpointNotBegun.
     kSetTimer,            // timer, delay: (re)arm; one timer of each kind.
     kCancelTimer,         // timer.
-    kLog,                 // text, expected: worth a line in the log. Warn unless expected.
+    kLog,                 // text, expected: worth a line in the log. Warn unless expected. Of a try
+                          // that is to come: number, from 1, and delay.
     kStateChanged,        // See state() and reason().
     kFinished,            // Final state reached; nothing follows.
   };
@@ -112,7 +113,7 @@ struct Command {
   Kind kind{};
   TimerKind timer{};
   bool expected = false;
-  std::uint64_t number = 0;  // Spawn or call.
+  std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
   std::optional<Position> from;   // kSubscribe; always set in kProbe and kPersist.
@@ -272,6 +273,8 @@ class Engine {
 
   static Command& Add(Commands* out, Command::Kind kind);
   void Log(std::string text, bool expected, Commands* out);
+  void LogTry(std::string text, bool expected, std::uint64_t attempt,
+              std::chrono::nanoseconds delay, Commands* out);
 
   // Runner.
   void Spawn(Commands* out);
@@ -311,6 +314,7 @@ class Engine {
            std::chrono::nanoseconds patience, Tick tick, Commands* out);
   void MaybeFinish(Commands* out);
   void RefreshState(Commands* out);
+  std::string DescribeResumePlace() const;
   void SetState(GroupState state, const std::string& reason, Commands* out);
 
   void SetTimer(TimerKind timer, std::chrono::nanoseconds delay, Tick tick, Commands* out);

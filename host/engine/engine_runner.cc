@@ -116,9 +116,10 @@ void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
   if (position_mode_) {
     start = loaded ? loaded : start_.recorded_start;
     if (start < start_.checkpoint) {
-      Log("the plugin's position was reset: it holds " +
+      Log("the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
               (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
-              FormatPosition(*start_.checkpoint) + "; starting from " + Place(start),
+              FormatPosition(*start_.checkpoint) + "; the plugin's counts, starting from " +
+              Place(start),
           false, out);
       durable = start;
       was_reset = true;
@@ -160,9 +161,9 @@ void Engine::Rejoin(std::optional<Position> loaded, Tick tick, Commands* out) {
 
 // The plugin's store is somewhere else than we left it: somebody reset it. It wins.
 void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
-  Log("the plugin's position was reset: it holds " + Place(to) + ", settled was " +
-          Place(watermark_.stored()) + ", received " + Place(frontier_.reached()) +
-          "; starting again from " + Place(to),
+  Log("the plugin's position is not where its last runner left it, as after a reset: it holds " +
+          Place(to) + ", settled was " + Place(watermark_.stored()) + ", received " +
+          Place(frontier_.reached()) + "; starting again from " + Place(to),
       false, out);
   CancelSubscription(out);
   if (settled_ < last_sequence_) {
@@ -222,9 +223,8 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
 // the end of the group. Only the end is decided today: it is right for FATAL, and for the others it
 // costs time, never an event, because the checkpoint stays before it.
 void Engine::Decide(const BadOutcome& outcome, Tick tick, Commands* out) {
-  End(GroupState::kFailed,
-      DescribeOutcome(outcome) + "; the group stops, its checkpoint stays before that",
-      Force::kDrain, options_.drain_timeout, tick, out);
+  End(GroupState::kFailed, DescribeOutcome(outcome) + StopsBefore(outcome.sequence), Force::kDrain,
+      options_.drain_timeout, tick, out);
 }
 
 void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
@@ -235,8 +235,8 @@ void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, T
     return;
   }
   End(GroupState::kFailed,
-      OneLine(call) + " hung" + AtEvent(sequence) +
-          ": it outlasted its time limit; the group stops, its checkpoint stays before that",
+      OneLine(call) + " hung" + AtEvent(sequence) + ": it outlasted its time limit" +
+          StopsBefore(sequence),
       Force::kAbort, kHangPatience, tick, out);
 }
 
@@ -313,7 +313,7 @@ void Engine::Restart(ExitClass exit_class, Sequence charged, std::string_view te
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
   runner_trouble_ = what + (at_once ? std::string("; restarting at once")
                                     : "; restart in " + FormatDuration(verdict.delay));
-  Log(runner_trouble_, false, out);
+  LogTry(runner_trouble_, false, pacing_.deaths(), verdict.delay, out);
   if (at_once) {
     Spawn(out);
   } else {

@@ -75,6 +75,11 @@ std::string AtEvent(Sequence sequence) {
   return sequence == 0 ? std::string() : " at event " + std::to_string(sequence);
 }
 
+std::string StopsBefore(Sequence sequence) {
+  return sequence == 0 ? "; the group stops"
+                       : "; the group stops, its checkpoint stays before that";
+}
+
 std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text) {
   std::string words = "the runner ";
   words += ExitWords(exit_class);

@@ -27,6 +27,10 @@ std::string PluginStatusName(std::int32_t status);
 // " at event 17", or nothing when no event is to blame.
 std::string AtEvent(Sequence sequence);
 
+// What that means for the group: it stops, and where it was an event, its checkpoint stays before
+// it.
+std::string StopsBefore(Sequence sequence);
+
 // What happened, for the log and the group's reason: "died by a signal at event 17: SIGSEGV".
 std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text);
 

@@ -26,6 +26,9 @@ class RunnerPacing {
   // A runner died at `now`, by any monotonic clock; `random` is 64 fresh random bits.
   Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
 
+  // Deaths that count now, the last one included: which restart in a row is to come.
+  std::uint64_t deaths() const { return deaths_.size(); }
+
  private:
   bool settled_since_death_ = false;
   std::uint32_t attempt_ = 0;                    // Restarts that had to wait, in a row.

@@ -66,7 +66,31 @@ Status CheckIdentity(const Elf64_Ehdr& header) {
   return {};
 }
 
-Status CheckDynamic(const Elf& elf, const Elf64_Phdr& segment) {
+// A run path in quotes, in brackets; empty where the file does not say it. The strings lie at an
+// address of the loaded file, the first segment that has it tells where that is in the file.
+std::string RunPath(const Elf& elf, const Elf64_Ehdr& header, const Elf64_Phdr& dynamic,
+                    std::uint64_t offset) {
+  std::uint64_t strings = 0;
+  for (std::uint64_t i = 0; i < dynamic.p_filesz / sizeof(Elf64_Dyn) && i < kMostEntries; ++i) {
+    const auto entry = elf.At<Elf64_Dyn>(dynamic.p_offset + i * sizeof(Elf64_Dyn));
+    if (!entry.has_value() || entry->d_tag == DT_NULL) {
+      break;
+    }
+    strings = entry->d_tag == DT_STRTAB ? entry->d_un.d_ptr : strings;
+  }
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    const auto segment = elf.At<Elf64_Phdr>(header.e_phoff + i * sizeof(Elf64_Phdr));
+    if (segment.has_value() && segment->p_type == PT_LOAD && strings >= segment->p_vaddr &&
+        strings - segment->p_vaddr < segment->p_filesz) {
+      const std::string_view path =
+          elf.Text(segment->p_offset + (strings - segment->p_vaddr) + offset);
+      return path.empty() ? "" : " (\"" + std::string(path) + "\")";
+    }
+  }
+  return {};
+}
+
+Status CheckDynamic(const Elf& elf, const Elf64_Ehdr& header, const Elf64_Phdr& segment) {
   for (std::uint64_t i = 0; i < segment.p_filesz / sizeof(Elf64_Dyn) && i < kMostEntries; ++i) {
     const auto entry = elf.At<Elf64_Dyn>(segment.p_offset + i * sizeof(Elf64_Dyn));
     if (!entry.has_value()) {
@@ -79,7 +103,10 @@ Status CheckDynamic(const Elf& elf, const Elf64_Phdr& segment) {
         return Bad("has text relocations: build it with -fPIC");
       case DT_RPATH:
       case DT_RUNPATH:
-        return Bad("has a run path: it is loaded from a copy, which has no neighbours");
+        return Bad(
+            "has a run path" + RunPath(elf, header, segment, entry->d_un.d_val) +
+            ": wanted none, since a plugin is loaded from a copy of its file; link it without "
+            "-rpath (CMake: SKIP_BUILD_RPATH, and no INSTALL_RPATH)");
       default:
         break;
     }
@@ -98,10 +125,10 @@ Status CheckSegments(const Elf& elf, const Elf64_Ehdr& header) {
       relro = true;
     }
     if (segment->p_type == PT_GNU_STACK && (segment->p_flags & PF_X) != 0) {
-      return Bad("asks for an executable stack");
+      return Bad("asks for an executable stack: link it with -z noexecstack");
     }
     if (segment->p_type == PT_DYNAMIC) {
-      CATCHUP_RETURN_IF_ERROR(CheckDynamic(elf, *segment));
+      CATCHUP_RETURN_IF_ERROR(CheckDynamic(elf, header, *segment));
     }
   }
   return relro ? Status() : Bad("has no RELRO segment: link it with -z relro");

@@ -440,9 +440,20 @@ TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {
   EXPECT_FALSE(Has(ended, Kind::kCancelSubscription));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
-  EXPECT_TRUE(Contains(d.engine.reason(), "77:77")) << d.engine.reason();
-  EXPECT_TRUE(Contains(d.engine.reason(), "reset the group")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "77:77, where the group's checkpoint stands"))
+      << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "to begin anew")) << d.engine.reason();
   EXPECT_EQ(d.engine.durable(), P(77));
+}
+
+// Nothing was ever read, so no checkpoint is to blame, and there is nothing to move away.
+TEST(InvalidPositionTest, BlamesTheConfiguredStartWhereThatIsThePlace) {
+  Driver d;
+  d.Start({.recorded_start = P(77), .checkpoint = {}});
+  d.Ready();
+  (void)d.Ended(EndClass::kInvalidPosition);
+  EXPECT_TRUE(Contains(d.engine.reason(), "77:77, the group's `start`")) << d.engine.reason();
+  EXPECT_FALSE(Contains(d.engine.reason(), "checkpoint")) << d.engine.reason();
 }
 
 }  // namespace

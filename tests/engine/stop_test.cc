@@ -44,6 +44,17 @@ TEST(StopTest, ClimbsTheLadderWhenACallDoesNotEnd) {
   EXPECT_EQ(d.engine.state(), GroupState::kStopped);
 }
 
+// A crash in stop or destroy takes no event with it.
+TEST(StopTest, SaysNothingOfEventsThatACrashWhileStoppingDidNotConcern) {
+  Driver d;
+  d.Run();
+  (void)d.Stop();
+  const Commands exited = d.Exited(1, ExitClass::kCrash, 0);
+  ASSERT_TRUE(Has(exited, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "while stopping"));
+  EXPECT_FALSE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
+}
+
 TEST(StopTest, ASecondOneKillsAtOnce) {
   Driver d;
   d.Run();

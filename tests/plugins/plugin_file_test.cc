@@ -195,6 +195,13 @@ TEST(CheckElfTest, RefusesAPluginWithoutEntry) {
 }
 
 // A file may be cut anywhere or hold anything: the check reads it in the host's own process.
+TEST(CheckElfTest, NamesTheRunPathThatItRefuses) {
+  const std::string bytes = ReadFile(CATCHUP_RUN_PATH_PLUGIN);
+  EXPECT_EQ(CheckElf(bytes).message().rfind("has a run path (\"/opt/elsewhere\"): wanted none", 0),
+            0U)
+      << CheckElf(bytes).message();
+}
+
 TEST(CheckElfTest, SurvivesEveryTruncationAndFlippedHeader) {
   const std::string bytes = ReadFile(CATCHUP_GOOD_PLUGIN);
   int refused = 0;
