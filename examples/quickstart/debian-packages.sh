@@ -1,7 +1,7 @@
 # Sourced by examples/quickstart.sh and tests/run.sh: the Debian 12 packages that a build needs.
 
 build_packages=(
-  ca-certificates ccache cmake g++ git ninja-build pkg-config
+  ca-certificates ccache cmake g++ git make ninja-build pkg-config  # make: for the README's first projection
   libboost-dev          # headers: Boost.DLL, Boost.UUID
   libcli11-dev          # command line
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
@@ -12,7 +12,7 @@ build_packages=(
   libtomlplusplus-dev
   libgtest-dev nlohmann-json3-dev  # tests
 )
-lint_packages=(clang-format clang-tidy)
+lint_packages=(clang clang-format clang-tidy)
 
 # install_packages NAME...: installs those of the packages that are missing; does nothing, and needs
 # neither root nor a network, where all are there.

@@ -4,7 +4,7 @@
 #
 #   first_projection.sh README.md BUILD_DIRECTORY WORK_DIRECTORY
 set -euo pipefail
-umask 022
+umask 002  # of users who have a group of their own: the harder case
 readme=$(realpath "$1")
 build=$(realpath "$2")
 rm -rf "$3"

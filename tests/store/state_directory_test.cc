@@ -198,7 +198,7 @@ TEST_F(StateDirectoryTest, RefusesAFile) {
 
 TEST_F(StateDirectoryTest, RefusesAFolderOthersMayWriteInto) {
   std::filesystem::create_directories(path());
-  for (const mode_t mode : {0777, 0770, 0702}) {
+  for (const mode_t mode : {0777U, 0770U, 0702U}) {
     ASSERT_EQ(::chmod(path().c_str(), mode), 0);
     EXPECT_EQ(Refusal(), ": others may write into it, wanted mode 0700 or 0755");
     EXPECT_EQ(code_, Status::Code::kDenied);

@@ -62,7 +62,7 @@ bool ReadCall::Proceed(bool ok) {
     case Step::kDone:
       break;
   }
-  CATCHUP_CHECK(!"an operation completed that was never started");
+  CATCHUP_CHECK(false && "an operation completed that was never started");
   return true;
 }
 
