@@ -13,6 +13,8 @@
 #include <mutex>
 #include <set>
 
+#include "host/base/shell_word.h"
+
 namespace catchup {
 namespace {
 
@@ -23,18 +25,45 @@ constexpr std::uint64_t kMaxPluginBytes = 1ull << 30;
 
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 
-Status CheckOwner(const struct stat& info, const std::string& what) {
+// What no other user can have changed: `what` is `path` with its kind.
+Status CheckOwner(const struct stat& info, const std::string& kind, const fs::path& path) {
+  const std::string what = kind + " " + path.string();
+  const std::string word = ShellWord(path.string());
   if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    return Status::Denied(what + " belongs to user " + std::to_string(info.st_uid) +
-                          ": wanted root or user " + std::to_string(geteuid()));
+    const std::string us = geteuid() == 0 ? "root" : "root or user " + std::to_string(geteuid());
+    return Status::Denied(what + " belongs to user " + std::to_string(info.st_uid) + ": wanted " +
+                          us + "; as root run: chown root " + word);
   }
   if ((info.st_mode & kOthersMayWrite) != 0) {
     char mode[8];
     std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
     return Status::Denied(what + " has mode " + mode +
-                          ": wanted no right to write for group and others");
+                          ": wanted no right to write for group and others; run: chmod go-w " +
+                          word);
   }
   return {};
+}
+
+Status DeniedLink(const fs::path& link) {
+  std::error_code failed;
+  const fs::path target = (link.parent_path() / fs::read_symlink(link, failed)).lexically_normal();
+  const std::string found = "plugin " + link.string() + " is a symbolic link";
+  if (failed || !fs::is_regular_file(target, failed)) {
+    return Status::Denied(found + " to " + target.string() +
+                          ", which is no file: wanted the plugin's file itself");
+  }
+  return Status::Denied(found + ": wanted the file itself; run: cp --remove-destination " +
+                        ShellWord(target.string()) + " " + ShellWord(link.string()));
+}
+
+// Why `path` could not be opened, and the command that opens it where its modes are the reason.
+Status CannotOpen(const std::string& kind, const fs::path& path, int error_number) {
+  const Status status = Status::FromErrno(kind + " " + path.string(), error_number);
+  const std::string command = error_number == EACCES ? CommandToRead(path) : std::string();
+  return command.empty()
+             ? status
+             : Status::Denied(status.message() + ": wanted user " + std::to_string(geteuid()) +
+                              " to be able to read it; run: " + command);
 }
 
 // Beneath the directory and without symbolic links, whatever `name` says.
@@ -177,27 +206,33 @@ std::string FormatSha256(const Sha256& digest) {
 
 Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const std::string& name) {
   std::string looked_in;
+  std::string advice;
   for (const fs::path& directory : directories) {
     looked_in += (looked_in.empty() ? "" : ", ") + directory.string();
     const UniqueFd folder(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!folder.valid()) {
       if (errno == ENOENT) {
+        looked_in += " (which does not exist)";
         continue;
       }
-      return Status::FromErrno("plugin directory " + directory.string(), errno);
+      return CannotOpen("plugin directory", directory, errno);
     }
     PluginFile file;
     file.path = directory / name;
     file.fd = UniqueFd(OpenBeneath(folder.get(), name.c_str()));
     if (!file.fd.valid()) {
       if (errno == ENOENT) {
+        // As people call it in other places.
+        const std::string with_suffix = name + ".so";
+        if (faccessat(folder.get(), with_suffix.c_str(), F_OK, 0) == 0) {
+          advice = "; it has " + with_suffix;
+        }
         continue;
       }
       if (errno == ELOOP) {
-        return Status::Denied("plugin " + file.path.string() +
-                              " is a symbolic link: wanted the file itself");
+        return DeniedLink(file.path);
       }
-      return Status::FromErrno("plugin " + file.path.string(), errno);
+      return CannotOpen("plugin", file.path, errno);
     }
     struct stat info {};
     struct stat folder_info {};
@@ -209,8 +244,8 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
                              (S_ISDIR(info.st_mode) ? "a directory" : "no regular file") +
                              ": wanted a shared object");
     }
-    CATCHUP_RETURN_IF_ERROR(CheckOwner(folder_info, "plugin directory " + directory.string()));
-    CATCHUP_RETURN_IF_ERROR(CheckOwner(info, "plugin " + file.path.string()));
+    CATCHUP_RETURN_IF_ERROR(CheckOwner(folder_info, "plugin directory", directory));
+    CATCHUP_RETURN_IF_ERROR(CheckOwner(info, "plugin", file.path));
     file.size = static_cast<std::uint64_t>(info.st_size);
     if (file.size == 0 || file.size > kMaxPluginBytes) {
       return Status::Invalid("plugin " + file.path.string() + " has " + std::to_string(file.size) +
@@ -218,7 +253,7 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
     }
     return file;
   }
-  return Status::NotFound("plugin " + name + " not found: looked in " + looked_in);
+  return Status::NotFound("plugin " + name + " not found: looked in " + looked_in + advice);
 }
 
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,

@@ -28,7 +28,8 @@ struct PluginFile {
 //
 // The directory and the file must belong to root or to us and be writable by nobody else, and the
 // file must be a regular one, reached without symbolic links: whoever can put a file there runs
-// code as us. The text of a failure names the file, what was found and what was wanted.
+// code as us. The text of a failure names the file, what was found, what was wanted and,
+// where one mends it, the command.
 Result<PluginFile> FindPlugin(const std::vector<std::filesystem::path>& directories,
                               const std::string& name);
 

@@ -9,10 +9,12 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "host/base/shell_word.h"
 #include "host/store/durable_file.h"
 
 namespace catchup {
@@ -48,7 +50,12 @@ Status MakeDirectories(const std::filesystem::path& path) {
     if (::stat(made.c_str(), &info) == 0) {
       continue;
     }
-    CATCHUP_RETURN_IF_ERROR(MakeDirectory(made));
+    if (Status status = MakeDirectory(made); !status.ok()) {
+      return status.code() != Status::Code::kDenied
+                 ? status
+                 : Status::Denied(status.message() + "; as root run: install -d -m 0700 -o " +
+                                  std::to_string(::geteuid()) + " " + ShellWord(path.string()));
+    }
     CATCHUP_RETURN_IF_ERROR(SyncDirectory(made.parent_path()));
   }
   return {};
@@ -76,11 +83,17 @@ Status CheckDirectory(const std::filesystem::path& path) {
     return Status::Invalid("it is no directory, wanted one");
   }
   if (info.st_uid != ::geteuid()) {
+    const std::string self = std::to_string(::geteuid());
     return Status::Denied("it belongs to user " + std::to_string(info.st_uid) +
-                          ", wanted one of user " + std::to_string(::geteuid()));
+                          ", wanted one of user " + self + "; as root run: chown -R " + self + " " +
+                          ShellWord(path.string()));
   }
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Status::Denied("others may write into it, wanted mode 0700 or 0755");
+    char mode[8];
+    std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
+    return Status::Denied(std::string("it has mode ") + mode +
+                          ", wanted no right to write for group and others; run: chmod go-w " +
+                          ShellWord(path.string()));
   }
   return CheckExecutable(path);
 }

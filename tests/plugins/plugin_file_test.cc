@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <tuple>
 
 #include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
@@ -35,6 +37,14 @@ class PluginFileTest : public testing::Test {
     const auto file = Find("good.so");
     EXPECT_TRUE(file.ok()) << file.status().message();
     return StagePlugin(*file, root_ / "staged", pin);
+  }
+
+  // What a message says behind "run: " mends what it tells.
+  void RunCommandOfMessage(const std::string& name) {
+    const std::string message = Find(name).status().message();
+    const auto at = message.find("run: ");
+    ASSERT_NE(at, std::string::npos) << message;
+    EXPECT_EQ(std::system(message.substr(at + 5).c_str()), 0) << message;
   }
 
   const TemporaryFolder folder_;
@@ -93,7 +103,7 @@ TEST_F(PluginFileTest, SaysWhereItLookedWhenMissing) {
   const auto file = Find("absent.so");
   EXPECT_EQ(file.status().code(), Status::Code::kNotFound);
   EXPECT_EQ(file.status().message(), "plugin absent.so not found: looked in " +
-                                         (root_ / "none").string() + ", " +
+                                         (root_ / "none").string() + " (which does not exist), " +
                                          (root_ / "plugins").string());
 }
 
@@ -105,10 +115,53 @@ TEST_F(PluginFileTest, IsNoDirectory) {
 }
 
 TEST_F(PluginFileTest, IsNotReachedThroughALink) {
-  fs::create_symlink(plugin_, root_ / "plugins" / "link.so");
-  const auto file = Find("link.so");
-  EXPECT_EQ(file.status().code(), Status::Code::kDenied);
-  EXPECT_NE(file.status().message().find("symbolic link"), std::string::npos);
+  WriteFile(root_ / "elsewhere.so", ReadFile(plugin_));
+  const fs::path link = root_ / "plugins" / "link.so";
+  fs::create_symlink("../elsewhere.so", link);
+  EXPECT_EQ(Find("link.so").status().code(), Status::Code::kDenied);
+  EXPECT_EQ(Find("link.so").status().message(),
+            "plugin " + link.string() +
+                " is a symbolic link: wanted the file itself; run: cp --remove-destination " +
+                (root_ / "elsewhere.so").string() + " " + link.string());
+  RunCommandOfMessage("link.so");
+  EXPECT_TRUE(Find("link.so").ok());
+}
+
+TEST_F(PluginFileTest, SaysWhereALinkLeadsThatLeadsNowhere) {
+  fs::create_symlink("/nowhere/at all.so", root_ / "plugins" / "link.so");
+  EXPECT_EQ(Find("link.so").status().message(),
+            "plugin " + (root_ / "plugins" / "link.so").string() +
+                " is a symbolic link to /nowhere/at all.so, which is no file: wanted the plugin's "
+                "file itself");
+}
+
+TEST_F(PluginFileTest, SaysThatTheSuffixIsMissing) {
+  EXPECT_NE(Find("good").status().message().find("; it has good.so"), std::string::npos);
+}
+
+TEST_F(PluginFileTest, MustBeReadable) {
+  // The administrator may read every file, so he is somebody else meanwhile.
+  const uid_t self = geteuid();
+  const uid_t user = self == 0 ? 12345 : self;
+  if (self == 0) {
+    ASSERT_EQ(chmod(root_.c_str(), 0755), 0);
+    ASSERT_EQ(chown((root_ / "plugins").c_str(), user, user), 0);
+    ASSERT_EQ(chown(plugin_.c_str(), user, user), 0);
+    ASSERT_EQ(seteuid(user), 0);
+  }
+  for (const auto& [path, mode, command] : {std::tuple(plugin_, 0200U, "a+r "),
+                                            {root_ / "plugins", 0600U, "a+x "},
+                                            {root_ / "plugins", 0300U, "a+rx "}}) {
+    ASSERT_EQ(chmod(path.c_str(), mode), 0);
+    const std::string message = Find("good.so").status().message();
+    EXPECT_NE(message.find(": Permission denied: wanted user " + std::to_string(user) +
+                           " to be able to read it; run: chmod " + command + path.string()),
+              std::string::npos)
+        << message;
+    RunCommandOfMessage("good.so");
+    EXPECT_TRUE(Find("good.so").ok());
+  }
+  ASSERT_EQ(seteuid(self), 0);
 }
 
 TEST_F(PluginFileTest, IsNotReachedOutsideItsDirectory) {
@@ -122,12 +175,34 @@ TEST_F(PluginFileTest, IsWritableByItsOwnerOnly) {
   EXPECT_EQ(file.status().code(), Status::Code::kDenied);
   EXPECT_EQ(file.status().message(),
             "plugin " + plugin_.string() +
-                " has mode 0664: wanted no right to write for group and others");
+                " has mode 0664: wanted no right to write for group and others; run: chmod go-w " +
+                plugin_.string());
+  RunCommandOfMessage("good.so");
+  EXPECT_TRUE(Find("good.so").ok());
+}
+
+TEST_F(PluginFileTest, BelongsToNoStranger) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "only the administrator can give a file away";
+  }
+  for (const fs::path& path : {plugin_, root_ / "plugins"}) {
+    ASSERT_EQ(chown(path.c_str(), 12345, 12345), 0);
+    const std::string message = Find("good.so").status().message();
+    EXPECT_NE(message.find(path.string() +
+                           " belongs to user 12345: wanted root; as root run: chown root " +
+                           path.string()),
+              std::string::npos)
+        << message;
+    RunCommandOfMessage("good.so");
+    EXPECT_TRUE(Find("good.so").ok());
+  }
 }
 
 TEST_F(PluginFileTest, LiesInADirectoryWritableByItsOwnerOnly) {
   ASSERT_EQ(chmod((root_ / "plugins").c_str(), 0777), 0);
   EXPECT_EQ(Find("good.so").status().code(), Status::Code::kDenied);
+  RunCommandOfMessage("good.so");
+  EXPECT_TRUE(Find("good.so").ok());
 }
 
 TEST_F(PluginFileTest, IsCopiedUnderItsDigestAndReadOnly) {

@@ -198,10 +198,14 @@ TEST_F(StateDirectoryTest, RefusesAFile) {
 
 TEST_F(StateDirectoryTest, RefusesAFolderOthersMayWriteInto) {
   std::filesystem::create_directories(path());
-  for (const mode_t mode : {0777U, 0770U, 0702U}) {
+  for (const auto& [mode, shown] : {std::pair(0777U, "0777"), {0770U, "0770"}, {0702U, "0702"}}) {
     ASSERT_EQ(::chmod(path().c_str(), mode), 0);
-    EXPECT_EQ(Refusal(), ": others may write into it, wanted mode 0700 or 0755");
+    const std::string command = "chmod go-w " + path().string();
+    EXPECT_EQ(Refusal(), std::string(": it has mode ") + shown +
+                             ", wanted no right to write for group and others; run: " + command);
     EXPECT_EQ(code_, Status::Code::kDenied);
+    ASSERT_EQ(std::system(command.c_str()), 0);
+    EXPECT_TRUE(StateDirectory::LookAt(path()).ok());
   }
 }
 
@@ -211,7 +215,9 @@ TEST_F(StateDirectoryTest, RefusesTheFolderOfAnotherUser) {
   }
   std::filesystem::create_directories(path());
   ASSERT_EQ(::chown(path().c_str(), 12345, 12345), 0);
-  EXPECT_EQ(Refusal(), ": it belongs to user 12345, wanted one of user 0");
+  EXPECT_EQ(Refusal(),
+            ": it belongs to user 12345, wanted one of user 0; as root run: chown -R 0 " +
+                path().string());
 }
 
 TEST_F(StateDirectoryTest, RefusesAReadOnlyParent) {
@@ -226,8 +232,9 @@ TEST_F(StateDirectoryTest, RefusesAReadOnlyParent) {
 
   ASSERT_EQ(::seteuid(self), 0);
   ASSERT_EQ(::chmod(folder_.path().c_str(), 0700), 0);
-  EXPECT_EQ(refusal,
-            ": create directory " + (folder_.path() / "a").string() + ": Permission denied");
+  EXPECT_EQ(refusal, ": create directory " + (folder_.path() / "a").string() +
+                         ": Permission denied; as root run: install -d -m 0700 -o " +
+                         std::to_string(self == 0 ? 12345 : self) + " " + path().string());
   EXPECT_EQ(code_, Status::Code::kDenied);
 }
 
