@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include "host/runner/copy_table.h"
@@ -124,10 +125,17 @@ Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
 Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view wanted) {
   name_ = Text(plugin.name);
   version_ = Text(plugin.version);
+  if (name_.empty() || version_.empty()) {
+    return Status::Incompatible(std::string("has an empty ") +
+                                (name_.empty() ? "name" : "version") +
+                                " in its descriptor: wanted one, as logs and letters tell which "
+                                "plugin was at work");
+  }
   if (plugin.projection_count == 0 || plugin.projections == nullptr) {
     return Status::Incompatible("offers no projection");
   }
   std::string offered;
+  std::set<std::string_view> names;
   const catchup_projection* found = nullptr;
   for (std::uint64_t i = 0; i < plugin.projection_count; ++i) {
     const catchup_projection* candidate = plugin.projections[i];
@@ -138,9 +146,9 @@ Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view want
     }
     offered += offered.empty() ? "" : ", ";
     offered += name;
-    if (found != nullptr && name == NameOf(found)) {
+    if (!names.insert(name).second) {
       return Status::Incompatible("offers two projections of the name \"" + std::string(name) +
-                                  "\"");
+                                  "\": wanted a name for each");
     }
     if (wanted.empty() ? plugin.projection_count == 1 : name == wanted) {
       found = candidate;

@@ -116,6 +116,16 @@ static const catchup_projection* const kProjections[] = {
 #else
 #define SIZE sizeof(catchup_plugin)
 #endif
+#ifdef BROKEN_NO_PLUGIN_NAME
+#define NAME_OF_PLUGIN ""
+#else
+#define NAME_OF_PLUGIN "broken"
+#endif
+#ifdef BROKEN_NO_VERSION
+#define VERSION ""
+#else
+#define VERSION "0.1"
+#endif
 #ifdef BROKEN_NO_PROJECTION
 #define COUNT 0
 #elif defined(BROKEN_TWICE)
@@ -125,8 +135,8 @@ static const catchup_projection* const kProjections[] = {
 #endif
 
 static const catchup_plugin kPlugin = {{MAGIC, SIZE, MAJOR, MINOR, 0},
-                                       CATCHUP_LITERAL("broken"),
-                                       CATCHUP_LITERAL("0.1"),
+                                       CATCHUP_LITERAL(NAME_OF_PLUGIN),
+                                       CATCHUP_LITERAL(VERSION),
                                        COUNT,
                                        kProjections};
 

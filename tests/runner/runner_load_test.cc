@@ -72,6 +72,20 @@ TEST(RunnerLoadMoreTest, RefusesTwoProjectionsOfOneName) {
   EXPECT_NE(runner.Next().text.find("two projections of the name \"only\""), std::string::npos);
 }
 
+// Also where the group has chosen a third one, or another group's choice would be told wrong.
+TEST(RunnerLoadMoreTest, RefusesTwoProjectionsOfOneNameWhateverIsWanted) {
+  SpawnedRunner runner({.plugin = "broken_twice", .projection = "another"});
+  EXPECT_NE(runner.Next().text.find("two projections of the name \"only\""), std::string::npos);
+}
+
+TEST(RunnerLoadMoreTest, RefusesADescriptorWithoutNameOrVersion) {
+  SpawnedRunner nameless({.plugin = "broken_no_plugin_name", .projection = "only"});
+  EXPECT_NE(nameless.Next().text.find("has an empty name in its descriptor"), std::string::npos);
+  SpawnedRunner versionless({.plugin = "broken_no_version", .projection = "only"});
+  EXPECT_NE(versionless.Next().text.find("has an empty version in its descriptor"),
+            std::string::npos);
+}
+
 TEST(RunnerLoadMoreTest, NeverReadsPastTheEndOfAnOlderTable) {
   SpawnedRunner runner({.plugin = "broken_old_table", .projection = "only"});
   const Outcome ready = runner.Next();
