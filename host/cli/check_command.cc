@@ -9,6 +9,7 @@
 #include "host/cli/commands.h"
 #include "host/cli/printable.h"
 #include "host/cli/scratch_directory.h"
+#include "host/config/config_warnings.h"
 #include "host/config/reader.h"
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/plugin_probe.h"
@@ -127,6 +128,10 @@ int CheckCommand(const CheckArguments& arguments) {
     }
   }
   if (reading.config.has_value()) {
+    for (const ConfigWarning& warning :
+         FindConfigWarnings(*reading.config, arguments.file.string())) {
+      std::fprintf(stderr, "warning: %s\n", warning.text.c_str());
+    }
     CheckStores(*reading.config, &findings);
   }
   findings.Print();

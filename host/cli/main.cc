@@ -15,6 +15,7 @@
 #include "host/base/build.h"
 #include "host/base/log_line.h"
 #include "host/cli/commands.h"
+#include "host/config/path_text.h"
 #include "host/daemon/host.h"
 
 namespace catchup {
@@ -50,6 +51,12 @@ std::string CheckLineNumber(const std::string& text) {
   return error == std::errc() && rest == end && number != 0 ? "" : "wanted a line number from 1";
 }
 
+// Taken to the letter, "~/x" and "file:///x" would make odd folders.
+std::string CheckPath(const std::string& text) {
+  const std::string fault = PathFault(text);
+  return fault.empty() ? "" : "found \"" + text + "\", wanted " + fault;
+}
+
 void AddAppend(CLI::App* app, AppendArguments* arguments) {
   CLI::App* append = app->add_subcommand(
       "append", "Writes the events of a file to a log, in file order, through the real protocol");
@@ -77,7 +84,9 @@ void AddDevServer(CLI::App* app, DevServerArguments* arguments) {
       "production: one file, no replication, no TLS, no authentication");
   server->add_option("--listen", arguments->listen, "HOST:PORT; port 0 takes a free one")
       ->capture_default_str();
-  server->add_option("--data", arguments->data, "Directory of the log")->capture_default_str();
+  server->add_option("--data", arguments->data, "Directory of the log")
+      ->check(CheckPath)
+      ->capture_default_str();
   server
       ->add_option("--max-append-size", arguments->max_append_size, "The most one append may hold")
       ->capture_default_str();
@@ -93,9 +102,11 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
   attempt->add_option("--set", arguments->settings, "KEY=TOMLVALUE of the plugin's configuration")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  attempt->add_option("--work", arguments->work,
-                      "The plugin's working directory, made if it is missing; a fresh temporary "
-                      "one if not given");
+  attempt
+      ->add_option("--work", arguments->work,
+                   "The plugin's working directory, made if it is missing; a fresh temporary "
+                   "one if not given")
+      ->check(CheckPath);
   attempt->add_flag("--with-position", arguments->with_position,
                     "Use the plugin's own position (catchup.position/1)");
   attempt->add_flag("--json", arguments->json, "One JSON object a line");

@@ -3,6 +3,7 @@
 
 #include "host/base/log.h"
 #include "host/cli/commands.h"
+#include "host/config/config_warnings.h"
 #include "host/config/reader.h"
 #include "host/daemon/host.h"
 
@@ -29,6 +30,12 @@ int RunCommand(const RunArguments& arguments) {
     return kExitUsage;
   }
   ConfigureLog({config.log.level, config.log.format});
+  for (const ConfigWarning& warning : FindConfigWarnings(config, arguments.config.string())) {
+    if (arguments.group.empty() || warning.group.empty() || warning.group == arguments.group) {
+      Log(LogLevel::kWarn, "Configuration", "RunCommand", warning.group,
+          {{"reason", warning.text}});
+    }
+  }
   return RunHost(config, {arguments.until_caught_up, arguments.group});
 }
 

@@ -111,6 +111,7 @@ struct GroupConfig {
   ClassifyConfig classify;
   LimitsConfig limits;
   std::vector<std::string> env;  // Names only; the values are read from our own environment.
+  std::vector<SourceLocation> env_locations;  // Of each.
   PluginSettings settings;
 };
 
@@ -127,6 +128,7 @@ struct StateConfig {
 
 struct PluginsConfig {
   std::vector<std::filesystem::path> directories;
+  std::vector<SourceLocation> locations;  // Of each.
 };
 
 struct AdminConfig {

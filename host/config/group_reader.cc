@@ -101,8 +101,15 @@ void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t le
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
   std::string text;
   if (reader->Text("plugin", kWantedPlugin, &text)) {
-    if (text.find('/') != std::string::npos || text == "." || text == ".." ||
-        text.size() > kMaxFileName || HasControl(text)) {
+    const auto slash = text.rfind('/');
+    if (slash != std::string::npos && slash + 1 < text.size() && !HasControl(text)) {
+      TomlValue name;
+      name.value = text.substr(slash + 1);
+      reader->Wrong("plugin", reader->table().Find("plugin")->value,
+                    "the file name alone, as " + DescribeToml(name) +
+                        "; its folder belongs into plugins.directories");
+    } else if (slash != std::string::npos || text == "." || text == ".." ||
+               text.size() > kMaxFileName || HasControl(text)) {
       reader->Wrong("plugin", reader->table().Find("plugin")->value, kWantedPlugin);
     } else {
       group->plugin = text;
@@ -131,6 +138,25 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
   }
 }
 
+// A pattern taken to the letter would match nothing, and a group that handles nothing looks
+// healthy.
+void CheckPrefixes(TableReader* reader, const TomlValue::List& list,
+                   const std::vector<std::string>& prefixes) {
+  for (std::size_t i = 0; i < prefixes.size(); ++i) {
+    const std::string_view prefix = prefixes[i];
+    const bool star = !prefix.empty() && prefix.back() == '*';
+    if (star || (!prefix.empty() && prefix.front() == '^')) {
+      std::string_view meant = prefix;
+      meant.remove_prefix(meant.front() == '^' ? 1 : 0);
+      meant.remove_suffix(!meant.empty() && star ? 1 : 0);
+      TomlValue text;
+      text.value = std::string(meant);
+      reader->Wrong("prefixes[" + std::to_string(i) + "]", list[i],
+                    "how names begin, without a pattern, as " + DescribeToml(text));
+    }
+  }
+}
+
 void ReadFilter(TableReader* reader, GroupConfig* group) {
   std::vector<std::string> prefixes;
   if (reader->TextList("prefixes", kWantedPrefixes, &prefixes)) {
@@ -142,6 +168,7 @@ void ReadFilter(TableReader* reader, GroupConfig* group) {
                               "prefixes = a list of " + std::to_string(prefixes.size()) +
                                   ": wanted at most " + std::to_string(kMaxPrefixes));
     } else {
+      CheckPrefixes(reader, *value.As<TomlValue::List>(), prefixes);
       group->filter.prefixes = std::move(prefixes);
     }
   }
@@ -269,7 +296,8 @@ bool IsEnvName(std::string_view name) {
          });
 }
 
-// Variables that change how a program is loaded or talks to the network behind its back.
+// Variables that change how a program is loaded or talks to the network behind its back, and what
+// is the host's alone.
 bool IsForbiddenEnv(std::string_view name) {
   std::string upper(name);
   std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
@@ -277,7 +305,7 @@ bool IsForbiddenEnv(std::string_view name) {
   });
   constexpr std::string_view kProxy = "_PROXY";
   return upper.rfind("LD_", 0) == 0 || upper.rfind("GRPC_", 0) == 0 || upper == "GLIBC_TUNABLES" ||
-         upper == "SSLKEYLOGFILE" ||
+         upper == "SSLKEYLOGFILE" || upper == "CATCHUP_CREDENTIALS" ||
          (upper.size() > kProxy.size() &&
           upper.compare(upper.size() - kProxy.size(), kProxy.size(), kProxy) == 0);
 }
@@ -288,6 +316,7 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
   }
   const auto& list = *reader->table().Find("env")->value.As<TomlValue::List>();
   for (std::size_t i = 0; i < list.size(); ++i) {
+    group->env_locations.push_back(list[i].location);
     const std::string key = "env[" + std::to_string(i) + "]";
     if (!IsEnvName(group->env[i])) {
       // "NAME=VALUE" may hold a secret, so the text is not repeated.
@@ -297,8 +326,8 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
                                   "its value comes from the environment");
     } else if (IsForbiddenEnv(group->env[i])) {
       reader->Wrong(key, list[i],
-                    "a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES and "
-                    "SSLKEYLOGFILE, which a runner never gets");
+                    "a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES, SSLKEYLOGFILE "
+                    "and CATCHUP_CREDENTIALS, which a runner never gets");
     }
   }
 }

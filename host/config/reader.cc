@@ -8,6 +8,7 @@
 
 #include "host/base/unique_fd.h"
 #include "host/config/group_reader.h"
+#include "host/config/path_text.h"
 #include "host/config/table_reader.h"
 #include "host/config/toml_tree.h"
 
@@ -50,13 +51,14 @@ class DocumentReader {
     return (folder_ / path).lexically_normal();
   }
 
-  // "" for a path with a zero byte, which no system call would take whole.
+  // Whether `path` may be taken as one.
   bool CheckPath(TableReader* reader, std::string_view key, const TomlValue& value,
                  const std::string& path) {
-    if (!path.empty() && path.find('\0') == std::string::npos) {
+    const std::string fault = PathFault(path);
+    if (fault.empty()) {
       return true;
     }
-    reader->Wrong(key, value, kWantedDirectory);
+    reader->Wrong(key, value, path.empty() ? kWantedDirectory : std::string_view(fault));
     return false;
   }
 
@@ -153,6 +155,7 @@ class DocumentReader {
       for (std::size_t i = 0; i < texts.size(); ++i) {
         if (CheckPath(&reader, "directories[" + std::to_string(i) + "]", list[i], texts[i])) {
           config_.plugins.directories.push_back(Resolve(texts[i]));
+          config_.plugins.locations.push_back(list[i].location);
         }
       }
     }
@@ -166,7 +169,12 @@ class DocumentReader {
     }
     TableReader reader(*table, "admin.", problems_);
     std::string text;
-    if (reader.Text("listen", kWantedAddress, &text)) {
+    const TomlMember* listen = table->Find("listen");
+    if (listen != nullptr && listen->value.As<std::string>() != nullptr &&
+        listen->value.As<std::string>()->empty()) {
+      (void)reader.Take("listen");
+      reader.Unsupported("listen", '"' + std::string(kDefaultAdmin) + '"');
+    } else if (reader.Text("listen", kWantedAddress, &text)) {
       const auto address = ParseListenAddress(text);
       if (!address.ok()) {
         problems_->Add(table->Find("listen")->value.location,

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "host/base/log_line.h"
+#include "host/config/path_text.h"
 
 namespace catchup {
 namespace {
@@ -121,6 +122,26 @@ Status CheckOptions(std::string_view query) {
   return {};
 }
 
+// No host belongs into it, and no more slashes than the path itself has.
+Status CheckEmbeddedPath(std::string_view path) {
+  const auto slashes = std::min(path.find_first_not_of('/'), path.size());
+  if (slashes > 1) {
+    const std::string_view meant = path.substr(slashes > 2 ? slashes - 1 : slashes);
+    return Status::Invalid(
+        "\"//\" behind \"embedded:\": wanted \"embedded:PATH\"" +
+        (meant.empty() ? "" : ", as " + Quote("embedded:" + std::string(meant))));
+  }
+  const std::string fault = PathFault(path);
+  return fault.empty() ? Status() : Status::Invalid("path " + Quote(path) + ": wanted " + fault);
+}
+
+Status CheckVariables(std::string_view text) {
+  return HasShellVariable(text)
+             ? Status::Invalid("a variable stands in it, which is not replaced: " +
+                               std::string(kWanted))
+             : Status();
+}
+
 Result<SourceUri> ParseServer(std::string_view rest) {
   const auto question = rest.find('?');
   const std::string_view query =
@@ -133,6 +154,7 @@ Result<SourceUri> ParseServer(std::string_view rest) {
         "a user or password stands in it: wanted none, because secrets come from "
         "a file or the environment only");
   }
+  CATCHUP_RETURN_IF_ERROR(CheckVariables(rest));
   if (const auto slash = authority.find('/'); slash != std::string_view::npos) {
     if (slash + 1 != authority.size()) {
       return Status::Invalid("path " + Quote(authority.substr(slash)) + ": wanted none or \"/\"");
@@ -173,10 +195,12 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
     if (uri.path.empty()) {
       return Status::Invalid("no path after \"embedded:\": wanted the directory of the log");
     }
+    CATCHUP_RETURN_IF_ERROR(CheckEmbeddedPath(text.substr(kEmbedded.size())));
     return uri;
   }
   const auto colon = text.find("://");
   if (colon == std::string_view::npos) {
+    CATCHUP_RETURN_IF_ERROR(CheckVariables(text));
     return Status::Invalid("no scheme in it: " + std::string(kWanted));
   }
   const std::string scheme = Lower(text.substr(0, colon));

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <tuple>
 
 #include "host/base/check.h"
@@ -56,6 +58,79 @@ bool ParseWithUnit(std::string_view text, const std::array<Unit, N>& units, std:
     }
   }
   return false;
+}
+
+struct Alias {
+  std::string_view name;  // In lower case.
+  std::uint64_t factor;
+};
+
+// How people write units in other places.
+constexpr std::array kDurationAliases = {Alias{"ms", 1},
+                                         Alias{"msec", 1},
+                                         Alias{"millis", 1},
+                                         Alias{"milliseconds", 1},
+                                         Alias{"s", 1'000},
+                                         Alias{"sec", 1'000},
+                                         Alias{"secs", 1'000},
+                                         Alias{"second", 1'000},
+                                         Alias{"seconds", 1'000},
+                                         Alias{"m", 60'000},
+                                         Alias{"min", 60'000},
+                                         Alias{"mins", 60'000},
+                                         Alias{"minute", 60'000},
+                                         Alias{"minutes", 60'000},
+                                         Alias{"h", 3'600'000},
+                                         Alias{"hr", 3'600'000},
+                                         Alias{"hrs", 3'600'000},
+                                         Alias{"hour", 3'600'000},
+                                         Alias{"hours", 3'600'000},
+                                         Alias{"d", 86'400'000},
+                                         Alias{"day", 86'400'000},
+                                         Alias{"days", 86'400'000}};
+constexpr std::array kSizeAliases = {
+    Alias{"b", 1},          Alias{"byte", 1},        Alias{"bytes", 1},
+    Alias{"k", 1u << 10},   Alias{"kb", 1u << 10},   Alias{"ki", 1u << 10},
+    Alias{"kib", 1u << 10}, Alias{"m", 1u << 20},    Alias{"mb", 1u << 20},
+    Alias{"mi", 1u << 20},  Alias{"mib", 1u << 20},  Alias{"g", 1u << 30},
+    Alias{"gb", 1u << 30},  Alias{"gi", 1u << 30},   Alias{"gib", 1u << 30},
+    Alias{"t", 1ull << 40}, Alias{"tb", 1ull << 40}, Alias{"tib", 1ull << 40}};
+
+// The value of "1.5 min" and the like, in the smallest unit; nothing where it is none, or not
+// whole.
+template <std::size_t N>
+std::optional<std::uint64_t> Guess(std::string_view text, const std::array<Alias, N>& aliases) {
+  constexpr double kMostExact = 9e15;  // Above it a double has no fractions left to look at.
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  if (error != std::errc() || number < 0) {
+    return std::nullopt;
+  }
+  std::string unit;
+  for (const char c : std::string_view(rest, static_cast<std::size_t>(end - rest))) {
+    if (c != ' ') {
+      unit += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+  }
+  for (const Alias& alias : aliases) {
+    const double value = number * static_cast<double>(alias.factor);
+    if (unit == alias.name && value < kMostExact && value == std::floor(value)) {
+      return static_cast<std::uint64_t>(value);
+    }
+  }
+  return std::nullopt;
+}
+
+// What was meant by a text that was refused for its form alone.
+template <std::size_t N>
+std::string Meant(std::optional<std::uint64_t> value, std::uint64_t least, std::uint64_t most,
+                  std::string_view text, const std::array<Unit, N>& units) {
+  if (!value.has_value() || *value < least || *value > most) {
+    return "";
+  }
+  const std::string meant = Describe(*value, units);
+  return meant == text ? "" : ", as \"" + meant + "\"";
 }
 
 // Levenshtein's distance, for texts as short as keys.
@@ -187,9 +262,14 @@ bool TableReader::Duration(std::string_view key, std::chrono::milliseconds least
   if (text == nullptr || !ParseWithUnit(*text, kDurationUnits, &number) ||
       number < static_cast<std::uint64_t>(least.count()) ||
       number > static_cast<std::uint64_t>(most.count())) {
-    Wrong(key, member->value,
-          "a duration from \"" + DescribeDuration(least) + "\" to \"" + DescribeDuration(most) +
-              "\", an integer and ms, s, m or h");
+    Wrong(
+        key, member->value,
+        "a duration from \"" + DescribeDuration(least) + "\" to \"" + DescribeDuration(most) +
+            "\", an integer and ms, s, m or h" +
+            (text == nullptr
+                 ? ""
+                 : Meant(Guess(*text, kDurationAliases), static_cast<std::uint64_t>(least.count()),
+                         static_cast<std::uint64_t>(most.count()), *text, kDurationUnits)));
     return false;
   }
   *out = std::chrono::milliseconds(number);
@@ -206,9 +286,12 @@ bool TableReader::Size(std::string_view key, std::uint64_t least, std::uint64_t 
   std::uint64_t number = 0;
   if (text == nullptr || !ParseWithUnit(*text, kSizeUnits, &number) || number < least ||
       number > most) {
-    Wrong(key, member->value,
-          "a size from \"" + DescribeSize(least) + "\" to \"" + DescribeSize(most) +
-              "\", an integer and B, KiB, MiB or GiB");
+    Wrong(
+        key, member->value,
+        "a size from \"" + DescribeSize(least) + "\" to \"" + DescribeSize(most) +
+            "\", an integer and B, KiB, MiB or GiB" +
+            (text == nullptr ? ""
+                             : Meant(Guess(*text, kSizeAliases), least, most, *text, kSizeUnits)));
     return false;
   }
   *out = number;

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/config/reader.h"
@@ -190,32 +192,35 @@ TEST(BadConfigTest, ChecksTheSource) {
 }
 
 TEST(BadConfigTest, ChecksTheOtherTablesOfTheHost) {
-  ExpectEach("[source]\nuri = \"embedded:x\"\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n",
-             {
-                 {"[state]\ndirectory = \"\"\n[plugins]\ndirectories = [\"p\"]",
-                  "7:13: state.directory = \"\": wanted the path of a directory"},
-                 {"[state]\ndirectory = [\"a\"]\n[plugins]\ndirectories = [\"p\"]",
-                  "7:13: state.directory = a list: wanted the path of a directory"},
-                 {"[state]\ndirectory = \"a\\u0000b\"\n[plugins]\ndirectories = [\"p\"]",
-                  "7:13: state.directory = \"a\\u0000b\": wanted the path of a directory"},
-                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = \"p\"",
-                  "9:15: plugins.directories = \"p\": wanted a list of directories, as "
-                  "[\"/usr/lib/catchup/plugins\"]"},
-                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = []",
-                  "9:15: plugins.directories = []: wanted a list of directories, as "
-                  "[\"/usr/lib/catchup/plugins\"]"},
-                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", 3, \"\"]",
-                  "9:21: plugins.directories[1] = 3: wanted text"},
-                 {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", \"\"]",
-                  "9:21: plugins.directories[1] = \"\": wanted the path of a directory"},
-                 {"[[state]]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]",
-                  "6:1: state = a list: wanted a table"},
-             });
+  ExpectEach(
+      "[source]\nuri = \"embedded:x\"\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n",
+      {
+          {"[state]\ndirectory = \"\"\n[plugins]\ndirectories = [\"p\"]",
+           "7:13: state.directory = \"\": wanted the path of a directory"},
+          {"[state]\ndirectory = [\"a\"]\n[plugins]\ndirectories = [\"p\"]",
+           "7:13: state.directory = a list: wanted the path of a directory"},
+          {"[state]\ndirectory = \"a\\u0000b\"\n[plugins]\ndirectories = [\"p\"]",
+           "7:13: state.directory = \"a\\u0000b\": wanted a path without control characters"},
+          {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = \"p\"",
+           "9:15: plugins.directories = \"p\": wanted a list of directories, as "
+           "[\"/usr/lib/catchup/plugins\"]"},
+          {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = []",
+           "9:15: plugins.directories = []: wanted a list of directories, as "
+           "[\"/usr/lib/catchup/plugins\"]"},
+          {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", 3, \"\"]",
+           "9:21: plugins.directories[1] = 3: wanted text"},
+          {"[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\", \"\"]",
+           "9:21: plugins.directories[1] = \"\": wanted the path of a directory"},
+          {"[[state]]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]",
+           "6:1: state = a list: wanted a table"},
+      });
   ExpectEach(
       kGroup,
       {
           {"[admin]\nlisten = \"0.0.0.0:9113\"",
            "11:10: admin.listen = \"0.0.0.0:9113\": this version supports \"127.0.0.1:9113\""},
+          {"[admin]\nlisten = \"\"",
+           "11:10: admin.listen = \"\": this version supports \"127.0.0.1:9113\""},
           {"[admin]\nlisten = \"here\"",
            "11:10: admin.listen: no port in \"here\": wanted HOST:PORT"},
           {"[admin]\nlisten = 9113", "11:10: admin.listen = 9113: wanted \"HOST:PORT\""},
@@ -262,9 +267,16 @@ TEST(BadConfigTest, WantsATableForAGroup) {
 TEST(BadConfigTest, ChecksPluginAndFilter) {
   const std::string plugin =
       ": wanted the file name of a plugin, without a folder, as \"orders.so\"";
-  for (const std::string value : {"5", "\"\"", "\"a/b.so\"", "\"/p.so\"", "\"..\"", "\".\""}) {
+  for (const std::string value : {"5", "\"\"", "\"a/\"", "\"..\"", "\".\""}) {
     EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nprefixes = [\"\"]\nplugin = " + value),
               "9:10: plugin = " + value + plugin);
+  }
+  for (const std::string value : {"a/b.so", "/b.so", "./b.so", "~/x/b.so", "../b.so"}) {
+    EXPECT_EQ(
+        Problems(std::string(kHost) + "[groups.g]\nprefixes = [\"\"]\nplugin = \"" + value + "\""),
+        "9:10: plugin = \"" + value +
+            "\": wanted the file name alone, as \"b.so\"; its folder belongs into "
+            "plugins.directories");
   }
   const std::string prefixes = ": wanted a list of texts, as [\"order-\"]; [\"\"] says everything";
   for (const std::string value : {"\"a-\"", "[]", "7"}) {
@@ -356,8 +368,8 @@ TEST(BadConfigTest, ChecksDurations) {
   const std::string wanted =
       ": wanted a duration from \"10ms\" to \"1h\", an integer and ms, s, m or h";
   for (const std::string value :
-       {"1", "1.5", "\"\"", "\"1\"", "\"s\"", "\"1 s\"", "\"1sec\"", "\"1S\"", "\"-1s\"", "\"+1s\"",
-        "\"1.5s\"", "\"9ms\"", "\"61m\"", "\"2h\"", "\"1d\"", "\"1us\"",
+       {"1", "1.5", "\"\"", "\"1\"", "\"s\"", "\"-1s\"", "\"+1s\"", "\"PT1S\"", "\"1m30s\"",
+        "\"nans\"", "\"infs\"", "\"9ms\"", "\"61m\"", "\"2h\"", "\"1d\"", "\"1us\"",
         "\"99999999999999999999s\"", "\"18446744073709551615h\""}) {
     EXPECT_EQ(Problems(kGroup + "checkpoint_interval = " + value),
               "10:23: checkpoint_interval = " + value + wanted);
@@ -374,11 +386,102 @@ TEST(BadConfigTest, ChecksDurations) {
       });
 }
 
+// As other products write them.
+TEST(BadConfigTest, SaysWhichDurationOrSizeWasMeant) {
+  for (const auto& [found, meant] : {std::pair("1 s", "1s"),
+                                     {"1sec", "1s"},
+                                     {"1S", "1s"},
+                                     {"1.5s", "1500ms"},
+                                     {"0.5s", "500ms"},
+                                     {"1min", "1m"},
+                                     {"90 seconds", "90s"},
+                                     {"0.5h", "30m"},
+                                     {"1_000ms", ""},
+                                     {"1e3ms", ""}}) {
+    const std::string problem = Problems(kGroup + "checkpoint_interval = \"" + found + "\"");
+    const std::string wanted =
+        "an integer and ms, s, m or h" + (*meant == 0 ? "" : ", as \"" + std::string(meant) + "\"");
+    ASSERT_GE(problem.size(), wanted.size());
+    EXPECT_EQ(problem.substr(problem.size() - wanted.size()), wanted) << found;
+  }
+  EXPECT_EQ(Problems(kGroup + "handler_timeout = \"1d\""),
+            "10:19: handler_timeout = \"1d\": wanted a duration from \"100ms\" to \"24h\", an "
+            "integer and ms, s, m or h, as \"24h\"");
+  for (const auto& [found, meant] : {std::pair("32MB", "32MiB"),
+                                     {"32 MiB", "32MiB"},
+                                     {"32mib", "32MiB"},
+                                     {"1.5MiB", "1536KiB"},
+                                     {"1GB", "1GiB"},
+                                     {"1G", "1GiB"},
+                                     {"128k", "128KiB"},
+                                     {"1TB", ""}}) {
+    const std::string problem = Problems(kGroup + "window.bytes = \"" + found + "\"");
+    const std::string wanted = "an integer and B, KiB, MiB or GiB" +
+                               (*meant == 0 ? "" : ", as \"" + std::string(meant) + "\"");
+    ASSERT_GE(problem.size(), wanted.size());
+    EXPECT_EQ(problem.substr(problem.size() - wanted.size()), wanted) << found;
+  }
+}
+
+TEST(BadConfigTest, TakesNoPathInTheStyleOfAShellOrOfAnotherSystem) {
+  const char* const home = std::getenv("HOME");
+  const std::string expanded =
+      home != nullptr && home[0] == '/' ? ", as \"" + std::string(home) + "/x\"" : "";
+  const std::string tilde = "a whole path, because only a shell replaces \"~\"";
+  const std::string variable = "a whole path, because variables are not replaced in it";
+  for (const auto& [found, wanted] : std::vector<std::pair<std::string, std::string>>{
+           {"~/x", tilde + expanded},
+           {"~someone/x", tilde},
+           {"$HOME/x", variable},
+           {"${STATE}", variable},
+           {"/var/$(hostname)", variable},
+           {"file:///var/x", "a path, not a URL, as \"/var/x\""},
+           {"file://x", "a path, not a URL, as \"/x\""},
+           {"file:x", "a path, not a URL, as \"x\""},
+           {"https://host/x", "a path, not a URL"},
+           {"C:/x", "a path of this system, with \"/\" between its folders"},
+           {"C:", "a path of this system, with \"/\" between its folders"},
+           {"a\\\\b", "a path of this system, with \"/\" between its folders"},
+           {" x", "a path without spaces around it"},
+           {"x ", "a path without spaces around it"},
+           {"'x'", "a path without quotes in it"},
+           {"x/*", "one path, because \"*\" stands for nothing else in it"},
+           {"a\\nb", "a path without control characters"},
+       }) {
+    const std::string before = "[source]\nuri = \"embedded:x\"\n[state]\ndirectory = \"";
+    const std::string after =
+        "\"\n[plugins]\ndirectories = [\"p\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n";
+    EXPECT_EQ(Problems(before + found + after),
+              "4:13: state.directory = \"" + found + "\": wanted " + wanted);
+    EXPECT_EQ(Problems("[source]\nuri = \"embedded:x\"\n[state]\ndirectory = \"s\"\n"
+                       "[plugins]\ndirectories = [\"p\", \"" +
+                       found + "\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"),
+              "6:21: plugins.directories[1] = \"" + found + "\": wanted " + wanted);
+  }
+  for (const std::string right :
+       {"/var/lib/catchup/", "./x", "../x y", "a~b", "a$", "x:y", "./C:/x"}) {
+    EXPECT_EQ(Problems("[source]\nuri = \"embedded:" + right + "\"\n[state]\ndirectory = \"" +
+                       right + "\"\n[plugins]\ndirectories = [\"" + right +
+                       "\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"),
+              "");
+  }
+}
+
+TEST(BadConfigTest, TakesNoPatternForAPrefix) {
+  for (const auto& [found, meant] :
+       {std::pair("order-*", "order-"), {"*", ""}, {"^order-", "order-"}}) {
+    EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"a\", \"" +
+                       found + "\"]"),
+              std::string("9:18: prefixes[1] = \"") + found +
+                  "\": wanted how names begin, without a pattern, as \"" + meant + "\"");
+  }
+}
+
 TEST(BadConfigTest, ChecksSizes) {
   const std::string wanted =
       ": wanted a size from \"64KiB\" to \"4GiB\", an integer and B, KiB, MiB or GiB";
-  for (const std::string value : {"1048576", "\"32\"", "\"32MB\"", "\"32 MiB\"", "\"32mib\"",
-                                  "\"1KiB\"", "\"5GiB\"", "\"1.5MiB\"", "\"99999999999GiB\""}) {
+  for (const std::string value :
+       {"1048576", "\"32\"", "\"1KiB\"", "\"5GiB\"", "\"1.3B\"", "\"99999999999GiB\""}) {
     EXPECT_EQ(Problems(kGroup + "window.bytes = " + value),
               "10:16: window.bytes = " + value + wanted);
   }
@@ -507,8 +610,8 @@ TEST(BadConfigTest, ChecksEnvAndNeverRepeatsAValue) {
       ": wanted the name of a variable, letters, digits and \"_\"; its value comes from the "
       "environment";
   const char* const kForbidden =
-      ": wanted a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES and SSLKEYLOGFILE, "
-      "which a runner never gets";
+      ": wanted a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES, SSLKEYLOGFILE and "
+      "CATCHUP_CREDENTIALS, which a runner never gets";
   EXPECT_EQ(Problems(kGroup + "env = \"PGHOST\""),
             "10:7: env = \"PGHOST\": wanted a list of names, as [\"PGHOST\"]");
   EXPECT_EQ(Problems(kGroup + "env = [\"A\", 1]"), "10:13: env[1] = 1: wanted text");
@@ -516,7 +619,7 @@ TEST(BadConfigTest, ChecksEnvAndNeverRepeatsAValue) {
     EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"), std::string("10:8: env[0]") + kName);
   }
   for (const std::string name : {"LD_PRELOAD", "ld_library_path", "GRPC_VERBOSITY", "https_proxy",
-                                 "GLIBC_TUNABLES", "SSLKEYLOGFILE"}) {
+                                 "GLIBC_TUNABLES", "SSLKEYLOGFILE", "CATCHUP_CREDENTIALS"}) {
     EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"),
               "10:8: env[0] = \"" + name + "\"" + kForbidden);
   }
@@ -557,8 +660,8 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "2:9: log.level = \"loud\": wanted \"debug\", \"info\", \"warn\" or \"error\"\n"
       "4:7: source.uri: TLS is on: this version supports connections without it, wanted "
       "\"?tls=false\" at the end\n"
-      "6:10: plugin = \"a/b.so\": wanted the file name of a plugin, without a folder, as "
-      "\"orders.so\"\n"
+      "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs into "
+      "plugins.directories\n"
       "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"
       "8:9: lanes = 2: this version supports 1\n"
       "9:1: missing key \"plugin\": wanted the file name of a plugin, without a folder, as "

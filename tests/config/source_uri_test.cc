@@ -48,6 +48,23 @@ TEST(SourceUriTest, ReadsAnEmbeddedLog) {
   EXPECT_EQ(uri->target(), "");
 }
 
+TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
+  const std::string slashes = "\"//\" behind \"embedded:\": wanted \"embedded:PATH\"";
+  EXPECT_EQ(Refusal("embedded://events"), slashes + ", as \"embedded:events\"");
+  EXPECT_EQ(Refusal("embedded:///var/events"), slashes + ", as \"embedded:/var/events\"");
+  EXPECT_EQ(Refusal("embedded://"), slashes);
+  EXPECT_EQ(Refusal("embedded:$EVENTS"),
+            "path \"$EVENTS\": wanted a whole path, because variables are not replaced in it");
+  EXPECT_EQ(Refusal("embedded:file:///x"),
+            "path \"file:///x\": wanted a path, not a URL, as \"/x\"");
+  const std::string variable =
+      "a variable stands in it, which is not replaced: wanted \"kurrentdb://HOST:PORT?tls=false\" "
+      "or "
+      "\"embedded:PATH\"";
+  EXPECT_EQ(Refusal("${KURRENT}"), variable);
+  EXPECT_EQ(Refusal("kurrentdb://$HOST:2113?tls=false"), variable);
+}
+
 TEST(SourceUriTest, SaysWhatThisVersionLacks) {
   EXPECT_EQ(Refusal("kurrentdb://a"),
             "TLS is on: this version supports connections without it, wanted \"?tls=false\" at the "

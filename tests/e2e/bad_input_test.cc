@@ -82,6 +82,30 @@ TEST(BadFileTest, AFileThatIsNotThereOrIsAFolderIsNamed) {
   }
 }
 
+// Right in itself, and still likely a mistake on this machine.
+TEST(BadFileTest, AVariableThatIsNotSetIsAWarning) {
+  Site site;
+  site.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nenv = [\"CATCHUP_TEST_UNSET\"]"));
+  const Finished check = site.Check();
+  EXPECT_EQ(check.exit, 0) << check.err;
+  ExpectSays(check.err, {"warning: ", "CATCHUP_TEST_UNSET is not set here"});
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_NE(run.Log().Last("Configuration", "copy", "reason").find("CATCHUP_TEST_UNSET is not set"),
+            std::string::npos)
+      << run.err;
+}
+
+TEST(BadFileTest, APathInTheStyleOfAShellMakesNoOddFolder) {
+  Site site;
+  EXPECT_EQ(site.Catchup({"dev-server", "--listen", "127.0.0.1:0", "--data", "~/x"}).exit, 2);
+  EXPECT_EQ(site.Catchup({"append", "--to", "embedded://x", "-"}).exit, 2);
+  EXPECT_EQ(site.Catchup({"try", "a.so", "b.jsonl", "--work", "file:///x"}).exit, 2);
+  for (const char* name : {"~", "x", "file:"}) {
+    EXPECT_FALSE(fs::exists(site.file(name))) << name;
+  }
+}
+
 TEST(BadFileTest, CheckOfAGoodFileSaysSoAndLeavesNoTrace) {
   Site site;
   site.Configure(JsonlGroup("one") + JsonlGroup("two"));

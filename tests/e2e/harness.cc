@@ -212,6 +212,9 @@ Site::Site() {
     std::abort();
   }
   path_ = path;
+  // One of the configured plugin directories, for tests that bring a plugin of their own.
+  fs::create_directory(path_ / "plugins");
+  fs::permissions(path_ / "plugins", fs::perms(0755));
 }
 
 Site::~Site() {

@@ -1,0 +1,45 @@
+#include "host/config/config_warnings.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+namespace catchup {
+namespace {
+
+std::string At(const std::string& file, SourceLocation place) {
+  return file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": ";
+}
+
+}  // namespace
+
+std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file) {
+  std::vector<ConfigWarning> warnings;
+  for (std::size_t i = 0; i < config.plugins.directories.size(); ++i) {
+    const std::filesystem::path& directory = config.plugins.directories[i];
+    std::error_code failed;
+    const auto status = std::filesystem::status(directory, failed);
+    // What cannot be looked at is told by the groups that need it.
+    if (status.type() == std::filesystem::file_type::not_found) {
+      warnings.push_back({"", At(file, config.plugins.locations[i]) + "plugins.directories: " +
+                                  directory.string() + " does not exist, wanted a directory"});
+    }
+  }
+  for (const GroupConfig& group : config.groups) {
+    for (std::size_t i = 0; i < group.env.size(); ++i) {
+      if (std::getenv(group.env[i].c_str()) == nullptr) {
+        warnings.push_back({group.name, At(file, group.env_locations[i]) + "env: " + group.env[i] +
+                                            " is not set here, so the plugin of group " +
+                                            group.name + " does not get it"});
+      }
+    }
+  }
+  if (std::getenv("CATCHUP_CREDENTIALS") != nullptr) {
+    warnings.push_back({"",
+                        "CATCHUP_CREDENTIALS is set: this version supports no credentials and "
+                        "does not use it"});
+  }
+  return warnings;
+}
+
+}  // namespace catchup

@@ -1,0 +1,54 @@
+#include "host/config/config_warnings.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "host/config/reader.h"
+#include "tests/test_files.h"
+
+namespace catchup {
+namespace {
+
+std::vector<ConfigWarning> Warnings(const TemporaryFolder& folder) {
+  const ConfigReading reading = ReadConfigText(
+      "[source]\nuri = \"embedded:x\"\n[state]\ndirectory = \"s\"\n"
+      "[plugins]\ndirectories = [\"there\", \"gone\"]\n"
+      "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"
+      "env = [\"CATCHUP_TEST_SET\", \"CATCHUP_TEST_UNSET\"]\n",
+      folder.path() / "host.toml");
+  EXPECT_TRUE(reading.config.has_value());
+  return FindConfigWarnings(reading.config.value_or(HostConfig{}), "host.toml");
+}
+
+TEST(ConfigWarningsTest, NamesAMissingDirectoryAndAVariableThatIsNotSet) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "there");
+  ASSERT_EQ(::setenv("CATCHUP_TEST_SET", "", 1), 0);
+
+  const auto warnings = Warnings(folder);
+
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0].group, "");
+  EXPECT_EQ(warnings[0].text,
+            "host.toml:6:25: plugins.directories: " + (folder.path() / "gone").string() +
+                " does not exist, wanted a directory");
+  EXPECT_EQ(warnings[1].group, "g");
+  EXPECT_EQ(warnings[1].text,
+            "host.toml:10:28: env: CATCHUP_TEST_UNSET is not set here, so the plugin "
+            "of group g does not get it");
+}
+
+TEST(ConfigWarningsTest, SaysThatCredentialsOfTheEnvironmentAreNotUsed) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::setenv("CATCHUP_CREDENTIALS", "admin:secret", 1), 0);
+  const std::string text = Warnings(folder).back().text;
+  ASSERT_EQ(::unsetenv("CATCHUP_CREDENTIALS"), 0);
+  EXPECT_EQ(text,
+            "CATCHUP_CREDENTIALS is set: this version supports no credentials and does not use it");
+}
+
+}  // namespace
+}  // namespace catchup
