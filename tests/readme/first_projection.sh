@@ -34,15 +34,19 @@ done
 PATH=$work/prefix/bin:$PATH
 
 cd "$work/project"
-for name in stock.cc CMakeLists.txt events.jsonl host.toml; do
+for name in stock.cc CMakeLists.txt events.jsonl host.toml stock_test.cc; do
   block file "$name" >"$name"
 done
+# prepare NAME: a script of the README's commands, for the prefix that is installed here.
+prepare() {
+  echo 'cmake() { command cmake "$@" >&2; }'  # what it says differs from machine to machine
+  block commands "$1" | sed "s#/usr/local#$work/prefix#"
+}
 for name in try run; do
-  {
-    echo 'cmake() { command cmake "$@" >&2; }'  # what it says differs from machine to machine
-    block commands "$name" | sed "s#/usr/local#$work/prefix#"
-  } >"$work/$name.sh"
+  prepare "$name" >"$work/$name.sh"
   bash -eu "$work/$name.sh" >"$work/$name.out"
   diff -u --label README --label found <(block output "$name") "$work/$name.out"
 done
+prepare test >"$work/test.sh"
+bash -eu "$work/test.sh"
 echo "the README's commands do what it says"
