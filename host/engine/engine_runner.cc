@@ -254,7 +254,8 @@ void Engine::BreakContract(std::string text, Tick tick, Commands* out) {
   CancelTimer(TimerKind::kPersist, out);
   End(GroupState::kFailed,
       "contract broken: " + std::move(text) +
-          "; nothing more is taken from this runner, and the checkpoint stays where it was found",
+          "; what this runner had reported and was not durable yet comes again once the plugin is "
+          "mended and the host started again",
       Force::kKill, {}, tick, out);
 }
 
