@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "host/base/position.h"
@@ -8,9 +9,11 @@
 
 namespace catchup {
 
-// The largest event a server stores is a little under this (data, metadata and names together); the
-// ring and every buffer of an event are sized for it.
-inline constexpr std::uint64_t kMaxEventBytes = 16ull << 20;
+// The largest event there can be: names, data and metadata together. A server takes 16 MiB of data
+// and metadata in one append at most; the rest is room for names. The ring and every buffer of an
+// event are sized for it, and what is larger is refused where it comes in, with this message.
+inline constexpr std::uint64_t kMaxEventBytes = 17ull << 20;
+std::string TooLargeEvent(std::uint64_t bytes);
 
 // One recorded event, borrowed: every view points into a buffer that somebody else owns and that
 // must outlive this value.

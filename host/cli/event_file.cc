@@ -109,6 +109,12 @@ Result<const EventFile::Line*> EventFile::Next() {
     return Status::Invalid(path_ + ":" + std::to_string(number_) +
                            ": the type is empty: wanted at least one character");
   }
+  const ParsedEventLine& event = line_.event;
+  const std::uint64_t bytes =
+      event.stream.size() + event.type.size() + event.data.size() + event.metadata.size();
+  if (bytes > kMaxEventBytes) {
+    return Status::Invalid(path_ + ":" + std::to_string(number_) + ": " + TooLargeEvent(bytes));
+  }
   line_.number = number_;
   if (line_.event.id.has_value()) {
     line_.id.bytes = *line_.event.id;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "host/base/event.h"
 #include "host/ring/seal.h"
 
 namespace catchup {
@@ -34,8 +35,7 @@ inline constexpr std::uint64_t kRingHeaderBytes = 4096;
 inline constexpr std::uint64_t kEventRingBytes = 1u << 20;
 // Room for the longest error text twice over: one failure and the log lines before it.
 inline constexpr std::uint64_t kOutcomeRingBytes = 1u << 18;
-// One event of 16 MiB with its names and metadata.
-inline constexpr std::uint64_t kLargeRegionBytes = 17ull << 20;
+inline constexpr std::uint64_t kLargeRegionBytes = kMaxEventBytes;
 // An event up to this goes into the ring; a larger one would leave it room for few others.
 inline constexpr std::uint64_t kMaxInlineRecord = kEventRingBytes / 4;
 inline constexpr std::uint64_t kMaxErrorText = 64u << 10;

@@ -167,13 +167,13 @@ TEST(RingTest, PassesEventsOfEverySize) {
   RingPair pair = RingPair::OverDescriptors();
   const std::uint64_t names = EventWithData("").size();
   const std::uint64_t inline_most = kMaxInlineRecord - kFixed - names;
-  const std::string bytes = Pattern(kMaxEventBytes);
+  const std::uint64_t most = kMaxEventBytes - names;
+  const std::string bytes = Pattern(most);
   std::uint64_t sequence = 0;
 
   for (const std::uint64_t size :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{7}, std::uint64_t{8}, std::uint64_t{4096},
-        inline_most - 1, inline_most, inline_most + 1, kEventRingBytes, kMaxEventBytes - 1,
-        kMaxEventBytes}) {
+        inline_most - 1, inline_most, inline_most + 1, kEventRingBytes, most - 1, most}) {
     SCOPED_TRACE(size);
     Pass(&pair, ++sequence, EventWithData(std::string_view(bytes).substr(0, size)));
   }

@@ -70,7 +70,7 @@ class StressEvents {
   // Mostly what projections see; now and then one that fills the ring or needs the large region.
   static std::uint64_t DataSize(std::uint64_t mixed) {
     const std::uint64_t choice = mixed % 65536;
-    if (choice == 0) return kMaxEventBytes - 512;
+    if (choice == 0) return kMaxEventBytes - 4096;
     if (choice < 8) return mixed % kMaxEventBytes / 8;
     if (choice < 64) return mixed % kMaxInlineRecord;
     if (choice < 4096) return mixed % 4096;

@@ -354,7 +354,7 @@ TEST(RunnerTest, IgnoresWhatAServiceManagerSendsToTheWholeGroup) {
 
 TEST(RunnerTest, LargestEventIsHandled) {
   SpawnedRunner runner({.projection = "batch"});
-  const std::string data(kMaxEventBytes, 'd');
+  const std::string data(kMaxEventBytes - 1024, 'd');  // And its names.
   ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
   runner.Write("ok", data);
   runner.ring().Publish();

@@ -5,11 +5,13 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include "host/base/event.h"
+
 namespace catchup {
 namespace {
 
-// What all official clients use; an event of 16 MiB and its envelope fit.
-constexpr int kMaxReceiveBytes = 17 << 20;
+// The largest event, and the frame around it.
+constexpr int kMaxReceiveBytes = static_cast<int>(kMaxEventBytes) + (1 << 20);
 
 // Pace of reconnecting below the engine's own: quick at first, never so slow that a server which is
 // back goes unnoticed. The minimum is also what one attempt to connect may take.

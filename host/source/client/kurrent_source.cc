@@ -34,6 +34,12 @@ bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
   return ok;
 }
 
+// Of the codes that mean a refusal: trying again in haste gets the same event.
+grpc::Status TooLarge(const EventView& event) {
+  return {grpc::StatusCode::INVALID_ARGUMENT,
+          FormatPosition(event.position) + ": " + TooLargeEvent(event.size())};
+}
+
 grpc::Status BadFrame(const Status& why) { return {grpc::StatusCode::INTERNAL, why.message()}; }
 
 // Keeps the received bytes alive under the views of `event`. A short slice lies inside the Slice
@@ -63,6 +69,10 @@ class SubscriptionCall final : public ReadCall {
     }
     switch (frame.kind) {
       case ReadFrame::Kind::kEvent:
+        if (frame.event.size() > kMaxEventBytes) {
+          Abort(TooLarge(frame.event));
+          return false;
+        }
         spare_->event = frame.event;
         spare_->target_missing = frame.target_missing;
         return sink_->OnEvent(std::move(spare_));

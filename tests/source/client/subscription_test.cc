@@ -221,7 +221,7 @@ TEST(SubscriptionTest, IgnoresFramesItDoesNotKnow) {
 }
 
 TEST(SubscriptionTest, TakesTheLargestEvent) {
-  const std::string data(kMaxEventBytes - 1, 'x');
+  const std::string data(kMaxEventBytes - 1024, 'x');  // And its names.
   FakeServer server([&data](FakeCall* call) {
     call->Read();
     call->Write(Event(10, data));
@@ -232,6 +232,25 @@ TEST(SubscriptionTest, TakesTheLargestEvent) {
   ASSERT_TRUE(sink->AwaitCount(1)) << sink->AwaitEnd().value_or(EndOfCall{}).text;
 
   EXPECT_TRUE(sink->event(0).data == data);
+}
+
+// Nobody downstream has room for it, so it is a message, and the call is not tried again in haste.
+TEST(SubscriptionTest, SaysWhichEventIsTooLarge) {
+  const std::string data(kMaxEventBytes, 'x');
+  FakeServer server([&data](FakeCall* call) {
+    call->Read();
+    call->Write(Event(10, data));
+  });
+
+  const Heard heard = Listen(server.address());
+
+  EXPECT_EQ(heard.notes, Notes{});
+  ASSERT_TRUE(heard.end.has_value());
+  EXPECT_EQ(heard.end->kind, EndKind::kRefused);
+  EXPECT_NE(heard.end->text.find("10:10: an event of "), std::string::npos) << heard.end->text;
+  EXPECT_NE(heard.end->text.find("wanted at most " + std::to_string(kMaxEventBytes)),
+            std::string::npos)
+      << heard.end->text;
 }
 
 // gRPC's own servers never leave a message unfinished; a connection that breaks does.
