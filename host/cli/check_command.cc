@@ -1,3 +1,7 @@
+#include <catchup/plugin.h>
+
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -5,15 +9,22 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "host/base/path_access.h"
 #include "host/cli/commands.h"
+#include "host/cli/guard.h"
 #include "host/cli/printable.h"
 #include "host/cli/scratch_directory.h"
+#include "host/cli/trial.h"
 #include "host/config/config_warnings.h"
 #include "host/config/reader.h"
+#include "host/plugins/children.h"
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
+#include "host/runner/instance.h"
+#include "host/source/embedded/log_server.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/state_directory.h"
 
@@ -21,6 +32,9 @@ namespace catchup {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What processes of a plugin that were killed may take to be gone.
+constexpr std::chrono::milliseconds kOrphansEnd{500};
 
 // Everything that is found, sorted by its place in the file.
 class Findings {
@@ -55,44 +69,232 @@ class Findings {
   std::multimap<std::pair<std::uint32_t, std::uint32_t>, std::string> lines_;
 };
 
-// Everything `run` would find at the group's start, but without making an instance. Of a group that
-// was not read whole only whether its plugin is there.
-Status CheckPlugin(const std::vector<fs::path>& directories, const GroupReading& reading,
-                   const RunnerBinary& runner, const fs::path& scratch) {
-  const GroupConfig& group = reading.config;
-  const auto file = FindPlugin(directories, group.plugin);
-  if (!file.ok() || !reading.whole) {
-    return file.status();
+// The groups of one plugin file, by its copy.
+struct Shared {
+  fs::path file;  // What was copied.
+  std::vector<const GroupReading*> groups;
+};
+
+// What `run` would find out about the groups' plugins when it starts them, and with `create` about
+// their configurations.
+class PluginCheck {
+ public:
+  PluginCheck(const ConfigReading& reading, const RunnerBinary& runner, const fs::path& scratch,
+              Findings* findings)
+      : reading_(reading), runner_(runner), scratch_(scratch), findings_(*findings) {}
+
+  // kUnavailable and the like when this machine cannot even try.
+  Status Run(bool create);
+
+ private:
+  void Stage(const GroupReading& group);
+  Status Probe(const fs::path& copy, const Shared& shared, bool create);
+  Status Create(const GroupReading& group, const fs::path& copy, const fs::path& file);
+  void Add(const GroupReading& group, const Status& status) {
+    findings_.AddStatus(group.config.plugin_location, group.config.name, status);
   }
-  // Loaded from a copy, as a group would load it.
-  const auto staged = StagePlugin(*file, scratch, group.sha256);
-  if (!staged.ok()) {
-    return staged.status();
+
+  const ConfigReading& reading_;
+  const RunnerBinary& runner_;
+  const fs::path& scratch_;
+  Findings& findings_;
+  std::map<fs::path, Shared> copies_;
+};
+
+Status PluginCheck::Run(bool create) {
+  std::error_code failed;
+  // Where the runners work: nothing of the host's, and nothing of each other's.
+  fs::create_directory(scratch_ / "empty", failed);
+  if (failed) {
+    return Status::FromErrno("make a directory in " + scratch_.string(), failed.value());
   }
-  const Status probed = ProbePlugin(runner, staged->path, group.projection).status();
-  return {probed.code(), ShowPath(probed.message(), staged->path.string(), file->path.string())};
+  for (const GroupReading& group : reading_.groups) {
+    Stage(group);
+  }
+  for (const auto& [copy, shared] : copies_) {
+    CATCHUP_RETURN_IF_ERROR(Probe(copy, shared, create));
+  }
+  return {};
 }
 
-void CheckStores(const HostConfig& config, Findings* findings) {
-  const auto state = StateDirectory::LookAt(config.state.directory);
+// Loaded from a copy, as a group would load it. Another digest than the pinned one does not hide
+// what else is wrong with the file.
+void PluginCheck::Stage(const GroupReading& group) {
+  const auto file = FindPlugin(reading_.found.plugins.directories, group.config.plugin);
+  if (!file.ok()) {
+    Add(group, file.status());
+    return;
+  }
+  const auto staged = StagePlugin(*file, scratch_, "");
+  if (!staged.ok()) {
+    Add(group, staged.status());
+    return;
+  }
+  Add(group, CheckPin(*file, *staged, group.config.sha256));
+  Shared& shared = copies_[staged->path];
+  shared.file = file->path;
+  shared.groups.push_back(&group);
+}
+
+// Loaded once for all groups that use it.
+Status PluginCheck::Probe(const fs::path& copy, const Shared& shared, bool create) {
+  PluginProbe probe;
+  probe.plugin = copy;
+  probe.working_directory = scratch_ / "empty";
+  for (const GroupReading* group : shared.groups) {
+    probe.limit = std::max(probe.limit, group->config.start_timeout);
+    probe.env.insert(probe.env.end(), group->config.env.begin(), group->config.env.end());
+    if (group->projection_read) {
+      probe.projections.push_back(group->config.projection);
+    }
+  }
+  const auto unique = [](std::vector<std::string>* texts) {
+    std::sort(texts->begin(), texts->end());
+    texts->erase(std::unique(texts->begin(), texts->end()), texts->end());
+  };
+  unique(&probe.projections);
+  unique(&probe.env);
+  const auto probed = ProbePlugin(runner_, probe);
+  if (!probed.ok()) {
+    return probed.status();
+  }
+  for (const GroupReading* group : shared.groups) {
+    Status found = probed->loaded;
+    if (group->projection_read) {
+      const auto at = std::lower_bound(probe.projections.begin(), probe.projections.end(),
+                                       group->config.projection);
+      found = probed->projections[static_cast<std::size_t>(at - probe.projections.begin())];
+    }
+    Add(*group, {found.code(), ShowPath(found.message(), copy.string(), shared.file.string())});
+    if (create && found.ok() && group->projection_read && group->settings_read) {
+      CATCHUP_RETURN_IF_ERROR(Create(*group, copy, shared.file));
+    }
+  }
+  return {};
+}
+
+// Has the plugin read the group's own configuration.
+Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, const fs::path& file) {
+  const fs::path own = scratch_ / ("group-" + group.config.name);
+  std::error_code failed;
+  fs::create_directories(own / "data", failed);
+  if (failed) {
+    return Status::FromErrno("make " + own.string(), failed.value());
+  }
+  Trial::Options options{copy, file, own, own / "data"};
+  options.create_only = true;
+  Trial::Answer made;
+  {
+    Trial trial(group.config, options);
+    if (Status started = trial.Start(); !started.ok()) {
+      // More configuration than a runner can be given is the file's fault, all else the machine's.
+      if (started.code() != Status::Code::kInvalid) {
+        return started;
+      }
+      made = {CATCHUP_FAILED, started.message(), true};
+    } else if (made = trial.AwaitReady(); made.status == CATCHUP_OK) {
+      made = trial.Stop();
+    }
+  }
+  Children::OfThisProcess().EndOrphans(kOrphansEnd);
+  if (made.status != CATCHUP_OK) {
+    findings_.Add(group.settings_location, "group " + group.config.name +
+                                               ": create: " + CallStatusName(made.status) + ": " +
+                                               Printable(made.text));
+  }
+  return {};
+}
+
+// Checkpoints of groups whose filter could be read, and what a group's files need.
+void CheckStores(const ConfigReading& reading, Findings* findings) {
+  const fs::path groups = StateDirectory::GroupsOf(reading.found.state.directory);
+  for (const GroupReading& group : reading.groups) {
+    const std::string& name = group.config.name;
+    for (const fs::path& folder : {groups / name, groups / name / "data"}) {
+      findings->AddStatus(group.config.location, name, CheckUsableDirectory(folder));
+    }
+    if (!group.filter_read) {
+      continue;
+    }
+    const auto warning = CheckpointStore::Inspect(groups, name, group.config.filter);
+    findings->AddStatus(group.config.location, name, warning.status());
+    if (warning.ok() && !warning->empty()) {
+      std::fprintf(stderr, "warning: group %s: %s\n", name.c_str(), warning->c_str());
+    }
+  }
+}
+
+// What `run` would meet before its first group.
+void CheckState(const ConfigReading& reading, Findings* findings) {
+  const StateConfig& config = reading.found.state;
+  if (config.directory.empty()) {
+    return;
+  }
+  const auto state = StateDirectory::LookAt(config.directory);
   if (!state.ok()) {
-    findings->Add(config.state.location, state.status().message());
+    findings->Add(config.location, state.status().message());
     return;
   }
   if (!state->note.empty()) {
     std::fprintf(stderr, "%s: checkpoints were not looked at\n", state->note.c_str());
   }
-  if (!state->readable) {
+  if (state->readable) {
+    CheckStores(reading, findings);
+  }
+}
+
+void CheckSource(const SourceConfig& source, Findings* findings) {
+  if (source.uri_text.empty() || source.uri.kind != SourceUri::Kind::kEmbedded) {
     return;
   }
-  const fs::path groups = StateDirectory::GroupsOf(config.state.directory);
-  for (const GroupConfig& group : config.groups) {
-    const auto warning = CheckpointStore::Inspect(groups, group.name, group.filter);
-    findings->AddStatus(group.location, group.name, warning.status());
-    if (warning.ok() && !warning->empty()) {
-      std::fprintf(stderr, "warning: group %s: %s\n", group.name.c_str(), warning->c_str());
+  embedded::ServerOptions options;
+  options.directory = source.uri.path;
+  options.listen = source.embedded_listen.text();
+  const embedded::EmbeddedLook look = embedded::LookAtEmbedded(options);
+  if (!look.note.empty()) {
+    std::fprintf(stderr, "%s: not looked at\n", look.note.c_str());
+  }
+  if (!look.log.ok()) {
+    findings->Add(source.location, look.log.message());
+  }
+  if (!look.listen.ok()) {
+    findings->Add(source.listen_location, look.listen.message());
+  }
+}
+
+int Check(const CheckArguments& arguments, const ConfigReading& reading,
+          const Result<ScratchDirectory>& scratch) {
+  Findings findings(arguments.file);
+  for (std::size_t i = 0; i < reading.problems.size(); ++i) {
+    findings.AddLine(reading.places[i], reading.problems[i]);
+  }
+  if (reading.config.has_value()) {
+    for (const ConfigWarning& warning :
+         FindConfigWarnings(*reading.config, arguments.file.string())) {
+      std::fprintf(stderr, "warning: %s\n", warning.text.c_str());
     }
   }
+  CheckSource(reading.found.source, &findings);
+  CheckState(reading, &findings);
+  Status tried = scratch.ok() ? Status() : scratch.status();
+  if (tried.ok()) {
+    const auto runner = RunnerBinary::Find();
+    tried = runner.status();
+    if (tried.ok() && !reading.found.plugins.directories.empty()) {
+      tried = PluginCheck(reading, *runner, scratch->path(), &findings).Run(arguments.create);
+    }
+  }
+  findings.Print();
+  if (!tried.ok()) {
+    std::fprintf(stderr, "%s\n", tried.message().c_str());
+    return kExitFailed;
+  }
+  if (!findings.empty()) {
+    return kExitConfiguration;
+  }
+  const std::size_t groups = reading.groups.size();
+  std::printf("%s: ok, %zu group%s\n", arguments.file.c_str(), groups, groups == 1 ? "" : "s");
+  return kExitDone;
 }
 
 }  // namespace
@@ -106,41 +308,8 @@ int CheckCommand(const CheckArguments& arguments) {
     return kExitUsage;
   }
   const ConfigReading reading = ReadConfigFile(arguments.file);
-  Findings findings(arguments.file);
-  for (std::size_t i = 0; i < reading.problems.size(); ++i) {
-    findings.AddLine(reading.places[i], reading.problems[i]);
-  }
-  const auto runner = RunnerBinary::Find();
-  if (!runner.ok()) {
-    std::fprintf(stderr, "%s\n", runner.status().message().c_str());
-    return kExitFailed;
-  }
   const auto scratch = ScratchDirectory::Make();
-  if (!scratch.ok()) {
-    findings.Print();
-    std::fprintf(stderr, "%s\n", scratch.status().message().c_str());
-    return kExitFailed;
-  }
-  if (!reading.plugin_directories.empty()) {
-    for (const GroupReading& group : reading.groups) {
-      findings.AddStatus(group.config.plugin_location, group.config.name,
-                         CheckPlugin(reading.plugin_directories, group, *runner, scratch->path()));
-    }
-  }
-  if (reading.config.has_value()) {
-    for (const ConfigWarning& warning :
-         FindConfigWarnings(*reading.config, arguments.file.string())) {
-      std::fprintf(stderr, "warning: %s\n", warning.text.c_str());
-    }
-    CheckStores(*reading.config, &findings);
-  }
-  findings.Print();
-  if (!findings.empty()) {
-    return kExitConfiguration;
-  }
-  const std::size_t groups = reading.config->groups.size();
-  std::printf("%s: ok, %zu group%s\n", arguments.file.c_str(), groups, groups == 1 ? "" : "s");
-  return kExitDone;
+  return RunGuarded([&] { return Check(arguments, reading, scratch); });
 }
 
 }  // namespace catchup

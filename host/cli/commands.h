@@ -25,6 +25,7 @@ int RunCommand(const RunArguments& arguments);
 
 struct CheckArguments {
   std::filesystem::path file;
+  bool create = false;  // Each plugin's own configuration too, by its `create`.
 };
 int CheckCommand(const CheckArguments& arguments);
 
@@ -50,6 +51,7 @@ struct TryArguments {
   std::vector<std::string> settings;  // KEY=TOMLVALUE
   std::filesystem::path work;         // Empty: a fresh temporary directory.
   bool with_position = false;
+  std::uint32_t batch = 1;  // Events a call.
   bool json = false;
 };
 int TryCommand(const TryArguments& arguments);

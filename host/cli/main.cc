@@ -3,20 +3,20 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <iostream>
 #include <sstream>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "host/base/build.h"
 #include "host/base/log_line.h"
 #include "host/cli/commands.h"
+#include "host/cli/guard.h"
 #include "host/config/path_text.h"
 #include "host/daemon/host.h"
+#include "host/ring/layout.h"
 
 namespace catchup {
 namespace {
@@ -39,8 +39,17 @@ void AddRun(CLI::App* app, RunArguments* arguments) {
 
 void AddCheck(CLI::App* app, CheckArguments* arguments) {
   CLI::App* check = app->add_subcommand(
-      "check", "Checks a configuration, its plugins and its checkpoints, without running them");
-  check->add_option("FILE", arguments->file, "The configuration, in TOML")->required();
+      "check",
+      "Says what would keep `catchup run`, as the same user, from running a configuration");
+  check->add_option("FILE", arguments->file, "The configuration, in TOML")
+      ->envname("CATCHUP_CONFIG")
+      ->default_str("catchup.toml");
+  check->add_flag("--create", arguments->create,
+                  "Have each plugin read its own configuration too, by its `create`, in a scratch "
+                  "directory");
+  check->footer(
+      "Names every problem with its place in the file, and leaves no trace. Exit 78 if there is\n"
+      "one. Neither the server nor, without --create, a plugin's own `config` is tried.");
 }
 
 // From 1, as editors count.
@@ -108,12 +117,21 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
                    "one if not given")
       ->check(CheckPath);
   attempt->add_flag("--with-position", arguments->with_position,
-                    "Use the plugin's own position (catchup.position/1)");
+                    "Use the plugin's own position (catchup.position/1), and begin behind the one "
+                    "it holds");
+  attempt
+      ->add_option("--batch", arguments->batch,
+                   "Hand over so many events a call, as far as the plugin takes them")
+      ->check(CLI::Range(1u, kMostEventsPerCall))
+      ->capture_default_str();
   attempt->add_flag("--json", arguments->json, "One JSON object a line");
   attempt->footer(
       "Prints a line for each event, and what the plugin logs or prints to standard error. A\n"
       "failed event does not end it. A plugin that dies or does not answer within 30 s does: its\n"
-      "event is DIED, and the events behind it are not fed. Exit 1 if any event was not OK.");
+      "event is DIED, and the events behind it are not fed; so does one that breaks the contract.\n"
+      "HELD is an event that the plugin's position says it has applied. Where a call of several\n"
+      "events fails, those that it did not apply come again one by one, as from a host.\n"
+      "Environment and limits are a group's defaults. Exit 1 if any event was not OK or HELD.");
 }
 
 std::string CommandNames(const CLI::App& app) {
@@ -154,6 +172,7 @@ int Main(int argc, char** argv) {
   RunArguments run;
   run.config = "catchup.toml";
   CheckArguments check;
+  check.file = "catchup.toml";
   AppendArguments append;
   DevServerArguments dev_server;
   TryArguments attempt;
@@ -191,20 +210,9 @@ int Main(int argc, char** argv) {
   return TryCommand(attempt);
 }
 
-// The exit code after a command that ended with `code`: results that nobody can read are a failure.
-int KeepResults(int code) {
-  errno = 0;
-  const bool flushed = std::fflush(stdout) == 0;
-  const int error = errno;
-  if (flushed && std::ferror(stdout) == 0) {
-    return code;
-  }
-  std::cerr << "cannot write the result"
-            << (error == 0 ? "" : ": " + std::generic_category().message(error)) << "\n";
-  return code == kExitDone ? kExitFailed : code;
-}
-
 }  // namespace
 }  // namespace catchup
 
-int main(int argc, char** argv) { return catchup::KeepResults(catchup::Main(argc, argv)); }
+int main(int argc, char** argv) {
+  return catchup::EndProcess(catchup::KeepResults(catchup::Main(argc, argv)));
+}

@@ -8,7 +8,6 @@
 
 #include "host/base/check.h"
 #include "host/cli/printable.h"
-#include "host/plugins/plugin_file.h"
 #include "host/runner/instance.h"
 
 namespace catchup {
@@ -16,11 +15,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::chrono::seconds kCallLimit{30};
-
 // The longest wait before another look. What has come shows in shared memory; being woken only
 // makes it show at once, and a plugin can close the descriptor for that.
 constexpr std::chrono::milliseconds kLookEvery{20};
+
+// "30 s", "1500 ms".
+std::string LimitText(std::chrono::milliseconds limit) {
+  return limit.count() % 1'000 == 0 ? std::to_string(limit.count() / 1'000) + " s"
+                                    : std::to_string(limit.count()) + " ms";
+}
 
 }  // namespace
 
@@ -30,49 +33,41 @@ Trial::~Trial() {
   }
 }
 
-Status Trial::Start(const PluginSettings& settings) {
-  const fs::path plugin = fs::absolute(options_.plugin);
-  const auto file = FindPlugin({plugin.parent_path()}, plugin.filename().string());
-  if (!file.ok()) {
-    return file.status();
-  }
-  const auto staged = StagePlugin(*file, options_.scratch, "");
-  if (!staged.ok()) {
-    return staged.status();
-  }
-  copy_ = staged->path;
-  return Spawn(settings);
-}
-
-Status Trial::Spawn(const PluginSettings& settings) {
+Status Trial::Start() {
   const auto binary = RunnerBinary::Find();
   if (!binary.ok()) {
     return binary.status();
   }
-  auto rings = HostEnd::Create("try");
+  auto rings = HostEnd::Create(group_.name);
   if (!rings.ok()) {
     return rings.status();
   }
   RunnerSetup setup;
-  setup.group = "try";
-  setup.projection = options_.projection;
-  const std::string path = copy_.string();
+  setup.group = group_.name;
+  setup.projection = group_.projection;
+  const std::string path = options_.copy.string();
   setup.plugin_path = path;
-  setup.config_json = settings.json;
-  setup.settings = &settings.values;
+  setup.config_json = group_.settings.json;
+  setup.settings = &group_.settings.values;
+  setup.open_files = group_.limits.open_files;
   setup.token = 1;
   setup.go_on_after_failures = true;
-  setup.ignore_position = !options_.with_position;
-  CATCHUP_RETURN_IF_ERROR((*rings)->WriteSetup(setup));
+  setup.ignore_position = !options_.with_position && !options_.create_only;
+  setup.create_only = options_.create_only;
+  if (Status written = (*rings)->WriteSetup(setup); !written.ok()) {
+    // More than a runner can be given is the configuration's fault.
+    return Status::Invalid(written.message());
+  }
   (*rings)->Publish();
   const auto lock = RunnerLock::TryTake(options_.scratch / "runner.lock");
   if (!lock.ok()) {
     return lock.status();
   }
   RunnerProcess::Options options;
-  options.group = "try";
+  options.group = group_.name;
   options.rings = (*rings)->descriptors();
   options.working_directory = options_.work;
+  options.env = group_.env;
   auto process = RunnerProcess::Spawn(*binary, options, *lock);
   if (!process.ok()) {
     return process.status();
@@ -83,44 +78,83 @@ Status Trial::Spawn(const PluginSettings& settings) {
 }
 
 Trial::Answer Trial::AwaitReady() {
-  Answer ready = Await(0);
-  ready.text = ShowPath(std::move(ready.text), copy_.string(), options_.plugin.string());
-  return ready;
+  const auto deadline = Clock::now() + group_.start_timeout;
+  while (!link_->ready() && !end_.has_value()) {
+    const bool gone = WaitForNews(deadline);
+    Look();
+    if (gone && !end_.has_value()) {
+      end_ = Ended();
+    } else if (!link_->ready() && !end_.has_value() && Clock::now() >= deadline) {
+      end_ = Hung(group_.start_timeout);
+    }
+  }
+  if (!end_.has_value()) {
+    return {};
+  }
+  end_->text = ShowPath(std::move(end_->text), options_.copy.string(), options_.plugin.string());
+  return *end_;
 }
 
-// The outcomes there are, or nothing yet.
-std::optional<Trial::Answer> Trial::Look(std::uint64_t sequence) {
-  Answer answer;
-  bool answered = false;
-  while (true) {
+// Nothing the runner says counts any more.
+void Trial::BreakOff(std::int32_t status, std::string text) {
+  link_->process().Kill();
+  (void)Ended();
+  end_ = Answer{status, std::move(text), true};
+}
+
+void Trial::Take(Outcome outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::kLog:
+      output_->PrintLine(outcome.text);
+      break;
+    case OutcomeKind::kReady:
+      link_->MarkReady();
+      position_mode_ = outcome.position_mode;
+      loaded_ = outcome.loaded;
+      break;
+    case OutcomeKind::kStopped:
+      link_->NoteStopped();
+      break;
+    case OutcomeKind::kFailure:
+      if (outcome.status == kRunnerContract) {
+        // As a host would: what such a plugin does next is not to be waited for.
+        BreakOff(outcome.status, std::string(CallName(outcome.call)) + " " + outcome.text);
+      } else if (outcome.sequence != 0) {
+        failures_[outcome.sequence] = {outcome.status, std::move(outcome.text), false};
+      } else {
+        // The plugin may still end what it has begun.
+        const Answer refused{outcome.status, std::move(outcome.text), true};
+        (void)Stop();
+        end_ = refused;
+      }
+  }
+}
+
+// Takes what the runner has said. True if an answer may have come.
+bool Trial::Look() {
+  // Before the outcomes: an event that failed is settled only after its failure was told.
+  const auto settled = link_->rings().PollSettled();
+  while (!end_.has_value()) {
     auto outcome = link_->rings().PollOutcome();
     if (!outcome.ok()) {
-      return Answer{kRunnerContract, outcome.status().message(), true};
+      BreakOff(kRunnerContract, outcome.status().message());
+      return true;
     }
     if (!outcome->has_value()) {
       break;
     }
-    if ((*outcome)->kind == OutcomeKind::kLog) {
-      output_->PrintLine((*outcome)->text);
-    } else if ((*outcome)->kind == OutcomeKind::kReady) {
-      link_->MarkReady();
-      position_mode_ = (*outcome)->position_mode;
-      answered = true;
-    } else if ((*outcome)->kind == OutcomeKind::kFailure) {
-      answer = {(*outcome)->status, (*outcome)->text, (*outcome)->sequence == 0};
-      answered = true;
-    } else {
-      link_->NoteStopped();
-    }
+    Take(std::move(**outcome));
   }
-  if (answered) {
-    return answer;
+  if (end_.has_value()) {
+    return true;
   }
-  const auto settled = link_->rings().PollSettled();
   if (!settled.ok()) {
-    return Answer{kRunnerContract, settled.status().message(), true};
+    BreakOff(kRunnerContract, settled.status().message());
+    return true;
   }
-  return sequence != 0 && *settled >= sequence ? std::optional<Answer>(answer) : std::nullopt;
+  const bool moved = *settled > settled_;
+  settled_ = *settled;
+  return moved;
 }
 
 // Waits until there may be something to look at, but not past `deadline`; true when the runner is
@@ -138,36 +172,57 @@ bool Trial::WaitForNews(Clock::time_point deadline) {
   return (waits[0].revents & POLLIN) != 0;
 }
 
-Trial::Answer Trial::Await(std::uint64_t sequence) {
-  const auto deadline = Clock::now() + kCallLimit;
-  while (true) {
-    const bool gone = WaitForNews(deadline);
-    const auto answer = Look(sequence);
-    if (gone) {
-      // Its last words count; but when they end the trial, so does what it died of.
-      if (answer.has_value() && !answer->ended) {
-        return *answer;
-      }
-      const Answer ended = Ended();
-      return answer.value_or(ended);
-    }
-    if (answer.has_value()) {
-      output_->Drain();
-      return *answer;
-    }
-    if (Clock::now() >= deadline) {
-      return Hung();
-    }
-  }
+Trial::Answer Trial::AnswerTo(std::uint64_t sequence) const {
+  const auto failure = failures_.find(sequence);
+  return failure == failures_.end() ? Answer{} : failure->second;
 }
 
-Trial::Answer Trial::Hung() {
+std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
+  std::vector<Answer> answers;
+  const std::uint64_t first = given_ + 1;
+  const std::uint64_t last = given_ + events.size();
+  auto deadline = Clock::now() + group_.handler_timeout;
+  while (settled_ < last && !end_.has_value()) {
+    bool wrote = false;
+    for (; given_ < last && link_->rings().WriteEvent(given_ + 1, events[given_ + 1 - first], 1);
+         ++given_) {
+      wrote = true;
+    }
+    if (wrote) {
+      link_->rings().Publish();
+    }
+    // Woken early enough to fill the ring again, if not all had room.
+    const bool waits = link_->rings().WakeWhenSettled(given_ < last ? settled_ + 1 : last);
+    const bool gone = waits && WaitForNews(deadline);
+    if (Look()) {
+      deadline = Clock::now() + group_.handler_timeout;
+    }
+    if (gone && !end_.has_value() && settled_ < last) {
+      end_ = Ended();
+    } else if (!end_.has_value() && Clock::now() >= deadline) {
+      end_ = Hung(group_.handler_timeout);
+    }
+  }
+  output_->Drain();
+  for (std::uint64_t at = first; at <= std::min(settled_, last); ++at) {
+    answers.push_back(AnswerTo(at));
+  }
+  if (end_.has_value() && settled_ < last) {
+    answers.push_back(*end_);
+  } else if (end_.has_value()) {
+    answers.back().ended = true;
+  }
+  failures_.clear();
+  return answers;
+}
+
+Trial::Answer Trial::Hung(std::chrono::milliseconds limit) {
   const CallInProgress call = link_->rings().call();
   link_->NoteHung();
   link_->process().Kill();
   Answer hung = Ended();
   hung.text = (call.running() ? std::string(CallName(call.kind)) : "the plugin's process") +
-              " hung: no answer within " + std::to_string(kCallLimit.count()) + " s";
+              " hung: no answer within " + LimitText(limit);
   return hung;
 }
 
@@ -178,29 +233,19 @@ Trial::Answer Trial::Ended() {
           ending.text.empty() ? std::string(ExitClassName(ending.exit_class)) : ending.text, true};
 }
 
-Trial::Answer Trial::Handle(std::uint64_t sequence, const EventView& event) {
-  // The ring is empty between events, so there is always room.
-  CATCHUP_CHECK(link_->rings().WriteEvent(sequence, event, 1));
-  link_->rings().Publish();
-  if (!link_->rings().WakeWhenSettled(sequence)) {
-    const auto answer = Look(sequence);
-    output_->Drain();
-    return *answer;
-  }
-  return Await(sequence);
-}
-
 Trial::Answer Trial::Stop() {
   link_->rings().RequestStop();
-  const auto deadline = Clock::now() + kCallLimit;
-  while (!WaitForNews(deadline)) {
-    (void)Look(0);
-    if (Clock::now() >= deadline) {
-      return Hung();
+  const auto deadline = Clock::now() + group_.handler_timeout;
+  while (!end_.has_value()) {
+    const bool gone = WaitForNews(deadline);
+    (void)Look();
+    if (gone && !end_.has_value()) {
+      end_ = Ended();
+    } else if (!end_.has_value() && Clock::now() >= deadline) {
+      end_ = Hung(group_.handler_timeout);
     }
   }
-  (void)Look(0);
-  return Ended();
+  return *end_;
 }
 
 }  // namespace catchup

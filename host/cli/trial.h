@@ -3,27 +3,32 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "host/base/event.h"
+#include "host/base/position.h"
 #include "host/base/status.h"
 #include "host/cli/plugin_output.h"
-#include "host/config/settings.h"
+#include "host/config/config.h"
 #include "host/daemon/runner_link.h"
 
 namespace catchup {
 
-// One plugin in a runner of its own, asked one event at a time. What it logs or prints goes to
-// standard error meanwhile. The runner goes with this. One thread.
+// One plugin in a runner of its own, asked call by call. What it logs or prints goes to standard
+// error meanwhile. The runner goes with this. One thread.
 class Trial {
  public:
   struct Options {
-    std::filesystem::path plugin;
-    std::string projection;         // Empty: the only one of the file.
-    std::filesystem::path scratch;  // For the copy that is loaded.
+    std::filesystem::path copy;     // What is loaded.
+    std::filesystem::path plugin;   // What it is a copy of, for messages.
+    std::filesystem::path scratch;  // For files of the runner's own.
     std::filesystem::path work;     // The plugin's working directory.
     bool with_position = false;
+    bool create_only = false;  // End after `create`; nothing can be handed to it.
   };
 
   // What became of one event, of the set-up or of the stop.
@@ -33,37 +38,51 @@ class Trial {
     bool ended = false;  // The runner is gone; nothing more can be asked.
   };
 
-  explicit Trial(Options options) : options_(std::move(options)) {}
+  // Name, projection, settings, environment and limits are those of `group`, which must outlive
+  // this.
+  Trial(const GroupConfig& group, Options options) : group_(group), options_(std::move(options)) {}
   ~Trial();
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
   // Spawns the runner. Once, and first.
-  Status Start(const PluginSettings& settings);
-  // Waits until the plugin has started, or has not.
+  Status Start();
+  // Waits until the plugin has started, or has not: then the runner is gone.
   Answer AwaitReady();
-  // `sequence` counts from 1.
-  Answer Handle(std::uint64_t sequence, const EventView& event);
-  // Once ready: whether the plugin keeps its own position.
+  // Once ready: whether the plugin keeps its own position, and which one it holds.
   bool position_mode() const { return position_mode_; }
+  const std::optional<Position>& loaded() const { return loaded_; }
+
+  // Hands over events that the plugin is to get in one call, or in as few as its table and the ring
+  // allow. An answer for each, in order; if the runner ends, the last answer says so, and the
+  // events behind it have none.
+  std::vector<Answer> Handle(std::span<const EventView> events);
+
   // Lets the plugin stop; the answer is not OK if it did not end cleanly.
   Answer Stop();
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  Status Spawn(const PluginSettings& settings);
-  Answer Await(std::uint64_t sequence);
-  std::optional<Answer> Look(std::uint64_t sequence);
+  Answer AnswerTo(std::uint64_t sequence) const;
+  bool Look();
   bool WaitForNews(Clock::time_point deadline);
-  Answer Hung();
+  void Take(Outcome outcome);
+  void BreakOff(std::int32_t status, std::string text);
+  Answer Hung(std::chrono::milliseconds limit);
   Answer Ended();
 
+  const GroupConfig& group_;
   const Options options_;
-  std::filesystem::path copy_;
   std::optional<RunnerLink> link_;
   std::optional<PluginOutput> output_;
   bool position_mode_ = false;
+  std::optional<Position> loaded_;
+
+  std::uint64_t given_ = 0;                   // Sequence of the last event; they count from 1.
+  std::uint64_t settled_ = 0;                 // Every event up to this one has its answer.
+  std::map<std::uint64_t, Answer> failures_;  // Of events that are not OK.
+  std::optional<Answer> end_;                 // Why nothing more can be asked.
 };
 
 }  // namespace catchup

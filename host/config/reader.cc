@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/base/unique_fd.h"
@@ -24,6 +25,27 @@ constexpr std::string_view kDefaultAdmin = "127.0.0.1:9113";
 
 // More groups than one host can give a process each.
 constexpr std::size_t kMaxGroups = 1024;
+
+bool IsAt(SourceLocation a, SourceLocation b) { return a.line == b.line && a.column == b.column; }
+
+// Whether one of the places is that of the value or of anything in it.
+bool HasPlace(const TomlValue& value, const std::vector<SourceLocation>& places) {
+  const auto has = [&](SourceLocation location) {
+    return std::any_of(places.begin(), places.end(),
+                       [&](SourceLocation place) { return IsAt(place, location); });
+  };
+  if (has(value.location)) {
+    return true;
+  }
+  if (const auto* list = value.As<TomlValue::List>()) {
+    return std::any_of(list->begin(), list->end(),
+                       [&](const TomlValue& one) { return HasPlace(one, places); });
+  }
+  const auto* table = value.As<TomlValue::Table>();
+  return table != nullptr && std::any_of(table->begin(), table->end(), [&](const TomlMember& one) {
+           return has(one.location) || HasPlace(one.value, places);
+         });
+}
 
 // Reads the sections of one document, in the order of the design's table.
 class DocumentReader {
@@ -91,6 +113,7 @@ class DocumentReader {
       auto address = ParseListenAddress(text);
       if (address.ok()) {
         config_.source.embedded_listen = *std::move(address);
+        config_.source.listen_location = table->Find("embedded_listen")->value.location;
       } else {
         problems_->Add(table->Find("embedded_listen")->value.location,
                        "source.embedded_listen: " + address.status().message());
@@ -113,6 +136,8 @@ class DocumentReader {
     }
     config_.source.uri = *std::move(uri);
     config_.source.uri_text = *text;
+    config_.source.location = value.location;
+    config_.source.listen_location = value.location;
     if (config_.source.uri.kind == SourceUri::Kind::kEmbedded) {
       config_.source.uri.path = Resolve(config_.source.uri.path);
     }
@@ -239,14 +264,34 @@ class DocumentReader {
         continue;
       }
       ConfigProblems own;
-      config_.groups.push_back(ReadGroup(
-          member.key, defaults == nullptr ? member.value : MergeDefaults(*defaults, member.value),
-          &own));
+      const TomlValue merged =
+          defaults == nullptr ? member.value : MergeDefaults(*defaults, member.value);
+      config_.groups.push_back(ReadGroup(member.key, merged, &own));
       if (!config_.groups.back().plugin.empty()) {
-        groups_.push_back({config_.groups.back(), own.empty()});
+        groups_.push_back(Describe(merged, own));
       }
       problems_->Add(own);
     }
+  }
+
+  // Of the group read last.
+  GroupReading Describe(const TomlValue& table, const ConfigProblems& own) const {
+    const std::vector<SourceLocation> places = own.Places();
+    const auto is_right = [&](std::string_view key) {
+      const TomlMember* member = table.Find(key);
+      return member == nullptr || !HasPlace(member->value, places);
+    };
+    GroupReading reading;
+    reading.config = config_.groups.back();
+    reading.projection_read = is_right("projection");
+    // They are required: without them there is nothing to compare.
+    reading.filter_read = is_right("prefixes") && is_right("match") && is_right("system_events") &&
+                          !reading.config.filter.prefixes.empty();
+    reading.settings_read = is_right("config");
+    const TomlMember* settings = table.Find("config");
+    reading.settings_location =
+        settings == nullptr ? reading.config.location : settings->value.location;
+    return reading;
   }
 
   TableReader root_;
@@ -333,10 +378,11 @@ ConfigReading ReadConfigText(std::string_view text, const std::filesystem::path&
   }
   reading.problems = problems.Format(file.string());
   reading.places = problems.Places();
-  reading.plugin_directories = config.plugins.directories;
   if (problems.empty()) {
-    reading.config = std::move(config);
+    reading.config = config;
   }
+  reading.found = std::move(config);
+  reading.found.groups.clear();
   return reading;
 }
 

@@ -17,7 +17,11 @@ inline constexpr std::size_t kMaxConfigBytes = 256u << 10;
 // A group whose `plugin` could be read.
 struct GroupReading {
   GroupConfig config;
-  bool whole = false;  // Nothing was wrong in its table; else wrong keys have their defaults.
+  // Whether these keys were right; what was wrong has its default. So one fault hides no other.
+  bool projection_read = false;
+  bool filter_read = false;          // prefixes, match, system_events
+  bool settings_read = false;        // config
+  SourceLocation settings_location;  // Its table, or the group's where there is none.
 };
 
 // What became of reading a configuration: the values, or every problem of the file at once.
@@ -26,9 +30,9 @@ struct ConfigReading {
   std::vector<std::string> problems;  // "file:line:column: what, and what was wanted", in order.
 
   // What a check of the plugins needs, whatever else is wrong in the file.
-  std::vector<SourceLocation> places;                     // Of each problem; 0:0 has none.
-  std::vector<GroupReading> groups;                       // In the order of the file.
-  std::vector<std::filesystem::path> plugin_directories;  // Empty when they could not be read.
+  std::vector<SourceLocation> places;  // Of each problem; 0:0 has none.
+  std::vector<GroupReading> groups;    // In the order of the file.
+  HostConfig found;                    // What could be read, defaults elsewhere. Without groups.
 };
 
 // Reads and checks `file`. It does not look at what the file names: directories and plugins may be

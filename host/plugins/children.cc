@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <system_error>
+#include <thread>
 
 namespace catchup {
 namespace {
@@ -28,6 +29,9 @@ std::vector<pid_t> LivingChildren() {
   }
   return children;
 }
+
+// How long a killed process may take to be gone before it is looked for again.
+constexpr std::chrono::milliseconds kSweepAgain{10};
 
 }  // namespace
 
@@ -81,9 +85,11 @@ Children::Sweep Children::KillOrphans() {
     if (spawned_.contains(pid) || inherited_.contains(pid)) {
       continue;
     }
-    // Until it is reaped here its number is its own.
+    // Until it is reaped here its number is its own. What it leaves behind itself comes with its
+    // end, perhaps after the list was read.
     if (waitpid(pid, nullptr, WNOHANG) == pid) {
       dying_.erase(pid);
+      sweep.done = false;
       continue;
     }
     if (is_init) {
@@ -95,6 +101,13 @@ Children::Sweep Children::KillOrphans() {
     }
   }
   return sweep;
+}
+
+void Children::EndOrphans(std::chrono::milliseconds at_most) {
+  const auto deadline = std::chrono::steady_clock::now() + at_most;
+  while (!KillOrphans().done && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(kSweepAgain);
+  }
 }
 
 }  // namespace catchup

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <set>
@@ -41,6 +42,10 @@ class Children {
   };
   // Kills orphans and reaps those that have ended. Waits for nothing.
   Sweep KillOrphans();
+
+  // Sweeps until every orphan is gone, but no longer than `at_most`: what the kernel cannot end
+  // that soon is left to whoever adopts it next.
+  void EndOrphans(std::chrono::milliseconds at_most);
 
  private:
   Children() = default;

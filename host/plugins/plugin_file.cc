@@ -244,8 +244,13 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
                              (S_ISDIR(info.st_mode) ? "a directory" : "no regular file") +
                              ": wanted a shared object");
     }
-    CATCHUP_RETURN_IF_ERROR(CheckOwner(folder_info, "plugin directory", directory));
-    CATCHUP_RETURN_IF_ERROR(CheckOwner(info, "plugin", file.path));
+    const Status folder_owner = CheckOwner(folder_info, "plugin directory", directory);
+    const Status owner = CheckOwner(info, "plugin", file.path);
+    if (!folder_owner.ok() && !owner.ok()) {
+      return folder_owner.Within(owner.message());
+    }
+    CATCHUP_RETURN_IF_ERROR(folder_owner);
+    CATCHUP_RETURN_IF_ERROR(owner);
     file.size = static_cast<std::uint64_t>(info.st_size);
     if (file.size == 0 || file.size > kMaxPluginBytes) {
       return Status::Invalid("plugin " + file.path.string() + " has " + std::to_string(file.size) +
@@ -254,6 +259,13 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
     return file;
   }
   return Status::NotFound("plugin " + name + " not found: looked in " + looked_in + advice);
+}
+
+Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_view pin) {
+  return pin.empty() || pin == staged.sha256
+             ? Status()
+             : Status::Denied("plugin " + file.path.string() + " has SHA-256 " + staged.sha256 +
+                              ": its group pins " + std::string(pin));
 }
 
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,
@@ -267,10 +279,7 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   StagedPlugin staged;
   staged.digest = Hash(bytes);
   staged.sha256 = FormatSha256(staged.digest);
-  if (!pin.empty() && pin != staged.sha256) {
-    return Status::Denied(what + " has SHA-256 " + staged.sha256 + ": its group pins " +
-                          std::string(pin));
-  }
+  CATCHUP_RETURN_IF_ERROR(CheckPin(file, staged, pin));
   if (Status elf = CheckElf(bytes); !elf.ok()) {
     return Status(elf.code(), what + " " + elf.message());
   }

@@ -47,6 +47,10 @@ struct StagedPlugin {
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const std::filesystem::path& plugins,
                                  std::string_view pin);
 
+// Whether the digest of `staged`, a copy of `file`, is the one that its group pins; no pin always
+// is.
+Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_view pin);
+
 // Hashes the copy again: nothing else may ever be loaded under its digest.
 Status VerifyStaged(const StagedPlugin& plugin);
 

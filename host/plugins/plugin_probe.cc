@@ -1,99 +1,200 @@
 #include "host/plugins/plugin_probe.h"
 
 #include <poll.h>
-#include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
 
+#include "host/base/time_text.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
+#include "host/runner/probe.h"
 
 namespace catchup {
 namespace {
 
-namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kProbeLimit{30};
-constexpr std::size_t kMaxProbeText = 4096;
+// Taken from a pipe in one go, so that a plugin that never stops writing lets us look at the clock.
+constexpr std::size_t kMaxRead = 64u << 10;
 
-using Deadline = std::chrono::steady_clock::time_point;
+// Of what the plugin printed: enough for its last line.
+constexpr std::size_t kMaxOutput = 1024;
 
-bool WaitReadable(int fd, Deadline deadline) {
-  while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
-    pollfd wait{fd, POLLIN, 0};
-    const int ready = poll(&wait, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready >= 0 || errno != EINTR) {
-      return ready > 0;
-    }
-  }
-}
+// Answers are short. What goes beyond are strange bytes, of which the newest matter.
+constexpr std::size_t kMaxAnswer = 1u << 20;
 
-// What the child writes until it closes its end, as far as it matters.
-std::string ReadUntilClosed(int fd, Deadline deadline) {
-  std::string text;
-  while (text.size() < kMaxProbeText && WaitReadable(fd, deadline)) {
-    std::array<char, 1024> chunk;
+// What children of a runner that is gone may take to be gone too.
+constexpr std::chrono::milliseconds kOrphansEnd{500};
+
+// Appends what has come to `text` and keeps its end; false once nothing can come any more.
+bool Drain(int fd, std::size_t keep, std::string* text) {
+  std::array<char, 4096> chunk;
+  for (std::size_t total = 0; total < kMaxRead;) {
     const ssize_t size = read(fd, chunk.data(), chunk.size());
-    if (size <= 0) {
-      break;
+    if (size < 0 && errno == EINTR) {
+      continue;
     }
-    text.append(chunk.data(), static_cast<std::size_t>(size));
+    if (size <= 0) {
+      return size < 0 && errno == EAGAIN;
+    }
+    total += static_cast<std::size_t>(size);
+    text->append(chunk.data(), static_cast<std::size_t>(size));
+    text->erase(0, text->size() - std::min(text->size(), keep));
   }
-  return text;
+  return true;
 }
 
-// The plan's own copies of the pipe are closed when this returns, so that the child's end is the
-// last one.
-Result<pid_t> SpawnProbe(const RunnerBinary& binary, const fs::path& plugin,
-                         const std::string& projection, int output) {
-  SpawnPlan plan;
-  CATCHUP_RETURN_IF_ERROR(plan.NullInput());
-  CATCHUP_RETURN_IF_ERROR(plan.Give(output, STDOUT_FILENO));
-  return plan.Run(binary.path().c_str(), {"catchup-runner", "--probe", plugin.string(), projection},
-                  ConstructEnvironment({}));
+std::string LastLine(std::string_view text) {
+  text = text.substr(0, text.find_last_not_of("\r\n") + 1);
+  return std::string(text.substr(text.find_last_of("\r\n") + 1));
+}
+
+std::string SignalText(int number) {
+  const char* name = sigabbrev_np(number);
+  return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(number);
+}
+
+// One process that loads the plugin and answers.
+class Asking {
+ public:
+  static Result<std::unique_ptr<Asking>> Start(const RunnerBinary& binary, const PluginProbe& probe,
+                                               std::size_t first);
+
+  // The next record; none when the process ended, or was ended, without it.
+  std::optional<ProbeRecord> Next();
+  // Then why.
+  Status failure() const;
+
+ private:
+  Asking(std::string file, std::chrono::milliseconds limit)
+      : file_(std::move(file)), limit_(limit) {}
+
+  void WaitForNews();
+  void Read();
+
+  const std::string file_;
+  const std::chrono::milliseconds limit_;
+  const Clock::time_point deadline_ = Clock::now() + limit_;
+  UniqueFd answer_;
+  bool answers_ = true;
+  bool outputs_ = true;
+  std::string bytes_;
+  std::string output_;
+  bool loaded_ = false;
+  // How it ended, around what it was doing: "died ", ": SIGSEGV".
+  std::optional<std::pair<std::string, std::string>> end_;
+  std::unique_ptr<RunnerProcess> process_;
+};
+
+Result<std::unique_ptr<Asking>> Asking::Start(const RunnerBinary& binary, const PluginProbe& probe,
+                                              std::size_t first) {
+  Result<Pipe> answer = MakePipe();
+  if (!answer.ok()) {
+    return answer.status();
+  }
+  RunnerProcess::ProbeOptions options;
+  options.plugin = probe.plugin;
+  options.projections.assign(probe.projections.begin() + static_cast<std::ptrdiff_t>(first),
+                             probe.projections.end());
+  options.env = probe.env;
+  options.working_directory = probe.working_directory;
+  options.answer = answer->write_end.get();
+  std::unique_ptr<Asking> asking(new Asking(probe.plugin.filename().string(), probe.limit));
+  auto process = RunnerProcess::SpawnProbe(binary, options);
+  if (!process.ok()) {
+    return process.status();
+  }
+  asking->process_ = std::move(*process);
+  asking->answer_ = std::move(answer->read_end);
+  return asking;
+}
+
+void Asking::Read() {
+  answers_ = answers_ && Drain(answer_.get(), kMaxAnswer, &bytes_);
+  outputs_ = outputs_ && Drain(process_->output(), kMaxOutput, &output_);
+}
+
+void Asking::WaitForNews() {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline_ - Clock::now());
+  pollfd waits[] = {{process_->pidfd(), POLLIN, 0},
+                    {answers_ ? answer_.get() : -1, POLLIN, 0},
+                    {outputs_ ? process_->output() : -1, POLLIN, 0}};
+  // Interrupted or not, everything is looked at.
+  (void)poll(waits, std::size(waits), static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+  const bool gone = (waits[0].revents & POLLIN) != 0;
+  Read();
+  if (gone) {
+    const ProcessExit exit = process_->Reap();
+    end_ = exit.by_signal
+               ? std::pair<std::string, std::string>("died ", ": " + SignalText(exit.code))
+               : std::pair<std::string, std::string>("ended the process ",
+                                                     ": exit code " + std::to_string(exit.code));
+  } else if (Clock::now() >= deadline_) {
+    process_->Kill();
+    end_ = {"took more than " + FormatDuration(limit_) + " ", ""};
+  }
+}
+
+Status Asking::failure() const {
+  std::string text = file_ + " " + end_->first +
+                     (loaded_ ? "while its tables were looked at" : "while it was loaded") +
+                     end_->second;
+  if (const std::string line = LastLine(output_); !line.empty()) {
+    text += "; the last that it printed: " + line;
+  }
+  return Status::Incompatible(std::move(text));
+}
+
+std::optional<ProbeRecord> Asking::Next() {
+  while (true) {
+    if (auto record = TakeProbeRecord(&bytes_, process_->pid())) {
+      loaded_ = true;
+      return record;
+    }
+    if (end_.has_value()) {
+      return std::nullopt;
+    }
+    WaitForNews();
+  }
+}
+
+Status StatusOf(const ProbeRecord& record) {
+  return record.ok ? Status() : Status::Incompatible(record.text);
 }
 
 }  // namespace
 
-Result<std::string> ProbePlugin(const RunnerBinary& binary, const fs::path& plugin,
-                                const std::string& projection) {
-  const std::string file = plugin.filename().string();
-  Result<Pipe> output = MakePipe();
-  if (!output.ok()) {
-    return output.status();
-  }
-  Result<pid_t> pid = SpawnProbe(binary, plugin, projection, output->write_end.get());
-  if (!pid.ok()) {
-    return pid.status();
-  }
-  output->write_end.Reset();
-  const UniqueFd pidfd(OpenPidfd(*pid));
-  const auto deadline = std::chrono::steady_clock::now() + kProbeLimit;
-  const std::string text = ReadUntilClosed(output->read_end.get(), deadline);
-  output->read_end.Reset();
-  const bool in_time = WaitReadable(pidfd.get(), deadline);
-  if (!in_time) {
-    (void)kill(*pid, SIGKILL);
-  }
-  const siginfo_t info = Children::OfThisProcess().Reap(*pid);
-  const std::string line = text.substr(0, text.find('\n'));
-  if (!in_time) {
-    return Status::Incompatible(file + " took more than 30 s to load");
-  }
-  if (info.si_code != CLD_EXITED) {
-    return Status::Incompatible(file + " died while it was loaded: signal " +
-                                std::to_string(info.si_status));
-  }
-  if (info.si_status != 0) {
-    return Status::Incompatible(line.empty() ? file + " ended the process that loaded it" : line);
-  }
-  return line;
+Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& probe) {
+  ProbedPlugin probed;
+  std::vector<Status>& found = probed.projections;
+  do {
+    auto asking = Asking::Start(binary, probe, found.size());
+    if (!asking.ok()) {
+      return asking.status();
+    }
+    std::optional<ProbeRecord> record = (*asking)->Next();
+    const Status loaded = record.has_value() ? StatusOf(*record) : (*asking)->failure();
+    if (!loaded.ok()) {
+      probed.loaded = loaded;
+      found.resize(probe.projections.size(), loaded);
+    }
+    while (record.has_value() && found.size() < probe.projections.size()) {
+      record = (*asking)->Next();
+      found.push_back(record.has_value() ? StatusOf(*record) : (*asking)->failure());
+    }
+    asking->reset();
+    Children::OfThisProcess().EndOrphans(kOrphansEnd);
+  } while (found.size() < probe.projections.size());
+  return probed;
 }
 
 }  // namespace catchup

@@ -1,17 +1,36 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "host/base/status.h"
 #include "host/plugins/runner_process.h"
 
 namespace catchup {
 
-// Loads `plugin` in a child of its own and checks header, descriptor and tables, without making an
-// instance. Returns "NAME VERSION PROJECTION"; kIncompatible with the runner's one-line reason,
-// also when it dies or takes longer than 30 s.
-Result<std::string> ProbePlugin(const RunnerBinary& binary, const std::filesystem::path& plugin,
-                                const std::string& projection);
+struct PluginProbe {
+  std::filesystem::path plugin;             // Absolute: the copy that would run.
+  std::vector<std::string> projections;     // An empty text: the only one of the file.
+  std::vector<std::string> env;             // Names passed through from our environment.
+  std::filesystem::path working_directory;  // An empty one.
+  std::chrono::milliseconds limit{};        // For loading it and looking at it.
+};
+
+struct ProbedPlugin {
+  Status loaded;
+  std::vector<Status> projections;  // In the order of the question.
+};
+
+// Loads a plugin in a process of its own and checks header, descriptor and tables, without making
+// an instance. Says whether it loads and whether a group could run each projection: with the
+// runner's reason, or with how the process ended or was ended without one (kIncompatible). The file
+// is loaded once, but again for what comes behind a projection whose tables end the process.
+//
+// The outer failure is this machine's: there was no process to ask. What the plugin prints counts
+// for nothing; the last of it is shown when nothing better is known. Everything it started is gone
+// at the end, provided that this process has called Children::Adopt().
+Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& probe);
 
 }  // namespace catchup

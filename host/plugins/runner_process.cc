@@ -14,6 +14,7 @@
 
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
+#include "host/runner/probe.h"
 #include "host/runner/process.h"
 
 namespace catchup {
@@ -124,31 +125,23 @@ void RunnerLock::WritePid(pid_t pid) const {
   (void)!pwrite(fd_.get(), text, static_cast<std::size_t>(size), 0);
 }
 
-Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& binary,
-                                                            const Options& options,
-                                                            const RunnerLock& lock) {
+// The pipe's writing end is closed when this and the plan are gone, so that the runner's is the
+// last.
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Run(SpawnPlan* plan,
+                                                          const RunnerBinary& binary,
+                                                          std::vector<std::string> arguments,
+                                                          const std::vector<std::string>& env,
+                                                          const fs::path& directory) {
   Result<Pipe> output = MakePipe();
   if (!output.ok()) {
     return output.status();
   }
-  SpawnPlan plan;
-  const struct {
-    int fd;
-    int number;
-  } descriptors[] = {
-      {output->write_end.get(), STDOUT_FILENO},     {output->write_end.get(), STDERR_FILENO},
-      {options.rings.event_ring, kEventRingFd},     {options.rings.outcome_ring, kOutcomeRingFd},
-      {options.rings.large_region, kLargeRegionFd}, {options.rings.runner_wake, kRunnerWakeFd},
-      {options.rings.host_wake, kHostWakeFd},       {lock.fd(), kRunnerLockFd},
-  };
-  CATCHUP_RETURN_IF_ERROR(plan.NullInput());
-  for (const auto& descriptor : descriptors) {
-    CATCHUP_RETURN_IF_ERROR(plan.Give(descriptor.fd, descriptor.number));
-  }
-  CATCHUP_RETURN_IF_ERROR(plan.WorkIn(options.working_directory));
+  CATCHUP_RETURN_IF_ERROR(plan->NullInput());
+  CATCHUP_RETURN_IF_ERROR(plan->Give(output->write_end.get(), STDOUT_FILENO));
+  CATCHUP_RETURN_IF_ERROR(plan->Give(output->write_end.get(), STDERR_FILENO));
+  CATCHUP_RETURN_IF_ERROR(plan->WorkIn(directory));
   Result<pid_t> pid =
-      plan.Run(binary.path().c_str(), {"catchup-runner", options.group, std::to_string(getpid())},
-               ConstructEnvironment(options.env));
+      plan->Run(binary.path().c_str(), std::move(arguments), ConstructEnvironment(env));
   if (!pid.ok()) {
     return pid.status();
   }
@@ -159,8 +152,40 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& 
   if (!process->pidfd_.valid()) {
     return Status::FromErrno("watch the runner", errno);
   }
-  lock.WritePid(*pid);
   return process;
+}
+
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& binary,
+                                                            const Options& options,
+                                                            const RunnerLock& lock) {
+  SpawnPlan plan;
+  const struct {
+    int fd;
+    int number;
+  } descriptors[] = {
+      {options.rings.event_ring, kEventRingFd},     {options.rings.outcome_ring, kOutcomeRingFd},
+      {options.rings.large_region, kLargeRegionFd}, {options.rings.runner_wake, kRunnerWakeFd},
+      {options.rings.host_wake, kHostWakeFd},       {lock.fd(), kRunnerLockFd},
+  };
+  for (const auto& descriptor : descriptors) {
+    CATCHUP_RETURN_IF_ERROR(plan.Give(descriptor.fd, descriptor.number));
+  }
+  auto process = Run(&plan, binary, {"catchup-runner", options.group, std::to_string(getpid())},
+                     options.env, options.working_directory);
+  if (process.ok()) {
+    lock.WritePid((*process)->pid_);
+  }
+  return process;
+}
+
+Result<std::unique_ptr<RunnerProcess>> RunnerProcess::SpawnProbe(const RunnerBinary& binary,
+                                                                 const ProbeOptions& options) {
+  SpawnPlan plan;
+  CATCHUP_RETURN_IF_ERROR(plan.Give(options.answer, kProbeAnswerFd));
+  std::vector<std::string> arguments = {"catchup-runner", "--probe", std::to_string(getpid()),
+                                        options.plugin.string()};
+  arguments.insert(arguments.end(), options.projections.begin(), options.projections.end());
+  return Run(&plan, binary, std::move(arguments), options.env, options.working_directory);
 }
 
 RunnerProcess::~RunnerProcess() {

@@ -15,6 +15,8 @@
 
 namespace catchup {
 
+class SpawnPlan;
+
 // The `catchup-runner` executable, opened once, so that an upgrade in place never mixes two
 // versions: every spawn runs the file that was there at start. Immutable; any thread.
 class RunnerBinary {
@@ -75,6 +77,18 @@ class RunnerProcess {
   static Result<std::unique_ptr<RunnerProcess>> Spawn(const RunnerBinary& binary,
                                                       const Options& options,
                                                       const RunnerLock& lock);
+
+  // What loads a plugin and says what it is, as host/runner/probe.h tells.
+  struct ProbeOptions {
+    std::filesystem::path plugin;
+    std::vector<std::string> projections;
+    std::vector<std::string> env;
+    std::filesystem::path working_directory;
+    int answer = -1;  // Where it writes its records.
+  };
+  static Result<std::unique_ptr<RunnerProcess>> SpawnProbe(const RunnerBinary& binary,
+                                                           const ProbeOptions& options);
+
   // Kills what is left, with its process group, and reaps it.
   ~RunnerProcess();
   RunnerProcess(const RunnerProcess&) = delete;
@@ -94,6 +108,11 @@ class RunnerProcess {
 
  private:
   RunnerProcess() = default;
+  static Result<std::unique_ptr<RunnerProcess>> Run(SpawnPlan* plan, const RunnerBinary& binary,
+                                                    std::vector<std::string> arguments,
+                                                    const std::vector<std::string>& env,
+                                                    const std::filesystem::path& directory);
+
   pid_t pid_ = -1;
   UniqueFd pidfd_;
   UniqueFd output_;

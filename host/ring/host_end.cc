@@ -220,7 +220,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
                                     setup.config_json};
   static const std::vector<PluginSetting> kNoSettings;
   const auto& settings = setup.settings == nullptr ? kNoSettings : *setup.settings;
-  std::uint64_t size = sizeof(RecordHeader) + 6 * sizeof(std::uint64_t);
+  std::uint64_t size = sizeof(RecordHeader) + 7 * sizeof(std::uint64_t);
   for (const std::string_view text : texts) {
     size += sizeof(std::uint64_t) + text.size();
   }
@@ -245,6 +245,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
                                    setup.token,
                                    setup.go_on_after_failures ? 1u : 0u,
                                    setup.ignore_position ? 1u : 0u,
+                                   setup.create_only ? 1u : 0u,
                                    settings.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;

@@ -31,6 +31,7 @@ struct RunnerSetup {
   // own position alone.
   bool go_on_after_failures = false;
   bool ignore_position = false;
+  bool create_only = false;  // Ready after `create`, then end.
   // Every value of the configuration by its path, so that the runner parses nothing.
   const std::vector<PluginSetting>* settings = nullptr;  // Null: none.
 };

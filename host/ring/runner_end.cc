@@ -217,6 +217,7 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   setup.token = cursor.Number();
   setup.go_on_after_failures = cursor.Number() != 0;
   setup.ignore_position = cursor.Number() != 0;
+  setup.create_only = cursor.Number() != 0;
   const std::uint64_t settings = cursor.Number();
   setup.group = cursor.Text();
   setup.projection = cursor.Text();

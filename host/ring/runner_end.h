@@ -37,6 +37,7 @@ struct SetupView {
   std::uint64_t token = 0;
   bool go_on_after_failures = false;
   bool ignore_position = false;
+  bool create_only = false;
   std::vector<SettingView> settings;
 };
 

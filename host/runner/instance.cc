@@ -103,9 +103,15 @@ CallResult Instance::Handle(std::span<const catchup_event* const> events, std::u
     });
     return Finish(CallKind::kHandleBatch, status, events.size(), applied);
   }
-  const std::int32_t status = Observed(CallKind::kHandle, sequence, [&] {
-    return library_.projection().handle(self_, events.front());
-  });
+  return HandleAlone(events.front(), sequence);
+}
+
+CallResult Instance::HandleAlone(const catchup_event* event, std::uint64_t sequence) {
+  if (position_mode()) {
+    return HandleAt({&event, 1}, {event->position.commit, event->position.prepare}, sequence);
+  }
+  const std::int32_t status = Observed(CallKind::kHandle, sequence,
+                                       [&] { return library_.projection().handle(self_, event); });
   return Finish(CallKind::kHandle, status, 1, 0);
 }
 

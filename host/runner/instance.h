@@ -55,6 +55,10 @@ class Instance {
   // for each. `sequence` is the first one's, for the observer.
   CallResult Handle(std::span<const catchup_event* const> events, std::uint64_t sequence);
 
+  // One event in a call of its own, by handle where the projection has it: after a failed call of
+  // several.
+  CallResult HandleAlone(const catchup_event* event, std::uint64_t sequence);
+
   // handle_at without events.
   CallResult Advance(Position position, std::uint64_t sequence);
 

@@ -3,7 +3,6 @@
 #include <sys/resource.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -43,13 +42,14 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   return {};
 }
 
-// Takes the events that are published, up to the array's capacity, and stops before an advance.
-// Returns the last record taken.
-RecordView Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
+// Takes the events that are published, up to `most` and the array's capacity, and stops before an
+// advance. Returns the last record taken.
+RecordView Gather(RunnerEnd* ring, const RecordView& first, std::uint32_t most,
+                  EventArray* events) {
   events->Clear();
   RecordView last = first;
   events->Add(first);
-  while (!events->full()) {
+  while (!events->full() && events->count() < most) {
     const std::optional<RecordView> next = ring->PeekBehind(last);
     if (!next.has_value() || next->kind == RecordKind::kAdvance) {
       break;
@@ -74,63 +74,110 @@ std::optional<CallResult> FindDamage(const RunnerEnd& ring) {
   return result;
 }
 
-// Handles records until a stop or a failure; returns the failure. With `go_on`, a failure that
-// keeps the contract is reported and passed over.
-std::optional<CallResult> HandleRecords(RunnerEnd* ring, Instance* instance, EventArray* events,
-                                        bool go_on, std::uint64_t* failed_sequence) {
-  while (!ring->stop_requested()) {
-    const std::optional<RecordView> record = ring->Peek();
-    if (auto damage = FindDamage(*ring)) {
+// Hands records to an instance.
+class Feeder {
+ public:
+  Feeder(RunnerEnd* ring, Instance* instance, std::uint32_t lane, bool go_on)
+      : ring_(ring), instance_(instance), events_(lane, instance->max_events()), go_on_(go_on) {}
+
+  // Until a stop or a failure; returns the failure. With `go_on`, a failure that keeps the contract
+  // is reported and passed over.
+  std::optional<CallResult> Run();
+  // The first event that was not applied, of the failure that Run returned.
+  std::uint64_t failed_sequence() const { return failed_sequence_; }
+
+ private:
+  CallResult Call(const RecordView& record);
+  std::optional<CallResult> Fail(const RecordView& first, CallResult result);
+
+  RunnerEnd* const ring_;
+  Instance* const instance_;
+  EventArray events_;
+  const bool go_on_;
+  RecordView last_;                // Of the present call.
+  std::uint64_t alone_until_ = 0;  // Events that come again after a failed call of several.
+  std::uint64_t failed_sequence_ = 0;
+};
+
+CallResult Feeder::Call(const RecordView& record) {
+  last_ = record;
+  if (record.kind == RecordKind::kAdvance) {
+    events_.Clear();
+    SetEventsOfCrashReport(record, 0);
+    return instance_->Advance({record.body->commit, record.body->prepare}, record.sequence);
+  }
+  const bool alone = record.sequence <= alone_until_;
+  last_ = Gather(ring_, record, alone ? 1 : kMostEventsPerCall, &events_);
+  if (auto damage = FindDamage(*ring_)) {
+    return *std::move(damage);
+  }
+  SetEventsOfCrashReport(record, events_.count());
+  return alone ? instance_->HandleAlone(events_.view().front(), record.sequence)
+               : instance_->Handle(events_.view(), record.sequence);
+}
+
+std::optional<CallResult> Feeder::Run() {
+  while (!ring_->stop_requested()) {
+    const std::optional<RecordView> record = ring_->Peek();
+    if (auto damage = FindDamage(*ring_)) {
       return damage;
     }
     if (!record.has_value()) {
-      ring->WaitForWork();
+      ring_->WaitForWork();
       continue;
     }
-    RecordView last = *record;
-    CallResult result;
-    if (record->kind == RecordKind::kAdvance) {
-      SetEventsOfCrashReport(*record, 0);
-      result = instance->Advance({record->body->commit, record->body->prepare}, record->sequence);
-    } else {
-      last = Gather(ring, *record, events);
-      if (auto damage = FindDamage(*ring)) {
-        return damage;
-      }
-      SetEventsOfCrashReport(*record, events->count());
-      result = instance->Handle(events->view(), record->sequence);
-    }
-    if (auto damage = FindDamage(*ring)) {
+    CallResult result = Call(*record);
+    if (auto damage = FindDamage(*ring_)) {
       return damage;
     }
     if (result.ok()) {
-      ring->Consume(last);
-      ring->Settle(last.sequence);
-      continue;
+      ring_->Consume(last_);
+      ring_->Settle(last_.sequence);
+    } else if (auto failure = Fail(*record, std::move(result))) {
+      return failure;
     }
-    // The leading events that were applied count.
-    RecordView at = *record;
-    for (std::uint64_t i = 0; i < result.applied; ++i) {
-      const std::optional<RecordView> next = ring->PeekBehind(at);
-      if (!next.has_value()) {
-        return FindDamage(*ring);
-      }
-      at = *next;
-    }
-    if (result.applied != 0) {
-      ring->Settle(at.sequence - 1);
-    }
-    *failed_sequence = at.sequence;
-    if (!go_on || result.status == kRunnerContract) {
-      return result;
-    }
-    // Only the failed event is passed over: the rest of its batch comes again. Its room is free
-    // before the host hears of it, since a host may answer with the next event at once; settled it
-    // is only after, since a host that sees it settled without a failure takes it for applied.
-    ring->Consume(at);
-    ring->PostFailure(result.call, result.status, at.sequence, result.text);
-    ring->Settle(at.sequence);
   }
+  return std::nullopt;
+}
+
+std::optional<CallResult> Feeder::Fail(const RecordView& first, CallResult result) {
+  // The leading events that were applied count.
+  RecordView at = first;
+  RecordView applied = first;
+  for (std::uint64_t i = 0; i < result.applied; ++i) {
+    const std::optional<RecordView> next = ring_->PeekBehind(at);
+    if (!next.has_value()) {
+      return FindDamage(*ring_);
+    }
+    applied = at;
+    at = *next;
+  }
+  if (result.applied != 0) {
+    ring_->Settle(applied.sequence);
+  }
+  failed_sequence_ = at.sequence;
+  if (!go_on_ || result.status == kRunnerContract) {
+    return result;
+  }
+  if (events_.count() > 1 && result.status != CATCHUP_FATAL) {
+    // As a host does: what was not applied comes again one by one, and that answer counts.
+    if (result.applied != 0) {
+      ring_->Consume(applied);
+    }
+    alone_until_ = last_.sequence;
+    ring_->Log(static_cast<std::uint16_t>(CATCHUP_LOG_INFO),
+               std::string(CallName(result.call)) + " of " + std::to_string(events_.count()) +
+                   " events: " + CallStatusName(result.status) + " after " +
+                   std::to_string(result.applied) +
+                   ", the rest comes again one by one: " + result.text);
+    return std::nullopt;
+  }
+  // Only the failed event is passed over: the rest of its batch comes again. Its room is free
+  // before the host hears of it, since a host may answer with the next event at once; settled it
+  // is only after, since a host that sees it settled without a failure takes it for applied.
+  ring_->Consume(at);
+  ring_->PostFailure(result.call, result.status, at.sequence, result.text);
+  ring_->Settle(at.sequence);
   return std::nullopt;
 }
 
@@ -177,10 +224,10 @@ int RunLoop(RunnerEnd* ring) {
     instance.IgnorePosition();
   }
   CallResult result = instance.Create();
-  if (result.ok()) {
+  if (result.ok() && !setup->create_only) {
     result = instance.Start();
   }
-  if (result.ok() && instance.position_mode()) {
+  if (result.ok() && !setup->create_only && instance.position_mode()) {
     result = instance.LoadPosition(setup->token);
   }
   std::uint64_t failed_sequence = 0;
@@ -189,10 +236,12 @@ int RunLoop(RunnerEnd* ring) {
   }
   if (result.ok()) {
     ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
-    EventArray events(setup->lane, instance.max_events());
-    if (auto failure = HandleRecords(ring, &instance, &events, setup->go_on_after_failures,
-                                     &failed_sequence)) {
+  }
+  if (result.ok() && !setup->create_only) {
+    Feeder feeder(ring, &instance, setup->lane, setup->go_on_after_failures);
+    if (auto failure = feeder.Run()) {
       result = std::move(*failure);
+      failed_sequence = feeder.failed_sequence();
     }
   }
   if (!result.ok()) {
@@ -203,18 +252,6 @@ int RunLoop(RunnerEnd* ring) {
   ring->PostStopped();
   return static_cast<int>(result.status == kRunnerContract ? RunnerExit::kContract
                                                            : RunnerExit::kClean);
-}
-
-int Probe(const char* path, const char* projection) {
-  const Result<PluginLibrary> library = PluginLibrary::Open(path, projection);
-  if (!library.ok()) {
-    std::printf("%s\n", library.status().message().c_str());
-    return static_cast<int>(RunnerExit::kSetup);
-  }
-  const std::string chosen(library->projection_name());
-  std::printf("%s %s %s\n", std::string(library->name()).c_str(),
-              std::string(library->version()).c_str(), chosen.c_str());
-  return static_cast<int>(RunnerExit::kClean);
 }
 
 }  // namespace catchup

@@ -22,8 +22,4 @@ int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text);
 // ends it. Returns the process's exit code.
 int RunLoop(RunnerEnd* ring);
 
-// Loads `path` and checks header, descriptor and tables, without making an instance. Prints one
-// line to standard output: "NAME VERSION PROJECTION" or what is wrong.
-int Probe(const char* path, const char* projection);
-
 }  // namespace catchup

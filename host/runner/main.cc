@@ -7,17 +7,20 @@
 
 #include "host/runner/crash_report.h"
 #include "host/runner/loop.h"
+#include "host/runner/probe.h"
 #include "host/runner/process.h"
 
 // catchup-runner GROUP HOST_PID        one plugin, for the host that spawned it
-// catchup-runner --probe PATH PROJECTION  loads a plugin and says what it is
+// catchup-runner --probe HOST_PID PLUGIN PROJECTION...  loads a plugin and says what it is
 int main(int argc, char** argv) {
   using namespace catchup;
-  if (argc == 4 && std::strcmp(argv[1], "--probe") == 0) {
-    const int code = Probe(argv[2], argv[3]);
-    std::fflush(stdout);
+  if (argc >= 4 && std::strcmp(argv[1], "--probe") == 0) {
+    if (Status ready = PrepareProcess(std::atoi(argv[2]), kProbeAnswerFd + 1); !ready.ok()) {
+      std::fprintf(stderr, "catchup-runner: %s\n", ready.message().c_str());
+      _exit(static_cast<int>(RunnerExit::kSetup));
+    }
     // No static destructors: the plugin's may be among them (rule A20).
-    _exit(code);
+    _exit(Probe(argv[3], argv + 4, static_cast<std::size_t>(argc - 4)));
   }
   if (argc != 3) {
     std::fprintf(stderr,
@@ -35,7 +38,7 @@ int main(int argc, char** argv) {
   if (!ring.ok()) {
     _exit(fail(ring.status()));
   }
-  Status ready = PrepareProcess(std::atoi(argv[2]));
+  Status ready = PrepareProcess(std::atoi(argv[2]), kFirstFreeFd);
   if (ready.ok()) {
     ready = InstallCrashReport(ring->get());
   }

@@ -77,6 +77,14 @@ std::string_view PluginLibrary::projection_name() const { return Text(projection
 
 Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
                                           std::string_view projection) {
+  Result<PluginLibrary> library = Load(path);
+  if (library.ok()) {
+    CATCHUP_RETURN_IF_ERROR(library->Choose(projection));
+  }
+  return library;
+}
+
+Result<PluginLibrary> PluginLibrary::Load(const std::filesystem::path& path) {
   const std::string file = path.filename().string();
   if (!path.is_absolute()) {
     return Status::Invalid(path.string() + " is not an absolute path, as a plugin's must be");
@@ -112,19 +120,22 @@ Result<PluginLibrary> PluginLibrary::Open(const std::filesystem::path& path,
   if (Status abi = CheckAbi(plugin->header); !abi.ok()) {
     return abi.Within(file);
   }
-  catchup_plugin descriptor;
-  CopyTable(plugin, plugin->header.struct_size, &descriptor);
   PluginLibrary opened;
   opened.library_ = library;
-  if (Status chosen = opened.Choose(descriptor, projection); !chosen.ok()) {
-    return chosen.Within(file);
-  }
+  opened.file_ = file;
+  CopyTable(plugin, plugin->header.struct_size, &opened.descriptor_);
+  opened.name_ = Text(opened.descriptor_.name);
+  opened.version_ = Text(opened.descriptor_.version);
   return opened;
 }
 
-Status PluginLibrary::Choose(const catchup_plugin& plugin, std::string_view wanted) {
-  name_ = Text(plugin.name);
-  version_ = Text(plugin.version);
+Status PluginLibrary::Choose(std::string_view projection) {
+  const Status found = Find(projection);
+  return found.ok() ? found : found.Within(file_);
+}
+
+Status PluginLibrary::Find(std::string_view wanted) {
+  const catchup_plugin& plugin = descriptor_;
   if (name_.empty() || version_.empty()) {
     return Status::Incompatible(std::string("has an empty ") +
                                 (name_.empty() ? "name" : "version") +

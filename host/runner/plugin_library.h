@@ -35,6 +35,10 @@ class PluginLibrary {
   // ABI header before anything else, and finds `projection` (empty: the only one the file offers).
   static Result<PluginLibrary> Open(const std::filesystem::path& path, std::string_view projection);
 
+  // The two steps of Open. Choose may be called again, with another name, on a copy.
+  static Result<PluginLibrary> Load(const std::filesystem::path& path);
+  Status Choose(std::string_view projection);
+
   std::string_view name() const { return name_; }
   std::string_view version() const { return version_; }
   std::string_view projection_name() const;
@@ -49,10 +53,12 @@ class PluginLibrary {
  private:
   PluginLibrary() = default;
 
-  Status Choose(const catchup_plugin& plugin, std::string_view wanted);
+  Status Find(std::string_view wanted);
   Status CheckTables(const catchup_projection* original);
 
   const void* library_ = nullptr;  // Never freed; kept so that a leak checker still finds it.
+  std::string file_;               // Its name, for messages.
+  catchup_plugin descriptor_{};
   std::string name_;
   std::string version_;
   catchup_projection projection_{};

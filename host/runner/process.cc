@@ -20,7 +20,7 @@ constexpr char kOomScore[] = "500";
 
 }  // namespace
 
-Status PrepareProcess(int host_pid) {
+Status PrepareProcess(int host_pid, int first_free_fd) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
     return Status::FromErrno("die with the host", errno);
   }
@@ -46,7 +46,7 @@ Status PrepareProcess(int host_pid) {
   if (signal(SIGTERM, SIG_IGN) == SIG_ERR || signal(SIGINT, SIG_IGN) == SIG_ERR) {
     return Status::FromErrno("ignore SIGTERM and SIGINT", errno);
   }
-  for (int fd = kEventRingFd; fd < kFirstFreeFd; ++fd) {
+  for (int fd = kEventRingFd; fd < first_free_fd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
       return Status::FromErrno("keep descriptor " + std::to_string(fd) + " from children", errno);
     }

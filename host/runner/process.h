@@ -15,8 +15,8 @@ inline constexpr int kFirstFreeFd = 9;
 
 // Makes the process fit for a plugin, before any of its code is mapped: dies with `host_pid`, own
 // session, no new privileges, no core of ours left open, ignores SIGTERM and SIGINT (the host alone
-// decides), private umask, a higher OOM score than the host's. The first failure is returned; what
-// only helps is not worth failing for.
+// decides), private umask, a higher OOM score than the host's. What it was given lies below
+// `first_free_fd`. The first failure is returned; what only helps is not worth failing for.
 //
 // Adopts what the plugin's children leave behind when they end, so that the host can tell whose it
 // was. Such a process that ends itself stays a zombie until the runner does: nothing tells an
@@ -24,6 +24,6 @@ inline constexpr int kFirstFreeFd = 9;
 // same parent, exit signal, and place among its children), and reaping the latter would make the
 // plugin's own wait fail. So each process that a plugin sends to the background costs a number of
 // the system's until then, and a plugin that waits for any child meets it.
-Status PrepareProcess(int host_pid);
+Status PrepareProcess(int host_pid, int first_free_fd);
 
 }  // namespace catchup

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "host/base/path_access.h"
 #include "host/base/shell_word.h"
 #include "host/store/durable_file.h"
 
@@ -225,16 +226,14 @@ Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
   StateDirectory::Look look;
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT) {
-      return look;
-    }
-    return Status::FromErrno("look at it", errno);
-  }
-  if (S_ISDIR(info.st_mode) && info.st_uid != ::geteuid()) {
-    look.note = "belongs to user " + std::to_string(info.st_uid);
+    CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path));
     return look;
   }
   CATCHUP_RETURN_IF_ERROR(CheckDirectory(path));
+  CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path));
+  CATCHUP_RETURN_IF_ERROR(CheckUsableFile(path / "lock"));
+  CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path / "groups"));
+  CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path / "plugins"));
   const auto has_format = HasFormat(path);
   if (!has_format.ok()) {
     return has_format.status();

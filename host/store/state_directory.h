@@ -34,8 +34,8 @@ class StateDirectory {
     bool readable = false;  // A state directory of ours that no host has.
     std::string note;       // Why not; empty when there is nothing to look at yet.
   };
-  // Fails for what would make Open() fail whoever asks: no directory, files of something else,
-  // another format.
+  // Fails for what would make Open() fail here, as this user: a directory that is none, cannot be
+  // made or written, belongs to somebody else, holds files of something else, has another format.
   static Result<Look> LookAt(const std::filesystem::path& path);
 
   // Where the groups of a state directory lie, for a reader that does not own it.

@@ -149,7 +149,7 @@ TEST_F(CheckTest, CreatesNothingInAnEmptyOrForeignStateDirectory) {
   EXPECT_EQ(Trace(), (Strings{"state", "state/thesis.tex x"}));
 }
 
-TEST_F(CheckTest, TheStateOfAnotherUserIsANote) {
+TEST_F(CheckTest, TheStateOfAnotherUserIsAFaultAsForRun) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "only the administrator can give a folder away";
   }
@@ -157,9 +157,130 @@ TEST_F(CheckTest, TheStateOfAnotherUserIsANote) {
   ASSERT_EQ(::chown(site_.file("state").c_str(), 12345, 12345), 0);
   site_.Configure(JsonlGroup("one"));
   const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_EQ(checked.err, "host.toml:4:13: state directory " + site_.file("state").string() +
+                             ": it belongs to user 12345, wanted one of user 0\n");
+  EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1);
+}
+
+// What `run` as this user would meet, without a trace of having looked.
+TEST_F(CheckTest, SaysWhatKeepsRunFromStarting) {
+  WriteFile(site_.file("file"), "");
+  const struct {
+    std::string uri;
+    std::string state;
+    std::string found;
+  } faults[] = {
+      {"embedded:log", "file/state", "host.toml:4:13: state directory "},
+      {"embedded:log", "file", "it is no directory, wanted one"},
+      {"embedded:file", "state", "host.toml:2:7: event log "},
+      {"embedded:file/log", "state", "host.toml:2:7: "},
+  };
+  for (const auto& fault : faults) {
+    SCOPED_TRACE(fault.found + " " + fault.uri + " " + fault.state);
+    site_.Configure(JsonlGroup("one"), fault.uri, fault.state);
+    const Finished checked = site_.Check();
+    EXPECT_EQ(checked.exit, 78);
+    EXPECT_NE(checked.err.find(fault.found), std::string::npos) << checked.err;
+    EXPECT_FALSE(fs::exists(site_.file("state")));
+    EXPECT_FALSE(fs::exists(site_.file("log")));
+    EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1) << "as check says";
+    fs::remove_all(site_.file("state"));
+    fs::remove_all(site_.file("log"));
+  }
+}
+
+TEST_F(CheckTest, AForeignFileInTheLogsPlaceIsAFault) {
+  site_.Configure(JsonlGroup("one"));
+  fs::create_directory(site_.file("log"));
+  WriteFile(site_.file("log/events.db"), "this is my thesis, and no database at all\n");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_NE(checked.err.find("log/events.db is no event log"), std::string::npos) << checked.err;
+  fs::remove(site_.file("log/events.db"));
+  fs::create_directory(site_.file("log/events.db"));
+  EXPECT_NE(site_.Check().err.find("events.db is no regular file"), std::string::npos);
+}
+
+TEST_F(CheckTest, ADirectoryThatMayNotBeWrittenIsAFault) {
+  if (::geteuid() == 0) {
+    GTEST_SKIP() << "the administrator may write everywhere";
+  }
+  fs::create_directory(site_.file("closed"));
+  ASSERT_EQ(::chmod(site_.file("closed").c_str(), 0500), 0);
+  site_.Configure(JsonlGroup("one"), "embedded:closed/log", "closed/state");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_EQ(Lines(checked).size(), 2u) << checked.err;
+  EXPECT_NE(checked.err.find("Permission denied"), std::string::npos) << checked.err;
+}
+
+TEST_F(CheckTest, AnAddressThatIsTakenIsAFaultUnlessItServesThisLog) {
+  const auto server = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "other"});
+  ASSERT_TRUE(WaitUntil([&] { return !ReadLines(site_.file("other/endpoint")).empty(); }));
+  const std::string address = ReadLines(site_.file("other/endpoint"))[0];
+  for (const char* log : {"log", "other"}) {
+    site_.Configure(JsonlGroup("one"), "embedded:" + std::string(log));
+    std::string text = ReadFile(site_.file("host.toml"));
+    text.insert(text.find("[state]"), "embedded_listen = \"" + address + "\"\n");
+    WriteFile(site_.file("host.toml"), text);
+    const Finished checked = site_.Check();
+    if (std::string(log) == "other") {
+      EXPECT_EQ(checked.exit, 0) << checked.err;
+      EXPECT_NE(checked.err.find("is served at " + address), std::string::npos) << checked.err;
+    } else {
+      EXPECT_EQ(checked.exit, 78);
+      EXPECT_NE(checked.err.find("listen on " + address), std::string::npos) << checked.err;
+    }
+  }
+}
+
+TEST_F(CheckTest, AStateDirectoryInUseIsNoFault) {
+  site_.Append({EventLine("s", "x")});
+  site_.Configure(JsonlGroup("one"));
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Host started"));
+  const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 0) << checked.err;
-  EXPECT_EQ(checked.err, "state directory " + site_.file("state").string() +
-                             " belongs to user 12345: checkpoints were not looked at\n");
+  EXPECT_NE(checked.err.find("is in use by pid " + std::to_string(host->pid())), std::string::npos)
+      << checked.err;
+}
+
+TEST_F(CheckTest, OneFaultOfAGroupHidesNoOther) {
+  fs::create_directory(site_.file("plugins"));
+  ASSERT_EQ(::chmod(site_.file("plugins").c_str(), 0755), 0);
+  WriteFile(site_.file("plugins/text.so"), "no ELF file");
+  fs::copy_file(fs::path(PLUGIN_DIRECTORY) / "jsonl.so", site_.file("plugins/jsonl.so"));
+  ASSERT_EQ(::chmod(site_.file("plugins/text.so").c_str(), 0644), 0);
+  ASSERT_EQ(::chmod(site_.file("plugins/jsonl.so").c_str(), 0644), 0);
+  WriteFile(site_.file("host.toml"),
+            "[source]\nuri = \"embedded:log\"\n[state]\ndirectory = \"state\"\n"
+            "[plugins]\ndirectories = [\"plugins\"]\n"
+            "[groups.a]\nplugin = \"text.so\"\nprefixes = [\"\"]\nbatch_size = \"many\"\n"
+            "[groups.b]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nprojection = \"nobody\"\n"
+            "sha256 = \"" +
+                std::string(64, '0') + "\"\nmax_retries = -1\n");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  const Strings lines = Lines(checked);
+  ASSERT_EQ(lines.size(), 5u) << checked.err;
+  EXPECT_NE(lines[0].find("host.toml:8:10: group a: plugin "), std::string::npos) << lines[0];
+  EXPECT_NE(lines[1].find("host.toml:10:14: batch_size"), std::string::npos) << lines[1];
+  EXPECT_NE(checked.err.find("group b: plugin " + site_.file("plugins/jsonl.so").string() +
+                             " has SHA-256 "),
+            std::string::npos)
+      << checked.err;
+  EXPECT_NE(checked.err.find("offers no projection \"nobody\""), std::string::npos) << checked.err;
+  EXPECT_NE(checked.err.find("max_retries"), std::string::npos) << checked.err;
+}
+
+TEST_F(CheckTest, WithoutAFileItTakesTheOneThatRunWouldTake) {
+  site_.Configure(JsonlGroup("one"));
+  fs::rename(site_.file("host.toml"), site_.file("catchup.toml"));
+  EXPECT_EQ(site_.Catchup({"check"}).out, "catchup.toml: ok, 1 group\n");
+  fs::rename(site_.file("catchup.toml"), site_.file("mine.toml"));
+  site_.SetEnv("CATCHUP_CONFIG", "mine.toml");
+  EXPECT_EQ(site_.Catchup({"check"}).out, "mine.toml: ok, 1 group\n");
 }
 
 }  // namespace

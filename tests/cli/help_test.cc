@@ -42,6 +42,8 @@ TEST(HelpTest, TrySaysWhereThePluginWorksAndWhenItStops) {
   const Finished help = site.Catchup({"try", "--help"});
   ExpectHas(help.out, "made if it is missing");
   ExpectHas(help.out, "DIED");
+  ExpectHas(help.out, "HELD");
+  ExpectHas(help.out, "--batch");
 }
 
 TEST(HelpTest, VersionNamesCommitAndAbi) {
@@ -59,7 +61,7 @@ TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
            {},
            {"fly"},
            {"run", "--fast"},
-           {"check"},
+           {"check", "--fast"},
            {"append", "events.jsonl"},
            {"append", "--to", "embedded:log", "--from-line", "0", "events.jsonl"},
            {"try", "only.so"}}) {

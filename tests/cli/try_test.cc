@@ -50,6 +50,7 @@ class TryTest : public testing::Test {
 
   Site site_;
   const fs::path scripted_ = fs::path(FIXTURE_DIRECTORY) / "scripted.so";
+  const fs::path batching_ = fs::path(RUNNER_FIXTURE_DIRECTORY) / "fixture.so";
   const fs::path jsonl_ = fs::path(PLUGIN_DIRECTORY) / "jsonl.so";
   const fs::path totals_ = fs::path(PLUGIN_DIRECTORY) / "order_totals.so";
 };
@@ -289,6 +290,90 @@ TEST_F(TryTest, ATemporaryDirectoryThatIsMissingIsNamed) {
   const Finished tried = Try(scripted_);
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(tried.err, "TMPDIR: /nowhere/at/all: wanted a directory\n");
+}
+
+TEST_F(TryTest, BatchHandsOverSoManyEventsACall) {
+  Events({EventLine("a", "ok"), EventLine("b", "ok"), EventLine("a", "ok"), EventLine("a", "ok"),
+          EventLine("a", "ok")});
+  const Finished tried = Try(batching_, {"--projection", "batch", "--batch", "3"});
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  EXPECT_EQ(Split(tried.out), (Strings{"1  a@0  ok  OK", "2  b@0  ok  OK", "3  a@1  ok  OK",
+                                       "4  a@2  ok  OK", "5  a@3  ok  OK"}));
+  ExpectHas(tried.err, "plugin: batch of 3\n");
+  ExpectHas(tried.err, "plugin: batch of 2\n");
+  // Not more than the plugin's table says.
+  Events(Strings(20, EventLine("a", "ok")));
+  const Finished many = Try(batching_, {"--projection", "batch", "--batch", "20"});
+  EXPECT_EQ(many.exit, 0) << many.err;
+  ExpectHas(many.err, "plugin: batch of 8\n");
+  ExpectHas(many.err, "plugin: batch of 4\n");
+}
+
+// As a host does: what was applied counts, the rest comes again one by one, through `handle`.
+TEST_F(TryTest, AFailedBatchComesAgainOneByOne) {
+  Events({EventLine("a", "ok"), EventLine("a", "reject"), EventLine("a", "ok"),
+          EventLine("a", "failed"), EventLine("a", "ok")});
+  const Finished tried = Try(batching_, {"--projection", "batch", "--batch", "5"});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(Split(tried.out),
+            (Strings{"1  a@0  ok  OK", "2  a@1  reject  REJECT  never", "3  a@2  ok  OK",
+                     "4  a@3  failed  FAILED  broken pipe", "5  a@4  ok  OK"}));
+  ExpectHas(tried.err,
+            "handle_batch of 5 events: REJECT after 1, the rest comes again one by one: never");
+  EXPECT_EQ(tried.err.find("batch of 4"), std::string::npos) << tried.err;
+}
+
+TEST_F(TryTest, ACrashInABatchIsTheFirstEventsAndTheOthersHaveNoAnswer) {
+  Events(
+      {EventLine("a", "ok"), EventLine("a", "ok"), EventLine("a", "abort"), EventLine("a", "ok")});
+  const Finished tried = Try(batching_, {"--projection", "batch", "--batch", "2"});
+  EXPECT_EQ(tried.exit, 1);
+  const Strings lines = Split(tried.out);
+  ASSERT_EQ(lines.size(), 3u) << tried.out;
+  ExpectHas(lines[2], "3  a@2  abort  DIED  ");
+  ExpectHas(tried.err, "events.jsonl: 1 event behind line 3 was not answered\n");
+}
+
+TEST_F(TryTest, ABatchOfWrongSizeIsAUsageError) {
+  Events({EventLine("a", "ok")});
+  for (const char* size : {"0", "-1", "4097", "many"}) {
+    EXPECT_EQ(Try(scripted_, {"--batch", size}).exit, 2) << size;
+  }
+}
+
+// As a host would: what the plugin's own transaction holds is not handed over again.
+TEST_F(TryTest, WithPositionGoesOnBehindTheOneThatThePluginHolds) {
+  Events({EventLine("a", "ok"), EventLine("a", "ok"), EventLine("b", "ok")});
+  const Strings with = {"--projection", "keeper", "--with-position", "--set", "stored=2001"};
+  const Finished tried = Try(batching_, with);
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  EXPECT_EQ(Split(tried.out),
+            (Strings{"1  a@0  ok  HELD  the plugin holds 2001:2000",
+                     "2  a@1  ok  HELD  the plugin holds 2001:2000", "3  b@0  ok  OK"}));
+  ExpectHas(tried.err, "at 1 2001 -> 3000 token 1");
+}
+
+TEST_F(TryTest, TheSameFileTwiceChangesNothingWithPosition) {
+  Events({EventLine("order-1", "order-placed",
+                    "{\"orderId\":\"1\",\"customerId\":\"ann\",\"amountCents\":5}")});
+  const Strings with = {"--with-position", "--work", "work", "--set", "database=\"t.db\""};
+  const Finished first = Try(totals_, with);
+  EXPECT_EQ(first.exit, 0) << first.err;
+  EXPECT_EQ(first.out, "1  order-1@0  order-placed  OK\n");
+  const Finished second = Try(totals_, with);
+  EXPECT_EQ(second.exit, 0) << second.err;
+  EXPECT_EQ(second.out, "1  order-1@0  order-placed  HELD  the plugin holds 1000:1000\n");
+}
+
+TEST_F(TryTest, AnEventAboveTheLimitIsNamedAndWhatStandsBeforeItIsHandled) {
+  // 17 MiB with its names is the most there can be.
+  Events({EventLine("a", "ok"), EventLine("a", "ok", '"' + std::string((17u << 20) - 4, 'x') + '"'),
+          EventLine("a", "ok", '"' + std::string(18u << 20, 'x') + '"')});
+  const Finished tried = Try(scripted_);
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(Split(tried.out).size(), 1u) << tried.out;
+  EXPECT_EQ(tried.err.substr(tried.err.rfind("events.jsonl")),
+            "events.jsonl:2: an event of 17825793 bytes with its names: wanted at most 17825792\n");
 }
 
 }  // namespace

@@ -681,14 +681,14 @@ TEST(BadConfigTest, KeepsWhatACheckOfThePluginsNeeds) {
   EXPECT_FALSE(reading.config.has_value());
   ASSERT_EQ(reading.places.size(), reading.problems.size());
   EXPECT_EQ(reading.places[0].line, 10u);
-  EXPECT_EQ(reading.plugin_directories, std::vector<std::filesystem::path>{"/x/plugins"});
+  EXPECT_EQ(reading.found.plugins.directories, std::vector<std::filesystem::path>{"/x/plugins"});
   ASSERT_EQ(reading.groups.size(), 2u);
   EXPECT_EQ(reading.groups[0].config.name, "g");
-  EXPECT_FALSE(reading.groups[0].whole);
+  EXPECT_TRUE(reading.groups[0].filter_read) << "what is wrong is another key";
   EXPECT_EQ(reading.groups[1].config.plugin, "q.so");
   EXPECT_EQ(reading.groups[1].config.plugin_location.line, 13u);
   EXPECT_EQ(reading.groups[1].config.plugin_location.column, 12u);
-  EXPECT_TRUE(reading.groups[1].whole);
+  EXPECT_TRUE(reading.groups[1].filter_read);
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
@@ -293,21 +296,49 @@ TEST(CheckElfTest, SurvivesEveryTruncationAndFlippedHeader) {
   }
 }
 
-TEST_F(PluginFileTest, ProbeSaysWhatAPluginIs) {
-  const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
-  ASSERT_TRUE(runner.ok());
-  const auto probed = ProbePlugin(*runner, CATCHUP_GOOD_PLUGIN, "");
-  ASSERT_TRUE(probed.ok()) << probed.status().message();
-  EXPECT_FALSE(probed->empty());
+class PluginProbeTest : public PluginFileTest {
+ protected:
+  ProbedPlugin Probe(const fs::path& plugin, const std::vector<std::string>& projections) {
+    const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
+    EXPECT_TRUE(runner.ok());
+    const auto probed = ProbePlugin(*runner, {plugin, projections, {}, root_, limit_});
+    EXPECT_TRUE(probed.ok()) << probed.status().message();
+    return probed.ok() ? *probed : ProbedPlugin{};
+  }
+
+  const std::chrono::seconds limit_{60};
+};
+
+TEST_F(PluginProbeTest, ToldOfEachProjection) {
+  const ProbedPlugin probed = Probe(CATCHUP_GOOD_PLUGIN, {"", "nobody", "jsonl"});
+  EXPECT_TRUE(probed.loaded.ok()) << probed.loaded.message();
+  ASSERT_EQ(probed.projections.size(), 3u);
+  EXPECT_TRUE(probed.projections[0].ok()) << probed.projections[0].message();
+  EXPECT_EQ(probed.projections[1].code(), Status::Code::kIncompatible);
+  EXPECT_NE(probed.projections[1].message().find("offers no projection \"nobody\""),
+            std::string::npos)
+      << probed.projections[1].message();
+  EXPECT_TRUE(probed.projections[2].ok()) << probed.projections[2].message();
 }
 
-TEST_F(PluginFileTest, ProbeNamesAProjectionThatIsNotOffered) {
-  const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
-  ASSERT_TRUE(runner.ok());
-  const auto probed = ProbePlugin(*runner, CATCHUP_GOOD_PLUGIN, "nobody");
-  EXPECT_EQ(probed.status().code(), Status::Code::kIncompatible);
-  EXPECT_NE(probed.status().message().find("offers no projection \"nobody\""), std::string::npos)
-      << probed.status().message();
+TEST_F(PluginProbeTest, LoadsAlsoWhenNoProjectionIsAskedFor) {
+  EXPECT_TRUE(Probe(CATCHUP_GOOD_PLUGIN, {}).loaded.ok());
+  EXPECT_FALSE(Probe(CATCHUP_NO_ENTRY_PLUGIN, {}).loaded.ok());
+}
+
+TEST_F(PluginProbeTest, WhatDoesNotLoadIsNoProjectionEither) {
+  const std::pair<fs::path, std::string> faults[] = {
+      {CATCHUP_NO_ENTRY_PLUGIN, "exports no catchup_plugin_entry"},
+      {"good.so", "is not an absolute path"},
+      {root_, "cannot be loaded"},
+      {root_ / "none.so", "cannot be loaded"},
+  };
+  for (const auto& [file, reason] : faults) {
+    const ProbedPlugin probed = Probe(file, {"a", "b"});
+    EXPECT_NE(probed.loaded.message().find(reason), std::string::npos) << probed.loaded.message();
+    ASSERT_EQ(probed.projections.size(), 2u);
+    EXPECT_EQ(probed.projections[1].message(), probed.loaded.message());
+  }
 }
 
 TEST_F(PluginFileTest, RunnerLockNamesTheRunnerThatHoldsIt) {

@@ -93,32 +93,5 @@ TEST(RunnerLoadMoreTest, NeverReadsPastTheEndOfAnOlderTable) {
   EXPECT_TRUE(runner.Settled(runner.Give("anything")));
 }
 
-CommandOutput Probe(const std::string& path, const std::string& projection) {
-  return RunCommand(std::string(CATCHUP_RUNNER) + " --probe '" + path + "' '" + projection + "'");
-}
-
-TEST(RunnerProbeTest, SaysWhatAPluginIs) {
-  const CommandOutput output = Probe(FixturePath("fixture"), "batch");
-  EXPECT_EQ(output.text, "fixture 1.2.3 batch\n");
-  EXPECT_EQ(WEXITSTATUS(output.status), 0);
-}
-
-TEST(RunnerProbeTest, SaysWhatIsWrong) {
-  const CommandOutput output = Probe(FixturePath("broken_major"), "");
-  EXPECT_EQ(output.text, "broken_major.so: built for ABI 2.x, host has 1.0\n");
-  EXPECT_EQ(WEXITSTATUS(output.status), static_cast<int>(RunnerExit::kSetup));
-}
-
-TEST(RunnerProbeTest, RefusesARelativePath) {
-  const CommandOutput output = Probe("fixture.so", "");
-  EXPECT_EQ(output.text, "fixture.so is not an absolute path, as a plugin's must be\n");
-  EXPECT_EQ(WEXITSTATUS(output.status), static_cast<int>(RunnerExit::kSetup));
-}
-
-TEST(RunnerProbeTest, RefusesADirectory) {
-  const CommandOutput output = Probe(FIXTURE_DIRECTORY, "");
-  EXPECT_NE(output.text.find("cannot be loaded"), std::string::npos) << output.text;
-}
-
 }  // namespace
 }  // namespace catchup

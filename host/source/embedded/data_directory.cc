@@ -12,6 +12,8 @@
 #include <system_error>
 #include <thread>
 
+#include "host/base/path_access.h"
+
 namespace catchup::embedded {
 namespace {
 
@@ -80,6 +82,18 @@ Status CheckPath(const std::filesystem::path& directory) {
                            ": it is no directory, wanted the directory of the log");
   }
   return {};
+}
+
+// Whether a file that is there begins as a database does; what it holds is for whoever opens it.
+Status CheckHeader(const std::filesystem::path& file) {
+  constexpr std::string_view kMagic("SQLite format 3\0", 16);
+  std::string head(kMagic.size(), '\0');
+  std::ifstream in(file, std::ios::binary);
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  // An empty one is a log that was not begun.
+  return in.gcount() == 0 || head == kMagic
+             ? Status()
+             : Status::Incompatible(file.string() + " is no event log");
 }
 
 }  // namespace
@@ -152,6 +166,18 @@ Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
     }
     std::this_thread::sleep_for(kPollInterval);
   }
+}
+
+Status DataDirectory::LookAt(const std::filesystem::path& directory) {
+  const auto check = [&] {
+    CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(directory));
+    for (const char* name : {"owner.lock", "events.db", "events.db-wal", "events.db-shm"}) {
+      CATCHUP_RETURN_IF_ERROR(CheckUsableFile(directory / name));
+    }
+    return CheckHeader(directory / "events.db");
+  };
+  const Status status = check();
+  return status.ok() ? status : status.Within("event log " + directory.string());
 }
 
 DataDirectory::~DataDirectory() {

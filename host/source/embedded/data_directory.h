@@ -34,6 +34,10 @@ class DataDirectory {
   static Result<std::optional<std::string>> LiveEndpoint(
       const std::filesystem::path& directory, std::chrono::milliseconds patience = kStartWait);
 
+  // Whether this process could own the directory, as far as asking tells, and whether its log is
+  // one. For a directory that nobody owns.
+  static Status LookAt(const std::filesystem::path& directory);
+
   DataDirectory(DataDirectory&&) = default;
   DataDirectory& operator=(DataDirectory&&) = delete;
   ~DataDirectory();

@@ -257,6 +257,23 @@ Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options,
   }
 }
 
+EmbeddedLook LookAtEmbedded(const ServerOptions& options) {
+  EmbeddedLook look;
+  const auto live = DataDirectory::LiveEndpoint(options.directory, std::chrono::milliseconds(0));
+  if (live.ok() && live->has_value()) {
+    look.note = "event log " + options.directory.string() + " is served at " + **live;
+    return look;
+  }
+  if (live.status().code() == Status::Code::kUnavailable) {
+    look.note = live.status().message();
+    return look;
+  }
+  look.log = live.ok() ? DataDirectory::LookAt(options.directory) : live.status();
+  const Result<Address> address = ParseAddress(options.listen);
+  look.listen = address.ok() ? CheckListenable(options.listen, *address) : address.status();
+  return look;
+}
+
 std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory) {
   auto live = DataDirectory::LiveEndpoint(directory, std::chrono::milliseconds(0));
   return live.ok() ? *std::move(live) : std::nullopt;

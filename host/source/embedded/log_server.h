@@ -82,6 +82,15 @@ Result<EmbeddedEndpoint> OpenEmbedded(
     const ServerOptions& options,
     std::chrono::milliseconds owner_patience = DataDirectory::kStartWait);
 
+// What OpenEmbedded would say, found without creating, locking or changing anything. An owner
+// elsewhere is no fault.
+struct EmbeddedLook {
+  std::string note;  // Who owns the log, if somebody does; then the rest was not looked at.
+  Status log;        // Of the directory and its files.
+  Status listen;     // Of the address.
+};
+EmbeddedLook LookAtEmbedded(const ServerOptions& options);
+
 // Where the log of `directory` is served now, if it is; looks at two small files and waits for
 // nothing. For who was told by OpenEmbedded to use another process, which may have moved since.
 std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory);

@@ -1,0 +1,166 @@
+#include "host/cli/guard.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <iterator>
+#include <system_error>
+
+#include "host/base/status.h"
+#include "host/base/unique_fd.h"
+#include "host/cli/commands.h"
+#include "host/plugins/children.h"
+#include "host/plugins/spawn_plan.h"
+
+namespace catchup {
+namespace {
+
+constexpr int kSignalExit = 128;
+
+// What ends a command from outside.
+constexpr int kEndSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+// A process that was told to end does so at once, unless the kernel holds it in a call that
+// nothing can cut short.
+constexpr int kEndLimitMs = 3'000;
+
+// What processes that were killed may take to be gone.
+constexpr std::chrono::seconds kOrphansEnd{2};
+
+// Holds back the signals that end a process, but for those that its parent had it ignore, as
+// `nohup` does.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigemptyset(&set_);
+    for (const int number : kEndSignals) {
+      struct sigaction action {};
+      if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) {
+        sigaddset(&set_, number);
+      }
+    }
+    CATCHUP_CHECK(sigprocmask(SIG_BLOCK, &set_, &before_) == 0);
+    fd_ = UniqueFd(signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  ~HeldSignals() { Release(); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  void Release() const { CATCHUP_CHECK(sigprocmask(SIG_SETMASK, &before_, nullptr) == 0); }
+  int fd() const { return fd_.get(); }
+
+  // The number of one that has come, or 0.
+  int Take() const {
+    signalfd_siginfo info{};
+    return read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo)
+                                                              : 0;
+  }
+
+ private:
+  sigset_t set_{};
+  sigset_t before_{};
+  UniqueFd fd_;
+};
+
+[[noreturn]] void Work(const std::function<int()>& work, pid_t guard, const HeldSignals& signals) {
+  // Both sides of the call: the guard may be gone already.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != guard) {
+    _exit(kExitFailed);
+  }
+  signals.Release();
+  // Its own runners' orphans come to it, so that they can be ended before the next one starts.
+  int code = kExitFailed;
+  if (Status adopting = Children::OfThisProcess().Adopt(); adopting.ok()) {
+    code = KeepResults(work());
+  } else {
+    std::fprintf(stderr, "%s\n", adopting.message().c_str());
+  }
+  _exit(code);
+}
+
+// Until the child is gone; passes on what asks for the end.
+void Watch(pid_t child, int pidfd, const HeldSignals& signals) {
+  int timeout = -1;
+  while (true) {
+    pollfd waits[] = {{pidfd, POLLIN, 0}, {signals.fd(), POLLIN, 0}};
+    const int ready = poll(waits, std::size(waits), timeout);
+    if ((waits[0].revents & POLLIN) != 0) {
+      return;
+    }
+    if (ready == 0) {
+      (void)kill(child, SIGKILL);
+    }
+    while (const int number = signals.Take()) {
+      (void)kill(child, number);
+      // A stopped one is to hear of it too.
+      (void)kill(child, SIGCONT);
+      timeout = kEndLimitMs;
+    }
+  }
+}
+
+}  // namespace
+
+int RunGuarded(const std::function<int()>& work) {
+  Children& children = Children::OfThisProcess();
+  if (Status adopting = children.Adopt(); !adopting.ok()) {
+    std::fprintf(stderr, "%s\n", adopting.message().c_str());
+    return kExitFailed;
+  }
+  std::fflush(nullptr);
+  const HeldSignals signals;
+  const pid_t guard = getpid();
+  const pid_t child = fork();
+  if (child == 0) {
+    Work(work, guard, signals);
+  }
+  if (child < 0) {
+    std::fprintf(stderr, "%s\n",
+                 Status::FromErrno("start a process of its own", errno).message().c_str());
+    return kExitFailed;
+  }
+  (void)children.Spawn([child]() -> Result<pid_t> { return child; });
+  const UniqueFd pidfd(OpenPidfd(child));
+  if (pidfd.valid() && signals.fd() >= 0) {
+    Watch(child, pidfd.get(), signals);
+  }
+  const siginfo_t end = children.Reap(child);
+  children.EndOrphans(kOrphansEnd);
+  return end.si_code == CLD_EXITED ? end.si_status : kSignalExit + end.si_status;
+}
+
+int EndProcess(int code) {
+  if (code > kSignalExit) {
+    const int number = code - kSignalExit;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    // It was no death of this process: no core of it.
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)signal(number, SIG_DFL);
+    (void)sigprocmask(SIG_UNBLOCK, &set, nullptr);
+    (void)raise(number);
+  }
+  return code;
+}
+
+int KeepResults(int code) {
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if (flushed && std::ferror(stdout) == 0) {
+    return code;
+  }
+  std::fprintf(stderr, "cannot write the result%s\n",
+               error == 0 ? "" : (": " + std::generic_category().message(error)).c_str());
+  return code == kExitDone ? kExitFailed : code;
+}
+
+}  // namespace catchup
