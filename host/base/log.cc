@@ -64,7 +64,7 @@ class ProcessLog {
   }
 
   bool Enabled(LogLevel level) const { return logger_.should_log(ToSpdlog(level)); }
-  bool DrawsProgress() const { return output_->terminal() && text_; }
+  bool DrawsProgress() const { return output_->draws() && text_; }
   void SetProgress(std::vector<std::string> lines) { output_->SetProgress(std::move(lines)); }
 
   // `burst`: of the lines' budget.

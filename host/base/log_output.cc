@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -49,17 +50,64 @@ TerminalSize AskTerminalSize() {
   return answer;
 }
 
-// At most `columns` characters, without controls; so a line never wraps and can be drawn over.
-std::string FitLine(std::string_view text, std::size_t columns) {
-  std::string line;
-  std::size_t used = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool continues = (byte & 0xc0) == 0x80;
-    if (!continues && ++used >= columns) {
+// A terminal that says it is "dumb" only ever appends; one that says nothing is taken for a usual
+// one.
+bool CanMoveCursor() {
+  // Read before there is a second thread.
+  const char* term = std::getenv("TERM");  // NOLINT
+  return term == nullptr || std::string_view(term) != "dumb";
+}
+
+// Of the three, the first that is set decides.
+bool SpeaksUtf8() {
+  for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+    const char* value = std::getenv(name);  // NOLINT
+    if (value != nullptr && *value != '\0') {
+      std::string locale(value);
+      std::transform(locale.begin(), locale.end(), locale.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+      });
+      return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
+    }
+  }
+  return false;
+}
+
+// How many columns the character that begins with this byte may take. Rather one too many: a line
+// that wraps cannot be drawn over.
+std::size_t WidthOf(unsigned char lead) {
+  // From U+1000 on, in three bytes and more, are those of two columns.
+  return lead >= 0xe1 ? 2 : 1;
+}
+
+struct FittedLine {
+  std::string text;
+  std::size_t width = 0;
+};
+
+// Less than `columns` wide, without controls; so a line never wraps and can be drawn over.
+FittedLine FitLine(std::string_view text, std::size_t columns, bool utf8) {
+  FittedLine line;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    std::size_t size = 1;
+    while (at + size < text.size() &&
+           (static_cast<unsigned char>(text[at + size]) & 0xc0) == 0x80) {
+      ++size;
+    }
+    const std::size_t width = utf8 ? WidthOf(lead) : 1;
+    if (line.width + width >= columns) {
       break;
     }
-    line += byte < 0x20 || byte == 0x7f ? ' ' : c;
+    line.width += width;
+    if (lead >= 0x80 && !utf8) {
+      line.text += '?';
+    } else if (lead < 0x20 || lead == 0x7f) {
+      line.text += ' ';
+    } else {
+      line.text += text.substr(at, size);
+    }
+    at += size;
   }
   return line;
 }
@@ -67,7 +115,10 @@ std::string FitLine(std::string_view text, std::size_t columns) {
 }  // namespace
 
 LogOutput::LogOutput(TellDropped tell_dropped)
-    : terminal_(::isatty(STDERR_FILENO) == 1), tell_dropped_(std::move(tell_dropped)) {}
+    : terminal_(::isatty(STDERR_FILENO) == 1),
+      draws_(terminal_ && CanMoveCursor()),
+      utf8_(SpeaksUtf8()),
+      tell_dropped_(std::move(tell_dropped)) {}
 
 void LogOutput::Write(std::string line, bool is_error) {
   line += '\n';
@@ -85,7 +136,7 @@ void LogOutput::Write(std::string line, bool is_error) {
 }
 
 void LogOutput::SetProgress(std::vector<std::string> lines) {
-  if (!terminal_) {
+  if (!draws_) {
     return;
   }
   {
@@ -194,33 +245,39 @@ void LogOutput::WriteAll(std::string_view text) {
 }
 
 std::string LogOutput::Erase() {
-  if (drawn_ == 0) {
+  if (drawn_.empty()) {
     return {};
   }
-  std::string out = "\r\x1b[" + std::to_string(drawn_) + "A";
+  // A window that was made narrower meanwhile has broken the lines that are longer than it.
+  const std::size_t columns = AskTerminalSize().columns;
+  std::size_t rows = 0;
+  for (const std::size_t width : drawn_) {
+    rows += std::max<std::size_t>((width + columns - 1) / columns, 1);
+  }
+  std::string out = "\r\x1b[" + std::to_string(rows) + "A";
   out += kClearBelow;
-  drawn_ = 0;
+  drawn_.clear();
   return out;
 }
 
 std::string LogOutput::Draw() {
   std::string out;
-  if (progress_.empty()) {
-    return out;
-  }
   const TerminalSize terminal = AskTerminalSize();
   // The cursor stands in the row below. What has scrolled away cannot be drawn over.
   const std::size_t room = std::max<std::size_t>(terminal.rows, 2) - 1;
   const bool all_fit = progress_.size() <= std::min(room, kMaxProgressLines);
   const std::size_t whole = all_fit ? progress_.size() : std::min(room - 1, kMaxProgressLines);
+  const auto draw = [&](std::string_view text) {
+    FittedLine line = FitLine(text, terminal.columns, utf8_);
+    out += line.text + '\n';
+    drawn_.push_back(line.width);
+  };
   for (std::size_t i = 0; i < whole; ++i) {
-    out += FitLine(progress_[i], terminal.columns) + '\n';
+    draw(progress_[i]);
   }
   if (!all_fit) {
-    const std::size_t more = progress_.size() - whole;
-    out += FitLine("… and " + std::to_string(more) + " more", terminal.columns) + '\n';
+    draw("... and " + std::to_string(progress_.size() - whole) + " more");
   }
-  drawn_ = all_fit ? whole : whole + 1;
   return out;
 }
 

@@ -35,12 +35,14 @@ class LogOutput {
   ~LogOutput() = delete;
 
   bool terminal() const { return terminal_; }
+  // Whether progress can be drawn: a terminal whose cursor can be moved, as TERM tells.
+  bool draws() const { return draws_; }
 
   // Queues one line, given without its line feed. Lines are written in the order of these calls.
   void Write(std::string line, bool is_error);
 
   // Has these lines drawn below the log as soon as the reader allows; only the newest ones count.
-  // Without a terminal nothing is drawn.
+  // Nothing is drawn unless draws().
   void SetProgress(std::vector<std::string> lines);
 
   // Waits until all is written, or the reader has taken nothing for a while, or is so slow that it
@@ -72,6 +74,8 @@ class LogOutput {
   std::string Draw();
 
   const bool terminal_;
+  const bool draws_;
+  const bool utf8_;  // The terminal's users see more than ASCII.
   const TellDropped tell_dropped_;
 
   std::mutex mutex_;
@@ -89,7 +93,7 @@ class LogOutput {
 
   // The writer's own.
   std::vector<std::string> progress_;
-  std::size_t drawn_ = 0;
+  std::vector<std::size_t> drawn_;  // The width of each line on the screen.
 };
 
 }  // namespace catchup

@@ -348,6 +348,12 @@ GroupStatus Group::Glance() {
   status.position = engine_.watermark();
   status.head = head_;
   status.finished = finished_;
+  for (const TimerKind kind : {TimerKind::kReconnect, TimerKind::kRespawn}) {
+    const auto& due = due_[static_cast<std::size_t>(kind)];
+    if (status.state == GroupState::kWaiting && due.has_value()) {
+      status.retry_at = status.retry_at.has_value() ? std::min(*status.retry_at, *due) : *due;
+    }
+  }
   const auto now = std::chrono::steady_clock::now();
   const double seconds = std::chrono::duration<double>(now - rated_at_).count();
   status.rate =
@@ -494,6 +500,7 @@ void Group::Carry(const Command& command) {
       break;
     case Command::Kind::kCancelTimer:
       services_.reactor->Cancel(timers_[static_cast<std::size_t>(command.timer)]);
+      due_[static_cast<std::size_t>(command.timer)].reset();
       break;
     case Command::Kind::kLog:
       LogNotice(command);
@@ -637,6 +644,7 @@ void Group::SetHead(const std::optional<Position>& head) {
 void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
   Reactor::TimerId& timer = timers_[static_cast<std::size_t>(kind)];
   services_.reactor->Cancel(timer);
+  due_[static_cast<std::size_t>(kind)] = std::chrono::steady_clock::now() + delay;
   timer = services_.reactor->After(delay, [weak = weak_from_this(), kind] {
     const auto self = weak.lock();
     if (self == nullptr) {
@@ -644,6 +652,7 @@ void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
     }
     const std::lock_guard<std::mutex> lock(self->mutex_);
     if (!self->closed_) {
+      self->due_[static_cast<std::size_t>(kind)].reset();
       self->PollRunner();
       self->engine_.TimerFired(kind, self->Now(), &self->commands_);
       self->Execute();

@@ -56,6 +56,8 @@ struct GroupStatus {
   double rate = 0;  // Events a second since the last Glance.
   std::optional<Position> position;
   std::optional<Position> head;
+  // When the next try is due that the reason speaks of.
+  std::optional<std::chrono::steady_clock::time_point> retry_at;
   bool finished = false;
 };
 
@@ -192,6 +194,8 @@ class Group : public std::enable_shared_from_this<Group> {
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
   std::array<Reactor::TimerId, kTimerKinds> timers_{};
+  // When the two that a group waits for are due.
+  std::array<std::optional<std::chrono::steady_clock::time_point>, kTimerKinds> due_{};
 
   // On the worker only, but for the record's copy below.
   std::unique_ptr<CheckpointStore> store_;

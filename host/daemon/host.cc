@@ -48,9 +48,6 @@ constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
-// Of a terminal that does not say how wide it is.
-constexpr std::size_t kUsualColumns = 80;
-
 // How old the head of the log may be that progress is shown against.
 constexpr std::chrono::seconds kHeadInterval{2};
 constexpr std::chrono::seconds kIdleHeadInterval{10};
@@ -62,9 +59,9 @@ constexpr std::chrono::milliseconds kOwnerPatience{200};
 constexpr std::chrono::milliseconds kSameSignal{50};
 
 // How long a killed process may take to be gone before it is looked for again; and at the end of
-// the host, how often.
+// the host, how long it is waited for.
 constexpr std::chrono::milliseconds kSweepAgain{10};
-constexpr int kLastSweeps = 50;
+constexpr std::chrono::milliseconds kLastSweep{500};
 
 constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
 
@@ -86,6 +83,14 @@ embedded::ServerOptions EmbeddedOptions(const HostConfig& config) {
 
 bool IsFailure(GroupState state) {
   return state == GroupState::kFailed || state == GroupState::kGivenUp;
+}
+
+TerminalSize AskTerminalSize() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
+    return {};
+  }
+  return {size.ws_col, size.ws_row};
 }
 
 // Each group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of the system.
@@ -142,7 +147,7 @@ class Host {
   std::thread signal_thread_;
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::shared_ptr<Group>> groups_;
-  ProgressLine progress_;
+  ProgressTable progress_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -431,17 +436,11 @@ bool Host::CheckStalled() {
 // Runs on the reactor: draws, looks for the end.
 void Host::Tick() {
   if (LogDrawsProgress()) {
-    winsize size{};
-    const bool known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col != 0;
-    const std::size_t columns = known ? size.ws_col : kUsualColumns;
-    std::vector<std::string> lines;
+    std::vector<GroupStatus> statuses;
     for (const auto& group : groups_) {
-      const GroupStatus status = group->Glance();
-      if (!status.finished && status.state != GroupState::kIdle) {
-        lines.push_back(progress_.Format(status, Clock::now(), columns));
-      }
+      statuses.push_back(group->Glance());
     }
-    SetProgressLines(std::move(lines));
+    SetProgressLines(progress_.Draw(statuses, Clock::now(), AskTerminalSize()));
   }
   PollHead();
   // Whatever ended the groups: none of them comes back by itself, and a supervisor that restarts
@@ -507,9 +506,7 @@ int Host::Conclude() {
   }
   // The runners are gone; so is, in a moment, what came to this process from them. What the kernel
   // cannot end that soon is left to whoever adopts it next.
-  for (int i = 0; i < kLastSweeps && !Children::OfThisProcess().KillOrphans().done; ++i) {
-    std::this_thread::sleep_for(kSweepAgain);
-  }
+  Children::OfThisProcess().EndOrphans(kLastSweep);
   // In this order: no task may see groups that go, and groups still post what nobody will run.
   reactor_->Stop();
   if (failed) {

@@ -312,7 +312,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   }
   const bool dropped = end == EndClass::kDropped;
   source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
-                    OneLine(text) + "); next try in " + FormatDuration(delay);
+                    OneLine(text) + ")" + std::string(kNextTryIn) + FormatDuration(delay);
   LogTry(source_trouble_ + " from " + Place(frontier_.reached()), dropped, reconnects_, delay, out);
   SetTimer(TimerKind::kReconnect, delay, tick, out);
   RefreshState(out);

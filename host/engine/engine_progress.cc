@@ -40,7 +40,8 @@ void Engine::FollowCaughtUp(Tick tick, Commands* out) {
     catching_ = Catching::kDone;
     RefreshState(out);
     if (options_.stop_on_caught_up) {
-      End(GroupState::kStopped, "caught up", Force::kDrain, options_.drain_timeout, tick, out);
+      End(GroupState::kStopped, std::string(kCaughtUpReason), Force::kDrain, options_.drain_timeout,
+          tick, out);
     }
   }
 }

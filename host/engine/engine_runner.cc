@@ -313,7 +313,7 @@ void Engine::Restart(ExitClass exit_class, Sequence charged, std::string_view te
   }
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
   runner_trouble_ = what + (at_once ? std::string("; restarting at once")
-                                    : "; restart in " + FormatDuration(verdict.delay));
+                                    : std::string(kRestartIn) + FormatDuration(verdict.delay));
   LogTry(runner_trouble_, false, pacing_.deaths(), verdict.delay, out);
   if (at_once) {
     Spawn(out);

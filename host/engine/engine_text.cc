@@ -46,6 +46,17 @@ std::string OneLine(std::string_view text) {
   return line;
 }
 
+std::string WithTimeLeft(std::string_view reason, std::string_view left) {
+  for (const std::string_view end : {kRestartIn, kNextTryIn}) {
+    const std::size_t at = reason.rfind(end);
+    if (at == std::string_view::npos) {
+      continue;
+    }
+    return std::string(reason.substr(0, left.empty() ? at : at + end.size())).append(left);
+  }
+  return std::string(reason);
+}
+
 std::string Place(const std::optional<Position>& position) {
   return position ? FormatPosition(*position) : "the beginning";
 }

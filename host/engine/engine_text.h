@@ -34,6 +34,17 @@ std::string StopsBefore(Sequence sequence);
 // What happened, for the log and the group's reason: "died by a signal at event 17: SIGSEGV".
 std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text);
 
+// Why a group ends that was to end once it has caught up.
+inline constexpr std::string_view kCaughtUpReason = "caught up";
+
+// What a group's reason ends with while it waits for a time; the duration follows.
+inline constexpr std::string_view kRestartIn = "; restart in ";
+inline constexpr std::string_view kNextTryIn = "; next try in ";
+
+// `reason` with `left` in place of the duration it ends with, which was true when it was written;
+// without that end where `left` is empty.
+std::string WithTimeLeft(std::string_view reason, std::string_view left);
+
 // For a group that fails on a plugin's answer.
 std::string DescribeOutcome(const BadOutcome& outcome);
 

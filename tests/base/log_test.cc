@@ -225,13 +225,13 @@ TEST(LogTest, KeepsProgressBelowTheLogOnATerminal) {
 // Lines that scrolled away could not be drawn over.
 TEST(LogTest, DrawsNoMoreProgressThanTheTerminalHolds) {
   EXPECT_EQ(RunOnTerminal("many", 4),
-            "one\r\ntwo\r\n… and 3 more\r\n\r\x1b[3A\x1b[J"
+            "one\r\ntwo\r\n... and 3 more\r\n\r\x1b[3A\x1b[J"
             "one\r\ntwo\r\nthree\r\n\r\x1b[3A\x1b[J"
-            "x\r\nx\r\n… and 998 more\r\n\r\x1b[3A\x1b[J");
+            "x\r\nx\r\n... and 998 more\r\n\r\x1b[3A\x1b[J");
   EXPECT_EQ(RunOnTerminal("many", 1),
-            "… and 5 more\r\n\r\x1b[1A\x1b[J"
-            "… and 3 more\r\n\r\x1b[1A\x1b[J"
-            "… and 1000 more\r\n\r\x1b[1A\x1b[J");
+            "... and 5 more\r\n\r\x1b[1A\x1b[J"
+            "... and 3 more\r\n\r\x1b[1A\x1b[J"
+            "... and 1000 more\r\n\r\x1b[1A\x1b[J");
 }
 
 TEST(LogTest, DrawsTheNewestProgressForASlowTerminal) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <catchup/json_text.hpp>
 #include <cstdlib>
@@ -124,7 +125,13 @@ Process::Process(std::vector<std::string> arguments, const Options& options) {
   WriteFile(in, options.input);
   std::vector<std::string> environment;
   for (char** variable = environ; *variable != nullptr; ++variable) {
-    environment.emplace_back(*variable);
+    const std::string_view given(*variable);
+    const bool replaced = std::any_of(
+        options.env.begin(), options.env.end(),
+        [&](const auto& other) { return other.first == given.substr(0, given.find('=')); });
+    if (!replaced) {
+      environment.emplace_back(given);
+    }
   }
   for (const auto& [name, value] : options.env) {
     environment.push_back(name + "=" + value);

@@ -59,10 +59,11 @@ class HostLog {
 class Process {
  public:
   struct Options {
-    std::filesystem::path directory;                       // Working directory and output files.
-    std::vector<std::pair<std::string, std::string>> env;  // Added to the test's own.
-    std::string input;                                     // Standard input.
-    int errors = -1;  // Standard error, in place of a file; stays the caller\'s.
+    std::filesystem::path directory;  // Working directory and output files.
+    std::vector<std::pair<std::string, std::string>>
+        env;            // Added to the test's own, or in place of it.
+    std::string input;  // Standard input.
+    int errors = -1;    // Standard error, in place of a file; stays the caller\'s.
   };
 
   Process(std::vector<std::string> arguments, const Options& options);

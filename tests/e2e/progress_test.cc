@@ -1,7 +1,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "tests/e2e/harness.h"
 
@@ -24,40 +30,101 @@ void Drain(int terminal, std::string* text) {
   }
 }
 
-TEST(ProgressTest, ATerminalShowsALinePerGroupThatMoves) {
+// A host on a terminal of its own, and what that shows.
+class TerminalTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    terminal_ = UniqueFd(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+    ASSERT_TRUE(terminal_.valid());
+    ASSERT_EQ(grantpt(terminal_.get()), 0);
+    ASSERT_EQ(unlockpt(terminal_.get()), 0);
+    screen_ = UniqueFd(open(ptsname(terminal_.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    ASSERT_TRUE(screen_.valid());
+    const winsize size{24, 80, 0, 0};
+    ASSERT_EQ(ioctl(terminal_.get(), TIOCSWINSZ, &size), 0);
+  }
+
+  // The log of a site goes to JSON unless it is told otherwise.
+  static void LogAsUsual(const Site& site) {
+    std::string text = ReadFile(site.file("host.toml"));
+    const std::string json = "format = \"json\"";
+    text.replace(text.find(json), json.size(), "format = \"auto\"");
+    WriteFile(site.file("host.toml"), text);
+  }
+
+  std::unique_ptr<Process> Run(const Site& site, std::vector<std::string> more,
+                               const std::string& term = "xterm") {
+    LogAsUsual(site);
+    Process::Options options;
+    options.directory = site.path();
+    options.errors = screen_.get();
+    options.env = {{"TERM", term}};
+    more.insert(more.begin(), {CATCHUP_EXECUTABLE, "run", "host.toml"});
+    return std::make_unique<Process>(more, options);
+  }
+
+  bool Shows(const std::string& text) {
+    return WaitUntil([&] {
+      Drain(terminal_.get(), &shown_);
+      return shown_.find(text) != std::string::npos;
+    });
+  }
+
+  UniqueFd terminal_;
+  UniqueFd screen_;
+  std::string shown_;
+};
+
+TEST_F(TerminalTest, ShowsALinePerGroupThatMovesAndWhatTheyAddUpTo) {
   Site site;
   site.Append(SlowEvents(75));
   site.Configure(ScriptedGroup("one") + ScriptedGroup("two"));
-  std::string text = ReadFile(site.file("host.toml"));
-  const std::string json = "format = \"json\"";
-  text.replace(text.find(json), json.size(), "format = \"auto\"");
-  WriteFile(site.file("host.toml"), text);
-  const UniqueFd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
-  ASSERT_TRUE(terminal.valid());
-  ASSERT_EQ(grantpt(terminal.get()), 0);
-  ASSERT_EQ(unlockpt(terminal.get()), 0);
-  UniqueFd screen(open(ptsname(terminal.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
-  ASSERT_TRUE(screen.valid());
-  Process::Options options;
-  options.directory = site.path();
-  options.errors = screen.get();
-  Process host({CATCHUP_EXECUTABLE, "run", "host.toml", "--until-caught-up"}, options);
-  std::string shown;
+  const auto host = Run(site, {"--until-caught-up"});
   ASSERT_TRUE(WaitUntil([&] {
-    Drain(terminal.get(), &shown);
-    return !host.Running();
+    Drain(terminal_.get(), &shown_);
+    return !host->Running();
   }));
-  Drain(terminal.get(), &shown);
+  Drain(terminal_.get(), &shown_);
 
-  EXPECT_EQ(host.Wait(), 0) << shown;
+  EXPECT_EQ(host->Wait(), 0) << shown_;
   for (const char* group : {"one", "two"}) {
-    EXPECT_NE(shown.find(std::string(group) + "  "), std::string::npos) << shown;
+    EXPECT_NE(shown_.find(std::string(group) + "  catching up  "), std::string::npos) << shown_;
   }
-  EXPECT_NE(shown.find(" events  "), std::string::npos) << shown;
-  EXPECT_NE(shown.find("/s"), std::string::npos) << shown;
-  EXPECT_NE(shown.find(" %  "), std::string::npos) << shown;
-  EXPECT_EQ(shown.find("{\"time\""), std::string::npos) << "the log of a terminal is text";
-  EXPECT_EQ(shown.find("Progress"), std::string::npos) << "said twice";
+  EXPECT_NE(shown_.find(" events  "), std::string::npos) << shown_;
+  EXPECT_NE(shown_.find("/s"), std::string::npos) << shown_;
+  EXPECT_NE(shown_.find(" %  "), std::string::npos) << shown_;
+  EXPECT_NE(shown_.find("2 groups: 2 catching up"), std::string::npos) << shown_;
+  EXPECT_EQ(shown_.find("{\"time\""), std::string::npos) << "the log of a terminal is text";
+  EXPECT_EQ(shown_.find("Progress"), std::string::npos) << "said twice";
+}
+
+TEST_F(TerminalTest, AFailedGroupKeepsItsLineBeforeTheOthers) {
+  Site site;
+  site.Append({EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("good") +
+                 "[groups.bad]\nplugin = \"absent.so\"\nprefixes = [\"\"]\n");
+  const auto host = Run(site, {});
+  EXPECT_TRUE(Shows("bad   failed     plugin absent.so not found: looked in"));
+  EXPECT_TRUE(Shows("2 groups: 1 caught up, 1 failed")) << shown_;
+  shown_.clear();
+  EXPECT_TRUE(Shows("bad   failed  ")) << "still";
+  host->Signal(SIGTERM);
+  (void)host->Wait();
+}
+
+// What cannot move a cursor gets lines that stay.
+TEST_F(TerminalTest, ADumbOneGetsNoTable) {
+  Site site;
+  site.Append(SlowEvents(75));
+  site.Configure(ScriptedGroup("one") + ScriptedGroup("two"));
+  const auto host = Run(site, {"--until-caught-up"}, "dumb");
+  ASSERT_TRUE(WaitUntil([&] {
+    Drain(terminal_.get(), &shown_);
+    return !host->Running();
+  }));
+  Drain(terminal_.get(), &shown_);
+  EXPECT_EQ(shown_.find('\x1b'), std::string::npos) << shown_;
+  EXPECT_NE(shown_.find("Group ended"), std::string::npos) << shown_;
 }
 
 TEST(ProgressTest, ElsewhereALogLineSaysHowFarAGroupIs) {
