@@ -53,6 +53,7 @@ struct TryArguments {
   bool with_position = false;
   std::uint32_t batch = 1;  // Events a call.
   bool json = false;
+  std::string start_timeout = "30s";
 };
 int TryCommand(const TryArguments& arguments);
 

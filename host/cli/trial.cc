@@ -85,7 +85,7 @@ Trial::Answer Trial::AwaitReady() {
     if (gone && !end_.has_value()) {
       end_ = Ended();
     } else if (!link_->ready() && !end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.start_timeout);
+      end_ = Hung(group_.start_timeout, options_.start_limit);
     }
   }
   if (!end_.has_value()) {
@@ -200,7 +200,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
     if (gone && !end_.has_value() && settled_ < last) {
       end_ = Ended();
     } else if (!end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.handler_timeout);
+      end_ = Hung(group_.handler_timeout, "");
     }
   }
   output_->Drain();
@@ -216,13 +216,16 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
   return answers;
 }
 
-Trial::Answer Trial::Hung(std::chrono::milliseconds limit) {
+Trial::Answer Trial::Hung(std::chrono::milliseconds limit, std::string_view key) {
   const CallInProgress call = link_->rings().call();
   link_->NoteHung();
   link_->process().Kill();
   Answer hung = Ended();
   hung.text = (call.running() ? std::string(CallName(call.kind)) : "the plugin's process") +
               " hung: no answer within " + LimitText(limit);
+  if (!key.empty()) {
+    hung.text += ", the " + std::string(key);
+  }
   return hung;
 }
 
@@ -242,7 +245,7 @@ Trial::Answer Trial::Stop() {
     if (gone && !end_.has_value()) {
       end_ = Ended();
     } else if (!end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.handler_timeout);
+      end_ = Hung(group_.handler_timeout, "");
     }
   }
   return *end_;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/base/event.h"
@@ -29,6 +30,7 @@ class Trial {
     std::filesystem::path work;     // The plugin's working directory.
     bool with_position = false;
     bool create_only = false;  // End after `create`; nothing can be handed to it.
+    std::string start_limit = "start_timeout";  // What the user sets the group's limit with.
   };
 
   // What became of one event, of the set-up or of the stop.
@@ -69,7 +71,7 @@ class Trial {
   bool WaitForNews(Clock::time_point deadline);
   void Take(Outcome outcome);
   void BreakOff(std::int32_t status, std::string text);
-  Answer Hung(std::chrono::milliseconds limit);
+  Answer Hung(std::chrono::milliseconds limit, std::string_view key);
   Answer Ended();
 
   const GroupConfig& group_;

@@ -17,6 +17,7 @@
 #include "host/cli/scratch_directory.h"
 #include "host/cli/trial.h"
 #include "host/config/reader.h"
+#include "host/config/table_reader.h"
 #include "host/plugins/plugin_file.h"
 #include "host/runner/instance.h"
 
@@ -30,6 +31,9 @@ constexpr std::uint64_t kPositionStep = 1000;
 
 // An event that the plugin's own position covers: a host would not hand it over.
 constexpr std::string_view kHeld = "HELD";
+
+// Of --start-timeout; longer is a slip.
+constexpr std::chrono::hours kLongestStart{24};
 
 struct Verdict {
   std::string name;
@@ -215,7 +219,7 @@ Result<fs::path> WorkDirectory(const TryArguments& arguments, const ScratchDirec
 }
 
 int Try(const TryArguments& arguments, const PluginSettings& settings,
-        const ScratchDirectory& scratch) {
+        std::chrono::milliseconds start_timeout, const ScratchDirectory& scratch) {
   auto file = EventFile::Open(arguments.events.string());
   if (!file.ok()) {
     return Fail(file.status());
@@ -237,8 +241,11 @@ int Try(const TryArguments& arguments, const PluginSettings& settings,
   group.name = "try";
   group.projection = arguments.projection;
   group.settings = settings;
-  Trial trial(group,
-              {staged->path, arguments.plugin, scratch.path(), *work, arguments.with_position});
+  group.start_timeout = start_timeout;
+  Trial::Options options{staged->path, arguments.plugin, scratch.path(), *work,
+                         arguments.with_position};
+  options.start_limit = "--start-timeout";
+  Trial trial(group, options);
   if (Status started = trial.Start(); !started.ok()) {
     return Fail(started);
   }
@@ -264,11 +271,17 @@ int TryCommand(const TryArguments& arguments) {
     std::fprintf(stderr, "--set: %s\n", settings.status().message().c_str());
     return kExitUsage;
   }
+  const auto start_timeout = ParseDuration(arguments.start_timeout);
+  if (!start_timeout.has_value() || start_timeout->count() == 0 || *start_timeout > kLongestStart) {
+    std::fprintf(stderr, "--start-timeout %s: wanted 1ms to 24h, an integer and ms, s, m or h\n",
+                 arguments.start_timeout.c_str());
+    return kExitUsage;
+  }
   const auto scratch = ScratchDirectory::Make();
   if (!scratch.ok()) {
     return Fail(scratch.status());
   }
-  return RunGuarded([&] { return Try(arguments, *settings, *scratch); });
+  return RunGuarded([&] { return Try(arguments, *settings, *start_timeout, *scratch); });
 }
 
 }  // namespace catchup

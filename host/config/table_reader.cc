@@ -417,6 +417,15 @@ std::string TableReader::ListKnown() const {
   return list;
 }
 
+std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text) {
+  std::uint64_t number = 0;
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  if (!ParseWithUnit(text, kDurationUnits, &number) || number > static_cast<std::uint64_t>(kMost)) {
+    return std::nullopt;
+  }
+  return std::chrono::milliseconds(number);
+}
+
 std::string DescribeDuration(std::chrono::milliseconds duration) {
   return Describe(static_cast<std::uint64_t>(duration.count()), kDurationUnits);
 }

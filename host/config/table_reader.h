@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -87,6 +88,9 @@ class TableReader {
   ConfigProblems* const problems_;
   std::vector<std::string> known_;
 };
+
+// An integer and ms, s, m or h, nothing between them.
+std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
 // "1,000" style bounds for messages, and the forms people write: "10ms", "1s", "5m", "24h".
 std::string DescribeDuration(std::chrono::milliseconds duration);

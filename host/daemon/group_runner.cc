@@ -202,8 +202,9 @@ void Group::DropRunner() {
 // Re-arms itself while a runner is there. Called with the mutex or on the reactor, where it takes
 // it.
 void Group::OnClock() {
-  const auto interval = std::clamp<std::chrono::nanoseconds>(config_.handler_timeout / kClockParts,
-                                                             kFastestClock, kSlowestClock);
+  const auto interval = std::clamp<std::chrono::nanoseconds>(
+      std::min(config_.handler_timeout, config_.start_timeout) / kClockParts, kFastestClock,
+      kSlowestClock);
   services_.reactor->Cancel(clock_timer_);
   clock_timer_ = services_.reactor->After(interval, [weak = weak_from_this()] {
     const auto self = weak.lock();
@@ -217,8 +218,8 @@ void Group::OnClock() {
     self->PollRunner();
     self->TellDroppedLines();
     self->ReplaceSwollenRunner();
-    const auto overdue =
-        self->link_->CheckClock(RunnerLink::Clock::now(), self->config_.handler_timeout);
+    const auto overdue = self->link_->CheckClock(
+        RunnerLink::Clock::now(), {self->config_.handler_timeout, self->config_.start_timeout});
     // While the group ends, the ladder of the stop has its own times.
     const bool ending = self->engine_.state() == GroupState::kDraining;
     if (overdue.has_value() && !ending && !self->link_->hung()) {
@@ -229,12 +230,11 @@ void Group::OnClock() {
           {"call", overdue->call},
           {"exitClass", ExitClassName(ExitClass::kHung)},
           {"limit", overdue->limit},
-          {"limitMs",
-           std::chrono::duration_cast<std::chrono::milliseconds>(overdue->limit_value).count()}};
+          {"limitMs", static_cast<std::int64_t>(overdue->limit_value.count())}};
       event.AddTo(&fields);
       Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name, fields);
-      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call, self->Now(),
-                         &self->commands_);
+      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call,
+                         overdue->LimitText(), self->Now(), &self->commands_);
     }
     self->Execute();
     self->OnClock();

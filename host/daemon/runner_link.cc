@@ -6,14 +6,12 @@
 #include <array>
 #include <cerrno>
 
+#include "host/config/table_reader.h"
 #include "host/runner/instance.h"
 #include "host/runner/loop.h"
 
 namespace catchup {
 namespace {
-
-// load, create, start and load_position together.
-constexpr std::chrono::seconds kSetupLimit{30};
 
 // The most that one look at the clock may add; looks come at least twice as often.
 constexpr std::chrono::seconds kLongestStep{1};
@@ -27,20 +25,24 @@ constexpr std::size_t kMaxLastWords = 2u << 20;
 
 }  // namespace
 
-std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
-    Clock::time_point now, std::chrono::nanoseconds handler_timeout) {
+std::string RunnerLink::Overdue::LimitText() const {
+  return std::string(limit) + " = " + DescribeDuration(limit_value);
+}
+
+std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
+                                                          const Limits& limits) {
   const CallInProgress call = rings_->call();
   const auto passed = std::min<std::chrono::nanoseconds>(now - checked_at_, kLongestStep);
   checked_at_ = now;
   since_spawn_ += passed;
   since_call_ += passed;
   if (!ready_) {
-    if (since_spawn_ <= kSetupLimit) {
+    if (since_spawn_ <= limits.start_timeout) {
       return std::nullopt;
     }
     // Between two of them when none is running.
     const std::string in = call.running() ? std::string(CallName(call.kind)) : "set-up";
-    return Overdue{in, 0, "start_timeout", kSetupLimit};
+    return Overdue{in, 0, "start_timeout", limits.start_timeout};
   }
   if (call.number != watched_number_ || (!call.running() && rings_->idle())) {
     watched_number_ = call.number;
@@ -51,14 +53,14 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(
     // An event that it does not take although it could: perhaps it was never woken.
     rings_->Nudge();
   }
-  if (since_call_ <= handler_timeout) {
+  if (since_call_ <= limits.handler_timeout) {
     return std::nullopt;
   }
   if (!call.running()) {
-    return Overdue{"taking the next event", 0, "handler_timeout", handler_timeout};
+    return Overdue{"taking the next event", 0, "handler_timeout", limits.handler_timeout};
   }
   return Overdue{std::string(CallName(call.kind)), call.sequence, "handler_timeout",
-                 handler_timeout};
+                 limits.handler_timeout};
 }
 
 RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {

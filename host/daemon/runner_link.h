@@ -29,17 +29,22 @@ class RunnerLink {
   HostEnd& rings() { return *rings_; }
   RunnerProcess& process() { return *process_; }
 
-  // What a call has overrun: its kind and event, once it lasted longer than its limit. Set-up calls
-  // share one limit from the spawn on; an event that an idle runner leaves untaken counts like a
-  // call. Call about ten times as often as the limit asks for.
+  // How long a call may take; set-up calls share one limit from the spawn on.
+  struct Limits {
+    std::chrono::milliseconds handler_timeout;
+    std::chrono::milliseconds start_timeout;
+  };
+  // What a call has overrun: its kind and event, once it lasted longer than its limit, and that
+  // limit by its key. An event that an idle runner leaves untaken counts like a call. Call about
+  // ten times as often as the shorter limit asks for.
   struct Overdue {
     std::string call;
     Sequence sequence = 0;
-    std::string_view limit;  // The setting that it outlasted, or what it is where there is none.
-    std::chrono::nanoseconds limit_value{};
+    std::string_view limit;  // The setting that it outlasted.
+    std::chrono::milliseconds limit_value{};
+    std::string LimitText() const;  // "start_timeout = 30s"
   };
-  std::optional<Overdue> CheckClock(Clock::time_point now,
-                                    std::chrono::nanoseconds handler_timeout);
+  std::optional<Overdue> CheckClock(Clock::time_point now, const Limits& limits);
 
   void MarkReady() { ready_ = true; }
   bool ready() const { return ready_; }

@@ -178,7 +178,8 @@ class Engine {
   void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
 
   // A call lasted longer than handler_timeout, or set-up longer than its limit.
-  void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick, Commands* out);
+  void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, std::string_view limit,
+            Tick tick, Commands* out);
 
   // This spawn did or reported what cannot be, so nothing it has said is to be believed: the runner
   // is killed, the group fails, and no checkpoint write begins any more. A write that has begun may

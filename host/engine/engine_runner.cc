@@ -227,15 +227,15 @@ void Engine::Decide(const BadOutcome& outcome, Tick tick, Commands* out) {
       options_.drain_timeout, tick, out);
 }
 
-void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, Tick tick,
-                  Commands* out) {
+void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call,
+                  std::string_view limit, Tick tick, Commands* out) {
   // While the runner stops, the ladder of the stop has its own times.
   if (finished_ || ending_ || force_ != Force::kNone || spawn != spawn_ ||
       runner_ == RunnerState::kNone) {
     return;
   }
   End(GroupState::kFailed,
-      OneLine(call) + " hung" + AtEvent(sequence) + ": it outlasted its time limit" +
+      OneLine(call) + " hung" + AtEvent(sequence) + ": it took longer than " + OneLine(limit) +
           StopsBefore(sequence),
       Force::kAbort, kHangPatience, tick, out);
 }

@@ -269,6 +269,17 @@ TEST_F(TryTest, APluginThatIsNotThereOrIsNoneIsNamed) {
   ExpectHas(no_entry.err, "catchup_plugin_entry");
 }
 
+TEST_F(TryTest, AStartThatHangsIsEndedByItsLimitWhichTheMessageNames) {
+  Events({EventLine("a", "ok")});
+  const Finished tried =
+      Try(scripted_, {"--set", "refuse=\"start-by-hanging\"", "--start-timeout", "200ms"});
+  EXPECT_EQ(tried.exit, 1);
+  ExpectHas(tried.err, "start hung: no answer within 200 ms, the --start-timeout");
+  const Finished wrong = Try(scripted_, {"--start-timeout", "soon"});
+  EXPECT_EQ(wrong.exit, 2);
+  ExpectHas(wrong.err, "--start-timeout soon: wanted 1ms to 24h");
+}
+
 TEST_F(TryTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamed) {
   Events({EventLine("a", "ok")});
   fs::create_directory(site_.file("tmp"));

@@ -128,13 +128,34 @@ TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
 
 TEST(PluginFaultTest, AHangIsEndedByItsTimeLimitAndTheCheckpointStaysBeforeIt) {
   Fault fault("hang", "prefixes = [\"\"]\nhandler_timeout = \"1s\"");
-  fault.ExpectFailed({"hung"});
+  fault.ExpectFailed({"hung", "handler_timeout = "});
   EXPECT_NE(fault.run.Log().Last("Call hung", "bad", "event").find("s@1 hang"), std::string::npos);
   EXPECT_EQ(fault.run.Log().Last("Group ended", "bad", "processedCount"), "1");
   EXPECT_GE(std::stoi(fault.run.Log().Last("Group ended", "bad", "timingMs")), 1000);
   const Finished again = fault.site.RunUntilCaughtUp();
   EXPECT_EQ(again.exit, 1);
   EXPECT_EQ(Called(fault.site, "bad"), (Strings{"s@0 ok", "s@1 hang", "s@1 hang"}));
+}
+
+// The set-up calls have a limit of their own, together; a message names it.
+TEST(PluginFaultTest, AStartThatHangsIsEndedByStartTimeout) {
+  Fault fault("ok",
+              "prefixes = [\"\"]\nstart_timeout = \"500ms\"\n"
+              "config = { refuse = \"start-by-hanging\" }");
+  fault.ExpectFailed({"start hung", "start_timeout = 500ms"});
+  EXPECT_EQ(fault.run.Log().Last("Call hung", "bad", "call"), "start");
+  EXPECT_EQ(fault.run.Log().Last("Call hung", "bad", "event"), "none");
+}
+
+TEST(PluginFaultTest, AStartMayTakeLongerThanACall) {
+  Site site;
+  site.Append({EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("slow",
+                               "prefixes = [\"\"]\nhandler_timeout = \"100ms\"\n"
+                               "config = { refuse = \"start-for-a-while\" }"));
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Called(site, "slow"), (Strings{"s@0 ok"}));
 }
 
 TEST(PluginFaultTest, ACrashCostsOneRespawnAndTheEventComesAgain) {

@@ -54,7 +54,9 @@ class Driver {
     return Run([&](Commands* out) { engine.ContractBroken(spawn, text, tick(), out); });
   }
   Commands Hung(Sequence event, SpawnNumber spawn = 1) {
-    return Run([&](Commands* out) { engine.Hung(spawn, event, "handle", tick(), out); });
+    return Run([&](Commands* out) {
+      engine.Hung(spawn, event, "handle", "handler_timeout = 30s", tick(), out);
+    });
   }
   Commands Exited(SpawnNumber spawn, ExitClass exit_class, Sequence charged = 0,
                   std::string_view text = "") {

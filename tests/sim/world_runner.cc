@@ -165,7 +165,7 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     faults_.Fired(Fault::kHang);
     runner_->stuck = true;
     DrainRing();
-    Input([&](Commands* out) { engine_->Hung(spawn, first, "handle", Now(), out); });
+    Input([&](Commands* out) { engine_->Hung(spawn, first, "handle", "its limit", Now(), out); });
   } else if (Trouble(3)) {
     faults_.Fired(Fault::kImpossibleReport);
     runner_->stuck = true;
