@@ -10,6 +10,7 @@
 
 #include "host/base/log_output.h"
 #include "host/base/log_rate.h"
+#include "host/base/shortage.h"
 #include "host/base/time_text.h"
 
 namespace catchup {
@@ -61,6 +62,7 @@ class ProcessLog {
     logger_.set_level(ToSpdlog(options.level));
     text_ = options.format == LogFormat::kText ||
             (options.format == LogFormat::kAuto && output_->terminal());
+    SetShortageLineAsJson(!text_);
   }
 
   bool Enabled(LogLevel level) const { return logger_.should_log(ToSpdlog(level)); }

@@ -149,6 +149,10 @@ void LogOutput::SetProgress(std::vector<std::string> lines) {
 
 void LogOutput::Flush() {
   std::unique_lock lock(mutex_);
+  if (!started_) {
+    WriteWithoutThread();
+    return;
+  }
   const Clock::time_point end = Clock::now() + kMaxFlush;
   while (!Idle() && !gave_up_) {
     const std::uint64_t before = written_bytes_;
@@ -199,6 +203,23 @@ void LogOutput::StartWriter() {
     // No more threads are to be had. The queue keeps what it can, and the next line tries again.
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// Where no thread was to be had, what is to be said is said by who ends the process. With the lock,
+// and for as long as the reader takes it.
+void LogOutput::WriteWithoutThread() {
+  for (std::string line = PopLine(); !line.empty(); line = PopLine()) {
+    for (std::string_view text = line; !text.empty();) {
+      pollfd ready{STDERR_FILENO, POLLOUT, 0};
+      const bool takes = ::poll(&ready, 1, static_cast<int>(kMaxStandstill.count())) > 0;
+      const ssize_t written =
+          takes ? ::write(STDERR_FILENO, text.data(), std::min(text.size(), kMaxWrite)) : -1;
+      if (written < 0) {
+        return;
+      }
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
 }
 
 void LogOutput::RunWriter() {

@@ -66,6 +66,7 @@ class LogOutput {
   void Push(std::string line);
   std::string PopLine();
   void StartWriter();
+  void WriteWithoutThread();
 
   // On the writer's thread, without the lock.
   void RunWriter();

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/uuid/name_generator_sha1.hpp>
-#include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid.hpp>
+#include <cstring>
+
+#include "host/base/random.h"
 
 namespace catchup {
 namespace {
@@ -96,8 +98,17 @@ Uuid NameUuid(std::string_view name) {
 }
 
 Uuid RandomUuid() {
-  boost::uuids::random_generator_pure generator;
-  return FromBoost(generator());
+  Uuid uuid;
+  std::size_t drawn = 0;
+  while (drawn < uuid.bytes.size()) {
+    const std::uint64_t number = RandomNumber();
+    std::memcpy(uuid.bytes.data() + drawn, &number, sizeof number);
+    drawn += sizeof number;
+  }
+  // Version 4, variant of RFC 4122.
+  uuid.bytes[6] = static_cast<std::uint8_t>((uuid.bytes[6] & 0x0f) | 0x40);
+  uuid.bytes[8] = static_cast<std::uint8_t>((uuid.bytes[8] & 0x3f) | 0x80);
+  return uuid;
 }
 
 }  // namespace catchup

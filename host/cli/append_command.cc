@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "host/base/check.h"
+#include "host/base/shortage.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
 #include "host/config/source_uri.h"
@@ -128,6 +129,10 @@ int AppendCommand(const AppendArguments& arguments) {
   }
   file->SkipTo(arguments.from_line);
   const StopSignals signals;  // Before any thread is made.
+  if (const Status threads = ProveThreads(kLibraryThreads); !threads.ok()) {
+    std::fprintf(stderr, "%s\n", threads.message().c_str());
+    return kExitFailed;
+  }
   const auto target = OpenTarget(*uri);
   if (!target.ok()) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());

@@ -1,13 +1,14 @@
-#include <signal.h>
+#include <poll.h>
 
 #include <charconv>
 #include <cstdio>
 #include <optional>
 #include <string_view>
 
+#include "host/base/shortage.h"
+#include "host/base/signals.h"
 #include "host/cli/commands.h"
 #include "host/config/source_uri.h"
-#include "host/daemon/host.h"
 #include "host/source/embedded/log_server.h"
 
 namespace catchup {
@@ -35,6 +36,21 @@ std::optional<std::uint64_t> ParseSize(std::string_view text) {
   return std::nullopt;
 }
 
+// Returns once a signal asks for the end; what means nothing is said and passed over.
+void AwaitStop(SignalInbox* inbox) {
+  while (true) {
+    pollfd wait{inbox->fd(), POLLIN, 0};
+    (void)poll(&wait, 1, -1);
+    while (const auto signal = inbox->Take()) {
+      std::fprintf(stderr, "%s %s, from %s\n", signal->stops() ? "stopped by" : "ignored",
+                   SignalName(signal->number).c_str(), signal->Sender().c_str());
+      if (signal->stops()) {
+        return;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int DevServerCommand(const DevServerArguments& arguments) {
@@ -51,6 +67,15 @@ int DevServerCommand(const DevServerArguments& arguments) {
     return kExitUsage;
   }
   BlockHostSignals();
+  auto signals = SignalInbox::Open();
+  if (!signals.ok()) {
+    std::fprintf(stderr, "%s\n", signals.status().message().c_str());
+    return kExitFailed;
+  }
+  if (const Status threads = ProveThreads(kLibraryThreads); !threads.ok()) {
+    std::fprintf(stderr, "%s\n", threads.message().c_str());
+    return kExitFailed;
+  }
   embedded::ServerOptions options;
   options.directory = arguments.data;
   options.listen = listen->text();
@@ -66,12 +91,7 @@ int DevServerCommand(const DevServerArguments& arguments) {
                "embedded log in %s, for development and tests, not for production; ends with "
                "SIGTERM or Ctrl-C\n",
                arguments.data.c_str());
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  int received = 0;
-  CATCHUP_CHECK(sigwait(&set, &received) == 0);
+  AwaitStop(&*signals);
   (*server)->Shutdown();
   return kExitDone;
 }

@@ -5,17 +5,21 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <exception>
 #include <iostream>
+#include <new>
 #include <sstream>
 #include <string>
 #include <string_view>
 
 #include "host/base/build.h"
+#include "host/base/inherited.h"
 #include "host/base/log_line.h"
+#include "host/base/shortage.h"
+#include "host/base/signals.h"
 #include "host/cli/commands.h"
 #include "host/cli/guard.h"
 #include "host/config/path_text.h"
-#include "host/daemon/host.h"
 #include "host/ring/layout.h"
 
 namespace catchup {
@@ -125,6 +129,11 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
       ->check(CLI::Range(1u, kMostEventsPerCall))
       ->capture_default_str();
   attempt->add_flag("--json", arguments->json, "One JSON object a line");
+  attempt
+      ->add_option("--start-timeout", arguments->start_timeout,
+                   "What load, create, start and load_position may take together, as a group's "
+                   "start_timeout: an integer and ms, s, m or h")
+      ->capture_default_str();
   attempt->footer(
       "Prints a line for each event, and what the plugin logs or prints to standard error. A\n"
       "failed event does not end it. A plugin that dies or does not answer within 30 s does: its\n"
@@ -210,9 +219,33 @@ int Main(int argc, char** argv) {
   return TryCommand(attempt);
 }
 
+// Nothing that the parent left decides how this process behaves.
+Status StartClean() {
+  CATCHUP_RETURN_IF_ERROR(OpenStandardDescriptors());
+  CATCHUP_RETURN_IF_ERROR(ResetSignals());
+  KeepDescriptorsFromChildren();
+  LoosenInheritedLimits();
+  BlockIdleSignals();
+  return {};
+}
+
 }  // namespace
 }  // namespace catchup
 
 int main(int argc, char** argv) {
-  return catchup::EndProcess(catchup::KeepResults(catchup::Main(argc, argv)));
+  using namespace catchup;
+  EndWithWordsOnShortage();
+  const Status clean = StartClean();
+  if (!clean.ok()) {
+    std::cerr << "catchup: " << clean.message() << "\n";
+    return kExitFailed;
+  }
+  try {
+    return EndProcess(KeepResults(Main(argc, argv)));
+  } catch (const std::bad_alloc&) {
+    EndWithWords("Out of memory", "no memory is left for this process");
+  } catch (const std::exception& error) {
+    std::cerr << "catchup: " << error.what() << "\n";
+    return kExitFailed;
+  }
 }

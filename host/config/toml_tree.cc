@@ -22,6 +22,10 @@ namespace {
 constexpr std::size_t kBaseStack = 4u << 20;
 constexpr std::size_t kStackPerByte = 2u << 10;
 
+// So many fit the stack of any thread: where no other is to be had, a file that a person wrote is
+// read all the same.
+constexpr std::size_t kLevelsOfAnyStack = 256;
+
 constexpr std::size_t kMaxDescription = 60;
 
 SourceLocation Locate(const toml::source_region& region) {
@@ -157,6 +161,12 @@ struct ParseJob {
   std::variant<TomlValue, TomlError> result;
 };
 
+// At most so many levels does the text have.
+std::size_t MostLevels(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return c == '.' || c == '[' || c == '{'; }));
+}
+
 void* RunParseJob(void* argument) {
   auto* job = static_cast<ParseJob*>(argument);
   job->result = ParseHere(job->text);
@@ -186,6 +196,9 @@ std::variant<TomlValue, TomlError> ParseToml(std::string_view text) {
     error = pthread_create(&thread, &attributes, RunParseJob, &job);
   }
   pthread_attr_destroy(&attributes);
+  if (error != 0 && MostLevels(text) <= kLevelsOfAnyStack) {
+    return ParseHere(text);
+  }
   if (error != 0) {
     return TomlError{{1, 1},
                      Status::FromErrno("cannot start a thread to read it", error).message()};

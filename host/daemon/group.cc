@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "host/base/log.h"
+#include "host/base/random.h"
 #include "host/base/time_text.h"
 #include "host/runner/instance.h"
 #include "host/source/client/kurrent_source.h"
@@ -80,7 +81,7 @@ Group::Group(const GroupConfig& config, GroupServices services, bool stop_on_cau
     : config_(config),
       services_(std::move(services)),
       engine_(OptionsOf(config, stop_on_caught_up)),
-      random_(std::random_device{}()) {}
+      random_(RandomNumber()) {}
 
 Group::~Group() { Close(); }
 
@@ -90,11 +91,40 @@ Tick Group::Now() {
 }
 
 void Group::Start() {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    source_ = services_.open_source(services_.address(), config_.name);
-  }
   worker_.Post([this] { Prepare(); });
+  Begin();
+}
+
+void Group::Begin() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return;
+  }
+  if (stop_requested_) {
+    FailBeforeStart("");
+    return;
+  }
+  if (const Status taken = TakeThreads(); !taken.ok()) {
+    WaitFor(taken.message());
+    services_.reactor->After(kRetryPause, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) {
+        self->Begin();
+      }
+    });
+    return;
+  }
+  waits_for_.clear();
+}
+
+Status Group::TakeThreads() {
+  if (source_ == nullptr) {
+    auto source = services_.open_source(services_.address(), config_.name);
+    if (!source.ok()) {
+      return source.status();
+    }
+    source_ = std::move(*source);
+  }
+  return worker_.Start();
 }
 
 void Group::Prepare() {
@@ -213,15 +243,17 @@ Status Group::ResolveStart() {
 Result<std::optional<Position>> Group::ReadHeadOnceThereIsOne() {
   while (true) {
     std::shared_ptr<Source> source;
+    Status followed;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (stop_requested_ || source_ == nullptr) {
         return Status::Cancelled("stopped");
       }
-      FollowServer();
+      followed = FollowServer();
       source = source_;
     }
-    auto head = ReadHeadAndWait(source.get());
+    auto head =
+        followed.ok() ? ReadHeadAndWait(source.get()) : Result<std::optional<Position>>(followed);
     if (head.ok()) {
       return head;
     }
@@ -279,7 +311,6 @@ void Group::Stop() {
 void Group::Close() {
   std::shared_ptr<Source> source;
   std::unique_ptr<Subscription> subscription;
-  std::vector<std::future<void>> retiring;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (closed_) {
@@ -299,7 +330,6 @@ void Group::Close() {
     services_.reactor->Cancel(clock_timer_);
     subscription = std::move(subscription_);
     source = std::move(source_);
-    retiring = std::move(retiring_);
   }
   // Outside: a source's thread may be waiting for the mutex in a last callback.
 }
@@ -538,7 +568,10 @@ void Group::Connect(CallNumber call) {
   if (source_ == nullptr) {
     return;
   }
-  FollowServer();
+  if (const Status followed = FollowServer(); !followed.ok()) {
+    engine_.SubscriptionEnded(call, EndClass::kDropped, followed.message(), Now(), &commands_);
+    return;
+  }
   call_ = call;
   paused_ = false;
   source_->ReadVersion([weak = weak_from_this(), call](const auto& version) {
@@ -610,22 +643,22 @@ void Group::Subscribe(CallNumber call, std::optional<Position> from) {
 }
 
 // The process that serves an embedded log may have ended and come back on another port.
-void Group::FollowServer() {
+// Without what a new connection needs, the old one stays and the next try follows.
+Status Group::FollowServer() {
   const std::string address = services_.address();
   if (address == source_->address()) {
-    return;
+    return {};
+  }
+  auto moved = services_.open_source(address, config_.name);
+  if (!moved.ok()) {
+    return moved.status();
   }
   Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
       {{"from", source_->address()}, {"source", address}});
-  std::shared_ptr<Source> old = std::move(source_);
-  old->Shutdown();
-  std::erase_if(retiring_, [](const std::future<void>& end) {
-    return end.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-  });
+  source_->Shutdown();
   // Elsewhere: its end waits for its thread, which may be this one or wait for the mutex.
-  retiring_.push_back(
-      std::async(std::launch::async, [old = std::move(old)]() mutable { old.reset(); }));
-  source_ = services_.open_source(address, config_.name);
+  services_.retire_source(std::exchange(source_, std::move(*moved)));
+  return {};
 }
 
 void Group::SetHead(const std::optional<Position>& head) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,8 +36,11 @@ struct GroupServices {
   // Where the server is now. Any thread; waits for nothing.
   std::function<std::string()> address;
   // Opens a connection of the group's own.
-  std::function<std::unique_ptr<Source>(const std::string& address, const std::string& group)>
+  std::function<Result<std::unique_ptr<Source>>(const std::string& address,
+                                                const std::string& group)>
       open_source;
+  // Ends a source elsewhere, since that waits for its thread. Any thread, under any lock.
+  std::function<void(std::shared_ptr<Source>)> retire_source;
   // Called on the reactor when a runner has ended: its plugin may have left processes behind.
   std::function<void(const std::string& group)> on_runner_gone;
   // Called once, on any thread, when the group has reached a final state.
@@ -72,7 +74,7 @@ class Group : public std::enable_shared_from_this<Group> {
   Group& operator=(const Group&) = delete;
 
   // Opens the store, finds the plugin and starts. Does not block: what fails becomes the group's
-  // final state. Once.
+  // final state, and what the machine lacks is waited for. Once.
   void Start();
 
   // Drains and stops; a second call forces. Returns at once.
@@ -105,6 +107,10 @@ class Group : public std::enable_shared_from_this<Group> {
   void OnRunnerGone(SpawnNumber spawn);
   void OnClock();
 
+  // Makes what the group's own thread needs; tries again until the machine has it.
+  void Begin();
+  Status TakeThreads();
+
   // On the worker.
   void Prepare();
   Status OpenStore();
@@ -131,7 +137,7 @@ class Group : public std::enable_shared_from_this<Group> {
   void Connect(CallNumber call);
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
-  void FollowServer();
+  Status FollowServer();
   void WaitFor(const std::string& what);
   void FailBeforeStart(const std::string& reason);
   void Finish();
@@ -183,7 +189,6 @@ class Group : public std::enable_shared_from_this<Group> {
   Sequence armed_ = 0;              // The sequence at whose settling the runner will wake us.
 
   std::shared_ptr<Source> source_;
-  std::vector<std::future<void>> retiring_;  // Ends of sources whose server moved.
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
   bool paused_ = false;

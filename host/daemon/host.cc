@@ -1,11 +1,9 @@
 #include "host/daemon/host.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -14,18 +12,23 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "host/base/log.h"
+#include "host/base/shortage.h"
+#include "host/base/signals.h"
 #include "host/base/time_text.h"
 #include "host/daemon/group.h"
 #include "host/daemon/progress.h"
 #include "host/daemon/worker.h"
 #include "host/plugins/children.h"
+#include "host/ring/host_end.h"
 #include "host/source/client/kurrent_source.h"
 #include "host/source/embedded/log_server.h"
 
@@ -63,16 +66,11 @@ constexpr std::chrono::milliseconds kSameSignal{50};
 constexpr std::chrono::milliseconds kSweepAgain{10};
 constexpr std::chrono::milliseconds kLastSweep{500};
 
-constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
+// How often a stop that came while the host started looks for groups to stop.
+constexpr int kLookForGroupsMs = 20;
 
-sigset_t HostSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int number : kSignals) {
-    sigaddset(&set, number);
-  }
-  return set;
-}
+// How often a host that nobody stops looks whether it is about to end by itself.
+constexpr int kLookForTheEndMs = 1'000;
 
 embedded::ServerOptions EmbeddedOptions(const HostConfig& config) {
   embedded::ServerOptions options;
@@ -105,9 +103,27 @@ Status RaiseDescriptorLimit() {
              : Status::FromErrno("raise the limit of open files", errno);
 }
 
+void LogSignal(LogLevel level, std::string_view msg, const ReceivedSignal& signal) {
+  // The fields only point at their texts.
+  const std::string name = SignalName(signal.number);
+  const std::string sender = signal.Sender();
+  std::vector<LogField> fields{{"signal", static_cast<std::int64_t>(signal.number)},
+                               {"signalName", name},
+                               {"sender", sender}};
+  if (signal.by_process) {
+    fields.push_back({"senderPid", static_cast<std::int64_t>(signal.pid)});
+    fields.push_back({"senderUid", static_cast<std::uint64_t>(signal.uid)});
+  }
+  Log(level, msg, "Host.Signal", "", fields);
+}
+
 class Host {
  public:
-  Host(const HostConfig& config, const RunOptions& options) : config_(config), options_(options) {}
+  Host(const HostConfig& config, const RunOptions& options)
+      : config_(config), options_(options), stop_limit_(StopLimit()) {}
+  ~Host() { EndSignalThread(); }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
 
   Status Open();
   // The exit code after an Open() that failed.
@@ -117,12 +133,19 @@ class Host {
  private:
   std::string Address();
   void OwnEmbeddedLog();
-  std::unique_ptr<Source> OpenSource(const std::string& address, const std::string& name) const;
+  Status StartThreads();
+  Result<std::unique_ptr<Source>> OpenSource(const std::string& address,
+                                             const std::string& name) const;
+  void RetireSource(std::shared_ptr<Source> source);
   void PollHead();
   void SweepOrphans(const std::string& group);
   void StartGroups();
+  std::chrono::milliseconds StopLimit() const;
+  bool Runs(const GroupConfig& group) const;
   void WatchSignals();
-  void OnSignal(std::uint32_t number, Clock::time_point at);
+  bool GroupsAreThere();
+  void EndSignalThread();
+  void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at);
   void StopGroups();
   void Tick();
   bool CheckStalled();
@@ -134,7 +157,7 @@ class Host {
   const HostConfig& config_;
   const RunOptions options_;
   int cannot_start_ = EXIT_FAILURE;
-  std::chrono::milliseconds stop_limit_{};  // Set before the signals are watched.
+  const std::chrono::milliseconds stop_limit_;
   std::optional<StateDirectory> state_;
   std::optional<RunnerBinary> runner_;
   // Guards the next three, which change when the owner of an embedded log ends.
@@ -142,16 +165,18 @@ class Host {
   std::unique_ptr<embedded::EmbeddedServer> server_;
   std::string address_;
   bool owning_ = false;
-  UniqueFd signals_;
+  std::optional<SignalInbox> signals_;
   UniqueFd ended_;
-  std::thread signal_thread_;
+  std::thread signal_thread_;  // Made before anything runs, so that every stop has its deadline.
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::shared_ptr<Group>> groups_;
   ProgressTable progress_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
+  bool watching_ = false;  // Every group is there for a signal to find.
   int terminations_ = 0;
+  bool limit_reached_ = false;  // Told to stop by the system, not by a person.
   bool finished_ = false;
   bool stalled_ = false;
   bool stopping_ = false;
@@ -165,10 +190,26 @@ class Host {
   Clock::time_point next_head_ = Clock::now();
 
   std::atomic<bool> closing_ = false;
+  std::atomic<int> verdict_ = EXIT_FAILURE;  // The exit code, as far as it is known.
   std::optional<Worker> worker_ = std::optional<Worker>(std::in_place);  // Opens what may block.
+  // Ends sources; apart from the above, so that neither waits for the other.
+  std::optional<Worker> retirer_ = std::optional<Worker>(std::in_place);
 };
 
+// Whether the system knows what a runner is reached by. Asked before anything is opened, since a
+// group could only wait for it for ever; what is merely used up at present it does wait for.
+Status CheckSystem() {
+  const Status made = HostEnd::Create("check").status();
+  const bool may_come =
+      made.code() == Status::Code::kExhausted || made.code() == Status::Code::kUnavailable;
+  return may_come ? Status() : made;
+}
+
 Status Host::Open() {
+  // First, so that a stop has its deadline whatever may hang.
+  CATCHUP_RETURN_IF_ERROR(StartThreads());
+  CATCHUP_RETURN_IF_ERROR(CheckSystem());
+  CATCHUP_RETURN_IF_ERROR(ProveThreads(kLibraryThreads));
   auto state = StateDirectory::Open(config_.state.directory);
   if (!state.ok()) {
     // No restart mends that, and a supervisor is to know it.
@@ -194,19 +235,36 @@ Status Host::Open() {
     address_ = config_.source.uri.target();
   }
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
-  CATCHUP_RETURN_IF_ERROR(RaiseDescriptorLimit());
-  const sigset_t set = HostSignals();
-  signals_ = UniqueFd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (const Status raised = RaiseDescriptorLimit(); !raised.ok()) {
+    Log(LogLevel::kWarn, "Limit of open files not raised", "Host.Open", "",
+        {{"reason", raised.message()}});
+  }
+  return {};
+}
+
+// All that the host itself ever needs, above all for its end: later there may be none to be had.
+Status Host::StartThreads() {
+  auto signals = SignalInbox::Open();
+  if (!signals.ok()) {
+    return signals.status();
+  }
+  signals_ = std::move(*signals);
   ended_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
-  if (!signals_.valid() || !ended_.valid()) {
-    return Status::FromErrno("receive signals", errno);
+  if (!ended_.valid()) {
+    return Status::FromErrno("receive signals (eventfd)", errno);
   }
   auto reactor = Reactor::Create();
   if (!reactor.ok()) {
     return reactor.status();
   }
   reactor_ = std::move(*reactor);
-  return {};
+  auto thread = StartThread([this] { WatchSignals(); });
+  if (!thread.ok()) {
+    return thread.status();
+  }
+  signal_thread_ = std::move(*thread);
+  CATCHUP_RETURN_IF_ERROR(worker_->Start());
+  return retirer_->Start();
 }
 
 // Where the server is. An embedded log that another process served may be served elsewhere by now,
@@ -245,12 +303,16 @@ void Host::OwnEmbeddedLog() {
   }
 }
 
-std::unique_ptr<Source> Host::OpenSource(const std::string& address,
-                                         const std::string& name) const {
+Result<std::unique_ptr<Source>> Host::OpenSource(const std::string& address,
+                                                 const std::string& name) const {
   ConnectionOptions connection;
   connection.address = address;
   connection.connection_name = "catchup-" + name;
   return OpenKurrentSource(connection);
+}
+
+void Host::RetireSource(std::shared_ptr<Source> source) {
+  retirer_->Post([source = std::move(source)]() mutable { source.reset(); });
 }
 
 // Asks for the newest event of the log, once for all groups. On the reactor.
@@ -272,7 +334,15 @@ void Host::PollHead() {
   next_head_ = now + (someone_moves ? kHeadInterval : kIdleHeadInterval);
   const std::string address = Address();
   if (head_source_ == nullptr || head_source_->address() != address) {
-    head_source_ = OpenSource(address, "head");
+    auto opened = OpenSource(address, "head");
+    if (!opened.ok()) {
+      return;  // Only a display lacks it; the groups say by themselves what they wait for.
+    }
+    if (head_source_ != nullptr) {
+      head_source_->Shutdown();
+      RetireSource(std::move(head_source_));
+    }
+    head_source_ = std::move(*opened);
   }
   head_asked_ = true;
   head_source_->ReadHead([this](const Result<std::optional<Position>>& head) {
@@ -298,20 +368,32 @@ void Host::StartGroups() {
   services.open_source = [this](const std::string& address, const std::string& group) {
     return OpenSource(address, group);
   };
+  services.retire_source = [this](std::shared_ptr<Source> source) {
+    RetireSource(std::move(source));
+  };
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
   for (const GroupConfig& group : config_.groups) {
-    if (options_.only_group.empty() || options_.only_group == group.name) {
+    if (Runs(group)) {
       groups_.push_back(std::make_shared<Group>(
           group, services, group.stop_on_caught_up || options_.until_caught_up));
     }
   }
-  std::chrono::milliseconds drain{0};
   for (const auto& group : groups_) {
-    drain = std::max(drain, group->drain_timeout());
     group->Start();
   }
-  stop_limit_ = drain + kForce + kMargin;
+}
+
+bool Host::Runs(const GroupConfig& group) const {
+  return options_.only_group.empty() || options_.only_group == group.name;
+}
+
+std::chrono::milliseconds Host::StopLimit() const {
+  std::chrono::milliseconds drain{0};
+  for (const GroupConfig& group : config_.groups) {
+    drain = Runs(group) ? std::max(drain, group.drain_timeout) : drain;
+  }
+  return drain + kForce + kMargin;
 }
 
 // Kills what the plugin of a runner that has ended left behind, until all of it is gone. Runs on
@@ -327,41 +409,78 @@ void Host::SweepOrphans(const std::string& group) {
   }
 }
 
-// A thread of its own, so that a signal is heard and its deadline kept whatever the rest does.
+// A thread of its own, so that a signal is heard and its deadline kept whatever the rest does. What
+// comes before the groups are there waits for them.
 void Host::WatchSignals() {
   std::optional<Clock::time_point> deadline;
+  bool ending = false;
+  std::vector<std::pair<ReceivedSignal, Clock::time_point>> stops;
   while (true) {
-    pollfd waits[] = {{signals_.get(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};
+    if (!stops.empty() && GroupsAreThere()) {
+      for (auto& [signal, at] : stops) {
+        reactor_->Post([this, signal = std::move(signal), at = at] { OnStopSignal(signal, at); });
+      }
+      stops.clear();
+    }
+    pollfd waits[] = {{signals_->fd(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};
     int timeout = -1;
     if (deadline.has_value()) {
       const auto left =
           std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
       timeout = static_cast<int>(std::max<std::int64_t>(left, 0));
+      if (!stops.empty()) {
+        timeout = std::min(timeout, kLookForGroupsMs);
+      }
     }
-    const int ready = poll(waits, std::size(waits), timeout);
+    if (!deadline.has_value()) {
+      timeout = kLookForTheEndMs;
+    }
+    (void)poll(waits, std::size(waits), timeout);
     if ((waits[1].revents & POLLIN) != 0) {
       return;
     }
-    if (ready == 0) {
-      _exit(EXIT_FAILURE);
+    // An end that nobody sent a signal for has its deadline, too.
+    if (closing_ && !ending) {
+      ending = true;
+      deadline =
+          std::min(deadline.value_or(Clock::time_point::max()), Clock::now() + kForce + kMargin);
     }
-    signalfd_siginfo info{};
-    while (read(signals_.get(), &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo != SIGHUP && !deadline.has_value()) {
+    if (deadline.has_value() && Clock::now() >= *deadline) {
+      EndWithWords("Host ended without its libraries", "they did not end in time", verdict_);
+    }
+    while (const auto signal = signals_->Take()) {
+      if (!signal->stops()) {
+        LogSignal(LogLevel::kWarn,
+                  signal->number == SIGHUP ? "SIGHUP ignored: this version reloads by a restart"
+                                           : "Signal ignored: it means nothing to a host",
+                  *signal);
+        continue;
+      }
+      if (!deadline.has_value()) {
         deadline = Clock::now() + stop_limit_ + kAbandon;
       }
       // As of now: the reactor may be held up, and a signal that comes later is another one.
-      reactor_->Post([this, number = info.ssi_signo, at = Clock::now()] { OnSignal(number, at); });
+      stops.emplace_back(*signal, Clock::now());
     }
   }
 }
 
-// Runs on the reactor.
-void Host::OnSignal(std::uint32_t number, Clock::time_point at) {
-  if (number == SIGHUP) {
-    Log(LogLevel::kWarn, "SIGHUP ignored: this version reloads by a restart", "Host.Signal", "");
+bool Host::GroupsAreThere() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return watching_;
+}
+
+void Host::EndSignalThread() {
+  if (!signal_thread_.joinable()) {
     return;
   }
+  const std::uint64_t one = 1;
+  (void)!write(ended_.get(), &one, sizeof one);
+  signal_thread_.join();
+}
+
+// Runs on the reactor.
+void Host::OnStopSignal(const ReceivedSignal& signal, Clock::time_point at) {
   if (terminated_at_.has_value() && at - *terminated_at_ < kSameSignal) {
     return;
   }
@@ -372,9 +491,9 @@ void Host::OnSignal(std::uint32_t number, Clock::time_point at) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     ++terminations_;
+    limit_reached_ = limit_reached_ || signal.number == SIGXCPU;
   }
-  Log(LogLevel::kInfo, first ? "Stopping" : "Stopping by force", "Host.Signal", "",
-      {{"signal", number}});
+  LogSignal(LogLevel::kInfo, first ? "Stopping" : "Stopping by force", signal);
   StopGroups();
 }
 
@@ -457,8 +576,11 @@ void Host::Tick() {
 
 int Host::Run() {
   StartGroups();
-  // Only now: a signal that came meanwhile is still there, and finds every group.
-  signal_thread_ = std::thread([this] { WatchSignals(); });
+  {
+    // Only now: a signal that came meanwhile is still there, and finds every group.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    watching_ = true;
+  }
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
        {"source", Address()},
@@ -494,13 +616,15 @@ int Host::Conclude() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     terminations = terminations_;
-    failed = stalled_ || terminations_ > 1;
+    failed = stalled_ || terminations_ > 1 || limit_reached_;
   }
   for (const auto& group : groups_) {
     const GroupStatus status = group->Glance();
     // A stop asked for by a signal is a success once nothing handled can be lost.
     failed = failed || !group->CheckpointSafe() || (terminations == 0 && IsFailure(status.state));
   }
+  // From here on only what holds no event has to end.
+  verdict_ = failed ? EXIT_FAILURE : EXIT_SUCCESS;
   for (const auto& group : groups_) {
     group->Close();
   }
@@ -516,6 +640,7 @@ int Host::Conclude() {
   head_source_.reset();
   // While the last deadline still stands: each of these may have to wait for a disk or a reader.
   worker_.reset();
+  retirer_.reset();
   {
     const std::lock_guard<std::mutex> lock(address_mutex_);
     server_.reset();
@@ -523,22 +648,12 @@ int Host::Conclude() {
   Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
       {{"exitCode", failed ? 1 : 0}});
   FlushLog();
-  const std::uint64_t one = 1;
-  (void)!write(ended_.get(), &one, sizeof one);
-  signal_thread_.join();
+  EndSignalThread();
   reactor_.reset();
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 }  // namespace
-
-void BlockHostSignals() {
-  const sigset_t set = HostSignals();
-  CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
-  // Failed writes say so by themselves.
-  CATCHUP_CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-  CATCHUP_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-}
 
 int RunHost(const HostConfig& config, const RunOptions& options) {
   Host host(config, options);

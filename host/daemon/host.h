@@ -13,13 +13,10 @@ struct RunOptions {
   std::string only_group;
 };
 
-// Blocks the signals that end or reload a host, so that every thread made later leaves them to the
-// host's own descriptor. Call first in main.
-void BlockHostSignals();
-
 // Runs the host until SIGTERM or SIGINT, or until every group has ended, be it well or as `failed`
 // or `given up`. Returns the process's exit code: 0 done, 1 failed; the log then ends with the
-// groups that failed and why; 78 where the state directory is of another format.
+// groups that failed and why; 78 where the state directory is of another format. BlockHostSignals
+// (host/base/signals.h) comes first.
 int RunHost(const HostConfig& config, const RunOptions& options);
 
 }  // namespace catchup

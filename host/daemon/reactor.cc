@@ -8,6 +8,8 @@
 #include <array>
 #include <cerrno>
 
+#include "host/base/shortage.h"
+
 namespace catchup {
 namespace {
 
@@ -23,15 +25,19 @@ Result<std::unique_ptr<Reactor>> Reactor::Create() {
   reactor->epoll_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
   reactor->wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!reactor->epoll_.valid() || !reactor->wake_.valid()) {
-    return Status::FromErrno("create the host's event loop", errno);
+    return Status::FromErrno("create the host's event loop (epoll_create1, eventfd)", errno);
   }
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = reactor->wake_.get();
   if (epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wake_.get(), &event) != 0) {
-    return Status::FromErrno("create the host's event loop", errno);
+    return Status::FromErrno("create the host's event loop (epoll_ctl)", errno);
   }
-  reactor->thread_ = std::thread([loop = reactor.get()] { loop->Run(); });
+  auto thread = StartThread([loop = reactor.get()] { loop->Run(); });
+  if (!thread.ok()) {
+    return thread.status();
+  }
+  reactor->thread_ = std::move(*thread);
   return reactor;
 }
 
@@ -90,7 +96,7 @@ Status Reactor::Watch(int fd, Task task) {
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-    return Status::FromErrno("watch a descriptor", errno);
+    return Status::FromErrno("watch a descriptor (epoll_ctl)", errno);
   }
   watched_[fd] = std::make_shared<Task>(std::move(task));
   return {};

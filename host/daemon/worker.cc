@@ -2,9 +2,20 @@
 
 #include <utility>
 
+#include "host/base/check.h"
+#include "host/base/shortage.h"
+
 namespace catchup {
 
-Worker::Worker() : thread_([this] { Run(); }) {}
+Status Worker::Start() {
+  CATCHUP_CHECK(!thread_.joinable());
+  auto thread = StartThread([this] { Run(); });
+  if (!thread.ok()) {
+    return thread.status();
+  }
+  thread_ = std::move(*thread);
+  return {};
+}
 
 Worker::~Worker() {
   {
@@ -12,7 +23,9 @@ Worker::~Worker() {
     stopping_ = true;
   }
   changed_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
 }
 
 void Worker::Post(Job job) {

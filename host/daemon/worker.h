@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include "host/base/status.h"
+
 namespace catchup {
 
 // A thread for what may block on the disk, such as a group's store: runs its jobs in order. The
@@ -15,11 +17,15 @@ class Worker {
  public:
   using Job = std::function<void()>;
 
-  Worker();
-  // Runs what was posted, then joins; pauses are cut short.
+  Worker() = default;
+  // Runs what was posted, then joins; pauses are cut short. Without a thread the jobs are dropped.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+
+  // Makes the thread. What was posted before waits for it. kExhausted: there is none to be had, and
+  // it may be tried again. Once it has succeeded not again.
+  Status Start();
 
   void Post(Job job);
 

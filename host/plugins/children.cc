@@ -45,8 +45,9 @@ Status Children::Adopt() {
   for (const pid_t pid : LivingChildren()) {
     inherited_.insert(pid);
   }
-  return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0 ? Status()
-                                               : Status::FromErrno("adopt orphans", errno);
+  return prctl(PR_SET_CHILD_SUBREAPER, 1) == 0
+             ? Status()
+             : Status::FromErrno("adopt orphans (prctl PR_SET_CHILD_SUBREAPER)", errno);
 }
 
 Result<pid_t> Children::Spawn(const std::function<Result<pid_t>()>& spawn) {

@@ -3,17 +3,18 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sodium/crypto_hash_sha256.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <memory>
+#include <iterator>
 #include <mutex>
 #include <set>
 
 #include "host/base/shell_word.h"
+#include "host/base/shortage.h"
 
 namespace catchup {
 namespace {
@@ -22,6 +23,9 @@ namespace fs = std::filesystem;
 
 // Above every real plugin; below what would fill a state directory by mistake.
 constexpr std::uint64_t kMaxPluginBytes = 1ull << 30;
+
+// Of a copy that is hashed again.
+constexpr std::size_t kReadAtOnce = 64u << 10;
 
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 
@@ -66,36 +70,32 @@ Status CannotOpen(const std::string& kind, const fs::path& path, int error_numbe
                               " to be able to read it; run: " + command);
 }
 
+// A system without openat2, or a filter of system calls that does not know it.
+bool IsRefusedCall(int number) { return number == ENOSYS || number == EPERM; }
+
+// The same by older means: each component by itself, none of which may be a link or lead upwards.
+int OpenStepByStep(int directory, const fs::path& name) {
+  UniqueFd at(fcntl(directory, F_DUPFD_CLOEXEC, 0));
+  for (auto part = name.begin(); at.valid() && part != name.end(); ++part) {
+    if (*part == ".." || part->has_root_directory()) {
+      errno = EXDEV;
+      return -1;
+    }
+    const bool last = std::next(part) == name.end();
+    const int flags = last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY;
+    at = UniqueFd(openat(at.get(), part->c_str(), flags | O_CLOEXEC | O_NOFOLLOW));
+  }
+  return at.Release();
+}
+
 // Beneath the directory and without symbolic links, whatever `name` says.
 int OpenBeneath(int directory, const char* name) {
   open_how how{};
   how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  return static_cast<int>(syscall(SYS_openat2, directory, name, &how, sizeof how));
+  const auto fd = static_cast<int>(syscall(SYS_openat2, directory, name, &how, sizeof how));
+  return fd < 0 && IsRefusedCall(errno) ? OpenStepByStep(directory, name) : fd;
 }
-
-// A file mapped for reading.
-class MappedFile {
- public:
-  static Result<std::unique_ptr<MappedFile>> Open(int fd, std::uint64_t size,
-                                                  const std::string& what) {
-    void* address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (address == MAP_FAILED) {
-      return Status::FromErrno("read " + what, errno);
-    }
-    return std::unique_ptr<MappedFile>(new MappedFile(address, size));
-  }
-  ~MappedFile() { (void)munmap(address_, size_); }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  std::string_view bytes() const { return {static_cast<const char*>(address_), size_}; }
-
- private:
-  MappedFile(void* address, std::uint64_t size) : address_(address), size_(size) {}
-  void* address_;
-  std::uint64_t size_;
-};
 
 // Not mapped: a file that is overwritten in place meanwhile would kill the reader with SIGBUS.
 Result<std::string> ReadWhole(const PluginFile& file) {
@@ -125,15 +125,34 @@ Sha256 Hash(std::string_view bytes) {
   return digest;
 }
 
-bool CopyIsIntact(const fs::path& path, const Sha256& digest) {
+// Whether the file at `path` holds what has this digest. Read in pieces, never mapped: a file that
+// is cut short meanwhile, or a sector that cannot be read, would end the host by SIGBUS.
+Result<bool> CopyIsIntact(const fs::path& path, const Sha256& digest) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  struct stat info {};
-  if (!fd.valid() || fstat(fd.get(), &info) != 0 || info.st_size <= 0) {
-    return false;
+  const int error = errno;
+  if (!fd.valid()) {
+    return IsShortage(error) ? Result<bool>(Status::FromErrno("open " + path.string(), error))
+                             : Result<bool>(false);
   }
-  const auto mapped =
-      MappedFile::Open(fd.get(), static_cast<std::uint64_t>(info.st_size), path.string());
-  return mapped.ok() && Hash((*mapped)->bytes()) == digest;
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  std::array<unsigned char, kReadAtOnce> piece;
+  while (true) {
+    const ssize_t size = read(fd.get(), piece.data(), piece.size());
+    if (size < 0 && errno == EINTR) {
+      continue;
+    }
+    if (size < 0) {
+      return Status::FromErrno("read " + path.string(), errno);
+    }
+    if (size == 0) {
+      break;
+    }
+    crypto_hash_sha256_update(&state, piece.data(), static_cast<std::size_t>(size));
+  }
+  Sha256 found{};
+  crypto_hash_sha256_final(&state, found.data());
+  return found == digest;
 }
 
 Status SyncDirectory(const fs::path& directory) {
@@ -291,7 +310,11 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   // Of this process: whatever the clock says, these are in use.
   static std::set<std::string> in_use;
   in_use.insert(staged.sha256);
-  if (CopyIsIntact(staged.path, staged.digest)) {
+  const auto intact = CopyIsIntact(staged.path, staged.digest);
+  if (!intact.ok() && intact.status().code() == Status::Code::kExhausted) {
+    return intact.status();
+  }
+  if (intact.ok() && *intact) {
     MarkUsed(folder);
     return staged;
   }
@@ -307,7 +330,11 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
 }
 
 Status VerifyStaged(const StagedPlugin& plugin) {
-  if (!CopyIsIntact(plugin.path, plugin.digest)) {
+  const auto intact = CopyIsIntact(plugin.path, plugin.digest);
+  if (!intact.ok()) {
+    return intact.status();
+  }
+  if (!*intact) {
     return Status::Corrupt(
         "the copy " + plugin.path.string() +
         " is gone or changed: wanted the file it was made from; restart the host");

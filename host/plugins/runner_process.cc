@@ -150,7 +150,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Run(SpawnPlan* plan,
   process->output_ = std::move(output->read_end);
   process->pidfd_ = UniqueFd(OpenPidfd(*pid));
   if (!process->pidfd_.valid()) {
-    return Status::FromErrno("watch the runner", errno);
+    return Status::FromErrno("watch the runner (pidfd_open)", errno);
   }
   return process;
 }
@@ -198,7 +198,11 @@ RunnerProcess::~RunnerProcess() {
 void RunnerProcess::Signal(int signal_number) const {
   if (!reaped_) {
     // Not there any more (ESRCH) is what a signal that ends it wants anyway.
-    (void)syscall(SYS_pidfd_send_signal, pidfd_.get(), signal_number, nullptr, 0);
+    if (syscall(SYS_pidfd_send_signal, pidfd_.get(), signal_number, nullptr, 0) != 0 &&
+        errno != ESRCH) {
+      // Not known here, or no pidfd: until it is reaped its number is its own.
+      (void)kill(pid_, signal_number);
+    }
   }
 }
 

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 
+#include "host/base/shortage.h"
 #include "host/plugins/children.h"
 
 namespace catchup {
@@ -52,19 +54,44 @@ std::vector<std::string> ConstructEnvironment(const std::vector<std::string>& na
 Result<Pipe> MakePipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) {
-    return Status::FromErrno("make a pipe for the runner", errno);
+    return Status::FromErrno("make a pipe for the runner (pipe2)", errno);
   }
   Pipe made;
   made.read_end = UniqueFd(ends[0]);
   made.write_end = UniqueFd(ends[1]);
   if (fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
-    return Status::FromErrno("make a pipe for the runner", errno);
+    return Status::FromErrno("make a pipe for the runner (pipe2)", errno);
   }
   return made;
 }
 
-// Debian 12's <sys/pidfd.h> lacks its extern "C", so the calls are made by number.
-int OpenPidfd(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+int OpenPidfd(pid_t pid) {
+  // Debian 12's <sys/pidfd.h> lacks its extern "C", so the call is made by number.
+  const auto pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (pidfd >= 0 || (errno != ENOSYS && errno != EPERM)) {
+    return pidfd;
+  }
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return -1;
+  }
+  UniqueFd read_end(ends[0]);
+  auto thread = StartThread([pid, write_end = ends[1]] {
+    siginfo_t info{};
+    // Leaves it to be reaped by who is told; one that was reaped meanwhile is gone as well.
+    while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+    }
+    (void)!write(write_end, "", 1);
+    (void)close(write_end);
+  });
+  if (!thread.ok()) {
+    (void)close(ends[1]);
+    errno = EAGAIN;
+    return -1;
+  }
+  thread->detach();  // Ends with the child.
+  return read_end.Release();
+}
 
 SpawnPlan::SpawnPlan() {
   posix_spawn_file_actions_init(&actions_);
@@ -79,7 +106,7 @@ SpawnPlan::~SpawnPlan() {
 Status SpawnPlan::Give(int fd, int number) {
   UniqueFd parked(fcntl(fd, F_DUPFD_CLOEXEC, kParkingFd));
   if (!parked.valid()) {
-    return Status::FromErrno("copy a descriptor for the runner", errno);
+    return Status::FromErrno("copy a descriptor for the runner (fcntl)", errno);
   }
   const int error = posix_spawn_file_actions_adddup2(&actions_, parked.get(), number);
   parked_.push_back(std::move(parked));
@@ -111,7 +138,7 @@ Result<pid_t> SpawnPlan::Run(const char* path, std::vector<std::string> argument
     const int error = posix_spawn(&pid, path, &actions_, &attributes_, Pointers(arguments).data(),
                                   Pointers(environment).data());
     if (error != 0) {
-      return Status::FromErrno("start catchup-runner", error);
+      return Status::FromErrno("start catchup-runner (clone, execve)", error);
     }
     return pid;
   });

@@ -27,7 +27,7 @@ struct Pipe {
 Result<Pipe> MakePipe();
 
 // Readable when the process is gone.
-int OpenPidfd(pid_t pid);
+int OpenPidfd(pid_t pid);  // -1 and errno; without pidfd_open a thread of its own waits for it.
 
 // How a runner is spawned: posix_spawn's arguments, freed at the end. Descriptors are first copied
 // out of the way of the numbers they are to have; the copies are closed with this. One thread.

@@ -78,13 +78,13 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   // an eventfd and makes it blocking, which both sides would share, would stop the host.
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-    return Status::FromErrno("create the runner's wake-up of " + name, errno);
+    return Status::FromErrno("create the runner's wake-up of " + name + " (pipe2)", errno);
   }
   end->runner_wake_read_ = UniqueFd(pipe_ends[0]);
   end->runner_wake_ = UniqueFd(pipe_ends[1]);
   end->host_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!end->host_wake_.valid()) {
-    return Status::FromErrno("create the host's wake-up of " + name, errno);
+    return Status::FromErrno("create the host's wake-up of " + name + " (eventfd)", errno);
   }
   Result<RingKey> key = MakeRingKey();
   if (!key.ok()) {

@@ -1,9 +1,8 @@
 #include "host/ring/seal.h"
 
-#include <sys/random.h>
-
-#include <cerrno>
 #include <cstring>
+
+#include "host/base/random.h"
 
 namespace catchup {
 namespace {
@@ -25,9 +24,8 @@ std::uint64_t Derive(const RingKey& key, Sealed what, int word) {
 
 Result<RingKey> MakeRingKey() {
   RingKey key{};
-  // So few bytes come whole or not at all.
-  if (getrandom(&key, sizeof key, 0) != static_cast<ssize_t>(sizeof key)) {
-    return Status::FromErrno("get random bytes for the key of a ring", errno);
+  for (std::uint64_t& word : key.words) {
+    word = RandomNumber();
   }
   return key;
 }

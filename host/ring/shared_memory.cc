@@ -26,11 +26,11 @@ Result<Mapping> Mapping::Map(int fd, std::uint64_t size, Access access) {
   const int protection = access == Access::kReadWrite ? PROT_READ | PROT_WRITE : PROT_READ;
   void* address = mmap(nullptr, size, protection, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) {
-    return Status::FromErrno("map shared memory", errno);
+    return Status::FromErrno("map shared memory (mmap)", errno);
   }
   Mapping mapping(static_cast<std::byte*>(address), size);
   if (madvise(address, size, MADV_DONTFORK) != 0) {
-    return Status::FromErrno("keep shared memory from children", errno);
+    return Status::FromErrno("keep shared memory from children (madvise MADV_DONTFORK)", errno);
   }
   return mapping;
 }
@@ -39,10 +39,10 @@ Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionW
   Region region;
   region.fd = UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!region.fd.valid()) {
-    return Status::FromErrno("create shared memory " + name, errno);
+    return Status::FromErrno("create shared memory " + name + " (memfd_create)", errno);
   }
   if (ftruncate(region.fd.get(), static_cast<off_t>(size)) != 0) {
-    return Status::FromErrno("size shared memory " + name, errno);
+    return Status::FromErrno("size shared memory " + name + " (ftruncate)", errno);
   }
   Result<Mapping> mapping = Mapping::Map(region.fd.get(), size, Mapping::Access::kReadWrite);
   if (!mapping.ok()) {
@@ -54,7 +54,7 @@ Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionW
     seals |= F_SEAL_FUTURE_WRITE;
   }
   if (fcntl(region.fd.get(), F_ADD_SEALS, seals | F_SEAL_SEAL) != 0) {
-    return Status::FromErrno("seal shared memory " + name, errno);
+    return Status::FromErrno("seal shared memory " + name + " (fcntl F_ADD_SEALS)", errno);
   }
   return region;
 }

@@ -310,7 +310,19 @@ std::uintptr_t PlaceOf(const void* context) {
 #endif
 }
 
+// A handler of the plugin's that hands on what is not its own may run with the signal blocked: then
+// a crash of the report would kill without the rest of it, and the last raise() would do nothing.
+void UnblockDeadlySignals() {
+  sigset_t deadly;
+  sigemptyset(&deadly);
+  for (const int number : kDeadlySignals) {
+    sigaddset(&deadly, number);
+  }
+  (void)pthread_sigmask(SIG_UNBLOCK, &deadly, nullptr);
+}
+
 void ReportCrash(int signal_number, siginfo_t* /*info*/, void* context) {
+  UnblockDeadlySignals();
   pid_t reporting = 0;
   if (g_reporting_thread.compare_exchange_strong(reporting, gettid())) {
     g_signal.store(signal_number, std::memory_order_relaxed);
@@ -356,7 +368,7 @@ Status InstallCrashReport(const RunnerEnd* ring) {
   // The first call loads the unwinder, which a handler must not.
   void* frames[1];
   (void)backtrace(frames, 1);
-  return RefreshCrashReport();
+  return TakeSignals();
 }
 
 void SetPluginFileOfCrashReport(std::string_view path) {
@@ -367,8 +379,6 @@ void NamePluginInCrashReport(std::string_view plugin, std::uint32_t lane) {
   g_plugin.Set(plugin);
   g_lane = lane;
 }
-
-Status RefreshCrashReport() { return TakeSignals(); }
 
 void SetEventsOfCrashReport(const RecordView& first, std::uint32_t count) {
   g_record.store(nullptr, std::memory_order_relaxed);

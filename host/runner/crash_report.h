@@ -23,6 +23,11 @@ namespace catchup {
 // the host still learns the signal and the call. A plugin that closes every descriptor it finds,
 // rather than 1 and 2, closes the report's too.
 //
+// The handlers are there before the plugin's code. One that the plugin's runtime puts in their
+// place stays: a runtime such as Go's recovers from faults of its own and hands on the others, and
+// would not if it were replaced. A plugin that takes a signal and hands nothing on has no report of
+// it.
+//
 // A process has one report, since a handler only reaches what is global. All functions belong to
 // the instance thread.
 
@@ -36,8 +41,6 @@ void SetPluginFileOfCrashReport(std::string_view path);
 // Names the plugin from here on: its file before it is loaded, its name after. Copied.
 void NamePluginInCrashReport(std::string_view plugin, std::uint32_t lane);
 
-// Takes the signals back from a constructor that took them. To be called once the plugin is loaded.
-Status RefreshCrashReport();
 
 // The events of the next call, by the first. Borrowed until that call's end. Costs a few stores.
 void SetEventsOfCrashReport(const RecordView& first, std::uint32_t count);

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -35,9 +36,16 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   if (open_files == 0) {
     return {};
   }
-  const rlimit limit{open_files, open_files};
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Status::FromErrno("look at the limit of open files (getrlimit)", errno);
+  }
+  // Where the system allows the host less than that, less it is.
+  limit.rlim_max = std::min<rlim_t>(limit.rlim_max, open_files);
+  limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    return Status::FromErrno("limit open files to " + std::to_string(open_files), errno);
+    return Status::FromErrno(
+        "limit open files to " + std::to_string(limit.rlim_max) + " (setrlimit)", errno);
   }
   return {};
 }
@@ -209,9 +217,6 @@ int RunLoop(RunnerEnd* ring) {
   }
   NamePluginInCrashReport(std::string(library->name()) + " " + std::string(library->version()),
                           setup->lane);
-  if (Status covered = RefreshCrashReport(); !covered.ok()) {
-    return RefuseSetup(ring, CallKind::kNone, covered.message());
-  }
   RingServices services(ring);
   HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},
                   std::move(setup->settings), &services);

@@ -14,8 +14,16 @@
 // catchup-runner --probe HOST_PID PLUGIN PROJECTION...  loads a plugin and says what it is
 int main(int argc, char** argv) {
   using namespace catchup;
-  if (argc >= 4 && std::strcmp(argv[1], "--probe") == 0) {
-    if (Status ready = PrepareProcess(std::atoi(argv[2]), kProbeAnswerFd + 1); !ready.ok()) {
+  const bool probe = argc >= 4 && std::strcmp(argv[1], "--probe") == 0;
+  // Before all else: of what the host's parents left open nothing reaches a plugin.
+  const int first_free = probe ? kProbeAnswerFd + 1 : kFirstFreeFd;
+  const Status clean = StartClean(first_free);
+  if (probe) {
+    Status ready = clean;
+    if (ready.ok()) {
+      ready = PrepareProcess(std::atoi(argv[2]), first_free);
+    }
+    if (!ready.ok()) {
       std::fprintf(stderr, "catchup-runner: %s\n", ready.message().c_str());
       _exit(static_cast<int>(RunnerExit::kSetup));
     }
@@ -32,13 +40,16 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "catchup-runner: group %s: %s\n", argv[1], status.message().c_str());
     return static_cast<int>(RunnerExit::kSetup);
   };
-  // Before all else, because what goes wrong from here on is told through it.
+  // What goes wrong from here on is told through it.
   auto ring =
       RunnerEnd::Open(kEventRingFd, kOutcomeRingFd, kLargeRegionFd, kRunnerWakeFd, kHostWakeFd);
   if (!ring.ok()) {
     _exit(fail(ring.status()));
   }
-  Status ready = PrepareProcess(std::atoi(argv[2]), kFirstFreeFd);
+  Status ready = clean;
+  if (ready.ok()) {
+    ready = PrepareProcess(std::atoi(argv[2]), first_free);
+  }
   if (ready.ok()) {
     ready = InstallCrashReport(ring->get());
   }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <string>
 
+#include "host/base/inherited.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -20,9 +21,25 @@ constexpr char kOomScore[] = "500";
 
 }  // namespace
 
+Status StartClean(int first_free) {
+  CATCHUP_RETURN_IF_ERROR(CloseDescriptorsFrom(first_free));
+  CATCHUP_RETURN_IF_ERROR(OpenStandardDescriptors());
+  CATCHUP_RETURN_IF_ERROR(ResetSignals());
+  struct sigaction nothing {};
+  nothing.sa_handler = [](int) {};
+  // A plugin's own system calls are not cut short by what means nothing to it.
+  nothing.sa_flags = SA_RESTART;
+  for (const int number : {SIGTERM, SIGINT, SIGPIPE, SIGXFSZ, SIGHUP, SIGALRM}) {
+    if (sigaction(number, &nothing, nullptr) != 0) {
+      return Status::FromErrno("take signal " + std::to_string(number) + " (sigaction)", errno);
+    }
+  }
+  return {};
+}
+
 Status PrepareProcess(int host_pid, int first_free_fd) {
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
-    return Status::FromErrno("die with the host", errno);
+    return Status::FromErrno("die with the host (prctl PR_SET_PDEATHSIG)", errno);
   }
   // The host may have died before the line above took effect.
   if (getppid() != host_pid) {
@@ -31,20 +48,15 @@ Status PrepareProcess(int host_pid, int first_free_fd) {
   // What a plugin leaves of its own processes stays below this one, and comes to the host with its
   // end, which can so tell whose it was.
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-    return Status::FromErrno("adopt orphans", errno);
+    return Status::FromErrno("adopt orphans (prctl PR_SET_CHILD_SUBREAPER)", errno);
   }
   // It was executed by descriptor, whose number would otherwise show as its name.
-  if (prctl(PR_SET_NAME, "catchup-runner") != 0) {
-    return Status::FromErrno("name the process", errno);
-  }
+  (void)prctl(PR_SET_NAME, "catchup-runner");
   if (setsid() < 0) {
-    return Status::FromErrno("make a session of its own", errno);
+    return Status::FromErrno("make a session of its own (setsid)", errno);
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return Status::FromErrno("give up new privileges", errno);
-  }
-  if (signal(SIGTERM, SIG_IGN) == SIG_ERR || signal(SIGINT, SIG_IGN) == SIG_ERR) {
-    return Status::FromErrno("ignore SIGTERM and SIGINT", errno);
+    return Status::FromErrno("give up new privileges (prctl PR_SET_NO_NEW_PRIVS)", errno);
   }
   for (int fd = kEventRingFd; fd < first_free_fd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {

@@ -13,10 +13,17 @@ inline constexpr int kHostWakeFd = 7;
 inline constexpr int kRunnerLockFd = 8;
 inline constexpr int kFirstFreeFd = 9;
 
+// The runner's first lines, whatever it was called for: no descriptor but 0 to 2 and those below
+// `first_free`, which it was given, and no signal of the host's parents. Then the signals that must
+// not end a plugin get empty handlers, not SIG_IGN, which the plugin's own children would inherit:
+// SIGTERM and SIGINT, because the host alone decides; SIGPIPE and SIGXFSZ, because the call that
+// caused them says so with an error code; SIGHUP and SIGALRM, because they mean nothing here.
+Status StartClean(int first_free);
+
 // Makes the process fit for a plugin, before any of its code is mapped: dies with `host_pid`, own
-// session, no new privileges, no core of ours left open, ignores SIGTERM and SIGINT (the host alone
-// decides), private umask, a higher OOM score than the host's. What it was given lies below
-// `first_free_fd`. The first failure is returned; what only helps is not worth failing for.
+// session, no new privileges, private umask, a higher OOM score than the host's. What it was given
+// lies below `first_free_fd`. The first failure is returned, and names the system call; what only
+// helps is not worth failing for.
 //
 // Adopts what the plugin's children leave behind when they end, so that the host can tell whose it
 // was. Such a process that ends itself stays a zombie until the runner does: nothing tells an

@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
     options.prefixes.emplace_back();
   }
   const auto sink = std::make_shared<CountingSink>();
-  const auto source = catchup::OpenKurrentSource(connection);
+  const auto source = *catchup::OpenKurrentSource(connection);
 
   const auto begin = std::chrono::steady_clock::now();
   const auto subscription = source->Subscribe(options, sink);

@@ -16,6 +16,7 @@ TEST(WorkerTest, RunsJobsInOrderAndAllOfThemBeforeItEnds) {
   std::string order;
   {
     Worker worker;
+    ASSERT_TRUE(worker.Start().ok());
     for (const char c : std::string("abcdef")) {
       worker.Post([&order, c] { order += c; });
     }
@@ -25,11 +26,23 @@ TEST(WorkerTest, RunsJobsInOrderAndAllOfThemBeforeItEnds) {
 
 TEST(WorkerTest, PauseEndsInTimeAndSaysThatWorkGoesOn) {
   Worker worker;
+  ASSERT_TRUE(worker.Start().ok());
   std::promise<bool> goes_on;
   worker.Post([&] { goes_on.set_value(worker.Pause(std::chrono::milliseconds(1))); });
   auto answer = goes_on.get_future();
   ASSERT_EQ(answer.wait_for(kPatience), std::future_status::ready);
   EXPECT_TRUE(answer.get());
+}
+
+TEST(WorkerTest, WhatWasPostedBeforeTheThreadWaitsForIt) {
+  std::string order;
+  {
+    Worker worker;
+    worker.Post([&order] { order += 'a'; });
+    ASSERT_TRUE(worker.Start().ok());
+    worker.Post([&order] { order += 'b'; });
+  }
+  EXPECT_EQ(order, "ab");
 }
 
 // A job that waits for the disk must not hold up the end of the host.
@@ -38,6 +51,7 @@ TEST(WorkerTest, PauseIsCutShortByTheEnd) {
   std::optional<bool> goes_on;
   {
     Worker worker;
+    ASSERT_TRUE(worker.Start().ok());
     worker.Post([&] {
       pausing.set_value();
       goes_on = worker.Pause(std::chrono::hours(1));

@@ -1,13 +1,16 @@
 #include "host/plugins/plugin_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -83,6 +86,40 @@ TEST_F(PluginFileTest, WhatThisProcessUsesIsNeverTooOld) {
   WriteFile(plugin_, ReadFile(plugin_) + "tail");
   ASSERT_TRUE(Stage().ok());
   EXPECT_TRUE(fs::exists(staged->path));
+}
+
+// Whoever may write there can cut the copy short at any moment. Were it mapped, that would be
+// SIGBUS for the host.
+TEST_F(PluginFileTest, ACopyThatShrinksWhileItIsReadIsOnlyAnotherCopy) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok());
+  constexpr off_t kLarge = 16 << 20;
+  ASSERT_EQ(truncate(staged->path.c_str(), kLarge), 0);
+  std::atomic<bool> done = false;
+  std::thread meddler([&] {
+    while (!done) {
+      EXPECT_EQ(truncate(staged->path.c_str(), kLarge), 0);
+      EXPECT_EQ(truncate(staged->path.c_str(), 0), 0);
+    }
+  });
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(VerifyStaged(*staged).code(), Status::Code::kCorrupt);
+  }
+  done = true;
+  meddler.join();
+}
+
+// Not to be had is not the same as gone or changed.
+TEST_F(PluginFileTest, ACopyThatCannotBeOpenedForWantOfDescriptorsIsAShortage) {
+  const auto staged = Stage();
+  ASSERT_TRUE(staged.ok());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const Status verified = VerifyStaged(*staged);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(verified.code(), Status::Code::kExhausted) << verified.message();
 }
 
 TEST_F(PluginFileTest, ASpawnCountsAsUse) {

@@ -236,15 +236,41 @@ TEST(RunnerCrashReportTest, NamesTheFirstEventOfABatch) {
   EXPECT_EQ(report.revision, 7u);
 }
 
-// Libraries install handlers of their own as they are loaded.
-TEST(RunnerCrashReportTest, TakesTheSignalsBackFromAConstructor) {
+// A runtime that takes a signal as it is loaded keeps it: put back, the report would break the
+// runtime's recovery. This one hands nothing on, so there is no report; the death stays true.
+TEST(RunnerCrashReportTest, LeavesASignalToAConstructorThatTookIt) {
   SpawnedRunner runner({.plugin = "broken_takes_signals", .projection = "only"});
   ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
   runner.Give("anything");
-  (void)runner.Ended();
+  const int status = runner.Ended();
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGABRT);
+  EXPECT_EQ(runner.Errors(), "");
+}
+
+TEST(RunnerCrashReportTest, AFaultThatThePluginsRuntimeRecoversFromIsNoCrash) {
+  SpawnedRunner runner({.plugin = "own_handlers", .projection = "only"});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  EXPECT_TRUE(runner.Settled(runner.Give("recover")));
+  EXPECT_TRUE(runner.Settled(runner.Give("recover")));
+  const int status = runner.Stop();
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(runner.Errors(), "");
+}
+
+// The runtime's handler runs with the signal blocked when it hands on what is not its own.
+TEST(RunnerCrashReportTest, AFaultThatThePluginsRuntimeHandsOnIsReported) {
+  SpawnedRunner runner({.plugin = "own_handlers", .projection = "only"});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  EXPECT_TRUE(runner.Settled(runner.Give("recover")));
+  runner.Give("segv");
+  const int status = runner.Ended();
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGSEGV);
   const CrashRecord report = Told(runner.Errors()).last();
-  EXPECT_EQ(report.signal, SIGABRT);
-  EXPECT_EQ(report.sequence, 1u);
+  EXPECT_EQ(report.signal, SIGSEGV);
+  EXPECT_EQ(report.sequence, 2u);
 }
 
 // The code alone says nothing: what tells a set-up failure is the runner's record of it.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/shortage.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
 #include "host/source/client/frame_decoder.h"
@@ -189,7 +190,17 @@ class KurrentSubscription final : public Subscription {
 class KurrentSource final : public Source {
  public:
   explicit KurrentSource(const ConnectionOptions& options)
-      : options_(options), stub_(OpenChannel(options)), thread_([this] { Serve(); }) {}
+      : options_(options), stub_(OpenChannel(options)) {}
+
+  // First, and once. Without it nothing else may be called.
+  Status Start() {
+    auto thread = StartThread([this] { Serve(); });
+    if (!thread.ok()) {
+      return thread.status();
+    }
+    thread_ = std::move(*thread);
+    return {};
+  }
 
   ~KurrentSource() override {
     CATCHUP_CHECK(std::this_thread::get_id() != thread_.get_id());
@@ -199,7 +210,11 @@ class KurrentSource final : public Source {
       all_done_.wait(lock, [this] { return calls_.empty(); });
     }
     queue_.Shutdown();
-    thread_.join();
+    if (thread_.joinable()) {
+      thread_.join();
+    } else {
+      Serve();  // Never started: a queue must be emptied before it goes.
+    }
   }
 
   KurrentSource(const KurrentSource&) = delete;
@@ -308,8 +323,10 @@ class KurrentSource final : public Source {
 
 }  // namespace
 
-std::unique_ptr<Source> OpenKurrentSource(const ConnectionOptions& options) {
-  return std::make_unique<KurrentSource>(options);
+Result<std::unique_ptr<Source>> OpenKurrentSource(const ConnectionOptions& options) {
+  auto source = std::make_unique<KurrentSource>(options);
+  CATCHUP_RETURN_IF_ERROR(source->Start());
+  return std::unique_ptr<Source>(std::move(source));
 }
 
 Result<std::optional<Position>> ReadHeadAndWait(Source* source) {

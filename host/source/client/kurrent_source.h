@@ -11,7 +11,8 @@ namespace catchup {
 //
 // It reports every end and reconnects nothing by itself: when to subscribe again is the engine's
 // decision. gRPC's channel below does reconnect, at its own pace, once something asks for it.
-std::unique_ptr<Source> OpenKurrentSource(const ConnectionOptions& options);
+// kExhausted: there is no thread to be had for it.
+Result<std::unique_ptr<Source>> OpenKurrentSource(const ConnectionOptions& options);
 
 // ReadHead for callers that can wait, such as a command line. Not from inside a callback.
 Result<std::optional<Position>> ReadHeadAndWait(Source* source);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/shortage.h"
 
 namespace catchup::embedded {
 namespace {
@@ -30,11 +31,16 @@ CallWorker::CallWorker(grpc::AsyncGenericService& service,
 
 CallWorker::~CallWorker() { Stop(); }
 
-void CallWorker::Start() {
-  thread_ = std::thread([this] {
+Status CallWorker::Start() {
+  auto thread = StartThread([this] {
     GrpcCall::Accept(*this);
     Drain();
   });
+  if (!thread.ok()) {
+    return thread.status();
+  }
+  thread_ = std::move(*thread);
+  return {};
 }
 
 void CallWorker::Stop() {

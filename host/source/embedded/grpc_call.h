@@ -49,8 +49,8 @@ class CallWorker {
   CallWorker(const CallWorker&) = delete;
   CallWorker& operator=(const CallWorker&) = delete;
 
-  // After the server has started.
-  void Start();
+  // After the server has started. kExhausted: there is no thread to be had.
+  Status Start();
   // After the server was shut down and nothing posts any more: ends the thread. Waits for the
   // calls, which the shutdown has cancelled: none may start an operation on a queue that was shut
   // down.

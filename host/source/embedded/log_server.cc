@@ -128,6 +128,7 @@ class EmbeddedServer::Impl {
     }
     log_ = *std::move(log);
     writer_ = std::make_unique<LogWriter>(*log_, hub_);
+    CATCHUP_RETURN_IF_ERROR(writer_->Start());
     core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(address->host), 0, RandomUuid(),
                                options.max_append_bytes, options.live_frames});
     return Listen(options.listen, address->host);
@@ -192,7 +193,7 @@ class EmbeddedServer::Impl {
     core_->port = static_cast<std::uint16_t>(port);
     address_ = host + ":" + std::to_string(port);
     for (const auto& worker : workers_) {
-      worker->Start();
+      CATCHUP_RETURN_IF_ERROR(worker->Start());
     }
     endpoint_ = AdvertisedHost(host) + ":" + std::to_string(port);
     return directory_->WriteEndpoint(endpoint_);

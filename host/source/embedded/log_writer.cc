@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "host/base/shortage.h"
+
 namespace catchup::embedded {
 namespace {
 
@@ -13,7 +15,15 @@ constexpr std::size_t kMaxGroup = 256;
 
 LogWriter::LogWriter(EventLog& log, LiveHub& hub) : log_(log), hub_(hub) {
   hub_.Start(log_.tail());
-  thread_ = std::thread([this] { Run(); });
+}
+
+Status LogWriter::Start() {
+  auto thread = StartThread([this] { Run(); });
+  if (!thread.ok()) {
+    return thread.status();
+  }
+  thread_ = std::move(*thread);
+  return {};
 }
 
 LogWriter::~LogWriter() {
@@ -22,7 +32,9 @@ LogWriter::~LogWriter() {
     stopping_ = true;
   }
   changed_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+  }
 }
 
 void LogWriter::Submit(Request request) {

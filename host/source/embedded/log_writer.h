@@ -49,6 +49,9 @@ class LogWriter {
   LogWriter(const LogWriter&) = delete;
   LogWriter& operator=(const LogWriter&) = delete;
 
+  // Makes the thread, which answers what is submitted. Once; kExhausted: there is none to be had.
+  Status Start();
+
   // Any thread.
   void Submit(Request request);
 

@@ -32,7 +32,7 @@ TEST(SubscriptionControlTest, CancelsInTheMiddleOfAMessage) {
     answer.peer_gone();
   });
   const auto sink = std::make_shared<RecordingSink>();
-  auto source = OpenKurrentSource(To(server.address()));
+  auto source = *OpenKurrentSource(To(server.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_EQ(sent.get_future().wait_for(kPatience), std::future_status::ready);
 
@@ -51,7 +51,7 @@ TEST(SubscriptionControlTest, CancelReachesASilentServer) {
     cancelled.set_value();
   });
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1));
 
@@ -67,7 +67,7 @@ TEST(SubscriptionControlTest, CancelsAtAnyMoment) {
     for (std::uint64_t i = 1; call->Write(Event(i)); ++i) {
     }
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   for (int i = 0; i < 200; ++i) {
     const auto sink = std::make_shared<RecordingSink>();
     const auto subscription = source->Subscribe(Everything(), sink);
@@ -84,7 +84,7 @@ TEST(SubscriptionControlTest, CancelsAtAnyMoment) {
 TEST(SubscriptionControlTest, CancelsBeforeItIsConnected) {
   const DeafListener listener;
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(listener.address()));
+  const auto source = *OpenKurrentSource(To(listener.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
 
   subscription->Cancel();
@@ -98,7 +98,7 @@ TEST(SubscriptionControlTest, DestroyingTheHandleCancels) {
     call->AwaitCancel();
   });
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
 
   source->Subscribe(Everything(), sink).reset();
 
@@ -117,7 +117,7 @@ TEST(SubscriptionControlTest, PausesUntilResumed) {
   sink->PauseFrom(2);
   ConnectionOptions options = To(server.address());
   options.deadline = std::chrono::milliseconds(200);
-  const auto source = OpenKurrentSource(options);
+  const auto source = *OpenKurrentSource(options);
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(2));
   // A frame that was not asked for would come well before the end of another call, which this
@@ -143,7 +143,7 @@ TEST(SubscriptionControlTest, AResumeFromInsideOfACallbackIsNotLost) {
   });
   const auto sink = std::make_shared<RecordingSink>();
   sink->PauseFrom(0);
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   std::promise<Subscription*> handle;
   const std::shared_future<Subscription*> known = handle.get_future().share();
   sink->SetOnEvent([known] { known.get()->Resume(); });
@@ -161,7 +161,7 @@ TEST(SubscriptionControlTest, CancelsWhilePaused) {
   });
   const auto sink = std::make_shared<RecordingSink>();
   sink->PauseFrom(1);
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1));
 
@@ -188,7 +188,7 @@ TEST(SubscriptionControlTest, APauseOutlastsTheKeepalive) {
   options.keepalive_timeout = std::chrono::seconds(1);
   const auto sink = std::make_shared<RecordingSink>();
   sink->PauseFrom(1);
-  const auto source = OpenKurrentSource(options);
+  const auto source = *OpenKurrentSource(options);
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1));
 
@@ -211,7 +211,7 @@ TEST(SourceTest, CarriesSeveralSubscriptionsWhileOneIsPaused) {
   const auto paused = std::make_shared<RecordingSink>();
   paused->PauseFrom(1);
   const auto running = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto first = source->Subscribe(Everything(), paused);
   ASSERT_TRUE(paused->AwaitCount(1));
   const auto second = source->Subscribe(Everything(), running);
@@ -230,7 +230,7 @@ TEST(SourceTest, ReadsTheHead) {
     EXPECT_TRUE(request.options().has_no_filter());
     call->Write(Event(1651));
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
 
   const auto head = ReadHeadAndWait(source.get());
 
@@ -253,7 +253,7 @@ TEST(SourceTest, AsksTheServerForItsVersion) {
     answer.set_event_store_server_version("24.10.14");
     call->Write(answer.SerializeAsString());
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto version = AskVersion(source.get());
   ASSERT_TRUE(version.ok()) << version.status().message();
   EXPECT_EQ(*version, "24.10.14");
@@ -263,7 +263,7 @@ TEST(SourceTest, AServerThatKnowsNoSuchQuestionHasNoVersion) {
   FakeServer server([](FakeCall* call) {
     call->Finish({grpc::StatusCode::UNIMPLEMENTED, "no such method"});
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   EXPECT_EQ(AskVersion(source.get()).value(), "");
 }
 
@@ -271,7 +271,7 @@ TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
   FakeServer server([](FakeCall* call) {
     call->Finish({grpc::StatusCode::UNAVAILABLE, "not ready"});
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto version = AskVersion(source.get());
   ASSERT_FALSE(version.ok());
   EXPECT_NE(version.status().message().find(server.address()), std::string::npos);
@@ -360,7 +360,7 @@ TEST(SourceTest, AHeadThatIsNoPlaceIsNoAnswer) {
 
 TEST(SourceTest, FindsNoHeadInAnEmptyLog) {
   FakeServer server([](FakeCall* call) { call->Read(); });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
 
   const auto head = ReadHeadAndWait(source.get());
 
@@ -372,7 +372,7 @@ TEST(SourceTest, GivesUpReadingTheHeadAtTheDeadline) {
   FakeServer server([](FakeCall* call) { call->AwaitCancel(); });
   ConnectionOptions options = To(server.address());
   options.deadline = std::chrono::milliseconds(200);
-  const auto source = OpenKurrentSource(options);
+  const auto source = *OpenKurrentSource(options);
 
   const auto head = ReadHeadAndWait(source.get());
 
@@ -383,7 +383,7 @@ TEST(SourceTest, GivesUpReadingTheHeadAtTheDeadline) {
 
 TEST(SourceTest, EndsWhateverComesAfterItsShutdown) {
   FakeServer server([](FakeCall*) { ADD_FAILURE() << "no call was wanted"; });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   source->Shutdown();
 
   const auto sink = std::make_shared<RecordingSink>();
@@ -402,7 +402,7 @@ TEST(SourceTest, IsDestroyedWithSubscriptionsOpenAndHandlesAlive) {
   const auto paused = std::make_shared<RecordingSink>();
   paused->PauseFrom(1);
   const auto running = std::make_shared<RecordingSink>();
-  auto source = OpenKurrentSource(To(server.address()));
+  auto source = *OpenKurrentSource(To(server.address()));
   const auto first = source->Subscribe(Everything(), paused);
   const auto second = source->Subscribe(Everything(), running);
   ASSERT_TRUE(paused->AwaitCount(1));
@@ -420,7 +420,7 @@ TEST(SourceTest, SendsCredentialsWhenItHasThem) {
   FakeServer server([&seen](FakeCall* call) { seen.set_value(call->Header("authorization")); });
   ConnectionOptions options = To(server.address());
   options.authorization = "Basic dXNlcjpwYXNz";
-  const auto source = OpenKurrentSource(options);
+  const auto source = *OpenKurrentSource(options);
 
   (void)ReadHeadAndWait(source.get());
 

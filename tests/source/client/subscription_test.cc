@@ -25,7 +25,7 @@ struct Heard {
 
 Heard Listen(const std::string& address, const SubscribeOptions& options = Everything()) {
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(address));
+  const auto source = *OpenKurrentSource(To(address));
   const auto subscription = source->Subscribe(options, sink);
   Heard heard;
   heard.end = sink->AwaitEnd();
@@ -77,7 +77,7 @@ TEST(SubscriptionTest, ShowsTheWholeEvent) {
     call->Write(Event(10, R"({"a":1})"));
   });
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1));
 
@@ -227,7 +227,7 @@ TEST(SubscriptionTest, TakesTheLargestEvent) {
     call->Write(Event(10, data));
   });
   const auto sink = std::make_shared<RecordingSink>();
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1)) << sink->AwaitEnd().value_or(EndOfCall{}).text;
 

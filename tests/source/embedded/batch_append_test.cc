@@ -85,6 +85,7 @@ TEST(BatchAppendTest, ReadsNoMoreWhileTheClientLeavesItsRepliesUnread) {
   LiveHub hub;
   HeldCall call;
   auto writer = std::make_unique<LogWriter>(**log, hub);
+  ASSERT_TRUE(writer->Start().ok());
   ServerCore core{*writer, hub, "127.0.0.1", 0, RandomUuid(), kDefaultMaxAppendBytes, 32};
   const auto handler = CreateBatchAppendHandler(call, core);
 

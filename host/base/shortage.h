@@ -1,0 +1,43 @@
+#pragma once
+
+#include <functional>
+#include <string_view>
+#include <thread>
+
+#include "host/base/status.h"
+
+namespace catchup {
+
+// What becomes of this program where the machine has nothing left for it. Where a caller can wait
+// it waits; these are for the places where nobody can: a library that aborts, an allocation deep
+// inside one. The process then ends with one line on standard error and exit code 1, not by a
+// signal, so that whoever supervises it starts it again, and reads why. Nothing can be lost by such
+// an end: what is durable is durable, and runners die with the host.
+
+// From now on: out of memory in any `new`; an exception for want of memory, threads or descriptors
+// that nobody catches; an abort while memory, descriptors or processes are used up. An abort for
+// any other reason stays one, with its core. Once, first of all.
+void EndWithWordsOnShortage();
+
+// Ends the process now, with one line and this exit code. Safe in a signal handler; any thread.
+// Both texts are plain: no quotes, no controls.
+[[noreturn]] void EndWithWords(std::string_view msg, std::string_view reason, int code = 1);
+
+// The line's form: like those of the log. Any thread.
+void SetShortageLineAsJson(bool json);
+
+// Whether `number` says that the machine has run out of something that may come back.
+bool IsShortage(int number);
+
+// A thread that runs `body`, or why there is none: kExhausted.
+Result<std::thread> StartThread(std::function<void()> body);
+
+// What gRPC starts for a client and a server, on a machine of many cores too, with some to spare.
+// It does not look whether it got them: without one of them it waits for ever, here or there.
+inline constexpr int kLibraryThreads = 24;
+
+// Whether `count` threads can be had at once; they have ended when this returns. Before a library
+// that would not notice. kExhausted: not so many.
+Status ProveThreads(int count);
+
+}  // namespace catchup

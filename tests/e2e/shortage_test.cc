@@ -1,0 +1,168 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/e2e/launched.h"
+
+// Where a machine has nothing left, a host waits or ends with words and exit code 1, and never by a
+// signal.
+
+namespace catchup::e2e {
+namespace {
+
+constexpr std::chrono::seconds kStopLimit{10};
+
+// A user that nobody is, so that limits of a user's processes count this test's own.
+constexpr const char* kNobodysUser = "61234";
+
+void ExpectAStatedEnd(const Finished& ran) {
+  EXPECT_TRUE(ran.exit == 0 || ran.exit == 1) << ran.exit << ": " << ran.err;
+  EXPECT_EQ(ran.err.find("terminate"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.err.find("broken invariant"), std::string::npos) << ran.err;
+  if (ran.exit != 0) {
+    EXPECT_FALSE(ran.err.empty());
+  }
+}
+
+class ShortageTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    site_.Configure(JsonlGroup("copy"));
+    site_.Append({EventLine("s", "one"), EventLine("s", "two")});
+  }
+
+  Finished Run(const std::vector<std::string>& options) {
+    return Launched(site_, options, {"run", "host.toml", "--until-caught-up"});
+  }
+
+  Site site_;
+};
+
+TEST_F(ShortageTest, WithoutAnyThreadTheHostSaysSo) {
+  const Finished ran = Run({"--deny", "thread", "EAGAIN"});
+  EXPECT_EQ(ran.exit, 1) << ran.err;
+  EXPECT_NE(ran.err.find("cannot start a thread"), std::string::npos) << ran.err;
+}
+
+TEST_F(ShortageTest, EveryLimitOfProcessesIsAStatedEndOrEnough) {
+  if (getuid() != 0) {
+    GTEST_SKIP() << "only root can become a user who has no other processes";
+  }
+  // The folder has to be that user's, and the log's too.
+  ASSERT_EQ(system(("chown -R " + std::string(kNobodysUser) + " " + site_.path().string()).c_str()),
+            0);
+  bool enough = false;
+  for (int processes = 1; processes < 64 && !enough; ++processes) {
+    SCOPED_TRACE(processes);
+    const Finished ran =
+        Run({"--user", kNobodysUser, "--limit", "nproc", std::to_string(processes)});
+    ExpectAStatedEnd(ran);
+    enough = ran.exit == 0;
+  }
+  EXPECT_TRUE(enough);
+}
+
+TEST_F(ShortageTest, EveryLimitOfDescriptorsIsAStatedEndOrEnough) {
+  bool enough = false;
+  for (int files = 3; files < 128 && !enough; files += files < 16 ? 1 : 3) {
+    SCOPED_TRACE(files);
+    const auto host = StartLaunched(site_, {"--limit", "nofile", std::to_string(files)},
+                                    {"run", "host.toml", "--until-caught-up"});
+    // Some wait for descriptors, as they should.
+    (void)WaitUntil([&] {
+      return !host->Running() || host->Log().Last("State changed", "copy", "state") == "waiting";
+    });
+    host->Signal(SIGTERM);
+    const Finished ran{host->Wait(kStopLimit), host->Output(), host->Errors()};
+    if (ran.exit == 127) {
+      continue;  // Not even its libraries could be loaded, and the loader says so.
+    }
+    ExpectAStatedEnd(ran);
+    enough = ran.Log().Last("Group ended", "copy", "reason") == "caught up";
+  }
+  EXPECT_TRUE(enough);
+}
+
+TEST_F(ShortageTest, EveryLimitOfMemoryIsAStatedEndOrEnough) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers reserve address space of their own";
+#endif
+  bool enough = false;
+  for (std::uint64_t mib = 24; mib < 2048 && !enough; mib += mib < 256 ? 8 : 64) {
+    SCOPED_TRACE(mib);
+    const auto host = StartLaunched(site_, {"--limit", "as", std::to_string(mib << 20)},
+                                    {"run", "host.toml", "--until-caught-up"});
+    (void)WaitUntil([&] {
+      return !host->Running() || host->Log().Last("State changed", "copy", "state") == "waiting";
+    });
+    host->Signal(SIGTERM);
+    const Finished ran{host->Wait(kStopLimit), host->Output(), host->Errors()};
+    if (ran.exit == 127) {
+      continue;  // Not even its libraries could be loaded, and the loader says so.
+    }
+    ExpectAStatedEnd(ran);
+    enough = ran.Log().Last("Group ended", "copy", "reason") == "caught up";
+  }
+  EXPECT_TRUE(enough);
+}
+
+// The signal is heard and the deadline kept by what was made at the start.
+TEST_F(ShortageTest, AHostThatCanMakeNoThreadAnyMoreStops) {
+  const bool is_root = getuid() == 0;
+  if (is_root) {
+    ASSERT_EQ(
+        system(("chown -R " + std::string(kNobodysUser) + " " + site_.path().string()).c_str()), 0);
+  }
+  const auto host = StartLaunched(
+      site_,
+      is_root ? std::vector<std::string>{"--user", kNobodysUser} : std::vector<std::string>{},
+      {"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 2; })) << host->Errors();
+  // By a process of that user: not even root may change another's limits everywhere.
+  Process limit({LAUNCHER, "--user", kNobodysUser, "--", "/usr/bin/prlimit", "--nproc=1:1", "--pid",
+                 std::to_string(host->pid())},
+                {site_.path(), {}, {}});
+  ASSERT_EQ(limit.Wait(), 0) << limit.Errors();
+  // A runner that dies now cannot be replaced: the group waits, and the host is there.
+  const std::string runner = host->Log().Last("Runner started", "copy", "pid");
+  ASSERT_EQ(kill(std::stoi(runner), SIGKILL), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "reason").find("start catchup-runner") !=
+               std::string::npos ||
+           !host->Running();
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+}
+
+TEST_F(ShortageTest, AHostThatRunsOutOfMemoryEndsWithWords) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers reserve address space of their own";
+#endif
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 2; })) << host->Errors();
+  const rlimit none{1, RLIM_INFINITY};
+  ASSERT_EQ(prlimit(host->pid(), RLIMIT_AS, &none, nullptr), 0);
+  // Events of some size, which the host needs memory for, until there is none.
+  const std::string large = "\"" + std::string(200'000, 'x') + "\"";
+  std::vector<std::string> lines(100, EventLine("s", "large", large));
+  std::string text;
+  for (const std::string& line : lines) {
+    text += line + "\n";
+  }
+  WriteFile(site_.file("large.jsonl"), text);
+  (void)site_.Catchup({"append", "--to", "embedded:log", "large.jsonl"});
+  const bool ended = WaitUntil([&] { return !host->Running(); }, std::chrono::seconds(10));
+  if (!ended) {
+    host->Signal(SIGTERM);
+  }
+  const Finished ran{host->Wait(kStopLimit), host->Output(), host->Errors()};
+  ExpectAStatedEnd(ran);
+}
+
+}  // namespace
+}  // namespace catchup::e2e
