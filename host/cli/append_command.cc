@@ -1,18 +1,34 @@
+#include <poll.h>
 #include <pthread.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 
 #include "host/base/check.h"
 #include "host/base/shortage.h"
+#include "host/base/unique_fd.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
+#include "host/cli/run_token.h"
 #include "host/config/source_uri.h"
 #include "host/source/client/event_writer.h"
 #include "host/source/embedded/log_server.h"
 
 namespace catchup {
 namespace {
+
+// How far before a run began its events may be dated: the clocks of two machines are closer.
+constexpr std::int64_t kClockSlackTicks = 10ll * 60 * 10'000'000;
+
+// Lines taken between two looks at answers and signals.
+constexpr int kLinesAtATime = 1024;
 
 struct Target {
   std::string address;
@@ -36,78 +52,207 @@ Result<Target> OpenTarget(const SourceUri& uri) {
   return target;
 }
 
-volatile std::sig_atomic_t stop_signal = 0;
-
-// The signals that end an append. They are blocked but for the reading of the next line, so that
-// they never cut a call (one that comes just before a read that waits ends it when sent again), and
-// the threads of the library, which inherit the mask, never get them.
+// The signals that end an append: blocked, so that they cut no call and the threads of the library,
+// which inherit the mask, never get them, and read from a descriptor. One that a parent ignores
+// (nohup) stays ignored.
 class StopSignals {
  public:
   StopSignals() {
-    sigemptyset(&set_);
-    struct sigaction action {};
-    action.sa_handler = [](int number) { stop_signal = number; };
-    // Without SA_RESTART: a read of standard input must end.
-    for (const int number : {SIGINT, SIGTERM}) {
-      sigaddset(&set_, number);
-      CATCHUP_CHECK(sigaction(number, &action, nullptr) == 0);
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+      sigaddset(&set, number);
     }
-    Mask(SIG_BLOCK);
+    CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+    // A reader of ours that goes away shows as an error.
+    CATCHUP_CHECK(std::signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    fd_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    CATCHUP_CHECK(fd_.valid());
   }
-  ~StopSignals() { Mask(SIG_UNBLOCK); }
-  StopSignals(const StopSignals&) = delete;
-  StopSignals& operator=(const StopSignals&) = delete;
 
-  Result<const EventFile::Line*> ReadNext(EventFile* file) const {
-    Mask(SIG_UNBLOCK);
-    auto line = stop_signal == 0 ? file->Next() : Result<const EventFile::Line*>(nullptr);
-    Mask(SIG_BLOCK);
-    if (stop_signal != 0) {
-      return Status::Cancelled(std::string("stopped by ") +
-                               (stop_signal == SIGINT ? "SIGINT" : "SIGTERM"));
-    }
-    return line;
+  int fd() const { return fd_.get(); }
+
+  // The next one that has come, or 0.
+  int Take() const {
+    signalfd_siginfo info{};
+    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo)
+                                                                : 0;
   }
 
  private:
-  void Mask(int how) const { CATCHUP_CHECK(pthread_sigmask(how, &set_, nullptr) == 0); }
-
-  sigset_t set_;
+  UniqueFd fd_;
 };
 
-Status WriteEvents(const StopSignals& signals, EventFile* file, EventWriter* writer) {
-  while (true) {
-    auto line = signals.ReadNext(file);
-    if (line.status().code() == Status::Code::kCancelled) {
-      return line.status();
+const char* SignalName(int number) {
+  switch (number) {
+    case SIGINT:
+      return "SIGINT";
+    case SIGTERM:
+      return "SIGTERM";
+    default:
+      return "SIGHUP";
+  }
+}
+
+// One append: from the file to the writer, until the file ends, something fails or somebody stops
+// it.
+class Run {
+ public:
+  Run(EventFile* file, EventWriter* writer, Appender* appender, const StopSignals* signals)
+      : file_(file), writer_(writer), appender_(appender), signals_(signals) {}
+
+  // Why it ended; ok once the whole file is written.
+  Status Go() {
+    while (true) {
+      TakeLines();
+      writer_->Send();
+      if (done_reading_ && writer_->idle()) {
+        return end_;
+      }
+      Wait();
+      if (const Status taken = writer_->TakeAnswers(); !taken.ok()) {
+        // Not what was stopped for any more: this is why it came no further.
+        end_ = taken;
+        done_reading_ = true;
+      }
+      if (forced_) {
+        return Status::Cancelled(end_.message() + ", twice: what was on its way may be written");
+      }
     }
-    if (!line.ok()) {
-      // What stands before the bad line is good and was asked for.
-      const Status flushed = writer->Flush();
-      return flushed.ok() ? line.status() : flushed;
+  }
+
+  // Nobody reads standard output any more.
+  bool output_lost() const { return output_lost_; }
+
+ private:
+  void TakeLines() {
+    for (int i = 0; i < kLinesAtATime && !done_reading_ && writer_->HasRoom(); ++i) {
+      const auto line = file_->NextRead();
+      if (!line.ok()) {
+        // What stands before the bad line is good and was asked for.
+        end_ = line.status();
+        done_reading_ = true;
+      } else if (*line != nullptr) {
+        waits_for_input_ = false;
+        Add(**line);
+      } else {
+        waits_for_input_ = !file_->at_end();
+        done_reading_ = file_->at_end() || stopping_;
+        return;
+      }
     }
-    if (*line == nullptr) {
-      return writer->Flush();
-    }
-    const EventFile::Line& from = **line;
+  }
+
+  void Add(const EventFile::Line& from) {
     NewEvent event;
     event.id = from.id;
     event.type = from.event.type;
     event.data = from.event.data;
     event.metadata = from.event.metadata;
     event.is_json = from.event.is_json;
-    CATCHUP_RETURN_IF_ERROR(writer->Add(from.event.stream, std::move(event), from.number));
+    writer_->Add(from.event.stream, std::move(event), from.number, from.given_id);
   }
+
+  // For an answer, a line, a signal or the end of whoever reads our output.
+  void Wait() {
+    const bool wants_line = !done_reading_ && writer_->HasRoom();
+    std::array<pollfd, 4> fds = {
+        {{signals_->fd(), POLLIN, 0},
+         {appender_->wake(), POLLIN, 0},
+         {watches_output_ && !stopping_ ? STDOUT_FILENO : -1, 0, 0},
+         {wants_line && waits_for_input_ && !stopping_ ? file_->fd() : -1, POLLIN, 0}}};
+    int wait_ms = wants_line && !waits_for_input_ ? 0 : -1;
+    if (const auto deadline = appender_->deadline(); deadline.has_value() && wait_ms != 0) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+          *deadline - std::chrono::steady_clock::now());
+      wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    CATCHUP_CHECK(::poll(fds.data(), fds.size(), wait_ms) >= 0 || errno == EINTR);
+    if (const int number = signals_->Take(); number != 0) {
+      forced_ = stopping_;
+      Stop(std::string("stopped by ") + SignalName(number));
+    }
+    // A descriptor that was closed from the start has no reader to lose.
+    watches_output_ = watches_output_ && (fds[2].revents & POLLNVAL) == 0;
+    if ((fds[2].revents & (POLLERR | POLLHUP)) != 0) {
+      output_lost_ = true;
+      Stop("stopped: nobody reads standard output any more");
+    }
+    if (fds[3].revents != 0) {
+      file_->ReadMore();
+      waits_for_input_ = false;
+    }
+  }
+
+  // What was taken from a pipe is written: nobody could read it again.
+  void Stop(std::string why) {
+    if (!stopping_ && end_.ok()) {
+      end_ = Status::Cancelled(std::move(why));
+    }
+    stopping_ = true;
+    done_reading_ = done_reading_ || file_->is_regular();
+  }
+
+  EventFile* const file_;
+  EventWriter* const writer_;
+  Appender* const appender_;
+  const StopSignals* const signals_;
+  bool watches_output_ = true;
+  bool output_lost_ = false;
+  bool waits_for_input_ = false;
+  bool done_reading_ = false;
+  bool stopping_ = false;
+  bool forced_ = false;
+  Status end_;
+};
+
+int SayHowItEnded(const AppendArguments& arguments, const RunToken& token, const EventFile& file,
+                  const EventWriter& writer, const Status& end, bool output_lost) {
+  const std::uint64_t next_line =
+      std::max(writer.first_open_line().value_or(file.next_line()), arguments.from_line);
+  const std::string summary = "written " + std::to_string(writer.written()) + ", already there " +
+                              std::to_string(writer.already_there()) + ", next line " +
+                              std::to_string(next_line) + "\n";
+  // Whether that could be written is seen, and said, when all output is flushed.
+  std::fputs(summary.c_str(), stdout);
+  if (end.ok()) {
+    return kExitDone;
+  }
+  std::fprintf(stderr, "%s\n", end.message().c_str());
+  if (output_lost) {
+    std::fputs(summary.c_str(), stderr);
+  }
+  if (!file.is_regular() && file.unfinished_bytes() != 0) {
+    std::fprintf(stderr, "line %llu was read in part and is not written\n",
+                 static_cast<unsigned long long>(file.next_line()));
+  }
+  std::fprintf(stderr, "to go on: --resume %s --from-line %llu\n", token.text.c_str(),
+               static_cast<unsigned long long>(next_line));
+  return kExitFailed;
 }
 
-// What can be done about it, for who does not know how a server recognises a repetition.
-std::string WayOut(const Status& status) {
-  // Nothing is asked of a stream's revision, so this is all that the name can mean.
-  if (status.message().find("WrongExpectedVersion") == std::string::npos) {
-    return {};
+int AppendTo(const std::string& address, const AppendArguments& arguments, const RunToken& token,
+             const StopSignals& signals, EventFile* file) {
+  ConnectionOptions connection;
+  connection.address = address;
+  connection.connection_name = "catchup-append";
+  const std::unique_ptr<Appender> appender = Appender::Open(connection);
+  EventWriter::Options options;
+  if (!arguments.resume.empty()) {
+    options.resume_since = token.begin_ticks - kClockSlackTicks;
   }
-  return "; go on behind what an earlier append wrote: --from-line M, where M is the \"next line "
-         "M\" that it printed";
+  EventWriter writer(appender.get(), options);
+  std::fprintf(stderr, "run %s\n", token.text.c_str());
+  Run run(file, &writer, appender.get(), &signals);
+  const Status end = run.Go();
+  // The line behind the last is where an append of the whole file says to go on.
+  if (end.ok() && file->next_line() < arguments.from_line) {
+    std::fprintf(stderr, "--from-line %llu: %s has %llu lines\n",
+                 static_cast<unsigned long long>(arguments.from_line), arguments.events.c_str(),
+                 static_cast<unsigned long long>(file->next_line() - 1));
+    return kExitFailed;
+  }
+  return SayHowItEnded(arguments, token, *file, writer, end, run.output_lost());
 }
 
 }  // namespace
@@ -122,11 +267,21 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "--to: %s\n", uri.status().message().c_str());
     return kExitUsage;
   }
+  const std::optional<RunToken> token =
+      arguments.resume.empty() ? NewRunToken() : ParseRunToken(arguments.resume);
+  if (!token.has_value()) {
+    std::fprintf(stderr,
+                 "--resume %s: wanted the TOKEN of the line \"run TOKEN\" that an append printed "
+                 "first, as in %s\n",
+                 arguments.resume.c_str(), NewRunToken().text.c_str());
+    return kExitUsage;
+  }
   auto file = EventFile::Open(arguments.events);
   if (!file.ok()) {
     std::fprintf(stderr, "%s\n", file.status().message().c_str());
     return kExitFailed;
   }
+  file->SeedIds(token->text);
   file->SkipTo(arguments.from_line);
   const StopSignals signals;  // Before any thread is made.
   if (const Status threads = ProveThreads(kLibraryThreads); !threads.ok()) {
@@ -138,28 +293,7 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;
   }
-  ConnectionOptions connection;
-  connection.address = target->address;
-  connection.connection_name = "catchup-append";
-  const std::unique_ptr<Appender> appender = Appender::Open(connection);
-  EventWriter writer(appender.get());
-  const Status written = WriteEvents(signals, &*file, &writer);
-  // The line behind the last is where an append of the whole file says to go on.
-  if (written.ok() && file->next_line() < arguments.from_line) {
-    std::fprintf(stderr, "--from-line %llu: %s has %llu lines\n",
-                 static_cast<unsigned long long>(arguments.from_line), arguments.events.c_str(),
-                 static_cast<unsigned long long>(file->next_line() - 1));
-    return kExitFailed;
-  }
-  const std::uint64_t next_line =
-      writer.last_line() == 0 ? arguments.from_line : writer.last_line() + 1;
-  std::printf("written %llu, next line %llu\n", static_cast<unsigned long long>(writer.written()),
-              static_cast<unsigned long long>(written.ok() ? file->next_line() : next_line));
-  if (!written.ok()) {
-    std::fprintf(stderr, "%s%s\n", written.message().c_str(), WayOut(written).c_str());
-    return kExitFailed;
-  }
-  return kExitDone;
+  return AppendTo(target->address, arguments, *token, signals, &*file);
 }
 
 }  // namespace catchup

@@ -33,6 +33,7 @@ struct AppendArguments {
   std::string to;
   std::string events;  // "-" is standard input.
   std::uint64_t from_line = 1;
+  std::string resume;  // The token of the run to go on with; empty for a new one.
   std::string credentials_file;
 };
 int AppendCommand(const AppendArguments& arguments);

@@ -1,11 +1,11 @@
 #include "host/cli/event_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 
 #include "host/base/event.h"
@@ -16,71 +16,105 @@ namespace {
 // An event of the largest size in base64, twice, and its names.
 constexpr std::size_t kMaxLine = 4 * kMaxEventBytes;
 
+// What a pipe holds by default, and enough that a file costs few calls.
+constexpr std::size_t kReadBytes = 64 * 1024;
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 }  // namespace
 
-void EventFile::Closer::operator()(std::FILE* file) const {
-  // It was only read: nothing can be lost here.
-  (void)std::fclose(file);
-}
-
 Result<EventFile> EventFile::Open(const std::string& path) {
-  if (path == "-") {
-    std::unique_ptr<std::FILE, Closer> input(::fdopen(::dup(STDIN_FILENO), "rb"));
-    if (input == nullptr) {
-      return Status::FromErrno("standard input", errno);
-    }
-    return EventFile(std::move(input), "<stdin>", "<stdin>");
-  }
-  std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "rbe"));
-  if (file == nullptr) {
-    return Status::FromErrno(path, errno);
+  const bool is_stdin = path == "-";
+  UniqueFd fd(is_stdin ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                       : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
+  if (!fd.valid()) {
+    return Status::FromErrno(is_stdin ? "standard input" : path, errno);
   }
   struct stat info {};
-  if (fstat(fileno(file.get()), &info) == 0 && S_ISDIR(info.st_mode)) {
+  if (::fstat(fd.get(), &info) != 0) {
+    return Status::FromErrno(is_stdin ? "standard input" : path, errno);
+  }
+  if (S_ISDIR(info.st_mode)) {
     return Status::Invalid(path + " is a directory: wanted a file of event lines");
+  }
+  const bool regular = S_ISREG(info.st_mode);
+  if (is_stdin) {
+    return EventFile(std::move(fd), regular, "<stdin>", "<stdin>");
   }
   std::error_code failed;
   const std::filesystem::path absolute = std::filesystem::absolute(path, failed);
   if (failed) {
     return Status::FromErrno(path, failed.value());
   }
-  return EventFile(std::move(file), path, absolute.lexically_normal().string());
+  return EventFile(std::move(fd), regular, path, absolute.lexically_normal().string());
 }
 
-Result<bool> EventFile::ReadText() {
-  text_.clear();
-  while (true) {
-    const int c = std::getc(file_.get());
-    if (c == EOF) {
-      if (std::ferror(file_.get()) != 0) {
-        return Status::FromErrno(path_, errno);
-      }
-      if (text_.empty()) {
-        return false;
-      }
-      break;
-    }
-    if (c == '\n') {
-      break;
-    }
-    if (text_.size() >= kMaxLine) {
+// Looks at each byte once, however often a long line is asked for.
+std::size_t EventFile::FindLineEnd() {
+  const std::size_t end = text_.find('\n', std::max(clean_, begin_));
+  if (end == std::string::npos) {
+    clean_ = text_.size();
+  }
+  return end;
+}
+
+void EventFile::ReadMore() {
+  if (ended_ || !failure_.ok()) {
+    return;
+  }
+  // What was handed out is gone by now.
+  text_.erase(0, begin_);
+  clean_ -= std::min(clean_, begin_);
+  begin_ = 0;
+  line_text_ = {};
+  const std::size_t had = text_.size();
+  text_.resize(had + kReadBytes);
+  const ssize_t got = ::read(fd_.get(), text_.data() + had, kReadBytes);
+  const int error = errno;
+  text_.resize(had + (got > 0 ? static_cast<std::size_t>(got) : 0));
+  if (got == 0) {
+    ended_ = true;
+  } else if (got < 0 && error != EINTR && error != EAGAIN) {
+    failure_ = Status::FromErrno(path_, error);
+  }
+}
+
+Result<bool> EventFile::ReadText(bool wait) {
+  std::size_t end = FindLineEnd();
+  while (end == std::string::npos && !ended_ && failure_.ok()) {
+    if (text_.size() - begin_ > kMaxLine) {
       return Status::Invalid(path_ + ":" + std::to_string(number_ + 1) + ": longer than " +
                              std::to_string(kMaxLine) + " bytes");
     }
-    text_ += static_cast<char>(c);
+    if (!wait) {
+      return false;
+    }
+    ReadMore();
+    end = FindLineEnd();
   }
+  if (end == std::string::npos && !failure_.ok()) {
+    return failure_;
+  }
+  if (end == std::string::npos && begin_ == text_.size()) {
+    return false;
+  }
+  const std::size_t stop = std::min(end, text_.size());
+  line_text_ = std::string_view(text_).substr(begin_, stop - begin_);
+  if (number_ == 0 && line_text_.starts_with(kByteOrderMark)) {
+    line_text_.remove_prefix(kByteOrderMark.size());
+  }
+  begin_ = std::min(stop + 1, text_.size());
   ++number_;
   return true;
 }
 
 std::optional<std::uint64_t> EventFile::CountRest() {
-  struct stat info {};
-  if (::fstat(::fileno(file_.get()), &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (!regular_) {
     return std::nullopt;
   }
   std::uint64_t count = 0;
   while (true) {
-    const Result<bool> more = ReadText();
+    const Result<bool> more = ReadText(true);
     if (!more.ok()) {
       return std::nullopt;
     }
@@ -91,9 +125,9 @@ std::optional<std::uint64_t> EventFile::CountRest() {
   }
 }
 
-Result<const EventFile::Line*> EventFile::Next() {
+Result<const EventFile::Line*> EventFile::Take(bool wait) {
   do {
-    Result<bool> more = ReadText();
+    Result<bool> more = ReadText(wait);
     if (!more.ok()) {
       return more.status();
     }
@@ -101,13 +135,21 @@ Result<const EventFile::Line*> EventFile::Next() {
       return static_cast<const Line*>(nullptr);
     }
   } while (number_ < skip_before_ || TextIsBlank());
+  Result<const Line*> line = Parse();
+  if (!line.ok()) {
+    --number_;
+  }
+  return line;
+}
+
+Result<const EventFile::Line*> EventFile::Parse() {
+  const std::string place = path_ + ":" + std::to_string(number_) + ": ";
   std::string error;
-  if (!ParseEventLine(text_, &line_.event, &error)) {
-    return Status::Invalid(path_ + ":" + std::to_string(number_) + ": " + error);
+  if (!ParseEventLine(line_text_, &line_.event, &error)) {
+    return Status::Invalid(place + error);
   }
   if (line_.event.type.empty()) {
-    return Status::Invalid(path_ + ":" + std::to_string(number_) +
-                           ": the type is empty: wanted at least one character");
+    return Status::Invalid(place + "the type is empty: wanted at least one character");
   }
   const ParsedEventLine& event = line_.event;
   const std::uint64_t bytes =
@@ -116,14 +158,16 @@ Result<const EventFile::Line*> EventFile::Next() {
     return Status::Invalid(path_ + ":" + std::to_string(number_) + ": " + TooLargeEvent(bytes));
   }
   line_.number = number_;
-  if (line_.event.id.has_value()) {
+  line_.given_id = line_.event.id.has_value();
+  if (line_.given_id) {
     line_.id.bytes = *line_.event.id;
     if (line_.id.is_zero()) {
-      return Status::Invalid(path_ + ":" + std::to_string(number_) +
-                             ": the id is all zero: wanted any other UUID");
+      return Status::Invalid(place + "the id is all zero: wanted any other UUID");
     }
   } else {
-    line_.id = NameUuid(absolute_ + "\n" + std::to_string(number_) + "\n" + text_);
+    std::string name = seed_;
+    name.append("\n").append(std::to_string(number_)).append("\n").append(line_text_);
+    line_.id = NameUuid(name);
   }
   return &line_;
 }

@@ -2,31 +2,50 @@
 
 #include <catchup/event_line.hpp>
 #include <cstdint>
-#include <cstdio>
-#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "host/base/status.h"
+#include "host/base/unique_fd.h"
 #include "host/base/uuid.h"
 
 namespace catchup {
 
-// A file of event lines, read line by line. Blank lines are passed over. One thread.
+// A file of event lines, read line by line, also while it is still being written to, as a pipe is.
+// Blank lines are passed over, and a byte order mark at the very beginning. What stands behind the
+// last line feed is a line once the file has ended. One thread.
 class EventFile {
  public:
   struct Line {
     std::uint64_t number = 0;  // From 1.
     ParsedEventLine event;
-    Uuid id;  // The line's own, or one made of absolute path, line number and line.
+    Uuid id;                // The line's own, or one made of the seed, line number and line.
+    bool given_id = false;  // The line's own.
   };
 
   // "-" is standard input.
   static Result<EventFile> Open(const std::string& path);
 
-  // The next event, or null at the end. kInvalid for a malformed line, as
+  // What ids are made of, together with line number and line. The absolute path unless said here.
+  void SeedIds(std::string seed) { seed_ = std::move(seed); }
+
+  // The next event, or null at the end. Waits for one. kInvalid for a malformed line, as
   // "events.jsonl:12: column 3: found …, wanted …".
-  Result<const Line*> Next();
+  Result<const Line*> Next() { return Take(true); }
+
+  // The same without waiting: null also where ReadMore must come first, unless at_end().
+  Result<const Line*> NextRead() { return Take(false); }
+  bool at_end() const { return ended_ && begin_ == text_.size(); }
+
+  // Reads once from fd(), which waits where nothing is there. What was wrong Next says.
+  void ReadMore();
+
+  int fd() const { return fd_.get(); }
+  // Reading never waits, and what was not read stays.
+  bool is_regular() const { return regular_; }
+  // Bytes behind the last whole line that were read, and are no line yet.
+  std::uint64_t unfinished_bytes() const { return text_.size() - begin_; }
 
   // How many events are left, malformed ones included, which are passed over. None for a pipe or a
   // terminal, where the answer could be long in coming, and when the file cannot be read.
@@ -34,24 +53,34 @@ class EventFile {
 
   // Passes over lines before `number` without looking into them.
   void SkipTo(std::uint64_t number) { skip_before_ = number; }
-  // The number of the next line.
+  // The number of the next line; of a malformed line once Next has refused it.
   std::uint64_t next_line() const { return number_ + 1; }
 
  private:
-  struct Closer {
-    void operator()(std::FILE* file) const;
-  };
-  EventFile(std::unique_ptr<std::FILE, Closer> file, std::string path, std::string absolute)
-      : file_(std::move(file)), path_(std::move(path)), absolute_(std::move(absolute)) {}
+  EventFile(UniqueFd fd, bool regular, std::string path, std::string seed)
+      : fd_(std::move(fd)), regular_(regular), path_(std::move(path)), seed_(std::move(seed)) {}
 
-  // False at the end of the file.
-  Result<bool> ReadText();
-  bool TextIsBlank() const { return text_.find_first_not_of(" \t\r") == std::string::npos; }
+  Result<const Line*> Take(bool wait);
+  std::size_t FindLineEnd();
+  // The next line into line_text_. False at the end of the file, or where it would have to wait.
+  Result<bool> ReadText(bool wait);
+  bool TextIsBlank() const {
+    return line_text_.find_first_not_of(" \t\r") == std::string_view::npos;
+  }
+  Result<const Line*> Parse();
 
-  std::unique_ptr<std::FILE, Closer> file_;
+  UniqueFd fd_;
+  bool regular_ = false;
   std::string path_;
-  std::string absolute_;
-  std::string text_;
+  std::string seed_;
+
+  std::string text_;       // What was read.
+  std::size_t begin_ = 0;  // Of what is left of it.
+  std::size_t clean_ = 0;  // No line feed between begin_ and here.
+  bool ended_ = false;
+  Status failure_;
+
+  std::string_view line_text_;  // In text_, until the next read.
   std::uint64_t number_ = 0;
   std::uint64_t skip_before_ = 0;
   Line line_;

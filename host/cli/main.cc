@@ -72,7 +72,8 @@ std::string CheckPath(const std::string& text) {
 
 void AddAppend(CLI::App* app, AppendArguments* arguments) {
   CLI::App* append = app->add_subcommand(
-      "append", "Writes the events of a file to a log, in file order, through the real protocol");
+      "append",
+      "Writes the events of a file to a log, in order per stream, through the real protocol");
   append
       ->add_option("--to", arguments->to,
                    "kurrentdb://HOST:PORT?tls=false or embedded:PATH (for development and tests)")
@@ -82,12 +83,18 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
       ->add_option("--from-line", arguments->from_line,
                    "Begin at this line, such as the \"next line M\" that an earlier append printed")
       ->check(CheckLineNumber);
+  append->add_option(
+      "--resume", arguments->resume,
+      "Go on with the run that printed \"run TOKEN\": skip what of it is in the log");
   append->add_option("EVENTS", arguments->events, "One event a line, as JSON; - is standard input")
       ->required();
   append->footer(
-      "Prints \"written N, next line M\", also when it fails or is stopped. A node recognises a\n"
-      "repetition only among its newest events, so after an interruption the exact way to go on\n"
-      "is --from-line M.");
+      "Says \"run TOKEN\" first, on standard error. A line without an id is a new event in each "
+      "run.\n"
+      "Ends with \"written N, already there K, next line M\", also when it fails or is stopped: M "
+      "is\n"
+      "the first line not confirmed, and lines behind it may be in the log. --resume TOKEN\n"
+      "--from-line M then goes on exactly, also after a crash of the server or of this command.");
 }
 
 void AddDevServer(CLI::App* app, DevServerArguments* arguments) {

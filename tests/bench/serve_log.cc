@@ -29,7 +29,7 @@ catchup::Status Fill(const std::string& address, std::uint64_t count) {
   catchup::ConnectionOptions connection;
   connection.address = address;
   const auto appender = catchup::Appender::Open(connection);
-  catchup::EventWriter writer(appender.get());
+  catchup::EventWriter writer(appender.get(), {});
   for (std::uint64_t i = 1; i <= count; ++i) {
     catchup::NewEvent event;
     event.id = catchup::Uuid::FromHalves(1, i);
@@ -37,7 +37,10 @@ catchup::Status Fill(const std::string& address, std::uint64_t count) {
     event.data = MakeData(i);
     event.is_json = true;
     const std::string stream = "bench-" + std::to_string(i / kStreamEvents);
-    CATCHUP_RETURN_IF_ERROR(writer.Add(stream, std::move(event), i));
+    writer.Add(stream, std::move(event), i, false);
+    if (!writer.HasRoom()) {
+      CATCHUP_RETURN_IF_ERROR(writer.Flush());
+    }
   }
   return writer.Flush();
 }

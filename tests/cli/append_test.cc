@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "host/base/unique_fd.h"
@@ -27,6 +29,12 @@ std::string Text(const Strings& lines) {
 
 void ExpectHas(const std::string& text, const std::string& word) {
   EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
+}
+
+// What stands behind "run " in the first line that an append says.
+std::string TokenOf(const std::string& errors) {
+  EXPECT_EQ(errors.substr(0, 4), "run ") << errors;
+  return errors.substr(4, errors.find('\n') - 4);
 }
 
 // A log that is written by append and read back through a group.
@@ -54,8 +62,8 @@ TEST_F(AppendTest, WritesInFileOrderAndSaysHowFarItCame) {
             Text({EventLine("a", "x"), EventLine("b", "y"), "", EventLine("a", "z")}));
   const Finished appended = Append();
   EXPECT_EQ(appended.exit, 0) << appended.err;
-  EXPECT_EQ(appended.out, "written 3, next line 5\n");
-  EXPECT_EQ(appended.err, "");
+  EXPECT_EQ(appended.out, "written 3, already there 0, next line 5\n");
+  EXPECT_EQ(appended.err, "run " + TokenOf(appended.err) + "\n");
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "b@0 y", "a@1 z"}));
 }
 
@@ -93,17 +101,148 @@ TEST_F(AppendTest, WhatJsonlWroteCanBeAppendedElsewhere) {
   EXPECT_EQ(Written(other, "all"), first);
 }
 
-TEST_F(AppendTest, TheSameFileAgainAddsNothing) {
+// Bytes that one line cannot give back, and content types that the member does not imply, go
+// through the log and another log and stay what they were.
+TEST_F(AppendTest, PayloadsAndContentTypesSurviveEveryCopy) {
+  const std::string json = ",\"contentType\":\"application/json\"";
+  const std::string octets = ",\"contentType\":\"application/octet-stream\"";
+  const Strings payloads = {
+      R"(,"data":{ "a" : 1 })",
+      R"(,"data":{"a":1})" + octets,
+      R"(,"dataBase64":"eyJhIjoxfQo=")" + json,  // {"a":1} and a line feed
+      R"(,"dataBase64":"IHsKfSA=")" + json,      // blanks around, a line feed inside
+      R"(,"dataBase64":"e2Jyb2tlbg==")" + json,
+      R"(,"dataBase64":"AAEC/w==")",
+      json,
+      R"(,"metadata":[1, 2])",
+      R"(,"metadataBase64":"Cg==")",
+  };
   Strings lines;
-  for (int i = 0; i < 2'500; ++i) {
-    lines.push_back(EventLine("s" + std::to_string(i / 1'200), "x"));
+  for (const std::string& payload : payloads) {
+    lines.push_back("{\"stream\":\"a\",\"type\":\"x\"" + payload + "}");
   }
   WriteFile(site_.file("events.jsonl"), Text(lines));
+  const auto tails = [](const std::filesystem::path& file) {
+    Strings found;
+    for (const std::string& line : ReadLines(file)) {
+      const std::size_t behind = line.find("Z\"") + 2;  // The time of creation, the last but these.
+      found.push_back(line.substr(behind, line.size() - 1 - behind));
+    }
+    return found;
+  };
   ASSERT_EQ(Append().exit, 0);
+  ReadBack();
+  EXPECT_EQ(tails(site_.data("all", "out.jsonl")), payloads);
+
+  Site other;
+  other.Configure(JsonlGroup("all"));
+  const std::string copy = site_.data("all", "out.jsonl").string();
+  ASSERT_EQ(other.Catchup({"append", "--to", "embedded:log", copy}).exit, 0);
+  ASSERT_EQ(other.RunUntilCaughtUp().exit, 0);
+  EXPECT_EQ(tails(other.data("all", "out.jsonl")), payloads);
+
+  const Finished tried = site_.Catchup(
+      {"try", PLUGIN_DIRECTORY "/jsonl.so", copy, "--set", "file=\"out.jsonl\"", "--work", "work"});
+  EXPECT_EQ(tried.exit, 0) << tried.err;
+  EXPECT_EQ(tails(site_.file("work/out.jsonl")), payloads);
+}
+
+// ---- What is a new event, and what is there already ----
+
+TEST_F(AppendTest, ALineWithoutAnIdIsANewEventInEachRun) {
+  for (int i = 0; i < 3; ++i) {
+    const Finished piped = site_.Catchup({"append", "--to", "embedded:log", "-"}, kPatience,
+                                         Text({EventLine("a", "x")}));
+    EXPECT_EQ(piped.out, "written 1, already there 0, next line 2\n");
+  }
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "x")}));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Append().out, "written 2, already there 0, next line 3\n");
+  }
+  EXPECT_EQ(ReadBack().size(), 7u);
+}
+
+std::string LineWithId(int number) {
+  char id[64];
+  std::snprintf(id, sizeof id, "0196f3a1-7c1e-7b2a-8d4f-%012d", number);
+  return "{\"stream\":\"s" + std::to_string(number % 2) + "\",\"type\":\"x\",\"id\":\"" + id +
+         "\"}";
+}
+
+TEST_F(AppendTest, LinesWithIdsAreThereOnceAndCountedAsWhatTheyAre) {
+  Strings lines;
+  for (int i = 0; i < 2'500; ++i) {
+    lines.push_back(LineWithId(i));
+  }
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  EXPECT_EQ(Append().out, "written 2500, already there 0, next line 2501\n");
   const Finished again = Append();
   EXPECT_EQ(again.exit, 0) << again.err;
-  EXPECT_EQ(again.out, "written 2500, next line 2501\n");
-  EXPECT_EQ(ReadBack().size(), 2'500u);
+  EXPECT_EQ(again.out, "written 0, already there 2500, next line 2501\n");
+  lines.insert(lines.begin() + 1'000, {LineWithId(9'000), LineWithId(9'001), LineWithId(9'001)});
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  const Finished more = Append();
+  EXPECT_EQ(more.exit, 0) << more.err;
+  EXPECT_EQ(more.out, "written 2, already there 2501, next line 2504\n");
+  EXPECT_EQ(ReadBack().size(), 2'502u);
+}
+
+TEST_F(AppendTest, ResumeGoesOnWithACorrectedFile) {
+  Strings lines = {EventLine("a", "x"), "{\"stream\":\"a\"}", EventLine("a", "z")};
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  const Finished first = Append();
+  EXPECT_EQ(first.exit, 1);
+  EXPECT_EQ(first.out, "written 1, already there 0, next line 2\n");
+  const std::string token = TokenOf(first.err);
+  ExpectHas(first.err, "events.jsonl:2: ");
+  ExpectHas(first.err, "to go on: --resume " + token + " --from-line 2\n");
+  lines[1] = EventLine("a", "y");
+  WriteFile(site_.file("events.jsonl"), Text(lines));
+  const Finished rest = Append({"--resume", token});
+  EXPECT_EQ(rest.exit, 0) << rest.err;
+  EXPECT_EQ(rest.err, "run " + token + "\n");
+  EXPECT_EQ(rest.out, "written 2, already there 1, next line 4\n");
+  EXPECT_EQ(Append({"--resume", token, "--from-line", "3"}).out,
+            "written 0, already there 1, next line 4\n");
+  EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y", "a@2 z"}));
+}
+
+TEST_F(AppendTest, ATokenThatNoRunHadIsAUsageError) {
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
+  for (const std::string token : {"nonsense", "20261324T033917Z-9f3b2c7de01a4856",
+                                  "20261124T033917Z-9f3b2c7de01a485", "20261124T033917Z"}) {
+    const Finished appended = Append({"--resume", token});
+    EXPECT_EQ(appended.exit, 2);
+    ExpectHas(appended.err, "--resume " + token + ": wanted the TOKEN of the line \"run TOKEN\"");
+  }
+}
+
+Strings ManyLines() {
+  Strings lines;
+  for (int i = 0; i < 20'000; ++i) {
+    lines.push_back(EventLine("s" + std::to_string(i % 997), "x"));
+  }
+  return lines;
+}
+
+TEST_F(AppendTest, ResumeAfterAKilledAppendWritesTheRestAndNothingTwice) {
+  WriteFile(site_.file("events.jsonl"), Text(ManyLines()));
+  std::string token;
+  {
+    const auto append = site_.Start({"append", "--to", "embedded:log", "events.jsonl"});
+    ASSERT_TRUE(WaitUntil([&] {
+      std::error_code absent;
+      return std::filesystem::file_size(site_.file("log/events.db-wal"), absent) > 200'000 &&
+             !absent;
+    }));
+    append->Signal(SIGKILL);
+    EXPECT_EQ(append->Wait(), 128 + SIGKILL);
+    token = TokenOf(append->Errors());
+  }
+  const Finished rest = Append({"--resume", token});
+  EXPECT_EQ(rest.exit, 0) << rest.err;
+  ExpectHas(rest.out, "next line 20001\n");
+  EXPECT_EQ(ReadBack().size(), 20'000u);
 }
 
 TEST_F(AppendTest, AMalformedLineIsNamedAndNothingBehindItIsWritten) {
@@ -112,7 +251,7 @@ TEST_F(AppendTest, AMalformedLineIsNamedAndNothingBehindItIsWritten) {
                   EventLine("a", "z")}));
   const Finished appended = Append();
   EXPECT_EQ(appended.exit, 1);
-  EXPECT_EQ(appended.out, "written 2, next line 3\n");
+  EXPECT_EQ(appended.out, "written 2, already there 0, next line 3\n");
   ExpectHas(appended.err, "events.jsonl:3: ");
   ExpectHas(appended.err, "wanted");
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "b@0 y"}));
@@ -122,7 +261,7 @@ TEST_F(AppendTest, AMalformedFirstLineWritesNothing) {
   WriteFile(site_.file("events.jsonl"), Text({"what", EventLine("a", "z")}));
   const Finished appended = Append();
   EXPECT_EQ(appended.exit, 1);
-  EXPECT_EQ(appended.out, "written 0, next line 1\n");
+  EXPECT_EQ(appended.out, "written 0, already there 0, next line 1\n");
   ExpectHas(appended.err, "events.jsonl:1: ");
   EXPECT_EQ(ReadBack(), Strings{});
 }
@@ -132,30 +271,14 @@ TEST_F(AppendTest, FromLineGoesOnWhereACorrectedFileStopped) {
   WriteFile(site_.file("events.jsonl"), Text(lines));
   const Finished first = Append();
   EXPECT_EQ(first.exit, 1);
-  EXPECT_EQ(first.out, "written 1, next line 2\n");
+  EXPECT_EQ(first.out, "written 1, already there 0, next line 2\n");
   ExpectHas(first.err, "events.jsonl:2: ");
   lines[1] = EventLine("a", "y");
   WriteFile(site_.file("events.jsonl"), Text(lines));
   const Finished rest = Append({"--from-line", "2"});
   EXPECT_EQ(rest.exit, 0) << rest.err;
-  EXPECT_EQ(rest.out, "written 2, next line 4\n");
+  EXPECT_EQ(rest.out, "written 2, already there 0, next line 4\n");
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y", "a@2 z"}));
-}
-
-// A server takes a repeated append whole or not at all.
-TEST_F(AppendTest, RepeatingACorrectedFileNamesTheWayOut) {
-  Strings lines = {EventLine("a", "x"), "{\"stream\":\"a\"}", EventLine("a", "z")};
-  WriteFile(site_.file("events.jsonl"), Text(lines));
-  EXPECT_EQ(Append().out, "written 1, next line 2\n");
-  lines[1] = EventLine("a", "y");
-  WriteFile(site_.file("events.jsonl"), Text(lines));
-  const Finished again = Append();
-  EXPECT_EQ(again.exit, 1);
-  EXPECT_EQ(again.out, "written 0, next line 1\n");
-  ExpectHas(again.err,
-            "some of these event ids are in the stream already, others are not; go on behind what "
-            "an earlier append wrote: --from-line M, where M is the \"next line M\" that it "
-            "printed\n");
 }
 
 TEST_F(AppendTest, FromLineBehindTheFileIsAnErrorButNotRightBehindIt) {
@@ -166,44 +289,107 @@ TEST_F(AppendTest, FromLineBehindTheFileIsAnErrorButNotRightBehindIt) {
   ExpectHas(none.err, "wanted a line number from 1");
   const Finished behind = Append({"--from-line", "99"});
   EXPECT_EQ(behind.exit, 1);
-  EXPECT_EQ(behind.err, "--from-line 99: events.jsonl has 2 lines\n");
+  ExpectHas(behind.err, "\n--from-line 99: events.jsonl has 2 lines\n");
   EXPECT_EQ(behind.out, "");
   // What an append of the whole file names as the next line.
   const Finished rest = Append({"--from-line", "3"});
   EXPECT_EQ(rest.exit, 0) << rest.err;
-  EXPECT_EQ(rest.out, "written 0, next line 3\n");
+  EXPECT_EQ(rest.out, "written 0, already there 0, next line 3\n");
 }
 
-// What was confirmed stays, what was only read is read again.
-TEST_F(AppendTest, ASignalStopsBetweenTwoAppendsAndSaysWhereToGoOn) {
-  const std::filesystem::path input = site_.file("input");
-  for (const int signal : {SIGINT, SIGTERM}) {
-    std::filesystem::remove(input);
-    ASSERT_EQ(::mkfifo(input.c_str(), 0600), 0);
-    const std::string log = "log" + std::to_string(signal);
-    const auto append = site_.Start({"append", "--to", "embedded:" + log, "input"});
-    const UniqueFd writer(::open(input.c_str(), O_WRONLY | O_CLOEXEC));
-    ASSERT_TRUE(writer.valid());
-    const std::string lines = Text({EventLine("a", "x"), EventLine("b", "y"), EventLine("c", "z")});
-    ASSERT_EQ(::write(writer.get(), lines.data(), lines.size()),
-              static_cast<ssize_t>(lines.size()));
-    // Empty once all of it was read; the third event waits for a fourth.
-    ASSERT_TRUE(WaitUntil([&] {
+// ---- From a pipe that stays open ----
+
+class LivePipeTest : public AppendTest {
+ protected:
+  LivePipeTest() {
+    EXPECT_EQ(::mkfifo(site_.file("input").c_str(), 0600), 0);
+    // Open for both, so that neither end waits for the other.
+    pipe_ = UniqueFd(::open(site_.file("input").c_str(), O_RDWR | O_CLOEXEC));
+    EXPECT_TRUE(pipe_.valid());
+  }
+
+  void Feed(const std::string& text) {
+    ASSERT_EQ(::write(pipe_.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  }
+  bool WaitUntilRead() {
+    return WaitUntil([&] {
       int unread = 0;
-      return ::ioctl(writer.get(), FIONREAD, &unread) == 0 && unread == 0;
-    }));
-    // One that falls between a look for it and the read that waits is noticed with the next.
-    ASSERT_TRUE(WaitUntil([&] {
-      append->Signal(signal);
-      return !append->Running();
-    }));
+      return ::ioctl(pipe_.get(), FIONREAD, &unread) == 0 && unread == 0;
+    });
+  }
+
+  UniqueFd pipe_;
+};
+
+TEST_F(LivePipeTest, WhatStandsInThePipeIsWrittenWhileItStaysOpen) {
+  const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+  Feed(Text({EventLine("a", "x"), EventLine("a", "y")}) + "{\"stream\":\"a\",");
+  ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x", "a@1 y"}); }));
+  Feed("\"type\":\"z\"}\n");
+  ASSERT_TRUE(WaitUntil([&] { return ReadBack().size() == 3; }));
+  EXPECT_TRUE(append->Running());
+  pipe_ = UniqueFd();
+  EXPECT_EQ(append->Wait(), 0) << append->Errors();
+  EXPECT_EQ(append->Output(), "written 3, already there 0, next line 4\n");
+}
+
+TEST_F(LivePipeTest, ASignalWritesWhatWasTakenAndSaysWhichLineComesNext) {
+  for (const auto& [signal, name] :
+       {std::pair{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}}) {
+    const std::string log = std::string("log") + name;
+    const auto append = site_.Start({"append", "--to", "embedded:" + log, "input"});
+    Feed(Text({EventLine("a", "x"), EventLine("b", "y"), EventLine("c", "z")}) + "{\"str");
+    ASSERT_TRUE(WaitUntilRead());
+    append->Signal(signal);
     EXPECT_EQ(append->Wait(), 1);
-    ExpectHas(append->Errors(), signal == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
-    // How far it came before the signal is the machine's affair, that both numbers agree is not.
-    const std::string said = append->Output();
-    EXPECT_TRUE(said == "written 2, next line 3\n" || said == "written 1, next line 2\n" ||
-                said == "written 0, next line 1\n")
-        << said;
+    EXPECT_EQ(append->Output(), "written 3, already there 0, next line 4\n");
+    EXPECT_EQ(append->Errors(), "run " + TokenOf(append->Errors()) + "\nstopped by " + name +
+                                    "\nline 4 was read in part and is not written\nto go on: "
+                                    "--resume " +
+                                    TokenOf(append->Errors()) + " --from-line 4\n");
+  }
+}
+
+TEST_F(LivePipeTest, EndsWhenNobodyReadsItsOutputAnyMore) {
+  Feed(Text({EventLine("a", "x"), EventLine("b", "y")}));
+  // The reader of its output ends at once.
+  const std::string command = "cd " + site_.path().string() +
+                              " && " CATCHUP_EXECUTABLE
+                              " append --to embedded:log input 2>errors | true";
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  ASSERT_TRUE(WaitUntil(
+      [&] { return ReadFile(site_.file("errors")).find("to go on") != std::string::npos; }));
+  const std::string errors = ReadFile(site_.file("errors"));
+  ExpectHas(errors, "stopped: nobody reads standard output any more\n");
+  // What it took before it noticed is the machine's affair, that it says so is not.
+  ExpectHas(errors, "\nwritten ");
+  ExpectHas(errors, ", next line ");
+}
+
+// ---- Lines of other makes ----
+
+TEST_F(AppendTest, LineEndsOfOtherSystemsAndAByteOrderMarkAreNoMatter) {
+  WriteFile(site_.file("events.jsonl"), "\xEF\xBB\xBF" + EventLine("a", "x") + "\r\n\r\n" +
+                                            EventLine("a", "y") + "\r\n" + EventLine("a", "z"));
+  const Finished appended = Append();
+  EXPECT_EQ(appended.exit, 0) << appended.err;
+  EXPECT_EQ(appended.out, "written 3, already there 0, next line 5\n");
+  EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y", "a@2 z"}));
+}
+
+TEST_F(AppendTest, LinesThatCannotBeEventsAreNamed) {
+  const std::string good = EventLine("a", "x");
+  for (const auto& [bad, text] :
+       {std::pair<std::string, std::string>{std::string("{\0}", 3), "column 2: found byte 0x00"},
+        {"\xEF\xBB\xBF" + good, "column 1: found byte 0xEF"},
+        {"\xFF\xFE{", "column 1: found byte 0xFF"},
+        {"{\"stream\":\"a\",\"type\":\"\"}", "the type is empty"},
+        {good + good, "column 36: found '{', wanted the end of the line"}}) {
+    WriteFile(site_.file("events.jsonl"), good + "\n" + bad + "\n" + good);
+    const Finished appended = Append();
+    EXPECT_EQ(appended.exit, 1);
+    EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
+    ExpectHas(appended.err, "events.jsonl:2: " + text);
   }
 }
 
@@ -219,7 +405,7 @@ TEST_F(AppendTest, StandardInputIsAFileToo) {
   const Finished appended = site_.Catchup({"append", "--to", "embedded:log", "-"}, kPatience,
                                           Text({EventLine("a", "x"), EventLine("a", "y")}));
   EXPECT_EQ(appended.exit, 0) << appended.err;
-  EXPECT_EQ(appended.out, "written 2, next line 3\n");
+  EXPECT_EQ(appended.out, "written 2, already there 0, next line 3\n");
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "a@1 y"}));
 }
 
@@ -244,7 +430,7 @@ TEST_F(AppendTest, AnUnreachableServerFailsWithItsAddress) {
   const Finished appended =
       site_.Catchup({"append", "--to", "kurrentdb://127.0.0.1:1?tls=false", "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
-  EXPECT_EQ(appended.out, "written 0, next line 1\n");
+  EXPECT_EQ(appended.out, "written 0, already there 0, next line 1\n");
   ExpectHas(appended.err, "127.0.0.1:1");
 }
 
@@ -272,7 +458,7 @@ TEST_F(DevServerTest, AppendAndRunReachItByItsUri) {
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "y")}));
   const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
   EXPECT_EQ(appended.exit, 0) << appended.err;
-  EXPECT_EQ(appended.out, "written 2, next line 3\n");
+  EXPECT_EQ(appended.out, "written 2, already there 0, next line 3\n");
   site_.Configure(JsonlGroup("all"), uri_);
   const Finished run = site_.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 0) << run.err;
@@ -305,6 +491,32 @@ TEST_F(DevServerTest, TheEmbeddedUriUsesTheServerThatHasTheLog) {
   EXPECT_TRUE(server_->Running());
 }
 
+// A new server remembers no ids: what is there is found out by looking.
+TEST_F(DevServerTest, ResumeAfterAServersCrashWritesTheRestAndNothingTwice) {
+  Serve();
+  WriteFile(site_.file("events.jsonl"), Text(ManyLines()));
+  const auto append = site_.Start({"append", "--to", uri_, "events.jsonl"});
+  ASSERT_TRUE(WaitUntil([&] {
+    std::error_code absent;
+    return std::filesystem::file_size(site_.file("served/events.db-wal"), absent) > 200'000 &&
+           !absent;
+  }));
+  server_->Signal(SIGKILL);
+  server_->Wait();
+  const int exit = append->Wait();
+  const std::string said = append->Output();
+  ASSERT_EQ(exit, said.find("next line 20001") == std::string::npos ? 1 : 0);
+  const std::string line = said.substr(said.find("next line ") + 10);
+  Serve();
+  const Finished rest =
+      site_.Catchup({"append", "--to", uri_, "--resume", TokenOf(append->Errors()), "--from-line",
+                     line.substr(0, line.size() - 1), "events.jsonl"});
+  EXPECT_EQ(rest.exit, 0) << rest.err;
+  site_.Configure(JsonlGroup("all"), uri_);
+  EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  EXPECT_EQ(Written(site_, "all").size(), 20'000u);
+}
+
 TEST_F(DevServerTest, ASecondServerOnTheSameDataNamesTheFirst) {
   Serve();
   const Finished second =
@@ -320,7 +532,7 @@ TEST_F(DevServerTest, AnAppendAboveItsLimitIsRefused) {
                   EventLine("b", "large", '"' + std::string(4'000, 'x') + '"')}));
   const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
-  EXPECT_EQ(appended.out, "written 1, next line 2\n");
+  EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
   EXPECT_NE(appended.err, "");
 }
 

@@ -33,8 +33,8 @@ TEST(HelpTest, DevServerSaysWhatItIsFor) {
 TEST(HelpTest, AppendSaysHowToGoOnAfterAnInterruption) {
   Site site;
   const Finished help = site.Catchup({"append", "--help"});
-  ExpectHas(help.out, "repetition only among its newest events");
-  ExpectHas(help.out, "--from-line M");
+  ExpectHas(help.out, "--resume TOKEN");
+  ExpectHas(help.out, "--from-line M then goes on exactly");
 }
 
 TEST(HelpTest, TrySaysWhereThePluginWorksAndWhenItStops) {

@@ -2,13 +2,27 @@
 
 #include <grpcpp/client_context.h>
 #include <grpcpp/completion_queue.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/unique_fd.h"
+#include "host/source/client/append_question.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
+#include "host/source/client/read_requests.h"
 #include "host/source/proto/streams.grpc.pb.h"
 
 namespace catchup {
@@ -17,7 +31,6 @@ namespace {
 using event_store::client::streams::BatchAppendReq;
 using event_store::client::streams::BatchAppendResp;
 using event_store::client::streams::Streams;
-using Deadline = std::chrono::system_clock::time_point;
 
 // What the details of a failed append add to its name; empty if nothing.
 std::string Explain(const google::rpc::Status& error) {
@@ -67,144 +80,330 @@ void SetId(const Uuid& id, event_store::client::UUID* out) {
       static_cast<std::int64_t>(id.least_significant()));
 }
 
+// Appends go out one behind the other on one call, answers come in whatever order. The queue's
+// thread does both; the lock guards all that it shares with the caller's.
 class BatchAppender final : public Appender {
+  using Clock = std::chrono::steady_clock;
+
  public:
   explicit BatchAppender(const ConnectionOptions& options)
-      : options_(options), stub_(Streams::NewStub(OpenChannel(options))) {}
+      : options_(options),
+        channel_(OpenChannel(options)),
+        stub_(Streams::NewStub(channel_)),
+        reads_(channel_),
+        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    CATCHUP_CHECK(wake_.valid());
+    thread_ = std::thread([this] { Serve(); });
+  }
 
   ~BatchAppender() override {
-    if (call_ != nullptr) {
-      // The server keeps the call open after a half-close; only a cancel ends it.
-      call_->context.TryCancel();
-      (void)EndCall();
+    {
+      std::unique_lock lock(mutex_);
+      if (call_ != nullptr) {
+        // The server keeps the call open after a half-close; only a cancel ends it.
+        call_->context.TryCancel();
+      }
+      for (const auto& [number, question] : questions_) {
+        question->Cancel();
+      }
+      ended_.wait(lock, [this] { return call_ == nullptr && questions_.empty(); });
     }
     queue_.Shutdown();
-    void* tag = nullptr;
-    bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
-    }
+    thread_.join();
   }
 
   BatchAppender(const BatchAppender&) = delete;
   BatchAppender& operator=(const BatchAppender&) = delete;
 
-  Result<Appended> Append(std::string_view stream, std::span<const NewEvent> events) override {
-    const Deadline deadline = std::chrono::system_clock::now() + options_.deadline;
-    const std::uint64_t number = ++appends_;
-    Fill(stream, events, number);
-    Status status = Exchange(number, deadline);
-    if (!status.ok()) {
-      return status.Within("append to stream " + std::string(stream));
+  std::uint64_t Append(std::string_view stream, const ExpectedStream& expected,
+                       std::span<const NewEvent* const> events) override {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t number = ++requests_;
+    waiting_.emplace(number, Waiting{std::string(stream), Clock::now() + options_.deadline});
+    unsent_.push_back(MakeRequest(number, stream, expected, events));
+    if (call_ == nullptr) {
+      StartCall();
+    } else {
+      WriteNext();
     }
-    if (response_.result_case() != BatchAppendResp::kSuccess) {
-      return AppendError(options_.address, response_.error())
-          .Within("append to stream " + std::string(stream));
+    return number;
+  }
+
+  std::uint64_t ReadEnd(std::string_view stream, std::int64_t since) override {
+    return Ask(since, StreamEndRequest(stream), "read the end of stream " + std::string(stream));
+  }
+
+  std::uint64_t ReadHead() override {
+    return Ask(std::numeric_limits<std::int64_t>::min(), HeadRequest(), "read the head of the log");
+  }
+
+  std::vector<AppendAnswer> Take() override {
+    const std::lock_guard lock(mutex_);
+    GiveUpLate(Clock::now());
+    std::uint64_t count = 0;
+    (void)!::read(wake_.get(), &count, sizeof count);
+    return std::exchange(answers_, {});
+  }
+
+  int wake() const override { return wake_.get(); }
+
+  std::optional<Clock::time_point> deadline() const override {
+    const std::lock_guard lock(mutex_);
+    std::optional<Clock::time_point> first;
+    const auto consider = [&](Clock::time_point time) {
+      first = first.has_value() ? std::min(*first, time) : time;
+    };
+    if (!waiting_.empty() && !given_up_) {
+      consider(waiting_.begin()->second.deadline);
     }
-    const BatchAppendResp::Success& success = response_.success();
-    Appended appended;
-    appended.revision = success.current_revision();
-    if (success.has_position()) {
-      appended.position =
-          Position{success.position().commit_position(), success.position().prepare_position()};
+    for (const auto& [number, question] : questions_) {
+      consider(question->last_progress() + options_.deadline);
     }
-    return appended;
+    return first;
   }
 
  private:
+  enum class Step : std::uint8_t { kStart, kWrite, kRead, kFinish };
+
   struct Call {
     grpc::ClientContext context;
     std::unique_ptr<grpc::ClientAsyncReaderWriter<BatchAppendReq, BatchAppendResp>> stream;
+    bool started = false;
+    bool writing = false;
+    bool reading = false;
+    bool broken = false;
+    grpc::Status status;
   };
 
-  void Fill(std::string_view stream, std::span<const NewEvent> events, std::uint64_t number) {
-    request_.Clear();
-    SetId(Uuid::FromHalves(kCorrelation, number), request_.mutable_correlation_id());
-    BatchAppendReq::Options* options = request_.mutable_options();
+  struct Waiting {
+    std::string stream;
+    Clock::time_point deadline;
+  };
+
+  static BatchAppendReq MakeRequest(std::uint64_t number, std::string_view stream,
+                                    const ExpectedStream& expected,
+                                    std::span<const NewEvent* const> events) {
+    BatchAppendReq request;
+    SetId(Uuid::FromHalves(kCorrelation, number), request.mutable_correlation_id());
+    BatchAppendReq::Options* options = request.mutable_options();
     options->mutable_stream_identifier()->set_stream_name(std::string(stream));
-    options->mutable_any();
-    for (const NewEvent& event : events) {
-      BatchAppendReq::ProposedMessage* message = request_.add_proposed_messages();
-      SetId(event.id, message->mutable_id());
-      auto& properties = *message->mutable_metadata();
-      properties["type"] = event.type;
-      properties["content-type"] = event.is_json ? "application/json" : "application/octet-stream";
-      message->set_data(event.data);
-      message->set_custom_metadata(event.metadata);
+    switch (expected.kind) {
+      case ExpectedStream::Kind::kAny:
+        options->mutable_any();
+        break;
+      case ExpectedStream::Kind::kRevision:
+        options->set_stream_position(expected.revision);
+        break;
+      case ExpectedStream::Kind::kNone:
+        options->mutable_no_stream();
+        break;
     }
-    request_.set_is_final(true);
+    for (const NewEvent* const event : events) {
+      BatchAppendReq::ProposedMessage* message = request.add_proposed_messages();
+      SetId(event->id, message->mutable_id());
+      auto& properties = *message->mutable_metadata();
+      properties["type"] = event->type;
+      properties["content-type"] = event->is_json ? "application/json" : "application/octet-stream";
+      message->set_data(event->data);
+      message->set_custom_metadata(event->metadata);
+    }
+    request.set_is_final(true);
+    return request;
   }
 
-  // Sends request_ and waits for the answer to append `number` in response_. On failure the call is
-  // gone.
-  Status Exchange(std::uint64_t number, Deadline deadline) {
-    if (call_ == nullptr) {
-      CATCHUP_RETURN_IF_ERROR(StartCall(deadline));
-    }
-    call_->stream->Write(request_, this);
-    CATCHUP_RETURN_IF_ERROR(Await(deadline));
-    for (;;) {
-      response_.Clear();
-      call_->stream->Read(&response_, this);
-      CATCHUP_RETURN_IF_ERROR(Await(deadline));
-      if (response_.correlation_id().structured().least_significant_bits() ==
-          static_cast<std::int64_t>(number)) {
-        return {};
+  std::uint64_t Ask(std::int64_t since, const grpc::ByteBuffer& request, std::string what) {
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t number = ++requests_;
+    auto question = std::make_unique<AppendQuestion>(
+        options_.address, number, since, [this, what = std::move(what)](AppendAnswer answer) {
+          const std::lock_guard answering(mutex_);
+          answer.status = answer.status.ok() ? Status() : answer.status.Within(what);
+          Answer(std::move(answer));
+        });
+    AddHeaders(options_, question->context());
+    AppendQuestion* const raw = question.get();
+    questions_.emplace(number, std::move(question));
+    raw->Start(&reads_, &queue_, kReadMethod, request);
+    return number;
+  }
+
+  // ---- On the queue's thread ----
+
+  void Serve() {
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+      const std::less<const void*> before;
+      const bool is_step = !before(tag, &steps_.front()) && before(tag, &steps_.front() + kSteps);
+      if (is_step) {
+        const std::lock_guard lock(mutex_);
+        Proceed(*static_cast<const Step*>(tag), ok);
+      } else if (static_cast<ReadCall*>(tag)->Proceed(ok)) {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(questions_, [tag](const auto& entry) {
+          return static_cast<ReadCall*>(entry.second.get()) == tag;
+        });
+        ended_.notify_all();
       }
     }
   }
 
-  Status StartCall(Deadline deadline) {
+  // ---- All with the lock held ----
+
+  void* Tag(Step step) { return &steps_[static_cast<std::size_t>(step)]; }
+
+  void StartCall() {
     call_ = std::make_unique<Call>();
+    given_up_ = false;
     AddHeaders(options_, &call_->context);
     call_->stream = stub_->PrepareAsyncBatchAppend(&call_->context, &queue_);
-    call_->stream->StartCall(this);
-    return Await(deadline);
+    call_->stream->StartCall(Tag(Step::kStart));
   }
 
-  // Waits for the one pending operation. When it fails or takes too long, ends the call.
-  Status Await(Deadline deadline) {
-    void* tag = nullptr;
-    bool ok = false;
-    if (queue_.AsyncNext(&tag, &ok, deadline) == grpc::CompletionQueue::TIMEOUT) {
+  void WriteNext() {
+    if (!call_->started || call_->writing || call_->broken || unsent_.empty()) {
+      return;
+    }
+    call_->writing = true;
+    call_->stream->Write(unsent_.front(), Tag(Step::kWrite));
+  }
+
+  void Read() {
+    call_->reading = true;
+    response_.Clear();
+    call_->stream->Read(&response_, Tag(Step::kRead));
+  }
+
+  void Proceed(Step step, bool ok) {
+    switch (step) {
+      case Step::kStart:
+        call_->started = ok;
+        call_->broken = !ok;
+        if (ok) {
+          Read();
+          WriteNext();
+        }
+        break;
+      case Step::kWrite:
+        call_->writing = false;
+        unsent_.pop_front();
+        call_->broken = call_->broken || !ok;
+        WriteNext();
+        break;
+      case Step::kRead:
+        call_->reading = false;
+        call_->broken = call_->broken || !ok;
+        if (ok) {
+          TakeResponse();
+          Read();
+        }
+        break;
+      case Step::kFinish:
+        EndCall();
+        return;
+    }
+    if (call_->broken && !call_->writing && !call_->reading) {
+      call_->stream->Finish(&call_->status, Tag(Step::kFinish));
+    }
+  }
+
+  void TakeResponse() {
+    const auto found = waiting_.find(static_cast<std::uint64_t>(
+        response_.correlation_id().structured().least_significant_bits()));
+    if (found == waiting_.end()) {
+      return;
+    }
+    AppendAnswer answer;
+    answer.number = found->first;
+    if (response_.result_case() == BatchAppendResp::kSuccess) {
+      const BatchAppendResp::Success& success = response_.success();
+      if (success.current_revision_option_case() == BatchAppendResp::Success::kCurrentRevision) {
+        answer.revision = success.current_revision();
+      }
+      if (success.has_position()) {
+        answer.position =
+            Position{success.position().commit_position(), success.position().prepare_position()};
+      }
+    } else {
+      event_store::client::WrongExpectedVersion conflict;
+      answer.conflict = response_.error().details().UnpackTo(&conflict);
+      if (conflict.current_stream_revision_option_case() ==
+          event_store::client::WrongExpectedVersion::kCurrentStreamRevision) {
+        answer.revision = conflict.current_stream_revision();
+      }
+      answer.status = AppendError(options_.address, response_.error())
+                          .Within("append to stream " + found->second.stream);
+    }
+    waiting_.erase(found);
+    Answer(std::move(answer));
+  }
+
+  // The call is over: whatever waits for an answer gets the reason.
+  void EndCall() {
+    Status reason;
+    if (given_up_) {
+      reason = Status::Unavailable(options_.address + ": no answer within " +
+                                   std::to_string(options_.deadline.count()) +
+                                   " ms; the events may have been written");
+    } else if (call_->status.ok()) {
+      reason = Status::Unavailable(options_.address + ": the server ended the call");
+    } else {
+      reason = ToStatus(options_.address, call_->status, call_->context);
+    }
+    for (const auto& [number, waiting] : std::exchange(waiting_, {})) {
+      AppendAnswer answer;
+      answer.number = number;
+      answer.status = reason.Within("append to stream " + waiting.stream);
+      Answer(std::move(answer));
+    }
+    unsent_.clear();
+    call_.reset();
+    ended_.notify_all();
+  }
+
+  void GiveUpLate(Clock::time_point now) {
+    if (!waiting_.empty() && waiting_.begin()->second.deadline <= now && call_ != nullptr &&
+        !std::exchange(given_up_, true)) {
       call_->context.TryCancel();
-      Next();
-      (void)EndCall();
-      return Status::Unavailable(options_.address + ": no answer within " +
-                                 std::to_string(options_.deadline.count()) +
-                                 " ms; the events may have been written");
     }
-    return ok ? Status() : EndCall();
+    for (const auto& [number, question] : questions_) {
+      if (question->last_progress() + options_.deadline <= now) {
+        question->GiveUp(options_.deadline);
+      }
+    }
   }
 
-  // Fetches why the call ended, which an operation that failed or a cancel has shown, and drops it.
-  Status EndCall() {
-    grpc::Status status;
-    call_->stream->Finish(&status, this);
-    Next();
-    const std::unique_ptr<Call> ended = std::move(call_);
-    if (status.ok()) {
-      return Status::Unavailable(options_.address + ": the server ended the call");
-    }
-    return ToStatus(options_.address, status, ended->context);
-  }
-
-  // For operations that a call which has ended completes at once.
-  void Next() {
-    void* tag = nullptr;
-    bool ok = false;
-    CATCHUP_CHECK(queue_.Next(&tag, &ok));
+  void Answer(AppendAnswer answer) {
+    answers_.push_back(std::move(answer));
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one);
   }
 
   // The upper half of correlation ids, which only need to be unique within a call.
   static constexpr std::uint64_t kCorrelation = 0x6361746368757000ull;
+  static constexpr std::size_t kSteps = 4;
 
   const ConnectionOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<Streams::Stub> stub_;
+  grpc::GenericStub reads_;
   grpc::CompletionQueue queue_;
+  const UniqueFd wake_;
+  // Their addresses are the tags of the call's operations.
+  std::array<Step, kSteps> steps_ = {Step::kStart, Step::kWrite, Step::kRead, Step::kFinish};
+
+  mutable std::mutex mutex_;
+  std::condition_variable ended_;
   std::unique_ptr<Call> call_;
-  std::uint64_t appends_ = 0;
-  BatchAppendReq request_;  // Kept between appends for their memory.
+  bool given_up_ = false;  // The call was cancelled because an answer was late.
+  std::uint64_t requests_ = 0;
+  std::deque<BatchAppendReq> unsent_;  // The front one may be on its way.
+  std::map<std::uint64_t, Waiting> waiting_;
+  std::map<std::uint64_t, std::unique_ptr<AppendQuestion>> questions_;
+  std::vector<AppendAnswer> answers_;
   BatchAppendResp response_;
+
+  std::thread thread_;
 };
 
 }  // namespace

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/base/position.h"
 #include "host/base/status.h"
@@ -26,27 +28,71 @@ struct NewEvent {
   std::uint64_t size() const { return data.size() + metadata.size() + 2 * type.size(); }
 };
 
-// Where an append went.
-struct Appended {
-  std::uint64_t revision = 0;        // Of the last event, in its stream.
-  std::optional<Position> position;  // Of the last event; a repeated append may not tell.
+// What a stream must hold for an append to be made.
+struct ExpectedStream {
+  enum class Kind : std::uint8_t {
+    kAny,       // Whatever it holds.
+    kRevision,  // `revision` is that of its last event.
+    kNone,      // Nothing.
+  };
+  Kind kind = Kind::kAny;
+  std::uint64_t revision = 0;
+
+  friend bool operator==(const ExpectedStream&, const ExpectedStream&) = default;
 };
 
-// Writes events, one append at a time, each a round trip on one long call. Blocks; one thread at a
-// time. Connects when first used.
+// What came of a request to an Appender.
+struct AppendAnswer {
+  std::uint64_t number = 0;  // The request's.
+
+  // kUnavailable when the server cannot be reached, is not ready, or does not answer in time: an
+  // append may have been made or not. kDenied and kInvalid when the server refuses the request; its
+  // own reason is in the text.
+  Status status;
+  // With kInvalid: the stream holds something else than was expected, or some of the events and not
+  // the others.
+  bool conflict = false;
+
+  // Of an append: where its last event is; after a conflict, the last event of the stream. Of the
+  // end of a stream: its last event. None for a stream without events.
+  std::optional<std::uint64_t> revision;
+  // Of an append: of its last event; a repeated append may not tell. Of the head: the newest event.
+  std::optional<Position> position;
+  // Of the end of a stream: the ids of its events, newest first.
+  std::vector<Uuid> ids;
+};
+
+// Writes events to one server: any number of appends at a time on one long call, and the questions
+// that a writer has to ask first. Connects when first used; a call that has ended is followed by a
+// new one with the next append.
+//
+// One thread makes the requests and takes the answers; a thread of its own does the waiting.
 class Appender {
  public:
   static std::unique_ptr<Appender> Open(const ConnectionOptions& options);
   virtual ~Appender() = default;
 
-  // Writes `events` to the end of `stream`, all or none, whatever the stream holds. Returns once
-  // they are durable.
-  //
-  // kUnavailable when the server cannot be reached, is not ready, or does not answer in time: the
-  // events may be there or not, and repeating the append with the same ids is the way to find out.
-  // The next Append then makes a new call. kDenied and kInvalid when the server refuses these
-  // events; its own reason is in the text.
-  virtual Result<Appended> Append(std::string_view stream, std::span<const NewEvent> events) = 0;
+  // Asks for `events` to be written to the end of `stream`, all or none, and durably. Appends to
+  // one stream keep their order only if each waits for the answer to the one before. Returns the
+  // request's number, by which its answer is known.
+  virtual std::uint64_t Append(std::string_view stream, const ExpectedStream& expected,
+                               std::span<const NewEvent* const> events) = 0;
+
+  // Asks for the end of a stream: back to the first event that was created before `since` (in 100
+  // ns ticks since 1970), which is not given any more, or to its beginning.
+  virtual std::uint64_t ReadEnd(std::string_view stream, std::int64_t since) = 0;
+
+  // Asks for the position of the newest event of the whole log.
+  virtual std::uint64_t ReadHead() = 0;
+
+  // The answers that have come since, in the order they came. Also gives up what has waited longer
+  // than the connection's deadline.
+  virtual std::vector<AppendAnswer> Take() = 0;
+
+  // A descriptor that is readable while there are answers to take.
+  virtual int wake() const = 0;
+  // When to call Take without that, to give up what waits too long; none while nothing waits.
+  virtual std::optional<std::chrono::steady_clock::time_point> deadline() const = 0;
 };
 
 }  // namespace catchup

@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/slice.h>
 
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -88,6 +89,19 @@ Result<grpc::ByteBuffer> FirstRequest(Position from) {
   CATCHUP_RETURN_IF_ERROR(SetPlace(from, "read", out));
   out->set_read_direction(ReadReq::Options::Forwards);
   out->set_count(1);
+  out->mutable_no_filter();
+  out->mutable_uuid_option()->mutable_structured();
+  return Serialize(request);
+}
+
+grpc::ByteBuffer StreamEndRequest(std::string_view stream) {
+  ReadReq request;
+  ReadReq::Options* out = request.mutable_options();
+  out->mutable_stream()->mutable_stream_identifier()->set_stream_name(std::string(stream));
+  out->mutable_stream()->mutable_end();
+  out->set_read_direction(ReadReq::Options::Backwards);
+  // All of them: the reader stops when it has seen enough.
+  out->set_count(std::numeric_limits<std::int64_t>::max());
   out->mutable_no_filter();
   out->mutable_uuid_option()->mutable_structured();
   return Serialize(request);

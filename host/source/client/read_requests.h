@@ -2,6 +2,8 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
+#include <string_view>
+
 #include "host/base/status.h"
 #include "host/source/source.h"
 
@@ -24,6 +26,9 @@ grpc::ByteBuffer HeadRequest();
 // The request for the first record at or after `from`, of any type. Invalid like that of a
 // subscription.
 Result<grpc::ByteBuffer> FirstRequest(Position from);
+
+// The request for the events of one stream, newest first, links unresolved.
+grpc::ByteBuffer StreamEndRequest(std::string_view stream);
 
 // A request that says nothing.
 grpc::ByteBuffer EmptyRequest();

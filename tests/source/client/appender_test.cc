@@ -1,12 +1,15 @@
 #include "host/source/client/appender.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "host/source/client/event_writer.h"
 #include "host/source/client/server_info.h"
 #include "host/source/proto/server_features.pb.h"
 #include "host/source/proto/streams.pb.h"
@@ -49,6 +52,32 @@ BatchAppendResp SuccessFor(const BatchAppendReq& request, std::uint64_t revision
   return response;
 }
 
+AppendAnswer Await(Appender* appender) {
+  while (true) {
+    int wait_ms = -1;
+    if (const auto deadline = appender->deadline()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+          *deadline - std::chrono::steady_clock::now());
+      wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+    }
+    pollfd wake{appender->wake(), POLLIN, 0};
+    ::poll(&wake, 1, wait_ms);
+    std::vector<AppendAnswer> answers = appender->Take();
+    if (!answers.empty()) {
+      EXPECT_EQ(answers.size(), 1u);
+      return std::move(answers.front());
+    }
+  }
+}
+
+AppendAnswer Write(Appender* appender, const NewEvent& event, const ExpectedStream& expected = {}) {
+  const NewEvent* const one = &event;
+  const std::uint64_t number = appender->Append("orders", expected, {&one, 1});
+  AppendAnswer answer = Await(appender);
+  EXPECT_EQ(answer.number, number);
+  return answer;
+}
+
 // What an append says when the server answers with `error`.
 Status AppendAgainst(const google::rpc::Status& error) {
   FakeServer server([&error](FakeCall* call) {
@@ -59,8 +88,7 @@ Status AppendAgainst(const google::rpc::Status& error) {
     call->AwaitCancel();
   });
   const auto appender = Appender::Open(To(server.address()));
-  const std::vector<NewEvent> events = {MakeEvent(1)};
-  return appender->Append("orders", events).status();
+  return Write(appender.get(), MakeEvent(1)).status;
 }
 
 TEST(AppenderTest, SendsTheWholeEventAndTellsWhereItWent) {
@@ -81,13 +109,148 @@ TEST(AppenderTest, SendsTheWholeEventAndTellsWhereItWent) {
     call->AwaitCancel();
   });
   const auto appender = Appender::Open(To(server.address()));
-  const std::vector<NewEvent> events = {MakeEvent(7, R"({"a":1})")};
 
-  const Result<Appended> appended = appender->Append("orders", events);
+  const AppendAnswer answer = Write(appender.get(), MakeEvent(7, R"({"a":1})"));
 
-  ASSERT_TRUE(appended.ok()) << appended.status().message();
-  EXPECT_EQ(appended->revision, 41u);
-  EXPECT_EQ(appended->position, (Position{1041, 1041}));
+  ASSERT_TRUE(answer.status.ok()) << answer.status.message();
+  EXPECT_EQ(answer.revision, 41u);
+  EXPECT_EQ(answer.position, (Position{1041, 1041}));
+}
+
+TEST(AppenderTest, SaysWhatTheStreamMustHold) {
+  FakeServer server([](FakeCall* call) {
+    const BatchAppendReq at = ReadRequest(call);
+    EXPECT_EQ(at.options().stream_position(), 8u);
+    call->Write(SuccessFor(at, 9).SerializeAsString());
+    const BatchAppendReq none = ReadRequest(call);
+    EXPECT_TRUE(none.options().has_no_stream());
+    BatchAppendResp response;
+    *response.mutable_correlation_id() = none.correlation_id();
+    response.mutable_error()->set_code(google::rpc::ALREADY_EXISTS);
+    response.mutable_error()->set_message("WrongExpectedVersion");
+    event_store::client::WrongExpectedVersion details;
+    details.set_current_stream_revision(12);
+    response.mutable_error()->mutable_details()->PackFrom(details);
+    call->Write(response.SerializeAsString());
+    call->AwaitCancel();
+  });
+  const auto appender = Appender::Open(To(server.address()));
+
+  EXPECT_TRUE(
+      Write(appender.get(), MakeEvent(1), {ExpectedStream::Kind::kRevision, 8}).status.ok());
+  const AppendAnswer answer = Write(appender.get(), MakeEvent(1), {ExpectedStream::Kind::kNone, 0});
+  EXPECT_TRUE(answer.conflict);
+  EXPECT_EQ(answer.revision, 12u);
+}
+
+// The second append is sent while the first is not answered, and answered before it.
+TEST(AppenderTest, SendsAppendsWithoutWaitingForAnswers) {
+  FakeServer server([](FakeCall* call) {
+    const BatchAppendReq first = ReadRequest(call);
+    const BatchAppendReq second = ReadRequest(call);
+    call->Write(SuccessFor(second, 2).SerializeAsString());
+    call->Write(SuccessFor(first, 1).SerializeAsString());
+    call->AwaitCancel();
+  });
+  const auto appender = Appender::Open(To(server.address()));
+  const NewEvent event = MakeEvent(1);
+  const NewEvent* const one = &event;
+  const std::uint64_t first = appender->Append("a", {}, {&one, 1});
+  const std::uint64_t second = appender->Append("b", {}, {&one, 1});
+
+  std::map<std::uint64_t, AppendAnswer> answers;
+  while (answers.size() < 2) {
+    pollfd wake{appender->wake(), POLLIN, 0};
+    ::poll(&wake, 1, -1);
+    for (AppendAnswer& answer : appender->Take()) {
+      answers[answer.number] = std::move(answer);
+    }
+  }
+  EXPECT_EQ(answers[first].revision, 1u);
+  EXPECT_EQ(answers[second].revision, 2u);
+}
+
+// ---- Questions before an append ----
+
+using event_store::client::streams::ReadReq;
+using event_store::client::streams::ReadResp;
+
+std::string EventFrame(std::uint64_t revision, std::int64_t created) {
+  ReadResp response;
+  auto* event = response.mutable_event()->mutable_event();
+  event->mutable_id()->mutable_structured()->set_least_significant_bits(
+      static_cast<std::int64_t>(revision));
+  event->set_stream_revision(revision);
+  event->set_commit_position(100 + revision);
+  event->set_prepare_position(100 + revision);
+  (*event->mutable_metadata())["created"] = std::to_string(created);
+  return response.SerializeAsString();
+}
+
+TEST(AppenderTest, ReadsAStreamsEndBackToATime) {
+  FakeServer server([](FakeCall* call) {
+    EXPECT_EQ(call->method(), "/event_store.client.streams.Streams/Read");
+    ReadReq request;
+    EXPECT_TRUE(request.ParseFromString(call->Read().value_or("\xff")));
+    EXPECT_EQ(request.options().stream().stream_identifier().stream_name(), "orders");
+    EXPECT_TRUE(request.options().stream().has_end());
+    EXPECT_EQ(request.options().read_direction(), ReadReq::Options::Backwards);
+    for (std::uint64_t revision = 9; revision > 3; --revision) {
+      call->Write(EventFrame(revision, static_cast<std::int64_t>(1000 * revision)));
+    }
+    call->AwaitCancel();
+  });
+  const auto appender = Appender::Open(To(server.address()));
+  appender->ReadEnd("orders", 7000);
+  const AppendAnswer answer = Await(appender.get());
+
+  ASSERT_TRUE(answer.status.ok()) << answer.status.message();
+  EXPECT_EQ(answer.revision, 9u);
+  EXPECT_EQ(answer.ids, (std::vector<Uuid>{Uuid::FromHalves(0, 9), Uuid::FromHalves(0, 8),
+                                           Uuid::FromHalves(0, 7)}));
+}
+
+TEST(AppenderTest, AStreamThatIsNotThereHasAnEmptyEnd) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    ReadResp response;
+    response.mutable_stream_not_found();
+    call->Write(response.SerializeAsString());
+    call->Finish(grpc::Status::OK);
+  });
+  const auto appender = Appender::Open(To(server.address()));
+  appender->ReadEnd("orders", 0);
+  const AppendAnswer answer = Await(appender.get());
+
+  ASSERT_TRUE(answer.status.ok()) << answer.status.message();
+  EXPECT_EQ(answer.revision, std::nullopt);
+  EXPECT_TRUE(answer.ids.empty());
+}
+
+TEST(AppenderTest, SaysWhichQuestionFailed) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    call->Finish({grpc::StatusCode::PERMISSION_DENIED, "Access denied"});
+  });
+  const auto appender = Appender::Open(To(server.address()));
+  appender->ReadEnd("orders", 0);
+  const AppendAnswer answer = Await(appender.get());
+
+  EXPECT_EQ(answer.status.code(), Status::Code::kDenied);
+  EXPECT_TRUE(answer.status.message().starts_with("read the end of stream orders: 127.0.0.1:"))
+      << answer.status.message();
+}
+
+TEST(AppenderTest, GivesUpAQuestionWithoutProgress) {
+  FakeServer server([](FakeCall* call) { call->AwaitCancel(); });
+  ConnectionOptions options = To(server.address());
+  options.deadline = std::chrono::milliseconds(200);
+  const auto appender = Appender::Open(options);
+  appender->ReadHead();
+
+  EXPECT_EQ(
+      Await(appender.get()).status.message(),
+      "read the head of the log: " + server.address() + ": UNAVAILABLE: no answer within 200 ms");
 }
 
 TEST(AppenderTest, MakesManyAppendsOnOneCall) {
@@ -101,11 +264,10 @@ TEST(AppenderTest, MakesManyAppendsOnOneCall) {
   });
   {
     const auto appender = Appender::Open(To(server.address()));
-    const std::vector<NewEvent> events = {MakeEvent(1)};
     for (std::uint64_t i = 0; i < 100; ++i) {
-      const Result<Appended> appended = appender->Append("orders", events);
-      ASSERT_TRUE(appended.ok()) << appended.status().message();
-      EXPECT_EQ(appended->revision, i);
+      const AppendAnswer answer = Write(appender.get(), MakeEvent(1));
+      ASSERT_TRUE(answer.status.ok()) << answer.status.message();
+      EXPECT_EQ(answer.revision, i);
     }
   }
   EXPECT_EQ(calls, 1);
@@ -121,12 +283,11 @@ TEST(AppenderTest, PassesOverAnswersToOtherAppends) {
     call->AwaitCancel();
   });
   const auto appender = Appender::Open(To(server.address()));
-  const std::vector<NewEvent> events = {MakeEvent(1)};
 
-  const Result<Appended> appended = appender->Append("orders", events);
+  const AppendAnswer answer = Write(appender.get(), MakeEvent(1));
 
-  ASSERT_TRUE(appended.ok()) << appended.status().message();
-  EXPECT_EQ(appended->revision, 2u);
+  ASSERT_TRUE(answer.status.ok()) << answer.status.message();
+  EXPECT_EQ(answer.revision, 2u);
 }
 
 TEST(AppenderTest, SaysHowMuchTheServerTakes) {
@@ -175,9 +336,8 @@ TEST(AppenderTest, TellsRefusalsApart) {
 TEST(AppenderTest, ReportsAServerThatCannotBeReached) {
   const std::string address = FakeServer([](FakeCall*) {}).address();
   const auto appender = Appender::Open(To(address));
-  const std::vector<NewEvent> events = {MakeEvent(1)};
 
-  const Status status = appender->Append("orders", events).status();
+  const Status status = Write(appender.get(), MakeEvent(1)).status;
 
   EXPECT_EQ(status.code(), Status::Code::kUnavailable);
   EXPECT_TRUE(
@@ -198,14 +358,13 @@ TEST(AppenderTest, ReportsWhyTheServerEndedTheCallAndMakesANewOne) {
     call->AwaitCancel();
   });
   const auto appender = Appender::Open(To(server.address()));
-  const std::vector<NewEvent> events = {MakeEvent(1)};
 
-  const Status status = appender->Append("orders", events).status();
+  const Status status = Write(appender.get(), MakeEvent(1)).status;
   EXPECT_EQ(status.code(), Status::Code::kDenied);
   EXPECT_TRUE(status.message().ends_with("PERMISSION_DENIED: Access denied (access-denied)"))
       << status.message();
 
-  EXPECT_TRUE(appender->Append("orders", events).ok());
+  EXPECT_TRUE(Write(appender.get(), MakeEvent(1)).status.ok());
 }
 
 TEST(AppenderTest, GivesUpAtTheDeadline) {
@@ -213,97 +372,12 @@ TEST(AppenderTest, GivesUpAtTheDeadline) {
   ConnectionOptions options = To(server.address());
   options.deadline = std::chrono::milliseconds(200);
   const auto appender = Appender::Open(options);
-  const std::vector<NewEvent> events = {MakeEvent(1)};
 
-  const Status status = appender->Append("orders", events).status();
+  const Status status = Write(appender.get(), MakeEvent(1)).status;
 
   EXPECT_EQ(status.code(), Status::Code::kUnavailable);
   EXPECT_EQ(status.message(), "append to stream orders: " + server.address() +
                                   ": no answer within 200 ms; the events may have been written");
-}
-
-// Takes what it is given and fails from append number `fail_at` on.
-class ListAppender final : public Appender {
- public:
-  Result<Appended> Append(std::string_view stream, std::span<const NewEvent> events) override {
-    if (appends.size() >= fail_at) {
-      return Status::Unavailable("gone");
-    }
-    std::uint64_t bytes = 0;
-    for (const NewEvent& event : events) {
-      bytes += event.size();
-    }
-    appends.push_back({std::string(stream), events.size(), bytes});
-    return Appended{};
-  }
-
-  struct Entry {
-    std::string stream;
-    std::size_t events;
-    std::uint64_t bytes;
-  };
-  std::vector<Entry> appends;
-  std::size_t fail_at = SIZE_MAX;
-};
-
-TEST(EventWriterTest, PutsConsecutiveEventsOfOneStreamTogether) {
-  ListAppender appender;
-  EventWriter writer(&appender);
-  std::uint64_t line = 0;
-  for (const char* stream : {"a", "a", "b", "a", "a", "a"}) {
-    ASSERT_TRUE(writer.Add(stream, MakeEvent(1), ++line).ok());
-  }
-  ASSERT_TRUE(writer.Flush().ok());
-
-  ASSERT_EQ(appender.appends.size(), 3u);
-  EXPECT_EQ(appender.appends[0].events, 2u);
-  EXPECT_EQ(appender.appends[1].stream, "b");
-  EXPECT_EQ(appender.appends[2].events, 3u);
-  EXPECT_EQ(writer.written(), 6u);
-  EXPECT_EQ(writer.last_line(), 6u);
-}
-
-TEST(EventWriterTest, KeepsToAThousandEventsAnAppend) {
-  ListAppender appender;
-  EventWriter writer(&appender);
-  for (std::uint64_t line = 1; line <= 2001; ++line) {
-    ASSERT_TRUE(writer.Add("a", MakeEvent(line), line).ok());
-  }
-  ASSERT_TRUE(writer.Flush().ok());
-
-  ASSERT_EQ(appender.appends.size(), 3u);
-  EXPECT_EQ(appender.appends[0].events, 1000u);
-  EXPECT_EQ(appender.appends[2].events, 1u);
-}
-
-TEST(EventWriterTest, StaysBelowOneMebibyteUnlessOneEventIsLarger) {
-  ListAppender appender;
-  EventWriter writer(&appender);
-  ASSERT_TRUE(writer.Add("a", MakeEvent(1, std::string(600000, 'x')), 1).ok());
-  ASSERT_TRUE(writer.Add("a", MakeEvent(2, std::string(600000, 'x')), 2).ok());
-  ASSERT_TRUE(writer.Add("a", MakeEvent(3, std::string(2 << 20, 'x')), 3).ok());
-  ASSERT_TRUE(writer.Add("a", MakeEvent(4), 4).ok());
-  ASSERT_TRUE(writer.Flush().ok());
-
-  ASSERT_EQ(appender.appends.size(), 4u);
-  EXPECT_LT(appender.appends[0].bytes, 1u << 20);
-  EXPECT_LT(appender.appends[1].bytes, 1u << 20);
-}
-
-TEST(EventWriterTest, WritesNothingAfterAFailureAndKnowsTheLastLineWritten) {
-  ListAppender appender;
-  appender.fail_at = 1;
-  EventWriter writer(&appender);
-  ASSERT_TRUE(writer.Add("a", MakeEvent(1), 11).ok());
-  ASSERT_TRUE(writer.Add("b", MakeEvent(2), 12).ok());
-
-  EXPECT_EQ(writer.Add("c", MakeEvent(3), 13).message(), "gone");
-  appender.fail_at = SIZE_MAX;
-  EXPECT_EQ(writer.Add("d", MakeEvent(4), 14).message(), "gone");
-  EXPECT_EQ(writer.Flush().message(), "gone");
-  EXPECT_EQ(appender.appends.size(), 1u);
-  EXPECT_EQ(writer.written(), 1u);
-  EXPECT_EQ(writer.last_line(), 11u);
 }
 
 TEST(ServerInfoTest, ReadsVersionAndWhatTheAppenderNeeds) {
