@@ -101,10 +101,15 @@ static void destroy(catchup_instance* self) {
   free(self);
 }
 
-/* Nothing is open between two calls. */
+/* Nothing is open between two calls, but what only a person can mend should show before the first
+ * event: a folder that is not there, a permission. */
 static int32_t start(catchup_instance* self) {
-  (void)self;
-  return CATCHUP_OK;
+  const int error = counts_save(&self->counts, self->path);
+  if (error == 0) return CATCHUP_OK;
+  const int misconfigured = error == EACCES || error == EISDIR || error == ELOOP ||
+                            error == ENAMETOOLONG || error == ENOENT || error == ENOTDIR ||
+                            error == EPERM;
+  return fail(self->host, misconfigured ? CATCHUP_FATAL : CATCHUP_RETRY, self->counts.error);
 }
 
 static void stop(catchup_instance* self) { (void)self; }
@@ -119,14 +124,10 @@ static int32_t handle_batch(catchup_instance* self, const catchup_event* const* 
       return fail(self->host, CATCHUP_FATAL, self->counts.error);
     }
   }
-  const int error = counts_save(&self->counts, self->path);
-  if (error == 0) return CATCHUP_OK;
+  if (counts_save(&self->counts, self->path) == 0) return CATCHUP_OK;
   counts_forget_pending(&self->counts);
-  /* A folder that is not there needs a person; a full disk or an I/O error needs time. */
-  const int misconfigured = error == EACCES || error == EISDIR || error == ELOOP ||
-                            error == ENAMETOOLONG || error == ENOENT || error == ENOTDIR ||
-                            error == EPERM;
-  return fail(self->host, misconfigured ? CATCHUP_FATAL : CATCHUP_RETRY, self->counts.error);
+  /* Whatever it is: the path was right at the start, so what is missing may come back. */
+  return fail(self->host, CATCHUP_RETRY, self->counts.error);
 }
 
 static int32_t handle(catchup_instance* self, const catchup_event* event) {

@@ -34,6 +34,16 @@ Database::Database(const std::string& path) : path_(path) {
   Execute("PRAGMA cache_size = -32768");
 }
 
+void Database::RequireInPlace() const {
+  int moved = 0;
+  const int code = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (code != SQLITE_OK) Throw(code);
+  if (moved == 0) return;
+  throw catchup::Retry(path_ +
+                       ": the file was removed or replaced while it was in use; put it back, or "
+                       "restart the host to go on with what has its name, from the position in it");
+}
+
 void Database::Execute(const char* sql) {
   const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) Throw(code);
@@ -125,6 +135,7 @@ std::string_view Statement::text(int column) const {
 }
 
 Transaction::Transaction(Database& database) : database_(database) {
+  database.RequireInPlace();
   database.Execute("BEGIN IMMEDIATE");
 }
 
@@ -135,6 +146,9 @@ Transaction::~Transaction() {
   }
 }
 
-void Transaction::Commit() { database_.Execute("COMMIT"); }
+void Transaction::Commit() {
+  database_.Execute("COMMIT");
+  database_.RequireInPlace();
+}
 
 }  // namespace order_totals

@@ -21,6 +21,10 @@ class Database {
   // power failure may undo, and why that is right here.
   explicit Database(const std::string& path);
 
+  // Throws Retry if the file that is open has its name no more: somebody removed, moved or replaced
+  // it, and whatever is written now nobody would find.
+  void RequireInPlace() const;
+
   // Runs statements that give no rows.
   void Execute(const char* sql);
 
@@ -73,7 +77,8 @@ class Statement {
   int bound_ = 0;
 };
 
-// A transaction that takes the write lock at once, and is rolled back unless it is committed.
+// A transaction that takes the write lock at once, and is rolled back unless it is committed. A
+// commit counts only if the file was in its place before and after.
 class Transaction {
  public:
   explicit Transaction(Database& database);

@@ -83,7 +83,7 @@ TEST_F(EventCounterTest, ABatchThatCouldNotBeWrittenDoesNotCount) {
   ASSERT_EQ(instance.Handle({}), CATCHUP_OK);
   std::filesystem::create_directory(file_ + ".new");  // Nothing can be written there.
 
-  EXPECT_EQ(instance.HandleBatch(OfTypes({"type", "other"})), CATCHUP_FATAL);
+  EXPECT_EQ(instance.HandleBatch(OfTypes({"type", "other"})), CATCHUP_RETRY);
   EXPECT_NE(host_.TakeError().find(file_ + ": cannot be replaced: Is a directory"),
             std::string::npos);
   EXPECT_EQ(ReadFile(file_), "type\t1\n");
@@ -91,6 +91,33 @@ TEST_F(EventCounterTest, ABatchThatCouldNotBeWrittenDoesNotCount) {
   std::filesystem::remove(file_ + ".new");
   EXPECT_EQ(instance.HandleBatch(OfTypes({"type", "other"})), CATCHUP_OK);
   EXPECT_EQ(ReadFile(file_), "other\t1\ntype\t2\n");
+}
+
+// The counts are the instance's, so a file or folder that goes meanwhile loses none of them.
+TEST_F(EventCounterTest, AFileThatIsRemovedComesBackWhole) {
+  Instance instance(Projection(), &host_);
+  ASSERT_EQ(instance.Create(), CATCHUP_OK);
+  ASSERT_EQ(instance.Start(), CATCHUP_OK);
+  ASSERT_EQ(instance.Handle({}), CATCHUP_OK);
+
+  std::filesystem::remove(file_);
+  EXPECT_EQ(instance.Handle({}), CATCHUP_OK);
+  EXPECT_EQ(ReadFile(file_), "type\t2\n");
+
+  const std::string moved = folder_.path().string() + ".moved";
+  std::filesystem::rename(folder_.path(), moved);
+  EXPECT_EQ(instance.Handle({}), CATCHUP_RETRY);
+  std::filesystem::rename(moved, folder_.path());
+  EXPECT_EQ(instance.Handle({}), CATCHUP_OK);
+  EXPECT_EQ(ReadFile(file_), "type\t3\n");
+}
+
+TEST_F(EventCounterTest, AFolderThatIsNotThereAtTheStartIsAPersonsToMend) {
+  FakeHost host("{\"file\":\"" + (folder_ / "none/x") + "\"}");
+  Instance instance(Projection(), &host);
+  ASSERT_EQ(instance.Create(), CATCHUP_OK);
+  EXPECT_EQ(instance.Start(), CATCHUP_FATAL);
+  EXPECT_NE(host.TakeError().find("No such file or directory"), std::string::npos);
 }
 
 TEST_F(EventCounterTest, RefusesAFileOfAnotherForm) {

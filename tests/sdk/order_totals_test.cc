@@ -283,6 +283,25 @@ TEST_F(OrderTotalsTest, ALockedFileIsRetriedAndThenExact) {
   EXPECT_EQ(ReadTotals(), (Totals{{"ann", {1, 1}}}));
 }
 
+// What is committed into a file without a name would be gone with the process.
+TEST_F(OrderTotalsTest, AFileThatIsRemovedOrReplacedWhileInUseIsRetriedUntilItIsBack) {
+  const auto instance = Started(1);
+  ASSERT_EQ(At(*instance, {Placed("1", "ann", 100)}, std::nullopt, 5, 1), CATCHUP_OK);
+
+  std::filesystem::rename(file_, file_ + ".away");
+  EXPECT_EQ(At(*instance, {Placed("2", "ann", 10)}, 5, 6, 1), CATCHUP_RETRY);
+  EXPECT_EQ(host_.TakeError(),
+            file_ +
+                ": the file was removed or replaced while it was in use; put it back, or restart "
+                "the host to go on with what has its name, from the position in it");
+  WriteFile(file_, "");
+  EXPECT_EQ(At(*instance, {Placed("2", "ann", 10)}, 5, 6, 1), CATCHUP_RETRY);
+
+  std::filesystem::rename(file_ + ".away", file_);
+  EXPECT_EQ(At(*instance, {Placed("2", "ann", 10)}, 5, 6, 1), CATCHUP_OK);
+  EXPECT_EQ(ReadTotals(), (Totals{{"ann", {2, 110}}}));
+}
+
 TEST_F(OrderTotalsTest, AFileThatIsNoDatabaseIsFatal) {
   WriteFile(file_, std::string(8192, 'x'));
   Instance instance(Projection(), &host_);
