@@ -52,6 +52,12 @@ class [[nodiscard]] Status {
   Code code() const { return code_; }
   const std::string& message() const { return message_; }
 
+  // Whether the same may succeed later without anybody changing what was asked for: a shortage, an
+  // outage, somebody else's turn. No verdict on anything.
+  bool may_pass() const {
+    return code_ == Code::kExhausted || code_ == Code::kUnavailable || code_ == Code::kInUse;
+  }
+
   // The same failure with `prefix` and ": " before its text.
   Status Within(std::string_view prefix) const;
 

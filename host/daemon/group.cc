@@ -105,7 +105,7 @@ void Group::Begin() {
     return;
   }
   if (const Status taken = TakeThreads(); !taken.ok()) {
-    WaitFor(taken.message());
+    WaitFor(Waiter::kWorker, taken.message());
     services_.reactor->After(kRetryPause, [weak = weak_from_this()] {
       if (const auto self = weak.lock()) {
         self->Begin();
@@ -113,7 +113,7 @@ void Group::Begin() {
     });
     return;
   }
-  waits_for_.clear();
+  WaitIsOver(Waiter::kWorker);
 }
 
 Status Group::TakeThreads() {
@@ -128,22 +128,22 @@ Status Group::TakeThreads() {
 }
 
 void Group::Prepare() {
+  struct Step {
+    std::string_view what;
+    Status (Group::*make)();
+  };
   Status prepared;
-  for (Status (Group::*step)() :
-       {&Group::OpenStore, &Group::StagePluginFile, &Group::ResolveStart}) {
-    prepared = (this->*step)();
-    // A full disk is an outage, and who has the file open will close it: wait.
-    while (
-        (prepared.code() == Status::Code::kExhausted || prepared.code() == Status::Code::kInUse) &&
-        PauseBeforeStart(prepared.message())) {
-      prepared = (this->*step)();
-    }
+  for (const Step& step : {Step{"checkpoint not opened", &Group::OpenStore},
+                           Step{"plugin not copied", &Group::StagePluginFile},
+                           Step{"start not written", &Group::ResolveStart}}) {
+    prepared = WaitOut(
+        step.what, [&] { return (this->*step.make)(); }, [this] { return !stop_requested_; });
     if (!prepared.ok()) {
       break;
     }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  waits_for_.clear();
+  WaitIsOver(Waiter::kWorker);
   if (!prepared.ok() || stop_requested_) {
     FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
     return;
@@ -270,19 +270,60 @@ bool Group::PauseBeforeStart(const std::string& why) {
     if (stop_requested_) {
       return false;
     }
-    WaitFor(why);
+    WaitFor(Waiter::kWorker, why);
   }
   return worker_.Pause(kRetryPause);
 }
 
+// On the worker: does `step` until what stops it is no longer something that may pass, and says all
+// the while what that is. kCancelled: given up, because the worker ends or it is not `wanted` any
+// more, which is asked with the mutex held.
+Status Group::WaitOut(std::string_view what, const std::function<Status()>& step,
+                      const std::function<bool()>& wanted) {
+  bool waited = false;
+  while (true) {
+    const Status status = step();
+    const bool may_pass = status.may_pass();
+    if (waited || may_pass) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!may_pass) {
+        WaitIsOver(Waiter::kWorker);
+        return status;
+      }
+      if (!wanted()) {
+        WaitIsOver(Waiter::kWorker);
+        return Status::Cancelled("not wanted any more");
+      }
+      WaitFor(Waiter::kWorker, std::string(what) + ": " + status.message());
+      waited = true;
+    }
+    if (!may_pass) {
+      return status;
+    }
+    if (!worker_.Pause(kRetryPause)) {
+      return Status::Cancelled("the host ends");
+    }
+  }
+}
+
 // Says once what the group waits for outside the engine's knowledge.
-void Group::WaitFor(const std::string& what) {
-  if (waits_for_ == what) {
+void Group::WaitFor(Waiter who, const std::string& what) {
+  std::string& waits_for = waits_for_[static_cast<std::size_t>(who)];
+  if (waits_for == what) {
     return;
   }
-  waits_for_ = what;
-  Log(LogLevel::kWarn, "State changed", "Group.Start", config_.name,
+  waits_for = what;
+  Log(LogLevel::kWarn, "State changed", "Group.WaitFor", config_.name,
       {{"state", GroupStateName(GroupState::kWaiting)}, {"reason", what}, {"expected", true}});
+}
+
+void Group::WaitIsOver(Waiter who) {
+  std::string& waits_for = waits_for_[static_cast<std::size_t>(who)];
+  if (waits_for.empty()) {
+    return;
+  }
+  Log(LogLevel::kInfo, "Wait over", "Group.WaitFor", config_.name, {{"reason", waits_for}});
+  waits_for.clear();
 }
 
 void Group::FailBeforeStart(const std::string& reason) {
@@ -361,8 +402,10 @@ std::pair<GroupState, std::string> Group::StateAndReason() const {
     return failed_before_start_->empty() ? std::pair(GroupState::kStopped, std::string("stopped"))
                                          : std::pair(GroupState::kFailed, *failed_before_start_);
   }
-  if (!waits_for_.empty() && !finished_) {
-    return {GroupState::kWaiting, waits_for_};
+  for (const std::string& waits_for : waits_for_) {
+    if (!waits_for.empty() && !finished_) {
+      return {GroupState::kWaiting, waits_for};
+    }
   }
   return {engine_.state(), engine_.reason()};
 }
@@ -709,25 +752,11 @@ void Group::SaveCheckpoint(Position position, std::optional<Position> event, boo
   }
   record.last_event = event;
   record.plugin_digest = plugin_->digest;
-  Status saved;
-  while (true) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!engine_.may_persist()) {
-        engine_.CheckpointNotBegun(Now(), &commands_);
-        Execute();
-        return;
-      }
-    }
-    saved = back ? store_->Rewind(record) : store_->Save(record);
-    if (saved.code() != Status::Code::kExhausted) {
-      break;
-    }
-    Log(LogLevel::kError, "Checkpoint not written", "Group.SaveCheckpoint", config_.name,
-        {{"reason", saved.message()}, {"position", FormatPosition(position)}});
-    if (!worker_.Pause(kRetryPause)) {
-      return;
-    }
+  const Status saved = WaitOut(
+      "checkpoint not written",
+      [&] { return back ? store_->Rewind(record) : store_->Save(record); }, [] { return true; });
+  if (saved.code() == Status::Code::kCancelled) {
+    return;
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   if (saved.ok()) {

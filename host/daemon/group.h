@@ -117,18 +117,22 @@ class Group : public std::enable_shared_from_this<Group> {
   Status StagePluginFile();
   Status ResolveStart();
   void PrepareSpawn(SpawnNumber spawn);
+  Status RestagePlugin();
   void SaveCheckpoint(Position position, std::optional<Position> event, bool may_go_back,
                       const std::optional<Witness>& handled);
   void TakeBackToken();
   void AcceptFilter(SpawnNumber spawn, bool position_mode);
   Result<std::optional<Position>> ReadHeadOnceThereIsOne();
   bool PauseBeforeStart(const std::string& why);
+  Status WaitOut(std::string_view what, const std::function<Status()>& step,
+                 const std::function<bool()>& wanted);
 
   // On the reactor.
   void SpawnLater(std::chrono::nanoseconds pause, SpawnNumber spawn, std::uint64_t token,
                   RunnerLink::Clock::time_point since);
   void SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since);
   Status StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock);
+  Result<bool> MakeDataDirectory();
 
   // With the mutex held.
   void Execute();
@@ -138,7 +142,10 @@ class Group : public std::enable_shared_from_this<Group> {
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
   Status FollowServer();
-  void WaitFor(const std::string& what);
+  // Who waits for something that the engine does not know of.
+  enum class Waiter : std::uint8_t { kWorker, kSpawn };
+  void WaitFor(Waiter who, const std::string& what);
+  void WaitIsOver(Waiter who);
   void FailBeforeStart(const std::string& reason);
   void Finish();
   bool PollRunner();
@@ -149,6 +156,8 @@ class Group : public std::enable_shared_from_this<Group> {
   void LogCrash(std::string_view msg, const CrashRecord& crash);
   void TellDroppedLines();
   void ReplaceSwollenRunner();
+  bool LostDataDirectory();
+  void LookAfterStore();
   void TakeOutcome(Outcome outcome);
   void TakeReady(const Outcome& outcome);
   void TakeFailure(Outcome outcome);
@@ -205,6 +214,8 @@ class Group : public std::enable_shared_from_this<Group> {
   // On the worker only, but for the record's copy below.
   std::unique_ptr<CheckpointStore> store_;
   std::optional<StagedPlugin> plugin_;
+  bool store_asked_ = false;  // With the mutex, as the next.
+  std::chrono::steady_clock::time_point next_store_look_ = started_;
 
   bool filter_changed_ = false;  // The store does not hold the new one yet.
   bool started_engine_ = false;
@@ -212,7 +223,7 @@ class Group : public std::enable_shared_from_this<Group> {
   bool finished_ = false;
   bool closed_ = false;
   std::optional<std::string> failed_before_start_;  // Why; empty when it was stopped.
-  std::string waits_for_;  // What the adapters wait for, when the engine does not know.
+  std::array<std::string, 2> waits_for_;            // By Waiter; empty while it does not wait.
   std::string plugin_name_;
   GroupState logged_state_ = GroupState::kIdle;
   std::uint64_t logged_handled_ = 0;

@@ -16,10 +16,11 @@ constexpr std::chrono::seconds kOldRunnerPatience{5};
 constexpr std::chrono::milliseconds kOldRunnerPause{20};
 constexpr std::chrono::milliseconds kOldRunnerSlowPause{500};
 
+// How often a group looks whether its checkpoint is still there.
+constexpr std::chrono::seconds kStoreInterval{2};
+
 // When the machine lacks what a runner needs: descriptors, memory, room.
 constexpr std::chrono::seconds kSpawnPause{2};
-
-constexpr std::chrono::seconds kDiskFullPause{1};
 
 // Of the lanes that a group may have one day.
 constexpr int kOnlyLane = 0;
@@ -47,46 +48,60 @@ constexpr int kMostOutcomes = 256;
 // Raises the token before anything else: a runner believed dead may then be alive and can still not
 // commit.
 void Group::PrepareSpawn(SpawnNumber spawn) {
-  Result<std::uint64_t> token = store_->RaiseToken();
-  while (!token.ok() && token.status().code() == Status::Code::kExhausted) {
-    Log(LogLevel::kError, "Fencing token not written", "Group.Spawn", config_.name,
-        {{"reason", token.status().message()}});
-    if (!worker_.Pause(kDiskFullPause)) {
-      return;
-    }
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (cancelled_spawn_ == spawn) {
-        engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
-        Execute();
-        return;
-      }
-    }
-    token = store_->RaiseToken();
+  const auto wanted = [this, spawn] { return cancelled_spawn_ != spawn; };
+  std::uint64_t token = 0;
+  const Status raised = WaitOut(
+      "fencing token not written",
+      [&] {
+        const auto next = store_->RaiseToken();
+        token = next.ok() ? *next : 0;
+        return next.status();
+      },
+      wanted);
+  Status staged = raised;
+  if (raised.ok()) {
+    staged = WaitOut(
+        "plugin's copy not checked", [this] { return RestagePlugin(); }, wanted);
   }
-  Status intact;
-  if (token.ok()) {
-    intact = VerifyStaged(*plugin_);
-  }
-  {
+  if (!staged.ok()) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!token.ok()) {
-      engine_.StoreFailed(token.status().message(), Now(), &commands_);
+    if (staged.code() == Status::Code::kCancelled) {
       engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
-      Execute();
-      return;
+    } else if (!raised.ok()) {
+      engine_.StoreFailed(raised.message(), Now(), &commands_);
+      engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+    } else {
+      engine_.RunnerExited(spawn, ExitClass::kSetup, 0, staged.message(), Now(), &commands_);
     }
-    if (!intact.ok()) {
-      engine_.RunnerExited(spawn, ExitClass::kSetup, 0, intact.message(), Now(), &commands_);
-      Execute();
-      return;
-    }
+    Execute();
+    return;
   }
-  services_.reactor->Post([weak = weak_from_this(), spawn, token = *token] {
+  services_.reactor->Post([weak = weak_from_this(), spawn, token] {
     if (const auto self = weak.lock()) {
       self->SpawnNow(spawn, token, RunnerLink::Clock::now());
     }
   });
+}
+
+Status Group::RestagePlugin() {
+  std::string lost;
+  CATCHUP_RETURN_IF_ERROR(
+      RestageIfLost(*plugin_, *services_.plugin_directories, services_.state->plugins(), &lost));
+  if (!lost.empty()) {
+    Log(LogLevel::kWarn, "Plugin copied again", "Group.Spawn", config_.name, {{"reason", lost}});
+  }
+  return {};
+}
+
+// A plugin that finds its working directory empty begins there as on its first day.
+Result<bool> Group::MakeDataDirectory() {
+  Result<bool> made = services_.state->EnsureGroupData(config_.name);
+  if (made.ok() && *made) {
+    Log(LogLevel::kWarn, "Working directory made again", "Group.Spawn", config_.name,
+        {{"directory", services_.state->group_data(config_.name).string()},
+         {"reason", "it was gone, and with it what the plugin kept there"}});
+  }
+  return made;
 }
 
 void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since) {
@@ -95,7 +110,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
     return;
   }
   if (cancelled_spawn_ == spawn) {
-    waits_for_.clear();
+    WaitIsOver(Waiter::kSpawn);
     engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
     Execute();
     return;
@@ -104,8 +119,8 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   auto runner_lock = RunnerLock::TryTake(file);
   if (!runner_lock.ok() && runner_lock.status().code() == Status::Code::kInUse) {
     const bool slow = RunnerLink::Clock::now() - since > kOldRunnerPatience;
-    if (slow && waits_for_.empty()) {
-      WaitFor(RunnerLock::DescribeHolder(file));
+    if (slow && waits_for_[static_cast<std::size_t>(Waiter::kSpawn)].empty()) {
+      WaitFor(Waiter::kSpawn, RunnerLock::DescribeHolder(file));
     }
     SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, spawn, token, since);
     return;
@@ -113,12 +128,15 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   Status started =
       runner_lock.ok() ? StartRunner(spawn, token, *runner_lock) : runner_lock.status();
   if (started.ok()) {
-    waits_for_.clear();
-  } else if (started.code() == Status::Code::kInvalid) {
+    WaitIsOver(Waiter::kSpawn);
+  } else if (started.code() == Status::Code::kInvalid ||
+             runner_lock.status().code() == Status::Code::kNotFound) {
+    // No plugin to set up, or the group's folder is gone.
+    WaitIsOver(Waiter::kSpawn);
     engine_.RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), &commands_);
   } else {
     // The machine's fault, so no death of the runner's: it waits until there is room.
-    WaitFor("runner not started: " + started.message());
+    WaitFor(Waiter::kSpawn, "runner not started: " + started.message());
     SpawnLater(kSpawnPause, spawn, token, since);
   }
   Execute();
@@ -151,6 +169,7 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
     return Status::Invalid(written.message());
   }
   (*rings)->Publish();
+  CATCHUP_RETURN_IF_ERROR(MakeDataDirectory().status());
   RunnerProcess::Options options;
   options.group = config_.name;
   options.rings = (*rings)->descriptors();
@@ -218,6 +237,7 @@ void Group::OnClock() {
     self->PollRunner();
     self->TellDroppedLines();
     self->ReplaceSwollenRunner();
+    self->LookAfterStore();
     const auto overdue = self->link_->CheckClock(
         RunnerLink::Clock::now(), {self->config_.handler_timeout, self->config_.start_timeout});
     // While the group ends, the ladder of the stop has its own times.
@@ -447,9 +467,10 @@ void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
       return;
     }
   }
-  Status accepted = store_->AcceptFilter();
-  while (accepted.code() == Status::Code::kExhausted && worker_.Pause(kDiskFullPause)) {
-    accepted = store_->AcceptFilter();
+  const Status accepted = WaitOut(
+      "filter not written", [this] { return store_->AcceptFilter(); }, [] { return true; });
+  if (accepted.code() == Status::Code::kCancelled) {
+    return;
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   if (accepted.ok()) {
@@ -475,6 +496,9 @@ void Group::TakeFailure(Outcome outcome) {
     ContractBroken((outcome.call == CallKind::kNone ? "" : call + " ") + outcome.text + event);
     return;
   }
+  if (LostDataDirectory()) {
+    return;
+  }
   ++error_count_;
   if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
     link_->NotePositionRefused();
@@ -488,6 +512,44 @@ void Group::TakeFailure(Outcome outcome) {
   Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
   engine_.Failed(link_->spawn(), {outcome.sequence, outcome.status, call, outcome.text}, Now(),
                  &commands_);
+}
+
+// True: a call failed with the working directory gone, which says nothing about its event. The next
+// runner gets the event again in a new directory.
+bool Group::LostDataDirectory() {
+  const Result<bool> made = MakeDataDirectory();
+  if (made.ok() && *made) {
+    link_->NoteKilled();
+    link_->process().Kill();
+    return true;
+  }
+  if (made.status().code() == Status::Code::kNotFound) {
+    engine_.StoreFailed(services_.state->group(config_.name).string() +
+                            ": the folder of the group was removed or moved away while it ran",
+                        Now(), &commands_);
+    return true;
+  }
+  return false;
+}
+
+// Now and then: whether the checkpoint is still where a restart would look for it. Each commit
+// finds out by itself, but a quiet group has none.
+void Group::LookAfterStore() {
+  const auto now = RunnerLink::Clock::now();
+  if (store_asked_ || now < next_store_look_) {
+    return;
+  }
+  store_asked_ = true;
+  next_store_look_ = now + kStoreInterval;
+  worker_.Post([this] {
+    const Status there = store_->CheckStillThere();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    store_asked_ = false;
+    if (!there.ok()) {
+      engine_.StoreFailed(there.message(), Now(), &commands_);
+      Execute();
+    }
+  });
 }
 
 void Group::ContractBroken(const std::string& text) {

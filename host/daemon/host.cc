@@ -61,6 +61,9 @@ constexpr std::chrono::milliseconds kOwnerPatience{200};
 // Whoever stops a process may tell it twice, itself and as one of its group; that is one wish.
 constexpr std::chrono::milliseconds kSameSignal{50};
 
+// How often the host makes sure that the state directory is still its own.
+constexpr std::chrono::seconds kLockInterval{2};
+
 // How long a killed process may take to be gone before it is looked for again; and at the end of
 // the host, how long it is waited for.
 constexpr std::chrono::milliseconds kSweepAgain{10};
@@ -138,6 +141,8 @@ class Host {
                                              const std::string& name) const;
   void RetireSource(std::shared_ptr<Source> source);
   void PollHead();
+  void LookAfterLock();
+  void OnLock(const Result<bool>& kept);
   void SweepOrphans(const std::string& group);
   void StartGroups();
   std::chrono::milliseconds StopLimit() const;
@@ -188,6 +193,9 @@ class Host {
   std::unique_ptr<Source> head_source_;
   bool head_asked_ = false;
   Clock::time_point next_head_ = Clock::now();
+  bool lock_asked_ = false;
+  Clock::time_point next_lock_ = Clock::now();
+  bool state_lost_ = false;  // Somebody took or removed the state directory. Guarded by mutex_.
 
   std::atomic<bool> closing_ = false;
   std::atomic<int> verdict_ = EXIT_FAILURE;  // The exit code, as far as it is known.
@@ -356,6 +364,44 @@ void Host::PollHead() {
       }
     });
   });
+}
+
+// On the reactor; the looking itself may wait for a disk.
+void Host::LookAfterLock() {
+  const auto now = Clock::now();
+  if (lock_asked_ || now < next_lock_) {
+    return;
+  }
+  lock_asked_ = true;
+  next_lock_ = now + kLockInterval;
+  worker_->Post([this] {
+    reactor_->Post([this, kept = state_->KeepLock()] {
+      lock_asked_ = false;
+      OnLock(kept);
+    });
+  });
+}
+
+void Host::OnLock(const Result<bool>& kept) {
+  if (kept.ok()) {
+    if (*kept) {
+      Log(LogLevel::kWarn, "Lock of the state directory made again: it was removed",
+          "Host.LookAfterLock", "", {{"directory", state_->path().string()}});
+    }
+    return;
+  }
+  const bool lost = kept.status().code() == Status::Code::kNotFound ||
+                    kept.status().code() == Status::Code::kInUse;
+  if (!lost || stopping_) {
+    return;
+  }
+  Log(LogLevel::kError, "State directory lost", "Host.LookAfterLock", "",
+      {{"reason", kept.status().message()}});
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    state_lost_ = true;
+  }
+  StopGroups();
 }
 
 void Host::StartGroups() {
@@ -562,6 +608,7 @@ void Host::Tick() {
     SetProgressLines(progress_.Draw(statuses, Clock::now(), AskTerminalSize()));
   }
   PollHead();
+  LookAfterLock();
   // Whatever ended the groups: none of them comes back by itself, and a supervisor that restarts
   // the host helps more than a host that waits for nothing.
   const bool ended = AllFinished();
@@ -616,7 +663,7 @@ int Host::Conclude() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     terminations = terminations_;
-    failed = stalled_ || terminations_ > 1 || limit_reached_;
+    failed = stalled_ || state_lost_ || terminations_ > 1 || limit_reached_;
   }
   for (const auto& group : groups_) {
     const GroupStatus status = group->Glance();

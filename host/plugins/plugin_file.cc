@@ -24,8 +24,8 @@ namespace fs = std::filesystem;
 // Above every real plugin; below what would fill a state directory by mistake.
 constexpr std::uint64_t kMaxPluginBytes = 1ull << 30;
 
-// Of a copy that is hashed again.
-constexpr std::size_t kReadAtOnce = 64u << 10;
+// Of a copy that is hashed, at once.
+constexpr std::size_t kHashChunk = 256u << 10;
 
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 
@@ -125,34 +125,32 @@ Sha256 Hash(std::string_view bytes) {
   return digest;
 }
 
-// Whether the file at `path` holds what has this digest. Read in pieces, never mapped: a file that
-// is cut short meanwhile, or a sector that cannot be read, would end the host by SIGBUS.
-Result<bool> CopyIsIntact(const fs::path& path, const Sha256& digest) {
+// Whether the copy is there and what it was made from. What the machine has run out of says
+// nothing about the copy, and is told apart: kExhausted or kUnavailable. Not mapped, see above.
+Status CheckCopy(const fs::path& path, const Sha256& digest) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  const int error = errno;
   if (!fd.valid()) {
-    return IsShortage(error) ? Result<bool>(Status::FromErrno("open " + path.string(), error))
-                             : Result<bool>(false);
+    return Status::FromErrno("open the copy " + path.string(), errno);
   }
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
-  std::array<unsigned char, kReadAtOnce> piece;
+  std::vector<unsigned char> chunk(kHashChunk);
   while (true) {
-    const ssize_t size = read(fd.get(), piece.data(), piece.size());
+    const ssize_t size = read(fd.get(), chunk.data(), chunk.size());
     if (size < 0 && errno == EINTR) {
       continue;
     }
     if (size < 0) {
-      return Status::FromErrno("read " + path.string(), errno);
+      return Status::FromErrno("read the copy " + path.string(), errno);
     }
     if (size == 0) {
       break;
     }
-    crypto_hash_sha256_update(&state, piece.data(), static_cast<std::size_t>(size));
+    crypto_hash_sha256_update(&state, chunk.data(), static_cast<std::size_t>(size));
   }
   Sha256 found{};
   crypto_hash_sha256_final(&state, found.data());
-  return found == digest;
+  return found == digest ? Status() : Status::Corrupt("the copy " + path.string() + " has changed");
 }
 
 Status SyncDirectory(const fs::path& directory) {
@@ -310,13 +308,13 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   // Of this process: whatever the clock says, these are in use.
   static std::set<std::string> in_use;
   in_use.insert(staged.sha256);
-  const auto intact = CopyIsIntact(staged.path, staged.digest);
-  if (!intact.ok() && intact.status().code() == Status::Code::kExhausted) {
-    return intact.status();
-  }
-  if (intact.ok() && *intact) {
+  const Status intact = CheckCopy(staged.path, staged.digest);
+  if (intact.ok()) {
     MarkUsed(folder);
     return staged;
+  }
+  if (intact.may_pass()) {
+    return intact;
   }
   RemoveUnused(plugins, in_use);
   std::error_code failed;
@@ -330,17 +328,32 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
 }
 
 Status VerifyStaged(const StagedPlugin& plugin) {
-  const auto intact = CopyIsIntact(plugin.path, plugin.digest);
-  if (!intact.ok()) {
-    return intact.status();
-  }
-  if (!*intact) {
-    return Status::Corrupt(
-        "the copy " + plugin.path.string() +
-        " is gone or changed: wanted the file it was made from; restart the host");
-  }
+  CATCHUP_RETURN_IF_ERROR(CheckCopy(plugin.path, plugin.digest));
   MarkUsed(plugin.path.parent_path());
   return {};
+}
+
+Status RestageIfLost(const StagedPlugin& plugin, const std::vector<fs::path>& directories,
+                     const fs::path& plugins, std::string* lost) {
+  const Status intact = VerifyStaged(plugin);
+  if (intact.ok() || intact.may_pass()) {
+    return intact;
+  }
+  auto file = FindPlugin(directories, plugin.path.filename().string());
+  Status again = file.status();
+  if (file.ok()) {
+    again = StagePlugin(*file, plugins, plugin.sha256).status();
+    if (again.code() == Status::Code::kDenied) {
+      again = Status::Denied(
+          "the plugin it was made from has changed, too: restart the host to "
+          "take the new one");
+    }
+  }
+  if (again.ok()) {
+    *lost = intact.message();
+    return {};
+  }
+  return {again.code(), intact.message() + ", and cannot be made again: " + again.message()};
 }
 
 }  // namespace catchup

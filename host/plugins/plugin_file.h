@@ -51,8 +51,16 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const std::filesystem::
 // is.
 Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_view pin);
 
-// Hashes the copy again: nothing else may ever be loaded under its digest.
+// Hashes the copy again: nothing else may ever be loaded under its digest. kCorrupt: it has
+// changed; kNotFound: it is gone; a status that may pass says nothing about the copy.
 Status VerifyStaged(const StagedPlugin& plugin);
+
+// VerifyStaged, and where the copy is gone, changed or cannot be read makes it again from the file
+// of its name in `directories`, which must still be the one it was made from. *lost then says what
+// was wrong with it.
+Status RestageIfLost(const StagedPlugin& plugin,
+                     const std::vector<std::filesystem::path>& directories,
+                     const std::filesystem::path& plugins, std::string* lost);
 
 // Whether `bytes` are a shared object for this machine that is safe to load: 64-bit, our machine,
 // RELRO, no executable stack, no text relocations, no run path, and an entry point of ours.

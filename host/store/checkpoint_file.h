@@ -76,11 +76,12 @@ class CheckpointFile {
   // that may pass.
   Status WriteSlot(std::size_t slot, std::string_view body);
 
+  // kNotFound: the name stands for nothing, or for another file. ok where that cannot be told.
+  Status CheckStillThere() const;
+
  private:
   CheckpointFile(std::filesystem::path file, UniqueFd fd)
       : file_(std::move(file)), fd_(std::move(fd)) {}
-
-  Status CheckStillThere() const;
 
   std::filesystem::path file_;
   UniqueFd fd_;

@@ -372,4 +372,12 @@ Status CheckpointStore::SetDesired(DesiredState desired) {
   return state_->Write(std::move(next));
 }
 
+Status CheckpointStore::CheckStillThere() {
+  Status there = state_->slots->CheckStillThere();
+  if (!there.ok() && state_->dead.ok()) {
+    state_->dead = there.Within("store closed after a failure");
+  }
+  return there;
+}
+
 }  // namespace catchup

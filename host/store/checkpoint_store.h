@@ -137,6 +137,10 @@ class CheckpointStore {
 
   Status SetDesired(DesiredState desired);
 
+  // Whether the file is still there under its name, as each write finds out, too: what is written
+  // to a removed file is gone with the next start. Final like a failed write.
+  Status CheckStillThere();
+
  private:
   struct State;
   explicit CheckpointStore(std::unique_ptr<State> state);

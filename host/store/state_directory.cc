@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -112,9 +113,11 @@ Result<UniqueFd> Lock(const std::filesystem::path& file) {
     return Status::InUse(pid > 0 ? "is in use by pid " + std::to_string(pid)
                                  : std::string("is in use by a process that is just starting"));
   }
+  // Over what is there, so that it takes no room that a full disk might not have. Where it cannot
+  // be written it is left empty: it serves the text above only.
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd.get(), 0) != 0 ||
-      ::pwrite(fd.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+  const ssize_t written = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
+  if (::ftruncate(fd.get(), std::max<ssize_t>(written, 0)) != 0) {
     return Status::FromErrno("write its lock", errno);
   }
   return fd;
@@ -273,6 +276,58 @@ Result<StateDirectory::Look> StateDirectory::LookAt(const std::filesystem::path&
     look->note = "state directory " + path.string() + " " + look->note;
   }
   return look;
+}
+
+Result<bool> StateDirectory::KeepLock() {
+  const std::filesystem::path file = path_ / "lock";
+  struct stat named {};
+  struct stat ours {};
+  if (::fstat(lock_.get(), &ours) != 0) {
+    return Status::FromErrno("look at the lock of state directory " + path_.string(), errno);
+  }
+  if (::stat(file.c_str(), &named) == 0) {
+    if (named.st_dev == ours.st_dev && named.st_ino == ours.st_ino) {
+      return false;
+    }
+  } else if (errno != ENOENT) {
+    return Status::FromErrno("look at " + file.string(), errno);
+  } else if (struct stat directory{}; ::stat(path_.c_str(), &directory) != 0 && errno == ENOENT) {
+    return Status::NotFound("state directory " + path_.string() +
+                            " is gone: it was removed or moved away while the host ran");
+  }
+  auto lock = Lock(file);
+  if (!lock.ok()) {
+    return lock.status().code() == Status::Code::kInUse
+               ? Status::InUse("state directory " + path_.string() + " " + lock.status().message() +
+                               ": its file \"lock\" was removed or replaced while this host ran")
+               : lock.status().Within("state directory " + path_.string());
+  }
+  lock_ = *std::move(lock);
+  return true;
+}
+
+Result<bool> StateDirectory::EnsureGroupData(const std::string& name) const {
+  const std::filesystem::path data = group_data(name);
+  struct stat info {};
+  bool made = false;
+  if (::stat(data.c_str(), &info) != 0) {
+    if (errno != ENOENT) {
+      return Status::FromErrno("look at " + data.string(), errno);
+    }
+    CATCHUP_RETURN_IF_ERROR(MakeDirectory(data));
+    made = true;
+    if (::stat(data.c_str(), &info) != 0 && errno != ENOENT) {
+      return Status::FromErrno("look at " + data.string(), errno);
+    }
+  }
+  // As a link that leads nowhere.
+  if (!S_ISDIR(info.st_mode)) {
+    return Status::Invalid(data.string() +
+                           ": it is no directory, wanted the working directory of "
+                           "the plugin of group " +
+                           name);
+  }
+  return made;
 }
 
 Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {

@@ -18,7 +18,7 @@ namespace catchup {
 //   groups/.NAME.new/            a group's folder in the making
 //   plugins/SHA256/FILE          copies of plugins
 //
-// The lock lasts as long as this value. Immutable once open, so any thread may ask for paths.
+// The lock lasts as long as this value. The paths never change, so any thread may ask for them.
 class StateDirectory {
  public:
   // Opens `path`, which must be absolute, creating it (0700) and its missing parents.
@@ -28,6 +28,14 @@ class StateDirectory {
   // kDenied        not ours, writable by others, read-only, or on a `noexec` mount, from which no
   //                plugin could be loaded
   static Result<StateDirectory> Open(const std::filesystem::path& path);
+
+  // Looks whether the directory and its file "lock" are still those that this value holds; makes
+  // and takes the lock again where only the file was removed, and says whether it did. Call now and
+  // then, from one thread.
+  //
+  // kNotFound: the directory is gone. kInUse: the file was replaced and another process holds it.
+  // After either this host has no right to the directory any more. Others: not to be told now.
+  Result<bool> KeepLock();
 
   // What can be told about `path` from outside, without creating, locking or changing anything.
   struct Look {
@@ -48,6 +56,9 @@ class StateDirectory {
   std::filesystem::path plugins() const { return path_ / "plugins"; }
   std::filesystem::path group(const std::string& name) const { return groups() / name; }
   std::filesystem::path group_data(const std::string& name) const { return group(name) / "data"; }
+  // Makes a group's data/ where it is gone, and says whether it did. kInvalid: something else has
+  // its name. Any thread.
+  Result<bool> EnsureGroupData(const std::string& name) const;
   std::filesystem::path runner_lock(const std::string& name, int lane) const {
     return group(name) / ("runner-" + std::to_string(lane) + ".lock");
   }

@@ -145,6 +145,54 @@ TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
   EXPECT_EQ(ReadFile(path() / "format"), "2\n");
 }
 
+TEST_F(StateDirectoryTest, MakesALockAgainThatWasRemoved) {
+  auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  EXPECT_FALSE(*state->KeepLock());
+  std::filesystem::remove(path() / "lock");
+  EXPECT_TRUE(*state->KeepLock());
+  EXPECT_FALSE(*state->KeepLock());
+  EXPECT_EQ(StateDirectory::Open(path()).status().code(), Status::Code::kInUse);
+}
+
+TEST_F(StateDirectoryTest, IsLostToWhoeverTookItWhenTheLockWasRemoved) {
+  auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  std::filesystem::remove(path() / "lock");
+  const auto other = StateDirectory::Open(path());
+  ASSERT_TRUE(other.ok());
+  const auto kept = state->KeepLock();
+  EXPECT_EQ(kept.status().code(), Status::Code::kInUse);
+  EXPECT_EQ(kept.status().message(),
+            "state directory " + path().string() + " is in use by pid " +
+                std::to_string(::getpid()) +
+                ": its file \"lock\" was removed or replaced while this host ran");
+}
+
+TEST_F(StateDirectoryTest, IsLostWhenItIsGone) {
+  auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  std::filesystem::rename(path(), folder_.path() / "away");
+  EXPECT_EQ(state->KeepLock().status().code(), Status::Code::kNotFound);
+}
+
+TEST_F(StateDirectoryTest, MakesTheWorkingDirectoryOfAPluginWhereItIsGone) {
+  const auto state = StateDirectory::Open(path());
+  ASSERT_TRUE(state.ok());
+  std::filesystem::create_directory(state->group("g"));
+  EXPECT_TRUE(*state->EnsureGroupData("g"));
+  EXPECT_FALSE(*state->EnsureGroupData("g"));
+  EXPECT_EQ(ModeOf(state->group_data("g")), 0700u);
+  std::filesystem::remove(state->group_data("g"));
+  std::filesystem::create_symlink("nowhere", state->group_data("g"));
+  EXPECT_EQ(state->EnsureGroupData("g").status().code(), Status::Code::kInvalid);
+  std::filesystem::remove(state->group_data("g"));
+  WriteFile(state->group_data("g"), "");
+  EXPECT_EQ(state->EnsureGroupData("g").status().message(),
+            state->group_data("g").string() +
+                ": it is no directory, wanted the working directory of the plugin of group g");
+}
+
 TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {
   auto look = StateDirectory::LookAt(path());
   ASSERT_TRUE(look.ok());
