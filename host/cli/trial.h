@@ -29,7 +29,7 @@ class Trial {
     std::filesystem::path scratch;  // For files of the runner's own.
     std::filesystem::path work;     // The plugin's working directory.
     bool with_position = false;
-    bool create_only = false;  // End after `create`; nothing can be handed to it.
+    bool create_only = false;                   // End after `create`; nothing can be handed to it.
     std::string start_limit = "start_timeout";  // What the user sets the group's limit with.
   };
 

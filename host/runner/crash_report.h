@@ -41,7 +41,6 @@ void SetPluginFileOfCrashReport(std::string_view path);
 // Names the plugin from here on: its file before it is loaded, its name after. Copied.
 void NamePluginInCrashReport(std::string_view plugin, std::uint32_t lane);
 
-
 // The events of the next call, by the first. Borrowed until that call's end. Costs a few stores.
 void SetEventsOfCrashReport(const RecordView& first, std::uint32_t count);
 
