@@ -316,7 +316,7 @@ TEST(SourceTest, ReadsTheFirstRecordFromAPlace) {
     EXPECT_FALSE(request.options().resolve_links());
     call->Write(Event(1700));
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const First first = AskFirst(source.get(), {1651, 0});
   EXPECT_FALSE(first.failure.has_value());
   EXPECT_EQ(first.place, (Position{1700, 1700}));
@@ -324,7 +324,7 @@ TEST(SourceTest, ReadsTheFirstRecordFromAPlace) {
 
 TEST(SourceTest, FindsNoRecordBehindTheEndOfTheLog) {
   FakeServer server([](FakeCall* call) { call->Read(); });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   const First first = AskFirst(source.get(), {1651, 1651});
   EXPECT_FALSE(first.failure.has_value());
   EXPECT_EQ(first.place, std::nullopt);
@@ -340,7 +340,7 @@ TEST(SourceTest, TellsAPlaceThatTheServerDoesNotKnowFromADrop) {
       call->Finish({grpc::StatusCode::UNAVAILABLE, "not ready"});
     }
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   EXPECT_EQ(AskFirst(source.get(), {7, 7}).failure.value().kind, EndKind::kInvalidPosition);
   EXPECT_EQ(AskFirst(source.get(), {8, 8}).failure.value().kind, EndKind::kDropped);
   EXPECT_EQ(AskFirst(source.get(), kEndOfLog).failure.value().kind, EndKind::kInvalidPosition);
@@ -353,7 +353,7 @@ TEST(SourceTest, AHeadThatIsNoPlaceIsNoAnswer) {
     call->Write(Event(1ull << 63));
     call->AwaitCancel();
   });
-  const auto source = OpenKurrentSource(To(server.address()));
+  const auto source = *OpenKurrentSource(To(server.address()));
   EXPECT_FALSE(ReadHeadAndWait(source.get()).ok());
   EXPECT_TRUE(AskFirst(source.get(), {8, 8}).failure.has_value());
 }
