@@ -75,6 +75,12 @@ class HeldSignals {
     _exit(kExitFailed);
   }
   signals.Release();
+  // A reader that goes away ends the work, as it would end a tool that knows nothing of signals.
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  CATCHUP_CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+  CATCHUP_CHECK(sigprocmask(SIG_UNBLOCK, &pipe, nullptr) == 0);
   // Its own runners' orphans come to it, so that they can be ended before the next one starts.
   int code = kExitFailed;
   if (Status adopting = Children::OfThisProcess().Adopt(); adopting.ok()) {

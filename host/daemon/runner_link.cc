@@ -49,10 +49,10 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
     since_call_ = {};
     return std::nullopt;
   }
-  if (!call.running()) {
-    // An event that it does not take although it could: perhaps it was never woken.
-    rings_->Nudge();
-  }
+  // An event that it does not take although it could: perhaps it was never woken. Also where it
+  // says that a call runs: a stray write may have put the word back, and only a runner that wakes
+  // finds that. One that really is in a call does not notice.
+  rings_->Nudge();
   if (since_call_ <= limits.handler_timeout) {
     return std::nullopt;
   }

@@ -323,6 +323,8 @@ class LivePipeTest : public AppendTest {
 
 TEST_F(LivePipeTest, WhatStandsInThePipeIsWrittenWhileItStaysOpen) {
   const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+  // The log is the append's own: it would lose one that a reader serves with that reader's end.
+  ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(site_.file("log/endpoint")); }));
   Feed(Text({EventLine("a", "x"), EventLine("a", "y")}) + "{\"stream\":\"a\",");
   ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x", "a@1 y"}); }));
   Feed("\"type\":\"z\"}\n");

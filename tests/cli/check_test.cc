@@ -158,8 +158,10 @@ TEST_F(CheckTest, TheStateOfAnotherUserIsAFaultAsForRun) {
   site_.Configure(JsonlGroup("one"));
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_EQ(checked.err, "host.toml:4:13: state directory " + site_.file("state").string() +
-                             ": it belongs to user 12345, wanted one of user 0\n");
+  EXPECT_EQ(checked.err,
+            "host.toml:4:13: state directory " + site_.file("state").string() +
+                ": it belongs to user 12345, wanted one of user 0; as root run: chown -R 0 " +
+                site_.file("state").string() + "\n");
   EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1);
 }
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct Refused {
   const char* call;
   bool another_way;  // Everything works without it.
 };
+
+void PrintTo(const Refused& refused, std::ostream* out) { *out << refused.call; }
 
 constexpr Refused kRefused[] = {
     {"openat2", true},         {"pidfd_open", true},     {"pidfd_send_signal", true},

@@ -154,7 +154,9 @@ TEST(StopTest, AWaitingHostStopsAtOnce) {
   Site site;
   site.Configure(JsonlGroup("copy"), "kurrentdb://127.0.0.1:1?tls=false");
   const auto host = site.Start({"run", "host.toml"});
-  ASSERT_TRUE(host->WaitForLog("Subscribing", "copy"));
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "state") == "waiting";
+  })) << host->Errors();
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
 }

@@ -234,8 +234,10 @@ TEST_F(StateDirectoryTest, ALookIntoTheFolderOfAnotherUserFailsAsOpeningItWould)
   ASSERT_EQ(::chown(path().c_str(), 12345, 12345), 0);
   const auto look = StateDirectory::LookAt(path());
   EXPECT_EQ(look.status().code(), Status::Code::kDenied);
-  EXPECT_EQ(look.status().message(), "state directory " + path().string() +
-                                         ": it belongs to user 12345, wanted one of user 0");
+  EXPECT_EQ(look.status().message(),
+            "state directory " + path().string() +
+                ": it belongs to user 12345, wanted one of user 0; as root run: chown -R 0 " +
+                path().string());
 }
 
 TEST_F(StateDirectoryTest, RefusesAFile) {
