@@ -58,11 +58,11 @@ Result<RunnerBinary> RunnerBinary::Open(const fs::path& path) {
   }
   // Out of the way of the numbers that a runner's own descriptors get: it is executed after those
   // have been put in place.
-  UniqueFd parked(fcntl(fd.get(), F_DUPFD_CLOEXEC, kParkingFd));
-  if (!parked.valid()) {
-    return Status::FromErrno("runner " + path.string(), errno);
+  Result<UniqueFd> parked = Park(fd.get(), "runner " + path.string() + ": copy its descriptor");
+  if (!parked.ok()) {
+    return parked.status();
   }
-  return RunnerBinary(std::move(parked));
+  return RunnerBinary(std::move(*parked));
 }
 
 Result<RunnerBinary> RunnerBinary::Find() {

@@ -93,6 +93,17 @@ int OpenPidfd(pid_t pid) {
   return read_end.Release();
 }
 
+Result<UniqueFd> Park(int fd, std::string_view what) {
+  UniqueFd parked(fcntl(fd, F_DUPFD_CLOEXEC, kParkingFd));
+  if (!parked.valid()) {
+    // EINVAL: the limit (ulimit -n) ends below the number itself.
+    const int error = errno == EINVAL ? EMFILE : errno;
+    return Status::FromErrno(
+        std::string(what) + " (fcntl, to a number from " + std::to_string(kParkingFd) + ")", error);
+  }
+  return parked;
+}
+
 SpawnPlan::SpawnPlan() {
   posix_spawn_file_actions_init(&actions_);
   posix_spawnattr_init(&attributes_);
@@ -104,12 +115,12 @@ SpawnPlan::~SpawnPlan() {
 }
 
 Status SpawnPlan::Give(int fd, int number) {
-  UniqueFd parked(fcntl(fd, F_DUPFD_CLOEXEC, kParkingFd));
-  if (!parked.valid()) {
-    return Status::FromErrno("copy a descriptor for the runner (fcntl)", errno);
+  Result<UniqueFd> parked = Park(fd, "copy a descriptor for the runner");
+  if (!parked.ok()) {
+    return parked.status();
   }
-  const int error = posix_spawn_file_actions_adddup2(&actions_, parked.get(), number);
-  parked_.push_back(std::move(parked));
+  const int error = posix_spawn_file_actions_adddup2(&actions_, parked->get(), number);
+  parked_.push_back(std::move(*parked));
   return error == 0 ? Status() : Status::FromErrno("plan the runner's descriptors", error);
 }
 

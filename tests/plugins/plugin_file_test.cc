@@ -17,6 +17,7 @@
 
 #include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
+#include "host/plugins/spawn_plan.h"
 #include "tests/test_files.h"
 
 namespace catchup {
@@ -376,6 +377,20 @@ TEST_F(PluginProbeTest, WhatDoesNotLoadIsNoProjectionEither) {
     ASSERT_EQ(probed.projections.size(), 2u);
     EXPECT_EQ(probed.projections[1].message(), probed.loaded.message());
   }
+}
+
+// The number that its descriptor is to have may lie beyond the limit, for which the kernel says
+// EINVAL.
+TEST(RunnerBinaryTest, OfTooFewDescriptorsItSaysThatTheyAreTooFew) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{kParkingFd, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(runner.status().code(), Status::Code::kExhausted);
+  EXPECT_NE(runner.status().message().find("Too many open files"), std::string::npos)
+      << runner.status().message();
 }
 
 TEST_F(PluginFileTest, RunnerLockNamesTheRunnerThatHoldsIt) {
