@@ -134,7 +134,7 @@ bool ProcessesAreUsedUp() {
   if (pid < 0) {
     return true;
   }
-  (void)waitpid(pid, nullptr, __WCLONE);
+  (void)waitpid(pid, nullptr, static_cast<int>(__WCLONE));
   return false;
 }
 
