@@ -23,6 +23,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/unique_fd.h"
+
 namespace catchup {
 namespace {
 
@@ -210,6 +212,25 @@ Status ProveThreads(int count) {
   }
   return proved.Within(std::to_string(count) + " threads are needed to begin with, " +
                        std::to_string(threads.size()) + " can be had");
+}
+
+Status ProveDescriptors(int count) {
+  std::vector<UniqueFd> copies;
+  while (static_cast<int>(copies.size()) < count) {
+    UniqueFd copy(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) {
+      return Status::FromErrno(std::to_string(count) + " descriptors are needed to begin with, " +
+                                   std::to_string(copies.size()) + " can be had (ulimit -n)",
+                               errno);
+    }
+    copies.push_back(std::move(copy));
+  }
+  return {};
+}
+
+Status ProveLibraryNeeds() {
+  CATCHUP_RETURN_IF_ERROR(ProveDescriptors(kLibraryDescriptors));
+  return ProveThreads(kLibraryThreads);
 }
 
 }  // namespace catchup

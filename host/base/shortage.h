@@ -36,8 +36,17 @@ Result<std::thread> StartThread(std::function<void()> body);
 // It does not look whether it got them: without one of them it waits for ever, here or there.
 inline constexpr int kLibraryThreads = 24;
 
+// What gRPC opens before the first answer; without one of them it aborts.
+inline constexpr int kLibraryDescriptors = 8;
+
 // Whether `count` threads can be had at once; they have ended when this returns. Before a library
 // that would not notice. kExhausted: not so many.
 Status ProveThreads(int count);
+
+// The same for descriptors.
+Status ProveDescriptors(int count);
+
+// Both, for gRPC. Before the first use of it.
+Status ProveLibraryNeeds();
 
 }  // namespace catchup

@@ -283,9 +283,13 @@ int AppendCommand(const AppendArguments& arguments) {
   }
   file->SeedIds(token->text);
   file->SkipTo(arguments.from_line);
-  const StopSignals signals;  // Before any thread is made.
-  if (const Status threads = ProveThreads(kLibraryThreads); !threads.ok()) {
-    std::fprintf(stderr, "%s\n", threads.message().c_str());
+  if (const Status room = ProveDescriptors(kLibraryDescriptors); !room.ok()) {
+    std::fprintf(stderr, "%s\n", room.message().c_str());
+    return kExitFailed;
+  }
+  const StopSignals signals;  // Before any thread is made; takes a descriptor.
+  if (const Status needs = ProveLibraryNeeds(); !needs.ok()) {
+    std::fprintf(stderr, "%s\n", needs.message().c_str());
     return kExitFailed;
   }
   const auto target = OpenTarget(*uri);

@@ -72,8 +72,8 @@ int DevServerCommand(const DevServerArguments& arguments) {
     std::fprintf(stderr, "%s\n", signals.status().message().c_str());
     return kExitFailed;
   }
-  if (const Status threads = ProveThreads(kLibraryThreads); !threads.ok()) {
-    std::fprintf(stderr, "%s\n", threads.message().c_str());
+  if (const Status needs = ProveLibraryNeeds(); !needs.ok()) {
+    std::fprintf(stderr, "%s\n", needs.message().c_str());
     return kExitFailed;
   }
   embedded::ServerOptions options;

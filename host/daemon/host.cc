@@ -217,7 +217,7 @@ Status Host::Open() {
   // First, so that a stop has its deadline whatever may hang.
   CATCHUP_RETURN_IF_ERROR(StartThreads());
   CATCHUP_RETURN_IF_ERROR(CheckSystem());
-  CATCHUP_RETURN_IF_ERROR(ProveThreads(kLibraryThreads));
+  CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
   auto state = StateDirectory::Open(config_.state.directory);
   if (!state.ok()) {
     // No restart mends that, and a supervisor is to know it.

@@ -543,5 +543,25 @@ TEST_F(DevServerTest, OptionsThatCannotBeAreUsageErrors) {
   EXPECT_EQ(site_.Catchup({"dev-server", "--max-append-size", "17MiB"}).exit, 2);
 }
 
+// A library that lacks a descriptor aborts, and leaves a core instead of a reason.
+TEST_F(AppendTest, OfTooFewDescriptorsItSaysSoAndExits) {
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
+  const Strings commands = {"append --to 'kurrentdb://127.0.0.1:1?tls=false' events.jsonl",
+                            "dev-server --listen 127.0.0.1:0 --data served"};
+  for (const std::string& command : commands) {
+    for (int limit = 4; limit <= 8; ++limit) {
+      SCOPED_TRACE(command + " with " + std::to_string(limit));
+      Process process(
+          {"/bin/sh", "-c", "ulimit -n " + std::to_string(limit) + "; exec \"$0\" " + command,
+           CATCHUP_EXECUTABLE},
+          {site_.path(), {}, ""});
+      EXPECT_EQ(process.Wait(), 1);
+      EXPECT_NE(process.Errors().find("8 descriptors are needed to begin with, "),
+                std::string::npos)
+          << process.Errors();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace catchup::e2e
