@@ -174,7 +174,8 @@ class Engine {
   // Everything up to and including `last` returned OK.
   void Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out);
 
-  // Any status but OK. Until classification exists, it stops the group.
+  // Any status but OK. Until classification exists, it stops the group. Everything before the event
+  // returned OK, whether Settled has said so yet or not.
   void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
 
   // A call lasted longer than handler_timeout, or set-up longer than its limit.
@@ -287,6 +288,7 @@ class Engine {
   void Rewind(std::optional<Position> to, Tick tick, Commands* out);
   void Restart(ExitClass exit_class, Sequence charged, std::string_view text, Tick tick,
                Commands* out);
+  void SettleThrough(Sequence last, Tick tick, Commands* out);
   void Decide(const BadOutcome& outcome, Tick tick, Commands* out);
   void BreakContract(std::string text, Tick tick, Commands* out);
 

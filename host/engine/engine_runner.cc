@@ -195,10 +195,14 @@ void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out)
                   tick, out);
     return;
   }
+  SettleThrough(last, tick, out);
+  Housekeep(tick, out);
+}
+
+void Engine::SettleThrough(Sequence last, Tick tick, Commands* out) {
   settled_ = last;
   OnPopped(watermark_.SettleThrough(last), tick);
   Add(out, Command::Kind::kRelease).last = last;
-  Housekeep(tick, out);
 }
 
 void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out) {
@@ -212,6 +216,10 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
                       std::to_string(settled_ + 1) + " to " + std::to_string(delivered_),
                   tick, out);
     return;
+  }
+  // A failure of one event says that all before it are settled; it may be seen before they are.
+  if (outcome.sequence > settled_ + 1) {
+    SettleThrough(outcome.sequence - 1, tick, out);
   }
   Decide(outcome, tick, out);
 }

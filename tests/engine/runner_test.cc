@@ -208,6 +208,23 @@ TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
   EXPECT_EQ(d.engine.durable(), P(1));
 }
 
+// The word that says how far the runner has got and the failure lie in two places of shared memory:
+// whoever reads one after the other may see the failure first.
+TEST(FailedTest, SettlesWhatCameBeforeTheEvent) {
+  Driver d;
+  d.Run();
+  d.Events(1, 4);
+  d.Settled(1);
+  const Commands failed =
+      d.Failed({.sequence = 4, .status = CATCHUP_FATAL, .call = "handle", .text = ""});
+  EXPECT_EQ(d.engine.handled(), 3u);
+  ASSERT_TRUE(Has(failed, Kind::kRelease));
+  EXPECT_EQ(Find(failed, Kind::kRelease)->last, 3u);
+  EXPECT_EQ(Persisted(failed), P(3));
+  EXPECT_TRUE(d.Settled(3).empty()) << "the word comes late and says nothing new";
+  EXPECT_TRUE(Contains(d.engine.reason(), "at event 4")) << d.engine.reason();
+}
+
 TEST(FailedTest, NamesACallThatHandledNoEvent) {
   Driver d;
   d.Start();
