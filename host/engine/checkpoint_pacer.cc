@@ -21,7 +21,8 @@ void CheckpointPacer::GoBack(std::optional<Position> position) {
     // The store holds more than that, so even `position` is to be written.
     covered_ = std::nullopt;
   } else {
-    covered_ = durable_;
+    // Less, where an earlier step back is not written yet.
+    covered_ = std::min(covered_, durable_);
   }
   writing_events_ = 0;
   new_events_ = 0;
@@ -66,7 +67,11 @@ bool CheckpointPacer::OnDurable(Position position, std::chrono::nanoseconds now)
   if (!writing_ || *writing_ != position) {
     return false;
   }
-  if (!writing_is_stale_) {
+  if (writing_is_stale_) {
+    // The store holds more than the group does: what was written before is to be written again.
+    covered_ = std::nullopt;
+    new_since_ = new_since_.value_or(now);
+  } else {
     durable_ = position;
     covered_ = position;
   }

@@ -27,7 +27,7 @@ class CheckpointPacer {
   void Reset(std::optional<Position> durable, std::optional<Position> covered);
 
   // The group goes back to `position`, an explicit reset: what comes after it is new again. A write
-  // under way finishes, but covers nothing.
+  // under way finishes, but covers nothing, and what it passes over is written again.
   void GoBack(std::optional<Position> position);
 
   // The watermark passed `events` events, or only positions (0).

@@ -170,8 +170,35 @@ TEST(PositionRejoinTest, TheCheckpointFollowsAReset) {
   EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(12));
 }
 
+// The store holds the checkpoint of before the first one until that is written.
+TEST(PositionRejoinTest, TheCheckpointFollowsTheSecondOfTwoResetsInARow) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(30)});
+  d.ReadyAt(1, P(10));
+  d.Event(P(11));
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  ASSERT_EQ(d.engine.durable(), P(10)) << "nothing was written yet";
+  d.ReadyAt(2, P(10));
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+}
+
+TEST(PositionRejoinTest, TheCheckpointFollowsAResetToWhatAWriteUnderWayPassesOver) {
+  Driver d;
+  d.Start({.recorded_start = {}, .checkpoint = P(10)});
+  d.ReadyAt(1, P(10));
+  d.Event(P(20));
+  d.Settled(1);
+  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(20));
+  d.Exited(1, ExitClass::kCrash);
+  d.ReadyAt(2, P(10));
+  d.Durable(P(20));
+  EXPECT_FALSE(d.engine.settled_is_durable()) << "the store holds 20";
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+}
+
 // An event that comes behind an announcement that was wrong stands in the watermark where that one
-// stands, and in the plugin's store where it lies itself.
+// stands once the plugin holds it, and in the plugin's store where it lies itself.
 class LateEventTest : public testing::Test {
  protected:
   // Event 5 is settled, 10 was announced and proven, and then event 7 comes.
