@@ -44,6 +44,10 @@ std::optional<Position> CheckpointPacer::Next(const std::optional<Position>& wat
     return std::nullopt;
   }
   if (watermark <= covered_) {
+    // What was settled here lies below the checkpoint: events that came behind an announcement that
+    // was wrong and had been written.
+    new_events_ = 0;
+    new_since_.reset();
     hurried_ = false;
     return std::nullopt;
   }

@@ -199,6 +199,9 @@ void Engine::Contradict(Position position, Commands* out) {
           " was sent; the event is handled, and no announcement is believed any more",
       false, out);
   frontier_.StepBack();
+  // The event is here now: no checkpoint may be written beyond it before it is settled.
+  watermark_.Withdraw(frontier_.reached());
+  catching_watermark_ = std::min(catching_watermark_, watermark_.position());
 }
 
 Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,

@@ -53,6 +53,19 @@ Watermark::Popped Watermark::AddPassed(Position position, bool is_event) {
   return Pop();
 }
 
+void Watermark::Withdraw(std::optional<Position> to) {
+  position_ = std::min(position_, std::max(to, stored_));
+  // Only announcements lie behind the last event, so they are one entry at the end, or popped.
+  if (!entries_.empty() && entries_.back().kind == Kind::kPassed && entries_.back().place > to) {
+    Entry last = std::move(entries_.back());
+    entries_.pop_back();
+    if (last.event) {
+      last.position = *last.event;
+      Append(std::move(last));
+    }
+  }
+}
+
 Watermark::Popped Watermark::SettleThrough(std::uint64_t sequence) {
   for (Entry& entry : entries_) {
     if (entry.sequence > sequence) {

@@ -17,8 +17,9 @@ namespace catchup {
 // Passed positions next to each other are one entry, so there are never more than two entries for
 // each event that is not settled.
 //
-// The watermark never goes back. An entry whose position lies before that of the entry in front of
-// it (an event that came behind an announcement which was wrong) stands where that one stands.
+// The watermark never goes back, except when an announcement is withdrawn. An entry whose position
+// lies before that of the entry in front of it (an event that came behind an announcement which was
+// wrong and had been handed to the plugin) stands where that one stands.
 //
 // With `hold_passed`, for a plugin that stores its position, a passed position waits until
 // something behind it that the plugin stores is settled.
@@ -37,6 +38,10 @@ class Watermark {
   void AddEvent(std::uint64_t sequence, Position position, std::uint64_t bytes);
   // `is_event`: an event that needs no handling lies there, so a server knows the place.
   Popped AddPassed(Position position, bool is_event = false);
+
+  // The server has contradicted itself: what was passed beyond `to`, the last event received,
+  // counts no more. An advance does, for the plugin has it or may have it.
+  void Withdraw(std::optional<Position> to);
 
   // Marks events and advances up to `sequence` as done and pops.
   Popped SettleThrough(std::uint64_t sequence);

@@ -69,6 +69,46 @@ TEST(WatermarkTest, IsTheLastPositionOfTheDonePrefix) {
   EXPECT_EQ(watermark.pending_bytes(), 0u);
 }
 
+TEST(WatermarkTest, TakesBackWhatWasPassedBeyondTheLastEvent) {
+  Watermark watermark;
+  watermark.AddEvent(1, P(10), 0);
+  watermark.AddPassed(P(20));
+  watermark.Withdraw(P(10));
+  watermark.AddEvent(2, P(15), 0);
+  watermark.SettleThrough(1);
+  EXPECT_EQ(watermark.position(), P(10));
+  watermark.SettleThrough(2);
+  EXPECT_EQ(watermark.position(), P(15));
+  watermark.AddPassed(P(30));
+  ASSERT_EQ(watermark.position(), P(30));
+  watermark.Withdraw(P(15));
+  EXPECT_EQ(watermark.position(), P(15));
+}
+
+TEST(WatermarkTest, KeepsAnEventThatWasSkippedWhenItTakesBackAnAnnouncement) {
+  Watermark watermark;
+  watermark.AddEvent(1, P(10), 0);
+  watermark.AddPassed(P(12), true);
+  watermark.AddPassed(P(20));
+  watermark.Withdraw(P(12));
+  watermark.SettleThrough(1);
+  EXPECT_EQ(watermark.position(), P(12));
+  EXPECT_EQ(watermark.last_event(), P(12));
+}
+
+// The plugin stores it: nobody can take it from there.
+TEST(WatermarkTest, DoesNotTakeBackAnAdvance) {
+  Watermark watermark;
+  watermark.Reset({}, true);
+  watermark.AddPassed(P(20));
+  watermark.MakeAdvance(1);
+  watermark.Withdraw(std::nullopt);
+  watermark.SettleThrough(1);
+  EXPECT_EQ(watermark.position(), P(20));
+  watermark.Withdraw(std::nullopt);
+  EXPECT_EQ(watermark.position(), P(20));
+}
+
 TEST(WatermarkTest, StaysBoundedHoweverManyPositionsPass) {
   for (const bool hold_passed : {false, true}) {
     Watermark watermark;

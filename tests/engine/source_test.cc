@@ -122,13 +122,71 @@ TEST(LyingServerTest, AnEventBehindAnAnnouncementIsHandledAndNoneIsBelievedAnyMo
   EXPECT_TRUE(Contains(Find(late, Kind::kLog)->text, "7:7")) << Find(late, Kind::kLog)->text;
   d.Settled(2);
   EXPECT_EQ(d.engine.handled(), 2u);
-  EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
+  EXPECT_EQ(d.engine.watermark(), P(7));
   d.Checkpoint(P(30));
   d.Checkpoint(P(40));
-  EXPECT_EQ(d.engine.watermark(), P(10));
+  EXPECT_EQ(d.engine.watermark(), P(7));
   d.Event(P(50));
   d.Settled(3);
   EXPECT_EQ(d.engine.watermark(), P(50));
+}
+
+// A death before it is settled would lose it.
+TEST(LyingServerTest, NoCheckpointIsWrittenBeyondALateEventBeforeItIsSettled) {
+  Driver d({.checkpoint_batch_size = 1});
+  d.Run();
+  d.Event(P(5));
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  d.Event(P(7));
+  EXPECT_EQ(Persisted(d.Settled(1)), P(5));
+  d.Durable(P(5));
+  d.now += 10ms;
+  EXPECT_EQ(Persisted(d.Settled(2)), P(7));
+}
+
+TEST(LyingServerTest, WhatWasPassedAndNotWrittenYetIsTakenBack) {
+  Driver d({.checkpoint_interval = 1s});
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  d.Event(P(7));
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(5));
+}
+
+TEST(LyingServerTest, ACaughtUpThatWaitsForWhatWasPassedWaitsForNoMoreThanIsLeft) {
+  Driver d({.checkpoint_batch_size = 1});
+  d.Run();
+  d.Event(P(5));
+  ASSERT_EQ(Persisted(d.Settled(1)), P(5));
+  d.Checkpoint(P(10));
+  d.CaughtUp(P(20));
+  ASSERT_EQ(d.engine.watermark(), P(10));
+  d.Event(P(7));
+  EXPECT_FALSE(d.engine.caught_up());
+  d.Durable(P(5));
+  EXPECT_TRUE(d.engine.caught_up());
+}
+
+// They lie below a checkpoint that cannot go back, so no death repeats them and no further write
+// makes room for others.
+TEST(LyingServerTest, LateEventsBelowTheCheckpointLeaveRoomForOthers) {
+  Driver d({.checkpoint_batch_size = 1, .checkpoint_interval = 1s, .window_events = 2});
+  d.Run();
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  d.Durable(P(10));
+  for (std::uint64_t n = 1; n <= 9; ++n) {
+    d.Event(P(n));
+    EXPECT_FALSE(Has(d.Settled(n), Kind::kPersist));
+    ASSERT_TRUE(d.engine.wants_frames()) << "after event " << n;
+  }
+  d.Event(P(11));
+  d.now += 10ms;
+  EXPECT_EQ(Persisted(d.Settled(10)), P(11));
 }
 
 // Between the event and what was announced there may be others.
@@ -144,7 +202,7 @@ TEST(LyingServerTest, AReconnectBeginsBehindTheLastEvent) {
   EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "it was said once";
   d.Settled(3);
   EXPECT_EQ(d.engine.handled(), 3u);
-  EXPECT_EQ(d.engine.watermark(), P(10));
+  EXPECT_EQ(d.engine.watermark(), P(8));
 }
 
 TEST(LyingServerTest, ATrueRepetitionStaysSilent) {
