@@ -31,6 +31,8 @@ class Checker {
     bool skipped = false;
     bool may_repeat = false;    // A death left it beyond what survived.
     bool reported = false;      // By the runner that applied it last.
+    bool hidden = false;        // Said to have been sent, and not delivered since.
+    bool overtaken = false;     // Another was applied meanwhile.
     std::uint64_t runner = 0;   // That applied it last.
     std::uint64_t process = 0;  // In which it was applied last.
   };
@@ -54,16 +56,21 @@ class Checker {
 
   // The first event that must be applied and has not been: everything before it is in order.
   std::size_t FirstMissing() {
-    while (prefix_ < wanted_.size() && state_[wanted_[prefix_]].applied) {
+    while (prefix_ < wanted_.size() &&
+           (state_[wanted_[prefix_]].applied || state_[wanted_[prefix_]].hidden)) {
       ++prefix_;
     }
     return prefix_ < wanted_.size() ? wanted_[prefix_] : h_.log.size();
   }
 
   void Step(const Record& record) {
+    JudgeProgress(record.at);
     switch (record.kind) {
       case Record::Kind::kHostStart:
         ++process_;
+        stalled_ = false;
+        live_.reset();
+        BeginProgress();
         outstanding_.clear();
         outstanding_bytes_ = 0;
         break;
@@ -100,6 +107,106 @@ class Checker {
       case Record::Kind::kRestore:
         Restore(record);
         break;
+      case Record::Kind::kCall:
+        live_.reset();
+        announced_.reset();
+        break;
+      case Record::Kind::kLive:
+        live_ = live_ ? std::min(*live_, record.event) : record.event;
+        break;
+      case Record::Kind::kCaughtUp:
+        CaughtUp();
+        break;
+      case Record::Kind::kLie:
+        Lie(record);
+        break;
+      case Record::Kind::kAnnounce:
+        if (announced_ && *record.position > *announced_) {
+          proven_ = std::max(proven_, announced_);
+        }
+        announced_ = std::max(announced_, record.position);
+        break;
+      case Record::Kind::kStall:
+        stalled_ = true;
+        break;
+    }
+    FollowProgress(record.at);
+  }
+
+  // What the server hid goes down to its account until it is delivered.
+  void Lie(const Record& record) {
+    lied_ = true;
+    for (std::size_t i = record.event; i < h_.log.size(); ++i) {
+      // Also what was applied before a death: it is not handed out again.
+      if (h_.log[i].position <= *record.position) {
+        state_[i].hidden = true;
+      }
+    }
+  }
+
+  void CaughtUp() {
+    if (!live_) {
+      Broken("live", "caught up, but the server has not said so in this call");
+      return;
+    }
+    if (store_unknown_) {
+      return;  // It was, before the store was put back, of which nobody can know yet.
+    }
+    for (const std::size_t i : wanted_) {
+      if (i >= *live_) {
+        break;
+      }
+      if (!state_[i].hidden && (!state_[i].applied || BeyondCheckpoint(i)) && !lied_) {
+        Broken("live",
+               "caught up, but " + At(h_.log[i].position) +
+                   (state_[i].applied ? " is not below the checkpoint" : " was not applied"));
+        return;
+      }
+    }
+  }
+
+  // How far the checkpoint should follow: to the last event before the first that is not reported,
+  // and to what was announced before that one. A plugin's own position has its own pace.
+  void BeginProgress() {
+    done_ = static_cast<std::size_t>(
+        std::find_if(wanted_.begin(), wanted_.end(),
+                     [this](std::size_t i) { return BeyondCheckpoint(i); }) -
+        wanted_.begin());
+    announced_.reset();
+    proven_.reset();
+    asked_ = durable_;
+    writing_ = false;
+    due_since_.reset();
+  }
+
+  std::optional<Position> Expected() const {
+    std::optional<Position> expected;
+    if (done_ > 0) {
+      expected = h_.log[wanted_[done_ - 1]].position;
+    }
+    if (proven_ && (done_ == wanted_.size() || *proven_ < h_.log[wanted_[done_]].position)) {
+      expected = std::max(expected, proven_);
+    }
+    return expected;
+  }
+
+  void FollowProgress(std::chrono::nanoseconds at) {
+    if (h_.position_mode || stalled_ || h_.interval.count() == 0) {
+      return;
+    }
+    if (writing_ || Expected() <= asked_ || Expected() <= h_.start) {
+      due_since_.reset();
+    } else if (!due_since_) {
+      due_since_ = at;
+    }
+  }
+
+  void JudgeProgress(std::chrono::nanoseconds at) {
+    // The spacing of writes, and what an answer of the store's may take to be heard.
+    constexpr std::chrono::nanoseconds kSlack = std::chrono::milliseconds(10);
+    if (!stalled_ && due_since_ && at - *due_since_ > h_.interval + kSlack) {
+      Broken("stuck", "no checkpoint was asked for although " + At(*Expected()) + " is settled");
+      due_since_.reset();
     }
   }
 
@@ -109,7 +216,7 @@ class Checker {
                         std::to_string(runner_));
     }
     runner_ = std::max(runner_, record.runner);
-    store_unknown_ = false;
+    store_unknown_ = store_unknown_ && record.blind;
     last_delivered_.reset();
     outstanding_.clear();
     outstanding_bytes_ = 0;
@@ -127,7 +234,9 @@ class Checker {
     }
     if (last_delivered_) {
       const auto before = std::lower_bound(wanted_.begin(), wanted_.end(), *last_delivered_);
-      if (here != before + 1) {
+      const auto skipped = std::find_if(before + 1, std::max(before + 1, here),
+                                        [this](std::size_t i) { return !state_[i].hidden; });
+      if (here <= before || skipped != here) {
         Broken("I4", "delivery jumped from " + At(h_.log[*last_delivered_].position) + " to " +
                          At(Place(record)));
       }
@@ -135,6 +244,12 @@ class Checker {
       FirstDelivery(record);
     }
     last_delivered_ = record.event;
+    // A checkpoint beyond it that was asked for before it came may lose it to the next death, and
+    // so may a position that the plugin has stored.
+    if (state_[record.event].hidden && !h_.position_mode && Place(record) > asked_) {
+      state_[record.event].hidden = false;
+      prefix_ = 0;
+    }
     if (outstanding_.insert(record.event).second) {
       outstanding_bytes_ += h_.log[record.event].bytes;
     }
@@ -178,6 +293,7 @@ class Checker {
              .skipped = state.skipped,
              .may_repeat = false,
              .reported = false,
+             .hidden = false,
              .runner = record.runner,
              .process = process_};
     const auto [last, first] = applied_last_.try_emplace(record.runner, record.event);
@@ -191,6 +307,12 @@ class Checker {
   }
 
   void FirstApplication(const Record& record) {
+    for (std::size_t i = 0; lied_ && i < record.event; ++i) {
+      state_[i].overtaken = state_[i].overtaken || (state_[i].hidden && !state_[i].applied);
+    }
+    if (state_[record.event].overtaken) {
+      return;
+    }
     const LogEvent& event = h_.log[record.event];
     const auto [newest, first] = newest_.try_emplace(event.stream, event.revision);
     if (!first) {
@@ -206,6 +328,9 @@ class Checker {
   void Report(const Record& record) {
     if (record.runner != runner_) {
       return;  // An earlier runner may say what it likes; the checkpoint must not follow.
+    }
+    while (done_ < wanted_.size() && wanted_[done_] <= record.event) {
+      ++done_;
     }
     while (!outstanding_.empty() && *outstanding_.begin() <= record.event) {
       const std::size_t i = *outstanding_.begin();
@@ -233,11 +358,14 @@ class Checker {
       Broken("I2", "checkpoint " + At(position) + " passes " + At(h_.log[missing].position) +
                        ", which was not applied by then");
     }
+    writing_ = record.kind == Record::Kind::kAsk;
+    asked_ = std::max(asked_, record.position);
     if (record.kind == Record::Kind::kAsk) {
       asked_before_restore_ = store_unknown_;
       return;
     }
-    if (durable_ && position <= *durable_ && !restored_) {
+    const bool after_lie = lied_ && h_.position_mode;  // Its plugin's position goes back by itself.
+    if (durable_ && position <= *durable_ && !restored_ && !after_lie) {
       Broken("I9", "checkpoint " + At(position) + " after " + At(*durable_));
     }
     if (position <= durable_ && !asked_before_restore_) {
@@ -310,17 +438,17 @@ class Checker {
       if (!below && !h_.complete) {
         continue;
       }
-      if (Wanted(i) && !state_[i].applied) {
+      if (Wanted(i) && !state_[i].applied && !state_[i].hidden) {
         Broken("I1", At(event.position) + " was never applied" +
                          (below ? ", the checkpoint is " + At(*durable_) : std::string()));
       }
       const bool by_rule = event.matches && event.system && !h_.system_events &&
                            (!h_.start || event.position > *h_.start);
-      if (by_rule && h_.complete && !state_[i].skipped && !h_.position_mode) {
+      if (by_rule && h_.complete && !state_[i].skipped && !state_[i].hidden && !h_.position_mode) {
         Broken("I1", At(event.position) + " was neither applied nor counted as skipped");
       }
     }
-    if (h_.complete && !wanted_.empty() && BeyondCheckpoint(wanted_.back())) {
+    if (h_.complete && !wanted_.empty() && BeyondCheckpoint(wanted_.back()) && !lied_) {
       Broken("I1", "caught up and ended well, but the checkpoint lies before " +
                        At(h_.log[wanted_.back()].position));
     }
@@ -344,6 +472,15 @@ class Checker {
   std::optional<std::size_t> last_delivered_;  // By the present runner.
   std::set<std::size_t> outstanding_;
   std::uint64_t outstanding_bytes_ = 0;
+  std::optional<std::size_t> live_;  // What the present call was said to have brought.
+  bool lied_ = false;                // The server announced twice what it had not sent.
+  bool stalled_ = false;
+  bool writing_ = false;
+  std::size_t done_ = 0;               // Of wanted_: reported, or below the checkpoint found.
+  std::optional<Position> announced_;  // In the present call, not proven yet.
+  std::optional<Position> proven_;
+  std::optional<Position> asked_;
+  std::optional<std::chrono::nanoseconds> due_since_;
   std::map<std::uint64_t, std::size_t> applied_last_;  // By runner.
   std::map<std::uint32_t, std::uint64_t> newest_;      // Revision, by stream.
 };

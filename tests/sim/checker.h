@@ -10,7 +10,7 @@ namespace catchup::sim {
 
 // One broken promise, and the record that shows it.
 struct Violation {
-  std::string invariant;  // "I1" … as in the project's list, "once" or "window".
+  std::string invariant;  // "I1" … as in the project's list, "once", "live", "stuck" or "window".
   std::string text;
   std::size_t record = 0;
 };
@@ -28,6 +28,9 @@ struct Violation {
 //   I9      checkpoints only grow, unless the plugin's store was put back
 //   I10     once a runner has started, no earlier one applies or reports anything that counts
 //   once    in position mode every effect is there once, whatever died
+//   live    a group counts as caught up only after the server said so in this call, and what came
+//           before that is applied and below the durable checkpoint
+//   stuck   the checkpoint follows what was reported, and what was announced, within the interval
 //   window  no more is handed out and unsettled than W events, or the bytes and one event
 //
 // At most one violation of each kind is returned, the first.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,18 @@ class Script {
   Script& Durable(Position p) { return Add({.kind = Record::Kind::kDurable, .position = p}); }
   Script& Death() { return Add({.kind = Record::Kind::kRunnerDeath, .runner = runner_}); }
   Script& Kill() { return Add({.kind = Record::Kind::kKill}); }
+  Script& Call() { return Add({.kind = Record::Kind::kCall}); }
+  Script& Live(std::size_t before) { return Add({.kind = Record::Kind::kLive, .event = before}); }
+  Script& CaughtUp() { return Add({.kind = Record::Kind::kCaughtUp}); }
+  Script& Announce(Position p) { return Add({.kind = Record::Kind::kAnnounce, .position = p}); }
+  Script& Stall() { return Add({.kind = Record::Kind::kStall}); }
+  Script& Lie(std::size_t first, Position p) {
+    return Add({.kind = Record::Kind::kLie, .event = first, .position = p});
+  }
+  Script& Wait(std::chrono::milliseconds time) {
+    now_ += time;
+    return *this;
+  }
   Script& Graceful(bool cut = false) {
     Record record{.kind = Record::Kind::kGraceful};
     record.cut = cut;
@@ -74,7 +87,8 @@ class Script {
   History h;
 
  private:
-  Script& Add(const Record& record) {
+  Script& Add(Record record) {
+    record.at = now_;
     h.records.push_back(record);
     return *this;
   }
@@ -83,6 +97,7 @@ class Script {
   }
 
   std::uint64_t runner_ = 0;
+  std::chrono::nanoseconds now_{};
 };
 
 using Names = std::vector<std::string>;
@@ -482,6 +497,122 @@ TEST(CheckerTest, FindsMoreBytesHandedOutThanTheWindow) {
   s.h.window_bytes = 20;
   s.Host().Runner(1).Deliver(0).Deliver(1).Deliver(2);
   EXPECT_EQ(s.Broken(), Names{"window"});
+}
+
+// --- Caught up. ---
+
+TEST(CheckerTest, AcceptsAGroupThatIsCaughtUp) {
+  Script s;
+  s.Host().Runner(1).Call().Handle(0, 3).Live(4).Ask(At(3)).Durable(At(3)).CaughtUp();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, FindsAGroupThatIsCaughtUpThoughTheServerNeverSaidSo) {
+  Script s;
+  s.Host().Runner(1).Call().Handle(0, 3).Durable(At(3)).CaughtUp();
+  EXPECT_EQ(s.Broken(), Names{"live"});
+}
+
+TEST(CheckerTest, FindsAGroupThatIsCaughtUpByTheWordOfAnEarlierCall) {
+  Script s;
+  s.Host().Runner(1).Call().Handle(0, 3).Live(4).Durable(At(3)).Call().CaughtUp();
+  EXPECT_EQ(s.Broken(), Names{"live"});
+}
+
+TEST(CheckerTest, FindsAGroupThatIsCaughtUpBeforeAnEventWasApplied) {
+  Script s;
+  s.Host().Runner(1).Call().Handle(0, 2).Live(4).Durable(At(2)).CaughtUp();
+  EXPECT_EQ(s.Broken(), Names{"live"});
+}
+
+TEST(CheckerTest, FindsAGroupThatIsCaughtUpBeforeItsCheckpointIsDurable) {
+  Script s;
+  s.Host().Runner(1).Call().Handle(0, 3).Live(4).Durable(At(2)).CaughtUp();
+  EXPECT_EQ(s.Broken(), Names{"live"});
+}
+
+TEST(CheckerTest, AcceptsACaughtUpBeforeARunnerHasReadTheRestoredStore) {
+  Script s;
+  s.h.position_mode = true;
+  s.Host().Runner(1).Call().Handle(0, 3).Live(4).Durable(At(3)).Death().Restore({}).CaughtUp();
+  s.Runner(2).Call().Handle(0, 3).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+// --- Stuck. ---
+
+constexpr std::chrono::milliseconds kInterval{50};
+
+TEST(CheckerTest, AcceptsACheckpointThatComesWithinTheInterval) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Handle(0, 0).Wait(kInterval).Ask(At(0)).Durable(At(0));
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, FindsACheckpointThatNeverFollows) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Handle(0, 0).Wait(kInterval * 2).Kill();
+  EXPECT_EQ(s.Broken(), Names{"stuck"});
+}
+
+TEST(CheckerTest, FindsACheckpointThatStaysBeforeWhatTheFilterHides) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Call().Handle(0, 0).Ask(At(0)).Durable(At(0));
+  s.Announce({12, 0}).Announce({15, 0}).Wait(kInterval * 2).Kill();
+  EXPECT_EQ(s.Broken(), Names{"stuck"});
+}
+
+TEST(CheckerTest, AcceptsThatTheLastAnnouncementStaysUnwritten) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Call().Handle(0, 0).Ask(At(0)).Durable(At(0));
+  s.Announce({12, 0}).Wait(kInterval * 2).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsThatNothingIsWrittenWhileAWriteIsUnderWayOrTheStoreIsGone) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Handle(0, 0).Ask(At(0)).Handle(1, 1).Wait(kInterval * 9).Durable(At(0));
+  s.Stall().Wait(kInterval * 9).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+// --- A server that announces twice what it has not sent. ---
+
+TEST(CheckerTest, AcceptsThatWhatTheServerHidIsPassedUntilItComes) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Lie(1, {25, 0}).Ask({25, 0}).Durable({25, 0}).Handle(1, 2);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, AcceptsThatWhatWasOvertakenWhileTheServerHidItComesAfterAKill) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Ask(At(0)).Durable(At(0)).Lie(1, At(2));
+  s.Call().Handle(3, 3).Kill().Host().Runner(2).Call().Handle(1, 3);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, FindsThatOneWasOvertakenWhichTheServerDidNotHide) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Ask(At(0)).Durable(At(0)).Lie(1, At(1));
+  s.Call().Handle(3, 3).Kill().Host().Runner(2).Call().Handle(1, 3);
+  EXPECT_EQ(s.Broken(), Names{"I4"});
+}
+
+TEST(CheckerTest, FindsThatMoreWasPassedThanTheServerHid) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Lie(1, {25, 0}).Durable({35, 0});
+  EXPECT_EQ(s.Broken(), (Names{"I2", "I1"}));
+}
+
+TEST(CheckerTest, FindsAnEventThatCameLateAndWasNotApplied) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 0).Lie(1, {25, 0}).Deliver(1).Durable({25, 0});
+  EXPECT_EQ(s.Broken(), (Names{"I2", "I1"}));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,7 +26,8 @@ struct LogEvent {
 struct Record {
   enum class Kind : std::uint8_t {
     kHostStart,
-    kRunnerStart,  // runner: from now on no earlier one may change anything.
+    kRunnerStart,  // runner: from now on no earlier one may change anything; `blind` when it did
+                   // not say what the plugin holds.
     kDeliver,      // runner, event.
     kApply,        // runner, event: its effect is durable in the plugin's store.
     kReport,       // runner, event: the host was told that everything up to it is handled.
@@ -36,6 +38,13 @@ struct Record {
     kGraceful,     // The group ended well; `cut` when a call had to be cut off for it.
     kKill,         // The process of the host, or its store, died at this instant.
     kRestore,      // position: the plugin's store was put back there, effects included.
+    kCall,         // A subscription was opened.
+    kLive,         // event: the server said that the call has brought all before it.
+    kCaughtUp,     // The group counts itself as caught up.
+    kLie,       // event, position: two frames in a row said that everything up to there was sent,
+                // though not even this event was: what the host then misses is not its fault.
+    kAnnounce,  // position: truly announced, as a place to resume from.
+    kStall,     // The store or a runner has failed: no checkpoint is to be expected any more.
   };
 
   Kind kind{};
@@ -43,6 +52,8 @@ struct Record {
   std::size_t event = 0;     // Index in the log.
   std::optional<Position> position{};
   bool cut = false;
+  bool blind = false;
+  std::chrono::nanoseconds at{};  // Simulated time.
 };
 
 struct History {
@@ -56,6 +67,7 @@ struct History {
   bool position_mode = false;
   bool complete = false;  // The last process ran until caught up and then ended well.
   std::optional<Position> start;
+  std::chrono::nanoseconds interval{};  // The longest that progress waits for a checkpoint write.
 };
 
 }  // namespace catchup::sim

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tests/sim/history.h"
+#include "tests/sim/scheduler.h"
 
 namespace catchup::sim {
 
@@ -14,12 +15,11 @@ class PluginStore {
  public:
   enum class Answer : std::uint8_t { kOk, kAlready, kFenced, kMismatch };
 
-  explicit PluginStore(History* history) : history_(*history) {}
+  PluginStore(History* history, const Scheduler* clock) : history_(*history), clock_(*clock) {}
 
   // A call without a position: the effect of one event.
   void Apply(std::uint64_t token, std::size_t event) {
-    Record record{.kind = Record::Kind::kApply, .runner = token, .event = event};
-    history_.records.push_back(record);
+    Note({.kind = Record::Kind::kApply, .runner = token, .event = event});
   }
 
   // load_position.
@@ -51,13 +51,19 @@ class PluginStore {
   // An operator puts a back-up of the whole store in place.
   void Restore(std::optional<Position> position) {
     position_ = position;
-    history_.records.push_back({.kind = Record::Kind::kRestore, .position = position});
+    Note({.kind = Record::Kind::kRestore, .position = position});
   }
 
   const std::optional<Position>& position() const { return position_; }
 
  private:
+  void Note(Record record) {
+    record.at = clock_.now();
+    history_.records.push_back(record);
+  }
+
   History& history_;
+  const Scheduler& clock_;
   std::optional<Position> position_;
   std::uint64_t token_ = 0;
 };

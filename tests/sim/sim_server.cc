@@ -62,6 +62,7 @@ void SimServer::Open(std::optional<Position> from) {
   while (cursor_ < log_.size() && from && log_[cursor_].position <= *from) {
     ++cursor_;
   }
+  lie_again_ = lying && lie_ && event_is_next_ && random_.Chance(70);
   if (old && from) {
     // It looks for the first record at or after the place, and begins behind that one.
     cursor_ = LowerBound(*from) + 1;
@@ -105,19 +106,37 @@ std::optional<Frame> SimServer::Lie() {
       faults_.Fired(Fault::kCheckpointAtEndOfLog);
       return CheckpointAt(kEndOfLog);
     default:
-      if (cursor_ < visible_ && log_[cursor_].matches) {
+      // One that does not say when it is caught up would be believed about that.
+      if (cursor_ < visible_ && log_[cursor_].matches && sends_caught_up) {
         faults_.Fired(Fault::kCheckpointTooHigh);
-        event_is_next_ = true;
-        Position wrong = log_[random_.Between(cursor_, log_.size() - 1)].position;
-        wrong.commit += random_.Between(0, 2);
-        return CheckpointAt(wrong);
+        return TooHigh();
       }
       break;
   }
   return std::nullopt;
 }
 
+Frame SimServer::TooHigh() {
+  event_is_next_ = true;
+  Position wrong = log_[random_.Between(cursor_, log_.size() - 1)].position;
+  wrong.commit += random_.Between(0, 2);
+  lie_ = wrong;
+  return CheckpointAt(wrong);
+}
+
 std::optional<Frame> SimServer::Next() {
+  if (std::exchange(lie_again_, false) && cursor_ < visible_ && log_[cursor_].matches) {
+    faults_.Fired(Fault::kLieAcrossCalls);
+    event_is_next_ = true;
+    lie_->commit += random_.Between(1, 50);
+    return CheckpointAt(*lie_);
+  }
+  if (lying && lies_twice && event_is_next_ && lie_ && !hidden_ && random_.Chance(30)) {
+    faults_.Fired(Fault::kLieTwice);
+    hidden_ = Hidden{cursor_, *lie_};
+    lie_->commit += random_.Between(1, 50);
+    return CheckpointAt(*lie_);
+  }
   if (lying && !event_is_next_ && random_.Chance(8)) {
     if (auto lie = Lie()) {
       return lie;
@@ -141,6 +160,7 @@ std::optional<Frame> SimServer::Next() {
     ++considered_;
     if (log_[index].matches) {
       event_is_next_ = false;
+      lie_.reset();
       end_was_announced_ = false;
       last_event_ = index;
       return Frame{.kind = Frame::Kind::kEvent, .event = index, .position = {}};

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "tests/sim/faults.h"
@@ -46,7 +47,19 @@ class SimServer {
   std::size_t visible() const { return visible_; }
   void Append() { ++visible_; }
 
+  // A lie was told on this call whose event has not followed.
+  bool lie_is_open() const { return event_is_next_; }
+
+  // Two lies in a row were told since this was asked last: the first event that they hide, and up
+  // to where.
+  struct Hidden {
+    std::size_t event = 0;
+    Position position;
+  };
+  std::optional<Hidden> TakeHidden() { return std::exchange(hidden_, std::nullopt); }
+
   bool lying = false;
+  bool lies_twice = false;      // Also twice in a row, which looks like the truth.
   bool sends_caught_up = true;  // Servers before 23.10 do not.
   bool old = false;             // Before 24.2; for the next call.
 
@@ -65,6 +78,10 @@ class SimServer {
   std::size_t considered_ = 0;  // Since the last checkpoint frame.
   std::size_t interval_ = 4;    // Records between checkpoint frames.
   bool event_is_next_ = false;  // A lie about this event was told: it follows at once.
+  Frame TooHigh();
+  std::optional<Position> lie_;  // Told last, as long as it is open.
+  std::optional<Hidden> hidden_;
+  bool lie_again_ = false;  // As the first frame of this call.
   bool live_ = false;
   bool end_was_announced_ = false;
   std::optional<Position> from_;

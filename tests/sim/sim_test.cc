@@ -9,12 +9,13 @@
 
 #include "tests/sim/checker.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/history_text.h"
 #include "tests/sim/world.h"
 
 // The engine under random histories. Options:
 //
 //   --seeds N   how many histories (20000)
-//   --seed S    only this one, as a failed run says
+//   --seed S    only this one, as a failed run says, and show its history where it fails
 //   --first S   the first seed (1)
 
 namespace catchup::sim {
@@ -39,6 +40,9 @@ std::string RunOne(std::uint64_t seed, FaultCounts* faults) {
   for (const Violation& violation : Check(world.history())) {
     text += "\n  " + violation.invariant + " at record " + std::to_string(violation.record) + ": " +
             violation.text;
+  }
+  if (g_single && !text.empty()) {
+    std::fputs(Describe(world.history()).c_str(), stdout);
   }
   return text;
 }

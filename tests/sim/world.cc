@@ -37,13 +37,15 @@ World::World(std::uint64_t seed, FaultCounts* faults)
     : random_(seed),
       faults_(*faults),
       history_(MakeHistory(&random_)),
-      plugin_(&history_),
+      plugin_(&history_, &scheduler_),
       server_(&history_.log, &random_, faults) {
   server_.lying = random_.Chance(60);
+  server_.lies_twice = random_.Chance(30);
   server_.sends_caught_up = random_.Chance(80);
   old_servers_ = random_.Chance(30);
   options_.checkpoint_batch_size = static_cast<std::uint32_t>(history_.batch);
   options_.checkpoint_interval = milliseconds(random_.Between(1, 60));
+  history_.interval = options_.checkpoint_interval;
   options_.window_events = history_.window;
   options_.window_bytes = history_.window_bytes;
   options_.system_events = history_.system_events;
@@ -122,8 +124,15 @@ void World::Boot(bool last) {
   options.stop_on_caught_up = last;
   engine_ = std::make_unique<Engine>(options);
   Note({.kind = Record::Kind::kHostStart});
-  const StartPoint start{
-      .recorded_start = history_.start, .checkpoint = stored_, .last_event = stored_event_};
+  caught_up_ = false;
+  filter_changed_ = !stored_ && Trouble(plugin_.position() ? 300 : 30);
+  if (filter_changed_) {
+    faults_.Fired(Fault::kFilterChanged);
+  }
+  const StartPoint start{.recorded_start = history_.start,
+                         .checkpoint = stored_,
+                         .last_event = stored_event_,
+                         .filter_changed = filter_changed_};
   Input([&](Commands* out) { engine_->Start(start, Now(), out); });
 }
 
@@ -191,8 +200,15 @@ void World::Finished() {
   if (runner_) {
     Wrong("finished while a runner lives");
   }
-  if (!store_failed_ && !breach_ && stored_ && engine_->watermark() > stored_) {
-    Wrong("finished with a watermark that is not durable");
+  if (persist_open_ && !store_failed_) {
+    Wrong("finished while a checkpoint is being written");
+  }
+  const bool at_start = !stored_ && engine_->watermark() == history_.start;
+  // Behind two wrong announcements in a row the store holds more, and that never goes back.
+  const bool is_stored =
+      truthful_ ? engine_->watermark() == stored_ : engine_->watermark() <= stored_;
+  if (!store_failed_ && !breach_ && engine_->watermark() && !is_stored && !at_start) {
+    Wrong("finished with a watermark that is not what is stored");
   }
   if (store_failed_ || breach_) {
     Note({.kind = Record::Kind::kKill});
@@ -285,6 +301,10 @@ void World::CarryOut(const Command& command) {
       }
       break;
     case Command::Kind::kStateChanged:
+      if (engine_->caught_up() && !std::exchange(caught_up_, engine_->caught_up())) {
+        Note({.kind = Record::Kind::kCaughtUp});
+      }
+      caught_up_ = engine_->caught_up();
       break;
     case Command::Kind::kFinished:
       if (finished_) {
@@ -335,12 +355,28 @@ void World::Persist(Position position, std::optional<Position> event) {
     faults_.Fired(Fault::kStoreFailed);
     After(Between(0, 1'000), [this] {
       store_failed_ = true;
+      Note({.kind = Record::Kind::kStall});
       writing_.reset();
       Input([&](Commands* out) { engine_->StoreFailed("disk on fire", Now(), out); });
     });
     return;
   }
-  const Duration delay = random_.Chance(10) ? Between(0, 30'000) : Between(100, 1'000);
+  Duration delay = random_.Chance(10) ? Between(0, 30'000) : Between(100, 1'000);
+  if (Trouble(10)) {
+    faults_.Fired(Fault::kDiskFull);
+    delay = Between(50'000, 3'000'000);
+  }
+  if (Trouble(10)) {
+    // Said again of an earlier one, or of nothing that was asked for.
+    const Position other =
+        stored_ && random_.Chance(50) ? *stored_ : Position{position.commit + 1, 0};
+    After(Between(0, 100), [this, other] {
+      if (writing_ && other != *writing_) {
+        faults_.Fired(Fault::kForeignCommit);
+        Input([&](Commands* out) { engine_->CheckpointDurable(other, Now(), out); });
+      }
+    });
+  }
   After(delay, [this, position] {
     Store();
     After(Between(0, 500), [this, position] {

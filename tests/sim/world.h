@@ -77,6 +77,9 @@ class World {
   void PumpFrame(CallNumber call);
   void Receive(const Frame& frame);
   void SubscriptionFault();
+  void SendNonsense();
+  Position Nowhere();
+  void NoteAnnouncement(Position position);
 
   // Runner.
   void SpawnRunner(SpawnNumber spawn);
@@ -86,6 +89,9 @@ class World {
   void Finish(const std::vector<Item>& batch);
   bool CallGoesWrong(const std::vector<Item>& batch);
   void FindBreach();
+  void FailInSetUp(SpawnNumber spawn);
+  void FailInCall(const std::vector<Item>& batch, std::size_t some);
+  void AskForAnotherRunner();
   void Apply(const std::vector<Item>& batch, std::size_t count);
   void ApplyAt(const std::vector<Item>& batch);
   void Post(const std::vector<Item>& batch, std::size_t count);
@@ -100,7 +106,10 @@ class World {
   void Outside(Duration delay, std::function<void()> work);  // Whatever lives then.
   Duration Between(std::uint64_t low_us, std::uint64_t high_us);
   bool Trouble(std::uint64_t permille);
-  void Note(const Record& record) { history_.records.push_back(record); }
+  void Note(Record record) {
+    record.at = scheduler_.now();
+    history_.records.push_back(record);
+  }
   void Wrong(std::string text);
   Tick Now() { return {.now = scheduler_.now(), .random = random_.Next()}; }
 
@@ -113,6 +122,9 @@ class World {
   EngineOptions options_;
   std::string wrong_;
 
+  bool truthful_ = true;    // No two wrong announcements in a row yet.
+  bool caught_up_ = false;  // As the engine said last.
+  bool filter_changed_ = false;
   bool old_servers_ = false;  // Some of the nodes are.
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
@@ -137,6 +149,7 @@ class World {
   bool frame_asked_ = false;
   std::optional<Position> stored_;        // In the checkpoint store.
   std::optional<Position> stored_event_;  // Beside it.
+  std::optional<Position> restored_;      // Where the plugin's store was put back to last.
   std::optional<Position> writing_;       // Not durable yet.
   std::optional<Position> writing_event_;
   bool persist_open_ = false;  // Asked for, and the engine has no answer yet.

@@ -15,7 +15,12 @@ void World::SpawnRunner(SpawnNumber spawn) {
   runner_->spawn = spawn;
   runner_->token = ++token_;
   runner_->ignores_abort = random_.Chance(30);
-  After(Between(50, 2'000), [this, spawn] { RunnerSetUp(spawn); });
+  Duration delay = Between(50, 2'000);
+  if (Trouble(8)) {
+    faults_.Fired(Fault::kDiskFullAtSpawn);  // The token waits.
+    delay = Between(50'000, 2'000'000);
+  }
+  After(delay, [this, spawn] { RunnerSetUp(spawn); });
 }
 
 void World::RunnerSetUp(SpawnNumber spawn) {
@@ -31,16 +36,62 @@ void World::RunnerSetUp(SpawnNumber spawn) {
     Die(ExitClass::kCrash, 0, false);
     return;
   }
+  if (Trouble(12)) {
+    FailInSetUp(spawn);
+    return;
+  }
   std::optional<Position> loaded;
   if (history_.position_mode && plugin_.Load(runner_->token, &loaded) != PluginStore::Answer::kOk) {
     Wrong("the newest runner was fenced");
     return;
   }
-  Note({.kind = Record::Kind::kRunnerStart, .runner = runner_->token});
+  Record start{.kind = Record::Kind::kRunnerStart, .runner = runner_->token};
   runner_->ready = true;
   runner_->position = loaded;
+  std::optional<Position> said = loaded;
+  if (history_.position_mode && Trouble(8)) {
+    faults_.Fired(Fault::kImpossibleLoad);
+    said = Nowhere();
+    start.blind = true;
+  }
+  Note(start);
   Input([&](Commands* out) {
-    engine_->RunnerReady(spawn, history_.position_mode, loaded, Now(), out);
+    engine_->RunnerReady(spawn, history_.position_mode, said, Now(), out);
+  });
+  if (filter_changed_ && said && spawn == 1) {
+    faults_.Fired(Fault::kFilterChangedUnderPosition);
+    if (engine_->state() != GroupState::kDraining && !finished_) {
+      Wrong("went on from a position that was made with another filter");
+    }
+  }
+}
+
+// create or start answers something else than OK, or never.
+void World::FailInSetUp(SpawnNumber spawn) {
+  if (random_.Chance(30)) {
+    faults_.Fired(Fault::kHangInSetUp);
+    runner_->stuck = true;
+    Input([&](Commands* out) { engine_->Hung(spawn, 0, "start", "its limit", Now(), out); });
+    return;
+  }
+  faults_.Fired(Fault::kFailureInSetUp);
+  const BadOutcome outcome{.sequence = 0,
+                           .status = static_cast<std::int32_t>(random_.Between(1, 5)),
+                           .call = "create",
+                           .text = "no\nluck"};
+  Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+}
+
+void World::AskForAnotherRunner() {
+  After(Between(0, 5'000), [this] {
+    if (!runner_ || !runner_->ready || runner_->draining) {
+      return;
+    }
+    const SpawnNumber spawn = runner_->spawn;
+    Input([&](Commands* out) { engine_->ReplaceRunner(spawn, "it is\nswollen", Now(), out); });
+    if (runner_ && runner_->draining) {
+      faults_.Fired(Fault::kReplaced);
+    }
   });
 }
 
@@ -117,8 +168,9 @@ void World::Finish(const std::vector<Item>& batch) {
                      runner.queue.begin() + static_cast<std::ptrdiff_t>(batch.size()));
   runner.busy = false;
   if (Trouble(8)) {
-    faults_.Fired(Fault::kCrashAfterReport);
-    Die(ExitClass::kExit, 0, false);
+    const bool clean = random_.Chance(30);
+    faults_.Fired(clean ? Fault::kCleanExit : Fault::kCrashAfterReport);
+    Die(clean ? ExitClass::kClean : ExitClass::kExit, 0, false);
     return;
   }
   if (runner.draining) {
@@ -150,17 +202,7 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     faults_.Fired(Fault::kFatalExit);
     Die(ExitClass::kFatal, first, false);
   } else if (Trouble(4)) {
-    faults_.Fired(Fault::kBadOutcome);
-    Apply(batch, some);
-    Post(batch, some);
-    DrainRing();
-    runner_->queue.clear();
-    runner_->busy = false;
-    const BadOutcome outcome{.sequence = batch[some].sequence,
-                             .status = static_cast<std::int32_t>(random_.Between(1, 5)),
-                             .call = "handle",
-                             .text = "no\nluck"};
-    Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+    FailInCall(batch, some);
   } else if (Trouble(4)) {
     faults_.Fired(Fault::kHang);
     runner_->stuck = true;
@@ -179,6 +221,7 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
       return false;
     }
     breach_ = true;
+    Note({.kind = Record::Kind::kStall});
   } else if (Trouble(3)) {
     FindBreach();
     return false;  // The call itself does not know.
@@ -186,6 +229,33 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     return false;
   }
   return true;
+}
+
+void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
+  faults_.Fired(Fault::kBadOutcome);
+  const SpawnNumber spawn = runner_->spawn;
+  Apply(batch, some);
+  Post(batch, some);
+  // Two words in shared memory: the failure may be seen before what was settled before it.
+  const bool failure_first = random_.Chance(50) && !runner_->posted.empty();
+  if (failure_first) {
+    faults_.Fired(Fault::kFailureBeforeSettled);
+  } else {
+    DrainRing();
+  }
+  runner_->queue.clear();
+  runner_->busy = false;
+  const BadOutcome outcome{.sequence = batch[some].sequence,
+                           .status = static_cast<std::int32_t>(random_.Between(1, 5)),
+                           .call = "handle",
+                           .text = "no\nluck"};
+  Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+  if (!breach_ && !window_.empty() && window_.begin()->first < outcome.sequence) {
+    Wrong("a failure that settles not all that came before it");
+  }
+  if (failure_first && runner_) {
+    DrainRing();
+  }
 }
 
 // The host finds something in the ring that cannot be. What it had read there just before may be as
@@ -196,6 +266,7 @@ void World::FindBreach() {
     faults_.Fired(Fault::kBreachDuringWrite);
   }
   breach_ = true;
+  Note({.kind = Record::Kind::kStall});
   const SpawnNumber spawn = runner_->spawn;
   const Sequence newest = runner_->queue.back().sequence;
   const bool believed = random_.Chance(50);
@@ -276,6 +347,16 @@ void World::Die(ExitClass exit_class, Sequence charged, bool asked) {
   runner_.reset();
   if (!asked && Trouble(50) && RestorePlugin()) {
     faults_.Fired(Fault::kPluginRestoredWhileRunning);
+    if (writing_) {
+      faults_.Fired(Fault::kResetDuringWrite);
+    }
+    if (random_.Chance(30)) {
+      // Whoever does that is about to stop the host.
+      After(Between(0, 5'000), [this] {
+        faults_.Fired(Fault::kGracefulStop);
+        Input([&](Commands* out) { engine_->Stop(Now(), out); });
+      });
+    }
   }
   After(Between(0, 300), [this, spawn, exit_class, charged] {
     Input([&](Commands* out) {
@@ -349,11 +430,16 @@ bool World::RestorePlugin() {
     return false;
   }
   std::optional<Position> target;
-  const Position place = history_.log[random_.Between(0, history_.log.size() - 1)].position;
+  Position place = history_.log[random_.Between(0, history_.log.size() - 1)].position;
+  if (random_.Chance(40)) {
+    // As of the moment of the last checkpoint, or the same back-up once more.
+    place = (random_.Chance(50) ? stored_ : restored_).value_or(place);
+  }
   if (random_.Chance(70) && place < *plugin_.position() &&
       (!history_.start || place > *history_.start)) {
     target = place;
   }
+  restored_ = target;
   plugin_.Restore(target);
   return true;
 }

@@ -55,20 +55,41 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
   }
   subscribed_ = true;
   server_.Open(from);
+  Note({.kind = Record::Kind::kCall});
   if (server_.old && !from && engine_->watermark()) {
     faults_.Fired(Fault::kReadFromBeginning);
   }
   if (!server_.sends_caught_up || random_.Chance(30)) {
     const Duration delay = random_.Chance(20) ? Between(0, 20'000) : Between(0, 300);
     After(delay, [this, call] {
+      if (call_open_ && call == call_ && !server_.sends_caught_up) {
+        Note({.kind = Record::Kind::kLive, .event = server_.visible()});
+      }
       Input([&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
     });
   }
+  // The first frame is asked for together with the call, whether there is room by then or not.
+  frame_asked_ = true;
+  After(Between(0, 800), [this, call] { PumpFrame(call); });
 }
 
 // Asks for one more frame when the engine wants it and none is on its way.
 void World::Pump() {
-  if (!alive_ || !subscribed_ || frame_asked_ || !engine_->wants_frames()) {
+  if (!alive_ || !subscribed_ || frame_asked_) {
+    return;
+  }
+  if (!engine_->wants_frames()) {
+    if (window_.empty() && !persist_open_) {
+      Wrong("wants no frames, though nothing is in flight and nothing is being written");
+    }
+    if (Trouble(3)) {
+      After(Between(0, 500), [this, call = call_] {
+        if (subscribed_ && call == call_ && !frame_asked_) {
+          faults_.Fired(Fault::kDropWhilePaused);
+          SubscriptionFault();
+        }
+      });
+    }
     return;
   }
   frame_asked_ = true;
@@ -80,11 +101,24 @@ void World::PumpFrame(CallNumber call) {
   if (!subscribed_ || call != call_) {
     return;
   }
-  if (Trouble(15)) {
+  if (Trouble(server_.lie_is_open() ? 150 : 15)) {
     SubscriptionFault();
     return;
   }
+  if (!engine_->wants_frames()) {
+    Wrong("a frame without room: the first one of a call is asked for together with it");
+  }
+  if (Trouble(4)) {
+    SendNonsense();
+    if (!subscribed_ || call != call_) {
+      return;
+    }
+  }
   const std::optional<Frame> frame = server_.Next();
+  if (const auto hidden = server_.TakeHidden()) {
+    truthful_ = false;
+    Note({.kind = Record::Kind::kLie, .event = hidden->event, .position = hidden->position});
+  }
   frame_asked_ = false;
   if (frame) {
     Receive(*frame);
@@ -96,9 +130,35 @@ void World::PumpFrame(CallNumber call) {
   }
 }
 
+// A position that no log can hold, announced or of an event.
+void World::SendNonsense() {
+  faults_.Fired(Fault::kImpossiblePlace);
+  const Position nowhere = Nowhere();
+  const bool event = random_.Chance(30);
+  Input([&](Commands* out) {
+    if (!event) {
+      engine_->CheckpointFrame(call_, nowhere, Now(), out);
+    } else if (engine_->Event(call_, nowhere, 1, false, Now(), out) != 0) {
+      Wrong("took an event that lies nowhere");
+    }
+  });
+}
+
+Position World::Nowhere() {
+  switch (random_.Between(0, 2)) {
+    case 0:
+      return {random_.Between(0, 1000), 1001};
+    case 1:
+      return {(1ull << 63) + random_.Between(0, 5), 0};
+    default:
+      return {kEndOfLog.commit, random_.Between(0, 5)};
+  }
+}
+
 void World::SubscriptionFault() {
   const bool refused = random_.Chance(10);
-  faults_.Fired(refused ? Fault::kRefuse : Fault::kDrop);
+  const bool invalid = !refused && random_.Chance(2);
+  faults_.Fired(refused ? Fault::kRefuse : invalid ? Fault::kInvalidPosition : Fault::kDrop);
   const CallNumber call = call_;
   call_open_ = subscribed_ = false;
   if (random_.Chance(30)) {
@@ -119,9 +179,17 @@ void World::SubscriptionFault() {
     });
   }
   Input([&](Commands* out) {
-    engine_->SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
-                               "connection\nreset", Now(), out);
+    const EndClass end = refused   ? EndClass::kRefused
+                         : invalid ? EndClass::kInvalidPosition
+                                   : EndClass::kDropped;
+    engine_->SubscriptionEnded(call, end, "connection\nreset", Now(), out);
   });
+}
+
+void World::NoteAnnouncement(Position position) {
+  if (truthful_ && !server_.lying && !server_.old && IsPlace(position)) {
+    Note({.kind = Record::Kind::kAnnounce, .position = position});
+  }
 }
 
 void World::Receive(const Frame& frame) {
@@ -141,9 +209,17 @@ void World::Receive(const Frame& frame) {
       break;
     }
     case Frame::Kind::kCheckpoint:
+      NoteAnnouncement(*frame.position);
       Input([&](Commands* out) { engine_->CheckpointFrame(call_, *frame.position, Now(), out); });
       break;
     case Frame::Kind::kCaughtUp:
+      if (frame.position) {
+        NoteAnnouncement(*frame.position);
+      }
+      Note({.kind = Record::Kind::kLive, .event = server_.visible()});
+      if (Trouble(200)) {
+        AskForAnotherRunner();
+      }
       Input([&](Commands* out) { engine_->CaughtUp(call_, frame.position, Now(), out); });
       break;
   }
