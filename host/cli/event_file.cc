@@ -137,6 +137,7 @@ Result<const EventFile::Line*> EventFile::Take(bool wait) {
   } while (number_ < skip_before_ || TextIsBlank());
   Result<const Line*> line = Parse();
   if (!line.ok()) {
+    refused_ = true;
     --number_;
   }
   return line;

@@ -44,8 +44,11 @@ class EventFile {
   int fd() const { return fd_.get(); }
   // Reading never waits, and what was not read stays.
   bool is_regular() const { return regular_; }
-  // Bytes behind the last whole line that were read, and are no line yet.
-  std::uint64_t unfinished_bytes() const { return text_.size() - begin_; }
+  // Bytes of the next line where it was read in part only. None once a line was refused, and none
+  // while whole lines were not taken yet.
+  std::uint64_t unfinished_bytes() const {
+    return refused_ || text_.find('\n', begin_) != std::string::npos ? 0 : text_.size() - begin_;
+  }
 
   // How many events are left, malformed ones included, which are passed over. None for a pipe or a
   // terminal, where the answer could be long in coming, and when the file cannot be read.
@@ -78,6 +81,7 @@ class EventFile {
   std::size_t begin_ = 0;  // Of what is left of it.
   std::size_t clean_ = 0;  // No line feed between begin_ and here.
   bool ended_ = false;
+  bool refused_ = false;  // A line that was malformed.
   Status failure_;
 
   std::string_view line_text_;  // In text_, until the next read.

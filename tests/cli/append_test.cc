@@ -335,6 +335,17 @@ TEST_F(LivePipeTest, WhatStandsInThePipeIsWrittenWhileItStaysOpen) {
   EXPECT_EQ(append->Output(), "written 3, already there 0, next line 4\n");
 }
 
+TEST_F(LivePipeTest, ARefusedLineWasReadInWhole) {
+  const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+  Feed(Text({EventLine("a", "x")}) + "no event\n" + Text({EventLine("a", "y")}) + "{\"str");
+  EXPECT_EQ(append->Wait(), 1);
+  EXPECT_EQ(append->Output(), "written 1, already there 0, next line 2\n");
+  EXPECT_EQ(append->Errors(), "run " + TokenOf(append->Errors()) +
+                                  "\ninput:2: column 1: found 'n', wanted an object that holds one "
+                                  "event\nto go on: --resume " +
+                                  TokenOf(append->Errors()) + " --from-line 2\n");
+}
+
 TEST_F(LivePipeTest, ASignalWritesWhatWasTakenAndSaysWhichLineComesNext) {
   for (const auto& [signal, name] :
        {std::pair{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}}) {
