@@ -26,8 +26,14 @@ std::string HomeFault(std::string_view text) {
              : fault;
 }
 
-// "file:///x" and "file:x" name "/x" and "x"; what other schemes name is no path.
+// "file:///x" and "file:x" name "/x" and "x", and "embedded:x" stands in a source only; what other
+// schemes name is no path.
 std::string SchemeFault(std::string_view text) {
+  constexpr std::string_view kEmbedded = "embedded:";
+  if (text.substr(0, kEmbedded.size()) == kEmbedded) {
+    const std::string_view rest = text.substr(kEmbedded.size());
+    return "a path without \"embedded:\"" + (rest.empty() ? "" : ", as " + Quote(rest));
+  }
   constexpr std::string_view kFile = "file:";
   if (text.substr(0, kFile.size()) == kFile) {
     std::string_view rest = text.substr(kFile.size());

@@ -439,6 +439,8 @@ TEST(BadConfigTest, TakesNoPathInTheStyleOfAShellOrOfAnotherSystem) {
            {"file://x", "a path, not a URL, as \"/x\""},
            {"file:x", "a path, not a URL, as \"x\""},
            {"https://host/x", "a path, not a URL"},
+           {"embedded:x", "a path without \"embedded:\", as \"x\""},
+           {"embedded:", "a path without \"embedded:\""},
            {"C:/x", "a path of this system, with \"/\" between its folders"},
            {"C:", "a path of this system, with \"/\" between its folders"},
            {"a\\\\b", "a path of this system, with \"/\" between its folders"},
