@@ -1,7 +1,9 @@
 #include "host/base/path_access.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +21,26 @@ Status CheckAccess(const std::filesystem::path& path, int mode, const char* what
   return result == 0 ? Status() : Status::FromErrno(what + path.string(), errno);
 }
 
+// The kernel's own file systems, in which even the administrator makes no files, whatever the mode
+// of a directory says.
+Status CheckTakesFiles(const std::filesystem::path& directory) {
+  struct statfs mount {};
+  if (::statfs(directory.c_str(), &mount) != 0) {
+    return Status::FromErrno("look at the file system of " + directory.string(), errno);
+  }
+  const auto type = static_cast<unsigned long>(mount.f_type);
+  for (const unsigned long kernels :
+       {static_cast<unsigned long>(PROC_SUPER_MAGIC), static_cast<unsigned long>(SYSFS_MAGIC),
+        static_cast<unsigned long>(CGROUP_SUPER_MAGIC),
+        static_cast<unsigned long>(CGROUP2_SUPER_MAGIC)}) {
+    if (type == kernels) {
+      return Status::Invalid(directory.string() +
+                             " is in a file system of the kernel, wanted one that takes files");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Status CheckUsableDirectory(const std::filesystem::path& path) {
@@ -27,7 +49,8 @@ Status CheckUsableDirectory(const std::filesystem::path& path) {
     if (!S_ISDIR(info.st_mode)) {
       return Status::Invalid(path.string() + " is a file, wanted a directory");
     }
-    return CheckAccess(path, W_OK | X_OK, "write into ");
+    CATCHUP_RETURN_IF_ERROR(CheckAccess(path, W_OK | X_OK, "write into "));
+    return CheckTakesFiles(path);
   }
   if (errno != ENOENT && errno != ENOTDIR) {
     return Status::FromErrno("look at " + path.string(), errno);

@@ -268,11 +268,12 @@ int Check(const CheckArguments& arguments, const ConfigReading& reading,
   for (std::size_t i = 0; i < reading.problems.size(); ++i) {
     findings.AddLine(reading.places[i], reading.problems[i]);
   }
-  if (reading.config.has_value()) {
-    for (const ConfigWarning& warning :
-         FindConfigWarnings(*reading.config, arguments.file.string())) {
-      std::fprintf(stderr, "warning: %s\n", warning.text.c_str());
-    }
+  HostConfig found = reading.found;
+  for (const GroupReading& group : reading.groups) {
+    found.groups.push_back(group.config);
+  }
+  for (const ConfigWarning& warning : FindConfigWarnings(found, arguments.file.string())) {
+    std::fprintf(stderr, "warning: %s\n", warning.text.c_str());
   }
   CheckSource(reading.found.source, &findings);
   CheckState(reading, &findings);

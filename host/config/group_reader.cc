@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "host/base/log_line.h"
 #include "host/config/classify_reader.h"
@@ -315,19 +316,23 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
     return;
   }
   const auto& list = *reader->table().Find("env")->value.As<TomlValue::List>();
+  // What is wrong is left out, so that nobody looks such a name up.
+  const std::vector<std::string> names = std::exchange(group->env, {});
   for (std::size_t i = 0; i < list.size(); ++i) {
-    group->env_locations.push_back(list[i].location);
     const std::string key = "env[" + std::to_string(i) + "]";
-    if (!IsEnvName(group->env[i])) {
+    if (!IsEnvName(names[i])) {
       // "NAME=VALUE" may hold a secret, so the text is not repeated.
       reader->problems()->Add(list[i].location,
                               key +
                                   ": wanted the name of a variable, letters, digits and \"_\"; "
                                   "its value comes from the environment");
-    } else if (IsForbiddenEnv(group->env[i])) {
+    } else if (IsForbiddenEnv(names[i])) {
       reader->Wrong(key, list[i],
                     "a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES, SSLKEYLOGFILE "
                     "and CATCHUP_CREDENTIALS, which a runner never gets");
+    } else {
+      group->env.push_back(names[i]);
+      group->env_locations.push_back(list[i].location);
     }
   }
 }

@@ -230,6 +230,12 @@ Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
     CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path));
+    // It will lie where the nearest of its parents lies that is there.
+    std::filesystem::path parent = path;
+    while (::stat(parent.c_str(), &info) != 0 && parent.has_relative_path()) {
+      parent = parent.parent_path();
+    }
+    CATCHUP_RETURN_IF_ERROR(CheckExecutable(parent));
     return look;
   }
   CATCHUP_RETURN_IF_ERROR(CheckDirectory(path));

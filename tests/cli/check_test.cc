@@ -177,6 +177,8 @@ TEST_F(CheckTest, SaysWhatKeepsRunFromStarting) {
       {"embedded:log", "file", "it is no directory, wanted one"},
       {"embedded:file", "state", "host.toml:2:7: event log "},
       {"embedded:file/log", "state", "host.toml:2:7: "},
+      {"embedded:log", "/proc/absent/state", "is in a file system of the kernel"},
+      {"embedded:/proc/absent/log", "state", "is in a file system of the kernel"},
   };
   for (const auto& fault : faults) {
     SCOPED_TRACE(fault.found + " " + fault.uri + " " + fault.state);
@@ -190,6 +192,34 @@ TEST_F(CheckTest, SaysWhatKeepsRunFromStarting) {
     fs::remove_all(site_.file("state"));
     fs::remove_all(site_.file("log"));
   }
+}
+
+TEST_F(CheckTest, AStateDirectoryThatWouldBeMadeOnANoexecMountIsAFault) {
+  fs::create_directory(site_.file("mount"));
+  const NoexecMount mount(site_.file("mount"));
+  if (!mount.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  site_.Configure(JsonlGroup("one"), "embedded:log", "mount/new/state");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_NE(checked.err.find("noexec, from which no plugin can be loaded"), std::string::npos)
+      << checked.err;
+  EXPECT_FALSE(fs::exists(site_.file("mount/new")));
+  EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1) << "as check says";
+}
+
+TEST_F(CheckTest, AFaultHidesNoWarning) {
+  site_.Configure(
+      "[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 4\n"
+      "env = [\"NAME=secret\", \"LD_PRELOAD\", \"CATCHUP_TEST_UNSET\"]\n");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_NE(checked.err.find("warning: host.toml:13:37: env: CATCHUP_TEST_UNSET is not set here"),
+            std::string::npos)
+      << checked.err;
+  EXPECT_EQ(checked.err.find("secret"), std::string::npos) << checked.err;
+  EXPECT_EQ(Lines(checked).size(), 4u) << checked.err;
 }
 
 TEST_F(CheckTest, AForeignFileInTheLogsPlaceIsAFault) {
