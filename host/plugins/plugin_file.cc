@@ -29,24 +29,42 @@ constexpr std::size_t kHashChunk = 256u << 10;
 
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 
-// What no other user can have changed: `what` is `path` with its kind.
-Status CheckOwner(const struct stat& info, const std::string& kind, const fs::path& path) {
-  const std::string what = kind + " " + path.string();
-  const std::string word = ShellWord(path.string());
-  if (info.st_uid != 0 && info.st_uid != geteuid()) {
-    const std::string us = geteuid() == 0 ? "root" : "root or user " + std::to_string(geteuid());
-    return Status::Denied(what + " belongs to user " + std::to_string(info.st_uid) + ": wanted " +
-                          us + "; as root run: chown root " + word);
+// What lets other users change a plugin, and the command that mends all of it.
+class OwnerFaults {
+ public:
+  void Look(const struct stat& info, const std::string& kind, const fs::path& path) {
+    const std::string what = kind + " " + path.string();
+    const std::string word = ShellWord(path.string());
+    if (info.st_uid != 0 && info.st_uid != geteuid()) {
+      const std::string us = geteuid() == 0 ? "root" : "root or user " + std::to_string(geteuid());
+      Add(what + " belongs to user " + std::to_string(info.st_uid) + ": wanted " + us,
+          "chown root " + word);
+      as_root_ = true;
+    }
+    if ((info.st_mode & kOthersMayWrite) != 0) {
+      char mode[8];
+      std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
+      Add(what + " has mode " + mode + ": wanted no right to write for group and others",
+          "chmod go-w " + word);
+    }
   }
-  if ((info.st_mode & kOthersMayWrite) != 0) {
-    char mode[8];
-    std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
-    return Status::Denied(what + " has mode " + mode +
-                          ": wanted no right to write for group and others; run: chmod go-w " +
-                          word);
+
+  Status status() const {
+    return found_.empty()
+               ? Status()
+               : Status::Denied(found_ + (as_root_ ? "; as root run: " : "; run: ") + commands_);
   }
-  return {};
-}
+
+ private:
+  void Add(const std::string& found, const std::string& command) {
+    found_ += (found_.empty() ? "" : "; ") + found;
+    commands_ += (commands_.empty() ? "" : " && ") + command;
+  }
+
+  std::string found_;
+  std::string commands_;
+  bool as_root_ = false;
+};
 
 Status DeniedLink(const fs::path& link) {
   std::error_code failed;
@@ -261,13 +279,10 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
                              (S_ISDIR(info.st_mode) ? "a directory" : "no regular file") +
                              ": wanted a shared object");
     }
-    const Status folder_owner = CheckOwner(folder_info, "plugin directory", directory);
-    const Status owner = CheckOwner(info, "plugin", file.path);
-    if (!folder_owner.ok() && !owner.ok()) {
-      return folder_owner.Within(owner.message());
-    }
-    CATCHUP_RETURN_IF_ERROR(folder_owner);
-    CATCHUP_RETURN_IF_ERROR(owner);
+    OwnerFaults faults;
+    faults.Look(info, "plugin", file.path);
+    faults.Look(folder_info, "plugin directory", directory);
+    CATCHUP_RETURN_IF_ERROR(faults.status());
     file.size = static_cast<std::uint64_t>(info.st_size);
     if (file.size == 0 || file.size > kMaxPluginBytes) {
       return Status::Invalid("plugin " + file.path.string() + " has " + std::to_string(file.size) +

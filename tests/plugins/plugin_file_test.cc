@@ -222,6 +222,19 @@ TEST_F(PluginFileTest, IsWritableByItsOwnerOnly) {
   EXPECT_TRUE(Find("good.so").ok());
 }
 
+// As the umask 002 of many desktops makes both.
+TEST_F(PluginFileTest, OneCommandMendsAllThatOthersMayWriteTo) {
+  const fs::path folder = root_ / "plugins";
+  ASSERT_EQ(chmod(plugin_.c_str(), 0775), 0);
+  ASSERT_EQ(chmod(folder.c_str(), 0775), 0);
+  const std::string wanted = " has mode 0775: wanted no right to write for group and others; ";
+  EXPECT_EQ(Find("good.so").status().message(),
+            "plugin " + plugin_.string() + wanted + "plugin directory " + folder.string() + wanted +
+                "run: chmod go-w " + plugin_.string() + " && chmod go-w " + folder.string());
+  RunCommandOfMessage("good.so");
+  EXPECT_TRUE(Find("good.so").ok());
+}
+
 TEST_F(PluginFileTest, BelongsToNoStranger) {
   if (geteuid() != 0) {
     GTEST_SKIP() << "only the administrator can give a file away";
