@@ -231,10 +231,15 @@ Status CheckpointFile::CheckStillThere() const {
     if (errno != ENOENT && errno != ENOTDIR) {
       return {};  // Not to be told now, as under a folder that was made unreadable.
     }
-    return Status::NotFound(file_.string() +
-                            ": it was removed or moved away while the group ran, so no "
-                            "checkpoint can be kept; put the folder of the group back as it was "
-                            "and restart the host, without it the group begins anew");
+    const std::string found = file_.string() +
+                              ": it was removed or moved away while the group ran, so no "
+                              "checkpoint can be kept; ";
+    // Of the next start: without the folder a group is a new one, without the file it is refused.
+    return ::stat(file_.parent_path().c_str(), &named) == 0
+               ? Status::NotFound(found + "put the file back as it was and restart the host")
+               : Status::NotFound(found +
+                                  "put the folder of the group back as it was and restart the "
+                                  "host, without it the group begins anew");
   }
   if (::fstat(fd_.get(), &ours) == 0 && ours.st_dev == named.st_dev &&
       ours.st_ino == named.st_ino) {

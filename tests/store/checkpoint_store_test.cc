@@ -372,8 +372,10 @@ TEST_F(CheckpointStoreTest, StopsWhenItsFileIsNoLongerThere) {
     EXPECT_EQ(status.message(),
               file().string() +
                   ": it was removed or moved away while the group ran, so no checkpoint can be "
-                  "kept; put the folder of the group back as it was and restart the host, without "
-                  "it the group begins anew");
+                  "kept; " +
+                  (whole_folder ? "put the folder of the group back as it was and restart the "
+                                  "host, without it the group begins anew"
+                                : "put the file back as it was and restart the host"));
     EXPECT_FALSE(store->RaiseToken().ok());
     store.reset();
     std::filesystem::rename(away, whole_folder ? folder_.path() / "g" : file());
