@@ -23,10 +23,15 @@ constexpr std::size_t kMaxOutputLines = 100;
 constexpr std::size_t kMaxOutputRead = 64u << 10;
 constexpr std::size_t kMaxLastWords = 2u << 20;
 
+constexpr std::string_view kStartTimeout = "start_timeout";
+
 }  // namespace
 
 std::string RunnerLink::Overdue::LimitText() const {
-  return std::string(limit) + " = " + DescribeDuration(limit_value);
+  // The call that runs when that limit is over may be the shortest of those that share it.
+  const std::string_view counted =
+      limit == kStartTimeout ? ", counted from the runner's start" : "";
+  return std::string(limit) + " = " + DescribeDuration(limit_value) + std::string(counted);
 }
 
 std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
@@ -42,7 +47,7 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
     }
     // Between two of them when none is running.
     const std::string in = call.running() ? std::string(CallName(call.kind)) : "set-up";
-    return Overdue{in, 0, "start_timeout", limits.start_timeout};
+    return Overdue{in, 0, kStartTimeout, limits.start_timeout};
   }
   if (call.number != watched_number_ || (!call.running() && rings_->idle())) {
     watched_number_ = call.number;

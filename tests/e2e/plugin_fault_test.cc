@@ -142,7 +142,7 @@ TEST(PluginFaultTest, AStartThatHangsIsEndedByStartTimeout) {
   Fault fault("ok",
               "prefixes = [\"\"]\nstart_timeout = \"500ms\"\n"
               "config = { refuse = \"start-by-hanging\" }");
-  fault.ExpectFailed({"start hung", "start_timeout = 500ms"});
+  fault.ExpectFailed({"start hung", "start_timeout = 500ms, counted from the runner's start"});
   EXPECT_EQ(fault.run.Log().Last("Call hung", "bad", "call"), "start");
   EXPECT_EQ(fault.run.Log().Last("Call hung", "bad", "event"), "none");
 }
