@@ -23,7 +23,7 @@ void Watermark::Append(Entry entry) {
   const std::optional<Position> before =
       entries_.empty() ? position_ : std::optional(entries_.back().place);
   entry.place = before ? std::max(*before, entry.position) : entry.position;
-  entries_.push_back(std::move(entry));
+  entries_.push_back(entry);
 }
 
 void Watermark::AddEvent(std::uint64_t sequence, Position position, std::uint64_t bytes) {
@@ -57,11 +57,11 @@ void Watermark::Withdraw(std::optional<Position> to) {
   position_ = std::min(position_, std::max(to, stored_));
   // Only announcements lie behind the last event, so they are one entry at the end, or popped.
   if (!entries_.empty() && entries_.back().kind == Kind::kPassed && entries_.back().place > to) {
-    Entry last = std::move(entries_.back());
+    Entry last = entries_.back();
     entries_.pop_back();
     if (last.event) {
       last.position = *last.event;
-      Append(std::move(last));
+      Append(last);
     }
   }
 }

@@ -103,7 +103,8 @@ TEST(CheckpointSlotTest, KeepsWhatItDoesNotKnow) {
 // Every cut and every wrong value under a good sum: nothing of it is written, nothing is believed.
 TEST(CheckpointSlotTest, RefusesFieldsThatAreNeverWritten) {
   const std::string body = EncodeSlot(0, Full());
-  const std::size_t fields = static_cast<std::uint8_t>(body[6]) | (body[7] & 0xff) << 8;
+  const std::size_t fields =
+      static_cast<std::uint8_t>(body[6]) + std::size_t{256} * static_cast<std::uint8_t>(body[7]);
   for (std::size_t cut = 0; cut < fields; ++cut) {
     std::string other = body.substr(0, kSlotBytes - 32);
     other[6] = static_cast<char>(cut);
