@@ -20,6 +20,8 @@ class EventFields {
   void AddTo(std::vector<LogField>* fields) const;
   // "ID STREAM@REVISION TYPE at POSITION", or "none".
   const std::string& text() const { return text_; }
+  // " of ID STREAM@REVISION TYPE at POSITION", to follow the name of a call, or nothing.
+  std::string of() const { return known_ ? " of " + text_ : std::string(); }
 
  private:
   EventView event_{};

@@ -253,7 +253,7 @@ void Group::OnClock() {
           {"limitMs", static_cast<std::int64_t>(overdue->limit_value.count())}};
       event.AddTo(&fields);
       Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name, fields);
-      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call,
+      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call + event.of(),
                          overdue->LimitText(), self->Now(), &self->commands_);
     }
     self->Execute();
@@ -364,7 +364,9 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   }
   link_.reset();
   services_.on_runner_gone(config_.name);
-  engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text, Now(), &commands_);
+  // "died of SIGSEGV in handle of …".
+  engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text + event.of(), Now(),
+                       &commands_);
   Execute();
 }
 
@@ -510,7 +512,8 @@ void Group::TakeFailure(Outcome outcome) {
                                   {"reason", outcome.text}};
   event.AddTo(&fields);
   Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
-  engine_.Failed(link_->spawn(), {outcome.sequence, outcome.status, call, outcome.text}, Now(),
+  engine_.Failed(link_->spawn(),
+                 {outcome.sequence, outcome.status, call + event.of(), outcome.text}, Now(),
                  &commands_);
 }
 

@@ -131,7 +131,7 @@ RunnerLink::Ending RunnerLink::Reap() {
     return *refusal_;
   }
   if (hung_) {
-    return {ExitClass::kHung, charged, std::string(CallName(call.kind)) + " was aborted", crash_};
+    return {ExitClass::kHung, charged, "aborted in " + std::string(CallName(call.kind)), crash_};
   }
   if (exit.by_signal) {
     const std::string in =

@@ -83,7 +83,7 @@ std::string PluginStatusName(std::int32_t status) {
 }
 
 std::string AtEvent(Sequence sequence) {
-  return sequence == 0 ? std::string() : " at event " + std::to_string(sequence);
+  return sequence == 0 ? std::string() : " (event " + std::to_string(sequence) + " of this run)";
 }
 
 std::string StopsBefore(Sequence sequence) {

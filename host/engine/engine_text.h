@@ -24,14 +24,16 @@ std::string NoPlace(Position position);
 // A plugin's status by name; "status 17 (unknown)" when it has none.
 std::string PluginStatusName(std::int32_t status);
 
-// " at event 17", or nothing when no event is to blame.
+// " (event 17 of this run)", or nothing when no event is to blame. Which one that is in the log is
+// the adapter's to say, in the texts that it hands in.
 std::string AtEvent(Sequence sequence);
 
 // What that means for the group: it stops, and where it was an event, its checkpoint stays before
 // it.
 std::string StopsBefore(Sequence sequence);
 
-// What happened, for the log and the group's reason: "died by a signal at event 17: SIGSEGV".
+// What happened, for the log and the group's reason: "the runner died by a signal (event 17 of
+// this run): SIGSEGV".
 std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text);
 
 // Why a group ends that was to end once it has caught up.

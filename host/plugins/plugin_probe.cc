@@ -140,7 +140,7 @@ void Asking::WaitForNews() {
                                                      ": exit code " + std::to_string(exit.code));
   } else if (Clock::now() >= deadline_) {
     process_->Kill();
-    end_ = {"took more than " + FormatDuration(limit_) + " ", ""};
+    end_ = {"took longer than start_timeout = " + FormatDuration(limit_) + " ", ""};
   }
 }
 

@@ -108,8 +108,9 @@ TEST_F(CheckPluginTest, OneThatHangsIsLoadedOnceForAllItsGroups) {
       Check(Group("a", "hangs", limit) + Group("b", "hangs", limit) + Group("c", "hangs", limit));
   EXPECT_EQ(checked.exit, 78);
   for (const char* group : {"a", "b", "c"}) {
-    ExpectHas(checked.err, "group " + std::string(group) +
-                               ": unruly_hangs.so took more than 300ms while it was loaded");
+    ExpectHas(checked.err,
+              "group " + std::string(group) +
+                  ": unruly_hangs.so took longer than start_timeout = 300ms while it was loaded");
   }
   ExpectHelpersGone(1);
 }

@@ -124,11 +124,14 @@ TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
   EXPECT_EQ(log.Last("Call failed", "bad", "level"), "error");
   EXPECT_NE(log.Last("Call failed", "bad", "event").find("s@1 reject"), std::string::npos);
   EXPECT_EQ(log.Last("Group ended", "bad", "errorCount"), "1");
+  // What an operator reads last names it as well.
+  const std::string reason = log.Last("Group failed", "bad", "reason");
+  EXPECT_NE(reason.find("s@1 reject at "), std::string::npos) << reason;
 }
 
 TEST(PluginFaultTest, AHangIsEndedByItsTimeLimitAndTheCheckpointStaysBeforeIt) {
   Fault fault("hang", "prefixes = [\"\"]\nhandler_timeout = \"1s\"");
-  fault.ExpectFailed({"hung", "handler_timeout = "});
+  fault.ExpectFailed({"s@1 hang at ", " hung", "handler_timeout = "});
   EXPECT_NE(fault.run.Log().Last("Call hung", "bad", "event").find("s@1 hang"), std::string::npos);
   EXPECT_EQ(fault.run.Log().Last("Group ended", "bad", "processedCount"), "1");
   EXPECT_GE(std::stoi(fault.run.Log().Last("Group ended", "bad", "timingMs")), 1000);

@@ -19,7 +19,8 @@ TEST(RestartTest, ComesAtOnceWhenAnEventWasSettledSinceTheLastDeath) {
   EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
   EXPECT_FALSE(Has(exited, Kind::kCancelSubscription));
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
-  EXPECT_TRUE(Contains(d.engine.reason(), "signal at event 2: SIGSEGV")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "signal (event 2 of this run): SIGSEGV"))
+      << d.engine.reason();
   EXPECT_EQ(d.engine.restarts(), 1u);
   EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
   EXPECT_EQ(d.engine.state(), GroupState::kCatchingUp);
@@ -203,7 +204,8 @@ TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
   EXPECT_FALSE(Has(d.Durable(P(1)), Kind::kFinished));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
-  EXPECT_TRUE(Contains(d.engine.reason(), "handle returned REJECT at event 2: bad amount"))
+  EXPECT_TRUE(
+      Contains(d.engine.reason(), "handle returned REJECT (event 2 of this run): bad amount"))
       << d.engine.reason();
   EXPECT_EQ(d.engine.durable(), P(1));
 }
@@ -222,7 +224,7 @@ TEST(FailedTest, SettlesWhatCameBeforeTheEvent) {
   EXPECT_EQ(Find(failed, Kind::kRelease)->last, 3u);
   EXPECT_EQ(Persisted(failed), P(3));
   EXPECT_TRUE(d.Settled(3).empty()) << "the word comes late and says nothing new";
-  EXPECT_TRUE(Contains(d.engine.reason(), "at event 4")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "(event 4 of this run)")) << d.engine.reason();
 }
 
 TEST(FailedTest, NamesACallThatHandledNoEvent) {
@@ -267,7 +269,8 @@ TEST(HungTest, IsAbortedAndKilledFiveSecondsLater) {
   d.Durable(P(1));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kHung, 2), Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
-  EXPECT_TRUE(Contains(d.engine.reason(), "handle hung at event 2")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "handle hung (event 2 of this run)"))
+      << d.engine.reason();
   EXPECT_EQ(d.engine.durable(), P(1));
 }
 
