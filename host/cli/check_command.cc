@@ -210,8 +210,14 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
   const fs::path groups = StateDirectory::GroupsOf(reading.found.state.directory);
   for (const GroupReading& group : reading.groups) {
     const std::string& name = group.config.name;
-    for (const fs::path& folder : {groups / name, groups / name / "data"}) {
-      findings->AddStatus(group.config.location, name, CheckUsableDirectory(folder));
+    Status usable = CheckUsableDirectory(groups / name);
+    findings->AddStatus(group.config.location, name, usable);
+    if (usable.ok()) {
+      findings->AddStatus(group.config.location, name,
+                          CheckUsableDirectory(groups / name / "data"));
+      // The group's runner lock, by its name in StateDirectory::runner_lock.
+      findings->AddStatus(group.config.location, name,
+                          CheckUsableFile(groups / name / "runner-0.lock"));
     }
     if (!group.filter_read) {
       continue;

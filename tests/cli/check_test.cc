@@ -222,6 +222,20 @@ TEST_F(CheckTest, AFaultHidesNoWarning) {
   EXPECT_EQ(Lines(checked).size(), 4u) << checked.err;
 }
 
+TEST_F(CheckTest, ALockThatARunnerCouldNotTakeIsAFault) {
+  site_.Configure(JsonlGroup("one"));
+  ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  ASSERT_EQ(site_.Check().exit, 0);
+  const fs::path lock = site_.group("one") / "runner-0.lock";
+  ASSERT_TRUE(fs::exists(lock));
+  fs::remove(lock);
+  fs::create_directory(lock);
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 78);
+  EXPECT_EQ(checked.err,
+            "host.toml:9:1: group one: " + lock.string() + " is no regular file, wanted one\n");
+}
+
 TEST_F(CheckTest, AForeignFileInTheLogsPlaceIsAFault) {
   site_.Configure(JsonlGroup("one"));
   fs::create_directory(site_.file("log"));
