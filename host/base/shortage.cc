@@ -81,6 +81,12 @@ namespace {
                "no memory is left for this process (limits: ulimit -v, the memory of its cgroup)");
 }
 
+// As Status::FromErrno has it, which allocates.
+bool IsShortage(int number) {
+  return number == ENOMEM || number == EAGAIN || number == EMFILE || number == ENFILE ||
+         number == ENOSPC || number == EDQUOT || number == ENOBUFS || number == EFBIG;
+}
+
 // What an uncaught exception says about the machine; returns if it says nothing.
 void EndIfShortage(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
@@ -170,11 +176,6 @@ void EndWithWordsOnShortage() {
 }
 
 void SetShortageLineAsJson(bool json) { g_json.store(json, std::memory_order_relaxed); }
-
-bool IsShortage(int number) {
-  return number == ENOMEM || number == EAGAIN || number == EMFILE || number == ENFILE ||
-         number == ENOSPC || number == EDQUOT || number == ENOBUFS || number == EFBIG;
-}
 
 Result<std::thread> StartThread(std::function<void()> body) {
   try {

@@ -26,9 +26,6 @@ void EndWithWordsOnShortage();
 // The line's form: like those of the log. Any thread.
 void SetShortageLineAsJson(bool json);
 
-// Whether `number` says that the machine has run out of something that may come back.
-bool IsShortage(int number);
-
 // A thread that runs `body`, or why there is none: kExhausted.
 Result<std::thread> StartThread(std::function<void()> body);
 

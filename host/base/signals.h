@@ -11,7 +11,7 @@
 
 namespace catchup {
 
-// "SIGTERM"; "signal 40" where there is no name.
+// "SIGTERM", "SIGRTMIN+2"; "signal 99" where there is no name.
 std::string SignalName(int number);
 
 // Blocks, for this thread and those it makes from here on, the signals that mean nothing to this

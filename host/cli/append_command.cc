@@ -13,6 +13,7 @@
 
 #include "host/base/check.h"
 #include "host/base/shortage.h"
+#include "host/base/signals.h"
 #include "host/base/unique_fd.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
@@ -64,8 +65,6 @@ class StopSignals {
       sigaddset(&set, number);
     }
     CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
-    // A reader of ours that goes away shows as an error.
-    CATCHUP_CHECK(std::signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     fd_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
     CATCHUP_CHECK(fd_.valid());
   }
@@ -82,17 +81,6 @@ class StopSignals {
  private:
   UniqueFd fd_;
 };
-
-const char* SignalName(int number) {
-  switch (number) {
-    case SIGINT:
-      return "SIGINT";
-    case SIGTERM:
-      return "SIGTERM";
-    default:
-      return "SIGHUP";
-  }
-}
 
 // One append: from the file to the writer, until the file ends, something fails or somebody stops
 // it.
@@ -170,7 +158,7 @@ class Run {
     CATCHUP_CHECK(::poll(fds.data(), fds.size(), wait_ms) >= 0 || errno == EINTR);
     if (const int number = signals_->Take(); number != 0) {
       forced_ = stopping_;
-      Stop(std::string("stopped by ") + SignalName(number));
+      Stop("stopped by " + SignalName(number));
     }
     // A descriptor that was closed from the start has no reader to lose.
     watches_output_ = watches_output_ && (fds[2].revents & POLLNVAL) == 0;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "host/base/signals.h"
 #include "host/cli/printable.h"
 
 namespace catchup {
@@ -65,7 +66,7 @@ void PluginOutput::Finish() {
 
 // As few lines as can be read: the frames, then what to look them up in.
 void PluginOutput::PrintCrash(const CrashRecord& crash) {
-  std::fprintf(stderr, "crash: %s in %s\n", SignalText(static_cast<int>(crash.signal)).c_str(),
+  std::fprintf(stderr, "crash: %s in %s\n", SignalName(static_cast<int>(crash.signal)).c_str(),
                Printable(crash.call).c_str());
   const auto print = [](const char* what, const std::string& words) {
     std::istringstream rest(words);

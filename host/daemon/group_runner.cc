@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "host/base/log.h"
+#include "host/base/signals.h"
 #include "host/daemon/group.h"
 #include "host/runner/instance.h"
 
@@ -307,7 +308,7 @@ void Group::TakeOutput(RunnerLink::ReadHow how) {
 void Group::LogCrash(std::string_view msg, const CrashRecord& crash) {
   // Fields borrow what they show.
   const EventFields event = FieldsOf(crash.sequence);
-  const std::string signal = SignalText(static_cast<int>(crash.signal));
+  const std::string signal = SignalName(static_cast<int>(crash.signal));
   std::vector<LogField> fields = {
       {"signal", signal},
       {"call", crash.call},

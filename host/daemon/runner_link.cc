@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 
+#include "host/base/signals.h"
 #include "host/config/table_reader.h"
 #include "host/runner/instance.h"
 #include "host/runner/loop.h"
@@ -139,7 +140,7 @@ RunnerLink::Ending RunnerLink::Reap() {
     if (killed_) {
       return {ExitClass::kUnknown, charged, "killed by the host" + in, {}};
     }
-    return {ExitClass::kCrash, charged, "died of " + SignalText(exit.code) + in,
+    return {ExitClass::kCrash, charged, "died of " + SignalName(exit.code) + in,
             Crash(call, exit.code)};
   }
   if (stopped_) {

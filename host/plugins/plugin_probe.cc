@@ -1,7 +1,6 @@
 #include "host/plugins/plugin_probe.h"
 
 #include <poll.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "host/base/signals.h"
 #include "host/base/time_text.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
@@ -56,11 +56,6 @@ bool Drain(int fd, std::size_t keep, std::string* text) {
 std::string LastLine(std::string_view text) {
   text = text.substr(0, text.find_last_not_of("\r\n") + 1);
   return std::string(text.substr(text.find_last_of("\r\n") + 1));
-}
-
-std::string SignalText(int number) {
-  const char* name = sigabbrev_np(number);
-  return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(number);
 }
 
 // One process that loads the plugin and answers.
@@ -135,7 +130,7 @@ void Asking::WaitForNews() {
   if (gone) {
     const ProcessExit exit = process_->Reap();
     end_ = exit.by_signal
-               ? std::pair<std::string, std::string>("died ", ": " + SignalText(exit.code))
+               ? std::pair<std::string, std::string>("died ", ": " + SignalName(exit.code))
                : std::pair<std::string, std::string>("ended the process ",
                                                      ": exit code " + std::to_string(exit.code));
   } else if (Clock::now() >= deadline_) {

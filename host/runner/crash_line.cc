@@ -1,7 +1,5 @@
 #include "host/runner/crash_line.h"
 
-#include <string.h>
-
 #include <charconv>
 
 namespace catchup {
@@ -49,11 +47,6 @@ bool TakeMember(std::string_view name, std::string_view value, CrashRecord* reco
 }
 
 }  // namespace
-
-std::string SignalText(int signal) {
-  const char* name = sigabbrev_np(signal);
-  return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(signal);
-}
 
 std::optional<CrashRecord> ParseCrashLine(std::string_view line) {
   if (line.empty() || line.front() != kCrashMark) {

@@ -38,9 +38,6 @@ struct CrashRecord {
   std::string modules;
 };
 
-// "SIGSEGV", or "signal 99" for one without a name.
-std::string SignalText(int signal);
-
 // Reads a line without its end; nothing if it is none of these.
 std::optional<CrashRecord> ParseCrashLine(std::string_view line);
 

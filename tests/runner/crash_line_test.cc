@@ -51,10 +51,5 @@ TEST(CrashLineTest, TakesNothingElseForAReport) {
   }
 }
 
-TEST(CrashLineTest, NamesSignals) {
-  EXPECT_EQ(SignalText(11), "SIGSEGV");
-  EXPECT_EQ(SignalText(200), "signal 200");
-}
-
 }  // namespace
 }  // namespace catchup
