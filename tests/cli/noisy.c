@@ -5,16 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/fixture_plugin.h"
+
 struct catchup_instance {
   const catchup_host* host;
   int flood_at_stop;
 };
 
 static catchup_instance g_instance;
-
-static int Is(catchup_view view, const char* text) {
-  return view.size == strlen(text) && memcmp(view.data, text, view.size) == 0;
-}
 
 /* 90,000 bytes: a pipe holds 65,536. */
 static void Flood(void) {
@@ -61,17 +59,4 @@ static int32_t Handle(catchup_instance* self, const catchup_event* event) {
   return CATCHUP_OK;
 }
 
-static const void* Extension(const catchup_projection* self, catchup_view id) {
-  (void)self;
-  (void)id;
-  return NULL;
-}
-
-static const catchup_projection kProjection = {
-    sizeof kProjection, 0, CATCHUP_LITERAL("noisy"), Create, Destroy, Start, Stop, Handle,
-    Extension};
-static const catchup_projection* const kProjections[] = {&kProjection};
-static const catchup_plugin kPlugin = {CATCHUP_HEADER, CATCHUP_LITERAL("noisy"),
-                                       CATCHUP_LITERAL("1.0.0"), 1, kProjections};
-
-const catchup_plugin* catchup_plugin_entry(void) { return &kPlugin; }
+FIXTURE_PLUGIN("noisy", "noisy")

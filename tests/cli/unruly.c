@@ -9,15 +9,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "tests/fixture_plugin.h"
+
 struct catchup_instance {
   const catchup_host* host;
 };
 
 static catchup_instance g_instance;
-
-static int Is(catchup_view view, const char* text) {
-  return view.size == strlen(text) && memcmp(view.data, text, view.size) == 0;
-}
 
 static void Note(const char* file) {
   FILE* out = fopen(file, "a");

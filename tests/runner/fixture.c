@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/fixture_plugin.h"
+
 struct catchup_instance {
   const catchup_host* host;
 };
@@ -19,10 +21,6 @@ static catchup_instance g_instance;
 static void Log(const catchup_host* host, const char* text) {
   const catchup_view view = {text, strlen(text)};
   host->log(host, CATCHUP_LOG_INFO, view);
-}
-
-static int Is(catchup_view view, const char* text) {
-  return view.size == strlen(text) && memcmp(view.data, text, view.size) == 0;
 }
 
 struct Buffer {
@@ -222,12 +220,6 @@ static int32_t Do(catchup_instance* self, const catchup_event* event) {
     self->host->log(self->host, 99, event->stream);
   }
   return CATCHUP_OK;
-}
-
-static const void* NoExtension(const catchup_projection* self, catchup_view id) {
-  (void)self;
-  (void)id;
-  return NULL;
 }
 
 static int32_t HandleBatch(catchup_instance* self, const catchup_event* const* events,

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "tests/fixture_plugin.h"
+
 struct catchup_instance {
   int unused;
 };
@@ -33,10 +35,6 @@ __attribute__((constructor)) static void TakeSignals(void) {
   action.sa_sigaction = OnFault;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   sigaction(SIGSEGV, &action, &g_before);
-}
-
-static int Is(catchup_view view, const char* text) {
-  return view.size == strlen(text) && memcmp(view.data, text, view.size) == 0;
 }
 
 static void Dereference(void) {
@@ -71,17 +69,4 @@ static int32_t Handle(catchup_instance* self, const catchup_event* event) {
   return CATCHUP_OK;
 }
 
-static const void* Extension(const catchup_projection* self, catchup_view id) {
-  (void)self;
-  (void)id;
-  return NULL;
-}
-
-static const catchup_projection kProjection = {
-    sizeof kProjection, 0, CATCHUP_LITERAL("only"), Create, Destroy, Start, Stop, Handle,
-    Extension};
-static const catchup_projection* const kProjections[] = {&kProjection};
-static const catchup_plugin kPlugin = {CATCHUP_HEADER, CATCHUP_LITERAL("own-handlers"),
-                                       CATCHUP_LITERAL("1.0.0"), 1, kProjections};
-
-const catchup_plugin* catchup_plugin_entry(void) { return &kPlugin; }
+FIXTURE_PLUGIN("own-handlers", "only")
