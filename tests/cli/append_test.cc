@@ -546,7 +546,21 @@ TEST_F(DevServerTest, AnAppendAboveItsLimitIsRefused) {
   const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
-  EXPECT_NE(appended.err, "");
+  // As a server counts: a type twice.
+  ExpectHas(appended.err, "\nline 2, an event of 4012 bytes: append to stream b: ");
+  ExpectHas(appended.err, "MaximumAppendSizeExceeded: it takes 1024 bytes in one append\n");
+}
+
+// What gRPC itself does not take comes back without a word of why.
+TEST_F(DevServerTest, AnAppendAboveWhatAConnectionTakesNamesItsLine) {
+  Serve();
+  WriteFile(site_.file("events.jsonl"),
+            Text({EventLine("a", "small"),
+                  EventLine("b", "large", '"' + std::string((17u << 20) - 300, 'x') + '"')}));
+  const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
+  EXPECT_EQ(appended.exit, 1);
+  EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
+  ExpectHas(appended.err, "\nline 2, an event of 17825504 bytes: append to stream b: ");
 }
 
 TEST_F(DevServerTest, OptionsThatCannotBeAreUsageErrors) {

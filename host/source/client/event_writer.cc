@@ -187,11 +187,18 @@ void EventWriter::TakeAnswer(AppendAnswer answer) {
   if (request.kind == Kind::kEnd) {
     TakeEnd(stream, std::move(answer));
   } else {
-    bytes_in_flight_ -= std::exchange(stream->bytes_in_flight, 0);
+    const std::uint64_t bytes = std::exchange(stream->bytes_in_flight, 0);
+    bytes_in_flight_ -= bytes;
     if (answer.status.ok()) {
       TakeAppended(stream, answer);
     } else if (answer.conflict) {
       TakeConflict(stream, answer);
+    } else if (stream->in_flight.size() == 1 &&
+               (answer.status.code() == Status::Code::kInvalid ||
+                answer.status.code() == Status::Code::kExhausted)) {
+      // It is this event that is refused, often for its size, which not every server names.
+      Fail(answer.status.Within("line " + std::to_string(stream->in_flight.front().line) +
+                                ", an event of " + std::to_string(bytes) + " bytes"));
     } else {
       Fail(answer.status);
     }
