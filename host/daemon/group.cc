@@ -80,7 +80,7 @@ class Group::CallSink : public SubscriptionSink {
 Group::Group(const GroupConfig& config, GroupServices services, bool stop_on_caught_up)
     : config_(config),
       services_(std::move(services)),
-      engine_(OptionsOf(config, stop_on_caught_up)),
+      dispatch_(OptionsOf(config, stop_on_caught_up), this),
       random_(RandomNumber()) {}
 
 Group::~Group() { Close(); }
@@ -163,7 +163,7 @@ void Group::Prepare() {
        {"checkpoint", PositionText(start.checkpoint)},
        {"source", std::string(source_->address())}});
   started_engine_ = true;
-  engine_.Start(start, Now(), &commands_);
+  engine().Start(start, Now(), commands());
   Execute();
 }
 
@@ -332,7 +332,7 @@ void Group::FailBeforeStart(const std::string& reason) {
     Log(LogLevel::kError, "State changed", "Group.Start", config_.name,
         {{"state", GroupStateName(GroupState::kFailed)}, {"reason", reason}, {"position", "none"}});
   }
-  Finish();
+  Finished();
 }
 
 void Group::Stop() {
@@ -345,7 +345,7 @@ void Group::Stop() {
     }
     return;
   }
-  engine_.Stop(Now(), &commands_);
+  engine().Stop(Now(), commands());
   Execute();
 }
 
@@ -375,7 +375,7 @@ void Group::Close() {
   // Outside: a source's thread may be waiting for the mutex in a last callback.
 }
 
-void Group::Finish() {
+void Group::Finished() {
   if (finished_) {
     return;
   }
@@ -388,12 +388,12 @@ void Group::Finish() {
   Log(bad ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish", config_.name,
       {{"state", GroupStateName(state)},
        {"reason", reason},
-       {"position", PositionText(engine_.durable())},
-       {"processedCount", engine_.handled()},
+       {"position", PositionText(engine().durable())},
+       {"processedCount", engine().handled()},
        {"errorCount", error_count_},
        {"dlqCount", std::uint64_t{0}},
        {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()},
-       {"avgRate", Rate(engine_.handled(), seconds)}});
+       {"avgRate", Rate(engine().handled(), seconds)}});
   services_.on_finished();
 }
 
@@ -407,7 +407,7 @@ std::pair<GroupState, std::string> Group::StateAndReason() const {
       return {GroupState::kWaiting, waits_for};
     }
   }
-  return {engine_.state(), engine_.reason()};
+  return {engine().state(), engine().reason()};
 }
 
 GroupStatus Group::Glance() {
@@ -415,10 +415,10 @@ GroupStatus Group::Glance() {
   GroupStatus status;
   status.name = config_.name;
   std::tie(status.state, status.reason) = StateAndReason();
-  status.processed = engine_.handled();
-  status.skipped = engine_.skipped();
-  status.restarts = engine_.restarts();
-  status.position = engine_.watermark();
+  status.processed = engine().handled();
+  status.skipped = engine().skipped();
+  status.restarts = engine().restarts();
+  status.position = engine().watermark();
   status.head = head_;
   status.finished = finished_;
   for (const TimerKind kind : {TimerKind::kReconnect, TimerKind::kRespawn}) {
@@ -438,7 +438,7 @@ GroupStatus Group::Glance() {
 
 bool Group::CheckpointSafe() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return finished_ && (!started_engine_ || engine_.settled_is_durable());
+  return finished_ && (!started_engine_ || engine().settled_is_durable());
 }
 
 bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
@@ -448,9 +448,9 @@ bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   }
   const EventView& event = frame->event;
   const Sequence sequence =
-      engine_.Event(call, event.position, event.size(), event.is_system(), Now(), &commands_);
+      engine().Event(call, event.position, event.size(), event.is_system(), Now(), commands());
   if (sequence != 0) {
-    window_.push_back({sequence, std::move(frame)});
+    dispatch_.window().Add(sequence, std::move(frame));
   }
   // The runner's progress is looked at now and then: each look costs a cache miss.
   constexpr Sequence kLookEvery = 16;
@@ -463,14 +463,14 @@ bool Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
 
 bool Group::OnCheckpoint(CallNumber call, Position position) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  engine_.CheckpointFrame(call, position, Now(), &commands_);
+  engine().CheckpointFrame(call, position, Now(), commands());
   Execute();
   return !paused_;
 }
 
 bool Group::OnCaughtUp(CallNumber call, std::optional<Position> position) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  engine_.CaughtUp(call, position, Now(), &commands_);
+  engine().CaughtUp(call, position, Now(), commands());
   PollRunner();
   Execute();
   return !paused_;
@@ -481,7 +481,7 @@ void Group::OnEnded(CallNumber call, const EndOfCall& end) {
   if (closed_) {
     return;
   }
-  engine_.SubscriptionEnded(call, ClassOf(end.kind), end.text, Now(), &commands_);
+  engine().SubscriptionEnded(call, ClassOf(end.kind), end.text, Now(), commands());
   Execute();
 }
 
@@ -492,119 +492,67 @@ void Group::OnHead(CallNumber call, const Result<std::optional<Position>>& head)
     return;
   }
   head_ = *head;
-  engine_.Head(call, head_, Now(), &commands_);
+  engine().Head(call, head_, Now(), commands());
   Execute();
 }
 
 void Group::Execute() {
-  if (executing_) {
-    return;
-  }
-  executing_ = true;
-  do {
-    // By index: carrying out a command may append others.
-    for (std::size_t i = 0; i < commands_.size(); ++i) {
-      const Command command = std::move(commands_[i]);
-      Carry(command);
-    }
-    commands_.clear();
-    PumpRing();
-    UpdateFlow();
-  } while (!commands_.empty());
-  executing_ = false;
+  dispatch_.Run();
   LogProgress();
 }
 
-void Group::Carry(const Command& command) {
-  switch (command.kind) {
-    case Command::Kind::kSpawnRunner:
-      worker_.Post([this, spawn = command.number] { PrepareSpawn(spawn); });
-      break;
-    case Command::Kind::kDrainRunner:
-    case Command::Kind::kAbortRunner:
-    case Command::Kind::kKillRunner:
-      if (!Current(command.number)) {
-        cancelled_spawn_ = command.number;
-      } else if (command.kind == Command::Kind::kDrainRunner) {
-        link_->rings().RequestStop();
-      } else if (command.kind == Command::Kind::kAbortRunner) {
-        link_->NoteKilled();
-        link_->process().Signal(SIGABRT);
-      } else {
-        link_->NoteKilled();
-        link_->process().Kill();
-      }
-      break;
-    case Command::Kind::kConnect:
-      Connect(command.number);
-      break;
-    case Command::Kind::kProbe:
-      Probe(command.number, *command.from);
-      break;
-    case Command::Kind::kSubscribe:
-      Subscribe(command.number, command.from);
-      break;
-    case Command::Kind::kCancelSubscription:
-      if (subscription_ != nullptr) {
-        subscription_->Cancel();
-      }
-      break;
-    case Command::Kind::kDeliver:
-      if (next_write_ == 0) {
-        next_write_ = command.first;
-      }
-      // What the engine made up itself, an advance, has no frame.
-      if (window_.empty() || window_.back().sequence < command.last) {
-        window_.push_back({command.last, nullptr});
-      }
-      deliver_until_ = command.last;
-      break;
-    case Command::Kind::kRelease:
-      Release(command.last);
-      break;
-    case Command::Kind::kPersist:
-      // Only a plugin that keeps its own position can set the group back; the engine said so.
-      worker_.Post([this, position = *command.from, event = command.event,
-                    back = engine_.position_mode(),
-                    handled = handled_] { SaveCheckpoint(position, event, back, handled); });
-      break;
-    case Command::Kind::kSetTimer:
-      SetTimer(command.timer, command.delay);
-      break;
-    case Command::Kind::kCancelTimer:
-      services_.reactor->Cancel(timers_[static_cast<std::size_t>(command.timer)]);
-      due_[static_cast<std::size_t>(command.timer)].reset();
-      break;
-    case Command::Kind::kLog:
-      LogNotice(command);
-      break;
-    case Command::Kind::kStateChanged:
-      LogState();
-      break;
-    case Command::Kind::kFinished:
-      Finish();
-      break;
+void Group::CommandsDone() {
+  PumpRing();
+  UpdateFlow();
+}
+
+void Group::SpawnRunner(SpawnNumber spawn) {
+  worker_.Post([this, spawn] { PrepareSpawn(spawn); });
+}
+
+void Group::DrainRunner(SpawnNumber spawn) {
+  if (!Current(spawn)) {
+    cancelled_spawn_ = spawn;
+  } else {
+    link_->rings().RequestStop();
   }
 }
 
-void Group::Release(Sequence last) {
-  while (!window_.empty() && window_.front().sequence <= last) {
-    if (const EventFrame* frame = window_.front().frame.get(); frame != nullptr) {
-      // In place: a name's memory serves the next one.
-      Witness& handled = handled_.has_value() ? *handled_ : handled_.emplace();
-      handled.position = frame->event.position;
-      handled.event_id = frame->event.id;
-      handled.revision = frame->event.revision;
-      if (window_.size() == 1 || window_[1].sequence > last) {
-        handled.stream = frame->event.stream;
-      }
-    }
-    window_.pop_front();
+void Group::AbortRunner(SpawnNumber spawn) {
+  if (!Current(spawn)) {
+    cancelled_spawn_ = spawn;
+  } else {
+    link_->NoteKilled();
+    link_->process().Signal(SIGABRT);
   }
-  if (next_write_ != 0 && next_write_ <= last) {
-    next_write_ = last + 1;
+}
+
+void Group::KillRunner(SpawnNumber spawn) {
+  if (!Current(spawn)) {
+    cancelled_spawn_ = spawn;
+  } else {
+    link_->NoteKilled();
+    link_->process().Kill();
   }
-  settled_ = last;
+}
+
+void Group::CancelSubscription(CallNumber) {
+  if (subscription_ != nullptr) {
+    subscription_->Cancel();
+  }
+}
+
+void Group::Persist(Position position, std::optional<Position> event) {
+  // Only a plugin that keeps its own position can set the group back; the engine said so.
+  worker_.Post([this, position, event, back = engine().position_mode(),
+                handled = dispatch_.window().last_released()] {
+    SaveCheckpoint(position, event, back, handled);
+  });
+}
+
+void Group::CancelTimer(TimerKind timer) {
+  services_.reactor->Cancel(timers_[static_cast<std::size_t>(timer)]);
+  due_[static_cast<std::size_t>(timer)].reset();
 }
 
 void Group::Connect(CallNumber call) {
@@ -612,7 +560,7 @@ void Group::Connect(CallNumber call) {
     return;
   }
   if (const Status followed = FollowServer(); !followed.ok()) {
-    engine_.SubscriptionEnded(call, EndClass::kDropped, followed.message(), Now(), &commands_);
+    engine().SubscriptionEnded(call, EndClass::kDropped, followed.message(), Now(), commands());
     return;
   }
   call_ = call;
@@ -632,8 +580,8 @@ void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
   }
   if (!version.ok()) {
     const bool refused = version.status().code() == Status::Code::kDenied;
-    engine_.SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
-                              version.status().message(), Now(), &commands_);
+    engine().SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
+                               version.status().message(), Now(), commands());
   } else {
     const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
                               .says_caught_up = SaysCaughtUp(*version)};
@@ -645,7 +593,7 @@ void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
                             "checkpoint follows events only"
                           : "before 24.2: the checkpoint follows events only"}});
     }
-    engine_.ServerKnown(call, traits, Now(), &commands_);
+    engine().ServerKnown(call, traits, Now(), commands());
   }
   Execute();
 }
@@ -663,7 +611,7 @@ void Group::Probe(CallNumber call, Position from) {
         }
         const std::lock_guard<std::mutex> lock(self->mutex_);
         if (!self->closed_) {
-          self->engine_.Probed(call, found, self->Now(), &self->commands_);
+          self->engine().Probed(call, found, self->Now(), self->commands());
           self->Execute();
         }
       });
@@ -711,8 +659,8 @@ void Group::SetHead(const std::optional<Position>& head) {
   }
   head_ = head;
   // The call's own question may have found no answer.
-  if (engine_.needs_head()) {
-    engine_.Head(call_, head, Now(), &commands_);
+  if (engine().needs_head()) {
+    engine().Head(call_, head, Now(), commands());
     Execute();
   }
 }
@@ -730,7 +678,7 @@ void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
     if (!self->closed_) {
       self->due_[static_cast<std::size_t>(kind)].reset();
       self->PollRunner();
-      self->engine_.TimerFired(kind, self->Now(), &self->commands_);
+      self->engine().TimerFired(kind, self->Now(), self->commands());
       self->Execute();
     }
   });
@@ -760,14 +708,14 @@ void Group::SaveCheckpoint(Position position, std::optional<Position> event, boo
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   if (saved.ok()) {
-    engine_.CheckpointDurable(position, Now(), &commands_);
+    engine().CheckpointDurable(position, Now(), commands());
   } else {
-    engine_.StoreFailed(saved.message(), Now(), &commands_);
+    engine().StoreFailed(saved.message(), Now(), commands());
   }
   Execute();
 }
 
-void Group::LogNotice(const Command& command) {
+void Group::Notice(const Command& command) {
   std::vector<LogField> fields = {{"reason", command.text}, {"expected", command.expected}};
   if (command.number != 0) {
     fields.emplace_back("attempt", command.number);
@@ -778,22 +726,22 @@ void Group::LogNotice(const Command& command) {
       config_.name, fields);
 }
 
-void Group::LogState() {
-  if (engine_.state() == logged_state_) {
+void Group::StateChanged() {
+  if (engine().state() == logged_state_) {
     return;
   }
-  logged_state_ = engine_.state();
+  logged_state_ = engine().state();
   const bool bad = logged_state_ == GroupState::kFailed || logged_state_ == GroupState::kGivenUp;
   const bool waits = logged_state_ == GroupState::kWaiting;
   Log(bad ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo), "State changed",
       "Group.Engine", config_.name,
       {{"state", GroupStateName(logged_state_)},
-       {"reason", engine_.reason()},
-       {"position", PositionText(engine_.watermark())}});
+       {"reason", engine().reason()},
+       {"position", PositionText(engine().watermark())}});
 }
 
 void Group::LogProgress() {
-  if (engine_.handled() - logged_handled_ < config_.batch_size) {
+  if (engine().handled() - logged_handled_ < config_.batch_size) {
     return;
   }
   const auto now = now_;
@@ -803,20 +751,20 @@ void Group::LogProgress() {
   const auto seconds = [](auto duration) {
     return std::chrono::duration<double>(duration).count();
   };
-  const double rate = Rate(engine_.handled() - logged_handled_, seconds(now - logged_at_));
-  logged_handled_ = engine_.handled();
+  const double rate = Rate(engine().handled() - logged_handled_, seconds(now - logged_at_));
+  logged_handled_ = engine().handled();
   logged_at_ = now;
   if (LogDrawsProgress()) {
     return;
   }
   Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
-      {{"processedCount", engine_.handled()},
+      {{"processedCount", engine().handled()},
        {"errorCount", error_count_},
        {"dlqCount", std::uint64_t{0}},
        {"timingMs", std::chrono::duration_cast<std::chrono::milliseconds>(now - started_).count()},
-       {"avgRate", Rate(engine_.handled(), seconds(now - started_))},
+       {"avgRate", Rate(engine().handled(), seconds(now - started_))},
        {"rate", rate},
-       {"position", PositionText(engine_.watermark())},
+       {"position", PositionText(engine().watermark())},
        {"head", PositionText(head_)}});
 }
 

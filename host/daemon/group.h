@@ -3,7 +3,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -14,11 +13,11 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/daemon/dispatch.h"
 #include "host/daemon/event_fields.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_link.h"
 #include "host/daemon/worker.h"
-#include "host/engine/engine.h"
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/runner_process.h"
 #include "host/source/source.h"
@@ -66,7 +65,7 @@ struct GroupStatus {
 // One group: the engine with its adapters around it. Frames arrive on the source's thread,
 // outcomes, exits and timers on the reactor's, store results on the group's worker; a mutex makes
 // one sequence of them, and the engine's commands are carried out under it.
-class Group : public std::enable_shared_from_this<Group> {
+class Group final : public CommandHandler, public std::enable_shared_from_this<Group> {
  public:
   Group(const GroupConfig& config, GroupServices services, bool stop_on_caught_up);
   ~Group();
@@ -134,20 +133,30 @@ class Group : public std::enable_shared_from_this<Group> {
   Status StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock);
   Result<bool> MakeDataDirectory();
 
-  // With the mutex held.
+  // Commands; with the mutex held, as what follows.
+  void SpawnRunner(SpawnNumber spawn) override;
+  void DrainRunner(SpawnNumber spawn) override;
+  void AbortRunner(SpawnNumber spawn) override;
+  void KillRunner(SpawnNumber spawn) override;
+  void Connect(CallNumber call) override;
+  void Probe(CallNumber call, Position from) override;
+  void Subscribe(CallNumber call, std::optional<Position> from) override;
+  void CancelSubscription(CallNumber call) override;
+  void Persist(Position position, std::optional<Position> event) override;
+  void SetTimer(TimerKind kind, std::chrono::nanoseconds delay) override;
+  void CancelTimer(TimerKind timer) override;
+  void Notice(const Command& notice) override;
+  void StateChanged() override;
+  void Finished() override;
+  void CommandsDone() override;
+
   void Execute();
-  void Release(Sequence last);
-  void Carry(const Command& command);
-  void Connect(CallNumber call);
-  void Probe(CallNumber call, Position from);
-  void Subscribe(CallNumber call, std::optional<Position> from);
   Status FollowServer();
   // Who waits for something that the engine does not know of.
   enum class Waiter : std::uint8_t { kWorker, kSpawn };
   void WaitFor(Waiter who, const std::string& what);
   void WaitIsOver(Waiter who);
   void FailBeforeStart(const std::string& reason);
-  void Finish();
   bool PollRunner();
   Status WatchRunner(SpawnNumber spawn);
   void UnwatchRunner();
@@ -164,14 +173,14 @@ class Group : public std::enable_shared_from_this<Group> {
   void ContractBroken(const std::string& text);
   void PumpRing();
   void UpdateFlow();
-  void SetTimer(TimerKind kind, std::chrono::nanoseconds delay);
   void LogProgress();
-  void LogState();
-  void LogNotice(const Command& command);
   std::pair<GroupState, std::string> StateAndReason() const;
   // Of an event that is not settled yet.
   EventFields FieldsOf(Sequence sequence) const;
   bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
+  Engine& engine() { return dispatch_.engine(); }
+  const Engine& engine() const { return dispatch_.engine(); }
+  Commands* commands() { return dispatch_.commands(); }
   Tick Now();
 
   const GroupConfig config_;
@@ -179,23 +188,9 @@ class Group : public std::enable_shared_from_this<Group> {
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
   std::mutex mutex_;
-  Engine engine_;
-  Commands commands_;
-  bool executing_ = false;
+  Dispatch dispatch_;
   std::chrono::steady_clock::time_point now_ = started_;  // Of the last tick.
   std::mt19937_64 random_;
-
-  // Events handed to the engine and not yet released, oldest first.
-  struct InFlight {
-    Sequence sequence;
-    std::unique_ptr<EventFrame> frame;  // Null for an advance.
-  };
-  std::deque<InFlight> window_;
-  Sequence next_write_ = 1;     // The first not yet in the present runner's ring.
-  Sequence deliver_until_ = 0;  // The last that may go there.
-  Sequence settled_ = 0;
-  std::optional<Witness> handled_;  // The last event released.
-  Sequence armed_ = 0;              // The sequence at whose settling the runner will wake us.
 
   std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;

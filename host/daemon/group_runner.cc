@@ -67,12 +67,12 @@ void Group::PrepareSpawn(SpawnNumber spawn) {
   if (!staged.ok()) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (staged.code() == Status::Code::kCancelled) {
-      engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+      engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), commands());
     } else if (!raised.ok()) {
-      engine_.StoreFailed(raised.message(), Now(), &commands_);
-      engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+      engine().StoreFailed(raised.message(), Now(), commands());
+      engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), commands());
     } else {
-      engine_.RunnerExited(spawn, ExitClass::kSetup, 0, staged.message(), Now(), &commands_);
+      engine().RunnerExited(spawn, ExitClass::kSetup, 0, staged.message(), Now(), commands());
     }
     Execute();
     return;
@@ -112,7 +112,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   }
   if (cancelled_spawn_ == spawn) {
     WaitIsOver(Waiter::kSpawn);
-    engine_.RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), &commands_);
+    engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), commands());
     Execute();
     return;
   }
@@ -134,7 +134,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
              runner_lock.status().code() == Status::Code::kNotFound) {
     // No plugin to set up, or the group's folder is gone.
     WaitIsOver(Waiter::kSpawn);
-    engine_.RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), &commands_);
+    engine().RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), commands());
   } else {
     // The machine's fault, so no death of the runner's: it waits until there is room.
     WaitFor(Waiter::kSpawn, "runner not started: " + started.message());
@@ -181,9 +181,6 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
     return process.status();
   }
   link_ = std::make_shared<RunnerLink>(spawn, std::move(*rings), std::move(*process));
-  next_write_ = 0;
-  deliver_until_ = 0;
-  armed_ = 0;
   told_dropped_ = 0;
   if (Status watched = WatchRunner(spawn); !watched.ok()) {
     DropRunner();
@@ -242,7 +239,7 @@ void Group::OnClock() {
     const auto overdue = self->link_->CheckClock(
         RunnerLink::Clock::now(), {self->config_.handler_timeout, self->config_.start_timeout});
     // While the group ends, the ladder of the stop has its own times.
-    const bool ending = self->engine_.state() == GroupState::kDraining;
+    const bool ending = self->engine().state() == GroupState::kDraining;
     if (overdue.has_value() && !ending && !self->link_->hung()) {
       self->link_->NoteHung();
       ++self->error_count_;
@@ -254,8 +251,8 @@ void Group::OnClock() {
           {"limitMs", static_cast<std::int64_t>(overdue->limit_value.count())}};
       event.AddTo(&fields);
       Log(LogLevel::kError, "Call hung", "Group.Clock", self->config_.name, fields);
-      self->engine_.Hung(self->link_->spawn(), overdue->sequence, overdue->call + event.of(),
-                         overdue->LimitText(), self->Now(), &self->commands_);
+      self->engine().Hung(self->link_->spawn(), overdue->sequence, overdue->call + event.of(),
+                          overdue->LimitText(), self->Now(), self->commands());
     }
     self->Execute();
     self->OnClock();
@@ -266,8 +263,8 @@ void Group::OnClock() {
 // runner that has had one makes room for a small one.
 void Group::ReplaceSwollenRunner() {
   if (link_->rings().used_large_region() && link_->ready()) {
-    engine_.ReplaceRunner(link_->spawn(), "it keeps the memory of a large event", Now(),
-                          &commands_);
+    engine().ReplaceRunner(link_->spawn(), "it keeps the memory of a large event", Now(),
+                           commands());
   }
 }
 
@@ -359,15 +356,15 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
   if (ending.exit_class != ExitClass::kClean && !link_->hung()) {
     ++error_count_;
   }
-  if (link_->position_refused() && engine_.may_persist()) {
+  if (link_->position_refused() && engine().may_persist()) {
     // No other runner was spawned since, so it is the present token that goes.
     worker_.Post([this] { TakeBackToken(); });
   }
   link_.reset();
   services_.on_runner_gone(config_.name);
   // "died of SIGSEGV in handle of …".
-  engine_.RunnerExited(spawn, ending.exit_class, ending.charged, ending.text + event.of(), Now(),
-                       &commands_);
+  engine().RunnerExited(spawn, ending.exit_class, ending.charged, ending.text + event.of(), Now(),
+                        commands());
   Execute();
 }
 
@@ -401,8 +398,8 @@ bool Group::PollRunner() {
     ContractBroken(settled.status().message());
     return false;
   }
-  if (link_->ready() && *settled > settled_) {
-    engine_.Settled(link_->spawn(), *settled, Now(), &commands_);
+  if (link_->ready() && *settled > dispatch_.window().settled()) {
+    engine().Settled(link_->spawn(), *settled, Now(), commands());
   }
   for (int i = 0; i < kMostOutcomes; ++i) {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
@@ -458,7 +455,7 @@ void Group::TakeReady(const Outcome& outcome) {
     });
     return;
   }
-  engine_.RunnerReady(link_->spawn(), outcome.position_mode, outcome.loaded, Now(), &commands_);
+  engine().RunnerReady(link_->spawn(), outcome.position_mode, outcome.loaded, Now(), commands());
 }
 
 // Nothing was handled under the old filter; the new one is durable before its first event is, so
@@ -466,7 +463,7 @@ void Group::TakeReady(const Outcome& outcome) {
 void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (!engine_.may_persist()) {
+    if (!engine().may_persist()) {
       return;
     }
   }
@@ -478,9 +475,9 @@ void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (accepted.ok()) {
     filter_changed_ = false;
-    engine_.RunnerReady(spawn, position_mode, std::nullopt, Now(), &commands_);
+    engine().RunnerReady(spawn, position_mode, std::nullopt, Now(), commands());
   } else {
-    engine_.StoreFailed(accepted.message(), Now(), &commands_);
+    engine().StoreFailed(accepted.message(), Now(), commands());
   }
   Execute();
 }
@@ -513,9 +510,9 @@ void Group::TakeFailure(Outcome outcome) {
                                   {"reason", outcome.text}};
   event.AddTo(&fields);
   Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
-  engine_.Failed(link_->spawn(),
-                 {outcome.sequence, outcome.status, call + event.of(), outcome.text}, Now(),
-                 &commands_);
+  engine().Failed(link_->spawn(),
+                  {outcome.sequence, outcome.status, call + event.of(), outcome.text}, Now(),
+                  commands());
 }
 
 // True: a call failed with the working directory gone, which says nothing about its event. The next
@@ -528,9 +525,9 @@ bool Group::LostDataDirectory() {
     return true;
   }
   if (made.status().code() == Status::Code::kNotFound) {
-    engine_.StoreFailed(services_.state->group(config_.name).string() +
-                            ": the folder of the group was removed or moved away while it ran",
-                        Now(), &commands_);
+    engine().StoreFailed(services_.state->group(config_.name).string() +
+                             ": the folder of the group was removed or moved away while it ran",
+                         Now(), commands());
     return true;
   }
   return false;
@@ -550,7 +547,7 @@ void Group::LookAfterStore() {
     const std::lock_guard<std::mutex> lock(mutex_);
     store_asked_ = false;
     if (!there.ok()) {
-      engine_.StoreFailed(there.message(), Now(), &commands_);
+      engine().StoreFailed(there.message(), Now(), commands());
       Execute();
     }
   });
@@ -559,21 +556,20 @@ void Group::LookAfterStore() {
 void Group::ContractBroken(const std::string& text) {
   link_->NoteContractBroken(text);
   link_->process().Kill();
-  engine_.ContractBroken(link_->spawn(), text, Now(), &commands_);
+  engine().ContractBroken(link_->spawn(), text, Now(), commands());
 }
 
 void Group::PumpRing() {
-  if (link_ == nullptr || !link_->ready() || link_->contract_broken() || next_write_ == 0) {
+  if (link_ == nullptr || !link_->ready() || link_->contract_broken()) {
     return;
   }
+  DeliveryWindow& window = dispatch_.window();
   bool wrote = false;
-  for (; next_write_ <= deliver_until_; ++next_write_) {
-    CATCHUP_CHECK(!window_.empty() && next_write_ >= window_.front().sequence);
-    const InFlight& entry = window_[next_write_ - window_.front().sequence];
+  for (; const auto slot = window.Next(); window.Wrote()) {
     const bool fits =
-        entry.frame != nullptr
-            ? link_->rings().WriteEvent(entry.sequence, entry.frame->event, 1)
-            : link_->rings().WriteAdvance(entry.sequence, *engine_.AdvanceAt(entry.sequence));
+        slot->frame != nullptr
+            ? link_->rings().WriteEvent(slot->sequence, slot->frame->event, 1)
+            : link_->rings().WriteAdvance(slot->sequence, *engine().AdvanceAt(slot->sequence));
     if (!fits) {
       break;
     }
@@ -587,11 +583,11 @@ void Group::PumpRing() {
 // Decides whether the source is to go on, and asks to be told about the runner's progress where
 // something waits for it.
 void Group::UpdateFlow() {
-  bool wants = engine_.wants_frames();
+  bool wants = engine().wants_frames();
   if (!wants && !paused_) {
     // Perhaps the runner is further than was last looked at.
     PollRunner();
-    wants = engine_.wants_frames();
+    wants = engine().wants_frames();
   }
   if (paused_ && wants && subscription_ != nullptr) {
     paused_ = false;
@@ -599,28 +595,18 @@ void Group::UpdateFlow() {
   } else if (!wants) {
     paused_ = true;
   }
-  if (link_ == nullptr || !link_->ready() || link_->contract_broken() || next_write_ == 0) {
+  if (link_ == nullptr || !link_->ready() || link_->contract_broken()) {
     return;
   }
-  const bool waits = paused_ || next_write_ <= deliver_until_;
-  const Sequence last_written = next_write_ - 1;
-  if (!waits || last_written <= settled_ || armed_ > settled_) {
-    return;
-  }
-  // Half of what the runner has: early enough to keep it busy, late enough to be rare.
-  armed_ = settled_ + std::max<Sequence>(1, (last_written - settled_) / 2);
-  if (!link_->rings().WakeWhenSettled(armed_)) {
+  const auto wake_at = dispatch_.window().WakeAt(paused_);
+  if (wake_at.has_value() && !link_->rings().WakeWhenSettled(*wake_at)) {
     PollRunner();
   }
 }
 
 EventFields Group::FieldsOf(Sequence sequence) const {
-  if (sequence == 0 || window_.empty() || sequence < window_.front().sequence ||
-      sequence > window_.back().sequence) {
-    return {};
-  }
-  const InFlight& entry = window_[sequence - window_.front().sequence];
-  return entry.frame == nullptr ? EventFields() : EventFields(entry.frame->event);
+  const EventFrame* frame = dispatch_.window().Find(sequence);
+  return frame == nullptr ? EventFields() : EventFields(frame->event);
 }
 
 }  // namespace catchup

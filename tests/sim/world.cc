@@ -111,7 +111,6 @@ void World::Boot(bool last) {
   call_ = 0;
   writing_.reset();
   persist_open_ = false;
-  window_.clear();
   if (last) {
     server_.lying = false;
     while (server_.visible() < history_.log.size()) {
@@ -122,7 +121,8 @@ void World::Boot(bool last) {
   }
   EngineOptions options = options_;
   options.stop_on_caught_up = last;
-  engine_ = std::make_unique<Engine>(options);
+  dispatch_ = std::make_unique<Dispatch>(options, this);
+  engine_ = &dispatch_->engine();
   Note({.kind = Record::Kind::kHostStart});
   caught_up_ = false;
   filter_changed_ = !stored_ && Trouble(plugin_.position() ? 300 : 30);
@@ -191,6 +191,9 @@ void World::PowerOff() {
 }
 
 void World::Finished() {
+  if (finished_) {
+    Wrong("finished twice");
+  }
   finished_ = true;
   const GroupState state = engine_->state();
   if (last_ && state != GroupState::kStopped) {
@@ -229,101 +232,75 @@ void World::Input(const std::function<void(Commands*)>& input) {
   if (!alive_) {
     return;
   }
-  Commands commands;
-  commands.swap(commands_);
-  commands.clear();
   const bool was_finished = finished_;
-  input(&commands);
-  if (was_finished && !commands.empty()) {
+  input(dispatch_->commands());
+  if (was_finished && !dispatch_->commands()->empty()) {
     Wrong("commands after kFinished");
   }
-  for (const Command& command : commands) {
-    CarryOut(command);
-  }
-  commands_.swap(commands);
+  dispatch_->Run();
   Pump();
 }
 
-void World::CarryOut(const Command& command) {
-  switch (command.kind) {
-    case Command::Kind::kSpawnRunner:
-      SpawnRunner(command.number);
-      break;
-    case Command::Kind::kDrainRunner:
-      if (runner_) {
-        runner_->draining = true;
-        After(Between(0, 500), [this, spawn = runner_->spawn] {
-          if (runner_ && runner_->spawn == spawn && !runner_->busy) {
-            Die(ExitClass::kClean, 0, true);
-          }
-        });
-      }
-      break;
-    case Command::Kind::kAbortRunner:
-      ForceRunner(false);
-      break;
-    case Command::Kind::kKillRunner:
-      ForceRunner(true);
-      break;
-    case Command::Kind::kConnect:
-      Connect(command.number);
-      break;
-    case Command::Kind::kProbe:
-      Probe(command.number, *command.from);
-      break;
-    case Command::Kind::kSubscribe:
-      Subscribe(command.number, command.from);
-      break;
-    case Command::Kind::kCancelSubscription:
-      if (!call_open_ || command.number != call_) {
-        Wrong("cancelled a call that is not open");
-      }
-      call_open_ = subscribed_ = false;
-      break;
-    case Command::Kind::kDeliver:
-      Deliver(command.first, command.last);
-      break;
-    case Command::Kind::kRelease:
-      window_.erase(window_.begin(), window_.upper_bound(command.last));
-      break;
-    case Command::Kind::kPersist:
-      Persist(*command.from, command.event);
-      break;
-    case Command::Kind::kSetTimer:
-      SetTimer(command);
-      break;
-    case Command::Kind::kCancelTimer:
-      ++timers_[static_cast<std::size_t>(command.timer)];
-      break;
-    case Command::Kind::kLog:
-      if (command.text.empty() || command.text.find('\n') != std::string::npos) {
-        Wrong("a log line that is not one line");
-      }
-      break;
-    case Command::Kind::kStateChanged:
-      if (engine_->caught_up() && !std::exchange(caught_up_, engine_->caught_up())) {
-        Note({.kind = Record::Kind::kCaughtUp});
-      }
-      caught_up_ = engine_->caught_up();
-      break;
-    case Command::Kind::kFinished:
-      if (finished_) {
-        Wrong("finished twice");
-      }
-      Finished();
-      break;
+void World::DrainRunner(SpawnNumber) {
+  if (!runner_) {
+    return;
+  }
+  runner_->draining = true;
+  After(Between(0, 500), [this, spawn = runner_->spawn] {
+    if (runner_ && runner_->spawn == spawn && !runner_->busy) {
+      Die(ExitClass::kClean, 0, true);
+    }
+  });
+}
+
+void World::AbortRunner(SpawnNumber) { ForceRunner(false); }
+
+void World::KillRunner(SpawnNumber) { ForceRunner(true); }
+
+void World::CancelSubscription(CallNumber call) {
+  if (!call_open_ || call != call_) {
+    Wrong("cancelled a call that is not open");
+  }
+  call_open_ = subscribed_ = false;
+}
+
+void World::CancelTimer(TimerKind timer) { ++timers_[static_cast<std::size_t>(timer)]; }
+
+void World::Notice(const Command& notice) {
+  if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
+    Wrong("a log line that is not one line");
   }
 }
 
-void World::SetTimer(const Command& command) {
-  const auto kind = static_cast<std::size_t>(command.timer);
-  if (command.delay < Duration(0)) {
+void World::StateChanged() {
+  if (engine_->caught_up() && !std::exchange(caught_up_, engine_->caught_up())) {
+    Note({.kind = Record::Kind::kCaughtUp});
+  }
+  caught_up_ = engine_->caught_up();
+}
+
+void World::CommandsDone() { FillRing(); }
+
+bool World::EventsInFlight() const {
+  const DeliveryWindow& window = dispatch_->window();
+  for (Sequence at = window.empty() ? 1 : window.oldest(); !window.empty() && at <= window.newest();
+       ++at) {
+    if (window.Find(at) != nullptr) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void World::SetTimer(TimerKind timer, Duration delay) {
+  const auto kind = static_cast<std::size_t>(timer);
+  if (delay < Duration(0)) {
     Wrong("a timer in the past");
   }
   // An adapter may deliver a firing that was cancelled in the same instant.
   const std::uint64_t number = ++timers_[kind];
   const bool late_cancel = random_.Chance(5);
-  After(command.delay, [this, kind, number, late_cancel] {
+  After(delay, [this, kind, number, late_cancel] {
     if (timers_[kind] == number || late_cancel) {
       Input([&](Commands* out) { engine_->TimerFired(static_cast<TimerKind>(kind), Now(), out); });
     }

@@ -4,13 +4,12 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "host/engine/engine.h"
+#include "host/daemon/dispatch.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/random.h"
@@ -20,10 +19,17 @@
 
 namespace catchup::sim {
 
+// An event on its way through the simulated host.
+class SimFrame final : public EventFrame {
+ public:
+  explicit SimFrame(std::size_t in_log) : index(in_log) {}
+  const std::size_t index;  // Of the log.
+};
+
 // One group in a simulated world: a server, a plugin, a checkpoint store, and one host process
 // after the other, each of which ends by a kill, a stop or a failure; the last one is left alone
 // until it has caught up. Everything comes from the seed.
-class World {
+class World final : public CommandHandler {
  public:
   World(std::uint64_t seed, FaultCounts* faults);
 
@@ -61,18 +67,28 @@ class World {
   // A host process.
   void Boot(bool last);
   void PowerOff();  // The process is gone, with whatever it had not made durable.
-  void Finished();
   void PlanTheEnd();
 
-  // Inputs and commands.
   void Input(const std::function<void(Commands*)>& input);
-  void CarryOut(const Command& command);
-  void Connect(CallNumber call);
-  void Probe(CallNumber call, Position from);
-  void Subscribe(CallNumber call, std::optional<Position> from);
-  void Persist(Position position, std::optional<Position> event);
+
+  // Commands.
+  void SpawnRunner(SpawnNumber spawn) override;
+  void DrainRunner(SpawnNumber spawn) override;
+  void AbortRunner(SpawnNumber spawn) override;
+  void KillRunner(SpawnNumber spawn) override;
+  void Connect(CallNumber call) override;
+  void Probe(CallNumber call, Position from) override;
+  void Subscribe(CallNumber call, std::optional<Position> from) override;
+  void CancelSubscription(CallNumber call) override;
+  void Persist(Position position, std::optional<Position> event) override;
+  void SetTimer(TimerKind timer, Duration delay) override;
+  void CancelTimer(TimerKind timer) override;
+  void Notice(const Command& notice) override;
+  void StateChanged() override;
+  void Finished() override;
+  void CommandsDone() override;
+
   void Store();
-  void SetTimer(const Command& command);
   void Pump();
   void PumpFrame(CallNumber call);
   void Receive(const Frame& frame);
@@ -81,10 +97,11 @@ class World {
   Position Nowhere();
   void NoteAnnouncement(Position position);
 
+  bool EventsInFlight() const;
+
   // Runner.
-  void SpawnRunner(SpawnNumber spawn);
   void RunnerSetUp(SpawnNumber spawn);
-  void Deliver(Sequence first, Sequence last);
+  void FillRing();
   void Work();
   void Finish(const std::vector<Item>& batch);
   bool CallGoesWrong(const std::vector<Item>& batch);
@@ -138,10 +155,9 @@ class World {
   bool finished_ = false;
   bool done_ = false;
   std::uint64_t token_ = 0;
-  std::unique_ptr<Engine> engine_;
-  Commands commands_;
+  std::unique_ptr<Dispatch> dispatch_;
+  Engine* engine_ = nullptr;  // In dispatch_.
   std::unique_ptr<Runner> runner_;
-  std::map<Sequence, std::size_t> window_;  // Frames that are not released.
 
   CallNumber call_ = 0;
   bool call_open_ = false;

@@ -95,31 +95,28 @@ void World::AskForAnotherRunner() {
   });
 }
 
-void World::Deliver(Sequence first, Sequence last) {
-  if (!runner_) {
-    return;  // It has died and the engine does not know yet.
+// What the window has for the runner, in one go: the simulated ring has room for everything.
+void World::FillRing() {
+  DeliveryWindow& window = dispatch_->window();
+  if (!runner_ || !window.Next()) {
+    return;  // It may have died, and the engine does not know yet.
   }
   if (!runner_->ready || runner_->draining) {
     Wrong("delivery to a runner that is not ready or drains");
     return;
   }
-  for (Sequence sequence = first; sequence <= last; ++sequence) {
+  for (; const auto slot = window.Next(); window.Wrote()) {
     Item item;
-    item.sequence = sequence;
-    if (const auto advance = engine_->AdvanceAt(sequence)) {
+    item.sequence = slot->sequence;
+    if (slot->frame == nullptr) {
       // After a false report the engine cannot know.
       if ((!runner_->queue.empty() && !breach_) || !history_.position_mode) {
         Wrong("an advance while events are in flight");
       }
-      item.position = *advance;
+      item.position = *engine_->AdvanceAt(slot->sequence);
     } else {
-      const auto frame = window_.find(sequence);
-      if (frame == window_.end()) {
-        Wrong("delivered " + std::to_string(sequence) + ", which was released");
-        return;
-      }
-      item.event = frame->second;
-      item.position = history_.log[frame->second].position;
+      item.event = static_cast<const SimFrame*>(slot->frame)->index;
+      item.position = history_.log[*item.event].position;
       Note({.kind = Record::Kind::kDeliver, .runner = runner_->token, .event = *item.event});
     }
     runner_->queue.push_back(item);
@@ -250,7 +247,8 @@ void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
                            .call = "handle",
                            .text = "no\nluck"};
   Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
-  if (!breach_ && !window_.empty() && window_.begin()->first < outcome.sequence) {
+  const DeliveryWindow& window = dispatch_->window();
+  if (!breach_ && !window.empty() && window.oldest() < outcome.sequence) {
     Wrong("a failure that settles not all that came before it");
   }
   if (failure_first && runner_) {

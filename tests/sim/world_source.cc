@@ -79,7 +79,7 @@ void World::Pump() {
     return;
   }
   if (!engine_->wants_frames()) {
-    if (window_.empty() && !persist_open_) {
+    if (!EventsInFlight() && !persist_open_) {
       Wrong("wants no frames, though nothing is in flight and nothing is being written");
     }
     if (Trouble(3)) {
@@ -201,7 +201,7 @@ void World::Receive(const Frame& frame) {
         const Sequence sequence =
             engine_->Event(call_, event.position, event.bytes, event.system, Now(), out);
         if (sequence != 0) {
-          window_[sequence] = frame.event;
+          dispatch_->window().Add(sequence, std::make_unique<SimFrame>(frame.event));
         } else if (engine_->skipped() > skipped) {
           Note({.kind = Record::Kind::kSkip, .event = frame.event});
         }

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+
+#include "host/engine/engine.h"
+#include "host/source/source.h"
+#include "host/store/checkpoint_store.h"
+
+namespace catchup {
+
+// The events that a group has received and not settled yet, by their sequence, and how far the
+// present runner has been handed them. Carries out the engine's kDeliver and kRelease:
+//
+//   Add ──► waits ──kDeliver──► may go to the ring ──Next, Wrote──► in the ring ──kRelease──► gone
+//
+// A slot is an event with its bytes, or an advance, which the engine makes up itself and which has
+// none. A runner that ends takes nothing with it: the engine delivers to the next one again.
+//
+// Pure: no I/O, no clock. Not thread safe.
+class DeliveryWindow {
+ public:
+  struct Slot {
+    Sequence sequence = 0;
+    const EventFrame* frame = nullptr;  // Null for an advance. Valid until its release.
+  };
+
+  // An event that the engine named `sequence`, the next one.
+  void Add(Sequence sequence, std::unique_ptr<EventFrame> frame);
+
+  // kDeliver: these may go to the runner now.
+  void Deliver(Sequence first, Sequence last);
+
+  // kRelease: everything up to `last` is settled.
+  void Release(Sequence last);
+
+  // A new runner has nothing, and gets nothing before the next kDeliver.
+  void BeginRunner();
+
+  // The slot that is to go into the ring next; nothing while there is none.
+  std::optional<Slot> Next() const;
+  // Next() is in the ring.
+  void Wrote() { ++next_write_; }
+
+  // Where the runner is to wake the host, if anything waits for its progress: `paused`, the source,
+  // or slots that found no room. Asked for once for each stretch; nothing while none is due.
+  std::optional<Sequence> WakeAt(bool paused);
+
+  // The event named so, while it is here; null for an advance.
+  const EventFrame* Find(Sequence sequence) const;
+
+  Sequence settled() const { return settled_; }
+  bool empty() const { return slots_.empty(); }
+  Sequence oldest() const { return slots_.front().sequence; }  // Unless empty.
+  Sequence newest() const { return slots_.back().sequence; }   // Unless empty.
+
+  // The last event that was released. One that was let go unhandled because the group went back
+  // counts, too, and lies beyond what is then the checkpoint.
+  const std::optional<Witness>& last_released() const { return last_released_; }
+
+ private:
+  struct Entry {
+    Sequence sequence;
+    std::unique_ptr<EventFrame> frame;
+  };
+
+  std::deque<Entry> slots_;     // Oldest first, without gaps.
+  Sequence next_write_ = 1;     // The first not yet in the present runner's ring; 0: not known yet.
+  Sequence deliver_until_ = 0;  // The last that may go there.
+  Sequence settled_ = 0;
+  Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
+  std::optional<Witness> last_released_;
+};
+
+}  // namespace catchup

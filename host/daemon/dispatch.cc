@@ -1,0 +1,74 @@
+#include "host/daemon/dispatch.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace catchup {
+
+void Dispatch::Run() {
+  do {
+    // By index: carrying out a command may append others.
+    for (std::size_t i = 0; i < commands_.size(); ++i) {
+      const Command command = std::move(commands_[i]);
+      Carry(command);
+    }
+    commands_.clear();
+    handler_.CommandsDone();
+  } while (!commands_.empty());
+}
+
+void Dispatch::Carry(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kSpawnRunner:
+      window_.BeginRunner();
+      handler_.SpawnRunner(command.number);
+      break;
+    case Command::Kind::kDrainRunner:
+      handler_.DrainRunner(command.number);
+      break;
+    case Command::Kind::kAbortRunner:
+      handler_.AbortRunner(command.number);
+      break;
+    case Command::Kind::kKillRunner:
+      handler_.KillRunner(command.number);
+      break;
+    case Command::Kind::kConnect:
+      handler_.Connect(command.number);
+      break;
+    case Command::Kind::kProbe:
+      handler_.Probe(command.number, *command.from);
+      break;
+    case Command::Kind::kSubscribe:
+      handler_.Subscribe(command.number, command.from);
+      break;
+    case Command::Kind::kCancelSubscription:
+      handler_.CancelSubscription(command.number);
+      break;
+    case Command::Kind::kDeliver:
+      window_.Deliver(command.first, command.last);
+      break;
+    case Command::Kind::kRelease:
+      window_.Release(command.last);
+      break;
+    case Command::Kind::kPersist:
+      handler_.Persist(*command.from, command.event);
+      break;
+    case Command::Kind::kSetTimer:
+      handler_.SetTimer(command.timer, command.delay);
+      break;
+    case Command::Kind::kCancelTimer:
+      handler_.CancelTimer(command.timer);
+      break;
+    case Command::Kind::kLog:
+      handler_.Notice(command);
+      break;
+    case Command::Kind::kStateChanged:
+      handler_.StateChanged();
+      break;
+    case Command::Kind::kFinished:
+      handler_.Finished();
+      break;
+  }
+}
+
+}  // namespace catchup

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "host/daemon/delivery_window.h"
+#include "host/engine/engine.h"
+
+namespace catchup {
+
+// What carries out the engine's commands outside the group: runner, source, store, clock, log. Each
+// function is the command of its name (Command::Kind) and must not wait. From inside, the engine
+// may be given further inputs through Dispatch; what they ask for follows by itself.
+class CommandHandler {
+ public:
+  virtual void SpawnRunner(SpawnNumber spawn) = 0;
+  virtual void DrainRunner(SpawnNumber spawn) = 0;
+  virtual void AbortRunner(SpawnNumber spawn) = 0;
+  virtual void KillRunner(SpawnNumber spawn) = 0;
+  virtual void Connect(CallNumber call) = 0;
+  virtual void Probe(CallNumber call, Position from) = 0;
+  virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
+  virtual void CancelSubscription(CallNumber call) = 0;
+  virtual void Persist(Position position, std::optional<Position> event) = 0;
+  virtual void SetTimer(TimerKind timer, std::chrono::nanoseconds delay) = 0;
+  virtual void CancelTimer(TimerKind timer) = 0;
+  virtual void Notice(const Command& notice) = 0;  // kLog.
+  virtual void StateChanged() = 0;
+  virtual void Finished() = 0;
+
+  // All commands so far are carried out: what the window has for the runner may go into its ring
+  // now, and the source may be told whether to go on.
+  virtual void CommandsDone() = 0;
+
+ protected:
+  ~CommandHandler() = default;
+};
+
+// The engine of a group with its delivery window, and the one place where the engine's commands
+// are carried out: those for the window here, the others by the handler. The group and the
+// simulation run the same one. Pure and not thread safe, like the engine.
+class Dispatch {
+ public:
+  // `handler` must outlive this.
+  Dispatch(const EngineOptions& options, CommandHandler* handler)
+      : engine_(options), handler_(*handler) {}
+  Dispatch(const Dispatch&) = delete;
+  Dispatch& operator=(const Dispatch&) = delete;
+
+  Engine& engine() { return engine_; }
+  const Engine& engine() const { return engine_; }
+  DeliveryWindow& window() { return window_; }
+  const DeliveryWindow& window() const { return window_; }
+
+  // Where an input's commands go.
+  Commands* commands() { return &commands_; }
+
+  // Carries out what is in commands(), and what comes of it. After every input from outside; not
+  // from the handler.
+  void Run();
+
+ private:
+  void Carry(const Command& command);
+
+  Engine engine_;
+  DeliveryWindow window_;
+  Commands commands_;
+  CommandHandler& handler_;
+};
+
+}  // namespace catchup
