@@ -6,6 +6,7 @@
  * At least once: when the process dies between replacing the file and the host's next checkpoint,
  * the events of that batch come again and are counted again. See order_totals for a projection that
  * counts exactly. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,17 @@ static int64_t write_path(const catchup_sink* sink, const char* data, uint64_t s
   return (int64_t)size;
 }
 
+/* Whether a shell, a template or a URL's reader would make another name of it. Taken to the letter
+ * it makes odd folders. In C++ Host::RequirePath knows more of these. */
+static int is_for_others_to_replace(const char* path) {
+  const char* variable = path;
+  while ((variable = strchr(variable, '$')) != NULL) {
+    ++variable;
+    if (isalpha((unsigned char)*variable) || strspn(variable, "{(_") != 0) return 1;
+  }
+  return path[0] == '~' || strstr(path, "{{") != NULL || strstr(path, "://") != NULL;
+}
+
 static int32_t read_config(catchup_instance* self) {
   const catchup_host* const host = self->host;
   path_buffer buffer = {self->path, 0};
@@ -74,6 +86,11 @@ static int32_t read_config(catchup_instance* self) {
     return fail(host, CATCHUP_FATAL,
                 "config \"file\": found an empty text or a zero in it, "
                 "wanted a path");
+  }
+  if (is_for_others_to_replace(self->path)) {
+    return fail(host, CATCHUP_FATAL,
+                "config \"file\": found \"~\", a variable, \"{{\" or a URL, wanted a whole path, "
+                "because nothing is replaced in it");
   }
   return CATCHUP_OK;
 }

@@ -25,8 +25,7 @@ class OrderTotals : public catchup::PositionProjection {
   // A commit costs about what handling ten events does; the lock is held this long.
   static constexpr std::uint32_t kMaxEvents = 512;
 
-  explicit OrderTotals(catchup::Host host)
-      : host_(host), path_(host.Require<std::string>("database")) {
+  explicit OrderTotals(catchup::Host host) : host_(host), path_(host.RequirePath("database")) {
     host.RequireOnly({"database"});
   }
 

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <catchup/path_text.hpp>
 #include <charconv>
 #include <cstdio>
 #include <exception>
@@ -19,7 +20,6 @@
 #include "host/base/signals.h"
 #include "host/cli/commands.h"
 #include "host/cli/guard.h"
-#include "host/config/path_text.h"
 #include "host/ring/layout.h"
 
 namespace catchup {

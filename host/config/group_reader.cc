@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <catchup/path_text.hpp>
 #include <utility>
 
 #include "host/base/log_line.h"
@@ -112,6 +113,9 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
     } else if (slash != std::string::npos || text == "." || text == ".." ||
                text.size() > kMaxFileName || HasControl(text)) {
       reader->Wrong("plugin", reader->table().Find("plugin")->value, kWantedPlugin);
+    } else if (HasShellVariable(text) || !Placeholder(text).empty()) {
+      reader->Wrong("plugin", reader->table().Find("plugin")->value,
+                    "the file name of a plugin, because variables are not replaced in it");
     } else {
       group->plugin = text;
       group->plugin_location = reader->table().Find("plugin")->value.location;

@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <catchup/path_text.hpp>
 #include <cerrno>
 
 #include "host/base/unique_fd.h"
 #include "host/config/group_reader.h"
-#include "host/config/path_text.h"
 #include "host/config/table_reader.h"
 #include "host/config/toml_tree.h"
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <catchup/path_text.hpp>
 #include <charconv>
 
 #include "host/base/log_line.h"
-#include "host/config/path_text.h"
 
 namespace catchup {
 namespace {
@@ -135,8 +135,9 @@ Status CheckEmbeddedPath(std::string_view path) {
   return fault.empty() ? Status() : Status::Invalid("path " + Quote(path) + ": wanted " + fault);
 }
 
+// Without the text, which may hold a password.
 Status CheckVariables(std::string_view text) {
-  return HasShellVariable(text)
+  return HasShellVariable(text) || !Placeholder(text).empty()
              ? Status::Invalid("a variable stands in it, which is not replaced: " +
                                std::string(kWanted))
              : Status();

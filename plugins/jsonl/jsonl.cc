@@ -20,7 +20,7 @@ class Jsonl : public BatchProjection {
 
   explicit Jsonl(Host host)
       : host_(host),
-        path_(host.Require<std::string>("file")),
+        path_(host.RequirePath("file")),
         sync_(host.Get("sync", true)),
         file_([host](const std::string& text, bool warn) {
           host.Log(warn ? CATCHUP_LOG_WARN : CATCHUP_LOG_INFO, text);

@@ -136,6 +136,14 @@ TEST_F(CheckPluginTest, CreateFindsAMisspeltKeyWithoutStartingAnything) {
   EXPECT_FALSE(fs::exists(site_.file("started")));
 }
 
+TEST_F(CheckPluginTest, CreateFindsAPathThatIsNotMeantToTheLetter) {
+  site_.Configure("[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nconfig.file = \"~/x\"\n");
+  const Finished checked = site_.Catchup({"check", "--create", "host.toml"});
+  EXPECT_EQ(checked.exit, 78);
+  ExpectHas(checked.err,
+            "group a: create: FATAL: config \"file\": found the text \"~/x\", wanted ");
+}
+
 TEST_F(CheckPluginTest, CreateTriesEveryGroupWithItsOwnEnvironment) {
   site_.SetEnv("UNRULY_WISH", "granted");
   const std::string wish = "[groups.b.config]\nwants_env = true";

@@ -278,6 +278,12 @@ TEST(BadConfigTest, ChecksPluginAndFilter) {
             "\": wanted the file name alone, as \"b.so\"; its folder belongs into "
             "plugins.directories");
   }
+  for (const std::string value : {"${PLUGIN}.so", "{{plugin}}.so", "%i.so", "<plugin>.so"}) {
+    EXPECT_EQ(
+        Problems(std::string(kHost) + "[groups.g]\nprefixes = [\"\"]\nplugin = \"" + value + "\""),
+        "9:10: plugin = \"" + value +
+            "\": wanted the file name of a plugin, because variables are not replaced in it");
+  }
   const std::string prefixes = ": wanted a list of texts, as [\"order-\"]; [\"\"] says everything";
   for (const std::string value : {"\"a-\"", "[]", "7"}) {
     EXPECT_EQ(Problems(std::string(kHost) + "[groups.g]\nplugin = \"p.so\"\nprefixes = " + value),
@@ -429,12 +435,17 @@ TEST(BadConfigTest, TakesNoPathInTheStyleOfAShellOrOfAnotherSystem) {
       home != nullptr && home[0] == '/' ? ", as \"" + std::string(home) + "/x\"" : "";
   const std::string tilde = "a whole path, because only a shell replaces \"~\"";
   const std::string variable = "a whole path, because variables are not replaced in it";
+  const std::string placeholder = "a whole path, because nothing is put in the place of \"";
   for (const auto& [found, wanted] : std::vector<std::pair<std::string, std::string>>{
            {"~/x", tilde + expanded},
            {"~someone/x", tilde},
            {"$HOME/x", variable},
            {"${STATE}", variable},
            {"/var/$(hostname)", variable},
+           {"{{dir}}", placeholder + "{{dir}}\""},
+           {"%h/x", placeholder + "%h\""},
+           {"/var/<dir>", placeholder + "<dir>\""},
+           {"%STATE%", placeholder + "%STATE%\""},
            {"file:///var/x", "a path, not a URL, as \"/var/x\""},
            {"file://x", "a path, not a URL, as \"/x\""},
            {"file:x", "a path, not a URL, as \"x\""},
@@ -461,7 +472,7 @@ TEST(BadConfigTest, TakesNoPathInTheStyleOfAShellOrOfAnotherSystem) {
               "6:21: plugins.directories[1] = \"" + found + "\": wanted " + wanted);
   }
   for (const std::string right :
-       {"/var/lib/catchup/", "./x", "../x y", "a~b", "a$", "x:y", "./C:/x"}) {
+       {"/var/lib/catchup/", "./x", "../x y", "a~b", "a$", "x:y", "./C:/x", "a<b", "100%"}) {
     EXPECT_EQ(Problems("[source]\nuri = \"embedded:" + right + "\"\n[state]\ndirectory = \"" +
                        right + "\"\n[plugins]\ndirectories = [\"" + right +
                        "\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"),

@@ -55,6 +55,9 @@ TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
   EXPECT_EQ(Refusal("embedded://"), slashes);
   EXPECT_EQ(Refusal("embedded:$EVENTS"),
             "path \"$EVENTS\": wanted a whole path, because variables are not replaced in it");
+  EXPECT_EQ(Refusal("embedded:{{events}}"),
+            "path \"{{events}}\": wanted a whole path, because nothing is put in the place of "
+            "\"{{events}}\"");
   EXPECT_EQ(Refusal("embedded:file:///x"),
             "path \"file:///x\": wanted a path, not a URL, as \"/x\"");
   const std::string variable =
@@ -63,6 +66,9 @@ TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
       "\"embedded:PATH\"";
   EXPECT_EQ(Refusal("${KURRENT}"), variable);
   EXPECT_EQ(Refusal("kurrentdb://$HOST:2113?tls=false"), variable);
+  EXPECT_EQ(Refusal("{{ kurrent }}"), variable);
+  EXPECT_EQ(Refusal("kurrentdb://<host>:2113?tls=false"), variable);
+  EXPECT_EQ(Refusal("kurrentdb://%DB%:2113?tls=false"), variable);
 }
 
 TEST(SourceUriTest, SaysWhatThisVersionLacks) {

@@ -154,6 +154,12 @@ TEST_F(EventCounterTest, RefusesAConfigurationItCannotUse) {
             "config \"file\": found an empty text or a zero in it, wanted a path");
   EXPECT_EQ(text_of("{\"file\":\"" + std::string(5000, 'x') + "\"}"),
             "config \"file\": found more than 4095 bytes, wanted a path");
+  for (const std::string path : {"~/x", "${HOME}/x", "$HOME/x", "{{dir}}/x", "file:///x"}) {
+    EXPECT_EQ(text_of("{\"file\":\"" + path + "\"}"),
+              "config \"file\": found \"~\", a variable, \"{{\" or a URL, wanted a whole path, "
+              "because nothing is replaced in it")
+        << path;
+  }
 }
 
 TEST_F(EventCounterTest, KnowsItsExtensionToTheLetter) {

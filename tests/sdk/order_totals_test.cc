@@ -316,6 +316,13 @@ TEST_F(OrderTotalsTest, RefusesAConfigurationItDoesNotUnderstand) {
   Instance without(Projection(), &none);
   EXPECT_EQ(without.Create(), CATCHUP_FATAL);
   EXPECT_EQ(none.TakeError(), "config \"database\": found nothing, wanted text");
+  FakeHost shell(R"({"database":"{{dir}}/x"})");
+  Instance elsewhere(Projection(), &shell);
+  EXPECT_EQ(elsewhere.Create(), CATCHUP_FATAL);
+  EXPECT_EQ(
+      shell.TakeError(),
+      "config \"database\": found the text \"{{dir}}/x\", wanted a whole path, because nothing "
+      "is put in the place of \"{{dir}}\"");
   FakeHost more(R"({"database":"x","datbase":"y"})");
   Instance unknown(Projection(), &more);
   EXPECT_EQ(unknown.Create(), CATCHUP_FATAL);

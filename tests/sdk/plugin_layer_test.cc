@@ -381,6 +381,24 @@ TEST(HostConfigTest, AnErrorNamesKeyFoundAndWanted) {
             "config \"word\": found the text \"abc\", wanted a number");
 }
 
+TEST(HostConfigTest, APathIsOneThatIsMeantToTheLetter) {
+  FakeHost fake(R"({"home":"~me/x","spec":"%h/x","good":"a<b/100%","empty":"","n":3})");
+  const Host host(fake.table());
+
+  EXPECT_EQ(host.RequirePath("good"), "a<b/100%");
+  EXPECT_EQ(FatalText([&] { host.RequirePath("home"); }),
+            "config \"home\": found the text \"~me/x\", wanted a whole path, because only a shell "
+            "replaces \"~\"");
+  EXPECT_EQ(
+      FatalText([&] { host.RequirePath("spec"); }),
+      "config \"spec\": found the text \"%h/x\", wanted a whole path, because nothing is put in "
+      "the place of \"%h\"");
+  EXPECT_EQ(FatalText([&] { host.RequirePath("empty"); }),
+            "config \"empty\": found an empty text, wanted text");
+  EXPECT_EQ(FatalText([&] { host.RequirePath("n"); }),
+            "config \"n\": found the number 3, wanted text");
+}
+
 TEST(HostConfigTest, AKeyNobodyKnowsIsRefused) {
   FakeHost fake(R"({"file":"x","snyc":false})");
   const Host host(fake.table());

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "catchup/json_text.hpp"
+#include "catchup/path_text.hpp"
 #include "catchup/plugin.h"
 #include "catchup/plugin_types.hpp"
 
@@ -98,6 +99,10 @@ class Host {
   // The same, for what the operator must give. An empty string counts as absent.
   template <typename Value>
   Value Require(std::string_view path) const;
+
+  // The same for the path of a file or folder: text that names none, as "~/x" or "{{dir}}/x", is
+  // refused with what was meant (catchup/path_text.hpp). Nothing is looked at on the disk.
+  std::string RequirePath(std::string_view path) const;
 
   // Throws if the configuration has a key at its top that is not in `known`: a key that is ignored
   // is most often a key that was misspelt.
@@ -269,6 +274,15 @@ Value Host::Require(std::string_view path) const {
     if (found->empty()) Refuse(path, "an empty text", "text");
   }
   return *std::move(found);
+}
+
+inline std::string Host::RequirePath(std::string_view path) const {
+  std::string found = Require<std::string>(path);
+  const std::string fault = PathFault(found);
+  if (!fault.empty()) {
+    Refuse(path, Describe({.kind = CATCHUP_CONFIG_TEXT, .text = std::move(found)}), fault);
+  }
+  return found;
 }
 
 inline void Host::RequireOnly(std::initializer_list<std::string_view> known) const {

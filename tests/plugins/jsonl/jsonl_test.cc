@@ -470,6 +470,14 @@ TEST_F(JsonlTest, RefusesAConfigurationItDoesNotUnderstand) {
             "config \"sync\": found the text \"true\", wanted true or false");
   EXPECT_EQ(text_of("{\"file\":\"x\",\"snyc\":false}"),
             "config \"snyc\": found a key this plugin does not know, wanted one of file, sync");
+  EXPECT_EQ(
+      text_of("{\"file\":\"~/x\"}")
+          .find(
+              "config \"file\": found the text \"~/x\", wanted a whole path, because only a shell"),
+      0u);
+  EXPECT_EQ(text_of("{\"file\":\"${HOME}/x\"}"),
+            "config \"file\": found the text \"${HOME}/x\", wanted a whole path, because variables "
+            "are not replaced in it");
 }
 
 TEST_F(JsonlTest, ARelativePathCountsFromTheWorkingDirectory) {
