@@ -12,11 +12,12 @@
 #
 # --quick   examples/quickstart.sh, the product's install and the README's first projection only: what
 #           else tests/run.sh builds and tests does not depend on the case
-# --ccache  a compiler cache to use; otherwise the first case compiles everything, and the next ones
-#           find that in a cache of this run
+# --ccache  a compiler cache to begin with, which stays as it is: the cases share a copy of it. Otherwise
+#           the first case compiles everything, and the next ones find that in a cache of this run
 #
-# The root lies below TMPDIR (or /tmp) and needs about 4 GB. Mounts are made in a mount namespace and
-# processes run in a process namespace, so that both end with this script, however it ends.
+# The root lies below TMPDIR (or /tmp) and needs about 4 GB beside that copy. Mounts are made in a mount
+# namespace and processes run in a process namespace, so that both end with this script, however it
+# ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -60,17 +61,19 @@ tree() {
 
 # --- In the namespaces of one case -----------------------------------------------------------------
 
-# in_root COMMAND...: in the minimal root, with nothing of this machine's environment.
+# in_root COMMAND...: in the minimal root, with nothing of this machine's environment. What one case
+# compiled, another finds in the cache, though its user's home is another and its files are not its own.
 in_root() {
   local as=()
   [ "$case" != sudo ] || as=(setpriv --reuid "$user" --regid "$user" --init-groups)
   chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     HOME="$home" LANG=C.UTF-8 TERM=dumb CCACHE_DIR=/var/cache/ccache CCACHE_UMASK=000 \
-    ${as[@]+"${as[@]}"} "$@"
+    CCACHE_BASEDIR="$home" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=0 ${as[@]+"${as[@]}"} "$@"
 }
 
-# Its mounts go with the namespace.
+# Its mounts go with the namespace. The root is a mount itself, so that tests in it can make mounts.
 mount_root() {
+  mount --bind "$root" "$root"
   mount -t proc proc "$root/proc"
   mount --rbind /sys "$root/sys"
   mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm"
@@ -175,9 +178,14 @@ apt_sources >"$work/sources.list"
 [ -s "$work/sources.list" ] ||
   fail "APT's configuration here names no source of Debian 12 ($release), wanted one to install from"
 apt_options >"$work/apt.conf"
-[ -n "$ccache" ] || ccache=$work/ccache
-mkdir -p "$ccache"
-[ "$ccache" != "$work/ccache" ] || chmod 0777 "$ccache"
+mkdir "$work/ccache"
+if [ -n "$ccache" ]; then
+  # Not the configuration and not the log beside it: they may name what is not in the root.
+  (cd "$ccache" && find . -maxdepth 1 -name '[0-9a-f]' -print0 |
+    xargs -0 -r cp -a --reflink=auto --target-directory="$work/ccache") ||
+    fail "the compiler cache $ccache could not be copied to $work/ccache"
+fi
+chmod -R a+rwX "$work/ccache"  # the cases run as several users
 
 # Nothing but what APT itself needs, less than any image has; sudo only where its user is tried.
 for case in "${cases[@]}"; do
@@ -190,7 +198,7 @@ for case in "${cases[@]}"; do
     fail "$case: mmdebstrap made no root"
   cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
   printf '== bare machine, %s: a minimal root after %d s\n' "$case" $((SECONDS - begin))
-  in_namespace tests/bare_machine.sh --in-namespace "$case" "$root" "$ccache" "$quick" ||
+  in_namespace tests/bare_machine.sh --in-namespace "$case" "$root" "$work/ccache" "$quick" ||
     fail "$case: failed, see above"
   rm -rf --one-file-system "$root"
 done

@@ -117,6 +117,7 @@ struct Terminal {
     EXPECT_EQ(::unlockpt(master.get()), 0);
     const winsize size{rows, 0, 0, 0};
     EXPECT_EQ(::ioctl(master.get(), TIOCSWINSZ, &size), 0);
+    ::setenv("TERM", "xterm", 1);  // Whatever the tests run on.
     slave = UniqueFd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
   }
 

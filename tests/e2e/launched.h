@@ -8,12 +8,13 @@
 
 namespace catchup::e2e {
 
-// Runs `catchup` to its end as launcher.cc starts it with these options.
+// Runs `catchup`, or a copy of it, to its end as launcher.cc starts it with these options.
 inline Finished Launched(const Site& site, std::vector<std::string> options,
                          const std::vector<std::string>& arguments,
-                         std::chrono::milliseconds limit = kPatience) {
+                         std::chrono::milliseconds limit = kPatience,
+                         const std::string& program = CATCHUP_EXECUTABLE) {
   options.insert(options.begin(), LAUNCHER);
-  options.insert(options.end(), {"--", CATCHUP_EXECUTABLE});
+  options.insert(options.end(), {"--", program});
   options.insert(options.end(), arguments.begin(), arguments.end());
   Process process(std::move(options), {site.path(), {}, {}});
   const int exit = process.Wait(limit);
@@ -22,9 +23,10 @@ inline Finished Launched(const Site& site, std::vector<std::string> options,
 
 // The same, returning at once.
 inline std::unique_ptr<Process> StartLaunched(const Site& site, std::vector<std::string> options,
-                                              const std::vector<std::string>& arguments) {
+                                              const std::vector<std::string>& arguments,
+                                              const std::string& program = CATCHUP_EXECUTABLE) {
   options.insert(options.begin(), LAUNCHER);
-  options.insert(options.end(), {"--", CATCHUP_EXECUTABLE});
+  options.insert(options.end(), {"--", program});
   options.insert(options.end(), arguments.begin(), arguments.end());
   return std::make_unique<Process>(std::move(options), Process::Options{site.path(), {}, {}});
 }
