@@ -1,13 +1,15 @@
-// serve_log DIRECTORY EVENTS: an embedded log for the benchmarks to read.
+// serve_log DIRECTORY EVENTS [BYTES]: an embedded log for the benchmarks to read.
 //
-// Fills the log of DIRECTORY up to EVENTS events of 256 bytes, in streams of 1,000, every other one
-// of type "order-placed" and the rest "stock-moved"; then prints its address and serves it until
-// standard input ends.
+// Appends EVENTS events of BYTES bytes (256) to the log of DIRECTORY, in streams of 1,000: of each
+// hundred one is of type "refund-issued", 49 "stock-moved" and 50 "order-placed", with an order id
+// of its own and one of 200 customers. Then prints its address and serves it until standard input
+// ends.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 
 #include "host/source/client/appender.h"
 #include "host/source/client/event_writer.h"
@@ -15,17 +17,31 @@
 
 namespace {
 
-constexpr std::size_t kDataBytes = 256;
+constexpr std::size_t kUsualBytes = 256;
 constexpr std::uint64_t kStreamEvents = 1000;
+constexpr std::uint64_t kCustomers = 200;
 
-// As many bytes as wanted, valid JSON, not the same twice.
-std::string MakeData(std::uint64_t number) {
-  std::string data = R"({"number":)" + std::to_string(number) + R"(,"filler":")";
-  data.append(kDataBytes - data.size() - 2, 'x');
-  return data + "\"}";
+std::string MakeType(std::uint64_t number) {
+  if (number % 100 == 1) {
+    return "refund-issued";
+  }
+  return number % 2 == 0 ? "order-placed" : "stock-moved";
 }
 
-catchup::Status Fill(const std::string& address, std::uint64_t count) {
+// Valid JSON, not the same twice, filled up to `bytes` where there is room to.
+std::string MakeData(std::uint64_t number, std::size_t bytes) {
+  constexpr std::string_view kFiller = R"(,"filler":")";
+  std::string data = R"({"orderId":)" + std::to_string(number) + R"(,"customerId":)" +
+                     std::to_string(number / 2 % kCustomers) + R"(,"amountCents":1250)";
+  if (data.size() + kFiller.size() + 2 <= bytes) {
+    data += kFiller;
+    data.append(bytes - data.size() - 2, 'x');
+    data += '"';
+  }
+  return data + "}";
+}
+
+catchup::Status Fill(const std::string& address, std::uint64_t count, std::size_t bytes) {
   catchup::ConnectionOptions connection;
   connection.address = address;
   const auto appender = catchup::Appender::Open(connection);
@@ -33,8 +49,8 @@ catchup::Status Fill(const std::string& address, std::uint64_t count) {
   for (std::uint64_t i = 1; i <= count; ++i) {
     catchup::NewEvent event;
     event.id = catchup::Uuid::FromHalves(1, i);
-    event.type = i % 2 == 0 ? "order-placed" : "stock-moved";
-    event.data = MakeData(i);
+    event.type = MakeType(i);
+    event.data = MakeData(i, bytes);
     event.is_json = true;
     const std::string stream = "bench-" + std::to_string(i / kStreamEvents);
     writer.Add(stream, std::move(event), i, false);
@@ -48,8 +64,8 @@ catchup::Status Fill(const std::string& address, std::uint64_t count) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::fprintf(stderr, "usage: serve_log DIRECTORY EVENTS\n");
+  if (argc != 3 && argc != 4) {
+    std::fprintf(stderr, "usage: serve_log DIRECTORY EVENTS [BYTES]\n");
     return 2;
   }
   catchup::embedded::ServerOptions options;
@@ -62,7 +78,8 @@ int main(int argc, char** argv) {
   const std::string address = (*server)->address();
   const std::uint64_t count = std::strtoull(argv[2], nullptr, 10);
   const auto begin = std::chrono::steady_clock::now();
-  const catchup::Status status = Fill(address, count);
+  const std::size_t bytes = argc == 4 ? std::strtoull(argv[3], nullptr, 10) : kUsualBytes;
+  const catchup::Status status = Fill(address, count, bytes);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   if (!status.ok()) {
     std::fprintf(stderr, "serve_log: %s\n", status.message().c_str());

@@ -1,0 +1,56 @@
+// live_append ADDRESS COUNT RATE TYPE: appends COUNT events, RATE a second, each by itself, whose
+// data is the time of its making in nanoseconds of CLOCK_MONOTONIC as text.
+#include <poll.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "host/base/random.h"
+#include "host/source/client/appender.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+catchup::Status AppendOne(catchup::Appender* appender, const std::string& type) {
+  catchup::NewEvent event;
+  event.id = catchup::RandomUuid();
+  event.type = type;
+  event.data = std::to_string(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
+  const catchup::NewEvent* const one[] = {&event};
+  appender->Append("live", {}, one);
+  for (;;) {
+    for (const catchup::AppendAnswer& answer : appender->Take()) {
+      return answer.status;
+    }
+    pollfd wait{appender->wake(), POLLIN, 0};
+    (void)poll(&wait, 1, 1000);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5) {
+    std::fprintf(stderr, "usage: live_append ADDRESS COUNT RATE TYPE\n");
+    return 2;
+  }
+  catchup::ConnectionOptions connection;
+  connection.address = argv[1];
+  const auto appender = catchup::Appender::Open(connection);
+  const long count = std::strtol(argv[2], nullptr, 10);
+  const auto period = std::chrono::nanoseconds(1'000'000'000 / std::strtol(argv[3], nullptr, 10));
+  auto next = Clock::now();
+  for (long i = 0; i < count; ++i) {
+    std::this_thread::sleep_until(next);
+    next += period;
+    if (const catchup::Status status = AppendOne(appender.get(), argv[4]); !status.ok()) {
+      std::fprintf(stderr, "live_append: %s\n", status.message().c_str());
+      return 1;
+    }
+  }
+  return 0;
+}

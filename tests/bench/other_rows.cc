@@ -1,0 +1,255 @@
+#include <signal.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/bench/rows.h"
+
+namespace catchup::bench {
+namespace {
+
+constexpr std::uint64_t kGroups = 200;
+
+std::vector<double> Numbers(const std::string& path) {
+  std::istringstream lines(ReadFile(path));
+  std::vector<double> numbers;
+  for (std::string line; std::getline(lines, line);) {
+    if (line != "live") {
+      numbers.push_back(std::strtod(line.c_str(), nullptr));
+    }
+  }
+  return numbers;
+}
+
+constexpr const char* kLiveType = "live-measured";
+constexpr std::uint64_t kLiveRate = 200;
+// A round's part of 20,000 in five.
+constexpr std::uint64_t kLiveEvents = 4000;
+
+void AppendLive(const Bench& bench, const std::string& address) {
+  Process writer({bench.places.programs + "/live_append", address, std::to_string(kLiveEvents),
+                  std::to_string(kLiveRate), kLiveType},
+                 "", bench.places.work + "/live.log");
+  (void)writer.Wait();
+}
+
+std::vector<double> LatenciesOfLoop(const Bench& bench, const std::string& address) {
+  const std::string out = bench.places.work + "/live";
+  Process loop(
+      {bench.places.programs + "/live_loop", address, std::to_string(kLiveEvents), kLiveType}, out,
+      out + ".log");
+  loop.AwaitOutput(out, "live\n");
+  AppendLive(bench, address);
+  (void)loop.Wait();
+  return Numbers(out);
+}
+
+std::vector<double> LatenciesOfHost(const Bench& bench, const std::string& address) {
+  HostOptions options;
+  options.address = address;
+  options.plugin = "latency_plugin.so";
+  options.projection = "latency";
+  options.prefix = kLiveType;
+  options.start = "end";
+  HostRun host(bench.places, options, false);
+  host.process()->AwaitOutput(host.log_path(), "\"state\":\"caught up\"");
+  AppendLive(bench, address);
+  host.process()->Signal(SIGTERM);
+  (void)host.process()->Wait();
+  std::vector<double> numbers = Numbers(host.DataFolder(1) + "/latencies");
+  if (numbers.size() != kLiveEvents) {
+    Fail("live: found " + std::to_string(numbers.size()) + " events handled, wanted " +
+         std::to_string(kLiveEvents) + "\n" + ReadFile(host.log_path()));
+  }
+  return numbers;
+}
+
+// Host and runners, by what the kernel counts.
+double CpuSecondsOfAll(pid_t host) {
+  double sum = CpuSecondsOf(host);
+  for (const pid_t runner : ChildrenOf(host)) {
+    sum += CpuSecondsOf(runner);
+  }
+  return sum;
+}
+
+void AddThreads(Bench* bench, const std::string& row, pid_t host) {
+  double own = 0;
+  double of_grpc = 0;
+  for (const std::string& name : ThreadNamesOf(host)) {
+    const bool grpc = name.starts_with("grpc") || name.starts_with("resolver") ||
+                      name.starts_with("event_engine") || name.starts_with("timer");
+    (grpc ? of_grpc : own) += 1;
+  }
+  bench->figures.Add(row, "threads of our own", "threads", own);
+  bench->figures.Add(row, "threads of gRPC", "threads", of_grpc);
+}
+
+// The host and the regions that it shares with its runners, for each group beyond the first.
+double GroupMiB(pid_t host) {
+  double kib = PssKiBOf(host);
+  for (const pid_t runner : ChildrenOf(host)) {
+    kib += PssKiBOf(runner, "memfd:");
+  }
+  return kib / 1024;
+}
+
+double MiBOfHost(const Bench& bench, HostOptions options, std::uint64_t groups) {
+  options.groups = groups;
+  HostRun host(bench.places, options, false);
+  host.process()->AwaitOutput(host.log_path(), "\"state\":\"caught up\"", groups);
+  const double mib = GroupMiB(host.process()->pid());
+  host.process()->Signal(SIGTERM);
+  (void)host.process()->Wait();
+  return mib;
+}
+
+void MeasureManyGroups(Bench* bench, const std::string& row, std::uint64_t groups,
+                       std::uint64_t events) {
+  const LogServer server(bench->places, "groups", events, 256);
+  HostOptions options;
+  options.address = server.address();
+  const double alone = MiBOfHost(*bench, options, 1);
+  options.groups = groups;
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    HostRun host(bench->places, options, false);
+    const pid_t pid = host.process()->pid();
+    host.process()->AwaitOutput(host.log_path(), "\"state\":\"caught up\"", groups);
+    Figures& figures = bench->figures;
+    figures.Add(row, "all caught up", "s",
+                host.Seconds("\"msg\":\"Host started\"", "\"state\":\"caught up\""));
+    figures.Add(row, "processor until then", "s", CpuSecondsOfAll(pid));
+    AddThreads(bench, row, pid);
+    figures.Add(row, "memory, host and regions", "MiB/group",
+                (GroupMiB(pid) - alone) / static_cast<double>(groups - 1));
+    constexpr auto kIdle = std::chrono::seconds(10);
+    const double before = CpuSecondsOfAll(pid);
+    std::this_thread::sleep_for(kIdle);
+    figures.Add(row, "idle, processor", "% of a core",
+                (CpuSecondsOfAll(pid) - before) * 100 / static_cast<double>(kIdle.count()));
+    const auto stop = std::chrono::steady_clock::now();
+    host.process()->Signal(SIGTERM);
+    const int code = host.process()->WaitForExitCode();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - stop;
+    figures.Add(row, "stopped after SIGTERM", "s", took.count());
+    figures.Add(row, "exit code of that", "", code);
+  }
+}
+
+void MeasureAppendOf(Bench* bench, const std::string& row, std::uint64_t streams,
+                     std::uint64_t events) {
+  const std::string file = bench->places.work + "/append.jsonl";
+  std::ostringstream lines;
+  for (std::uint64_t i = 0; i < events; ++i) {
+    lines << R"({"stream":"s-)" << i % streams << R"(","type":"order-placed","data":{"orderId":)"
+          << i << "}}\n";
+  }
+  WriteFile(file, std::move(lines).str());
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    const std::string log = bench->places.work + "/append-" + std::to_string(round);
+    const auto begin = std::chrono::steady_clock::now();
+    Process append({bench->places.programs + "/catchup", "append", "--to", "embedded:" + log, file},
+                   bench->places.work + "/append.out", bench->places.work + "/append.log");
+    (void)append.Wait();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    bench->figures.Add(row, "catchup append", "events/s",
+                       static_cast<double>(events) / took.count());
+    RemoveFile(log);
+  }
+  RemoveFile(file);
+}
+
+void AddRing(Bench* bench, const std::string& text) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    char name[32];
+    double rate = 0;
+    double host = 0;
+    double runner = 0;
+    if (std::sscanf(line.c_str(), "%31s %lf events/s host %lf us/event runner %lf", name, &rate,
+                    &host, &runner) == 4) {
+      bench->figures.Add(name, "events", "events/s", rate);
+      bench->figures.Add(name, "host's side, processor", "us/event", host);
+      bench->figures.Add(name, "runner, processor", "us/event", runner);
+    }
+  }
+}
+
+}  // namespace
+
+void MeasureLive(Bench* bench) {
+  const LogServer server(bench->places, "live-log", 0, 256);
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    const std::vector<double> loop = LatenciesOfLoop(*bench, server.address());
+    const std::vector<double> host = LatenciesOfHost(*bench, server.address());
+    for (const auto& [part, name] : {std::pair(0.5, "p50"), std::pair(0.99, "p99")}) {
+      const double of_loop = Quantile(loop, part);
+      const double of_host = Quantile(host, part);
+      const std::string figure = name;
+      bench->figures.Add("live, 200 events/s", figure + ", bare loop", "us", of_loop);
+      bench->figures.Add("live, 200 events/s", figure + ", host", "us", of_host);
+      bench->figures.Add("live, 200 events/s", figure + ", added", "us", of_host - of_loop);
+    }
+  }
+}
+
+void MeasureGroups(Bench* bench) {
+  MeasureManyGroups(bench, "200 groups, empty log", kGroups, 0);
+  MeasureManyGroups(bench, "200 groups, 10,000", kGroups, 10'000);
+  MeasureManyGroups(bench, "1,000 groups, empty", 1000, 0);
+}
+
+void MeasureAppend(Bench* bench) {
+  MeasureAppendOf(bench, "append, one stream", 1, 200'000);
+  MeasureAppendOf(bench, "append, 50,000", 50'000, 200'000);
+}
+
+void MeasureParts(Bench* bench) {
+  const std::string out = bench->places.work + "/parts";
+  const std::string store = bench->places.work + "/store";
+  std::filesystem::create_directory(store);
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    Process ring(
+        {bench->places.programs + "/ring_bench", bench->places.programs + "/catchup-runner",
+         bench->places.programs + "/noop_plugin.so"},
+        out, out + ".log");
+    (void)ring.Wait();
+    AddRing(bench, ReadFile(out));
+    Process commits({bench->places.programs + "/checkpoint_commits", store}, out, out + ".log");
+    (void)commits.Wait();
+    double p50 = 0;
+    double p99 = 0;
+    double cpu = 0;
+    if (std::sscanf(ReadFile(out).c_str(), "%*d commits: p50 %lf us, p99 %lf us, processor %lf",
+                    &p50, &p99, &cpu) != 3) {
+      Fail("checkpoint_commits printed: " + ReadFile(out));
+    }
+    bench->figures.Add("checkpoint commit", "p50", "us", p50);
+    bench->figures.Add("checkpoint commit", "p99", "us", p99);
+    bench->figures.Add("checkpoint commit", "processor", "us", cpu);
+  }
+}
+
+std::span<const Part> Parts() {
+  static constexpr Part kParts[] = {
+      {"catch-up", "host beside loops over one log, 256 B: batch, single, window, jsonl, 1 %",
+       MeasureCatchUp, true},
+      {"sizes", "the same with 64 B and 4 KiB", MeasureSizes, true},
+      {"order-totals", "the example beside a hand-written loop", MeasureOrderTotals, true},
+      {"live", "from append to handler, beside a loop", MeasureLive, true},
+      {"groups", "200 and 1,000 groups: start, catch-up, threads, memory, idle", MeasureGroups,
+       true},
+      {"append", "into an embedded log", MeasureAppend, true},
+      {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
+      {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
+  };
+  return kParts;
+}
+
+}  // namespace catchup::bench
