@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "host/base/wait.h"
+
 namespace catchup {
 namespace {
 
@@ -250,7 +252,7 @@ void LogOutput::RunWriter() {
 void LogOutput::WriteAll(std::string_view text) {
   while (!text.empty()) {
     pollfd ready{STDERR_FILENO, POLLOUT, 0};
-    ::poll(&ready, 1, -1);
+    (void)PollOrPause(&ready, 1, -1);
     const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), kMaxWrite));
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));

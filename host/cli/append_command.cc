@@ -10,11 +10,13 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "host/base/check.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/unique_fd.h"
+#include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
 #include "host/cli/run_token.h"
@@ -58,15 +60,18 @@ Result<Target> OpenTarget(const SourceUri& uri) {
 // (nohup) stays ignored.
 class StopSignals {
  public:
-  StopSignals() {
+  static Result<StopSignals> Open() {
     sigset_t set;
     sigemptyset(&set);
     for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
       sigaddset(&set, number);
     }
     CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
-    fd_ = UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    CATCHUP_CHECK(fd_.valid());
+    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd.valid()) {
+      return Status::FromErrno("receive signals (signalfd)", errno);
+    }
+    return StopSignals(std::move(fd));
   }
 
   int fd() const { return fd_.get(); }
@@ -79,6 +84,8 @@ class StopSignals {
   }
 
  private:
+  explicit StopSignals(UniqueFd fd) : fd_(std::move(fd)) {}
+
   UniqueFd fd_;
 };
 
@@ -155,7 +162,7 @@ class Run {
           *deadline - std::chrono::steady_clock::now());
       wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
-    CATCHUP_CHECK(::poll(fds.data(), fds.size(), wait_ms) >= 0 || errno == EINTR);
+    (void)PollOrPause(fds.data(), fds.size(), wait_ms);
     if (const int number = signals_->Take(); number != 0) {
       forced_ = stopping_;
       Stop("stopped by " + SignalName(number));
@@ -224,14 +231,19 @@ int AppendTo(const std::string& address, const AppendArguments& arguments, const
   ConnectionOptions connection;
   connection.address = address;
   connection.connection_name = "catchup-append";
-  const std::unique_ptr<Appender> appender = Appender::Open(connection);
+  const auto opened = Appender::Open(connection);
+  if (!opened.ok()) {
+    std::fprintf(stderr, "%s\n", opened.status().message().c_str());
+    return kExitFailed;
+  }
+  Appender* const appender = opened->get();
   EventWriter::Options options;
   if (!arguments.resume.empty()) {
     options.resume_since = token.begin_ticks - kClockSlackTicks;
   }
-  EventWriter writer(appender.get(), options);
+  EventWriter writer(appender, options);
   std::fprintf(stderr, "run %s\n", token.text.c_str());
-  Run run(file, &writer, appender.get(), &signals);
+  Run run(file, &writer, appender, &signals);
   const Status end = run.Go();
   // The line behind the last is where an append of the whole file says to go on.
   if (end.ok() && file->next_line() < arguments.from_line) {
@@ -275,7 +287,11 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s\n", room.message().c_str());
     return kExitFailed;
   }
-  const StopSignals signals;  // Before any thread is made; takes a descriptor.
+  const auto signals = StopSignals::Open();  // Before any thread is made.
+  if (!signals.ok()) {
+    std::fprintf(stderr, "%s\n", signals.status().message().c_str());
+    return kExitFailed;
+  }
   if (const Status needs = ProveLibraryNeeds(); !needs.ok()) {
     std::fprintf(stderr, "%s\n", needs.message().c_str());
     return kExitFailed;
@@ -285,7 +301,7 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;
   }
-  return AppendTo(target->address, arguments, *token, signals, &*file);
+  return AppendTo(target->address, arguments, *token, *signals, &*file);
 }
 
 }  // namespace catchup

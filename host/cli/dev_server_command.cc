@@ -7,6 +7,7 @@
 
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
+#include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/config/source_uri.h"
 #include "host/source/embedded/log_server.h"
@@ -40,7 +41,7 @@ std::optional<std::uint64_t> ParseSize(std::string_view text) {
 void AwaitStop(SignalInbox* inbox) {
   while (true) {
     pollfd wait{inbox->fd(), POLLIN, 0};
-    (void)poll(&wait, 1, -1);
+    (void)PollOrPause(&wait, 1, -1);
     while (const auto signal = inbox->Take()) {
       std::fprintf(stderr, "%s %s, from %s\n", signal->stops() ? "stopped by" : "ignored",
                    SignalName(signal->number).c_str(), signal->Sender().c_str());

@@ -15,6 +15,7 @@
 
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
+#include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
@@ -96,7 +97,7 @@ void Watch(pid_t child, int pidfd, const HeldSignals& signals) {
   int timeout = -1;
   while (true) {
     pollfd waits[] = {{pidfd, POLLIN, 0}, {signals.fd(), POLLIN, 0}};
-    const int ready = poll(waits, std::size(waits), timeout);
+    const int ready = PollOrPause(waits, std::size(waits), timeout);
     if ((waits[0].revents & POLLIN) != 0) {
       return;
     }

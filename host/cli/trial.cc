@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "host/base/check.h"
+#include "host/base/wait.h"
 #include "host/cli/printable.h"
 #include "host/runner/instance.h"
 
@@ -166,7 +167,7 @@ bool Trial::WaitForNews(Clock::time_point deadline) {
                     {link_->rings().descriptors().host_wake, POLLIN, 0},
                     {output_->fd(), POLLIN, 0}};
   // Interrupted or not, the caller looks again.
-  (void)poll(waits, std::size(waits), static_cast<int>(wait.count()));
+  (void)PollOrPause(waits, std::size(waits), static_cast<int>(wait.count()));
   link_->rings().DrainWake();
   output_->Drain();
   return (waits[0].revents & POLLIN) != 0;

@@ -24,6 +24,7 @@
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/time_text.h"
+#include "host/base/wait.h"
 #include "host/daemon/group.h"
 #include "host/daemon/progress.h"
 #include "host/daemon/worker.h"
@@ -481,7 +482,7 @@ void Host::WatchSignals() {
     if (!deadline.has_value()) {
       timeout = kLookForTheEndMs;
     }
-    (void)poll(waits, std::size(waits), timeout);
+    (void)PollOrPause(waits, std::size(waits), timeout);
     if ((waits[1].revents & POLLIN) != 0) {
       return;
     }

@@ -14,6 +14,7 @@
 
 #include "host/base/signals.h"
 #include "host/base/time_text.h"
+#include "host/base/wait.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
 #include "host/runner/probe.h"
@@ -124,7 +125,8 @@ void Asking::WaitForNews() {
                     {answers_ ? answer_.get() : -1, POLLIN, 0},
                     {outputs_ ? process_->output() : -1, POLLIN, 0}};
   // Interrupted or not, everything is looked at.
-  (void)poll(waits, std::size(waits), static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+  (void)PollOrPause(waits, std::size(waits),
+                    static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
   const bool gone = (waits[0].revents & POLLIN) != 0;
   Read();
   if (gone) {

@@ -10,6 +10,7 @@
 #include <new>
 
 #include "host/base/build.h"
+#include "host/base/wait.h"
 
 namespace catchup {
 namespace {
@@ -372,7 +373,7 @@ void RunnerEnd::SleepUnless(Condition awake) {
     }
     pollfd wait{runner_wake_, POLLIN, 0};
     // A signal ends the wait early, and the caller comes back.
-    (void)poll(&wait, 1, -1);
+    (void)PollOrPause(&wait, 1, -1);
     // As many wake-ups as came while nobody slept: one each time the host saw a sleep just ending.
     char pending[64];
     (void)!read(runner_wake_, pending, sizeof pending);

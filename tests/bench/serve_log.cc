@@ -44,7 +44,7 @@ std::string MakeData(std::uint64_t number, std::size_t bytes) {
 catchup::Status Fill(const std::string& address, std::uint64_t count, std::size_t bytes) {
   catchup::ConnectionOptions connection;
   connection.address = address;
-  const auto appender = catchup::Appender::Open(connection);
+  const auto appender = *catchup::Appender::Open(connection);
   catchup::EventWriter writer(appender.get(), {});
   for (std::uint64_t i = 1; i <= count; ++i) {
     catchup::NewEvent event;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -361,6 +362,25 @@ TEST_F(LivePipeTest, ASignalWritesWhatWasTakenAndSaysWhichLineComesNext) {
                                     "--resume " +
                                     TokenOf(append->Errors()) + " --from-line 4\n");
   }
+}
+
+// The kernel then refuses even to wait.
+TEST_F(LivePipeTest, WaitsOutALimitOfDescriptorsThatWasLowered) {
+  const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+  Feed(Text({EventLine("a", "x")}));
+  ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x"}); }));
+  rlimit before{};
+  ASSERT_EQ(::prlimit(append->pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit one{1, before.rlim_max};
+  ASSERT_EQ(::prlimit(append->pid(), RLIMIT_NOFILE, &one, nullptr), 0);
+  Feed(Text({EventLine("a", "y")}));  // Ends the wait that was under way.
+  ASSERT_TRUE(WaitUntilRead());
+  ASSERT_EQ(::prlimit(append->pid(), RLIMIT_NOFILE, &before, nullptr), 0);
+  Feed(Text({EventLine("a", "z")}));
+  ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x", "a@1 y", "a@2 z"}); }));
+  append->Signal(SIGTERM);
+  EXPECT_EQ(append->Wait(), 1);
+  EXPECT_EQ(append->Output(), "written 3, already there 0, next line 4\n");
 }
 
 TEST_F(LivePipeTest, EndsWhenNobodyReadsItsOutputAnyMore) {

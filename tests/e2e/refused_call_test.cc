@@ -70,6 +70,7 @@ TEST_P(RefusedCallTest, HasAnotherWayOrIsNamed) {
     Expect(error, {"check", "host.toml"});
     Expect(error,
            {"try", PLUGIN_DIRECTORY "/jsonl.so", "events.jsonl", "--set", "file=\"out.jsonl\""});
+    Expect(error, {"append", "--to", "embedded:log", "events.jsonl"});
   }
 }
 

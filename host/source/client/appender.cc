@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -17,7 +18,7 @@
 #include <thread>
 #include <utility>
 
-#include "host/base/check.h"
+#include "host/base/shortage.h"
 #include "host/base/unique_fd.h"
 #include "host/source/client/append_question.h"
 #include "host/source/client/call_status.h"
@@ -86,14 +87,20 @@ class BatchAppender final : public Appender {
   using Clock = std::chrono::steady_clock;
 
  public:
-  explicit BatchAppender(const ConnectionOptions& options)
+  BatchAppender(const ConnectionOptions& options, UniqueFd wake)
       : options_(options),
         channel_(OpenChannel(options)),
         stub_(Streams::NewStub(channel_)),
         reads_(channel_),
-        wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    CATCHUP_CHECK(wake_.valid());
-    thread_ = std::thread([this] { Serve(); });
+        wake_(std::move(wake)) {}
+
+  // Once, before anything else.
+  Status Start() {
+    auto thread = StartThread([this] { Serve(); });
+    if (thread.ok()) {
+      thread_ = std::move(*thread);
+    }
+    return thread.status();
   }
 
   ~BatchAppender() override {
@@ -109,7 +116,11 @@ class BatchAppender final : public Appender {
       ended_.wait(lock, [this] { return call_ == nullptr && questions_.empty(); });
     }
     queue_.Shutdown();
-    thread_.join();
+    if (thread_.joinable()) {
+      thread_.join();
+    } else {
+      Serve();  // Never started: a queue must be emptied before it goes.
+    }
   }
 
   BatchAppender(const BatchAppender&) = delete;
@@ -408,8 +419,14 @@ class BatchAppender final : public Appender {
 
 }  // namespace
 
-std::unique_ptr<Appender> Appender::Open(const ConnectionOptions& options) {
-  return std::make_unique<BatchAppender>(options);
+Result<std::unique_ptr<Appender>> Appender::Open(const ConnectionOptions& options) {
+  UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake.valid()) {
+    return Status::FromErrno("append to " + options.address + " (eventfd)", errno);
+  }
+  auto appender = std::make_unique<BatchAppender>(options, std::move(wake));
+  CATCHUP_RETURN_IF_ERROR(appender->Start().Within("append to " + options.address));
+  return std::unique_ptr<Appender>(std::move(appender));
 }
 
 }  // namespace catchup

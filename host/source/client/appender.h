@@ -69,7 +69,8 @@ struct AppendAnswer {
 // One thread makes the requests and takes the answers; a thread of its own does the waiting.
 class Appender {
  public:
-  static std::unique_ptr<Appender> Open(const ConnectionOptions& options);
+  // kExhausted: no descriptor or no thread is left for it.
+  static Result<std::unique_ptr<Appender>> Open(const ConnectionOptions& options);
   virtual ~Appender() = default;
 
   // Asks for `events` to be written to the end of `stream`, all or none, and durably. Appends to

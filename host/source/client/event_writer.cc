@@ -3,11 +3,11 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/wait.h"
 
 namespace catchup {
 namespace {
@@ -306,7 +306,7 @@ Status EventWriter::Flush() {
       wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
     pollfd wake{appender_->wake(), POLLIN, 0};
-    CATCHUP_CHECK(::poll(&wake, 1, wait_ms) >= 0 || errno == EINTR);
+    (void)PollOrPause(&wake, 1, wait_ms);
     (void)TakeAnswers();
   }
 }

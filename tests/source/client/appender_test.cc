@@ -87,7 +87,7 @@ Status AppendAgainst(const google::rpc::Status& error) {
     call->Write(response.SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
   return Write(appender.get(), MakeEvent(1)).status;
 }
 
@@ -108,7 +108,7 @@ TEST(AppenderTest, SendsTheWholeEventAndTellsWhereItWent) {
     call->Write(SuccessFor(request, 41).SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
 
   const AppendAnswer answer = Write(appender.get(), MakeEvent(7, R"({"a":1})"));
 
@@ -134,7 +134,7 @@ TEST(AppenderTest, SaysWhatTheStreamMustHold) {
     call->Write(response.SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
 
   EXPECT_TRUE(
       Write(appender.get(), MakeEvent(1), {ExpectedStream::Kind::kRevision, 8}).status.ok());
@@ -152,7 +152,7 @@ TEST(AppenderTest, SendsAppendsWithoutWaitingForAnswers) {
     call->Write(SuccessFor(first, 1).SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
   const NewEvent event = MakeEvent(1);
   const NewEvent* const one = &event;
   const std::uint64_t first = appender->Append("a", {}, {&one, 1});
@@ -200,7 +200,7 @@ TEST(AppenderTest, ReadsAStreamsEndBackToATime) {
     }
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
   appender->ReadEnd("orders", 7000);
   const AppendAnswer answer = Await(appender.get());
 
@@ -218,7 +218,7 @@ TEST(AppenderTest, AStreamThatIsNotThereHasAnEmptyEnd) {
     call->Write(response.SerializeAsString());
     call->Finish(grpc::Status::OK);
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
   appender->ReadEnd("orders", 0);
   const AppendAnswer answer = Await(appender.get());
 
@@ -232,7 +232,7 @@ TEST(AppenderTest, SaysWhichQuestionFailed) {
     call->Read();
     call->Finish({grpc::StatusCode::PERMISSION_DENIED, "Access denied"});
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
   appender->ReadEnd("orders", 0);
   const AppendAnswer answer = Await(appender.get());
 
@@ -245,7 +245,7 @@ TEST(AppenderTest, GivesUpAQuestionWithoutProgress) {
   FakeServer server([](FakeCall* call) { call->AwaitCancel(); });
   ConnectionOptions options = To(server.address());
   options.deadline = std::chrono::milliseconds(200);
-  const auto appender = Appender::Open(options);
+  const auto appender = *Appender::Open(options);
   appender->ReadHead();
 
   EXPECT_EQ(
@@ -263,7 +263,7 @@ TEST(AppenderTest, MakesManyAppendsOnOneCall) {
     call->AwaitCancel();
   });
   {
-    const auto appender = Appender::Open(To(server.address()));
+    const auto appender = *Appender::Open(To(server.address()));
     for (std::uint64_t i = 0; i < 100; ++i) {
       const AppendAnswer answer = Write(appender.get(), MakeEvent(1));
       ASSERT_TRUE(answer.status.ok()) << answer.status.message();
@@ -282,7 +282,7 @@ TEST(AppenderTest, PassesOverAnswersToOtherAppends) {
     call->Write(SuccessFor(request, 2).SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
 
   const AppendAnswer answer = Write(appender.get(), MakeEvent(1));
 
@@ -335,7 +335,7 @@ TEST(AppenderTest, TellsRefusalsApart) {
 
 TEST(AppenderTest, ReportsAServerThatCannotBeReached) {
   const std::string address = FakeServer([](FakeCall*) {}).address();
-  const auto appender = Appender::Open(To(address));
+  const auto appender = *Appender::Open(To(address));
 
   const Status status = Write(appender.get(), MakeEvent(1)).status;
 
@@ -357,7 +357,7 @@ TEST(AppenderTest, ReportsWhyTheServerEndedTheCallAndMakesANewOne) {
     call->Write(SuccessFor(request, 5).SerializeAsString());
     call->AwaitCancel();
   });
-  const auto appender = Appender::Open(To(server.address()));
+  const auto appender = *Appender::Open(To(server.address()));
 
   const Status status = Write(appender.get(), MakeEvent(1)).status;
   EXPECT_EQ(status.code(), Status::Code::kDenied);
@@ -371,7 +371,7 @@ TEST(AppenderTest, GivesUpAtTheDeadline) {
   FakeServer server([](FakeCall* call) { call->AwaitCancel(); });
   ConnectionOptions options = To(server.address());
   options.deadline = std::chrono::milliseconds(200);
-  const auto appender = Appender::Open(options);
+  const auto appender = *Appender::Open(options);
 
   const Status status = Write(appender.get(), MakeEvent(1)).status;
 
