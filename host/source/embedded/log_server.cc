@@ -1,21 +1,17 @@
 #include "host/source/embedded/log_server.h"
 
-#include <netdb.h>
-#include <sys/socket.h>
+#include <grpcpp/server_posix.h>
 
-#include <cerrno>
-#include <charconv>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
-#include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "host/source/embedded/data_directory.h"
 #include "host/source/embedded/event_log.h"
 #include "host/source/embedded/grpc_call.h"
+#include "host/source/embedded/listener.h"
 
 namespace catchup::embedded {
 namespace {
@@ -36,59 +32,12 @@ constexpr std::chrono::milliseconds kShutdownGrace{50};
 // Two processes may open one directory at the same moment; one of them then finds the other.
 constexpr int kOwnAttempts = 3;
 
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<Address> ParseAddress(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  Address address;
-  if (colon != std::string::npos && colon > 0) {
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, address.port);
-    if (error == std::errc() && stop == end && colon + 1 < text.size()) {
-      address.host = text.substr(0, colon);
-      return address;
-    }
-  }
-  return Status::Invalid("listen address '" + text + "': want HOST:PORT");
-}
-
 // Where clients are told to connect: a wildcard is no address to connect to.
 std::string AdvertisedHost(const std::string& host) {
   if (host == "0.0.0.0") {
     return "127.0.0.1";
   }
   return host == "[::]" ? "[::1]" : host;
-}
-
-// Tries the address before gRPC does, which would only say in its own log why it failed.
-Status CheckListenable(const std::string& listen, const Address& address) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  std::string host = address.host;
-  if (host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
-  if (error != 0) {
-    return Status::Invalid("listen address '" + listen + "': " + ::gai_strerror(error));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, ::freeaddrinfo);
-  const UniqueFd socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int on = 1;
-  if (!socket.valid() ||
-      ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-      ::bind(socket.get(), found->ai_addr, found->ai_addrlen) != 0 ||
-      ::listen(socket.get(), 1) != 0) {
-    const int number = errno;
-    return Status::Unavailable(Status::FromErrno("listen on " + listen, number).message());
-  }
-  return {};
 }
 
 void Configure(grpc::ServerBuilder* builder) {
@@ -101,8 +50,6 @@ void Configure(grpc::ServerBuilder* builder) {
   // Clients may ping as often as they like, also while nothing is sent.
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-  // Two servers on one port would each get half of the calls.
-  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
 }  // namespace
@@ -112,11 +59,11 @@ class EmbeddedServer::Impl {
   ~Impl() { Shutdown(); }
 
   Status Start(const ServerOptions& options) {
-    Result<Address> address = ParseAddress(options.listen);
+    const auto address = ParseAddress(options.listen);
     if (!address.ok()) {
       return address.status();
     }
-    CATCHUP_RETURN_IF_ERROR(CheckListenable(options.listen, *address));
+    CATCHUP_RETURN_IF_ERROR(CheckListenable(*address));
     Result<DataDirectory> directory = DataDirectory::Own(options.directory);
     if (!directory.ok()) {
       return directory.status();
@@ -131,13 +78,15 @@ class EmbeddedServer::Impl {
     CATCHUP_RETURN_IF_ERROR(writer_->Start());
     core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(address->host), 0, RandomUuid(),
                                options.max_append_bytes, options.live_frames});
-    return Listen(options.listen, address->host);
+    return Listen(*address);
   }
 
   void Shutdown() {
     if (directory_) {
       directory_->RemoveEndpoint();
     }
+    // Before the server, which must not be given a connection any more.
+    listener_.reset();
     if (server_ != nullptr) {
       server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
     }
@@ -170,11 +119,31 @@ class EmbeddedServer::Impl {
   const std::string& endpoint() const { return endpoint_; }
 
  private:
-  Status Listen(const std::string& listen, const std::string& host) {
+  Status Listen(const ListenAddress& address) {
+    auto listener = Listener::Open(address);
+    if (!listener.ok()) {
+      return listener.status();
+    }
+    core_->port = (*listener)->port();
+    CATCHUP_RETURN_IF_ERROR(StartServer());
+    for (const auto& worker : workers_) {
+      CATCHUP_RETURN_IF_ERROR(worker->Start());
+    }
+    listener_ = *std::move(listener);
+    // The server owns the descriptor from here on, and closes it with the connection.
+    CATCHUP_RETURN_IF_ERROR(listener_->Start([server = server_.get()](UniqueFd connection) {
+      grpc::AddInsecureChannelFromFd(server, connection.Release());
+    }));
+    const std::string port = ":" + std::to_string(core_->port);
+    address_ = address.host + port;
+    endpoint_ = AdvertisedHost(address.host) + port;
+    return directory_->WriteEndpoint(endpoint_);
+  }
+
+  // Without a port of its own: listener.h says why.
+  Status StartServer() {
     grpc::ServerBuilder builder;
     Configure(&builder);
-    int port = 0;
-    builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
     builder.RegisterAsyncGenericService(&service_);
     for (int i = 0; i < kWorkers; ++i) {
       Result<LogReader> reader = LogReader::Open(directory_->log_file());
@@ -187,16 +156,7 @@ class EmbeddedServer::Impl {
           std::make_unique<CallWorker>(service_, std::move(queue), *std::move(reader), *core_));
     }
     server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port == 0) {
-      return Status::Unavailable("listen on " + listen + ": the address is in use or not ours");
-    }
-    core_->port = static_cast<std::uint16_t>(port);
-    address_ = host + ":" + std::to_string(port);
-    for (const auto& worker : workers_) {
-      CATCHUP_RETURN_IF_ERROR(worker->Start());
-    }
-    endpoint_ = AdvertisedHost(host) + ":" + std::to_string(port);
-    return directory_->WriteEndpoint(endpoint_);
+    return server_ != nullptr ? Status() : Status::Internal("gRPC cannot start a server");
   }
 
   std::optional<DataDirectory> directory_;
@@ -207,6 +167,7 @@ class EmbeddedServer::Impl {
   grpc::AsyncGenericService service_;
   std::vector<std::unique_ptr<CallWorker>> workers_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Listener> listener_;
   std::string address_;
   std::string endpoint_;
 };
@@ -270,8 +231,8 @@ EmbeddedLook LookAtEmbedded(const ServerOptions& options) {
     return look;
   }
   look.log = live.ok() ? DataDirectory::LookAt(options.directory) : live.status();
-  const Result<Address> address = ParseAddress(options.listen);
-  look.listen = address.ok() ? CheckListenable(options.listen, *address) : address.status();
+  const auto address = ParseAddress(options.listen);
+  look.listen = address.ok() ? CheckListenable(*address) : address.status();
   return look;
 }
 

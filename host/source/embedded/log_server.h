@@ -36,7 +36,8 @@ struct ServerOptions {
 // a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays
 // open without burning a core.
 //
-// Runs on threads of its own: two for calls, one that writes. Calls of this class from one thread.
+// Runs on threads of its own: two for calls, one that writes, one that accepts connections. Calls
+// of this class from one thread.
 class EmbeddedServer {
  public:
   // Owns the directory from here on: kInUse names the process that has it. kInvalid for an address

@@ -17,58 +17,14 @@
 #include "host/source/embedded/data_directory.h"
 #include "host/source/embedded/log_server.h"
 #include "tests/source/embedded/log_client.h"
+#include "tests/source/embedded/server_process.h"
 #include "tests/test_files.h"
 
 namespace catchup::embedded {
 namespace {
 
+using test::Child;
 using test::LogClient;
-
-// A server in a process of its own. It is killed with this object at the latest.
-class Child {
- public:
-  explicit Child(const std::filesystem::path& directory) {
-    int pipe_ends[2];
-    EXPECT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
-    const UniqueFd child_end(pipe_ends[0]);
-    keep_alive_ = UniqueFd(pipe_ends[1]);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, child_end.get(), STDIN_FILENO);
-    std::string program = CATCHUP_SERVER_CHILD;
-    std::string argument = directory.string();
-    char* arguments[] = {program.data(), argument.data(), nullptr};
-    EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  ~Child() { Kill(); }
-
-  // Waits until the log is served.
-  static std::string Endpoint(const std::filesystem::path& directory) {
-    const auto give_up = std::chrono::steady_clock::now() + test::kPatience;
-    while (std::chrono::steady_clock::now() < give_up) {
-      auto endpoint = DataDirectory::LiveEndpoint(directory);
-      if (endpoint.ok() && endpoint->has_value()) {
-        return **endpoint;
-      }
-      std::this_thread::yield();
-    }
-    ADD_FAILURE() << "the child serves nothing";
-    return "";
-  }
-  void Kill() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      ::waitpid(pid_, nullptr, 0);
-      pid_ = 0;
-    }
-  }
-  pid_t pid() const { return pid_; }
-
- private:
-  UniqueFd keep_alive_;
-  pid_t pid_ = 0;
-};
 
 // Appends of several events each, as fast as they are acknowledged, until the server dies. The
 // stream says nothing; each event's data is "append:index:size".
