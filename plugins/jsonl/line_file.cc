@@ -24,6 +24,9 @@ namespace {
 // what changes it more often than this is no rotation.
 constexpr int kMaxTries = 8;
 
+// More symbolic links in a row than Linux follows.
+constexpr int kMaxLinks = 40;
+
 // How every line begins that this plugin writes (AppendEventLine).
 constexpr std::string_view kLineStart = "{\"stream\":\"";
 
@@ -109,7 +112,7 @@ void LineFile::OpenCurrent() {
   try {
     OpenOrMake();
     Lock();
-    SyncFolder();
+    SyncFolders();
     MendEnd();
   } catch (...) {
     Close();
@@ -136,9 +139,22 @@ void LineFile::OpenOrMake() {
   }
 }
 
-// A new file's name is durable only once its folder is, whoever made the file.
-void LineFile::SyncFolder() const {
-  const std::filesystem::path folder = std::filesystem::path(absolute_).parent_path();
+// A new file's name is durable only once its folder is, whoever made the file. Where the path is a
+// symbolic link, that is the folder it leads to; the link itself may be as new.
+void LineFile::SyncFolders() const {
+  std::filesystem::path path = absolute_;
+  for (int i = 0; i <= kMaxLinks; ++i) {
+    const std::filesystem::path folder = path.parent_path();
+    SyncFolder(folder);
+    std::error_code no_link;  // Or it cannot be read, which opening the file would have met.
+    const std::filesystem::path target = std::filesystem::read_symlink(path, no_link);
+    if (no_link) return;
+    path = folder / target;
+  }
+  Throw("cannot follow it", ELOOP);
+}
+
+void LineFile::SyncFolder(const std::filesystem::path& folder) const {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) Throw("cannot open the file's folder", errno);
   const int error = ::fsync(fd) == 0 ? 0 : errno;

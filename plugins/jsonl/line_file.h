@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -43,7 +44,8 @@ class LineFile {
   void OpenCurrent();
   void OpenOrMake();
   void Lock() const;
-  void SyncFolder() const;
+  void SyncFolders() const;
+  void SyncFolder(const std::filesystem::path& folder) const;
   // The open file is the one that the path names.
   bool IsCurrent() const;
   // Sees to it that the file is empty or ends in a line feed.

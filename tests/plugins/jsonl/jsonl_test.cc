@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,6 +23,26 @@
 #include "catchup/event_line.hpp"
 #include "host/base/unique_fd.h"
 #include "tests/sdk/plugin_harness.h"
+
+namespace catchup::test {
+namespace {
+
+// What fsync was called for, in this order.
+std::vector<std::filesystem::path>& Synced() {
+  static std::vector<std::filesystem::path> synced;
+  return synced;
+}
+
+}  // namespace
+}  // namespace catchup::test
+
+// The plugin's, too: what a program exports comes before the C library.
+extern "C" int fsync(int fd) {
+  std::error_code failed;
+  catchup::test::Synced().push_back(
+      std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), failed));
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace catchup::test {
 namespace {
@@ -284,6 +305,21 @@ TEST_F(JsonlRotationTest, ALinkToAFileIsFollowed) {
   EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
   EXPECT_EQ(Data(), Numbers(2, 2));
   EXPECT_TRUE(std::filesystem::is_symlink(file_));
+}
+
+// A name lasts when its folder is synced, and that of a link is not the file's.
+TEST_F(JsonlRotationTest, SyncsTheFolderOfEachLinkAndOfTheFile) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::canonical(folder_.path());
+  for (const char* name : {"a", "b", "c"}) fs::create_directory(folder / name);
+  fs::create_symlink(folder / "b", folder / "a/to-b");
+  fs::create_symlink("../c/events", folder / "b/link");
+  fs::remove(file_);
+  fs::create_symlink("a/to-b/link", file_);
+  Synced().clear();
+  EXPECT_EQ(instance_.HandleBatch(Some(2, 2)), CATCHUP_OK);
+  EXPECT_TRUE(fs::is_regular_file(folder / "c/events")) << "made where the links lead";
+  EXPECT_EQ(Synced(), (std::vector<fs::path>{folder, folder / "b", folder / "c"}));
 }
 
 TEST_F(JsonlRotationTest, WhatIsNoFileInItsPlaceIsWaitedOut) {
