@@ -7,8 +7,10 @@
 # clang only parses (-fsyntax-only), with the flags of the build; CLANG names another one than clang++,
 # as in CLANG=clang++-16. clang-tidy takes ten seconds and more for a source, twice that where gRPC is
 # included. So without --all it reads a subset: what decides about events, and what other teams copy.
-set -euo pipefail
-cd "$(dirname "$0")/.."
+#
+# Runs every check, whatever the others find, and then names those that failed; exit 1 if any did.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
 
 folders=(examples host/base host/engine host/ring plugins)
 if [ "${1-}" = --all ]; then
@@ -20,14 +22,31 @@ root=$PWD
 export root
 export CLANG=${CLANG-clang++}
 
-git ls-files -z '*.cc' '*.h' '*.hpp' '*.c' | xargs -0 clang-format --dry-run --Werror
-echo "clang-format: clean"
+failed=()
+# check NAME WHERE COMMAND...: a command that finds nothing makes the check clean in WHERE.
+check() {
+  local name=$1 where=$2
+  shift 2
+  if "$@"; then
+    echo "$name: clean in $where"
+  else
+    failed+=("$name")
+  fi
+}
+
+format() {
+  git ls-files -z '*.cc' '*.h' '*.hpp' '*.c' | xargs -0 clang-format --dry-run --Werror
+}
+check clang-format "all sources" format
 
 # clang does not know every option that gcc was called with.
 readonly commands=$build/lint
 mkdir -p "$commands"
 sed 's/ -fno-gnu-unique//g; s/ -Wno-restrict//g' "$build/compile_commands.json" \
-  >"$commands/compile_commands.json"
+  >"$commands/compile_commands.json" || {
+  echo "$build: found no compile commands, wanted a configured build" >&2
+  exit 1
+}
 
 # One line of shell for each source of ours: the build's own command, with clang, for nothing but what
 # the compiler has to say. Generated sources lie in the build directory.
@@ -48,13 +67,15 @@ check_syntax() {
 }
 export -f check_syntax
 syntax_commands >"$commands/syntax"
-[ -s "$commands/syntax" ] || {
-  echo "$build/compile_commands.json: found no command to try with $CLANG" >&2
-  exit 1
+syntax() {
+  [ -s "$commands/syntax" ] || {
+    echo "$build/compile_commands.json: found no command to try with $CLANG" >&2
+    return 1
+  }
+  tr '\n' '\0' <"$commands/syntax" |
+    xargs -0 -n 1 -P "$(nproc)" bash -c 'check_syntax "$1"' "$build"
 }
-tr '\n' '\0' <"$commands/syntax" |
-  xargs -0 -n 1 -P "$(nproc)" bash -c 'check_syntax "$1"' "$build"
-echo "$CLANG: clean in $(wc -l <"$commands/syntax") sources"
+check "$CLANG" "$(wc -l <"$commands/syntax") sources" syntax
 
 # Only files of the build can be checked, and some are compiled on purpose by nobody.
 tidy() {
@@ -66,6 +87,13 @@ tidy() {
 }
 export -f tidy
 export commands
-git ls-files -z -- "${folders[@]/%//*.cc}" "${folders[@]/%//*.c}" |
-  xargs -0 -n 1 -P "$(nproc)" bash -c 'tidy "$0"'
-echo "clang-tidy: clean in ${folders[*]}"
+tidy_folders() {
+  git ls-files -z -- "${folders[@]/%//*.cc}" "${folders[@]/%//*.c}" |
+    xargs -0 -n 1 -P "$(nproc)" bash -c 'tidy "$0"'
+}
+check clang-tidy "${folders[*]}" tidy_folders
+
+if [ ${#failed[@]} -ne 0 ]; then
+  printf 'lint: failed: %s\n' "${failed[@]}" >&2
+  exit 1
+fi
