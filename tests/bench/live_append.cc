@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
   }
   catchup::ConnectionOptions connection;
   connection.address = argv[1];
-  const auto appender = catchup::Appender::Open(connection);
+  const auto appender = *catchup::Appender::Open(connection);
   const long count = std::strtol(argv[2], nullptr, 10);
   const auto period = std::chrono::nanoseconds(1'000'000'000 / std::strtol(argv[3], nullptr, 10));
   auto next = Clock::now();
