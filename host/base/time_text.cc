@@ -53,6 +53,22 @@ std::string FormatDuration(std::chrono::nanoseconds duration) {
   return text;
 }
 
+std::string DescribeDuration(std::chrono::milliseconds duration) {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  const auto in = [duration](auto unit, const char* name) {
+    return std::to_string(duration / unit) + name;
+  };
+  if (duration.count() == 0 || duration % seconds(1) != duration.zero()) {
+    return in(std::chrono::milliseconds(1), "ms");
+  }
+  if (duration % minutes(1) != duration.zero()) {
+    return in(seconds(1), "s");
+  }
+  return duration % hours(1) != duration.zero() ? in(minutes(1), "m") : in(hours(1), "h");
+}
+
 std::string FormatCount(std::uint64_t count) {
   std::string text = std::to_string(count);
   for (std::size_t at = text.size(); at > 3;) {

@@ -15,6 +15,9 @@ std::int64_t NowTicks();
 // "350ms", "1.5s", "2m10s", "3h5m", for people.
 std::string FormatDuration(std::chrono::nanoseconds duration);
 
+// A setting as people write it: "10ms", "1s", "5m", "24h"; the largest unit that divides it.
+std::string DescribeDuration(std::chrono::milliseconds duration);
+
 // "1,234,567", for people.
 std::string FormatCount(std::uint64_t count);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/base/log_line.h"
+#include "host/base/time_text.h"
 #include "host/config/classify_reader.h"
 #include "host/config/settings.h"
 

@@ -426,10 +426,6 @@ std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text) {
   return std::chrono::milliseconds(number);
 }
 
-std::string DescribeDuration(std::chrono::milliseconds duration) {
-  return Describe(static_cast<std::uint64_t>(duration.count()), kDurationUnits);
-}
-
 std::string DescribeSize(std::uint64_t bytes) { return Describe(bytes, kSizeUnits); }
 
 }  // namespace catchup

@@ -92,8 +92,7 @@ class TableReader {
 // An integer and ms, s, m or h, nothing between them.
 std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
 
-// "1,000" style bounds for messages, and the forms people write: "10ms", "1s", "5m", "24h".
-std::string DescribeDuration(std::chrono::milliseconds duration);
+// The form that people write: "64KiB".
 std::string DescribeSize(std::uint64_t bytes);
 
 }  // namespace catchup

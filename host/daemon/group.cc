@@ -113,7 +113,7 @@ void Group::Begin() {
     });
     return;
   }
-  WaitIsOver(Waiter::kWorker);
+  EndWait(Waiter::kWorker, true);
 }
 
 Status Group::TakeThreads() {
@@ -143,7 +143,6 @@ void Group::Prepare() {
     }
   }
   const std::lock_guard<std::mutex> lock(mutex_);
-  WaitIsOver(Waiter::kWorker);
   if (!prepared.ok() || stop_requested_) {
     FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
     return;
@@ -228,51 +227,35 @@ Status Group::ResolveStart() {
   }
   if (config_.start.kind == GroupStart::Kind::kEnd) {
     record.start.position = kEndOfLog;
-    const auto head = ReadHeadOnceThereIsOne();
-    if (!head.ok()) {
-      return head.status();
-    }
-    if (head->has_value()) {
-      record.start = {RecordedStart::Kind::kPosition, **head};
-      record.checkpoint = *head;
+    std::optional<Position> head;
+    CATCHUP_RETURN_IF_ERROR(WaitOut(
+        "head of the log not read, where the group is to start", [&] { return ReadHeadNow(&head); },
+        [this] { return !stop_requested_; }));
+    if (head.has_value()) {
+      record.start = {RecordedStart::Kind::kPosition, *head};
+      record.checkpoint = head;
     }
   }
   return store_->Save(record);
 }
 
-Result<std::optional<Position>> Group::ReadHeadOnceThereIsOne() {
-  while (true) {
-    std::shared_ptr<Source> source;
-    Status followed;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (stop_requested_ || source_ == nullptr) {
-        return Status::Cancelled("stopped");
-      }
-      followed = FollowServer();
-      source = source_;
-    }
-    auto head =
-        followed.ok() ? ReadHeadAndWait(source.get()) : Result<std::optional<Position>>(followed);
-    if (head.ok()) {
-      return head;
-    }
-    if (!PauseBeforeStart(head.status().message())) {
-      return Status::Cancelled("stopped");
-    }
-  }
-}
-
-// False: the group is to stop.
-bool Group::PauseBeforeStart(const std::string& why) {
+// On the worker. Whatever keeps it from the answer may pass: it is all the server's.
+Status Group::ReadHeadNow(std::optional<Position>* head) {
+  std::shared_ptr<Source> source;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (stop_requested_) {
-      return false;
+    if (source_ == nullptr) {
+      return Status::Cancelled("the host ends");
     }
-    WaitFor(Waiter::kWorker, why);
+    CATCHUP_RETURN_IF_ERROR(FollowServer());
+    source = source_;
   }
-  return worker_.Pause(kRetryPause);
+  auto found = ReadHeadAndWait(source.get());
+  if (!found.ok()) {
+    return Status::Unavailable(found.status().message());
+  }
+  *head = *found;
+  return {};
 }
 
 // On the worker: does `step` until what stops it is no longer something that may pass, and says all
@@ -283,22 +266,21 @@ Status Group::WaitOut(std::string_view what, const std::function<Status()>& step
   bool waited = false;
   while (true) {
     const Status status = step();
-    const bool may_pass = status.may_pass();
-    if (waited || may_pass) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!may_pass) {
-        WaitIsOver(Waiter::kWorker);
-        return status;
+    if (!status.may_pass()) {
+      if (waited) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        EndWait(Waiter::kWorker, status.ok());
       }
+      return status;
+    }
+    waited = true;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
       if (!wanted()) {
-        WaitIsOver(Waiter::kWorker);
+        EndWait(Waiter::kWorker, false);
         return Status::Cancelled("not wanted any more");
       }
       WaitFor(Waiter::kWorker, std::string(what) + ": " + status.message());
-      waited = true;
-    }
-    if (!may_pass) {
-      return status;
     }
     if (!worker_.Pause(kRetryPause)) {
       return Status::Cancelled("the host ends");
@@ -317,12 +299,12 @@ void Group::WaitFor(Waiter who, const std::string& what) {
       {{"state", GroupStateName(GroupState::kWaiting)}, {"reason", what}, {"expected", true}});
 }
 
-void Group::WaitIsOver(Waiter who) {
+// `over`: what it waited for is there; else nobody waits for it any more.
+void Group::EndWait(Waiter who, bool over) {
   std::string& waits_for = waits_for_[static_cast<std::size_t>(who)];
-  if (waits_for.empty()) {
-    return;
+  if (over && !waits_for.empty()) {
+    Log(LogLevel::kInfo, "Wait over", "Group.WaitFor", config_.name, {{"reason", waits_for}});
   }
-  Log(LogLevel::kInfo, "Wait over", "Group.WaitFor", config_.name, {{"reason", waits_for}});
   waits_for.clear();
 }
 

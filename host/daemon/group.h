@@ -121,8 +121,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
                       const std::optional<Witness>& handled);
   void TakeBackToken();
   void AcceptFilter(SpawnNumber spawn, bool position_mode);
-  Result<std::optional<Position>> ReadHeadOnceThereIsOne();
-  bool PauseBeforeStart(const std::string& why);
+  Status ReadHeadNow(std::optional<Position>* head);
   Status WaitOut(std::string_view what, const std::function<Status()>& step,
                  const std::function<bool()>& wanted);
 
@@ -131,7 +130,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
                   RunnerLink::Clock::time_point since);
   void SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since);
   Status StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLock& lock);
-  Result<bool> MakeDataDirectory();
+  Result<StateDirectory::GroupData> MakeDataDirectory();
 
   // Commands; with the mutex held, as what follows.
   void SpawnRunner(SpawnNumber spawn) override;
@@ -155,7 +154,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   // Who waits for something that the engine does not know of.
   enum class Waiter : std::uint8_t { kWorker, kSpawn };
   void WaitFor(Waiter who, const std::string& what);
-  void WaitIsOver(Waiter who);
+  void EndWait(Waiter who, bool over);
   void FailBeforeStart(const std::string& reason);
   bool PollRunner();
   Status WatchRunner(SpawnNumber spawn);
@@ -166,7 +165,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   void TellDroppedLines();
   void ReplaceSwollenRunner();
   bool LostDataDirectory();
-  void LookAfterStore();
+  void LookAfterFiles();
   void TakeOutcome(Outcome outcome);
   void TakeReady(const Outcome& outcome);
   void TakeFailure(Outcome outcome);
@@ -199,6 +198,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   std::optional<Position> head_;
 
   std::shared_ptr<RunnerLink> link_;
+  StateDirectory::GroupData data_;   // Where this runner works.
   std::uint64_t told_dropped_ = 0;   // Log lines of this spawn that found no room.
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_timer_ = 0;
@@ -209,8 +209,8 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   // On the worker only, but for the record's copy below.
   std::unique_ptr<CheckpointStore> store_;
   std::optional<StagedPlugin> plugin_;
-  bool store_asked_ = false;  // With the mutex, as the next.
-  std::chrono::steady_clock::time_point next_store_look_ = started_;
+  bool files_asked_ = false;  // With the mutex, as the next.
+  std::chrono::steady_clock::time_point next_files_look_ = started_;
 
   bool filter_changed_ = false;  // The store does not hold the new one yet.
   bool started_engine_ = false;
@@ -219,7 +219,6 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   bool closed_ = false;
   std::optional<std::string> failed_before_start_;  // Why; empty when it was stopped.
   std::array<std::string, 2> waits_for_;            // By Waiter; empty while it does not wait.
-  std::string plugin_name_;
   GroupState logged_state_ = GroupState::kIdle;
   std::uint64_t logged_handled_ = 0;
   std::uint64_t error_count_ = 0;

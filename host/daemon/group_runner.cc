@@ -17,8 +17,8 @@ constexpr std::chrono::seconds kOldRunnerPatience{5};
 constexpr std::chrono::milliseconds kOldRunnerPause{20};
 constexpr std::chrono::milliseconds kOldRunnerSlowPause{500};
 
-// How often a group looks whether its checkpoint is still there.
-constexpr std::chrono::seconds kStoreInterval{2};
+// How often a group looks whether its files are still there.
+constexpr std::chrono::seconds kFilesInterval{2};
 
 // When the machine lacks what a runner needs: descriptors, memory, room.
 constexpr std::chrono::seconds kSpawnPause{2};
@@ -95,14 +95,14 @@ Status Group::RestagePlugin() {
 }
 
 // A plugin that finds its working directory empty begins there as on its first day.
-Result<bool> Group::MakeDataDirectory() {
-  Result<bool> made = services_.state->EnsureGroupData(config_.name);
-  if (made.ok() && *made) {
+Result<StateDirectory::GroupData> Group::MakeDataDirectory() {
+  auto data = services_.state->EnsureGroupData(config_.name);
+  if (data.ok() && data->made) {
     Log(LogLevel::kWarn, "Working directory made again", "Group.Spawn", config_.name,
         {{"directory", services_.state->group_data(config_.name).string()},
          {"reason", "it was gone, and with it what the plugin kept there"}});
   }
-  return made;
+  return data;
 }
 
 void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::time_point since) {
@@ -111,7 +111,7 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
     return;
   }
   if (cancelled_spawn_ == spawn) {
-    WaitIsOver(Waiter::kSpawn);
+    EndWait(Waiter::kSpawn, false);
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), commands());
     Execute();
     return;
@@ -129,11 +129,11 @@ void Group::SpawnNow(SpawnNumber spawn, std::uint64_t token, RunnerLink::Clock::
   Status started =
       runner_lock.ok() ? StartRunner(spawn, token, *runner_lock) : runner_lock.status();
   if (started.ok()) {
-    WaitIsOver(Waiter::kSpawn);
+    EndWait(Waiter::kSpawn, true);
   } else if (started.code() == Status::Code::kInvalid ||
              runner_lock.status().code() == Status::Code::kNotFound) {
     // No plugin to set up, or the group's folder is gone.
-    WaitIsOver(Waiter::kSpawn);
+    EndWait(Waiter::kSpawn, false);
     engine().RunnerExited(spawn, ExitClass::kSetup, 0, started.message(), Now(), commands());
   } else {
     // The machine's fault, so no death of the runner's: it waits until there is room.
@@ -170,7 +170,10 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
     return Status::Invalid(written.message());
   }
   (*rings)->Publish();
-  CATCHUP_RETURN_IF_ERROR(MakeDataDirectory().status());
+  const auto data = MakeDataDirectory();
+  if (!data.ok()) {
+    return data.status();
+  }
   RunnerProcess::Options options;
   options.group = config_.name;
   options.rings = (*rings)->descriptors();
@@ -181,6 +184,7 @@ Status Group::StartRunner(SpawnNumber spawn, std::uint64_t token, const RunnerLo
     return process.status();
   }
   link_ = std::make_shared<RunnerLink>(spawn, std::move(*rings), std::move(*process));
+  data_ = *data;
   told_dropped_ = 0;
   if (Status watched = WatchRunner(spawn); !watched.ok()) {
     DropRunner();
@@ -235,7 +239,7 @@ void Group::OnClock() {
     self->PollRunner();
     self->TellDroppedLines();
     self->ReplaceSwollenRunner();
-    self->LookAfterStore();
+    self->LookAfterFiles();
     const auto overdue = self->link_->CheckClock(
         RunnerLink::Clock::now(), {self->config_.handler_timeout, self->config_.start_timeout});
     // While the group ends, the ladder of the stop has its own times.
@@ -348,12 +352,14 @@ void Group::OnRunnerGone(SpawnNumber spawn) {
                                   {"pid", link_->process().pid()},
                                   {"reason", ending.text}};
   event.AddTo(&fields);
-  Log(ending.exit_class == ExitClass::kClean ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended",
-      "Group.Runner", config_.name, fields);
+  const bool asked = ending.exit_class == ExitClass::kClean ||
+                     (link_->discarded() && ending.exit_class == ExitClass::kKilled);
+  Log(asked ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended", "Group.Runner", config_.name,
+      fields);
   if (ending.crash.has_value()) {
     LogCrash(link_->hung() ? "Runner hung" : "Runner crashed", *ending.crash);
   }
-  if (ending.exit_class != ExitClass::kClean && !link_->hung()) {
+  if (!asked && !link_->hung()) {
     ++error_count_;
   }
   if (link_->position_refused() && engine().may_persist()) {
@@ -496,7 +502,7 @@ void Group::TakeFailure(Outcome outcome) {
     ContractBroken((outcome.call == CallKind::kNone ? "" : call + " ") + outcome.text + event);
     return;
   }
-  if (LostDataDirectory()) {
+  if (link_->discarded() || LostDataDirectory()) {
     return;
   }
   ++error_count_;
@@ -515,41 +521,51 @@ void Group::TakeFailure(Outcome outcome) {
                   commands());
 }
 
-// True: a call failed with the working directory gone, which says nothing about its event. The next
-// runner gets the event again in a new directory.
+// True: what the runner works in is not the group's data/ any more, so a call that fails says
+// nothing about its event, and one that succeeds leaves nothing. The next runner gets what is in
+// flight again, in the directory that has the name then.
 bool Group::LostDataDirectory() {
-  const Result<bool> made = MakeDataDirectory();
-  if (made.ok() && *made) {
-    link_->NoteKilled();
-    link_->process().Kill();
-    return true;
+  const auto data = MakeDataDirectory();
+  if (data.ok() && data->IsSame(data_)) {
+    return false;
   }
-  if (made.status().code() == Status::Code::kNotFound) {
+  if (data.status().code() == Status::Code::kNotFound) {
     engine().StoreFailed(services_.state->group(config_.name).string() +
                              ": the folder of the group was removed or moved away while it ran",
                          Now(), commands());
     return true;
   }
-  return false;
+  link_->NoteDiscarded();
+  std::string why = "its working directory was removed or moved away";
+  if (!data.ok()) {
+    why += ": " + data.status().message();
+  } else if (!data->made) {
+    why += ", and another one has its name";
+  }
+  engine().DiscardRunner(link_->spawn(), why, Now(), commands());
+  return true;
 }
 
-// Now and then: whether the checkpoint is still where a restart would look for it. Each commit
-// finds out by itself, but a quiet group has none.
-void Group::LookAfterStore() {
+// Now and then: whether checkpoint and data/ are still where a restart would look for them. Commits
+// and failing calls find out by themselves, but a quiet group has none.
+void Group::LookAfterFiles() {
   const auto now = RunnerLink::Clock::now();
-  if (store_asked_ || now < next_store_look_) {
+  if (files_asked_ || now < next_files_look_) {
     return;
   }
-  store_asked_ = true;
-  next_store_look_ = now + kStoreInterval;
-  worker_.Post([this] {
+  files_asked_ = true;
+  next_files_look_ = now + kFilesInterval;
+  worker_.Post([this, spawn = link_->spawn(), data = data_] {
     const Status there = store_->CheckStillThere();
+    const bool has_data = !there.ok() || services_.state->HasGroupData(config_.name, data);
     const std::lock_guard<std::mutex> lock(mutex_);
-    store_asked_ = false;
+    files_asked_ = false;
     if (!there.ok()) {
       engine().StoreFailed(there.message(), Now(), commands());
-      Execute();
+    } else if (!has_data && Current(spawn) && !link_->discarded() && !link_->contract_broken()) {
+      (void)LostDataDirectory();
     }
+    Execute();
   });
 }
 

@@ -70,6 +70,9 @@ constexpr std::chrono::seconds kLockInterval{2};
 constexpr std::chrono::milliseconds kSweepAgain{10};
 constexpr std::chrono::milliseconds kLastSweep{500};
 
+// Between two tries of what the host needs before its groups are there, while the machine lacks it.
+constexpr std::chrono::seconds kOpenPause{1};
+
 // How often a stop that came while the host started looks for groups to stop.
 constexpr int kLookForGroupsMs = 20;
 
@@ -129,12 +132,17 @@ class Host {
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
+  // kCancelled: told to stop while it waited for what the machine lacks.
   Status Open();
-  // The exit code after an Open() that failed.
-  int cannot_start() const { return cannot_start_; }
+  // The exit code after an Open() that failed, which this logs.
+  int EndBeforeStart(const Status& opened);
   int Run();
 
  private:
+  Status WaitOut(std::string_view what, const std::function<Status()>& step);
+  Status OpenState();
+  Status FindRunner();
+  Status OpenLog();
   std::string Address();
   void OwnEmbeddedLog();
   Status StartThreads();
@@ -180,7 +188,8 @@ class Host {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool watching_ = false;  // Every group is there for a signal to find.
+  bool watching_ = false;                     // Every group is there for a signal to find.
+  std::optional<ReceivedSignal> early_stop_;  // The first that came before that.
   int terminations_ = 0;
   bool limit_reached_ = false;  // Told to stop by the system, not by a person.
   bool finished_ = false;
@@ -217,38 +226,93 @@ Status CheckSystem() {
 Status Host::Open() {
   // First, so that a stop has its deadline whatever may hang.
   CATCHUP_RETURN_IF_ERROR(StartThreads());
-  CATCHUP_RETURN_IF_ERROR(CheckSystem());
-  CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
-  auto state = StateDirectory::Open(config_.state.directory);
-  if (!state.ok()) {
-    // No restart mends that, and a supervisor is to know it.
-    if (state.status().code() == Status::Code::kIncompatible) {
-      cannot_start_ = EX_CONFIG;
-    }
-    return state.status();
-  }
-  state_ = std::move(*state);
-  auto runner = RunnerBinary::Find();
-  if (!runner.ok()) {
-    return runner.status();
-  }
-  runner_ = std::move(*runner);
-  if (config_.source.uri.kind == SourceUri::Kind::kEmbedded) {
-    auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
-    if (!endpoint.ok()) {
-      return endpoint.status();
-    }
-    server_ = std::move(endpoint->server);
-    address_ = endpoint->address;
-  } else {
-    address_ = config_.source.uri.target();
-  }
-  CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
+  // Before anything is found to be too little.
   if (const Status raised = RaiseDescriptorLimit(); !raised.ok()) {
     Log(LogLevel::kWarn, "Limit of open files not raised", "Host.Open", "",
         {{"reason", raised.message()}});
   }
+  CATCHUP_RETURN_IF_ERROR(CheckSystem());
+  CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
+  CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
+  CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
+  CATCHUP_RETURN_IF_ERROR(WaitOut("embedded log not opened", [this] { return OpenLog(); }));
+  CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
   return {};
+}
+
+// Does `step` until it succeeds or fails for something else than a shortage, and says all the while
+// what the host waits for. What waits for the log's end waits no longer than for a group.
+Status Host::WaitOut(std::string_view what, const std::function<Status()>& step) {
+  const auto since = Clock::now();
+  std::string waits_for;
+  while (true) {
+    const Status status = step();
+    if (status.code() != Status::Code::kExhausted) {
+      if (status.ok() && !waits_for.empty()) {
+        Log(LogLevel::kInfo, "Wait over", "Host.Open", "", {{"reason", waits_for}});
+      }
+      return status;
+    }
+    if (options_.until_caught_up && Clock::now() - since >= kStalled) {
+      return status.Within(std::string(what) + " for " + FormatDuration(kStalled));
+    }
+    if (std::string now = std::string(what) + ": " + status.message(); now != waits_for) {
+      waits_for = std::move(now);
+      Log(LogLevel::kWarn, "Host waits", "Host.Open", "",
+          {{"reason", waits_for}, {"expected", true}});
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (changed_.wait_for(lock, kOpenPause, [this] { return early_stop_.has_value(); })) {
+      return Status::Cancelled("stopped");
+    }
+  }
+}
+
+Status Host::OpenState() {
+  auto state = StateDirectory::Open(config_.state.directory);
+  if (state.ok()) {
+    state_ = std::move(*state);
+  } else if (state.status().code() == Status::Code::kIncompatible) {
+    // No restart mends that, and a supervisor is to know it.
+    cannot_start_ = EX_CONFIG;
+  }
+  return state.status();
+}
+
+Status Host::FindRunner() {
+  auto runner = RunnerBinary::Find();
+  if (runner.ok()) {
+    runner_ = std::move(*runner);
+  }
+  return runner.status();
+}
+
+Status Host::OpenLog() {
+  if (config_.source.uri.kind != SourceUri::Kind::kEmbedded) {
+    address_ = config_.source.uri.target();
+    return {};
+  }
+  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
+  if (endpoint.ok()) {
+    server_ = std::move(endpoint->server);
+    address_ = endpoint->address;
+  }
+  return endpoint.status();
+}
+
+int Host::EndBeforeStart(const Status& opened) {
+  if (opened.code() == Status::Code::kCancelled) {
+    // Nothing was handled, so nothing can be lost.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    LogSignal(LogLevel::kInfo, "Stopping", *early_stop_);
+    cannot_start_ = early_stop_->number == SIGXCPU ? EXIT_FAILURE : EXIT_SUCCESS;
+    Log(cannot_start_ == EXIT_SUCCESS ? LogLevel::kInfo : LogLevel::kError, "Host ended",
+        "Host.Open", "", {{"exitCode", cannot_start_}});
+  } else {
+    Log(LogLevel::kError, "Host cannot start", "Host.Open", "", {{"reason", opened.message()}});
+  }
+  FlushLog();
+  return cannot_start_;
 }
 
 // All that the host itself ever needs, above all for its end: later there may be none to be had.
@@ -508,6 +572,11 @@ void Host::WatchSignals() {
       }
       // As of now: the reactor may be held up, and a signal that comes later is another one.
       stops.emplace_back(*signal, Clock::now());
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!watching_ && !early_stop_.has_value()) {
+        early_stop_ = *signal;
+        changed_.notify_all();
+      }
     }
   }
 }
@@ -706,9 +775,7 @@ int Host::Conclude() {
 int RunHost(const HostConfig& config, const RunOptions& options) {
   Host host(config, options);
   if (Status opened = host.Open(); !opened.ok()) {
-    Log(LogLevel::kError, "Host cannot start", "Host.Open", "", {{"reason", opened.message()}});
-    FlushLog();
-    return host.cannot_start();
+    return host.EndBeforeStart(opened);
   }
   return host.Run();
 }

@@ -7,7 +7,7 @@
 #include <cerrno>
 
 #include "host/base/signals.h"
-#include "host/config/table_reader.h"
+#include "host/base/time_text.h"
 #include "host/runner/instance.h"
 #include "host/runner/loop.h"
 
@@ -138,7 +138,7 @@ RunnerLink::Ending RunnerLink::Reap() {
     const std::string in =
         call.running() ? " in " + std::string(CallName(call.kind)) : std::string();
     if (killed_) {
-      return {ExitClass::kUnknown, charged, "killed by the host" + in, {}};
+      return {ExitClass::kKilled, charged, "killed by the host" + in, {}};
     }
     return {ExitClass::kCrash, charged, "died of " + SignalName(exit.code) + in,
             Crash(call, exit.code)};

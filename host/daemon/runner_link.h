@@ -64,7 +64,7 @@ class RunnerLink {
 
   // Reaps the process, which is gone, and says why, from its last words and its exit.
   struct Ending {
-    ExitClass exit_class = ExitClass::kUnknown;
+    ExitClass exit_class = ExitClass::kKilled;
     Sequence charged = 0;
     std::string text;
     // Set for a death of a signal that was not asked for: what is known of it, at least which
@@ -88,6 +88,9 @@ class RunnerLink {
   void NoteHung() { hung_ = true; }
   bool hung() const { return hung_; }
   void NoteKilled() { killed_ = true; }
+  // The host wants another one in its place. From here on no failure of it says anything.
+  void NoteDiscarded() { discarded_ = true; }
+  bool discarded() const { return discarded_; }
   // load_position answered FATAL: nothing was stored under this spawn's token.
   void NotePositionRefused() { position_refused_ = true; }
   bool position_refused() const { return position_refused_; }
@@ -108,6 +111,7 @@ class RunnerLink {
   bool stopped_ = false;
   bool hung_ = false;
   bool killed_ = false;
+  bool discarded_ = false;
   bool position_refused_ = false;
   bool contract_broken_ = false;
   std::optional<Ending> refusal_;

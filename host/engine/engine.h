@@ -134,7 +134,7 @@ enum class ExitClass : std::uint8_t {
   kExit,      // The plugin called exit or abort.
   kHung,      // Killed by us after a call outlasted its limit.
   kMemory,    // Killed for its memory.
-  kUnknown,
+  kKilled,    // Killed by us for another reason, which the engine knows.
 };
 
 std::string_view ExitClassName(ExitClass exit_class);
@@ -193,13 +193,15 @@ class Engine {
   // nothing and changes nothing at any other time: ask again.
   void ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
 
+  // Nothing that this runner does can count any more, and not by a fault of its plugin's: it is
+  // killed, whatever it has in hand comes again, and another takes its place. No failure, but paced
+  // like a death, should it be the plugin after all that brings it about each time.
+  void DiscardRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
+
   // The process is gone and its outcomes were all reported before this. kContract says what
   // ContractBroken says.
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                     std::string_view text, Tick tick, Commands* out);
-
-  // The runner could not be spawned (resources, not the plugin): treated as an exit.
-  // Use RunnerExited with kUnknown.
 
   // What kConnect found. A failure to find out is a SubscriptionEnded.
   void ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out);
@@ -286,8 +288,7 @@ class Engine {
   void Begin(std::optional<Position> loaded, Tick tick, Commands* out);
   void Rejoin(std::optional<Position> loaded, Tick tick, Commands* out);
   void Rewind(std::optional<Position> to, Tick tick, Commands* out);
-  void Restart(ExitClass exit_class, Sequence charged, std::string_view text, Tick tick,
-               Commands* out);
+  void Restart(const std::string& what, bool expected, Tick tick, Commands* out);
   void SettleThrough(Sequence last, Tick tick, Commands* out);
   void Decide(const BadOutcome& outcome, Tick tick, Commands* out);
   void BreakContract(std::string text, Tick tick, Commands* out);
@@ -340,7 +341,9 @@ class Engine {
   RunnerState runner_ = RunnerState::kNone;
   SpawnNumber spawn_ = 0;
   Force force_ = Force::kNone;
+  std::string force_why_;       // Why it is killed, once it is.
   bool replacing_ = false;      // The runner stops so that another takes its place.
+  bool discarded_ = false;      // It is killed for that.
   std::uint64_t replaced_ = 0;  // Runners spawned for that.
   RunnerPacing pacing_;
   std::string runner_trouble_;  // Why the group waits for a runner; empty when it does not.

@@ -125,6 +125,7 @@ void Engine::Stop(Tick tick, Commands* out) {
     return;
   }
   if (stop_asked_) {
+    force_why_ = force_why_.empty() ? "a second stop was asked for" : std::move(force_why_);
     ForceRunner(Force::kKill, {}, tick, out);
     return;
   }

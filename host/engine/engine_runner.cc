@@ -25,6 +25,7 @@ bool IsVerdict(ExitClass exit_class) {
 void Engine::Spawn(Commands* out) {
   runner_ = RunnerState::kStarting;
   force_ = Force::kNone;
+  force_why_.clear();
   delivered_ = settled_;
   Add(out, Command::Kind::kSpawnRunner).number = ++spawn_;
 }
@@ -63,7 +64,7 @@ void Engine::Deliver(Sequence first, Sequence last, Commands* out) {
 
 void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded,
                          Tick tick, Commands* out) {
-  if (finished_ || ending_ || spawn != spawn_ || runner_ != RunnerState::kStarting) {
+  if (finished_ || ending_ || discarded_ || spawn != spawn_ || runner_ != RunnerState::kStarting) {
     return;
   }
   runner_ = RunnerState::kReady;
@@ -206,7 +207,7 @@ void Engine::SettleThrough(Sequence last, Tick tick, Commands* out) {
 }
 
 void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out) {
-  if (finished_ || distrusted_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
+  if (finished_ || distrusted_ || discarded_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
     return;
   }
   const bool in_flight =
@@ -277,6 +278,15 @@ void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, C
   ForceRunner(Force::kDrain, options_.drain_timeout, tick, out);
 }
 
+void Engine::DiscardRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
+  if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone || force_ == Force::kKill) {
+    return;
+  }
+  discarded_ = true;
+  force_why_ = OneLine(why);
+  ForceRunner(Force::kKill, {}, tick, out);
+}
+
 void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                           std::string_view text, Tick tick, Commands* out) {
   if (finished_ || spawn != spawn_ || runner_ == RunnerState::kNone) {
@@ -289,18 +299,27 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
     distrusted_ = true;
     CancelTimer(TimerKind::kPersist, out);
   }
+  const bool discarded = std::exchange(discarded_, false) &&
+                         (exit_class == ExitClass::kKilled || exit_class == ExitClass::kClean);
   const bool replaced = std::exchange(replacing_, false) && exit_class == ExitClass::kClean;
+  std::string what = DescribeExit(exit_class, charged, text);
+  if (exit_class == ExitClass::kKilled && !force_why_.empty()) {
+    what += ": " + force_why_;
+  }
   if (IsVerdict(exit_class)) {
-    End(GroupState::kFailed, DescribeExit(exit_class, charged, text), Force::kNone, {}, tick, out);
+    End(GroupState::kFailed, what, Force::kNone, {}, tick, out);
+  } else if (!ending_ && discarded) {
+    ++replaced_;
+    Restart(what, true, tick, out);
   } else if (!ending_ && replaced) {
     ++replaced_;
     Spawn(out);
   } else if (!ending_) {
-    Restart(exit_class, charged, text, tick, out);
+    Restart(what, false, tick, out);
   } else {
     if (exit_class != ExitClass::kClean) {
       const bool cut = settled_ < delivered_;
-      Log(DescribeExit(exit_class, charged, text) + " while stopping" +
+      Log("while stopping, " + what +
               (cut ? "; what it had not finished comes again at the next start" : ""),
           !cut && force_ >= Force::kAbort, out);
     }
@@ -308,9 +327,7 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
   }
 }
 
-void Engine::Restart(ExitClass exit_class, Sequence charged, std::string_view text, Tick tick,
-                     Commands* out) {
-  const std::string what = DescribeExit(exit_class, charged, text);
+void Engine::Restart(const std::string& what, bool expected, Tick tick, Commands* out) {
   const RunnerPacing::Verdict verdict = pacing_.OnDeath(tick.now, tick.random);
   if (verdict.give_up) {
     End(GroupState::kGivenUp,
@@ -322,7 +339,7 @@ void Engine::Restart(ExitClass exit_class, Sequence charged, std::string_view te
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
   runner_trouble_ = what + (at_once ? std::string("; restarting at once")
                                     : std::string(kRestartIn) + FormatDuration(verdict.delay));
-  LogTry(runner_trouble_, false, pacing_.deaths(), verdict.delay, out);
+  LogTry(runner_trouble_, expected, pacing_.deaths(), verdict.delay, out);
   if (at_once) {
     Spawn(out);
   } else {
@@ -353,6 +370,10 @@ void Engine::TimerFired(TimerKind timer, Tick tick, Commands* out) {
       Housekeep(tick, out);
       break;
     case TimerKind::kDrain:
+      force_why_ = "it had not stopped when drain_timeout = " +
+                   DescribeDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
+                       options_.drain_timeout)) +
+                   " was over";
       ForceRunner(Force::kAbort, kStopPatience, tick, out);
       break;
     case TimerKind::kKill:

@@ -24,7 +24,7 @@ std::string_view ExitWords(ExitClass exit_class) {
       return "hung and was killed";
     case ExitClass::kMemory:
       return "was killed for its memory";
-    case ExitClass::kUnknown:
+    case ExitClass::kKilled:
       break;
   }
   return "ended";
@@ -150,10 +150,10 @@ std::string_view ExitClassName(ExitClass exit_class) {
       return "hung";
     case ExitClass::kMemory:
       return "memory";
-    case ExitClass::kUnknown:
+    case ExitClass::kKilled:
       break;
   }
-  return "unknown";
+  return "killed";
 }
 
 }  // namespace catchup

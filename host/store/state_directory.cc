@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "host/base/log_line.h"
 #include "host/base/path_access.h"
 #include "host/base/shell_word.h"
 #include "host/store/durable_file.h"
@@ -30,18 +31,32 @@ constexpr long kSqliteFormat = 1;
 constexpr mode_t kLockMode = 0600;
 constexpr std::size_t kMaxNumberFile = 32;  // A decimal number and a line feed.
 
-// What a creation that was cut short may leave behind.
-constexpr std::array<std::string_view, 2> kEarlyFiles = {"lock", "format.new"};
+// What a creation that was cut short may leave behind. A "format" that does not say anything is
+// none, so it may be there: on some file systems a machine that crashes can make it empty.
+constexpr std::array<std::string_view, 3> kEarlyFiles = {"lock", "format.new", "format"};
 
-// The number in a small file of ours, or 0.
-long ReadNumber(int fd) {
+// A small file of ours, up to its bound.
+Result<std::string> ReadSmallFile(int fd) {
   char text[kMaxNumberFile];
   const ssize_t size = ::pread(fd, text, sizeof text, 0);
-  long number = 0;
-  if (size <= 0 || std::from_chars(text, text + size, number).ec != std::errc()) {
-    return 0;
+  if (size < 0) {
+    return Status::FromErrno("read it", errno);
   }
-  return number;
+  return std::string(text, static_cast<std::size_t>(size));
+}
+
+// The positive number that is the whole of `text`, but for a line feed; or 0.
+long ParseNumber(std::string_view text) {
+  text = text.substr(0, text.find_last_not_of("\r\n") + 1);
+  long number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number > 0 ? number : 0;
+}
+
+// The pid in a lock file, or 0.
+long ReadPid(int fd) {
+  const auto text = ReadSmallFile(fd);
+  return text.ok() ? ParseNumber(*text) : 0;
 }
 
 Status MakeDirectories(const std::filesystem::path& path) {
@@ -109,7 +124,7 @@ Result<UniqueFd> Lock(const std::filesystem::path& file) {
     if (errno != EWOULDBLOCK) {
       return Status::FromErrno("lock it", errno);
     }
-    const long pid = ReadNumber(fd.get());
+    const long pid = ReadPid(fd.get());
     return Status::InUse(pid > 0 ? "is in use by pid " + std::to_string(pid)
                                  : std::string("is in use by a process that is just starting"));
   }
@@ -129,7 +144,7 @@ Result<bool> IsNew(const std::filesystem::path& path) {
   for (std::filesystem::directory_iterator at(path, error), end; !error && at != end;
        at.increment(error)) {
     const std::string name = at->path().filename().string();
-    if (name != kEarlyFiles[0] && name != kEarlyFiles[1]) {
+    if (std::find(kEarlyFiles.begin(), kEarlyFiles.end(), name) == kEarlyFiles.end()) {
       return false;
     }
   }
@@ -139,43 +154,65 @@ Result<bool> IsNew(const std::filesystem::path& path) {
   return true;
 }
 
+constexpr std::string_view kAnew =
+    "name another directory (or move this one away), where every group begins anew at its start";
+
 std::string WhatToDo(long format) {
-  const std::string anew =
-      "name another directory (or move this one away), where every group begins anew at its start";
   if (format == kSqliteFormat) {
     return " and cannot take over the checkpoints of an earlier one: go on with the version that "
            "made it, or " +
-           anew;
+           std::string(kAnew);
   }
-  return format > kStateFormat ? ": go on with the version that made it, or " + anew
-                               : ": put the file \"format\" back from a backup, or " + anew;
+  return ": go on with the version that made it, or " + std::string(kAnew);
+}
+
+// Of a format that is no number, beside files that somebody may need.
+Status NoFormat(const std::string& text) {
+  std::string found = "is empty";
+  if (!text.empty()) {
+    found = "holds ";
+    AppendJsonString(text, &found);
+  }
+  const std::string wanted = std::to_string(kStateFormat);
+  return Status::Incompatible("its file \"format\" " + found +
+                              ", wanted the number of the layout: if this version has made the "
+                              "directory, put \"" +
+                              wanted + "\" into that file, else " + std::string(kAnew));
 }
 
 // Whether the folder has a format, one that this version reads; false for a new folder.
 Result<bool> HasFormat(const std::filesystem::path& path) {
   const UniqueFd fd(::open((path / "format").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid() && errno != ENOENT) {
+    return Status::FromErrno("open its format", errno);
+  }
+  std::string text;
   if (fd.valid()) {
-    const long format = ReadNumber(fd.get());
+    auto read = ReadSmallFile(fd.get());
+    if (!read.ok()) {
+      return read.status().Within("its format");
+    }
+    text = *std::move(read);
+    const long format = ParseNumber(text);
     if (format == kStateFormat) {
       return true;
     }
-    return Status::Incompatible("its format is " + std::to_string(format) +
-                                ", this version reads " + std::to_string(kStateFormat) +
-                                WhatToDo(format));
-  }
-  if (errno != ENOENT) {
-    return Status::FromErrno("open its format", errno);
+    if (format != 0) {
+      return Status::Incompatible("its format is " + std::to_string(format) +
+                                  ", this version reads " + std::to_string(kStateFormat) +
+                                  WhatToDo(format));
+    }
   }
   const auto fresh = IsNew(path);
-  if (!fresh.ok()) {
-    return fresh.status();
+  if (!fresh.ok() || (*fresh && text.empty())) {
+    return fresh.ok() ? Result<bool>(false) : fresh;
   }
-  if (!*fresh) {
-    return Status::Incompatible(
-        "it holds files but no \"format\", so it is no state directory; "
-        "wanted one, or an empty or new directory");
+  if (fd.valid()) {
+    return NoFormat(text);
   }
-  return false;
+  return Status::Incompatible(
+      "it holds files but no \"format\", so it is no state directory; "
+      "wanted one, or an empty or new directory");
 }
 
 Status CheckFormat(const std::filesystem::path& path) {
@@ -211,7 +248,7 @@ long LockHolder(const std::filesystem::path& file) {
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) {
     return 0;
   }
-  const long pid = ReadNumber(fd.get());
+  const long pid = ReadPid(fd.get());
   // "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF"
   const std::string holder = " " + std::to_string(pid) + " ";
   const std::string inode = ":" + std::to_string(info.st_ino) + " ";
@@ -312,16 +349,16 @@ Result<bool> StateDirectory::KeepLock() {
   return true;
 }
 
-Result<bool> StateDirectory::EnsureGroupData(const std::string& name) const {
+Result<StateDirectory::GroupData> StateDirectory::EnsureGroupData(const std::string& name) const {
   const std::filesystem::path data = group_data(name);
   struct stat info {};
-  bool made = false;
+  GroupData found;
   if (::stat(data.c_str(), &info) != 0) {
     if (errno != ENOENT) {
       return Status::FromErrno("look at " + data.string(), errno);
     }
     CATCHUP_RETURN_IF_ERROR(MakeDirectory(data));
-    made = true;
+    found.made = true;
     if (::stat(data.c_str(), &info) != 0 && errno != ENOENT) {
       return Status::FromErrno("look at " + data.string(), errno);
     }
@@ -329,11 +366,19 @@ Result<bool> StateDirectory::EnsureGroupData(const std::string& name) const {
   // As a link that leads nowhere.
   if (!S_ISDIR(info.st_mode)) {
     return Status::Invalid(data.string() +
-                           ": it is no directory, wanted the working directory of "
-                           "the plugin of group " +
-                           name);
+                           ": it is no directory, wanted the working directory of the plugin of "
+                           "group " +
+                           name + "; move it away and start the host again");
   }
-  return made;
+  found.device = info.st_dev;
+  found.inode = info.st_ino;
+  return found;
+}
+
+bool StateDirectory::HasGroupData(const std::string& name, const GroupData& known) const {
+  struct stat info {};
+  return ::stat(group_data(name).c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
+         known.IsSame({info.st_dev, info.st_ino, false});
 }
 
 Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {

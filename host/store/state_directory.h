@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 
@@ -56,9 +58,20 @@ class StateDirectory {
   std::filesystem::path plugins() const { return path_ / "plugins"; }
   std::filesystem::path group(const std::string& name) const { return groups() / name; }
   std::filesystem::path group_data(const std::string& name) const { return group(name) / "data"; }
+  // Which directory is a group's data/: the name may lead to another one later.
+  struct GroupData {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool made = false;
+    bool IsSame(const GroupData& other) const {
+      return device == other.device && inode == other.inode;
+    }
+  };
   // Makes a group's data/ where it is gone, and says whether it did. kInvalid: something else has
-  // its name. Any thread.
-  Result<bool> EnsureGroupData(const std::string& name) const;
+  // its name. kNotFound: the group's folder is gone, too. Any thread.
+  Result<GroupData> EnsureGroupData(const std::string& name) const;
+  // Whether `known` is still what data/ leads to. Any thread.
+  bool HasGroupData(const std::string& name, const GroupData& known) const;
   std::filesystem::path runner_lock(const std::string& name, int lane) const {
     return group(name) / ("runner-" + std::to_string(lane) + ".lock");
   }

@@ -10,8 +10,8 @@
 //   --limit NAME VALUE     as, cpu, fsize, nofile, nproc, stack; of both limits
 //   --user UID             if this is root: that user and no group
 //   --gone                 a working directory that has been removed
-//   --deny CALL ERRNO      the call fails so (ENOSYS, EPERM, EAGAIN); `thread`: no thread can be
-//   made
+//   --deny CALL ERRNO      the call fails so (ENOSYS, EPERM, EAGAIN, ENOSPC); `thread`: no thread
+//   can be made
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -51,28 +51,34 @@ constexpr unsigned kCloneThread = 0x00010000;
 
 unsigned CallNumber(const std::string& name) {
   static const std::map<std::string, unsigned> kCalls = {
-      {"clone3", SYS_clone3},
-      {"close_range", SYS_close_range},
-      {"copy_file_range", SYS_copy_file_range},
-      {"epoll_create1", SYS_epoll_create1},
-      {"eventfd2", SYS_eventfd2},
-      {"faccessat2", SYS_faccessat2},
-      {"getrandom", SYS_getrandom},
-      {"madvise", SYS_madvise},
-      {"memfd_create", SYS_memfd_create},
-      {"openat2", SYS_openat2},
-      {"pidfd_open", SYS_pidfd_open},
-      {"pidfd_send_signal", SYS_pidfd_send_signal},
-      {"pipe2", SYS_pipe2},
-      {"prctl", SYS_prctl},
-      {"prlimit64", SYS_prlimit64},
-      {"renameat2", SYS_renameat2},
-      {"setsid", SYS_setsid},
-      {"signalfd4", SYS_signalfd4},
-      {"statx", SYS_statx},
-      {"timerfd_create", SYS_timerfd_create},
-      {"utimensat", SYS_utimensat},
-      {"waitid", SYS_waitid},
+    {"clone3", SYS_clone3},
+    {"close_range", SYS_close_range},
+    {"copy_file_range", SYS_copy_file_range},
+    {"epoll_create1", SYS_epoll_create1},
+    {"eventfd2", SYS_eventfd2},
+    {"faccessat2", SYS_faccessat2},
+    {"getrandom", SYS_getrandom},
+    {"madvise", SYS_madvise},
+    {"memfd_create", SYS_memfd_create},
+#if defined(SYS_mkdir)
+    {"mkdir", SYS_mkdir},
+#else
+    {"mkdir", SYS_mkdirat},
+#endif
+    {"openat2", SYS_openat2},
+    {"pidfd_open", SYS_pidfd_open},
+    {"pidfd_send_signal", SYS_pidfd_send_signal},
+    {"pipe2", SYS_pipe2},
+    {"prctl", SYS_prctl},
+    {"prlimit64", SYS_prlimit64},
+    {"pwrite64", SYS_pwrite64},
+    {"renameat2", SYS_renameat2},
+    {"setsid", SYS_setsid},
+    {"signalfd4", SYS_signalfd4},
+    {"statx", SYS_statx},
+    {"timerfd_create", SYS_timerfd_create},
+    {"utimensat", SYS_utimensat},
+    {"waitid", SYS_waitid},
   };
   const auto found = kCalls.find(name);
   if (found == kCalls.end()) {
@@ -83,7 +89,9 @@ unsigned CallNumber(const std::string& name) {
 }
 
 unsigned ErrorNumber(const std::string& name) {
-  return name == "ENOSYS" ? ENOSYS : name == "EPERM" ? EPERM : EAGAIN;
+  static const std::map<std::string, unsigned> kErrors = {
+      {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EAGAIN", EAGAIN}, {"ENOSPC", ENOSPC}};
+  return kErrors.at(name);
 }
 
 class Filter {

@@ -1,9 +1,13 @@
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/e2e/launched.h"
@@ -13,6 +17,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStopLimit{10};
 
@@ -27,6 +33,33 @@ void ExpectAStatedEnd(const Finished& ran) {
     EXPECT_FALSE(ran.err.empty());
   }
 }
+
+// A disk that holds a few files at most, which only this process and its children see.
+class SmallDisk {
+ public:
+  explicit SmallDisk(fs::path path) : path_(std::move(path)) {
+    mounted_ = unshare(CLONE_NEWNS) == 0 &&
+               mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+               mount("none", path_.c_str(), "tmpfs", 0, "mode=0700,nr_inodes=4") == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) {
+      (void)umount2(path_.c_str(), MNT_DETACH);
+    }
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  // False where mounting is not allowed.
+  bool mounted() const { return mounted_; }
+  bool Grow() const {
+    return mount("none", path_.c_str(), "tmpfs", MS_REMOUNT, "nr_inodes=10000") == 0;
+  }
+
+ private:
+  const fs::path path_;
+  bool mounted_ = false;
+};
 
 class ShortageTest : public testing::Test {
  protected:
@@ -66,6 +99,52 @@ TEST_F(ShortageTest, WithoutAnyThreadTheHostSaysSo) {
   const Finished ran = Run({"--deny", "thread", "EAGAIN"});
   EXPECT_EQ(ran.exit, 1) << ran.err;
   EXPECT_NE(ran.err.find("cannot start a thread"), std::string::npos) << ran.err;
+}
+
+// From the first second, not only once groups are there to wait.
+TEST_F(ShortageTest, WithoutRoomForTheStateDirectoryTheHostWaitsAndSaysForWhat) {
+  const auto host = StartLaunched(site_, {"--deny", "mkdir", "ENOSPC"}, {"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Host waits"));
+  EXPECT_EQ(host->Log().Last("Host waits", "", "reason"),
+            "state directory not opened: state directory " + site_.file("state").string() +
+                ": create directory " + site_.file("state").string() + ": No space left on device");
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+  EXPECT_TRUE(host->Log().Has("Stopping"));
+  EXPECT_FALSE(host->Log().Has("Wait over"));
+  EXPECT_EQ(host->Log().Last("Host ended", "", "exitCode"), "0");
+}
+
+// Whatever of it is the first to find no room: directory, lock, format, log, checkpoint, plugin.
+TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
+  const fs::path disk = site_.file("disk");
+  fs::create_directory(disk);
+  const SmallDisk full(disk);
+  if (!full.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  site_.Configure(JsonlGroup("copy"), "embedded:disk/log", "disk/state");
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Host waits"));
+  EXPECT_NE(host->Errors().find("No space left on device"), std::string::npos) << host->Errors();
+  ASSERT_TRUE(full.Grow());
+  EXPECT_TRUE(host->WaitForLog("Wait over"));
+  EXPECT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "state") == "caught up";
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+}
+
+TEST_F(ShortageTest, AStopWhileAGroupWaitsForRoomDoesNotSayThatThereIsRoom) {
+  const auto host = StartLaunched(site_, {"--deny", "pwrite64", "ENOSPC"}, {"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "state") == "waiting" ||
+           host->Log().Has("Host waits");
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  (void)host->Wait(kStopLimit);
+  EXPECT_FALSE(host->Log().Has("Wait over")) << host->Errors();
 }
 
 TEST_F(ShortageTest, EveryLimitOfProcessesIsAStatedEndOrEnough) {

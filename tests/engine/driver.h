@@ -93,6 +93,9 @@ class Driver {
   Commands Replace(SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.ReplaceRunner(spawn, "it is fat", tick(), out); });
   }
+  Commands Discard(SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.DiscardRunner(spawn, "no ground", tick(), out); });
+  }
   Commands Durable(Position position) {
     return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
   }

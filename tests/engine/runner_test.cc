@@ -135,6 +135,68 @@ TEST(ReplaceTest, WaitsUntilNothingIsInFlight) {
   EXPECT_FALSE(d.Replace().empty());
 }
 
+TEST(DiscardTest, WhatIsInFlightComesAgainAndNobodyDied) {
+  Driver d;
+  d.Run();
+  d.Events(1, 2);
+  d.Settled(1);
+  EXPECT_TRUE(Has(d.Discard(), Kind::kKillRunner));
+  EXPECT_TRUE(d.Discard().empty()) << "asked again";
+  // What it says of the ground that it lost is no answer.
+  EXPECT_TRUE(
+      d.Failed({.sequence = 2, .status = 3, .call = "handle", .text = "no such file"}).empty());
+  const Commands exited = d.Exited(1, ExitClass::kKilled, 2, "killed by the host in handle");
+  EXPECT_TRUE(Has(exited, Kind::kSpawnRunner));
+  ASSERT_NE(Find(exited, Kind::kLog), nullptr);
+  EXPECT_TRUE(Find(exited, Kind::kLog)->expected);
+  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "in handle: no ground; restarting at once"))
+      << Find(exited, Kind::kLog)->text;
+  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+TEST(DiscardTest, OneThatIsStillStartingIsNotBelievedThatItHasStarted) {
+  Driver d;
+  d.Start();
+  d.Discard();
+  EXPECT_FALSE(Has(d.Ready(1), Kind::kConnect));
+  EXPECT_EQ(TimerDelay(d.Exited(1, ExitClass::kKilled), TimerKind::kRespawn), 1s);
+}
+
+TEST(DiscardTest, AgainAndAgainWithoutASettledEventIsGivenUp) {
+  Driver d;
+  d.Start();
+  for (SpawnNumber spawn = 1; spawn <= 11; ++spawn) {
+    d.Discard(spawn);
+    const Commands exited = d.Exited(spawn, ExitClass::kKilled);
+    if (spawn <= 10) {
+      d.Fire(TimerKind::kRespawn, TimerDelay(exited, TimerKind::kRespawn));
+    }
+  }
+  EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
+  EXPECT_TRUE(Contains(d.engine.reason(), "no ground")) << d.engine.reason();
+}
+
+TEST(DiscardTest, OneThatDiesByItselfMeanwhileHasDied) {
+  Driver d;
+  d.Run();
+  d.Events(1, 1);
+  d.Discard();
+  const Commands exited = d.Exited(1, ExitClass::kCrash, 1);
+  d.Fire(TimerKind::kRespawn, TimerDelay(exited, TimerKind::kRespawn));
+  EXPECT_EQ(d.engine.restarts(), 1u);
+}
+
+TEST(DiscardTest, InAStopEndsTheRunnerAtOnce) {
+  Driver d;
+  d.Run();
+  d.Events(1, 1);
+  d.Stop();
+  EXPECT_TRUE(Has(d.Discard(), Kind::kKillRunner));
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kKilled, 1), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
 TEST(ReplaceTest, ARunnerThatDiesInItsStopHasDied) {
   Driver d;
   RunUntilCaughtUp(&d);
@@ -279,7 +341,7 @@ TEST(ContractTest, AReportBeyondWhatWasDeliveredKillsTheRunnerAndFailsTheGroup) 
   d.Run();
   d.Events(1, 2);
   EXPECT_TRUE(Has(d.Settled(3), Kind::kKillRunner));
-  d.Exited(1, ExitClass::kUnknown);
+  d.Exited(1, ExitClass::kKilled);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
   EXPECT_EQ(d.engine.handled(), 0u);
   EXPECT_TRUE(Contains(d.engine.reason(), "event 3, wanted 0 to 2")) << d.engine.reason();
@@ -373,7 +435,7 @@ TEST(BreachTest, AnImpossibleReportIsOneToo) {
   EXPECT_TRUE(Has(d.Settled(4), Kind::kKillRunner));
   EXPECT_FALSE(d.engine.may_persist());
   EXPECT_TRUE(d.Settled(3).empty());
-  EXPECT_EQ(Persisted(d.Exited(1, ExitClass::kUnknown)), std::nullopt);
+  EXPECT_EQ(Persisted(d.Exited(1, ExitClass::kKilled)), std::nullopt);
   EXPECT_EQ(d.engine.durable(), P(1));
 }
 

@@ -55,6 +55,27 @@ TEST(StopTest, SaysNothingOfEventsThatACrashWhileStoppingDidNotConcern) {
   EXPECT_FALSE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
 }
 
+// Why a runner was killed is said by the setting that it outlasted, or by who asked.
+TEST(StopTest, SaysWhyARunnerWasKilled) {
+  Driver d;
+  d.Run();
+  d.Stop();
+  d.Fire(TimerKind::kDrain, 5s);
+  const Commands late = d.Exited(1, ExitClass::kKilled, 0, "killed by the host in destroy");
+  ASSERT_TRUE(Has(late, Kind::kLog));
+  EXPECT_EQ(Find(late, Kind::kLog)->text,
+            "while stopping, the runner ended: killed by the host in destroy: it had not stopped "
+            "when drain_timeout = 5s was over");
+  Driver forced;
+  forced.Run();
+  forced.Stop();
+  forced.Stop();
+  const Commands second = forced.Exited(1, ExitClass::kKilled, 0, "killed by the host in destroy");
+  ASSERT_TRUE(Has(second, Kind::kLog));
+  EXPECT_TRUE(Contains(Find(second, Kind::kLog)->text, "in destroy: a second stop was asked for"))
+      << Find(second, Kind::kLog)->text;
+}
+
 TEST(StopTest, ASecondOneKillsAtOnce) {
   Driver d;
   d.Run();
@@ -133,7 +154,7 @@ TEST(StopTest, DuringAFailureKeepsTheLadderAndASecondOneForces) {
   d.Failed({.sequence = 1, .status = 3, .call = "handle", .text = "no"});
   EXPECT_FALSE(Has(d.Stop(), Kind::kKillRunner));
   EXPECT_TRUE(Has(d.Stop(), Kind::kKillRunner));
-  d.Exited(1, ExitClass::kUnknown);
+  d.Exited(1, ExitClass::kKilled);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
 }
 

@@ -24,6 +24,7 @@ enum class Fault : std::uint8_t {
   kHangInSetUp,
   kCleanExit,
   kReplaced,
+  kDiscarded,
   kImpossibleLoad,
   kFailureBeforeSettled,
   kFilterChanged,

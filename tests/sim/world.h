@@ -57,6 +57,7 @@ class World final : public CommandHandler {
     bool draining = false;
     bool stuck = false;  // In a call that does not return.
     bool ignores_abort = false;
+    bool discarded = false;
     std::vector<Item> posted;  // Applied; the outcome lies in the ring.
     std::deque<Item> queue;
     std::optional<Position> position;  // Last stored, in position mode.

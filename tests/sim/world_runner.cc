@@ -84,10 +84,19 @@ void World::FailInSetUp(SpawnNumber spawn) {
 
 void World::AskForAnotherRunner() {
   After(Between(0, 5'000), [this] {
-    if (!runner_ || !runner_->ready || runner_->draining) {
+    if (!runner_) {
       return;
     }
     const SpawnNumber spawn = runner_->spawn;
+    if (random_.Chance(30)) {
+      faults_.Fired(Fault::kDiscarded);
+      runner_->discarded = true;
+      Input([&](Commands* out) { engine_->DiscardRunner(spawn, "no\nground", Now(), out); });
+      return;
+    }
+    if (!runner_->ready || runner_->draining) {
+      return;
+    }
     Input([&](Commands* out) { engine_->ReplaceRunner(spawn, "it is\nswollen", Now(), out); });
     if (runner_ && runner_->draining) {
       faults_.Fired(Fault::kReplaced);
@@ -391,7 +400,10 @@ void World::ForceRunner(bool kill) {
         Apply(rest, random_.Between(0, 1));
       }
     }
-    Die(ExitClass::kHung, rest.empty() ? 0 : rest.front().sequence, true);
+    // Nobody asked for the end of the group, so what was in hand comes again in this process.
+    const bool discarded = runner_->discarded;
+    Die(discarded ? ExitClass::kKilled : ExitClass::kHung, rest.empty() ? 0 : rest.front().sequence,
+        !discarded);
   });
 }
 

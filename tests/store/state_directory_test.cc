@@ -106,12 +106,25 @@ TEST_F(StateDirectoryTest, RefusesAnotherFormatAndSaysWhatToDo) {
             ": its format is 3, this version reads 2: go on with the version that made "
             "it, or " +
                 anew);
-  WriteFile(path() / "format", "");
-  EXPECT_EQ(Refusal(),
-            ": its format is 0, this version reads 2: put the file \"format\" back from "
-            "a backup, or " +
-                anew);
-  EXPECT_EQ(ReadFile(path() / "format"), "");
+}
+
+// Beside what somebody may need, nobody but its owner can say what the layout was.
+TEST_F(StateDirectoryTest, RefusesAFormatThatSaysNothingAndTellsWhatItHolds) {
+  ASSERT_TRUE(StateDirectory::Open(path()).ok());
+  const std::string wanted =
+      ", wanted the number of the layout: if this version has made the directory, put \"2\" into "
+      "that file, else name another directory (or move this one away), where every group begins "
+      "anew at its start";
+  for (const auto& [content, found] : {std::pair<std::string, std::string>("", "is empty"),
+                                       {"two\n", R"(holds "two\n")"},
+                                       {"2 or so", R"(holds "2 or so")"}}) {
+    WriteFile(path() / "format", content);
+    EXPECT_EQ(Refusal(), ": its file \"format\" " + found + wanted);
+    EXPECT_EQ(code_, Status::Code::kIncompatible);
+    EXPECT_EQ(ReadFile(path() / "format"), content);
+  }
+  WriteFile(path() / "format", "2");
+  EXPECT_TRUE(StateDirectory::Open(path()).ok());
 }
 
 // A group's folder is made under a name with a dot, and a kill may have left it at any point.
@@ -141,6 +154,16 @@ TEST_F(StateDirectoryTest, FinishesACreationThatWasCutShort) {
   std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
   WriteFile(path() / "lock", "");
   WriteFile(path() / "format.new", "");
+  EXPECT_TRUE(StateDirectory::Open(path()).ok());
+  EXPECT_EQ(ReadFile(path() / "format"), "2\n");
+}
+
+// As a machine that crashed may leave it, on a file system that orders nothing.
+TEST_F(StateDirectoryTest, FinishesACreationThatLeftAnEmptyFormat) {
+  std::filesystem::create_directories(path());
+  std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
+  WriteFile(path() / "format", "");
+  EXPECT_TRUE(StateDirectory::LookAt(path()).ok());
   EXPECT_TRUE(StateDirectory::Open(path()).ok());
   EXPECT_EQ(ReadFile(path() / "format"), "2\n");
 }
@@ -180,8 +203,17 @@ TEST_F(StateDirectoryTest, MakesTheWorkingDirectoryOfAPluginWhereItIsGone) {
   const auto state = StateDirectory::Open(path());
   ASSERT_TRUE(state.ok());
   std::filesystem::create_directory(state->group("g"));
-  EXPECT_TRUE(*state->EnsureGroupData("g"));
-  EXPECT_FALSE(*state->EnsureGroupData("g"));
+  const auto first = state->EnsureGroupData("g");
+  ASSERT_TRUE(first.ok()) << first.status().message();
+  EXPECT_TRUE(first->made);
+  EXPECT_FALSE(state->EnsureGroupData("g")->made);
+  EXPECT_TRUE(state->HasGroupData("g", *first));
+  std::filesystem::rename(state->group_data("g"), path() / "away");
+  EXPECT_FALSE(state->HasGroupData("g", *first));
+  const auto second = state->EnsureGroupData("g");
+  EXPECT_TRUE(second->made);
+  EXPECT_FALSE(second->IsSame(*first));
+  EXPECT_FALSE(state->HasGroupData("g", *first));
   EXPECT_EQ(ModeOf(state->group_data("g")), 0700u);
   std::filesystem::remove(state->group_data("g"));
   std::filesystem::create_symlink("nowhere", state->group_data("g"));
@@ -190,7 +222,8 @@ TEST_F(StateDirectoryTest, MakesTheWorkingDirectoryOfAPluginWhereItIsGone) {
   WriteFile(state->group_data("g"), "");
   EXPECT_EQ(state->EnsureGroupData("g").status().message(),
             state->group_data("g").string() +
-                ": it is no directory, wanted the working directory of the plugin of group g");
+                ": it is no directory, wanted the working directory of the plugin of group g; move "
+                "it away and start the host again");
 }
 
 TEST_F(StateDirectoryTest, IsLookedAtWithoutATrace) {

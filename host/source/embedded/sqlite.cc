@@ -6,22 +6,23 @@
 namespace catchup::embedded {
 namespace {
 
-// Whether the disk, or our share of it, is full. A failed sync is another matter, whatever its
-// cause: the kernel may hold pages as clean that the disk never got.
-bool IsNoSpace(int code, int system_error) {
+// Whether the disk, our share of it, or what a file takes to be opened is used up. A failed sync is
+// another matter, whatever its cause: the kernel may hold pages as clean that the disk never got.
+bool IsShortage(int code, int system_error) {
   if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) {
     return false;
   }
-  return (code & 0xff) == SQLITE_FULL ||
-         ((code & 0xff) == SQLITE_IOERR &&
-          (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG));
+  const int kind = code & 0xff;
+  return kind == SQLITE_FULL ||
+         ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) &&
+          Status::FromErrno("", system_error).code() == Status::Code::kExhausted);
 }
 
 Status SqliteFailure(sqlite3* database, std::string_view what) {
   const int code = sqlite3_extended_errcode(database);
   std::string text = std::string(what) + ": " + sqlite3_errmsg(database) + " (SQLite error " +
                      std::to_string(code) + ")";
-  if (IsNoSpace(code, sqlite3_system_errno(database))) {
+  if (IsShortage(code, sqlite3_system_errno(database))) {
     return Status::Exhausted(std::move(text));
   }
   switch (code & 0xff) {
