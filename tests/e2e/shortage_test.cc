@@ -61,6 +61,12 @@ class SmallDisk {
   bool mounted_ = false;
 };
 
+// Before it has groups, or its one group.
+bool Waits(const Process& host) {
+  const HostLog log = host.Log();
+  return log.Has("Host waits") || log.Last("State changed", "copy", "state") == "waiting";
+}
+
 class ShortageTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -138,10 +144,7 @@ TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
 
 TEST_F(ShortageTest, AStopWhileAGroupWaitsForRoomDoesNotSayThatThereIsRoom) {
   const auto host = StartLaunched(site_, {"--deny", "pwrite64", "ENOSPC"}, {"run", "host.toml"});
-  ASSERT_TRUE(WaitUntil([&] {
-    return host->Log().Last("State changed", "copy", "state") == "waiting" ||
-           host->Log().Has("Host waits");
-  })) << host->Errors();
+  ASSERT_TRUE(WaitUntil([&] { return Waits(*host); })) << host->Errors();
   host->Signal(SIGTERM);
   (void)host->Wait(kStopLimit);
   EXPECT_FALSE(host->Log().Has("Wait over")) << host->Errors();
@@ -170,9 +173,7 @@ TEST_F(ShortageTest, EveryLimitOfDescriptorsIsAStatedEndOrEnough) {
     const auto host = StartLaunched(site_, {"--limit", "nofile", std::to_string(files)},
                                     {"run", "host.toml", "--until-caught-up"});
     // Some wait for descriptors, as they should.
-    (void)WaitUntil([&] {
-      return !host->Running() || host->Log().Last("State changed", "copy", "state") == "waiting";
-    });
+    (void)WaitUntil([&] { return !host->Running() || Waits(*host); });
     host->Signal(SIGTERM);
     const Finished ran{host->Wait(kStopLimit), host->Output(), host->Errors()};
     if (ran.exit == 127) {
@@ -193,9 +194,7 @@ TEST_F(ShortageTest, EveryLimitOfMemoryIsAStatedEndOrEnough) {
     SCOPED_TRACE(mib);
     const auto host = StartLaunched(site_, {"--limit", "as", std::to_string(mib << 20)},
                                     {"run", "host.toml", "--until-caught-up"});
-    (void)WaitUntil([&] {
-      return !host->Running() || host->Log().Last("State changed", "copy", "state") == "waiting";
-    });
+    (void)WaitUntil([&] { return !host->Running() || Waits(*host); });
     host->Signal(SIGTERM);
     const Finished ran{host->Wait(kStopLimit), host->Output(), host->Errors()};
     if (ran.exit == 127) {
