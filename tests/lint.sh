@@ -1,5 +1,5 @@
 #!/bin/bash
-# Looks at the sources: format, then every source with clang's warnings, then clang-tidy. Needs a built
+# Looks at the sources: format, every source with clang's warnings, structure, clang-tidy. Needs a built
 # tree, whose generated headers and compile commands it reads.
 #
 #   tests/lint.sh [--all] [BUILD_DIRECTORY]
@@ -55,7 +55,7 @@ syntax_commands() {
     s/\\(.)/\1/g
     s#^([^ ]*/ccache )?[^ ]*(c\+\+|g\+\+)[^ ]* #$CLANG #
     s#^([^ ]*/ccache )?[^ ]*(cc|gcc)[^ ]* #${CLANG/++/} #
-    s# -o [^ ]+ -c # -fsyntax-only #' | grep -v -- " -fsyntax-only $(realpath "$build")/" || true
+    s# -o [^ ]+ -c # -Wthread-safety -fsyntax-only #' | grep -v -- " -fsyntax-only $(realpath "$build")/" || true
 }
 
 # Relative paths in a command count from the build directory.
@@ -76,6 +76,24 @@ syntax() {
     xargs -0 -n 1 -P "$(nproc)" bash -c 'check_syntax "$1"' "$build"
 }
 check "$CLANG" "$(wc -l <"$commands/syntax") sources" syntax
+
+# Without the flag, or with words that mean nothing, every use of what a lock guards would pass.
+unguarded_is_refused() {
+  ! "$CLANG" -std=c++20 -I. -x c++ -Wthread-safety -Werror -fsyntax-only - 2>/dev/null <<'EOF' || {
+#include "host/base/mutex.h"
+struct Guarded {
+  int Get() { return number; }
+  catchup::Mutex mutex;
+  int number CATCHUP_GUARDED_BY(mutex) = 0;
+};
+EOF
+    echo "$CLANG: found an unguarded use accepted, wanted it refused (host/base/mutex.h)" >&2
+    return 1
+  }
+}
+check "lock annotations" "what a lock guards" unguarded_is_refused
+
+check structure "all sources" tests/structure.sh
 
 # Only files of the build can be checked, and some are compiled on purpose by nobody.
 tidy() {

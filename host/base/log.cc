@@ -6,10 +6,10 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <mutex>
 
 #include "host/base/log_output.h"
 #include "host/base/log_rate.h"
+#include "host/base/mutex.h"
 #include "host/base/shortage.h"
 #include "host/base/time_text.h"
 
@@ -79,7 +79,7 @@ class ProcessLog {
     bool admitted = false;
     std::vector<LogRate::LeftOut> left_out;
     {
-      const std::lock_guard lock(rate_mutex_);
+      const MutexLock lock(&rate_mutex_);
       left_out = rate_.TakeLeftOut(now, false);
       admitted = rate_.Admit({msg, group, level}, burst, now);
     }
@@ -96,7 +96,7 @@ class ProcessLog {
     const auto now = std::chrono::steady_clock::now();
     std::vector<LogRate::LeftOut> left_out;
     {
-      const std::lock_guard lock(rate_mutex_);
+      const MutexLock lock(&rate_mutex_);
       left_out = rate_.TakeLeftOut(now, false);
       rate_.AddLeftOut(key, count, burst, now);
     }
@@ -106,7 +106,7 @@ class ProcessLog {
   void Flush() {
     std::vector<LogRate::LeftOut> left_out;
     {
-      const std::lock_guard lock(rate_mutex_);
+      const MutexLock lock(&rate_mutex_);
       left_out = rate_.TakeLeftOut(std::chrono::steady_clock::now(), true);
     }
     Tell(left_out);
@@ -154,8 +154,8 @@ class ProcessLog {
   LogOutput* const output_;  // Never destroyed either.
   spdlog::logger logger_;
   std::atomic<bool> text_{false};
-  std::mutex rate_mutex_;
-  LogRate rate_{kMaxLogLinesPerSecond};
+  Mutex rate_mutex_;
+  LogRate rate_ CATCHUP_GUARDED_BY(rate_mutex_){kMaxLogLinesPerSecond};
 };
 
 }  // namespace

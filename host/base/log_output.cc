@@ -125,7 +125,7 @@ LogOutput::LogOutput(TellDropped tell_dropped)
 void LogOutput::Write(std::string line, bool is_error) {
   line += '\n';
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const bool in_gap = dropped_ > 0 && !is_error;
     if (in_gap || !Fits(line.size(), is_error ? kForErrors : kForOrdinary)) {
       ++dropped_;
@@ -134,7 +134,7 @@ void LogOutput::Write(std::string line, bool is_error) {
     Push(std::move(line));
     StartWriter();
   }
-  work_.notify_one();
+  work_.NotifyOne();
 }
 
 void LogOutput::SetProgress(std::vector<std::string> lines) {
@@ -142,15 +142,15 @@ void LogOutput::SetProgress(std::vector<std::string> lines) {
     return;
   }
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     next_progress_ = std::move(lines);
     StartWriter();
   }
-  work_.notify_one();
+  work_.NotifyOne();
 }
 
 void LogOutput::Flush() {
-  std::unique_lock lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (!started_) {
     WriteWithoutThread();
     return;
@@ -158,8 +158,9 @@ void LogOutput::Flush() {
   const Clock::time_point end = Clock::now() + kMaxFlush;
   while (!Idle() && !gave_up_) {
     const std::uint64_t before = written_bytes_;
-    moved_.wait_until(lock, std::min(end, Clock::now() + kMaxStandstill),
-                      [&] { return Idle() || written_bytes_ != before; });
+    const Clock::time_point until = std::min(end, Clock::now() + kMaxStandstill);
+    while (!Idle() && written_bytes_ == before && moved_.WaitUntil(&mutex_, until)) {
+    }
     gave_up_ = !Idle() && (written_bytes_ == before || Clock::now() >= end);
   }
 }
@@ -226,13 +227,15 @@ void LogOutput::WriteWithoutThread() {
 
 void LogOutput::RunWriter() {
   pthread_setname_np(pthread_self(), "catchup-log");
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   while (true) {
-    work_.wait(lock, [this] { return !Idle(); });
+    while (Idle()) {
+      work_.Wait(&mutex_);
+    }
     const std::string line = PopLine();
     std::optional<std::vector<std::string>> progress = std::exchange(next_progress_, std::nullopt);
     writing_ = true;
-    lock.unlock();
+    lock.Unlock();
     std::string out = Erase();
     out += line;
     if (progress.has_value()) {
@@ -240,11 +243,11 @@ void LogOutput::RunWriter() {
     }
     out += Draw();
     WriteAll(out);
-    lock.lock();
+    lock.Lock();
     writing_ = false;
     if (Idle()) {
       gave_up_ = false;
-      moved_.notify_all();
+      moved_.NotifyAll();
     }
   }
 }
@@ -257,10 +260,10 @@ void LogOutput::WriteAll(std::string_view text) {
     if (written >= 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
       {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(&mutex_);
         written_bytes_ += static_cast<std::uint64_t>(written);
       }
-      moved_.notify_all();
+      moved_.NotifyAll();
     } else if (errno != EINTR && errno != EAGAIN) {
       return;  // There is nowhere left to complain.
     }

@@ -1,15 +1,15 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "host/base/mutex.h"
 
 namespace catchup {
 
@@ -61,12 +61,14 @@ class LogOutput {
   static constexpr Bound kForErrors{5120, (1u << 20) + (256u << 10)};
   static constexpr Bound kRoomAgain{2048, 512u << 10};
 
-  bool Fits(std::size_t size, const Bound& bound) const;
-  bool Idle() const { return lines_.empty() && !next_progress_.has_value() && !writing_; }
-  void Push(std::string line);
-  std::string PopLine();
-  void StartWriter();
-  void WriteWithoutThread();
+  bool Fits(std::size_t size, const Bound& bound) const CATCHUP_REQUIRES(mutex_);
+  bool Idle() const CATCHUP_REQUIRES(mutex_) {
+    return lines_.empty() && !next_progress_.has_value() && !writing_;
+  }
+  void Push(std::string line) CATCHUP_REQUIRES(mutex_);
+  std::string PopLine() CATCHUP_REQUIRES(mutex_);
+  void StartWriter() CATCHUP_REQUIRES(mutex_);
+  void WriteWithoutThread() CATCHUP_REQUIRES(mutex_);
 
   // On the writer's thread, without the lock.
   void RunWriter();
@@ -79,18 +81,17 @@ class LogOutput {
   const bool utf8_;  // The terminal's users see more than ASCII.
   const TellDropped tell_dropped_;
 
-  std::mutex mutex_;
-  std::condition_variable work_;   // The writer waits.
-  std::condition_variable moved_;  // Flush() waits.
-  // Guarded by mutex_.
-  bool started_ = false;
-  bool writing_ = false;
-  bool gave_up_ = false;
-  std::deque<std::string> lines_;
-  std::size_t queued_bytes_ = 0;
-  std::uint64_t dropped_ = 0;  // Not told yet.
-  std::optional<std::vector<std::string>> next_progress_;
-  std::uint64_t written_bytes_ = 0;
+  Mutex mutex_;
+  CondVar work_;   // The writer waits.
+  CondVar moved_;  // Flush() waits.
+  bool started_ CATCHUP_GUARDED_BY(mutex_) = false;
+  bool writing_ CATCHUP_GUARDED_BY(mutex_) = false;
+  bool gave_up_ CATCHUP_GUARDED_BY(mutex_) = false;
+  std::deque<std::string> lines_ CATCHUP_GUARDED_BY(mutex_);
+  std::size_t queued_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
+  std::uint64_t dropped_ CATCHUP_GUARDED_BY(mutex_) = 0;  // Not told yet.
+  std::optional<std::vector<std::string>> next_progress_ CATCHUP_GUARDED_BY(mutex_);
+  std::uint64_t written_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
 
   // The writer's own.
   std::vector<std::string> progress_;

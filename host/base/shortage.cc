@@ -11,11 +11,9 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
@@ -23,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -188,15 +187,17 @@ Result<std::thread> StartThread(std::function<void()> body) {
 }
 
 Status ProveThreads(int count) {
-  std::mutex mutex;
-  std::condition_variable changed;
+  Mutex mutex;
+  CondVar changed;
   bool enough = false;
   std::vector<std::thread> threads;
   Status proved;
   for (int i = 0; i < count && proved.ok(); ++i) {
     auto thread = StartThread([&] {
-      std::unique_lock<std::mutex> lock(mutex);
-      changed.wait(lock, [&] { return enough; });
+      const MutexLock lock(&mutex);
+      while (!enough) {
+        changed.Wait(&mutex);
+      }
     });
     proved = thread.status();
     if (thread.ok()) {
@@ -204,10 +205,10 @@ Status ProveThreads(int count) {
     }
   }
   {
-    const std::lock_guard<std::mutex> lock(mutex);
+    const MutexLock lock(&mutex);
     enough = true;
   }
-  changed.notify_all();
+  changed.NotifyAll();
   for (std::thread& thread : threads) {
     thread.join();
   }

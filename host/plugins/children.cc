@@ -41,7 +41,7 @@ Children& Children::OfThisProcess() {
 }
 
 Status Children::Adopt() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   for (const pid_t pid : LivingChildren()) {
     inherited_.insert(pid);
   }
@@ -52,7 +52,7 @@ Status Children::Adopt() {
 
 Result<pid_t> Children::Spawn(const std::function<Result<pid_t>()>& spawn) {
   // Held over the spawn, so that a sweep sees the child only once it is known.
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   Result<pid_t> pid = spawn();
   if (pid.ok()) {
     spawned_.insert(*pid);
@@ -66,7 +66,7 @@ siginfo_t Children::Reap(pid_t pid) {
   }
   // In one step for a sweep, which must neither reap it nor take the next bearer of its number for
   // it.
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
   }
   spawned_.erase(pid);
@@ -74,7 +74,7 @@ siginfo_t Children::Reap(pid_t pid) {
 }
 
 Children::Sweep Children::KillOrphans() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   Sweep sweep;
   const std::vector<pid_t> living = LivingChildren();
   // Somebody else may have reaped one, and its number may come again.

@@ -5,10 +5,10 @@
 
 #include <chrono>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 
 namespace catchup {
@@ -50,10 +50,10 @@ class Children {
  private:
   Children() = default;
 
-  std::mutex mutex_;
-  std::set<pid_t> spawned_;
-  std::set<pid_t> inherited_;  // There before Adopt().
-  std::set<pid_t> dying_;      // Orphans that were sent SIGKILL.
+  Mutex mutex_;
+  std::set<pid_t> spawned_ CATCHUP_GUARDED_BY(mutex_);
+  std::set<pid_t> inherited_ CATCHUP_GUARDED_BY(mutex_);  // There before Adopt().
+  std::set<pid_t> dying_ CATCHUP_GUARDED_BY(mutex_);      // Orphans that were sent SIGKILL.
 };
 
 }  // namespace catchup

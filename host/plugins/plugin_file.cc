@@ -10,9 +10,9 @@
 #include <array>
 #include <cerrno>
 #include <iterator>
-#include <mutex>
 #include <set>
 
+#include "host/base/mutex.h"
 #include "host/base/shell_word.h"
 #include "host/base/shortage.h"
 
@@ -316,8 +316,8 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
     return Status(elf.code(), what + " " + elf.message());
   }
   // Groups of one host may stage the same file at once; a directory has one host at a time.
-  static std::mutex writing;
-  const std::lock_guard<std::mutex> lock(writing);
+  static Mutex writing;
+  const MutexLock lock(&writing);
   const fs::path folder = plugins / staged.sha256;
   staged.path = folder / file.path.filename();
   // Of this process: whatever the clock says, these are in use.

@@ -107,6 +107,19 @@ std::string CutText(std::string_view text, std::size_t most) {
   return std::string(text.substr(0, size)) + std::string(kCut);
 }
 
+bool TakeWitness(std::string_view value, CheckpointRecord* record) {
+  if (value.size() < kWitnessHeadBytes || value.size() > kWitnessHeadBytes + kMaxWitnessStream ||
+      record->witnesses.size() == kMaxWitnesses) {
+    return false;
+  }
+  Witness& witness = record->witnesses.emplace_back();
+  witness.position = GetPosition(value, 0);
+  std::memcpy(witness.event_id.bytes.data(), value.data() + kPositionBytes, kIdBytes);
+  witness.revision = GetNumber<std::uint64_t>(value, kPositionBytes + kIdBytes);
+  witness.stream = value.substr(kWitnessHeadBytes);
+  return true;
+}
+
 // Takes one field; false when its value is one that is never written.
 bool TakeField(Field type, std::string_view value, SlotContent* content) {
   CheckpointRecord& record = content->record;
@@ -164,19 +177,8 @@ bool TakeField(Field type, std::string_view value, SlotContent* content) {
       return take_digest(&record.plugin_digest);
     case Field::kTime:
       return take_number(&record.time_ticks);
-    case Field::kWitness: {
-      if (value.size() < kWitnessHeadBytes ||
-          value.size() > kWitnessHeadBytes + kMaxWitnessStream ||
-          record.witnesses.size() == kMaxWitnesses) {
-        return false;
-      }
-      Witness& witness = record.witnesses.emplace_back();
-      witness.position = GetPosition(value, 0);
-      std::memcpy(witness.event_id.bytes.data(), value.data() + kPositionBytes, kIdBytes);
-      witness.revision = GetNumber<std::uint64_t>(value, kPositionBytes + kIdBytes);
-      witness.stream = value.substr(kWitnessHeadBytes);
-      return true;
-    }
+    case Field::kWitness:
+      return TakeWitness(value, &record);
   }
   return false;
 }

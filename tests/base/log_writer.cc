@@ -49,10 +49,43 @@ struct LogsWhenDestroyed {
   ~LogsWhenDestroyed() { Log(LogLevel::kInfo, "Late", "Test.Run", ""); }
 };
 
+// What is drawn below the log; false for another case.
+bool DrawProgress(const std::string& what) {
+  if (what == "progress") {
+    catchup::SetProgressLines({"one", "two"});
+    catchup::FlushLog();
+    Log(LogLevel::kInfo, "Said", "Test.Run", "g");
+    catchup::FlushLog();
+    catchup::SetProgressLines({});
+  } else if (what == "many") {
+    // Only the newest lines count, so each waits to be seen.
+    catchup::SetProgressLines({"one", "two", "three", "four", "five"});
+    catchup::FlushLog();
+    catchup::SetProgressLines({"one", "two", "three"});
+    catchup::FlushLog();
+    catchup::SetProgressLines(std::vector<std::string>(1000, "x"));
+    catchup::FlushLog();
+    catchup::SetProgressLines({});
+  } else if (what == "newest progress") {
+    LogLong(100);
+    for (int i = 0; i <= 1000; ++i) {
+      catchup::SetProgressLines({"step " + std::to_string(i)});
+    }
+    SayLoggedAndWait();
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
+  if (DrawProgress(what)) {
+    catchup::FlushLog();
+    return 0;
+  }
   if (what == "levels") {
     catchup::ConfigureLog({LogLevel::kWarn, catchup::LogFormat::kJson});
     Log(LogLevel::kDebug, "No", "Test.Run", "");
@@ -88,27 +121,6 @@ int main(int argc, char** argv) {
     say(LogLevel::kError, 500);
   } else if (what == "format") {
     Log(LogLevel::kInfo, "{} %s {0}", "Test.Run", "g", {{"x", "{}"}});
-  } else if (what == "progress") {
-    catchup::SetProgressLines({"one", "two"});
-    catchup::FlushLog();
-    Log(LogLevel::kInfo, "Said", "Test.Run", "g");
-    catchup::FlushLog();
-    catchup::SetProgressLines({});
-  } else if (what == "many") {
-    // Only the newest lines count, so each waits to be seen.
-    catchup::SetProgressLines({"one", "two", "three", "four", "five"});
-    catchup::FlushLog();
-    catchup::SetProgressLines({"one", "two", "three"});
-    catchup::FlushLog();
-    catchup::SetProgressLines(std::vector<std::string>(1000, "x"));
-    catchup::FlushLog();
-    catchup::SetProgressLines({});
-  } else if (what == "newest progress") {
-    LogLong(100);
-    for (int i = 0; i <= 1000; ++i) {
-      catchup::SetProgressLines({"step " + std::to_string(i)});
-    }
-    SayLoggedAndWait();
   } else if (what == "some unread") {
     LogLong(400);
     SayLoggedAndWait();

@@ -9,15 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <condition_variable>
 #include <deque>
 #include <functional>
 #include <limits>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 
+#include "host/base/mutex.h"
 #include "host/base/shortage.h"
 #include "host/base/unique_fd.h"
 #include "host/source/client/append_question.h"
@@ -105,7 +104,7 @@ class BatchAppender final : public Appender {
 
   ~BatchAppender() override {
     {
-      std::unique_lock lock(mutex_);
+      const MutexLock lock(&mutex_);
       if (call_ != nullptr) {
         // The server keeps the call open after a half-close; only a cancel ends it.
         call_->context.TryCancel();
@@ -113,7 +112,9 @@ class BatchAppender final : public Appender {
       for (const auto& [number, question] : questions_) {
         question->Cancel();
       }
-      ended_.wait(lock, [this] { return call_ == nullptr && questions_.empty(); });
+      while (call_ != nullptr || !questions_.empty()) {
+        ended_.Wait(&mutex_);
+      }
     }
     queue_.Shutdown();
     if (thread_.joinable()) {
@@ -128,7 +129,7 @@ class BatchAppender final : public Appender {
 
   std::uint64_t Append(std::string_view stream, const ExpectedStream& expected,
                        std::span<const NewEvent* const> events) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const std::uint64_t number = ++requests_;
     waiting_.emplace(number, Waiting{std::string(stream), Clock::now() + options_.deadline});
     unsent_.push_back(MakeRequest(number, stream, expected, events));
@@ -149,7 +150,7 @@ class BatchAppender final : public Appender {
   }
 
   std::vector<AppendAnswer> Take() override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     GiveUpLate(Clock::now());
     std::uint64_t count = 0;
     (void)!::read(wake_.get(), &count, sizeof count);
@@ -159,7 +160,7 @@ class BatchAppender final : public Appender {
   int wake() const override { return wake_.get(); }
 
   std::optional<Clock::time_point> deadline() const override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     std::optional<Clock::time_point> first;
     const auto consider = [&](Clock::time_point time) {
       first = first.has_value() ? std::min(*first, time) : time;
@@ -223,11 +224,11 @@ class BatchAppender final : public Appender {
   }
 
   std::uint64_t Ask(std::int64_t since, const grpc::ByteBuffer& request, std::string what) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const std::uint64_t number = ++requests_;
     auto question = std::make_unique<AppendQuestion>(
         options_.address, number, since, [this, what = std::move(what)](AppendAnswer answer) {
-          const std::lock_guard answering(mutex_);
+          const MutexLock answering(&mutex_);
           answer.status = answer.status.ok() ? Status() : answer.status.Within(what);
           Answer(std::move(answer));
         });
@@ -247,23 +248,21 @@ class BatchAppender final : public Appender {
       const std::less<const void*> before;
       const bool is_step = !before(tag, &steps_.front()) && before(tag, &steps_.front() + kSteps);
       if (is_step) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(&mutex_);
         Proceed(*static_cast<const Step*>(tag), ok);
       } else if (static_cast<ReadCall*>(tag)->Proceed(ok)) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(&mutex_);
         std::erase_if(questions_, [tag](const auto& entry) {
           return static_cast<ReadCall*>(entry.second.get()) == tag;
         });
-        ended_.notify_all();
+        ended_.NotifyAll();
       }
     }
   }
 
-  // ---- All with the lock held ----
-
   void* Tag(Step step) { return &steps_[static_cast<std::size_t>(step)]; }
 
-  void StartCall() {
+  void StartCall() CATCHUP_REQUIRES(mutex_) {
     call_ = std::make_unique<Call>();
     given_up_ = false;
     AddHeaders(options_, &call_->context);
@@ -271,7 +270,7 @@ class BatchAppender final : public Appender {
     call_->stream->StartCall(Tag(Step::kStart));
   }
 
-  void WriteNext() {
+  void WriteNext() CATCHUP_REQUIRES(mutex_) {
     if (!call_->started || call_->writing || call_->broken || unsent_.empty()) {
       return;
     }
@@ -279,13 +278,13 @@ class BatchAppender final : public Appender {
     call_->stream->Write(unsent_.front(), Tag(Step::kWrite));
   }
 
-  void Read() {
+  void Read() CATCHUP_REQUIRES(mutex_) {
     call_->reading = true;
     response_.Clear();
     call_->stream->Read(&response_, Tag(Step::kRead));
   }
 
-  void Proceed(Step step, bool ok) {
+  void Proceed(Step step, bool ok) CATCHUP_REQUIRES(mutex_) {
     switch (step) {
       case Step::kStart:
         call_->started = ok;
@@ -318,7 +317,7 @@ class BatchAppender final : public Appender {
     }
   }
 
-  void TakeResponse() {
+  void TakeResponse() CATCHUP_REQUIRES(mutex_) {
     const auto found = waiting_.find(static_cast<std::uint64_t>(
         response_.correlation_id().structured().least_significant_bits()));
     if (found == waiting_.end()) {
@@ -350,7 +349,7 @@ class BatchAppender final : public Appender {
   }
 
   // The call is over: whatever waits for an answer gets the reason.
-  void EndCall() {
+  void EndCall() CATCHUP_REQUIRES(mutex_) {
     Status reason;
     if (given_up_) {
       reason = Status::Unavailable(options_.address + ": no answer within " +
@@ -369,10 +368,10 @@ class BatchAppender final : public Appender {
     }
     unsent_.clear();
     call_.reset();
-    ended_.notify_all();
+    ended_.NotifyAll();
   }
 
-  void GiveUpLate(Clock::time_point now) {
+  void GiveUpLate(Clock::time_point now) CATCHUP_REQUIRES(mutex_) {
     if (!waiting_.empty() && waiting_.begin()->second.deadline <= now && call_ != nullptr &&
         !std::exchange(given_up_, true)) {
       call_->context.TryCancel();
@@ -384,7 +383,7 @@ class BatchAppender final : public Appender {
     }
   }
 
-  void Answer(AppendAnswer answer) {
+  void Answer(AppendAnswer answer) CATCHUP_REQUIRES(mutex_) {
     answers_.push_back(std::move(answer));
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one);
@@ -403,15 +402,17 @@ class BatchAppender final : public Appender {
   // Their addresses are the tags of the call's operations.
   std::array<Step, kSteps> steps_ = {Step::kStart, Step::kWrite, Step::kRead, Step::kFinish};
 
-  mutable std::mutex mutex_;
-  std::condition_variable ended_;
-  std::unique_ptr<Call> call_;
-  bool given_up_ = false;  // The call was cancelled because an answer was late.
-  std::uint64_t requests_ = 0;
-  std::deque<BatchAppendReq> unsent_;  // The front one may be on its way.
-  std::map<std::uint64_t, Waiting> waiting_;
-  std::map<std::uint64_t, std::unique_ptr<AppendQuestion>> questions_;
-  std::vector<AppendAnswer> answers_;
+  mutable Mutex mutex_;
+  CondVar ended_;
+  std::unique_ptr<Call> call_ CATCHUP_GUARDED_BY(mutex_);
+  // The call was cancelled because an answer was late.
+  bool given_up_ CATCHUP_GUARDED_BY(mutex_) = false;
+  std::uint64_t requests_ CATCHUP_GUARDED_BY(mutex_) = 0;
+  std::deque<BatchAppendReq> unsent_
+      CATCHUP_GUARDED_BY(mutex_);  // The front one may be on its way.
+  std::map<std::uint64_t, Waiting> waiting_ CATCHUP_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, std::unique_ptr<AppendQuestion>> questions_ CATCHUP_GUARDED_BY(mutex_);
+  std::vector<AppendAnswer> answers_ CATCHUP_GUARDED_BY(mutex_);
   BatchAppendResp response_;
 
   std::thread thread_;

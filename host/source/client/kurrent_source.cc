@@ -4,14 +4,13 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
 
-#include <condition_variable>
 #include <future>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/mutex.h"
 #include "host/base/shortage.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
@@ -206,8 +205,10 @@ class KurrentSource final : public Source {
     CATCHUP_CHECK(std::this_thread::get_id() != thread_.get_id());
     Shutdown();
     {
-      std::unique_lock lock(mutex_);
-      all_done_.wait(lock, [this] { return calls_.empty(); });
+      const MutexLock lock(&mutex_);
+      while (!calls_.empty()) {
+        all_done_.Wait(&mutex_);
+      }
     }
     queue_.Shutdown();
     if (thread_.joinable()) {
@@ -262,7 +263,7 @@ class KurrentSource final : public Source {
   }
 
   void Shutdown() override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     shut_down_ = true;
     for (const auto& entry : calls_) {
       entry.second->Cancel();
@@ -276,7 +277,7 @@ class KurrentSource final : public Source {
   void Begin(std::shared_ptr<ReadCall> call, const char* method,
              const Result<grpc::ByteBuffer>& request) {
     AddHeaders(options_, call->context());
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     ReadCall& started = *call;
     calls_.emplace(&started, std::move(call));
     if (shut_down_) {
@@ -302,22 +303,22 @@ class KurrentSource final : public Source {
 
   void Remove(ReadCall* call) {
     std::shared_ptr<ReadCall> last_use;  // Destroyed after the lock is released.
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     const auto found = calls_.find(call);
     last_use = std::move(found->second);
     calls_.erase(found);
     if (calls_.empty()) {
-      all_done_.notify_all();
+      all_done_.NotifyAll();
     }
   }
 
   const ConnectionOptions options_;
   grpc::GenericStub stub_;
   grpc::CompletionQueue queue_;
-  std::mutex mutex_;
-  std::condition_variable all_done_;
-  bool shut_down_ = false;
-  std::unordered_map<ReadCall*, std::shared_ptr<ReadCall>> calls_;
+  Mutex mutex_;
+  CondVar all_done_;
+  bool shut_down_ CATCHUP_GUARDED_BY(mutex_) = false;
+  std::unordered_map<ReadCall*, std::shared_ptr<ReadCall>> calls_ CATCHUP_GUARDED_BY(mutex_);
   std::thread thread_;  // Last: it uses all of the above.
 };
 

@@ -8,7 +8,7 @@ namespace catchup {
 
 void ReadCall::Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue, const char* method,
                      const grpc::ByteBuffer& request) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   CATCHUP_CHECK(step_ == Step::kNew);
   request_ = request;
   stream_ = stub->PrepareCall(&context_, method, queue);
@@ -17,7 +17,7 @@ void ReadCall::Start(grpc::GenericStub* stub, grpc::CompletionQueue* queue, cons
 }
 
 void ReadCall::Refuse(grpc::CompletionQueue* queue, grpc::Status reason) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   CATCHUP_CHECK(step_ == Step::kNew);
   override_ = std::move(reason);
   step_ = Step::kFinishing;
@@ -26,7 +26,7 @@ void ReadCall::Refuse(grpc::CompletionQueue* queue, grpc::Status reason) {
 }
 
 bool ReadCall::Proceed(bool ok) {
-  std::unique_lock lock(mutex_);
+  MutexLock lock(&mutex_);
   // After a failed operation, or once we have ended the call, only its status is of interest.
   const bool over = !ok || override_.has_value();
   switch (step_) {
@@ -46,15 +46,15 @@ bool ReadCall::Proceed(bool ok) {
       if (over) {
         Finish();
       } else {
-        Deliver(&lock);
+        Deliver();
       }
       return false;
     case Step::kFinishing:
       step_ = Step::kDone;
       stream_.reset();
-      lock.unlock();
-      // Nobody touches override_ any more: Abort leaves a call alone that is done.
-      OnFinished(override_.value_or(status_), context_);
+      status_ = override_.value_or(status_);
+      lock.Unlock();
+      OnFinished(status_, context_);
       return true;
     case Step::kNew:
     case Step::kDelivering:
@@ -66,12 +66,12 @@ bool ReadCall::Proceed(bool ok) {
   return true;
 }
 
-void ReadCall::Deliver(std::unique_lock<std::mutex>* lock) {
+void ReadCall::Deliver() {
   step_ = Step::kDelivering;
   resumed_ = false;
-  lock->unlock();
+  mutex_.Unlock();
   const bool go_on = OnFrame(&frame_);
-  lock->lock();
+  mutex_.Lock();
   if (override_.has_value()) {
     Finish();
   } else if (go_on || resumed_) {
@@ -82,7 +82,7 @@ void ReadCall::Deliver(std::unique_lock<std::mutex>* lock) {
 }
 
 void ReadCall::Resume() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (step_ == Step::kPaused) {
     Read();
   } else if (step_ == Step::kDelivering) {
@@ -91,7 +91,7 @@ void ReadCall::Resume() {
 }
 
 void ReadCall::Abort(grpc::Status reason) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (override_.has_value() || step_ == Step::kDone) {
     return;
   }

@@ -8,8 +8,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
+
+#include "host/base/mutex.h"
 
 namespace catchup {
 
@@ -19,8 +20,9 @@ namespace catchup {
 // Exactly one operation is in the queue at any moment, except while paused, when there is none. So
 // the object itself is the operation's tag, and `step_` tells which operation it stands for.
 //
-// Locks: `mutex_` guards every member below it and is never held while OnFrame or OnFinished runs.
-// Operations are started under it, which gRPC allows: it calls nothing back from there.
+// Locks: `mutex_` guards the step and what goes with it, and is never held while OnFrame or
+// OnFinished runs. Operations are started under it, which gRPC allows: it calls nothing back from
+// there.
 class ReadCall {
  public:
   ReadCall() = default;
@@ -68,16 +70,17 @@ class ReadCall {
     kDone,
   };
 
-  // All with the lock held.
-  void Read();
-  void Finish();
+  void Read() CATCHUP_REQUIRES(mutex_);
+  void Finish() CATCHUP_REQUIRES(mutex_);
+  // Lets go of the lock while the frame is delivered.
+  void Deliver() CATCHUP_REQUIRES(mutex_);
 
-  void Deliver(std::unique_lock<std::mutex>* lock);
-
-  std::mutex mutex_;
-  Step step_ = Step::kNew;
-  bool resumed_ = false;                  // Resume() came while a frame was being delivered.
-  std::optional<grpc::Status> override_;  // Why we ended it; set means cancelled.
+  Mutex mutex_;
+  Step step_ CATCHUP_GUARDED_BY(mutex_) = Step::kNew;
+  // Resume() came while a frame was being delivered.
+  bool resumed_ CATCHUP_GUARDED_BY(mutex_) = false;
+  // Why we ended it; set means cancelled.
+  std::optional<grpc::Status> override_ CATCHUP_GUARDED_BY(mutex_);
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   std::unique_ptr<grpc::Alarm> alarm_;

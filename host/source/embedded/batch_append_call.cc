@@ -1,12 +1,12 @@
 // Streams/BatchAppend: many appends on one call, in pieces or whole, answered as they complete.
 #include <algorithm>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/source/embedded/append_request.h"
 #include "host/source/embedded/rpc_call.h"
 
@@ -131,7 +131,7 @@ class BatchAppendHandler final : public CallHandler {
   void OnWake() override {
     std::vector<Reply> replies;
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       replies.swap(replies_);
     }
     for (Reply& reply : replies) {
@@ -354,7 +354,7 @@ class BatchAppendHandler final : public CallHandler {
   // From the writer's thread.
   void Complete(Reply reply, const std::function<void()>& wake) {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(&mutex_);
       replies_.push_back(std::move(reply));
     }
     wake();
@@ -377,8 +377,8 @@ class BatchAppendHandler final : public CallHandler {
   std::uint64_t waiting_bytes_ = 0;  // Of events begun or being written.
   bool paused_ = false;
 
-  std::mutex mutex_;
-  std::vector<Reply> replies_;
+  Mutex mutex_;
+  std::vector<Reply> replies_ CATCHUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace

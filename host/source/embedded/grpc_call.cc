@@ -48,9 +48,12 @@ void CallWorker::Stop() {
     return;
   }
   {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
-    CATCHUP_CHECK(changed_.wait_for(lock, kEndOfCalls, [this] { return calls_ == 0; }));
+    const auto deadline = std::chrono::steady_clock::now() + kEndOfCalls;
+    while (calls_ != 0) {
+      CATCHUP_CHECK(changed_.WaitUntil(&mutex_, deadline));
+    }
   }
   queue_->Shutdown();
   if (thread_.joinable()) {
@@ -62,7 +65,7 @@ void CallWorker::Stop() {
 }
 
 void CallWorker::RequestCall(GrpcCall& call) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (stopping_) {
     call.EndOperation();
     return;
@@ -73,14 +76,14 @@ void CallWorker::RequestCall(GrpcCall& call) {
 }
 
 void CallWorker::AddCall() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   ++calls_;
 }
 
 void CallWorker::RemoveCall() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   --calls_;
-  changed_.notify_all();
+  changed_.NotifyAll();
 }
 
 void CallWorker::Drain() {
@@ -92,7 +95,7 @@ void CallWorker::Drain() {
 }
 
 void CallWorker::Post(std::shared_ptr<GrpcCall> call) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   posted_.push_back(std::move(call));
   if (!alarm_set_) {
     alarm_set_ = true;
@@ -103,7 +106,7 @@ void CallWorker::Post(std::shared_ptr<GrpcCall> call) {
 void CallWorker::OnPosts(bool) {
   std::vector<std::shared_ptr<GrpcCall>> posted;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     posted.swap(posted_);
     alarm_set_ = false;
   }

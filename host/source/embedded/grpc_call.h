@@ -4,16 +4,15 @@
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/source/embedded/log_reader.h"
 #include "host/source/embedded/rpc_call.h"
 
@@ -77,12 +76,12 @@ class CallWorker {
   LogReader reader_;
   ServerCore& core_;
 
-  std::mutex mutex_;
-  std::vector<std::shared_ptr<GrpcCall>> posted_;
-  std::condition_variable changed_;
-  std::size_t calls_ = 0;
-  bool stopping_ = false;
-  bool alarm_set_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  std::vector<std::shared_ptr<GrpcCall>> posted_ CATCHUP_GUARDED_BY(mutex_);
+  std::size_t calls_ CATCHUP_GUARDED_BY(mutex_) = 0;
+  bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
+  bool alarm_set_ CATCHUP_GUARDED_BY(mutex_) = false;
   grpc::Alarm alarm_;  // Set to now, it is how another thread reaches this queue.
   MemberCompletion<CallWorker, &CallWorker::OnPosts> on_posts_{this};
   std::thread thread_;

@@ -13,17 +13,17 @@ std::size_t FramesOf(const LiveFeed::Entry& entry) {
 }  // namespace
 
 Head LiveHub::head() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return head_;
 }
 
 void LiveHub::Start(const LogReader::Tail& tail) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   head_ = {tail.last, tail.last_event, tail.end, 0};
 }
 
 void LiveHub::Publish(const LiveBatch& batch, const LogReader::Tail& tail) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   const std::uint64_t first_commit = head_.commits + 1;
   head_.last = tail.last;
   head_.last_event = tail.last_event;
@@ -37,12 +37,12 @@ LiveFeed::LiveFeed(LiveHub& hub, Options options) : hub_(hub), options_(std::mov
 }
 
 LiveFeed::~LiveFeed() {
-  const std::lock_guard lock(hub_.mutex_);
+  const MutexLock lock(&hub_.mutex_);
   std::erase(hub_.joined_, this);
 }
 
 bool LiveFeed::JoinAt(std::uint64_t end) {
-  const std::lock_guard lock(hub_.mutex_);
+  const MutexLock lock(&hub_.mutex_);
   if (hub_.head_.end != end) {
     return false;
   }
@@ -51,7 +51,7 @@ bool LiveFeed::JoinAt(std::uint64_t end) {
 }
 
 std::optional<LiveFeed::Entry> LiveFeed::Take() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (entries_.empty()) {
     return std::nullopt;
   }
@@ -65,12 +65,12 @@ std::optional<LiveFeed::Entry> LiveFeed::Take() {
 }
 
 bool LiveFeed::HasMore() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return !entries_.empty() || lost_;
 }
 
 bool LiveFeed::TakeLost() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(&mutex_);
   return std::exchange(lost_, false);
 }
 
@@ -78,7 +78,7 @@ bool LiveFeed::Offer(const LiveBatch& batch, std::uint64_t first_commit) {
   bool news = false;
   bool lost = false;
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     for (std::size_t i = 0; i < batch.size() && !lost_; ++i) {
       Entry entry{nullptr, batch[i]->position, false};
       if (options_.matches(*batch[i])) {

@@ -5,10 +5,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/source/embedded/log_reader.h"
 #include "host/source/embedded/record.h"
 
@@ -42,9 +42,9 @@ class LiveHub {
  private:
   friend class LiveFeed;
 
-  mutable std::mutex mutex_;
-  Head head_;
-  std::vector<LiveFeed*> joined_;
+  mutable Mutex mutex_;
+  Head head_ CATCHUP_GUARDED_BY(mutex_);
+  std::vector<LiveFeed*> joined_ CATCHUP_GUARDED_BY(mutex_);
 };
 
 // What one subscription still has to send of the events committed since it became live: bounded,
@@ -93,11 +93,11 @@ class LiveFeed {
   const Options options_;
   std::uint64_t registered_at_ = 0;  // Head::commits then.
 
-  mutable std::mutex mutex_;
-  std::deque<Entry> entries_;
-  std::size_t frames_ = 0;
-  std::uint64_t bytes_ = 0;
-  bool lost_ = false;
+  mutable Mutex mutex_;
+  std::deque<Entry> entries_ CATCHUP_GUARDED_BY(mutex_);
+  std::size_t frames_ CATCHUP_GUARDED_BY(mutex_) = 0;
+  std::uint64_t bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
+  bool lost_ CATCHUP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace catchup::embedded

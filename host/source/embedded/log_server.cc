@@ -2,12 +2,11 @@
 
 #include <grpcpp/server_posix.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/source/embedded/data_directory.h"
 #include "host/source/embedded/event_log.h"
 #include "host/source/embedded/grpc_call.h"
@@ -99,19 +98,21 @@ class EmbeddedServer::Impl {
   }
 
   Status Seed(const std::string& stream, NewEvent event) {
-    std::mutex mutex;
-    std::condition_variable changed;
+    Mutex mutex;
+    CondVar changed;
     std::optional<Status> status;
     std::vector<NewEvent> events;
     events.push_back(std::move(event));
     writer_->Submit({LogWriter::Append{stream, ExpectedRevision{}, std::move(events)},
                      [&](const Result<WriteOutcome>& outcome) {
-                       const std::lock_guard lock(mutex);
+                       const MutexLock lock(&mutex);
                        status = outcome.status();
-                       changed.notify_one();
+                       changed.NotifyOne();
                      }});
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return status.has_value(); });
+    const MutexLock lock(&mutex);
+    while (!status.has_value()) {
+      changed.Wait(&mutex);
+    }
     return *status;
   }
 

@@ -28,10 +28,10 @@ Status LogWriter::Start() {
 
 LogWriter::~LogWriter() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  changed_.notify_one();
+  changed_.NotifyOne();
   if (thread_.joinable()) {
     thread_.join();
   }
@@ -39,18 +39,20 @@ LogWriter::~LogWriter() {
 
 void LogWriter::Submit(Request request) {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     waiting_.push_back(std::move(request));
   }
-  changed_.notify_one();
+  changed_.NotifyOne();
 }
 
 void LogWriter::Run() {
   while (true) {
     std::vector<Request> group;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      const MutexLock lock(&mutex_);
+      while (!stopping_ && waiting_.empty()) {
+        changed_.Wait(&mutex_);
+      }
       if (waiting_.empty()) {
         return;
       }

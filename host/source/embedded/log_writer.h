@@ -1,16 +1,15 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/source/embedded/event_log.h"
 #include "host/source/embedded/live_hub.h"
@@ -63,10 +62,10 @@ class LogWriter {
   EventLog& log_;
   LiveHub& hub_;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Request> waiting_;
-  bool stopping_ = false;
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<Request> waiting_ CATCHUP_GUARDED_BY(mutex_);
+  bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <utility>
 
+#include "host/base/mutex.h"
 #include "host/source/embedded/log_writer.h"
 
 namespace catchup::embedded {
@@ -18,7 +18,7 @@ class PendingWrite {
   void Submit(LogWriter& writer, LogWriter::Work work, std::function<void()> wake) {
     writer.Submit({std::move(work), [this, wake = std::move(wake)](const auto& outcome) {
                      {
-                       const std::lock_guard lock(mutex_);
+                       const MutexLock lock(&mutex_);
                        outcome_ = outcome;
                      }
                      wake();
@@ -27,13 +27,13 @@ class PendingWrite {
 
   // Nothing before the writer has answered.
   std::optional<Result<WriteOutcome>> outcome() const {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(&mutex_);
     return outcome_;
   }
 
  private:
-  mutable std::mutex mutex_;
-  std::optional<Result<WriteOutcome>> outcome_;
+  mutable Mutex mutex_;
+  std::optional<Result<WriteOutcome>> outcome_ CATCHUP_GUARDED_BY(mutex_);
 };
 
 }  // namespace catchup::embedded

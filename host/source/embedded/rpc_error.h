@@ -13,7 +13,6 @@ enum class RpcCode : std::uint8_t {
   kUnknown = 2,
   kInvalidArgument = 3,
   kNotFound = 5,
-  kPermissionDenied = 7,
   kResourceExhausted = 8,
   kFailedPrecondition = 9,
   kUnimplemented = 12,

@@ -1,0 +1,143 @@
+#!/bin/bash
+# Looks at the shape of the sources, by their text alone:
+#
+#   layers      host/ includes only what lies below it; plugins/, examples/ and sdk/ nothing of host/
+#   functions   none is longer than a screen
+#   unused      what a header of host/ declares has a use somewhere in the tree
+#
+#   tests/structure.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Each folder of host/ and what it may include besides itself.
+readonly layers='
+base:
+config: base
+ring: base
+runner: base ring
+plugins: base ring runner
+source: base
+engine: base
+store: base config
+daemon: base config ring runner plugins source engine store
+cli: base config ring runner plugins source engine store daemon
+'
+
+check_layers() {
+  git grep -nE '^#include "(host|tests)/' -- host plugins examples sdk | awk -v layers="$layers" '
+    BEGIN {
+      count = split(layers, lines, "\n")
+      for (i = 1; i <= count; ++i) {
+        split(lines[i], sides, ":")
+        words = split(sides[2], may, " ")
+        for (j = 1; j <= words; ++j) allowed[sides[1], may[j]] = 1
+        known[sides[1]] = 1
+      }
+    }
+    {
+      split($0, at, ":")
+      split(at[1], from, "/")
+      match($0, /"[^"]*"/)
+      split(substr($0, RSTART + 1, RLENGTH - 2), to, "/")
+      ok = from[1] == "host" && to[1] == "host" && from[2] in known &&
+           (from[2] == to[2] || (from[2], to[2]) in allowed)
+      if (!ok) {
+        print at[1] ":" at[2] ": includes " to[1] "/" to[2] ", which does not lie below it"
+        bad = 1
+      }
+    }
+    END { exit bad }'
+}
+
+readonly longest=70
+
+# In formatted sources a block ends with a brace below the first letter of what it began with. A
+# function is a block in a file's or a class's own scope that is none of the words below.
+check_functions() {
+  git ls-files '*.cc' '*.h' '*.hpp' '*.c' | xargs awk -v longest="$longest" '
+    FNR == 1 { depth = 0; start = 0 }
+    /^ *(\/\/|\/\*|\*|#)/ || /^$/ { start = 0; next }
+    {
+      if (!start) { start = FNR; first = $0 }
+      match(first, /^ */)
+      indent = RLENGTH
+    }
+    /^ *\}/ {
+      match($0, /^ */)
+      while (depth > 0 && indents[depth] > RLENGTH) --depth
+      if (depth > 0 && indents[depth] == RLENGTH) {
+        size = FNR - begins[depth] + 1
+        if (kinds[depth] == "function" && size > longest) {
+          print FILENAME ":" begins[depth] ": " size " lines, wanted at most " longest
+          bad = 1
+        }
+        --depth
+      }
+    }
+    /\{$/ {
+      outer = depth > 0 ? kinds[depth] : "scope"
+      if (first ~ /^ *(namespace|extern) /) kind = "scope"
+      else if (first ~ /^ *(template.*|typedef )?(class|struct|union)[ :]/ && first !~ /\) *(const)? *\{$/) kind = "scope"
+      else if (outer == "scope" && first ~ /\(/ && first !~ /^ *(enum|TEST|TEST_F|TEST_P|else|INSTANTIATE_TEST_SUITE_P|\}|constexpr [^(]* = |const [^(]* = |static [^(]* = )/ && $0 !~ /= \{$/) kind = "function"
+      else kind = "block"
+      ++depth
+      kinds[depth] = kind
+      begins[depth] = start
+      indents[depth] = indent
+    }
+    /[;{}:]$/ || /[;{}] *\/\// { start = 0 }
+    END { exit bad }'
+}
+
+# A name counts once where it is declared and once where it is defined; what is over is a use. Names
+# that are the same in two classes hide each other, so this finds not all.
+check_unused() {
+  git ls-files 'host/*.h' 'host/*.cc' 'tests/*.h' 'tests/*.cc' 'plugins/*.cc' | xargs awk '
+    { sub(/\/\/.*/, "") }
+    /^#define/ { sub(/^#define +[A-Za-z_]+/, "") }
+    FILENAME ~ /^host\/.*\.h$/ && match($0, /[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\(/) {
+      name = substr($0, RSTART, RLENGTH - 1)
+      if (!(name in where)) where[name] = FILENAME ":" FNR
+    }
+    FILENAME ~ /^host\/.*\.h$/ && match($0, /[ (]k[A-Z][A-Za-z0-9]*[ ,;{=]/) {
+      name = substr($0, RSTART + 1, RLENGTH - 2)
+      if (!(name in where)) where[name] = FILENAME ":" FNR
+    }
+    FILENAME ~ /^host\/.*\.h$/ && match($0, /[a-z0-9_]+_( = .*|\{.*)?;$/) {
+      name = substr($0, RSTART, RLENGTH)
+      sub(/[^a-z0-9_].*/, "", name)
+      if (!(name in where)) where[name] = FILENAME ":" FNR
+    }
+    {
+      line = $0
+      while (match(line, /[A-Za-z_][A-Za-z0-9_]*/)) {
+        name = substr(line, RSTART, RLENGTH)
+        ++count[name]
+        if (substr(line, RSTART - 2 > 0 ? RSTART - 2 : 1, 2) == "::" &&
+            substr(line, RSTART + RLENGTH, 1) == "(" && FILENAME ~ /^host\/.*\.cc$/ &&
+            $0 !~ /^ /) {
+          ++defined[name]
+        }
+        line = substr(line, RSTART + RLENGTH)
+      }
+    }
+    END {
+      for (name in where) {
+        if (count[name] - (defined[name] > 0) <= 1) {
+          print where[name] ": " name " is used by nobody"
+          bad = 1
+        }
+      }
+      exit bad
+    }'
+}
+
+failed=0
+for part in layers functions unused; do
+  if "check_$part" >&2; then
+    echo "$part: clean"
+  else
+    failed=1
+  fi
+done
+exit $failed
