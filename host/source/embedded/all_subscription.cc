@@ -166,10 +166,11 @@ class AllSubscription final : public PhasedSubscription {
         break;
       }
       const Position position{entry->position, entry->position};
-      if (skip_to_ && position <= *skip_to_) {
+      if (skip_to_ && position < *skip_to_) {
         continue;
       }
-      if (entry->event != nullptr) {
+      // At the very place asked for the event is skipped, a checkpoint is not.
+      if (entry->event != nullptr && (!skip_to_ || position > *skip_to_)) {
         if (Status status =
                 EncodeEvent(plan_, context_.reader, entry->event->view(), Met::kLive, out);
             !status.ok()) {

@@ -31,7 +31,7 @@ std::uint64_t AppendBytes(const NewEvent& event);
 template <typename Options, typename Case>
 std::optional<ExpectedRevision> ReadExpected(Case found, Case numbered, std::uint64_t number) {
   if (found == numbered) {
-    if (number >= static_cast<std::uint64_t>(kTombstoneRevision)) {
+    if (number > static_cast<std::uint64_t>(kTombstoneRevision)) {
       return std::nullopt;
     }
     return ExpectedRevision{static_cast<std::int64_t>(number)};

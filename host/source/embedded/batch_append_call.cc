@@ -56,6 +56,28 @@ Failure BadRequest(std::string text) {
   return MakeFailure(kInvalidArgument, "BadRequest", details);
 }
 
+// Why a node does not take an event, in its own words; empty if it takes it. In the order in which
+// it looks.
+std::string Complaint(const wire::BatchAppendReq::ProposedMessage& message) {
+  if (!message.has_id()) {
+    return "Value cannot be null. (Parameter 'dto')";
+  }
+  if (message.id().value_case() == shared::UUID::VALUE_NOT_SET) {
+    return "Invalid argument: None (Parameter 'dto')";
+  }
+  if (message.id().has_string() && !ParseUuid(message.id().string())) {
+    return "Unrecognized Guid format.";
+  }
+  const auto type = message.metadata().find("type");
+  if (type == message.metadata().end() || message.metadata().count("content-type") == 0) {
+    return "The given key was not present in the dictionary.";
+  }
+  if (!ReadUuid(message.id())) {
+    return "Empty eventId provided. (Parameter 'eventId')";
+  }
+  return type->second.empty() ? "Empty eventType provided. (Parameter 'eventType')" : "";
+}
+
 Failure ConflictFailure(std::int64_t current, ExpectedRevision expected) {
   shared::WrongExpectedVersion details;
   if (current >= 0) {
@@ -122,8 +144,9 @@ class BatchAppendHandler final : public CallHandler {
       call_.Finish(RpcError::Unhandled());
       return;
     }
-    TakeChunk(*id, &request);
-    ReadMore();
+    if (TakeChunk(*id, &request)) {
+      ReadMore();
+    }
   }
 
   // Nothing on half-close: a node keeps such a call open until the client cancels it.
@@ -173,7 +196,6 @@ class BatchAppendHandler final : public CallHandler {
     std::vector<NewEvent> events;
     std::uint64_t bytes = 0;
     Clock::time_point expires;
-    bool failed = false;  // Answered already; what follows for this id is ignored.
   };
   struct Reply {
     std::string message;
@@ -189,7 +211,9 @@ class BatchAppendHandler final : public CallHandler {
     reply.mutable_error()->set_code(static_cast<google::rpc::Code>(failure.code));
     reply.mutable_error()->set_message(std::move(failure.message));
     *reply.mutable_error()->mutable_details() = std::move(failure.details);
-    reply.mutable_stream_identifier()->set_stream_name(stream);
+    if (!stream.empty()) {
+      reply.mutable_stream_identifier()->set_stream_name(stream);
+    }
     return reply.SerializeAsString();
   }
 
@@ -245,35 +269,50 @@ class BatchAppendHandler final : public CallHandler {
     }
   }
 
-  void TakeChunk(const Uuid& id, wire::BatchAppendReq* request) {
+  // False when the call has ended.
+  bool TakeChunk(const Uuid& id, wire::BatchAppendReq* request) {
     auto found = begun_.find(id);
     if (request->has_options()) {
-      if (found != begun_.end() || !Begin(id, request)) {
-        return;
+      // Options that come again are checked again, and those that came first count.
+      if (!Begin(id, request)) {
+        return true;
       }
       found = begun_.find(id);
     }
-    if (found == begun_.end() || found->second.failed) {
-      return;  // An id that nobody began, or that has been answered.
+    if (found == begun_.end()) {
+      return true;  // An id that nobody began, or that has been answered.
     }
     Begun& begun = found->second;
-    if (std::optional<Failure> failure = TakeEvents(&begun, request)) {
-      Answer(begun.correlation, begun.stream, *std::move(failure));
-      // On a node the append is still begun, so its clock runs out and answers a second time.
-      begun.failed = true;
-      begun.events.clear();
-      waiting_bytes_ -= std::exchange(begun.bytes, 0);
+    if (const std::string complaint = TakeEvents(&begun, request); !complaint.empty()) {
+      if (!request->has_options()) {
+        // A node then fails over its own answer, which would name the stream of the options.
+        call_.Finish(RpcError::Unhandled());
+        return false;
+      }
+      // On a node the append is still begun, with the events before the one that it does not take:
+      // it goes on, or its clock runs out and answers a second time.
+      Answer(begun.correlation, begun.stream, BadRequest(complaint));
       ArmTimer();
-      return;
+      return true;
+    }
+    if (begun.bytes > core_.max_append_bytes) {
+      shared::MaximumAppendSizeExceeded details;
+      details.set_maxappendsize(static_cast<std::uint32_t>(core_.max_append_bytes));
+      Answer(begun.correlation, begun.stream,
+             MakeFailure(kInvalidArgument, "MaximumAppendSizeExceeded", details));
+      waiting_bytes_ -= begun.bytes;
+      begun_.erase(found);
+      return true;
     }
     if (!request->is_final()) {
-      return;
+      return true;
     }
     Write(std::move(begun));
     begun_.erase(found);  // Its bytes now belong to the write.
+    return true;
   }
 
-  // False when the append has been answered already.
+  // False when the append has been answered already. One that has begun stays as it is.
   bool Begin(const Uuid& id, wire::BatchAppendReq* request) {
     const wire::BatchAppendReq::Options& options = request->options();
     Begun begun;
@@ -282,12 +321,26 @@ class BatchAppendHandler final : public CallHandler {
     const std::optional<ExpectedRevision> expected = ReadExpected<wire::BatchAppendReq::Options>(
         options.expected_stream_position_case(), wire::BatchAppendReq::Options::kStreamPosition,
         options.stream_position());
-    if (!expected || begun.stream.empty()) {
+    if (!options.has_stream_identifier() || begun.stream.empty()) {
+      Answer(
+          begun.correlation, begun.stream,
+          BadRequest(options.has_stream_identifier() ? "The stream name is empty."
+                                                     : "Required field StreamIdentifier not set."));
+      return false;
+    }
+    const std::chrono::nanoseconds allowed = Allowed(options);
+    if (allowed <= std::chrono::nanoseconds::zero()) {
+      Answer(begun.correlation, begun.stream, TimedOut());
+      return false;
+    }
+    if (begun_.count(id) != 0) {
+      return true;
+    }
+    if (!expected) {
       Answer(begun.correlation, begun.stream,
-             BadRequest(begun.stream.empty()
-                            ? "The stream name is empty."
-                            : "'None' is not a valid EventStore.Client.Streams.BatchAppendReq+"
-                              "Types+Options+ExpectedStreamPositionOneofCase"));
+             BadRequest("Status(StatusCode=\"InvalidArgument\", Detail=\"'None' is not a valid "
+                        "EventStore.Client.Streams.BatchAppendReq+Types+Options+"
+                        "ExpectedStreamPositionOneofCase\")"));
       return false;
     }
     if (begun_.size() >= kMaxBegun) {
@@ -297,11 +350,6 @@ class BatchAppendHandler final : public CallHandler {
       return false;
     }
     begun.expected = *expected;
-    const std::chrono::nanoseconds allowed = Allowed(options);
-    if (allowed <= std::chrono::nanoseconds::zero()) {
-      Answer(begun.correlation, begun.stream, TimedOut());
-      return false;
-    }
     begun.expires = Clock::now() + std::chrono::duration_cast<Clock::duration>(allowed);
     begun_.emplace(id, std::move(begun));
     if (!request->is_final()) {
@@ -310,23 +358,18 @@ class BatchAppendHandler final : public CallHandler {
     return true;
   }
 
-  std::optional<Failure> TakeEvents(Begun* begun, wire::BatchAppendReq* request) {
+  // What is wrong with the first event that cannot be taken, or nothing.
+  std::string TakeEvents(Begun* begun, wire::BatchAppendReq* request) {
     for (auto& message : *request->mutable_proposed_messages()) {
-      std::variant<NewEvent, RpcError> event = TakeEvent(&message);
-      if (std::holds_alternative<RpcError>(event)) {
-        return BadRequest("The given key was not present in the dictionary.");
+      if (std::string complaint = Complaint(message); !complaint.empty()) {
+        return complaint;
       }
-      begun->events.push_back(std::move(std::get<NewEvent>(event)));
+      begun->events.push_back(std::get<NewEvent>(TakeEvent(&message)));
       const std::uint64_t bytes = AppendBytes(begun->events.back());
       begun->bytes += bytes;
       waiting_bytes_ += bytes;
-      if (begun->bytes > core_.max_append_bytes) {
-        shared::MaximumAppendSizeExceeded details;
-        details.set_maxappendsize(static_cast<std::uint32_t>(core_.max_append_bytes));
-        return MakeFailure(kInvalidArgument, "MaximumAppendSizeExceeded", details);
-      }
     }
-    return std::nullopt;
+    return "";
   }
 
   void Write(Begun begun) {

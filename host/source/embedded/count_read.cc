@@ -161,10 +161,7 @@ class StreamRead final : public ReadSource {
   Step Start(FrameBuffer* out) {
     started_ = true;
     left_ = plan_.count;
-    if (plan_.count == 0) {
-      return Fail(RpcError::Unhandled());
-    }
-    if (plan_.forwards && plan_.from == ReadPlan::From::kEnd) {
+    if (plan_.count == 0 || (plan_.forwards && plan_.from == ReadPlan::From::kEnd)) {
       return Fail({RpcCode::kUnknown, "Unexpected ReadStreamResult: Error", {}});
     }
     Result<StreamState> state = context_.reader.Stream(plan_.stream);
@@ -186,7 +183,7 @@ class StreamRead final : public ReadSource {
       at_ = std::min(asked, state_.last_revision);
       return {};
     }
-    asked_ = asked;
+    page_start_ = asked;
     at_ = std::max(asked, state_.first_readable());
     const auto skipped = static_cast<std::uint64_t>(at_ - asked);
     if (skipped >= std::min(plan_.count, kStreamPage)) {
@@ -195,12 +192,12 @@ class StreamRead final : public ReadSource {
     return {};
   }
 
-  // Told where the first page is empty: from where a read goes on, if that is not the place asked
-  // for.
+  // Told after every empty page before the first event: from where the read goes on, if that is not
+  // where the page began.
   void SendFirstPosition(std::int64_t next, FrameBuffer* out) {
-    if (plan_.compatibility >= 1 && !first_sent_ && next != asked_) {
+    if (plan_.compatibility >= 1 && next != page_start_) {
       FrameEncoder::FirstStreamPosition(static_cast<std::uint64_t>(next), out);
-      first_sent_ = true;
+      page_start_ = next;
     }
   }
 
@@ -218,10 +215,9 @@ class StreamRead final : public ReadSource {
   const Context context_;
   bool started_ = false;
   StreamState state_;
-  std::int64_t asked_ = 0;  // The revision to begin with.
-  std::int64_t at_ = 0;     // The next revision to look for.
-  bool first_sent_ = false;
-  std::uint64_t left_ = 0;  // Events still to send.
+  std::int64_t page_start_ = 0;  // Forwards, while nothing was sent: where the page began.
+  std::int64_t at_ = 0;          // The next revision to look for.
+  std::uint64_t left_ = 0;       // Events still to send.
 };
 
 }  // namespace

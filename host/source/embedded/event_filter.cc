@@ -23,6 +23,18 @@ Result<EventFilter> EventFilter::Create(Field field, const std::string& regex,
   return filter;
 }
 
+bool EventFilter::IsHidden(std::string_view stream) {
+  constexpr std::string_view kPersistent = "$persistentsubscription-$all::";
+  if (stream == "$epoch-information") {
+    return true;
+  }
+  if (!stream.starts_with(kPersistent)) {
+    return false;
+  }
+  stream.remove_prefix(kPersistent.size());
+  return stream.ends_with("-checkpoint") || stream.ends_with("-parked");
+}
+
 bool EventFilter::MatchesRegex(std::string_view text) const {
   return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *regex_);
 }

@@ -19,7 +19,7 @@ class EventFilter {
  public:
   enum class Field { kNothing, kStream, kType };
 
-  // Matches everything.
+  // Matches everything that `$all` shows.
   EventFilter() = default;
 
   // A non-empty `regex` wins over the prefixes; without either, nothing matches. The pattern is
@@ -29,6 +29,9 @@ class EventFilter {
                                     std::vector<std::string> prefixes);
 
   bool Matches(std::string_view stream, std::string_view type) const {
+    if (stream.starts_with('$') && IsHidden(stream)) {
+      return false;
+    }
     if (field_ == Field::kNothing) {
       return true;
     }
@@ -45,6 +48,8 @@ class EventFilter {
   }
 
  private:
+  // Streams of a node's own that `$all` never shows.
+  static bool IsHidden(std::string_view stream);
   bool MatchesRegex(std::string_view text) const;
 
   Field field_ = Field::kNothing;

@@ -298,7 +298,12 @@ Result<WriteOutcome> EventLog::SoftDelete(std::string_view stream, ExpectedRevis
   if (!decided.ok() || decided->has_value()) {
     return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
   }
-  if (!state->exists()) {
+  // One that has only metadata can be deleted, too.
+  Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
+  if (!metadata.ok()) {
+    return metadata.status();
+  }
+  if (!state->exists() && !metadata->exists()) {
     return WriteOutcome{Kind::kConflict, state->last_revision, 0};
   }
   CATCHUP_RETURN_IF_ERROR(

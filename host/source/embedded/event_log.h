@@ -109,9 +109,11 @@ class EventLog {
   Result<std::optional<WriteOutcome>> DecideRemoval(std::string_view stream,
                                                     const StreamState& state,
                                                     ExpectedRevision expected);
-  Result<std::optional<WriteOutcome>> CompareFrom(std::string_view stream, const StreamState& state,
-                                                  std::int64_t first,
-                                                  const std::vector<NewEvent>& events);
+  // With the events behind an expected revision that lies before the stream's last.
+  Result<std::optional<WriteOutcome>> CompareBehind(std::string_view stream,
+                                                    const StreamState& state,
+                                                    ExpectedRevision expected,
+                                                    const std::vector<NewEvent>& events);
   Result<std::optional<WriteOutcome>> CompareKnown(std::string_view stream,
                                                    const StreamState& state,
                                                    const std::vector<NewEvent>& events);

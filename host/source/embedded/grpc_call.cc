@@ -135,7 +135,7 @@ void GrpcCall::OnAccepted(bool ok) {
   BeginOperation();  // For OnDone().
   handler_ = CreateHandler(context_.method(), *this, worker_.core());
   if (handler_ == nullptr) {
-    Finish({RpcCode::kUnimplemented, "Method is unimplemented.", {}});
+    Finish(Unimplemented(context_.method()));
   }
   Pump();
   EndOperation();

@@ -13,6 +13,18 @@ enum Column { kPosition, kRevision, kCreated, kIsJson, kId, kStream, kType, kMet
 #define CATCHUP_EVENT_COLUMNS \
   "SELECT position, revision, created, is_json, id, stream, type, metadata, data FROM records "
 
+// Of a member of metadata: that it is absent, or an integer of 64 bits; or one that a node can
+// count in its units of 100 ns.
+#define CATCHUP_IS_INTEGER(name)            \
+  "AND coalesce(json_type(text, '$.\"" name \
+  "\"'), 'integer') = 'integer' "           \
+  "AND typeof(json_extract(text, '$.\"" name "\"')) <> 'real' "
+#define CATCHUP_IS_SECONDS(name)               \
+  CATCHUP_IS_INTEGER(name)                     \
+  "AND coalesce(json_extract(text, '$.\"" name \
+  "\"'), 0) "                                  \
+  "BETWEEN -922337203685 AND 922337203685 "
+
 constexpr std::int64_t kTicksPerSecond = 10'000'000;
 
 std::int64_t ToSql(std::uint64_t position) {
@@ -109,12 +121,22 @@ Status LogReader::PrepareAll(Connection& connection) {
        "json_extract(text, '$.\"$maxAge\"') FROM "
        "(SELECT CAST(data AS TEXT) AS text, is_json FROM records "
        "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
-       "WHERE is_json AND json_valid(text) "
-       "AND coalesce(json_type(text, '$.\"$tb\"'), 'integer') = 'integer' "
-       "AND coalesce(json_type(text, '$.\"$maxCount\"'), 'integer') = 'integer' "
-       "AND coalesce(json_type(text, '$.\"$maxAge\"'), 'integer') = 'integer' "
-       "AND coalesce(json_type(text, '$.\"$cacheControl\"'), 'integer') = 'integer' "
-       "AND coalesce(json_type(text, '$.\"$acl\"'), 'object') = 'object'"},
+       "WHERE is_json AND json_valid(text) " CATCHUP_IS_INTEGER("$tb")
+           CATCHUP_IS_INTEGER("$maxCount") CATCHUP_IS_SECONDS("$maxAge") CATCHUP_IS_SECONDS(
+               "$cacheControl") "AND coalesce(json_type(text, '$.\"$tmp\"'), 'true') IN ('true', "
+                                "'false') "
+                                // Of roles: a name or a list of names, for rights that a node
+                                // knows.
+                                "AND coalesce(json_type(text, '$.\"$acl\"'), 'object') = 'object' "
+                                "AND NOT EXISTS (SELECT 1 FROM json_each(text, '$.\"$acl\"') AS "
+                                "member "
+                                "WHERE member.key NOT IN ('$r', '$w', '$d', '$mr', '$mw') "
+                                "OR member.type NOT IN ('text', 'array')) "
+                                "AND NOT EXISTS (SELECT 1 FROM json_each(text, '$.\"$acl\"') AS "
+                                "member, "
+                                "json_each(CASE member.type WHEN 'array' THEN member.value ELSE "
+                                "'[]' END) AS role "
+                                "WHERE role.type <> 'text')"},
       {&tail_, CATCHUP_EVENT_COLUMNS "ORDER BY position DESC LIMIT 1"},
   };
   for (const auto& entry : all) {
@@ -257,6 +279,8 @@ Result<LogReader::Tail> LogReader::ReadTail() {
   return tail;
 }
 
+#undef CATCHUP_IS_SECONDS
+#undef CATCHUP_IS_INTEGER
 #undef CATCHUP_EVENT_COLUMNS
 
 }  // namespace catchup::embedded

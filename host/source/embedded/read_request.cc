@@ -81,6 +81,12 @@ std::optional<RpcError> PlanFilter(const Filter& filter, bool subscription, Read
                                "EventStore.Client.Streams.ReadReq+Types+Options+Types+"
                                "FilterOptions");
   }
+  Result<EventFilter> made = EventFilter::Create(
+      field, expression->regex(),
+      std::vector<std::string>(expression->prefix().begin(), expression->prefix().end()));
+  if (!made.ok()) {
+    return RpcError::Unhandled();
+  }
   switch (filter.window_case()) {
     case Filter::kMax:
       plan->window = filter.max();
@@ -94,12 +100,6 @@ std::optional<RpcError> PlanFilter(const Filter& filter, bool subscription, Read
   plan->interval = std::uint64_t{plan->window} * filter.checkpointintervalmultiplier();
   // An interval of 0 is a checkpoint after nothing; a node throws, or for window 0 loops.
   if (plan->window == 0 || (subscription && plan->interval == 0)) {
-    return RpcError::Unhandled();
-  }
-  Result<EventFilter> made = EventFilter::Create(
-      field, expression->regex(),
-      std::vector<std::string>(expression->prefix().begin(), expression->prefix().end()));
-  if (!made.ok()) {
     return RpcError::Unhandled();
   }
   plan->filtered = true;
@@ -189,13 +189,12 @@ std::variant<ReadPlan, RpcError> PlanRead(const wire::ReadReq& request) {
   plan.encoder =
       FrameEncoder(options.uuid_option().has_string() ? FrameEncoder::UuidForm::kString
                                                       : FrameEncoder::UuidForm::kStructured);
-  if (options.has_filter()) {
-    if (auto error = PlanFilter(options.filter(), plan.subscription, &plan)) {
-      return *std::move(error);
-    }
-  }
+  // In a node's order, which shows where more than one thing is wrong.
   auto error =
       options.has_all() ? PlanAll(options.all(), &plan) : PlanStream(options.stream(), &plan);
+  if (!error && options.has_filter()) {
+    error = PlanFilter(options.filter(), plan.subscription, &plan);
+  }
   if (error) {
     return *std::move(error);
   }

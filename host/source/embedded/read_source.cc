@@ -1,5 +1,6 @@
 #include "host/source/embedded/read_source.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -18,11 +19,23 @@ struct Link {
   std::string_view stream;
 };
 
+// Without what a node lets stand around a number: white space, zero bytes behind it, a plus before
+// it.
+std::string_view TrimNumber(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\n\v\f\r";
+  text = text.substr(std::min(text.find_first_not_of(kSpace), text.size()));
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') {
+    text.remove_prefix(1);
+  }
+  text = text.substr(0, text.find_last_not_of('\0') + 1);
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
 // "revision@stream". What does not begin with a number is no link at all; a number that leads
 // nowhere is a link to nothing.
 Link ParseLink(std::string_view data) {
   const std::size_t at = data.find('@');
-  const std::string_view number = data.substr(0, at);
+  const std::string_view number = TrimNumber(data.substr(0, at));
   Link link;
   const char* const last = number.data() + number.size();
   const auto [end, error] = std::from_chars(number.data(), last, link.revision);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "host/base/uuid.h"
 #include "host/source/embedded/frame_encoder.h"
@@ -74,6 +75,9 @@ struct ServerCore {
 // The handler for a full method path, or null for a method that this server does not have.
 std::unique_ptr<CallHandler> CreateHandler(const std::string& method, RpcCall& call,
                                            ServerCore& core);
+
+// What a call of a method gets that this server does not have.
+RpcError Unimplemented(std::string_view method);
 
 std::unique_ptr<CallHandler> CreateReadHandler(RpcCall& call, ServerCore& core);
 std::unique_ptr<CallHandler> CreateAppendHandler(RpcCall& call, ServerCore& core);

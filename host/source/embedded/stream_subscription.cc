@@ -73,6 +73,9 @@ class StreamSubscription final : public PhasedSubscription {
         return FailStorage(status);
       }
       reached_ = next_ - 1;
+      if (event.type == kTombstoneType) {
+        return Fail(RpcError::StreamDeleted(plan_.stream));
+      }
     }
     return {};
   }
@@ -93,8 +96,8 @@ class StreamSubscription final : public PhasedSubscription {
           !status.ok()) {
         return FailStorage(status);
       }
-      // Live, the tombstone itself is still sent.
-      if (revision == kTombstoneRevision) {
+      // Live, the tombstone itself is still sent. A node goes by the type, whoever wrote the event.
+      if (event.type == kTombstoneType) {
         return Fail(RpcError::StreamDeleted(plan_.stream));
       }
       reached_ = revision;

@@ -1,5 +1,8 @@
 // The calls with one request and one reply, and the table of methods.
+#include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "host/base/time_text.h"
@@ -155,27 +158,45 @@ std::unique_ptr<CallHandler> CreateServerFeaturesHandler(RpcCall& call, ServerCo
   return std::make_unique<FixedHandler>(call, supported.SerializeAsString());
 }
 
+namespace {
+
+struct Method {
+  std::string_view path;
+  std::unique_ptr<CallHandler> (*create)(RpcCall&, ServerCore&);
+};
+
+constexpr Method kMethods[] = {
+    {"/event_store.client.streams.Streams/Read", CreateReadHandler},
+    {"/event_store.client.streams.Streams/Append", CreateAppendHandler},
+    {"/event_store.client.streams.Streams/BatchAppend", CreateBatchAppendHandler},
+    {"/event_store.client.streams.Streams/Delete", CreateDeleteHandler},
+    {"/event_store.client.streams.Streams/Tombstone", CreateTombstoneHandler},
+    {"/event_store.client.gossip.Gossip/Read", CreateGossipHandler},
+    {"/event_store.client.server_features.ServerFeatures/GetSupportedMethods",
+     CreateServerFeaturesHandler},
+};
+
+std::string_view ServiceOf(std::string_view path) { return path.substr(0, path.rfind('/')); }
+
+}  // namespace
+
 std::unique_ptr<CallHandler> CreateHandler(const std::string& method, RpcCall& call,
                                            ServerCore& core) {
-  const struct {
-    const char* path;
-    std::unique_ptr<CallHandler> (*create)(RpcCall&, ServerCore&);
-  } methods[] = {
-      {"/event_store.client.streams.Streams/Read", CreateReadHandler},
-      {"/event_store.client.streams.Streams/Append", CreateAppendHandler},
-      {"/event_store.client.streams.Streams/BatchAppend", CreateBatchAppendHandler},
-      {"/event_store.client.streams.Streams/Delete", CreateDeleteHandler},
-      {"/event_store.client.streams.Streams/Tombstone", CreateTombstoneHandler},
-      {"/event_store.client.gossip.Gossip/Read", CreateGossipHandler},
-      {"/event_store.client.server_features.ServerFeatures/GetSupportedMethods",
-       CreateServerFeaturesHandler},
-  };
-  for (const auto& entry : methods) {
-    if (method == entry.path) {
-      return entry.create(call, core);
+  for (const Method& known : kMethods) {
+    if (method == known.path) {
+      return known.create(call, core);
     }
   }
   return nullptr;
+}
+
+RpcError Unimplemented(std::string_view method) {
+  const bool is_service_known = std::any_of(
+      std::begin(kMethods), std::end(kMethods),
+      [method](const Method& known) { return ServiceOf(known.path) == ServiceOf(method); });
+  return {RpcCode::kUnimplemented,
+          is_service_known ? "Method is unimplemented." : "Service is unimplemented.",
+          {}};
 }
 
 }  // namespace catchup::embedded

@@ -48,25 +48,20 @@ Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
   if (expected.value > state.last_revision) {
     return std::optional(Conflict(state));
   }
-  Result<std::optional<WriteOutcome>> same = CompareFrom(stream, state, expected.value + 1, events);
-  if (same.ok() && same->has_value() && (*same)->kind == Kind::kConflict && !events.empty() &&
-      expected.value == ExpectedRevision::kNoStream && state.soft_deleted()) {
-    return std::optional<WriteOutcome>();  // Deleted counts as "no stream"; its numbering goes on.
-  }
-  return same;
+  return CompareBehind(stream, state, expected, events);
 }
 
-Result<std::optional<WriteOutcome>> EventLog::CompareFrom(std::string_view stream,
-                                                          const StreamState& state,
-                                                          std::int64_t first,
-                                                          const std::vector<NewEvent>& events) {
+Result<std::optional<WriteOutcome>> EventLog::CompareBehind(std::string_view stream,
+                                                            const StreamState& state,
+                                                            ExpectedRevision expected,
+                                                            const std::vector<NewEvent>& events) {
   if (events.empty()) {
     return std::optional(Conflict(state));  // Nothing there that it could repeat.
   }
   std::int64_t revision = -1;
   std::uint64_t position = 0;
   {
-    LogReader::Cursor cursor = reader_->StreamForwards(stream, first);
+    LogReader::Cursor cursor = reader_->StreamForwards(stream, expected.value + 1);
     for (const NewEvent& event : events) {
       EventView there;
       Result<bool> row = cursor.Next(&there);
@@ -74,6 +69,11 @@ Result<std::optional<WriteOutcome>> EventLog::CompareFrom(std::string_view strea
         return row.status();
       }
       if (!*row || there.id != event.id) {
+        const bool is_new = revision < 0 && expected.value == ExpectedRevision::kNoStream;
+        if (is_new && state.soft_deleted()) {
+          // Deleted counts as "no stream"; its numbering goes on.
+          return std::optional<WriteOutcome>();
+        }
         return std::optional(Conflict(state));
       }
       revision = static_cast<std::int64_t>(there.revision);
