@@ -98,6 +98,42 @@ TEST(PluginFaultTest, ACrashAndAnErrorAreToldBehindAFlood) {
   }
 }
 
+// Signal, call and event are known to the host itself, whatever the plugin did to the report.
+TEST(PluginFaultTest, ACrashWithoutAReportIsToldWithoutItsFrames) {
+  struct Death {
+    std::string how;
+    std::string signal;
+    bool has_report;
+  };
+  for (const Death& death :
+       {Death{"die-in-a-thread", "SIGILL", true}, Death{"close-output-and-abort", "SIGABRT", true},
+        Death{"overflow-in-a-thread", "SIGSEGV", false},
+        Death{"die-masked-in-a-thread", "SIGILL", false}, Death{"kill-itself", "SIGKILL", false},
+        Death{"take-the-signal-and-abort", "SIGABRT", false},
+        Death{"close-all-and-abort", "SIGABRT", false}}) {
+    SCOPED_TRACE(death.how);
+    Site site;
+    site.Append({EventLine("s", "ok"), EventLine("s", death.how)});
+    site.Configure(ScriptedGroup("bad"));
+    const auto host = site.Start({"run", "host.toml"});
+    ASSERT_TRUE(host->WaitForLog("Runner crashed", "bad"));
+    host->Signal(SIGTERM);
+    EXPECT_NE(host->Wait(), 128 + SIGKILL);
+
+    const JsonObject crash = host->Log().With("Runner crashed", "bad")[0];
+    EXPECT_EQ(crash.at("level"), "error");
+    EXPECT_EQ(crash.at("signal"), death.signal);
+    EXPECT_EQ(crash.at("call"), "handle");
+    EXPECT_EQ(crash.at("stream"), "s");
+    EXPECT_EQ(crash.at("revision"), "1");
+    if (death.has_report) {
+      EXPECT_NE(crash.at("frames").find("scripted.so+0x"), std::string::npos) << crash.at("frames");
+    } else {
+      EXPECT_EQ(crash.at("frames"), "no report came");
+    }
+  }
+}
+
 // A status that no rule knows says that nothing the runner reported can be relied on: no checkpoint
 // write begins for it, and what was not durable by then comes again.
 TEST(PluginFaultTest, AnUnknownStatusStopsTheGroupAndNothingItHadReportedBecomesDurable) {
