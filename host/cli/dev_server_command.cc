@@ -1,15 +1,14 @@
 #include <poll.h>
 
-#include <charconv>
+#include <cstdint>
 #include <cstdio>
-#include <optional>
-#include <string_view>
 
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/config/source_uri.h"
+#include "host/config/table_reader.h"
 #include "host/source/embedded/log_server.h"
 
 namespace catchup {
@@ -17,25 +16,6 @@ namespace {
 
 // The most one request message may hold, so the most that could ever be appended at once.
 constexpr std::uint64_t kLargestAppend = 16ull << 20;
-
-std::optional<std::uint64_t> ParseSize(std::string_view text) {
-  std::uint64_t number = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number == 0) {
-    return std::nullopt;
-  }
-  const std::string_view unit(rest, static_cast<std::size_t>(text.data() + text.size() - rest));
-  constexpr struct {
-    std::string_view name;
-    unsigned shift;
-  } kUnits[] = {{"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}};
-  for (const auto& known : kUnits) {
-    if (unit == known.name && number <= kLargestAppend >> known.shift) {
-      return number << known.shift;
-    }
-  }
-  return std::nullopt;
-}
 
 // Returns once a signal asks for the end; what means nothing is said and passed over.
 void AwaitStop(SignalInbox* inbox) {
@@ -60,11 +40,10 @@ int DevServerCommand(const DevServerArguments& arguments) {
     std::fprintf(stderr, "--listen: %s\n", listen.status().message().c_str());
     return kExitUsage;
   }
-  const auto max_append = ParseSize(arguments.max_append_size);
-  if (!max_append.has_value()) {
-    std::fprintf(stderr,
-                 "--max-append-size %s: wanted 1B to 16MiB, as an integer and B, KiB or MiB\n",
-                 arguments.max_append_size.c_str());
+  const auto max_append = ParseSize(arguments.max_append_size, 1, kLargestAppend);
+  if (!max_append.ok()) {
+    std::fprintf(stderr, "--max-append-size %s: wanted %s\n", arguments.max_append_size.c_str(),
+                 max_append.status().message().c_str());
     return kExitUsage;
   }
   BlockHostSignals();

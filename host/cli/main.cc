@@ -108,7 +108,8 @@ void AddDevServer(CLI::App* app, DevServerArguments* arguments) {
       ->check(CheckPath)
       ->capture_default_str();
   server
-      ->add_option("--max-append-size", arguments->max_append_size, "The most one append may hold")
+      ->add_option("--max-append-size", arguments->max_append_size,
+                   "The most one append may hold: an integer and B, KiB or MiB")
       ->capture_default_str();
 }
 

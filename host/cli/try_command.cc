@@ -271,10 +271,11 @@ int TryCommand(const TryArguments& arguments) {
     std::fprintf(stderr, "--set: %s\n", settings.status().message().c_str());
     return kExitUsage;
   }
-  const auto start_timeout = ParseDuration(arguments.start_timeout);
-  if (!start_timeout.has_value() || start_timeout->count() == 0 || *start_timeout > kLongestStart) {
-    std::fprintf(stderr, "--start-timeout %s: wanted 1ms to 24h, an integer and ms, s, m or h\n",
-                 arguments.start_timeout.c_str());
+  const auto start_timeout =
+      ParseDuration(arguments.start_timeout, std::chrono::milliseconds(1), kLongestStart);
+  if (!start_timeout.ok()) {
+    std::fprintf(stderr, "--start-timeout %s: wanted %s\n", arguments.start_timeout.c_str(),
+                 start_timeout.status().message().c_str());
     return kExitUsage;
   }
   const auto scratch = ScratchDirectory::Make();

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <variant>
 
 #include "host/base/log_line.h"
 #include "host/config/reader.h"
@@ -111,28 +112,68 @@ PluginSettings MakeSettings(const TomlValue& table, ConfigProblems* problems) {
   return writer.Take();
 }
 
+namespace {
+
+constexpr std::string_view kWantedSetting =
+    "; wanted KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5";
+
+// One setting alone, so that a fault names its own argument.
+Status CheckArgument(const std::string& argument) {
+  const std::string name = "setting '" + argument + "': ";
+  const auto parsed = ParseToml(argument);
+  if (const auto* error = std::get_if<TomlError>(&parsed)) {
+    return Status::Invalid(name + error->text + std::string(kWantedSetting));
+  }
+  const auto& value = std::get<TomlValue>(parsed);
+  const std::size_t keys = value.As<TomlValue::Table>()->size();
+  const std::size_t begin = argument.find_first_not_of(" \t\r\n");
+  // A header would take the settings behind it into its table.
+  if (keys != 1 || argument[begin] == '[') {
+    return Status::Invalid(name + "found " +
+                           (keys == 0   ? "no key"
+                            : keys == 1 ? "a table's header"
+                                        : std::to_string(keys) + " keys") +
+                           std::string(kWantedSetting));
+  }
+  ConfigProblems problems;
+  (void)MakeSettings(value, &problems);
+  return problems.empty()
+             ? Status()
+             : Status::Invalid(name +
+                               "found a number that is inf or nan; wanted one that JSON has");
+}
+
+bool IsToml(const std::string& text) { return std::holds_alternative<TomlValue>(ParseToml(text)); }
+
+// Each is right alone, and together they are not: the first that an earlier one leaves no room for.
+Status Clash(const std::vector<std::string>& arguments) {
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (!IsToml(arguments[j] + '\n' + arguments[i])) {
+        return Status::Invalid(
+            "setting '" + arguments[i] + "': found '" + arguments[j] +
+            "' before it, beside which its key cannot stand; wanted each key once");
+      }
+    }
+  }
+  return Status::Invalid("the settings are no TOML together; wanted each key once");
+}
+
+}  // namespace
+
 Result<PluginSettings> SettingsFromArguments(const std::vector<std::string>& arguments) {
   std::string document;
   for (const std::string& argument : arguments) {
-    // Each alone first, so that a fault names its own argument.
-    const auto parsed = ParseToml(argument);
-    if (const auto* error = std::get_if<TomlError>(&parsed)) {
-      return Status::Invalid("setting '" + argument + "': " + error->text +
-                             "; wanted KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5");
-    }
+    CATCHUP_RETURN_IF_ERROR(CheckArgument(argument));
     document += argument;
     document += '\n';
   }
   const auto parsed = ParseToml(document);
-  if (const auto* error = std::get_if<TomlError>(&parsed)) {
-    return Status::Invalid("settings together: " + error->text + "; wanted each key once");
+  if (std::holds_alternative<TomlError>(parsed)) {
+    return Clash(arguments);
   }
   ConfigProblems problems;
-  PluginSettings settings = MakeSettings(std::get<TomlValue>(parsed), &problems);
-  if (!problems.empty()) {
-    return Status::Invalid("settings: a number that is inf or nan; wanted one that JSON can say");
-  }
-  return settings;
+  return MakeSettings(std::get<TomlValue>(parsed), &problems);
 }
 
 }  // namespace catchup

@@ -258,21 +258,12 @@ bool TableReader::Duration(std::string_view key, std::chrono::milliseconds least
     return false;
   }
   const std::string* text = member->value.As<std::string>();
-  std::uint64_t number = 0;
-  if (text == nullptr || !ParseWithUnit(*text, kDurationUnits, &number) ||
-      number < static_cast<std::uint64_t>(least.count()) ||
-      number > static_cast<std::uint64_t>(most.count())) {
-    Wrong(
-        key, member->value,
-        "a duration from \"" + DescribeDuration(least) + "\" to \"" + DescribeDuration(most) +
-            "\", an integer and ms, s, m or h" +
-            (text == nullptr
-                 ? ""
-                 : Meant(Guess(*text, kDurationAliases), static_cast<std::uint64_t>(least.count()),
-                         static_cast<std::uint64_t>(most.count()), *text, kDurationUnits)));
+  const auto found = ParseDuration(text == nullptr ? std::string_view() : *text, least, most);
+  if (!found.ok()) {
+    Wrong(key, member->value, found.status().message());
     return false;
   }
-  *out = std::chrono::milliseconds(number);
+  *out = *found;
   return true;
 }
 
@@ -283,18 +274,12 @@ bool TableReader::Size(std::string_view key, std::uint64_t least, std::uint64_t 
     return false;
   }
   const std::string* text = member->value.As<std::string>();
-  std::uint64_t number = 0;
-  if (text == nullptr || !ParseWithUnit(*text, kSizeUnits, &number) || number < least ||
-      number > most) {
-    Wrong(
-        key, member->value,
-        "a size from \"" + DescribeSize(least) + "\" to \"" + DescribeSize(most) +
-            "\", an integer and B, KiB, MiB or GiB" +
-            (text == nullptr ? ""
-                             : Meant(Guess(*text, kSizeAliases), least, most, *text, kSizeUnits)));
+  const auto found = ParseSize(text == nullptr ? std::string_view() : *text, least, most);
+  if (!found.ok()) {
+    Wrong(key, member->value, found.status().message());
     return false;
   }
-  *out = number;
+  *out = *found;
   return true;
 }
 
@@ -417,13 +402,28 @@ std::string TableReader::ListKnown() const {
   return list;
 }
 
-std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text) {
+Result<std::chrono::milliseconds> ParseDuration(std::string_view text,
+                                                std::chrono::milliseconds least,
+                                                std::chrono::milliseconds most) {
+  const auto from = static_cast<std::uint64_t>(least.count());
+  const auto to = static_cast<std::uint64_t>(most.count());
   std::uint64_t number = 0;
-  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
-  if (!ParseWithUnit(text, kDurationUnits, &number) || number > static_cast<std::uint64_t>(kMost)) {
-    return std::nullopt;
+  if (!ParseWithUnit(text, kDurationUnits, &number) || number < from || number > to) {
+    return Status::Invalid("a duration from \"" + DescribeDuration(least) + "\" to \"" +
+                           DescribeDuration(most) + "\", an integer and ms, s, m or h" +
+                           Meant(Guess(text, kDurationAliases), from, to, text, kDurationUnits));
   }
   return std::chrono::milliseconds(number);
+}
+
+Result<std::uint64_t> ParseSize(std::string_view text, std::uint64_t least, std::uint64_t most) {
+  std::uint64_t number = 0;
+  if (!ParseWithUnit(text, kSizeUnits, &number) || number < least || number > most) {
+    return Status::Invalid("a size from \"" + DescribeSize(least) + "\" to \"" +
+                           DescribeSize(most) + "\", an integer and B, KiB, MiB or GiB" +
+                           Meant(Guess(text, kSizeAliases), least, most, text, kSizeUnits));
+  }
+  return number;
 }
 
 std::string DescribeSize(std::uint64_t bytes) { return Describe(bytes, kSizeUnits); }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/base/status.h"
 #include "host/config/toml_tree.h"
 
 namespace catchup {
@@ -89,8 +90,12 @@ class TableReader {
   std::vector<std::string> known_;
 };
 
-// An integer and ms, s, m or h, nothing between them.
-std::optional<std::chrono::milliseconds> ParseDuration(std::string_view text);
+// An integer and one of ms, s, m and h, or of B, KiB, MiB and GiB, nothing between them. Anything
+// else, also outside the bounds, is an error whose text follows "wanted".
+Result<std::chrono::milliseconds> ParseDuration(std::string_view text,
+                                                std::chrono::milliseconds least,
+                                                std::chrono::milliseconds most);
+Result<std::uint64_t> ParseSize(std::string_view text, std::uint64_t least, std::uint64_t most);
 
 // The form that people write: "64KiB".
 std::string DescribeSize(std::uint64_t bytes);

@@ -585,7 +585,18 @@ TEST_F(DevServerTest, AnAppendAboveWhatAConnectionTakesNamesItsLine) {
 
 TEST_F(DevServerTest, OptionsThatCannotBeAreUsageErrors) {
   EXPECT_EQ(site_.Catchup({"dev-server", "--listen", "nowhere"}).exit, 2);
-  EXPECT_EQ(site_.Catchup({"dev-server", "--max-append-size", "17MiB"}).exit, 2);
+  for (const auto& [size, hint] : {std::pair("17MiB", ""),
+                                   {"0B", ""},
+                                   {"5", ""},
+                                   {"1mb", ", as \"1MiB\""},
+                                   {"0.5MiB", ", as \"512KiB\""}}) {
+    const Finished refused = site_.Catchup({"dev-server", "--max-append-size", size});
+    EXPECT_EQ(refused.exit, 2);
+    EXPECT_EQ(refused.err, "--max-append-size " + std::string(size) +
+                               ": wanted a size from \"1B\" to \"16MiB\", an integer and B, KiB, "
+                               "MiB or GiB" +
+                               hint + "\n");
+  }
 }
 
 // A library that lacks a descriptor aborts, and leaves a core instead of a reason.

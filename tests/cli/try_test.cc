@@ -277,7 +277,8 @@ TEST_F(TryTest, AStartThatHangsIsEndedByItsLimitWhichTheMessageNames) {
   ExpectHas(tried.err, "start hung: no answer within 200 ms, the --start-timeout");
   const Finished wrong = Try(scripted_, {"--start-timeout", "soon"});
   EXPECT_EQ(wrong.exit, 2);
-  ExpectHas(wrong.err, "--start-timeout soon: wanted 1ms to 24h");
+  ExpectHas(wrong.err,
+            "--start-timeout soon: wanted a duration from \"1ms\" to \"24h\", an integer and");
 }
 
 TEST_F(TryTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamed) {

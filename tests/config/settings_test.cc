@@ -97,20 +97,41 @@ TEST(SettingsTest, NamesTheArgumentThatIsNoToml) {
             "KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5");
 }
 
-TEST(SettingsTest, RefusesAKeyGivenTwice) {
-  const auto settings = SettingsFromArguments({"a=1", "a=2"});
+TEST(SettingsTest, NamesBothArgumentsThatGiveAKey) {
+  for (const auto& [one, two] : {std::pair("a=1", "a=2"),
+                                 {"a.b=1", "a=2"},
+                                 {"a=1", "a.b=2"},
+                                 {"a={b=1}", "a.c=2"},
+                                 {"'x.y'=1", "\"x.y\"=2"}}) {
+    const auto settings = SettingsFromArguments({"before=1", one, "between=2", two, "c=3"});
 
-  ASSERT_FALSE(settings.ok());
-  EXPECT_EQ(settings.status().message(),
-            "settings together: syntax error in key-value pair: cannot redefine existing integer "
-            "'a'; wanted each key once");
+    ASSERT_FALSE(settings.ok());
+    EXPECT_EQ(settings.status().message(),
+              std::string("setting '") + two + "': found '" + one +
+                  "' before it, beside which its key cannot stand; wanted each key once");
+  }
+}
+
+TEST(SettingsTest, WantsOneKeyInEachArgument) {
+  const std::string wanted = "; wanted KEY=TOMLVALUE, as in file=\"a.jsonl\" or count=5";
+  for (const auto& [argument, found] : {std::pair("", "no key"),
+                                        {"# a=1", "no key"},
+                                        {"a=1\nb=2", "2 keys"},
+                                        {"[table]", "a table's header"},
+                                        {"[[list]]\na=1", "a table's header"}}) {
+    const auto settings = SettingsFromArguments({argument, "c=3"});
+
+    ASSERT_FALSE(settings.ok());
+    EXPECT_EQ(settings.status().message(),
+              "setting '" + std::string(argument) + "': found " + found + wanted);
+  }
 }
 
 TEST(SettingsTest, RefusesInfinity) {
-  const auto settings = SettingsFromArguments({"a=inf"});
+  const auto settings = SettingsFromArguments({"b=1", "a=inf"});
   ASSERT_FALSE(settings.ok());
   EXPECT_EQ(settings.status().message(),
-            "settings: a number that is inf or nan; wanted one that JSON can say");
+            "setting 'a=inf': found a number that is inf or nan; wanted one that JSON has");
 }
 
 }  // namespace
