@@ -16,7 +16,8 @@ namespace wire = event_store::client::streams;
 // The legacy copy has no "no stream" for what was expected and says it as revision -1.
 constexpr std::uint64_t kLegacyNoStream = ~std::uint64_t{0};
 
-std::string ConflictReply(std::int64_t current, ExpectedRevision expected) {
+// `by_number`: what was expected was given as a number, and is given back as one.
+std::string ConflictReply(std::int64_t current, ExpectedRevision expected, bool by_number) {
   wire::AppendResp reply;
   auto& conflict = *reply.mutable_wrong_expected_version();
   if (current >= 0) {
@@ -37,7 +38,11 @@ std::string ConflictReply(std::int64_t current, ExpectedRevision expected) {
       break;
     case ExpectedRevision::kNoStream:
       conflict.set_expected_revision_20_6_0(kLegacyNoStream);
-      conflict.mutable_expected_no_stream();
+      if (by_number) {
+        conflict.set_expected_revision(kLegacyNoStream);
+      } else {
+        conflict.mutable_expected_no_stream();
+      }
       break;
     default:
       conflict.set_expected_revision_20_6_0(static_cast<std::uint64_t>(expected.value));
@@ -109,7 +114,7 @@ class AppendHandler final : public CallHandler {
         call_.Finish();
         break;
       case WriteOutcome::Kind::kConflict:
-        call_.Send(ConflictReply(outcome.revision, *expected_));
+        call_.Send(ConflictReply(outcome.revision, *expected_, by_number_));
         call_.Finish();
         break;
       case WriteOutcome::Kind::kStreamDeleted:
@@ -129,6 +134,7 @@ class AppendHandler final : public CallHandler {
     }
     stream_ = options.stream_identifier().stream_name();
     expected_ = ReadExpectedRevision(options);
+    by_number_ = options.has_revision();
     if (stream_.empty() || !expected_) {
       return RpcError::Unhandled();
     }
@@ -155,6 +161,7 @@ class AppendHandler final : public CallHandler {
   ServerCore& core_;
   std::string stream_;
   std::optional<ExpectedRevision> expected_;
+  bool by_number_ = false;
   std::vector<NewEvent> events_;
   std::uint64_t bytes_ = 0;
   PendingWrite write_;

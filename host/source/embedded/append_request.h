@@ -31,6 +31,9 @@ std::uint64_t AppendBytes(const NewEvent& event);
 template <typename Options, typename Case>
 std::optional<ExpectedRevision> ReadExpected(Case found, Case numbered, std::uint64_t number) {
   if (found == numbered) {
+    if (number == ~std::uint64_t{0}) {
+      return ExpectedRevision{ExpectedRevision::kNoStream};  // What a node counts as -1.
+    }
     if (number > static_cast<std::uint64_t>(kTombstoneRevision)) {
       return std::nullopt;
     }

@@ -336,6 +336,12 @@ class BatchAppendHandler final : public CallHandler {
     if (begun_.count(id) != 0) {
       return true;
     }
+    if (!expected && options.has_stream_position()) {
+      Answer(begun.correlation, begun.stream,
+             BadRequest("Specified argument was out of the range of valid values. "
+                        "(Parameter 'value')"));
+      return false;
+    }
     if (!expected) {
       Answer(begun.correlation, begun.stream,
              BadRequest("Status(StatusCode=\"InvalidArgument\", Detail=\"'None' is not a valid "

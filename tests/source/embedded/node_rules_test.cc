@@ -21,6 +21,8 @@ namespace wire = test::wire;
 namespace shared = event_store::client;
 using Events = std::vector<LogClient::Event>;
 
+constexpr std::uint64_t kLargest = ~std::uint64_t{0};
+
 class NodeRulesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -126,6 +128,27 @@ TEST_F(NodeRulesTest, DeletesAStreamThatHasOnlyMetadata) {
   EXPECT_EQ(metadata[0].event().event().data(), R"({"$tb":9223372036854775807})");
   client_->MustAppend("orders", Some(1));
   EXPECT_EQ(Frames("orders", std::nullopt, 10), "event 0, last 0");
+}
+
+TEST_F(NodeRulesTest, TakesTheLargestNumberForNoStream) {
+  const auto expect = [](std::uint64_t revision) {
+    return [revision](auto* options) { options->set_revision(revision); };
+  };
+  wire::AppendResp reply;
+  ASSERT_TRUE(client_->Append("orders", Some(1), &reply, expect(kLargest)).ok());
+  EXPECT_EQ(reply.success().current_revision(), 0u) << reply.ShortDebugString();
+
+  reply.Clear();
+  ASSERT_TRUE(client_->Append("orders", Some(1), &reply, expect(kLargest)).ok());
+  EXPECT_EQ(reply.wrong_expected_version().expected_revision(), kLargest);
+  EXPECT_EQ(reply.wrong_expected_version().expected_revision_20_6_0(), kLargest);
+
+  reply.Clear();
+  ASSERT_TRUE(client_->Append("orders", Some(1), &reply, expect(kLargest / 2)).ok());
+  EXPECT_EQ(reply.wrong_expected_version().expected_revision(), kLargest / 2);
+
+  EXPECT_EQ(client_->Append("orders", Some(1), &reply, expect(kLargest - 1)).error_code(),
+            grpc::StatusCode::UNKNOWN);
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -423,6 +446,11 @@ TEST_F(BatchRulesTest, SaysInANodesWordsWhatItDoesNotTake) {
             "Status(StatusCode=\"InvalidArgument\", Detail=\"'None' is not a valid "
             "EventStore.Client.Streams.BatchAppendReq+Types+Options+"
             "ExpectedStreamPositionOneofCase\")");
+
+  request.mutable_options()->set_stream_position(kLargest - 1);
+  SendLast(request);
+  EXPECT_EQ(Complaint(),
+            "Specified argument was out of the range of valid values. (Parameter 'value')");
 
   request = First(4);
   request.mutable_options()->clear_stream_identifier();
