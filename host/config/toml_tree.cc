@@ -133,6 +133,10 @@ std::string SyntaxText(std::string_view description) {
   } else {
     text += ": ";
   }
+  // The library spells a quoted key wrongly that is there already; the place says which it is.
+  if (const auto key = description.find(" '\""); description.find("redefine") < key) {
+    description = description.substr(0, key);
+  }
   for (const char c : description) {
     text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
   }

@@ -60,6 +60,8 @@ TEST(BadConfigTest, TellsASyntaxErrorAlone) {
           {"a = ", "2:5: syntax error in key-value pair: expected value, saw '\\n'"},
           {"a = 1\na = 2",
            "3:5: syntax error in key-value pair: cannot redefine existing integer 'a'"},
+          {"\"a.b\" = 1\n\"a.b\" = 2",
+           "3:9: syntax error in key-value pair: cannot redefine existing integer"},
           {"[nonsense]",
            "2:1: syntax error in table header: cannot redefine existing table 'nonsense'"},
           {"[groups.g]\n[groups.g]",
