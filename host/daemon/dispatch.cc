@@ -35,6 +35,9 @@ void Dispatch::Carry(const Command& command) {
     case Command::Kind::kConnect:
       handler_.Connect(command.number);
       break;
+    case Command::Kind::kReadEnd:
+      handler_.ReadEnd(command.number, *command.from);
+      break;
     case Command::Kind::kProbe:
       handler_.Probe(command.number, *command.from);
       break;

@@ -18,6 +18,7 @@ class CommandHandler {
   virtual void AbortRunner(SpawnNumber spawn) = 0;
   virtual void KillRunner(SpawnNumber spawn) = 0;
   virtual void Connect(CallNumber call) = 0;
+  virtual void ReadEnd(CallNumber call, Position from) = 0;
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;

@@ -44,6 +44,11 @@ EndClass ClassOf(EndKind kind) {
   return EndClass::kDropped;
 }
 
+// Of a question that found no answer.
+EndClass ClassOf(const Status& failure) {
+  return failure.code() == Status::Code::kDenied ? EndClass::kRefused : EndClass::kDropped;
+}
+
 EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   EngineOptions options;
   options.checkpoint_batch_size = config.checkpoint_batch_size;
@@ -561,9 +566,8 @@ void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
     return;
   }
   if (!version.ok()) {
-    const bool refused = version.status().code() == Status::Code::kDenied;
-    engine().SubscriptionEnded(call, refused ? EndClass::kRefused : EndClass::kDropped,
-                               version.status().message(), Now(), commands());
+    engine().SubscriptionEnded(call, ClassOf(version.status()), version.status().message(), Now(),
+                               commands());
   } else {
     const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
                               .says_caught_up = SaysCaughtUp(*version)};
@@ -575,7 +579,55 @@ void Group::OnVersion(CallNumber call, const Result<std::string>& version) {
                             "checkpoint follows events only"
                           : "before 24.2: the checkpoint follows events only"}});
     }
+    says_caught_up_ = traits.says_caught_up;
     engine().ServerKnown(call, traits, Now(), commands());
+  }
+  Execute();
+}
+
+// The newest event that a read shows settles it nearly always, and on servers that say no more.
+// Else the last record of the log counts: none may be shown of those behind that event.
+void Group::ReadEnd(CallNumber call, Position from) {
+  source_->ReadHead([weak = weak_from_this(), call, from](const auto& head) {
+    const auto self = weak.lock();
+    if (self == nullptr) {
+      return;
+    }
+    if (head.ok() && *head < from) {
+      self->AskForLastRecord(call, *head);
+    } else {
+      self->OnEndOfLog(call, head);
+    }
+  });
+}
+
+void Group::AskForLastRecord(CallNumber call, std::optional<Position> head) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_ || call != call_) {
+    return;
+  }
+  if (!says_caught_up_) {
+    engine().EndKnown(call, head, Now(), commands());
+    Execute();
+    return;
+  }
+  source_->ReadEnd([weak = weak_from_this(), call, head](const auto& end) {
+    if (const auto self = weak.lock()) {
+      self->OnEndOfLog(call, end.ok() ? std::max(head, *end) : end);
+    }
+  });
+}
+
+void Group::OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return;
+  }
+  if (end.ok()) {
+    engine().EndKnown(call, *end, Now(), commands());
+  } else {
+    engine().SubscriptionEnded(call, ClassOf(end.status()), end.status().message(), Now(),
+                               commands());
   }
   Execute();
 }

@@ -100,6 +100,8 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   bool OnCaughtUp(CallNumber call, std::optional<Position> position);
   void OnEnded(CallNumber call, const EndOfCall& end);
   void OnVersion(CallNumber call, const Result<std::string>& version);
+  void AskForLastRecord(CallNumber call, std::optional<Position> head);
+  void OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end);
   void OnHead(CallNumber call, const Result<std::optional<Position>>& head);
   void OnRunnerWake(SpawnNumber spawn);
   void OnRunnerOutput(SpawnNumber spawn);
@@ -138,6 +140,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   void AbortRunner(SpawnNumber spawn) override;
   void KillRunner(SpawnNumber spawn) override;
   void Connect(CallNumber call) override;
+  void ReadEnd(CallNumber call, Position from) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
@@ -194,6 +197,7 @@ class Group final : public CommandHandler, public std::enable_shared_from_this<G
   std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
+  bool says_caught_up_ = false;  // The server of this call.
   bool paused_ = false;
   std::optional<Position> head_;
 

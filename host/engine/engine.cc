@@ -7,8 +7,8 @@
 #include "host/engine/backoff.h"
 #include "host/engine/engine_text.h"
 
-// The side of the engine that faces the source, and its state. engine_runner.cc faces the runner,
-// engine_progress.cc the store and the clock.
+// The side of the engine that faces the source, and its state. engine_resume.cc finds out where a
+// call resumes, engine_runner.cc faces the runner, engine_progress.cc the store and the clock.
 
 namespace catchup {
 namespace {
@@ -85,58 +85,6 @@ void Engine::ConnectWhenRoom(Commands* out) {
   if (!connect_due_) {
     Connect(out);
   }
-}
-
-void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick, Commands* out) {
-  if (!OnInput(call) || step_ != CallStep::kConnecting) {
-    return;
-  }
-  traits_ = traits;
-  const std::optional<Position>& reached = frontier_.reached();
-  if (!traits.resumes_anywhere && reached) {
-    Probe(*reached, out);
-  } else {
-    Subscribe(reached, out);
-  }
-}
-
-void Engine::Probe(Position place, Commands* out) {
-  step_ = CallStep::kProbing;
-  probed_ = place;
-  Command& command = Add(out, Command::Kind::kProbe);
-  command.number = call_;
-  command.from = place;
-}
-
-// The server will begin behind `found`, so that one must be among those received. What it sends
-// that was had before is dropped, from the beginning on if need be.
-void Engine::Probed(CallNumber call, std::optional<Position> found, Tick, Commands* out) {
-  if (!OnInput(call) || step_ != CallStep::kProbing) {
-    return;
-  }
-  if (found && found >= probed_ && found <= seen_) {
-    Subscribe(probed_, out);
-    return;
-  }
-  const std::optional<Position> event = frontier_.event();
-  frontier_.StepBack();
-  if (event && event < probed_) {
-    Probe(*event, out);
-    return;
-  }
-  Log("no event lies at " + Place(probed_) +
-          ", and behind such a place this server would leave out the next one: reading the log "
-          "from the beginning, what comes up to " +
-          Place(seen_) + " was had before and is dropped",
-      true, out);
-  Subscribe(std::nullopt, out);
-}
-
-void Engine::Subscribe(std::optional<Position> from, Commands* out) {
-  step_ = CallStep::kOpen;
-  Command& command = Add(out, Command::Kind::kSubscribe);
-  command.number = call_;
-  command.from = from;
 }
 
 void Engine::CancelSubscription(Commands* out) {
@@ -301,13 +249,15 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   catching_ = Catching::kNo;
   if (end == EndClass::kInvalidPosition) {
     End(GroupState::kFailed,
-        "the log has no event at " + Place(frontier_.reached()) + ", " + DescribeResumePlace() +
-            " (" + OneLine(text) + ")",
+        "the log has no event at " + DescribeResumePlace() + " (" + OneLine(text) + ")",
         Force::kDrain, options_.drain_timeout, tick, out);
     return;
   }
   if (live_since_ && tick.now - *live_since_ >= kHealthyStream) {
     reconnects_ = 0;
+  }
+  if (short_) {
+    short_->since = tick.now;  // What an outage takes is not the log's time.
   }
   std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, tick.random);
   if (end == EndClass::kRefused) {
@@ -326,17 +276,6 @@ void Engine::BreakOff(const std::string& why, Tick tick, Commands* out) {
   const CallNumber call = call_;
   Add(out, Command::Kind::kCancelSubscription).number = call;
   SubscriptionEnded(call, EndClass::kRefused, why, tick, out);
-}
-
-// Whose place it is, and what can be done about it.
-std::string Engine::DescribeResumePlace() const {
-  if (handled_ == 0 && !start_.checkpoint && frontier_.reached() == start_.recorded_start) {
-    return "the group's `start`: wanted the position of an event of this log";
-  }
-  return std::string("where ") +
-         (position_mode_ ? "the plugin's own position" : "the group's checkpoint") +
-         " stands: this log is not the one that was read before, or has less in it; to begin anew, "
-         "stop the host and move the group's folder away";
 }
 
 bool Engine::wants_frames() const { return step_ == CallStep::kOpen && HasRoom(); }

@@ -95,9 +95,11 @@ struct Command {
     kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
     kKillRunner,          // spawn: SIGKILL.
     kConnect,             // call: find out what the server is, then say ServerKnown.
+    kReadEnd,             // call, from: find out where the log ends, as far as it takes to tell
+                          // whether that is before `from`, then say EndKnown.
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
-    kCancelSubscription,  // call: whichever of the three it is at.
+    kCancelSubscription,  // call: whichever of the four it is at.
     kDeliver,             // first..last, in order, to the present runner. Events and advances.
     kRelease,             // Everything up to `last` is settled; its buffers may go.
     kPersist,             // from, event: write as checkpoint, unless may_persist() says no right
@@ -116,7 +118,7 @@ struct Command {
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
-  std::optional<Position> from;   // kSubscribe; always set in kProbe and kPersist.
+  std::optional<Position> from;   // kSubscribe; always set in kReadEnd, kProbe and kPersist.
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds delay{};
   std::string text;
@@ -206,6 +208,11 @@ class Engine {
   // What kConnect found. A failure to find out is a SubscriptionEnded.
   void ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out);
 
+  // What kReadEnd found: the end of the log as its leader knows it, records included that reads do
+  // not show; null for an empty log. It may be told too early, by a leader that has just become
+  // one, never too late. A failure is a SubscriptionEnded.
+  void EndKnown(CallNumber call, std::optional<Position> end, Tick tick, Commands* out);
+
   // What kProbe found: null when no record lies there. A failure is a SubscriptionEnded.
   void Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out);
 
@@ -270,7 +277,17 @@ class Engine {
   enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
 
   // How far a call has got.
-  enum class CallStep : std::uint8_t { kNone, kConnecting, kProbing, kOpen };
+  enum class CallStep : std::uint8_t {
+    kNone,
+    kConnecting,
+    kReadingEnd,
+    kVouching,
+    kProbing,
+    kOpen
+  };
+
+  // Whose place the group began at.
+  enum class BeganAt : std::uint8_t { kStart, kCheckpoint, kPlugin };
 
   // The way to kCaughtUp: live, then settled up to there, then that watermark durable.
   enum class Catching : std::uint8_t { kNo, kSettling, kPersisting, kDone };
@@ -296,7 +313,11 @@ class Engine {
   // Source.
   void Connect(Commands* out);
   void ConnectWhenRoom(Commands* out);
-  void Probe(Position place, Commands* out);
+  void Resume(Commands* out);
+  void Probe(CallStep step, Position place, Commands* out);
+  void WaitForEnd(std::optional<Position> end, Tick tick, Commands* out);
+  void Vouch(Commands* out);
+  void Vouched(std::optional<Position> found, Tick tick, Commands* out);
   void Subscribe(std::optional<Position> from, Commands* out);
   bool HasRoom() const;
   void CancelSubscription(Commands* out);
@@ -354,13 +375,22 @@ class Engine {
   CallStep step_ = CallStep::kNone;
   bool connect_due_ = false;        // As soon as there is room.
   ServerTraits traits_;             // Of the present call.
-  std::optional<Position> probed_;  // While kProbing.
-  std::optional<Position> seen_;    // How far the server says the present call has got.
-  bool server_lied_ = false;        // Announced as sent what it sent later.
-  bool nonsense_told_ = false;      // It announced what is no place; said once.
-  bool been_live_ = false;          // Some call has brought a frame.
-  std::string source_trouble_;      // Why the group waits for the source.
-  std::uint32_t reconnects_ = 0;    // In a row.
+  std::optional<Position> probed_;  // While kProbing and kVouching.
+  // The log ended before the place to resume from: when that was seen first, and where it ended.
+  // Until it has been seen to reach there.
+  struct Short {
+    std::chrono::nanoseconds since{};
+    std::optional<Position> end;
+  };
+  std::optional<Short> short_;
+  BeganAt began_at_ = BeganAt::kStart;
+  std::optional<Position> began_;  // The place itself.
+  std::optional<Position> seen_;   // How far the server says the present call has got.
+  bool server_lied_ = false;       // Announced as sent what it sent later.
+  bool nonsense_told_ = false;     // It announced what is no place; said once.
+  bool been_live_ = false;         // Some call has brought a frame.
+  std::string source_trouble_;     // Why the group waits for the source.
+  std::uint32_t reconnects_ = 0;   // In a row.
   std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
   std::optional<Position> head_;                        // Of the present call.
 

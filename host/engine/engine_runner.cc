@@ -111,11 +111,13 @@ void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
     return;
   }
   std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
+  began_at_ = start_.checkpoint ? BeganAt::kCheckpoint : BeganAt::kStart;
   std::optional<Position> durable = start_.checkpoint;
   std::optional<Position> covered = start;
   bool was_reset = false;
   if (position_mode_) {
     start = loaded ? loaded : start_.recorded_start;
+    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
     if (start < start_.checkpoint) {
       Log("the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
               (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
@@ -127,6 +129,7 @@ void Engine::Begin(std::optional<Position> loaded, Tick tick, Commands* out) {
     }
     covered = was_reset ? std::nullopt : durable;
   }
+  began_ = start;
   // An event that lies behind the start is no help for finding it.
   const auto& known = start_.last_event;
   const bool helps = known && IsPlace(*known) && known <= start;
@@ -150,6 +153,7 @@ void Engine::Rejoin(std::optional<Position> loaded, Tick tick, Commands* out) {
   Sequence last = settled_;
   Watermark::Popped popped;
   if (!stands || !watermark_.SettleAt(*stands, &last, &popped)) {
+    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
     Rewind(stands, tick, out);
     return;
   }
@@ -176,6 +180,8 @@ void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
       watermark_.last_event() <= to ? watermark_.last_event() : std::nullopt;
   watermark_.Reset(to, position_mode_, event);
   frontier_.Reset(to, event);
+  began_ = to;
+  short_.reset();
   pacer_.GoBack(to);
   if (!pacer_.Covers(to)) {
     pacer_.OnProgress(0, tick.now);

@@ -124,6 +124,11 @@ class Source {
   using HeadCallback = std::function<void(Result<std::optional<Position>>)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 
+  // Position of the last record of the log as a subscription from its end tells it: records count
+  // that single reads do not show, so it may lie beyond the head. Null where the server does not
+  // say. Only of servers for which SaysCaughtUp. Called back like ReadHead. Any thread.
+  virtual void ReadEnd(HeadCallback callback) = 0;
+
   // Position of the first record at or after `from`, whatever its type, as single reads show them;
   // null when there is none. `failure` says why there is no answer, as for a subscription from
   // there. Called back like ReadHead. Any thread.

@@ -24,8 +24,8 @@ inline constexpr ServerTraits kSilent{.resumes_anywhere = true, .says_caught_up 
 inline constexpr ServerTraits kOld{.resumes_anywhere = false, .says_caught_up = false};
 
 // An engine with a clock that stands still unless moved, and random numbers that leave a backoff
-// without jitter. Each input returns what the engine answered to it. The question for the server is
-// answered at once with `server`.
+// without jitter. Each input returns what the engine answered to it. The questions for the server
+// and for the end of the log are answered at once with `server` and `log_end`.
 class Driver {
  public:
   explicit Driver(const EngineOptions& options = {}) : engine(options) {}
@@ -87,6 +87,9 @@ class Driver {
   Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.SubscriptionEnded(call, end, "reset", tick(), out); });
   }
+  Commands EndKnown(std::optional<Position> known, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.EndKnown(call, known, tick(), out); });
+  }
   Commands Probed(std::optional<Position> found, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.Probed(call, found, tick(), out); });
   }
@@ -122,6 +125,9 @@ class Driver {
   std::chrono::nanoseconds now = 1h;
   Sequence sequence = 0;  // What the last Event returned.
   ServerTraits server;
+  // Where the log ends, null for an empty one; far beyond whatever a test speaks of.
+  std::optional<Position> log_end = P(1'000'000);
+  bool tells_end = true;  // False: the test answers by itself.
 
  private:
   template <typename Input>
@@ -131,6 +137,8 @@ class Driver {
     for (std::size_t i = 0; i < commands.size(); ++i) {
       if (commands[i].kind == Command::Kind::kConnect) {
         engine.ServerKnown(commands[i].number, server, tick(), &commands);
+      } else if (commands[i].kind == Command::Kind::kReadEnd && tells_end) {
+        engine.EndKnown(commands[i].number, log_end, tick(), &commands);
       }
     }
     return commands;

@@ -136,6 +136,48 @@ class PlaceCall final : public ReadCall {
   std::optional<Position> place_;
 };
 
+// A subscription from the end of the log, of which only where that is is of interest.
+class EndCall final : public ReadCall {
+ public:
+  EndCall(std::string address, Source::HeadCallback callback)
+      : address_(std::move(address)), callback_(std::move(callback)) {}
+
+ private:
+  bool OnFrame(grpc::ByteBuffer* buffer) override {
+    grpc::Slice bytes;
+    ReadFrame frame;
+    const Status status = TakeBytes(buffer, &bytes)
+                              ? DecodeReadFrame(AsText(bytes), &frame)
+                              : Status::Invalid("malformed frame: its bytes cannot be read");
+    if (!status.ok()) {
+      Abort(BadFrame(status));
+    } else if (frame.kind == ReadFrame::Kind::kCaughtUp) {
+      answered_ = true;
+      if (frame.position.has_value() && IsPlace(*frame.position)) {
+        end_ = frame.position;
+      }
+      Cancel();
+    }
+    return true;
+  }
+
+  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    if (answered_) {
+      callback_(end_);
+    } else if (status.ok()) {
+      callback_(Status::Unavailable(address_ + ": OK: the server ended the subscription"));
+    } else {
+      callback_(ToStatus(address_, status, context));
+    }
+    callback_ = nullptr;
+  }
+
+  const std::string address_;
+  Source::HeadCallback callback_;
+  bool answered_ = false;
+  std::optional<Position> end_;
+};
+
 class VersionCall final : public ReadCall {
  public:
   VersionCall(std::string address, Source::VersionCallback callback)
@@ -242,6 +284,18 @@ class KurrentSource final : public Source {
         });
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     Begin(std::move(call), kReadMethod, HeadRequest());
+  }
+
+  void ReadEnd(HeadCallback callback) override {
+    auto call = std::make_shared<EndCall>(
+        options_.address, [callback = std::move(callback)](const auto& end) {
+          callback(end.ok() ? end : end.status().Within("read the end of the log"));
+        });
+    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
+    SubscribeOptions from_end;
+    from_end.from_end = true;
+    from_end.prefixes = {""};
+    Begin(std::move(call), kReadMethod, SubscriptionRequest(from_end));
   }
 
   void ReadFirst(Position from, FirstCallback callback) override {

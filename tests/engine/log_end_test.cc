@@ -1,0 +1,233 @@
+#include <gtest/gtest.h>
+
+#include "tests/engine/driver.h"
+
+// A place beyond the end of the log. A server takes it, says that the call has caught up, and
+// leaves out what is appended up to there: so nothing is asked for from such a place.
+
+namespace catchup {
+namespace {
+
+// Looks again every half second until the group ends; returns how long that took.
+std::chrono::nanoseconds LookUntilFailed(Driver* d) {
+  const std::chrono::nanoseconds since = d->now;
+  while (d->engine.state() == GroupState::kWaiting && d->now - since < 1min) {
+    EXPECT_FALSE(Has(d->Fire(TimerKind::kReconnect, 500ms), Kind::kSubscribe));
+  }
+  d->Exited(1, ExitClass::kClean);
+  return d->now - since;
+}
+
+TEST(LogEndTest, IsReadBeforeAnythingIsAskedForFromAPlace) {
+  Driver d;
+  d.tells_end = false;
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  const Commands ready = d.Ready();
+  ASSERT_TRUE(Has(ready, Kind::kReadEnd));
+  EXPECT_EQ(Find(ready, Kind::kReadEnd)->from, P(77));
+  EXPECT_FALSE(Has(ready, Kind::kSubscribe));
+  EXPECT_EQ(Find(d.EndKnown(P(77)), Kind::kSubscribe)->from, P(77));
+}
+
+TEST(LogEndTest, DoesNotMatterAtTheBeginning) {
+  for (const std::optional<Position>& start : {std::optional<Position>(), std::optional(P(0))}) {
+    Driver d;
+    d.tells_end = false;
+    d.Start({.recorded_start = start, .checkpoint = {}});
+    const Commands ready = d.Ready();
+    EXPECT_FALSE(Has(ready, Kind::kReadEnd));
+    EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, start);
+  }
+}
+
+TEST(LogEndTest, IsReadAtEveryConnect) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Settled(1);
+  d.Ended();
+  d.log_end = P(4);
+  EXPECT_FALSE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe));
+  EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(Contains(d.engine.reason(), "ends at 4:4, before 5:5, up to where it was read"))
+      << d.engine.reason();
+}
+
+TEST(LogEndTest, BeforeThePlaceFailsTheGroupAfterThreeSecondsOfLooks) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(77)});
+  d.Ready();
+  EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(Contains(d.engine.reason(), "50:50")) << d.engine.reason();
+  EXPECT_EQ(LookUntilFailed(&d), 3s);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(),
+                       "the log ends at 50:50, before 77:77, where the group's checkpoint stands"))
+      << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "to begin anew")) << d.engine.reason();
+  EXPECT_EQ(d.engine.durable(), P(77)) << "it must not move";
+}
+
+// 0:0 lies before all that a log can hold, so an empty log needs no other word.
+TEST(LogEndTest, AnEmptyLogEndsBeforeEveryPlace) {
+  Driver d;
+  d.log_end.reset();
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  d.Ready();
+  LookUntilFailed(&d);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "the log is empty, before 77:77")) << d.engine.reason();
+}
+
+TEST(LogEndTest, TheReasonBlamesTheStartWhereThatIsThePlace) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = P(9'999'999), .checkpoint = {}});
+  d.Ready();
+  LookUntilFailed(&d);
+  EXPECT_TRUE(Contains(d.engine.reason(), "before 9999999:9999999, the group's `start`"))
+      << d.engine.reason();
+  EXPECT_FALSE(Contains(d.engine.reason(), "checkpoint")) << d.engine.reason();
+  EXPECT_FALSE(Contains(d.engine.reason(), "folder")) << d.engine.reason();
+}
+
+TEST(LogEndTest, TheReasonBlamesThePluginWhereItHoldsThePlace) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(40)});
+  d.ReadyAt(1, P(77));
+  LookUntilFailed(&d);
+  EXPECT_TRUE(Contains(d.engine.reason(), "before 77:77, the position that the plugin holds"))
+      << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "empty the plugin's store")) << d.engine.reason();
+}
+
+TEST(LogEndTest, TheStartIsToBlameWhereThePluginHoldsNothing) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = P(77), .checkpoint = {}});
+  d.ReadyAt(1, {});
+  LookUntilFailed(&d);
+  EXPECT_TRUE(Contains(d.engine.reason(), "before 77:77, the group's `start`"))
+      << d.engine.reason();
+}
+
+// The plugin's store was put back while its runner was away, to a place of another log.
+TEST(LogEndTest, IsHeldAgainstWhatTheNextRunnersPluginHolds) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Event(P(5));
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(77));
+  EXPECT_FALSE(Has(ready, Kind::kSubscribe));
+  EXPECT_TRUE(Contains(d.engine.reason(), "before 77:77, the position that the plugin holds"))
+      << d.engine.reason();
+}
+
+// A node that has just become the leader tells an end that it is about to pass.
+TEST(LogEndTest, ToldTooEarlyIsForgivenWhenTheLastEventLiesWhereItLay) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(70)});
+  d.Ready();
+  d.log_end = P(90);
+  const Commands again = d.Fire(TimerKind::kReconnect, 500ms);
+  EXPECT_FALSE(Has(again, Kind::kSubscribe));
+  EXPECT_EQ(Find(again, Kind::kProbe)->from, P(70));
+  EXPECT_EQ(Find(d.Probed(P(70), 2), Kind::kSubscribe)->from, P(77));
+  EXPECT_NE(d.engine.state(), GroupState::kWaiting);
+  d.Event(P(80), 1, false, 2);
+  EXPECT_EQ(d.sequence, 1u);
+}
+
+// Another log, restored from a backup, grows past the place between two looks: what was appended
+// below the place would be left out.
+TEST(LogEndTest, ALogThatHasGrownPastThePlaceMustHoldWhatWasReadBeyondItsEnd) {
+  for (const std::optional<Position>& found : {std::optional(P(71)), std::optional<Position>()}) {
+    Driver d;
+    d.log_end = P(50);
+    d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(70)});
+    d.Ready();
+    d.log_end = P(90);
+    d.Fire(TimerKind::kReconnect, 500ms);
+    EXPECT_FALSE(Has(d.Probed(found, 2), Kind::kSubscribe));
+    d.Exited(1, ExitClass::kClean);
+    EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+    EXPECT_TRUE(Contains(d.engine.reason(), "the log ended at 50:50 and has grown since"))
+        << d.engine.reason();
+  }
+}
+
+// The last event lies before the end that was told, so it says nothing about what came behind.
+TEST(LogEndTest, AnEventBeforeThatEndVouchesForNothing) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(40)});
+  d.Ready();
+  d.log_end = P(90);
+  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 500ms), Kind::kProbe)->from, P(77));
+  EXPECT_FALSE(Has(d.Probed(P(80), 2), Kind::kSubscribe));
+}
+
+// What passes while the server is away is not time in which its log might have grown.
+TEST(LogEndTest, AnOutageUsesUpNoPatience) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  d.Ready();
+  d.tells_end = false;
+  d.Fire(TimerKind::kReconnect, 500ms);
+  d.now += 1min;
+  d.Ended(EndClass::kDropped, 2);
+  d.Fire(TimerKind::kReconnect, 200ms);
+  d.EndKnown(P(50), 3);
+  EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+}
+
+TEST(LogEndTest, AStopWhileItIsLookedForEndsTheCall) {
+  Driver d;
+  d.tells_end = false;
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  d.Ready();
+  EXPECT_TRUE(Has(d.Stop(), Kind::kCancelSubscription));
+  EXPECT_TRUE(d.EndKnown(P(50)).empty());
+}
+
+TEST(LogEndTest, AStopBetweenTwoLooksEndsTheGroup) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  d.Ready();
+  EXPECT_FALSE(Has(d.Stop(), Kind::kCancelSubscription));
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kStopped);
+}
+
+// One that does not say when it is caught up was caught up at once, whatever came later.
+TEST(LogEndTest, BeforeThePlaceIsNotCaughtUpOnASilentServerEither) {
+  Driver d;
+  d.server = kOld;
+  d.log_end = P(50);
+  d.Start({.recorded_start = P(77), .checkpoint = {}});
+  EXPECT_FALSE(Has(d.Ready(), Kind::kProbe));
+  d.Head(P(50));
+  EXPECT_FALSE(d.engine.caught_up());
+  LookUntilFailed(&d);
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+TEST(LogEndTest, ThatIsNoPlaceIsNotBelieved) {
+  Driver d;
+  d.log_end = kEndOfLog;
+  d.Start({.recorded_start = {}, .checkpoint = P(77)});
+  EXPECT_FALSE(Has(d.Ready(), Kind::kSubscribe));
+  EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(Contains(d.engine.reason(), "no place in a log")) << d.engine.reason();
+}
+
+}  // namespace
+}  // namespace catchup
