@@ -323,7 +323,9 @@ const std::string& Engine::reason() const { return reason_; }
 bool Engine::position_mode() const { return position_mode_; }
 std::optional<Position> Engine::watermark() const { return watermark_.position(); }
 std::optional<Position> Engine::durable() const { return pacer_.durable(); }
-bool Engine::settled_is_durable() const { return pacer_.Covers(watermark_.position()); }
+bool Engine::settled_is_durable() const {
+  return (begun_ && !placed_) || pacer_.Covers(watermark_.position());
+}
 std::uint64_t Engine::handled() const { return handled_; }
 std::uint64_t Engine::skipped() const { return skipped_; }
 std::uint64_t Engine::restarts() const { return spawn_ > 1 ? spawn_ - 1 - replaced_ : 0; }

@@ -313,7 +313,7 @@ class Engine {
   // Source.
   void Connect(Commands* out);
   void ConnectWhenRoom(Commands* out);
-  void Resume(Commands* out);
+  void Resume(Tick tick, Commands* out);
   void Probe(CallStep step, Position place, Commands* out);
   void WaitForEnd(std::optional<Position> end, Tick tick, Commands* out);
   void Vouch(Commands* out);
@@ -385,6 +385,7 @@ class Engine {
   std::optional<Short> short_;
   BeganAt began_at_ = BeganAt::kStart;
   std::optional<Position> began_;  // The place itself.
+  bool placed_ = false;            // It was seen to lie in this log. Until then it is not written.
   std::optional<Position> seen_;   // How far the server says the present call has got.
   bool server_lied_ = false;       // Announced as sent what it sent later.
   bool nonsense_told_ = false;     // It announced what is no place; said once.

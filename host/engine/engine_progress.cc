@@ -72,7 +72,7 @@ void Engine::Housekeep(Tick tick, Commands* out) {
     ConnectWhenRoom(out);
   }
   MaybeAdvance(tick, out);
-  if (!store_failed_ && !distrusted_) {
+  if (!store_failed_ && !distrusted_ && placed_) {
     if (ending_ && runner_ == RunnerState::kNone) {
       pacer_.Hurry();
     }
@@ -158,7 +158,7 @@ void Engine::MaybeFinish(Commands* out) {
   if (finished_ || !ending_ || runner_ != RunnerState::kNone) {
     return;
   }
-  const bool written = (distrusted_ || pacer_.Covers(watermark_.position())) && !pacer_.writing();
+  const bool written = (distrusted_ || settled_is_durable()) && !pacer_.writing();
   if (begun_ && !store_failed_ && !written) {
     return;
   }

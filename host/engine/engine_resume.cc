@@ -23,14 +23,14 @@ std::string EndsAt(const std::optional<Position>& end) {
 
 // A server takes a place beyond the end of its log, says that the call has caught up, and then
 // leaves out what is appended up to there. So the place is held against the end before.
-void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick, Commands* out) {
+void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out) {
   if (!OnInput(call) || step_ != CallStep::kConnecting) {
     return;
   }
   traits_ = traits;
   // At the beginning of the log nothing is left out, nor at 0:0, before which nothing can lie.
   if (frontier_.reached() <= Position{}) {
-    Resume(out);
+    Resume(tick, out);
     return;
   }
   step_ = CallStep::kReadingEnd;
@@ -50,7 +50,7 @@ void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, C
   } else if (short_) {
     Vouch(out);
   } else {
-    Resume(out);
+    Resume(tick, out);
   }
 }
 
@@ -84,7 +84,7 @@ void Engine::Vouched(std::optional<Position> found, Tick tick, Commands* out) {
     short_.reset();
     source_trouble_.clear();
     RefreshState(out);
-    Resume(out);
+    Resume(tick, out);
     return;
   }
   const std::string ended =
@@ -96,12 +96,15 @@ void Engine::Vouched(std::optional<Position> found, Tick tick, Commands* out) {
       Force::kDrain, options_.drain_timeout, tick, out);
 }
 
-void Engine::Resume(Commands* out) {
+void Engine::Resume(Tick tick, Commands* out) {
   const std::optional<Position>& reached = frontier_.reached();
   if (!traits_.resumes_anywhere && reached) {
     Probe(CallStep::kProbing, *reached, out);
   } else {
     Subscribe(reached, out);
+  }
+  if (!std::exchange(placed_, true)) {
+    Housekeep(tick, out);
   }
 }
 

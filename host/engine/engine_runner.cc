@@ -181,6 +181,7 @@ void Engine::Rewind(std::optional<Position> to, Tick tick, Commands* out) {
   watermark_.Reset(to, position_mode_, event);
   frontier_.Reset(to, event);
   began_ = to;
+  placed_ = false;
   short_.reset();
   pacer_.GoBack(to);
   if (!pacer_.Covers(to)) {

@@ -113,6 +113,27 @@ TEST(LogEndTest, TheStartIsToBlameWhereThePluginHoldsNothing) {
       << d.engine.reason();
 }
 
+// It would stand there for a checkpoint of this log.
+TEST(LogEndTest, APlaceBeyondItThatThePluginHoldsIsNotWritten) {
+  Driver d;
+  d.log_end = P(50);
+  d.Start({.recorded_start = {}, .checkpoint = P(40)});
+  EXPECT_FALSE(Has(d.ReadyAt(1, P(77)), Kind::kPersist));
+  EXPECT_FALSE(Has(d.Fire(TimerKind::kPersist, 1s), Kind::kPersist));
+  EXPECT_FALSE(Has(d.Stop(), Kind::kPersist));
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  EXPECT_FALSE(Has(exited, Kind::kPersist));
+  EXPECT_TRUE(Has(exited, Kind::kFinished));
+  EXPECT_TRUE(d.engine.settled_is_durable()) << "nothing is";
+}
+
+TEST(LogEndTest, WhatThePluginHoldsIsWrittenOnceItIsSeenToLieInTheLog) {
+  Driver d({.checkpoint_interval = 1s});
+  d.Start({.recorded_start = {}, .checkpoint = P(40)});
+  d.ReadyAt(1, P(77));
+  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(77));
+}
+
 // The plugin's store was put back while its runner was away, to a place of another log.
 TEST(LogEndTest, IsHeldAgainstWhatTheNextRunnersPluginHolds) {
   Driver d;

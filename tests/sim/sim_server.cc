@@ -1,5 +1,6 @@
 #include "tests/sim/sim_server.h"
 
+#include <algorithm>
 #include <array>
 
 namespace catchup::sim {
@@ -50,6 +51,16 @@ std::size_t SimServer::LowerBound(Position from) const {
     ++index;
   }
   return index;
+}
+
+std::optional<Position> SimServer::Before(Position place) const {
+  const std::size_t index = std::min(LowerBound(place), visible_);
+  return index > 0 ? std::optional(log_[index - 1].position) : std::nullopt;
+}
+
+void SimServer::RestoreBefore(Position place) {
+  const std::size_t most = std::min(LowerBound(place), visible_);
+  visible_ = random_.Chance(20) ? 0 : random_.Between(0, most);
 }
 
 std::optional<Position> SimServer::First(Position from) const {

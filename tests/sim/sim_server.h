@@ -44,6 +44,12 @@ class SimServer {
   // The last visible record; null while there is none.
   std::optional<Position> head() const;
 
+  // The last record before `place` that is visible; null where there is none.
+  std::optional<Position> Before(Position place) const;
+
+  // A backup from before `place` was put back.
+  void RestoreBefore(Position place);
+
   std::size_t visible() const { return visible_; }
   void Append() { ++visible_; }
 

@@ -51,6 +51,11 @@ World::World(std::uint64_t seed, FaultCounts* faults)
   options_.system_events = history_.system_events;
   options_.drain_timeout = milliseconds(50);
   processes_ = random_.Between(1, 5);
+  if (random_.Chance(2)) {
+    faults_.Fired(Fault::kForeignPlace);
+    foreign_ = true;
+    (history_.position_mode || random_.Chance(50) ? history_.start : stored_) = Foreign();
+  }
   // Much trouble ends a process early, little lets it get far: both are needed.
   intensity_ = random_.Chance(40) ? 100 : random_.Between(5, 40);
 }
@@ -58,7 +63,7 @@ World::World(std::uint64_t seed, FaultCounts* faults)
 std::string World::Run() {
   Outside(Duration(0), [this] { Boot(processes_ == 1); });
   std::function<void()> append = [this, &append] {
-    if (server_.visible() < history_.log.size()) {
+    if (server_.visible() < history_.log.size() && !restored_log_) {
       server_.Append();
       Pump();
       Outside(Between(100, 8'000), append);
@@ -113,7 +118,7 @@ void World::Boot(bool last) {
   persist_open_ = false;
   if (last) {
     server_.lying = false;
-    while (server_.visible() < history_.log.size()) {
+    while (server_.visible() < history_.log.size() && !restored_log_) {
       server_.Append();
     }
   } else if (!crash_loop_) {
@@ -178,7 +183,7 @@ void World::PowerOff() {
   }
   alive_ = false;
   runner_.reset();
-  if (last_) {
+  if (last_ || foreign_ || restored_log_) {
     done_ = true;
     return;
   }
@@ -196,7 +201,9 @@ void World::Finished() {
   }
   finished_ = true;
   const GroupState state = engine_->state();
-  if (last_ && state != GroupState::kStopped) {
+  // Nothing of another log can be brought to a good end.
+  const bool hopeless = foreign_ || restored_log_;
+  if (last_ && state != (hopeless ? GroupState::kFailed : GroupState::kStopped)) {
     Wrong("the last process ended " + std::string(GroupStateName(state)) + " (" +
           engine_->reason() + ")");
   }
@@ -206,7 +213,8 @@ void World::Finished() {
   if (persist_open_ && !store_failed_) {
     Wrong("finished while a checkpoint is being written");
   }
-  const bool at_start = !stored_ && engine_->watermark() == history_.start;
+  const bool at_start = (!stored_ && engine_->watermark() == history_.start) ||
+                        (!subscribed_ && history_.position_mode && engine_->settled_is_durable());
   // Behind two wrong announcements in a row the store holds more, and that never goes back.
   const bool is_stored =
       truthful_ ? engine_->watermark() == stored_ : engine_->watermark() <= stored_;
@@ -220,7 +228,7 @@ void World::Finished() {
     record.cut = cut_;
     Note(record);
   }
-  history_.complete = last_;
+  history_.complete = last_ && !hopeless;
   // Whatever comes late meets an engine that has ended.
   After(Between(0, 1'000), [this] {
     Input([&](Commands* out) { engine_->Stop(Now(), out); });
@@ -275,6 +283,9 @@ void World::Notice(const Command& notice) {
 void World::StateChanged() {
   if (engine_->caught_up() && !std::exchange(caught_up_, engine_->caught_up())) {
     Note({.kind = Record::Kind::kCaughtUp});
+    if (foreign_ || restored_log_) {
+      Wrong("caught up with another log than the one that was read");
+    }
   }
   caught_up_ = engine_->caught_up();
 }

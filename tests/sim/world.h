@@ -78,6 +78,7 @@ class World final : public CommandHandler {
   void AbortRunner(SpawnNumber spawn) override;
   void KillRunner(SpawnNumber spawn) override;
   void Connect(CallNumber call) override;
+  void ReadEnd(CallNumber call, Position from) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
@@ -90,12 +91,16 @@ class World final : public CommandHandler {
   void CommandsDone() override;
 
   void Store();
+  std::optional<Position> EndOfLog(Position from);
+  void NoteResume(std::optional<Position> from);
   void Pump();
   void PumpFrame(CallNumber call);
   void Receive(const Frame& frame);
   void SubscriptionFault();
   void SendNonsense();
   Position Nowhere();
+  Position Foreign();
+  bool IsForeign(Position position) const;
   void NoteAnnouncement(Position position);
 
   bool EventsInFlight() const;
@@ -143,7 +148,10 @@ class World final : public CommandHandler {
   bool truthful_ = true;    // No two wrong announcements in a row yet.
   bool caught_up_ = false;  // As the engine said last.
   bool filter_changed_ = false;
-  bool old_servers_ = false;  // Some of the nodes are.
+  bool old_servers_ = false;   // Some of the nodes are.
+  bool foreign_ = false;       // The checkpoint or the start is of another log.
+  bool restored_log_ = false;  // From a backup older than what was read; it grows no more.
+  bool vouches_ = false;  // An end was told that lay too early, so the engine may probe for it.
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
   std::uint64_t intensity_ = 100;  // Per cent of the rates that faults are written with.
@@ -163,6 +171,9 @@ class World final : public CommandHandler {
   CallNumber call_ = 0;
   bool call_open_ = false;
   bool subscribed_ = false;
+  bool end_told_ = false;        // On this call.
+  std::optional<Position> end_;  // What was told.
+  Position asked_about_;         // For whether it lies beyond that.
   bool frame_asked_ = false;
   std::optional<Position> stored_;        // In the checkpoint store.
   std::optional<Position> stored_event_;  // Beside it.

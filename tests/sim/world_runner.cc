@@ -53,6 +53,10 @@ void World::RunnerSetUp(SpawnNumber spawn) {
     faults_.Fired(Fault::kImpossibleLoad);
     said = Nowhere();
     start.blind = true;
+  } else if (history_.position_mode && Trouble(8)) {
+    faults_.Fired(Fault::kForeignPlaceOfPlugin);
+    said = Foreign();
+    start.blind = true;
   }
   Note(start);
   Input([&](Commands* out) {

@@ -3,6 +3,12 @@
 // The subscription of the simulated host, and what can go wrong with it.
 
 namespace catchup::sim {
+namespace {
+
+// Far more than any announcement is too high by.
+constexpr std::uint64_t kBeyond = 1'000'000;
+
+}  // namespace
 
 void World::Connect(CallNumber call) {
   if (call_open_) {
@@ -12,6 +18,7 @@ void World::Connect(CallNumber call) {
   call_open_ = true;
   subscribed_ = false;
   frame_asked_ = false;
+  end_told_ = false;
   // A cluster in the middle of an upgrade, or taken back to what it was before.
   server_.old = old_servers_ && random_.Chance(50);
   After(Between(0, 300), [this, call] {
@@ -28,10 +35,66 @@ void World::Connect(CallNumber call) {
   });
 }
 
+void World::ReadEnd(CallNumber call, Position from) {
+  if (!call_open_ || call != call_ || subscribed_ || end_told_) {
+    Wrong("asked for the end of the log at the wrong time");
+  }
+  After(Between(0, 300), [this, call, from] {
+    if (!call_open_ || call != call_) {
+      return;
+    }
+    if (Trouble(15)) {
+      SubscriptionFault();
+      return;
+    }
+    end_ = EndOfLog(from);
+    end_told_ = true;
+    asked_about_ = from;
+    if (end_ < from) {
+      call_open_ = false;  // Nothing may come of it.
+    }
+    Input([&](Commands* out) { engine_->EndKnown(call, end_, Now(), out); });
+  });
+}
+
+// What the leader says about the end of the log to a group that would resume from `from`.
+std::optional<Position> World::EndOfLog(Position from) {
+  if (!IsForeign(from) && !restored_log_ && random_.Chance(2)) {
+    faults_.Fired(Fault::kLogRestored);
+    restored_log_ = true;
+    server_.RestoreBefore(from);
+  }
+  const std::optional<Position> head = server_.head();
+  if (IsForeign(from) || restored_log_) {
+    return head;
+  }
+  if (head >= from && Trouble(40)) {
+    faults_.Fired(Fault::kEndToldTooEarly);
+    vouches_ = true;
+    return server_.Before(from);
+  }
+  if (head < from) {
+    faults_.Fired(Fault::kHiddenEnd);
+  }
+  return std::max(head, std::optional(from));
+}
+
+// A server takes a place beyond the end of its log, and leaves out what is appended up to there.
+// What the engine resumes from, or drops up to, is the place that it asked about.
+void World::NoteResume(std::optional<Position> from) {
+  if (from > Position{} && !end_told_) {
+    Wrong("resumes from " + FormatPosition(*from) + " without a look at the end of the log");
+  } else if (end_told_ && (end_ < asked_about_ || from > asked_about_)) {
+    Wrong("resumes from beyond the end of the log, or from beyond what it asked about, " +
+          FormatPosition(asked_about_));
+  }
+}
+
 void World::Probe(CallNumber call, Position from) {
-  if (!call_open_ || call != call_ || subscribed_ || !server_.old) {
+  if (!call_open_ || call != call_ || subscribed_ || (!server_.old && !vouches_)) {
     Wrong("asked what lies at a place at the wrong time");
   }
+  NoteResume(from);
   faults_.Fired(Fault::kOldServer);
   After(Between(0, 300), [this, call, from] {
     if (!call_open_ || call != call_) {
@@ -53,6 +116,7 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
   if (!call_open_ || call != call_ || subscribed_) {
     Wrong("subscribed twice, or without a connection");
   }
+  NoteResume(from);
   subscribed_ = true;
   server_.Open(from);
   Note({.kind = Record::Kind::kCall});
@@ -153,6 +217,17 @@ Position World::Nowhere() {
     default:
       return {kEndOfLog.commit, random_.Between(0, 5)};
   }
+}
+
+// A place that another log may have, beyond all that this one ever holds or is said to hold.
+Position World::Foreign() {
+  const std::uint64_t commit =
+      history_.log.back().position.commit + kBeyond + random_.Between(0, 9);
+  return {commit, random_.Chance(30) ? 0 : commit};
+}
+
+bool World::IsForeign(Position position) const {
+  return position.commit >= history_.log.back().position.commit + kBeyond;
 }
 
 void World::SubscriptionFault() {
