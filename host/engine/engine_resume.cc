@@ -15,8 +15,11 @@ namespace {
 constexpr std::chrono::nanoseconds kEndPatience = std::chrono::seconds(3);
 constexpr std::chrono::nanoseconds kEndPause = std::chrono::milliseconds(500);
 
-std::string EndsAt(const std::optional<Position>& end) {
-  return end ? "ends at " + FormatPosition(*end) : std::string("is empty");
+// 0:0 is where a log without any record ends.
+std::string EndOf(const char* verb, const char* verb_when_empty,
+                  const std::optional<Position>& end) {
+  return end > Position{} ? verb + (" at " + FormatPosition(*end))
+                          : std::string(verb_when_empty) + " empty";
 }
 
 }  // namespace
@@ -57,10 +60,11 @@ void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, C
 // One look may have come too early. What lies beyond the end for longer is not of this log.
 void Engine::WaitForEnd(std::optional<Position> end, Tick tick, Commands* out) {
   step_ = CallStep::kNone;
-  const std::string what = "the log " + EndsAt(end) + ", before " + DescribeResumePlace();
+  const std::string what =
+      "the log " + EndOf("ends", "is", end) + ", before " + DescribeResumePlace();
   if (!short_) {
     short_ = Short{.since = tick.now, .end = end};
-    LogTry(what + "; looking again for " + FormatDuration(kEndPatience), false, 0, {}, out);
+    Log(what + "; looking again for " + FormatDuration(kEndPatience), false, out);
   }
   if (tick.now - short_->since >= kEndPatience) {
     End(GroupState::kFailed, what, Force::kDrain, options_.drain_timeout, tick, out);
@@ -87,12 +91,11 @@ void Engine::Vouched(std::optional<Position> found, Tick tick, Commands* out) {
     Resume(tick, out);
     return;
   }
-  const std::string ended =
-      short_->end ? "ended at " + FormatPosition(*short_->end) : std::string("was empty");
   step_ = CallStep::kNone;
   End(GroupState::kFailed,
-      "the log " + ended + " and has grown since, but no record of what was read before lies at " +
-          Place(probed_) + "; it is to be read from " + DescribeResumePlace(),
+      "the log " + EndOf("ended", "was", short_->end) +
+          " and has grown since, but no record of what was read before lies at " + Place(probed_) +
+          "; it is to be read from " + DescribeResumePlace(),
       Force::kDrain, options_.drain_timeout, tick, out);
 }
 

@@ -238,6 +238,66 @@ TEST(SourceTest, ReadsTheHead) {
   EXPECT_EQ(*head, (Position{1651, 1651}));
 }
 
+Result<std::optional<Position>> AskEnd(Source* source) {
+  std::promise<Result<std::optional<Position>>> end;
+  source->ReadEnd([&](const auto& answer) { end.set_value(answer); });
+  return end.get_future().get();
+}
+
+TEST(SourceTest, ReadsTheEndOfTheLogFromASubscriptionThere) {
+  std::promise<void> cancelled;
+  FakeServer server([&cancelled](FakeCall* call) {
+    ReadReq request;
+    EXPECT_TRUE(request.ParseFromString(call->Read().value_or("")));
+    EXPECT_TRUE(request.options().all().has_end());
+    EXPECT_TRUE(request.options().has_subscription());
+    EXPECT_EQ(request.options().read_direction(), ReadReq::Options::Forwards);
+    call->Write(Confirmation());
+    call->Write(CaughtUp(Position{2002, 2002}));
+    call->AwaitCancel();
+    cancelled.set_value();
+  });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  const auto end = AskEnd(source.get());
+  ASSERT_TRUE(end.ok()) << end.status().message();
+  EXPECT_EQ(*end, (Position{2002, 2002}));
+  EXPECT_EQ(cancelled.get_future().wait_for(kPatience), std::future_status::ready);
+}
+
+// Until 24.10.5 the frame is empty.
+TEST(SourceTest, AnEndThatIsNotToldIsNone) {
+  for (const std::optional<Position>& told :
+       {std::optional<Position>(), std::optional(kEndOfLog)}) {
+    FakeServer server([&](FakeCall* call) {
+      call->Read();
+      call->Write(CaughtUp(told));
+      call->AwaitCancel();
+    });
+    const auto source = *OpenKurrentSource(To(server.address()));
+    const auto end = AskEnd(source.get());
+    ASSERT_TRUE(end.ok()) << end.status().message();
+    EXPECT_EQ(*end, std::nullopt);
+  }
+}
+
+TEST(SourceTest, AFailureToReadTheEndIsAFailure) {
+  for (const bool silent : {true, false}) {
+    FakeServer server([silent](FakeCall* call) {
+      call->Read();
+      if (silent) {
+        call->AwaitCancel();
+      }
+    });
+    ConnectionOptions options = To(server.address());
+    options.deadline = std::chrono::milliseconds(200);
+    const auto source = *OpenKurrentSource(options);
+    const auto end = AskEnd(source.get());
+    ASSERT_FALSE(end.ok());
+    EXPECT_NE(end.status().message().find("read the end of the log"), std::string::npos)
+        << end.status().message();
+  }
+}
+
 Result<std::string> AskVersion(Source* source) {
   std::promise<Result<std::string>> version;
   source->ReadVersion([&](Result<std::string> answer) { version.set_value(std::move(answer)); });
