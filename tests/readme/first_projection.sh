@@ -37,10 +37,12 @@ cd "$work/project"
 for name in stock.cc CMakeLists.txt events.jsonl host.toml stock_test.cc; do
   block file "$name" >"$name"
 done
-# prepare NAME: a script of the README's commands, for the prefix that is installed here.
+# prepare NAME: a script of the README's commands, for the prefix that is installed here, whatever
+# characters its path has.
+prefix=$(printf %q "$work/prefix" | sed 's/[\\&#]/\\&/g')
 prepare() {
   echo 'cmake() { command cmake "$@" >&2; }'  # what it says differs from machine to machine
-  block commands "$1" | sed "s#/usr/local#$work/prefix#"
+  block commands "$1" | sed "s#/usr/local#$prefix#"
 }
 for name in try run; do
   prepare "$name" >"$work/$name.sh"

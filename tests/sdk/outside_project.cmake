@@ -1,7 +1,7 @@
 # Installs the SDK into a fresh prefix and builds one example against it as an outside project does:
 # from a copy of its folder, which sees nothing of this tree. Then looks at what it exports.
 #
-# cmake -DBUILD=… -DEXAMPLE=… -DNAME=… -DWORK=… -DNM=… -P outside_project.cmake
+# cmake -DGENERATOR=… -DBUILD=… -DEXAMPLE=… -DNAME=… -DWORK=… -DNM=… -P outside_project.cmake
 
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -15,7 +15,7 @@ file(REMOVE_RECURSE ${WORK})
 file(MAKE_DIRECTORY ${WORK})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix --component sdk)
 file(COPY ${EXAMPLE}/ DESTINATION ${WORK}/source)
-run(${CMAKE_COMMAND} -S ${WORK}/source -B ${WORK}/build -G Ninja
+run(${CMAKE_COMMAND} -S ${WORK}/source -B ${WORK}/build -G ${GENERATOR}
     -DCMAKE_PREFIX_PATH=${WORK}/prefix)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 
