@@ -103,8 +103,23 @@ std::string ReceivedSignal::Sender() const {
          std::to_string(uid);
 }
 
-Result<SignalInbox> SignalInbox::Open() {
-  const sigset_t set = HostSignals();
+Result<SignalInbox> SignalInbox::Open() { return Of(HostSignals()); }
+
+Result<SignalInbox> SignalInbox::OpenForCommand() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction present {};
+    // A blocked signal comes, though it is ignored.
+    if (sigaction(number, nullptr, &present) == 0 && present.sa_handler != SIG_IGN) {
+      sigaddset(&set, number);
+    }
+  }
+  CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
+  return Of(set);
+}
+
+Result<SignalInbox> SignalInbox::Of(const sigset_t& set) {
   UniqueFd fd(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd.valid()) {
     return Status::FromErrno("receive signals (signalfd)", errno);

@@ -38,11 +38,16 @@ struct ReceivedSignal {
   std::string Sender() const;
 };
 
-// Where the signals of BlockHostSignals arrive. One thread.
+// Where signals arrive that were blocked before. One thread.
 class SignalInbox {
  public:
-  // BlockHostSignals comes first.
+  // Those of BlockHostSignals, which comes first.
   static Result<SignalInbox> Open();
+
+  // For a command that is not a host: blocks what asks it for its end (SIGINT, SIGTERM, SIGHUP),
+  // but for what the parent had it ignore, as `nohup` does, and receives that. Before any thread is
+  // made.
+  static Result<SignalInbox> OpenForCommand();
 
   int fd() const { return fd_.get(); }  // Readable when there is one.
   // The next one; none if there is none at present.
@@ -50,6 +55,7 @@ class SignalInbox {
 
  private:
   explicit SignalInbox(UniqueFd fd) : fd_(std::move(fd)) {}
+  static Result<SignalInbox> Of(const sigset_t& set);
   UniqueFd fd_;
 };
 

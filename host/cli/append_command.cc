@@ -1,13 +1,10 @@
 #include <poll.h>
-#include <pthread.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -15,7 +12,6 @@
 #include "host/base/check.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
-#include "host/base/unique_fd.h"
 #include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
@@ -55,45 +51,11 @@ Result<Target> OpenTarget(const SourceUri& uri) {
   return target;
 }
 
-// The signals that end an append: blocked, so that they cut no call and the threads of the library,
-// which inherit the mask, never get them, and read from a descriptor. One that a parent ignores
-// (nohup) stays ignored.
-class StopSignals {
- public:
-  static Result<StopSignals> Open() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
-      sigaddset(&set, number);
-    }
-    CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
-    UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!fd.valid()) {
-      return Status::FromErrno("receive signals (signalfd)", errno);
-    }
-    return StopSignals(std::move(fd));
-  }
-
-  int fd() const { return fd_.get(); }
-
-  // The next one that has come, or 0.
-  int Take() const {
-    signalfd_siginfo info{};
-    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo)
-                                                                : 0;
-  }
-
- private:
-  explicit StopSignals(UniqueFd fd) : fd_(std::move(fd)) {}
-
-  UniqueFd fd_;
-};
-
 // One append: from the file to the writer, until the file ends, something fails or somebody stops
 // it.
 class Run {
  public:
-  Run(EventFile* file, EventWriter* writer, Appender* appender, const StopSignals* signals)
+  Run(EventFile* file, EventWriter* writer, Appender* appender, SignalInbox* signals)
       : file_(file), writer_(writer), appender_(appender), signals_(signals) {}
 
   // Why it ended; ok once the whole file is written.
@@ -163,9 +125,9 @@ class Run {
       wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     }
     (void)PollOrPause(fds.data(), fds.size(), wait_ms);
-    if (const int number = signals_->Take(); number != 0) {
+    if (const auto signal = signals_->Take(); signal.has_value()) {
       forced_ = stopping_;
-      Stop("stopped by " + SignalName(number));
+      Stop("stopped by " + SignalName(signal->number));
     }
     // A descriptor that was closed from the start has no reader to lose.
     watches_output_ = watches_output_ && (fds[2].revents & POLLNVAL) == 0;
@@ -191,7 +153,7 @@ class Run {
   EventFile* const file_;
   EventWriter* const writer_;
   Appender* const appender_;
-  const StopSignals* const signals_;
+  SignalInbox* const signals_;
   bool watches_output_ = true;
   bool output_lost_ = false;
   bool waits_for_input_ = false;
@@ -227,7 +189,7 @@ int SayHowItEnded(const AppendArguments& arguments, const RunToken& token, const
 }
 
 int AppendTo(const std::string& address, const AppendArguments& arguments, const RunToken& token,
-             const StopSignals& signals, EventFile* file) {
+             SignalInbox* signals, EventFile* file) {
   ConnectionOptions connection;
   connection.address = address;
   connection.connection_name = "catchup-append";
@@ -243,7 +205,7 @@ int AppendTo(const std::string& address, const AppendArguments& arguments, const
   }
   EventWriter writer(appender, options);
   std::fprintf(stderr, "run %s\n", token.text.c_str());
-  Run run(file, &writer, appender, &signals);
+  Run run(file, &writer, appender, signals);
   const Status end = run.Go();
   // The line behind the last is where an append of the whole file says to go on.
   if (end.ok() && file->next_line() < arguments.from_line) {
@@ -287,7 +249,7 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s\n", room.message().c_str());
     return kExitFailed;
   }
-  const auto signals = StopSignals::Open();  // Before any thread is made.
+  auto signals = SignalInbox::OpenForCommand();  // Before any thread is made.
   if (!signals.ok()) {
     std::fprintf(stderr, "%s\n", signals.status().message().c_str());
     return kExitFailed;
@@ -301,7 +263,7 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;
   }
-  return AppendTo(target->address, arguments, *token, *signals, &*file);
+  return AppendTo(target->address, arguments, *token, &*signals, &*file);
 }
 
 }  // namespace catchup

@@ -36,6 +36,9 @@ namespace fs = std::filesystem;
 // What processes of a plugin that were killed may take to be gone.
 constexpr std::chrono::milliseconds kOrphansEnd{500};
 
+// Of what the plugin of one group says, enough to see what it is at.
+constexpr std::uint64_t kMostPluginLines = 100;
+
 // Everything that is found, sorted by its place in the file.
 class Findings {
  public:
@@ -136,7 +139,7 @@ void PluginCheck::Stage(const GroupReading& group) {
   shared.groups.push_back(&group);
 }
 
-// Loaded once for all groups that use it.
+// Loaded once for all groups that use it, for as long as the most patient of them waits.
 Status PluginCheck::Probe(const fs::path& copy, const Shared& shared, bool create) {
   PluginProbe probe;
   probe.plugin = copy;
@@ -159,12 +162,13 @@ Status PluginCheck::Probe(const fs::path& copy, const Shared& shared, bool creat
     return probed.status();
   }
   for (const GroupReading* group : shared.groups) {
-    Status found = probed->loaded;
+    const Probed* answer = &probed->loaded;
     if (group->projection_read) {
       const auto at = std::lower_bound(probe.projections.begin(), probe.projections.end(),
                                        group->config.projection);
-      found = probed->projections[static_cast<std::size_t>(at - probe.projections.begin())];
+      answer = &probed->projections[static_cast<std::size_t>(at - probe.projections.begin())];
     }
+    const Status found = answer->Within(group->config.start_timeout, shared.file);
     Add(*group, {found.code(), ShowPath(found.message(), copy.string(), shared.file.string())});
     if (create && found.ok() && group->projection_read && group->settings_read) {
       CATCHUP_RETURN_IF_ERROR(Create(*group, copy, shared.file));
@@ -183,6 +187,7 @@ Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, cons
   }
   Trial::Options options{copy, file, own, own / "data"};
   options.create_only = true;
+  options.most_lines = kMostPluginLines;
   Trial::Answer made;
   {
     Trial trial(group.config, options);
@@ -215,9 +220,8 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
     if (usable.ok()) {
       findings->AddStatus(group.config.location, name,
                           CheckUsableDirectory(groups / name / "data"));
-      // The group's runner lock, by its name in StateDirectory::runner_lock.
       findings->AddStatus(group.config.location, name,
-                          CheckUsableFile(groups / name / "runner-0.lock"));
+                          CheckUsableFile(StateDirectory::RunnerLockOf(groups / name, kOnlyLane)));
     }
     if (!group.filter_read) {
       continue;

@@ -146,6 +146,7 @@ void AddTry(CLI::App* app, TryArguments* arguments) {
       "Prints a line for each event, and what the plugin logs or prints to standard error. A\n"
       "failed event does not end it. A plugin that dies or does not answer within 30 s does: its\n"
       "event is DIED, and the events behind it are not fed; so does one that breaks the contract.\n"
+      "To stop it has 5 s.\n"
       "HELD is an event that the plugin's position says it has applied. Where a call of several\n"
       "events fails, those that it did not apply come again one by one, as from a host.\n"
       "Environment and limits are a group's defaults. Exit 1 if any event was not OK or HELD.");

@@ -58,6 +58,11 @@ void PluginOutput::Finish() {
   if (!line_.empty()) {
     EndLine();
   }
+  if (lines_ > most_lines_) {
+    std::fprintf(stderr, "plugin: (%llu more lines left out)\n",
+                 static_cast<unsigned long long>(lines_ - most_lines_));
+  }
+  lines_ = 0;
   if (crash_.has_value()) {
     PrintCrash(*crash_);
     crash_.reset();
@@ -80,7 +85,13 @@ void PluginOutput::PrintCrash(const CrashRecord& crash) {
 
 void PluginOutput::PrintLine(const std::string& text) {
   Drain();
-  std::fprintf(stderr, "plugin: %s\n", Printable(text).c_str());
+  Print(text);
+}
+
+void PluginOutput::Print(const std::string& text) {
+  if (++lines_ <= most_lines_) {
+    std::fprintf(stderr, "plugin: %s\n", Printable(text).c_str());
+  }
 }
 
 void PluginOutput::EndLine() {
@@ -89,7 +100,7 @@ void PluginOutput::EndLine() {
     line_.clear();
     return;
   }
-  std::fprintf(stderr, "plugin: %s\n", Printable(line_).c_str());
+  Print(line_);
   line_.clear();
 }
 

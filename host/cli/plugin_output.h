@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -8,12 +9,12 @@
 namespace catchup {
 
 // What a plugin writes to its standard output and error, passed on to our standard error as it
-// comes, a "plugin: TEXT" for each line. Nothing is left out: whoever tries a plugin wants to read
-// it. One thread.
+// comes, a "plugin: TEXT" for each line. Who tries a plugin wants to read all of it; who looks at
+// many sets a bound, and how many lines were left out is said at the end. One thread.
 class PluginOutput {
  public:
   // `fd` is the reading end, non-blocking. It stays the caller's and must outlive this.
-  explicit PluginOutput(int fd) : fd_(fd) {}
+  PluginOutput(int fd, std::uint64_t most_lines) : fd_(fd), most_lines_(most_lines) {}
   PluginOutput(const PluginOutput&) = delete;
   PluginOutput& operator=(const PluginOutput&) = delete;
 
@@ -31,10 +32,13 @@ class PluginOutput {
   void PrintLine(const std::string& text);
 
  private:
+  void Print(const std::string& text);
   void EndLine();
   void PrintCrash(const CrashRecord& crash);
 
   int fd_;
+  const std::uint64_t most_lines_;
+  std::uint64_t lines_ = 0;
   std::string line_;                  // Its end has not come yet.
   std::optional<CrashRecord> crash_;  // The report that came last, told at the end.
 };

@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "host/base/check.h"
+#include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
 #include "host/runner/instance.h"
@@ -19,12 +20,6 @@ namespace fs = std::filesystem;
 // The longest wait before another look. What has come shows in shared memory; being woken only
 // makes it show at once, and a plugin can close the descriptor for that.
 constexpr std::chrono::milliseconds kLookEvery{20};
-
-// "30 s", "1500 ms".
-std::string LimitText(std::chrono::milliseconds limit) {
-  return limit.count() % 1'000 == 0 ? std::to_string(limit.count() / 1'000) + " s"
-                                    : std::to_string(limit.count()) + " ms";
-}
 
 }  // namespace
 
@@ -74,7 +69,7 @@ Status Trial::Start() {
     return process.status();
   }
   link_.emplace(1, std::move(*rings), std::move(*process));
-  output_.emplace(link_->process().output());
+  output_.emplace(link_->process().output(), options_.most_lines);
   return {};
 }
 
@@ -86,13 +81,17 @@ Trial::Answer Trial::AwaitReady() {
     if (gone && !end_.has_value()) {
       end_ = Ended();
     } else if (!link_->ready() && !end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.start_timeout, options_.start_limit);
+      end_ = Hung(options_.start_limit, group_.start_timeout, false);
     }
   }
   if (!end_.has_value()) {
     return {};
   }
   end_->text = ShowPath(std::move(end_->text), options_.copy.string(), options_.plugin.string());
+  if (group_.projection.empty()) {
+    // The runner asks for it by its key.
+    end_->text = ShowPath(std::move(end_->text), "`projection`", options_.projection);
+  }
   return *end_;
 }
 
@@ -201,7 +200,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
     if (gone && !end_.has_value() && settled_ < last) {
       end_ = Ended();
     } else if (!end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.handler_timeout, "");
+      end_ = Hung("handler_timeout", group_.handler_timeout, options_.other_limits_are_defaults);
     }
   }
   output_->Drain();
@@ -217,16 +216,14 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
   return answers;
 }
 
-Trial::Answer Trial::Hung(std::chrono::milliseconds limit, std::string_view key) {
+Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default) {
   const CallInProgress call = link_->rings().call();
   link_->NoteHung();
   link_->process().Kill();
   Answer hung = Ended();
   hung.text = (call.running() ? std::string(CallName(call.kind)) : "the plugin's process") +
-              " hung: no answer within " + LimitText(limit);
-  if (!key.empty()) {
-    hung.text += ", the " + std::string(key);
-  }
+              " hung: it took longer than " + std::string(key) + " = " + DescribeDuration(limit) +
+              (is_default ? ", a group's default" : "");
   return hung;
 }
 
@@ -239,14 +236,14 @@ Trial::Answer Trial::Ended() {
 
 Trial::Answer Trial::Stop() {
   link_->rings().RequestStop();
-  const auto deadline = Clock::now() + group_.handler_timeout;
+  const auto deadline = Clock::now() + group_.drain_timeout;
   while (!end_.has_value()) {
     const bool gone = WaitForNews(deadline);
     (void)Look();
     if (gone && !end_.has_value()) {
       end_ = Ended();
     } else if (!end_.has_value() && Clock::now() >= deadline) {
-      end_ = Hung(group_.handler_timeout, "");
+      end_ = Hung("drain_timeout", group_.drain_timeout, options_.other_limits_are_defaults);
     }
   }
   return *end_;

@@ -29,8 +29,12 @@ class Trial {
     std::filesystem::path scratch;  // For files of the runner's own.
     std::filesystem::path work;     // The plugin's working directory.
     bool with_position = false;
-    bool create_only = false;                   // End after `create`; nothing can be handed to it.
-    std::string start_limit = "start_timeout";  // What the user sets the group's limit with.
+    bool create_only = false;               // End after `create`; nothing can be handed to it.
+    std::uint64_t most_lines = UINT64_MAX;  // Of what the plugin says.
+    // What the user sets these with.
+    std::string start_limit = "start_timeout";
+    std::string projection = "`projection`";
+    bool other_limits_are_defaults = false;  // The user has nothing to set them with.
   };
 
   // What became of one event, of the set-up or of the stop.
@@ -71,7 +75,7 @@ class Trial {
   bool WaitForNews(Clock::time_point deadline);
   void Take(Outcome outcome);
   void BreakOff(std::int32_t status, std::string text);
-  Answer Hung(std::chrono::milliseconds limit, std::string_view key);
+  Answer Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default);
   Answer Ended();
 
   const GroupConfig& group_;

@@ -245,6 +245,8 @@ int Try(const TryArguments& arguments, const PluginSettings& settings,
   Trial::Options options{staged->path, arguments.plugin, scratch.path(), *work,
                          arguments.with_position};
   options.start_limit = "--start-timeout";
+  options.projection = "--projection";
+  options.other_limits_are_defaults = true;
   Trial trial(group, options);
   if (Status started = trial.Start(); !started.ok()) {
     return Fail(started);

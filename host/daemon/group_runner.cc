@@ -23,9 +23,6 @@ constexpr std::chrono::seconds kFilesInterval{2};
 // When the machine lacks what a runner needs: descriptors, memory, room.
 constexpr std::chrono::seconds kSpawnPause{2};
 
-// Of the lanes that a group may have one day.
-constexpr int kOnlyLane = 0;
-
 constexpr std::string_view kRunnerOutput = "Runner output";
 constexpr std::string_view kPluginSays = "Plugin says";
 

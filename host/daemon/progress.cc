@@ -21,8 +21,10 @@ constexpr double kNewest = 0.3;
 // Nobody plans by more, and it keeps the arithmetic within its types.
 constexpr double kLongestEtaSeconds = 1e8;
 
-// What a name may take of a line before it is cut: the longest has 63 characters.
+// What a name may take of a line before it is cut: the longest has 63 characters. Beside a reason
+// it is less, as no name tells why.
 constexpr std::size_t kNameShare = 3;
+constexpr std::size_t kNameShareBesideReason = 5;
 
 constexpr std::string_view kGap = "  ";
 constexpr std::string_view kCut = "...";
@@ -97,6 +99,17 @@ std::string CutAtWord(std::string_view text, std::size_t width) {
   }
   kept = kept.substr(0, kept.find_last_not_of(" ,;:(") + 1);
   return std::string(kept).append(kCut);
+}
+
+// At most `width` characters, without its middle: what names of one kind differ in may be at either
+// end.
+std::string CutMiddle(const std::string& name, std::size_t width) {
+  if (name.size() <= width || width <= kCut.size()) {
+    return name.substr(0, width);
+  }
+  const std::size_t back = (width - kCut.size()) / 2;
+  const std::size_t front = width - kCut.size() - back;
+  return name.substr(0, front) + std::string(kCut) + name.substr(name.size() - back);
 }
 
 std::string Padded(std::string text, std::size_t width, bool right) {
@@ -214,8 +227,9 @@ std::string FormatRow(const Row& row, const Layout& layout, std::size_t width) {
   } else if (const std::size_t at = line.size() + kGap.size(); at < width) {
     const std::size_t room = width - at;
     const bool both = room > 2 * row.time_left.size();
+    const std::size_t left = both ? room - row.time_left.size() : room;
     line += kGap;
-    line += CutAtWord(row.reason, both ? room - row.time_left.size() : room);
+    line += CutAtWord(row.reason.size() <= left ? row.reason : ShortReason(row.reason), left);
     line += both ? row.time_left : "";
   }
   line.erase(line.find_last_not_of(' ') + 1);
@@ -245,7 +259,6 @@ std::vector<std::string> ProgressTable::Draw(const std::vector<GroupStatus>& gro
   std::array<std::size_t, kRankNames.size()> counts{};
   for (const GroupStatus& group : groups) {
     rows.push_back(MakeRow(group, BytesPerSecond(group, now), now));
-    rows.back().name = CutAtWord(group.name, std::max(width / kNameShare, kCut.size()));
     ++counts[static_cast<std::size_t>(rows.back().rank)];
   }
   std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
@@ -256,6 +269,12 @@ std::vector<std::string> ProgressTable::Draw(const std::vector<GroupStatus>& gro
   const std::size_t room = std::max<std::size_t>(size.rows * 2 / 3, 3) - (summary ? 1 : 0);
   const std::size_t hidden = rows.size() <= room ? 0 : rows.size() - (room - 1);
   rows.resize(rows.size() - hidden);
+  const bool reasons =
+      std::any_of(rows.begin(), rows.end(), [](const Row& row) { return !row.reason.empty(); });
+  for (Row& row : rows) {
+    row.name = CutMiddle(
+        row.name, std::max(width / (reasons ? kNameShareBesideReason : kNameShare), kCut.size()));
+  }
   const Layout layout = MakeLayout(rows, width);
   std::vector<std::string> lines;
   for (const Row& row : rows) {

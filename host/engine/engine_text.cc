@@ -6,6 +6,11 @@ namespace {
 // A status page shows one line; the whole text is the runner's log's business.
 constexpr std::size_t kMaxLineBytes = 1024;
 
+// Around the number in AtEvent, and before what StopsBefore says.
+constexpr std::string_view kEvent = " (event ";
+constexpr std::string_view kOfThisRun = " of this run)";
+constexpr std::string_view kStops = "; the group stops";
+
 std::string_view ExitWords(ExitClass exit_class) {
   switch (exit_class) {
     case ExitClass::kClean:
@@ -83,12 +88,36 @@ std::string PluginStatusName(std::int32_t status) {
 }
 
 std::string AtEvent(Sequence sequence) {
-  return sequence == 0 ? std::string() : " (event " + std::to_string(sequence) + " of this run)";
+  return sequence == 0 ? std::string()
+                       : std::string(kEvent).append(std::to_string(sequence)).append(kOfThisRun);
 }
 
 std::string StopsBefore(Sequence sequence) {
-  return sequence == 0 ? "; the group stops"
-                       : "; the group stops, its checkpoint stays before that";
+  return std::string(kStops).append(sequence == 0 ? "" : ", its checkpoint stays before that");
+}
+
+std::string ShortReason(std::string_view reason) {
+  const std::size_t end = reason.rfind(kOfThisRun);
+  const std::size_t begin =
+      end == std::string_view::npos ? end : reason.substr(0, end).rfind(kEvent);
+  if (begin == std::string_view::npos) {
+    return std::string(reason);
+  }
+  std::string_view what = reason.substr(0, begin);
+  std::string text;
+  // "handle of EVENT returned FAILED", "handle of EVENT hung".
+  for (const std::string_view verb : {std::string_view(" returned "), std::string_view(" hung")}) {
+    const std::size_t at = what.rfind(verb);
+    const std::size_t of = what.find(" of ");
+    if (at != std::string_view::npos && of < at) {
+      text = std::string(what.substr(0, of));
+      what.remove_prefix(at);
+      break;
+    }
+  }
+  text += what;
+  const std::string_view rest = reason.substr(end + kOfThisRun.size());
+  return text.append(rest.substr(0, rest.rfind(kStops)));
 }
 
 std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_view text) {

@@ -47,6 +47,11 @@ inline constexpr std::string_view kNextTryIn = "; next try in ";
 // without that end where `left` is empty.
 std::string WithTimeLeft(std::string_view reason, std::string_view left);
 
+// `reason` for a place that has no room for all of it: without the event, of which the log tells
+// more, and without what it means for the group, so that the cause is what remains. A reason that
+// names no event stays as it is.
+std::string ShortReason(std::string_view reason);
+
 // For a group that fails on a plugin's answer.
 std::string DescribeOutcome(const BadOutcome& outcome);
 

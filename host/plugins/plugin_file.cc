@@ -12,6 +12,7 @@
 #include <iterator>
 #include <set>
 
+#include "host/base/durable_file.h"
 #include "host/base/mutex.h"
 #include "host/base/shell_word.h"
 #include "host/base/shortage.h"
@@ -171,14 +172,6 @@ Status CheckCopy(const fs::path& path, const Sha256& digest) {
   return found == digest ? Status() : Status::Corrupt("the copy " + path.string() + " has changed");
 }
 
-Status SyncDirectory(const fs::path& directory) {
-  const UniqueFd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid() || fsync(fd.get()) != 0) {
-    return Status::FromErrno("sync " + directory.string(), errno);
-  }
-  return {};
-}
-
 Status WriteCopy(std::string_view bytes, const fs::path& path) {
   const fs::path temporary = path.string() + ".new";
   // A leftover of a host that died here.
@@ -195,11 +188,10 @@ Status WriteCopy(std::string_view bytes, const fs::path& path) {
     rest.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
   }
   // Readable and nothing else; a runner maps its code from it, which needs no x.
-  if (fchmod(fd.get(), 0444) != 0 || fsync(fd.get()) != 0 ||
-      rename(temporary.c_str(), path.c_str()) != 0) {
-    return Status::FromErrno("store " + path.string(), errno);
+  if (fchmod(fd.get(), 0444) != 0 || fsync(fd.get()) != 0) {
+    return Status::FromErrno("store " + temporary.string(), errno);
   }
-  return SyncDirectory(path.parent_path());
+  return RenameDurably(temporary, path);
 }
 
 // How long a copy that no group uses is kept, so that going back to it needs no more than the

@@ -17,6 +17,7 @@
 #include "host/base/wait.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
+#include "host/runner/loop.h"
 #include "host/runner/probe.h"
 
 namespace catchup {
@@ -59,6 +60,22 @@ std::string LastLine(std::string_view text) {
   return std::string(text.substr(text.find_last_of("\r\n") + 1));
 }
 
+std::string TookLonger(std::chrono::milliseconds limit) {
+  return "took longer than start_timeout = " + DescribeDuration(limit);
+}
+
+// Around what it was doing.
+std::pair<std::string, std::string> HowItEnded(const ProcessExit& exit) {
+  if (exit.by_signal) {
+    return {"died ", ": " + SignalName(exit.code)};
+  }
+  if (exit.code == static_cast<int>(RunnerExit::kUnheard)) {
+    return {"closed the descriptor that its runner answers on ",
+            ": wanted a plugin that closes no descriptor that it did not open"};
+  }
+  return {"ended the process ", ": exit code " + std::to_string(exit.code)};
+}
+
 // One process that loads the plugin and answers.
 class Asking {
  public:
@@ -70,6 +87,10 @@ class Asking {
   // Then why.
   Status failure() const;
 
+  std::chrono::milliseconds age() const {
+    return std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - begin_);
+  }
+
  private:
   Asking(std::string file, std::chrono::milliseconds limit)
       : file_(std::move(file)), limit_(limit) {}
@@ -79,7 +100,8 @@ class Asking {
 
   const std::string file_;
   const std::chrono::milliseconds limit_;
-  const Clock::time_point deadline_ = Clock::now() + limit_;
+  const Clock::time_point begin_ = Clock::now();
+  const Clock::time_point deadline_ = begin_ + limit_;
   UniqueFd answer_;
   bool answers_ = true;
   bool outputs_ = true;
@@ -131,13 +153,10 @@ void Asking::WaitForNews() {
   Read();
   if (gone) {
     const ProcessExit exit = process_->Reap();
-    end_ = exit.by_signal
-               ? std::pair<std::string, std::string>("died ", ": " + SignalName(exit.code))
-               : std::pair<std::string, std::string>("ended the process ",
-                                                     ": exit code " + std::to_string(exit.code));
+    end_ = HowItEnded(exit);
   } else if (Clock::now() >= deadline_) {
     process_->Kill();
-    end_ = {"took longer than start_timeout = " + FormatDuration(limit_) + " ", ""};
+    end_ = {TookLonger(limit_) + " ", ""};
   }
 }
 
@@ -170,23 +189,37 @@ Status StatusOf(const ProbeRecord& record) {
 
 }  // namespace
 
+Status Probed::Within(std::chrono::milliseconds start_timeout,
+                      const std::filesystem::path& plugin) const {
+  return took < start_timeout
+             ? found
+             : Status::Incompatible(plugin.filename().string() + " " + TookLonger(start_timeout) +
+                                    " while it was loaded");
+}
+
 Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& probe) {
   ProbedPlugin probed;
-  std::vector<Status>& found = probed.projections;
+  std::vector<Probed>& found = probed.projections;
   do {
     auto asking = Asking::Start(binary, probe, found.size());
     if (!asking.ok()) {
       return asking.status();
     }
     std::optional<ProbeRecord> record = (*asking)->Next();
-    const Status loaded = record.has_value() ? StatusOf(*record) : (*asking)->failure();
-    if (!loaded.ok()) {
-      probed.loaded = loaded;
+    const auto loading = (*asking)->age();
+    const Probed loaded{record.has_value() ? StatusOf(*record) : (*asking)->failure(), loading};
+    if (!loaded.found.ok()) {
       found.resize(probe.projections.size(), loaded);
     }
-    while (record.has_value() && found.size() < probe.projections.size()) {
+    if (found.empty() || !loaded.found.ok()) {
+      probed.loaded = loaded;
+    }
+    for (auto before = loading; record.has_value() && found.size() < probe.projections.size();) {
       record = (*asking)->Next();
-      found.push_back(record.has_value() ? StatusOf(*record) : (*asking)->failure());
+      const auto now = (*asking)->age();
+      found.push_back({record.has_value() ? StatusOf(*record) : (*asking)->failure(),
+                       loading + (now - before)});
+      before = now;
     }
     asking->reset();
     Children::OfThisProcess().EndOrphans(kOrphansEnd);

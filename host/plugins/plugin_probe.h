@@ -18,9 +18,19 @@ struct PluginProbe {
   std::chrono::milliseconds limit{};        // For loading it and looking at it.
 };
 
+// What was found, and how long that took from the start of the process on, without what was asked
+// about other projections.
+struct Probed {
+  Status found;
+  std::chrono::milliseconds took{};
+
+  // For who allows less time than the probe did.
+  Status Within(std::chrono::milliseconds start_timeout, const std::filesystem::path& plugin) const;
+};
+
 struct ProbedPlugin {
-  Status loaded;
-  std::vector<Status> projections;  // In the order of the question.
+  Probed loaded;
+  std::vector<Probed> projections;  // In the order of the question.
 };
 
 // Loads a plugin in a process of its own and checks header, descriptor and tables, without making

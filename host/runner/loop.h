@@ -12,6 +12,7 @@ enum class RunnerExit : int {
   kClean = 0,
   kSetup = 81,     // The runner could not set itself up, or refuses the plugin.
   kContract = 82,  // The plugin broke the contract.
+  kUnheard = 83,   // In a probe: the plugin took away the descriptor that the answer goes to.
 };
 
 // Tells the host through its ring that the runner could not be set up in `call`, and why; the exit

@@ -1,5 +1,6 @@
 #include "host/runner/probe.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -33,14 +34,20 @@ bool AnswerOne(const PluginLibrary& library, std::string_view projection) {
 }  // namespace
 
 int Probe(const char* path, const char* const* projections, std::size_t count) {
+  struct stat before {};
+  struct stat now {};
+  const bool open = fstat(kProbeAnswerFd, &before) == 0;
   const Result<PluginLibrary> library = PluginLibrary::Load(path);
-  bool told = Answer(library.ok(), library.ok() ? std::string(library->name()) + " " +
-                                                      std::string(library->version())
-                                                : library.status().message());
+  // A plugin that closes it may have opened something else under its number.
+  bool told = open && fstat(kProbeAnswerFd, &now) == 0 && now.st_dev == before.st_dev &&
+              now.st_ino == before.st_ino;
+  told = told && Answer(library.ok(), library.ok() ? std::string(library->name()) + " " +
+                                                         std::string(library->version())
+                                                   : library.status().message());
   for (std::size_t i = 0; library.ok() && told && i < count; ++i) {
     told = AnswerOne(*library, projections[i]);
   }
-  return static_cast<int>(told ? RunnerExit::kClean : RunnerExit::kSetup);
+  return static_cast<int>(told ? RunnerExit::kClean : RunnerExit::kUnheard);
 }
 
 }  // namespace catchup

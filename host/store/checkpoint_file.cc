@@ -9,8 +9,8 @@
 #include <cstring>
 
 #include "host/base/check.h"
+#include "host/base/durable_file.h"
 #include "host/store/bytes.h"
-#include "host/store/durable_file.h"
 
 namespace catchup {
 namespace {

@@ -6,10 +6,10 @@
 #include <cerrno>
 
 #include "host/base/check.h"
+#include "host/base/durable_file.h"
 #include "host/base/time_text.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
-#include "host/store/durable_file.h"
 
 namespace catchup {
 namespace {

@@ -15,10 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "host/base/durable_file.h"
 #include "host/base/log_line.h"
 #include "host/base/path_access.h"
 #include "host/base/shell_word.h"
-#include "host/store/durable_file.h"
 
 namespace catchup {
 namespace {

@@ -10,6 +10,9 @@
 
 namespace catchup {
 
+// Of the lanes that a group may have one day.
+inline constexpr int kOnlyLane = 0;
+
 // The directory that holds everything that must survive a restart, owned by one host at a time:
 //
 //   format                       the number of this layout
@@ -53,6 +56,11 @@ class StateDirectory {
     return path / "groups";
   }
 
+  // The lock of a runner, by the folder of its group.
+  static std::filesystem::path RunnerLockOf(const std::filesystem::path& group, int lane) {
+    return group / ("runner-" + std::to_string(lane) + ".lock");
+  }
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path groups() const { return GroupsOf(path_); }
   std::filesystem::path plugins() const { return path_ / "plugins"; }
@@ -73,7 +81,7 @@ class StateDirectory {
   // Whether `known` is still what data/ leads to. Any thread.
   bool HasGroupData(const std::string& name, const GroupData& known) const;
   std::filesystem::path runner_lock(const std::string& name, int lane) const {
-    return group(name) / ("runner-" + std::to_string(lane) + ".lock");
+    return RunnerLockOf(group(name), lane);
   }
 
  private:

@@ -92,7 +92,10 @@ TEST_F(CheckPluginTest, WhatOnePrintsIsNoReason) {
 TEST_F(CheckPluginTest, OneThatClosesEveryDescriptorIsRefusedInTime) {
   const Finished checked = Check(Group("a", "closes"));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err, "unruly_closes.so ended the process");
+  ExpectHas(
+      checked.err,
+      "unruly_closes.so closed the descriptor that its runner answers on while it was loaded: "
+      "wanted a plugin that closes no descriptor that it did not open");
 }
 
 // The time limit would be 30 s.
@@ -113,6 +116,25 @@ TEST_F(CheckPluginTest, OneThatHangsIsLoadedOnceForAllItsGroups) {
                   ": unruly_hangs.so took longer than start_timeout = 300ms while it was loaded");
   }
   ExpectHelpersGone(1);
+}
+
+// Though the file is loaded once, for as long as the most patient group waits.
+TEST_F(CheckPluginTest, OneThatIsSlowToLoadIsTheFaultOfThoseGroupsThatDoNotWaitForIt) {
+  const Finished checked = Check(Group("a", "dawdles", "start_timeout = \"300ms\"") +
+                                 Group("b", "dawdles", "start_timeout = \"10m\""));
+  EXPECT_EQ(checked.exit, 78);
+  ExpectHas(
+      checked.err,
+      "group a: unruly_dawdles.so took longer than start_timeout = 300ms while it was loaded");
+  EXPECT_EQ(checked.err.find("group b"), std::string::npos) << checked.err;
+}
+
+TEST_F(CheckPluginTest, OfWhatAPluginSaysInItsCreateThereIsABound) {
+  const Finished checked = Check(Group("a", "prints"), {"--create"});
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+  ExpectHas(checked.err, "plugin: a banner, line 99 of many");
+  EXPECT_EQ(checked.err.find("line 100 of many"), std::string::npos);
+  ExpectHas(checked.err, "plugin: (3900 more lines left out)");
 }
 
 TEST_F(CheckPluginTest, ATableThatEndsTheProcessIsTheFaultOfItsGroupAlone) {
@@ -164,7 +186,8 @@ TEST_F(CheckPluginTest, ACreateThatHangsHasTheGroupsLimit) {
       Check(Group("a", "nothing", "start_timeout = \"300ms\"\n[groups.a.config]\nhang = true"),
             {"--create"});
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err, "group a: create: FAILED: create hung: no answer within 300 ms");
+  ExpectHas(checked.err,
+            "group a: create: FAILED: create hung: it took longer than start_timeout = 300ms");
 }
 
 TEST_F(CheckPluginTest, ACreateAgainstTheContractIsAFaultAndItsHelpersAreGone) {

@@ -13,7 +13,9 @@ TEST(HangTest, ACallThatNeverReturnsIsNamedWithItsLimitAndWhatWasNotFed) {
   const Finished tried =
       site.Catchup({"try", NOISY_PLUGIN, "events.jsonl"}, std::chrono::seconds(120));
   EXPECT_EQ(tried.exit, 1);
-  EXPECT_EQ(tried.out, "1  s@0  ok  OK\n2  s@1  hang  DIED  handle hung: no answer within 30 s\n");
+  EXPECT_EQ(tried.out,
+            "1  s@0  ok  OK\n2  s@1  hang  DIED  handle hung: it took longer than "
+            "handler_timeout = 30s, a group's default\n");
   EXPECT_EQ(tried.err, "events.jsonl: 2 events behind line 2 were not fed\n");
 }
 

@@ -274,7 +274,7 @@ TEST_F(TryTest, AStartThatHangsIsEndedByItsLimitWhichTheMessageNames) {
   const Finished tried =
       Try(scripted_, {"--set", "refuse=\"start-by-hanging\"", "--start-timeout", "200ms"});
   EXPECT_EQ(tried.exit, 1);
-  ExpectHas(tried.err, "start hung: no answer within 200 ms, the --start-timeout");
+  ExpectHas(tried.err, "start hung: it took longer than --start-timeout = 200ms");
   const Finished wrong = Try(scripted_, {"--start-timeout", "soon"});
   EXPECT_EQ(wrong.exit, 2);
   ExpectHas(wrong.err,
@@ -302,6 +302,17 @@ TEST_F(TryTest, ATemporaryDirectoryThatIsMissingIsNamed) {
   const Finished tried = Try(scripted_);
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(tried.err, "TMPDIR: /nowhere/at/all: wanted a directory\n");
+}
+
+// By the option that the user has, not by the key of a configuration.
+TEST_F(TryTest, AskedForAProjectionItNamesTheOption) {
+  Events({EventLine("a", "ok")});
+  const Finished tried = Try(batching_, {});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_NE(tried.err.find("offers several projections (plain, batch, keeper): wanted --projection "
+                           "to name one"),
+            std::string::npos)
+      << tried.err;
 }
 
 TEST_F(TryTest, BatchHandsOverSoManyEventsACall) {

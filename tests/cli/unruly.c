@@ -75,6 +75,9 @@ __attribute__((constructor)) static void Fork(void) {
   exit(3);
 }
 #endif
+#ifdef UNRULY_DAWDLES
+__attribute__((constructor)) static void Dawdle(void) { usleep(600 * 1000); }
+#endif
 #ifdef UNRULY_HANGS
 __attribute__((constructor)) static void Hang(void) {
   Note(getenv("HELPER_FILE"));

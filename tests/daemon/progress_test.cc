@@ -139,6 +139,27 @@ TEST(ProgressTableTest, CutsAReasonAtAWord) {
   EXPECT_EQ(Draw({status}, {53, 24}), Strings{"orders  failed  plugin /opt/orders.so has mode..."});
 }
 
+// Why a group has failed is what an operator looks for; of which event, the log tells.
+TEST(ProgressTableTest, AFailedGroupsCauseHasRoomInEightyColumns) {
+  const std::string reason =
+      "handle of 3d07a1f2-7c5a-4f0e-9a3c-1b6d9d1f7c11 orders-of-the-north@12 order-placed at "
+      "1234567:1234567 returned FAILED (event 13 of this run): database: disk I/O error; the group "
+      "stops, its checkpoint stays before that";
+  const std::vector<GroupStatus> groups = {
+      Group("order-totals-of-the-north-western-region", GroupState::kFailed, reason),
+      CatchingUp("order-totals-of-the-south-western-region", 500, 2000)};
+  const Strings lines = Draw(groups);
+  EXPECT_EQ(lines[0],
+            "order-...region  failed       handle returned FAILED: database: disk I/O error");
+  EXPECT_TRUE(Has(Draw(groups, kLarge)[0], "database: disk I/O error")) << Draw(groups, kLarge)[0];
+  EXPECT_EQ(Draw({Group("g", GroupState::kFailed, reason)}, {400, 24})[0], "g  failed  " + reason);
+}
+
+TEST(ProgressTableTest, ANameIsCutInItsMiddle) {
+  const Strings lines = Draw({CatchingUp("order-totals-of-the-north-western-region", 500, 2000)});
+  EXPECT_EQ(lines[0].substr(0, 28), "order-totals...tern-region  ") << lines[0];
+}
+
 // A number cut short is a wrong one.
 TEST(ProgressTableTest, LeavesOutWholeColumnsWhereThereIsNoRoom) {
   const std::vector<GroupStatus> groups = {

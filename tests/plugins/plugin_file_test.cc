@@ -362,19 +362,19 @@ class PluginProbeTest : public PluginFileTest {
 
 TEST_F(PluginProbeTest, ToldOfEachProjection) {
   const ProbedPlugin probed = Probe(CATCHUP_GOOD_PLUGIN, {"", "nobody", "jsonl"});
-  EXPECT_TRUE(probed.loaded.ok()) << probed.loaded.message();
+  EXPECT_TRUE(probed.loaded.found.ok()) << probed.loaded.found.message();
   ASSERT_EQ(probed.projections.size(), 3u);
-  EXPECT_TRUE(probed.projections[0].ok()) << probed.projections[0].message();
-  EXPECT_EQ(probed.projections[1].code(), Status::Code::kIncompatible);
-  EXPECT_NE(probed.projections[1].message().find("offers no projection \"nobody\""),
+  EXPECT_TRUE(probed.projections[0].found.ok()) << probed.projections[0].found.message();
+  EXPECT_EQ(probed.projections[1].found.code(), Status::Code::kIncompatible);
+  EXPECT_NE(probed.projections[1].found.message().find("offers no projection \"nobody\""),
             std::string::npos)
-      << probed.projections[1].message();
-  EXPECT_TRUE(probed.projections[2].ok()) << probed.projections[2].message();
+      << probed.projections[1].found.message();
+  EXPECT_TRUE(probed.projections[2].found.ok()) << probed.projections[2].found.message();
 }
 
 TEST_F(PluginProbeTest, LoadsAlsoWhenNoProjectionIsAskedFor) {
-  EXPECT_TRUE(Probe(CATCHUP_GOOD_PLUGIN, {}).loaded.ok());
-  EXPECT_FALSE(Probe(CATCHUP_NO_ENTRY_PLUGIN, {}).loaded.ok());
+  EXPECT_TRUE(Probe(CATCHUP_GOOD_PLUGIN, {}).loaded.found.ok());
+  EXPECT_FALSE(Probe(CATCHUP_NO_ENTRY_PLUGIN, {}).loaded.found.ok());
 }
 
 TEST_F(PluginProbeTest, WhatDoesNotLoadIsNoProjectionEither) {
@@ -386,9 +386,10 @@ TEST_F(PluginProbeTest, WhatDoesNotLoadIsNoProjectionEither) {
   };
   for (const auto& [file, reason] : faults) {
     const ProbedPlugin probed = Probe(file, {"a", "b"});
-    EXPECT_NE(probed.loaded.message().find(reason), std::string::npos) << probed.loaded.message();
+    EXPECT_NE(probed.loaded.found.message().find(reason), std::string::npos)
+        << probed.loaded.found.message();
     ASSERT_EQ(probed.projections.size(), 2u);
-    EXPECT_EQ(probed.projections[1].message(), probed.loaded.message());
+    EXPECT_EQ(probed.projections[1].found.message(), probed.loaded.found.message());
   }
 }
 

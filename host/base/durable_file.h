@@ -10,9 +10,6 @@ namespace catchup {
 // Returns once the entries of `directory` (names made, renamed, removed) are on the disk.
 Status SyncDirectory(const std::filesystem::path& directory);
 
-// Returns once the content of `file` is on the disk.
-Status SyncFile(const std::filesystem::path& file);
-
 // Makes `from` take the name `to` and waits for the disk. Both lie in one directory.
 Status RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to);
 

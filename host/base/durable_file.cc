@@ -1,4 +1,4 @@
-#include "host/store/durable_file.h"
+#include "host/base/durable_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,17 +19,6 @@ Status Failed(std::string_view what, const std::filesystem::path& path, int erro
   return Status::FromErrno(std::string(what) + " " + path.string(), error);
 }
 
-Status Sync(const std::filesystem::path& path, int flags) {
-  const UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));
-  if (!fd.valid()) {
-    return Failed("open", path, errno);
-  }
-  if (::fsync(fd.get()) != 0) {
-    return Failed("sync", path, errno);
-  }
-  return {};
-}
-
 Status WriteAll(int fd, std::string_view content, const std::filesystem::path& path) {
   while (!content.empty()) {
     const ssize_t written = ::write(fd, content.data(), content.size());
@@ -47,10 +36,12 @@ Status WriteAll(int fd, std::string_view content, const std::filesystem::path& p
 }  // namespace
 
 Status SyncDirectory(const std::filesystem::path& directory) {
-  return Sync(directory, O_RDONLY | O_DIRECTORY);
+  const UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) {
+    return Failed("open", directory, errno);
+  }
+  return ::fsync(fd.get()) == 0 ? Status() : Failed("sync", directory, errno);
 }
-
-Status SyncFile(const std::filesystem::path& file) { return Sync(file, O_RDONLY); }
 
 Status RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) {
