@@ -46,6 +46,7 @@ void World::RunnerSetUp(SpawnNumber spawn) {
     return;
   }
   Record start{.kind = Record::Kind::kRunnerStart, .runner = runner_->token};
+  start.blind = runner_->discarded;  // The engine does not listen to it any more.
   runner_->ready = true;
   runner_->position = loaded;
   std::optional<Position> said = loaded;
