@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Each folder of host/ and what it may include besides itself.
-readonly layers='
+readonly host_layers='
 base:
 config: base
 ring: base
@@ -23,8 +23,24 @@ daemon: base config ring runner plugins source engine store
 cli: base config ring runner plugins source engine store daemon
 '
 
+# The same within the embedded log; its server lies on top.
+readonly embedded_layers='
+log:
+wire: log
+calls: log wire
+'
+
 check_layers() {
-  git grep -nE '^#include "(host|tests)/' -- host plugins examples sdk | awk -v layers="$layers" '
+  check_includes host/ "$host_layers" host plugins examples sdk &&
+    check_includes host/source/embedded/ "$embedded_layers" \
+      host/source/embedded/log host/source/embedded/wire host/source/embedded/calls
+}
+
+# check_includes ROOT LAYERS PATH...: what the files of PATH include of host/ and tests/.
+check_includes() {
+  local root=$1 layers=$2
+  shift 2
+  git grep -nE '^#include "(host|tests)/' -- "$@" | awk -v root="$root" -v layers="$layers" '
     BEGIN {
       count = split(layers, lines, "\n")
       for (i = 1; i <= count; ++i) {
@@ -36,13 +52,15 @@ check_layers() {
     }
     {
       split($0, at, ":")
-      split(at[1], from, "/")
       match($0, /"[^"]*"/)
-      split(substr($0, RSTART + 1, RLENGTH - 2), to, "/")
-      ok = from[1] == "host" && to[1] == "host" && from[2] in known &&
-           (from[2] == to[2] || (from[2], to[2]) in allowed)
-      if (!ok) {
-        print at[1] ":" at[2] ": includes " to[1] "/" to[2] ", which does not lie below it"
+      file = substr($0, RSTART + 1, RLENGTH - 2)
+      from = index(at[1], root) == 1 ? substr(at[1], length(root) + 1) : "?"
+      to = index(file, root) == 1 ? substr(file, length(root) + 1) : "?"
+      sub(/\/.*/, "", from)
+      sub(/\/.*/, "", to)
+      below = root != "host/" && to == "?" && index(file, "host/") == 1
+      if (!below && !(from in known && (from == to || (from, to) in allowed))) {
+        print at[1] ":" at[2] ": includes " file ", which does not lie below it"
         bad = 1
       }
     }

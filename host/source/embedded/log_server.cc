@@ -8,9 +8,9 @@
 
 #include "host/base/mutex.h"
 #include "host/source/embedded/data_directory.h"
-#include "host/source/embedded/event_log.h"
-#include "host/source/embedded/grpc_call.h"
 #include "host/source/embedded/listener.h"
+#include "host/source/embedded/log/event_log.h"
+#include "host/source/embedded/wire/grpc_call.h"
 
 namespace catchup::embedded {
 namespace {

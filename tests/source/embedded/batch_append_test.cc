@@ -9,9 +9,9 @@
 #include <thread>
 #include <utility>
 
-#include "host/source/embedded/event_log.h"
+#include "host/source/embedded/log/event_log.h"
 #include "host/source/embedded/log_server.h"
-#include "host/source/embedded/rpc_call.h"
+#include "host/source/embedded/wire/rpc_call.h"
 #include "tests/source/embedded/log_client.h"
 #include "tests/test_files.h"
 

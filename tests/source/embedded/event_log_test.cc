@@ -1,5 +1,5 @@
 // What the log recognises as a repetition, and what it does when its disk fails.
-#include "host/source/embedded/event_log.h"
+#include "host/source/embedded/log/event_log.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/source/embedded/sqlite.h"
+#include "host/source/embedded/log/sqlite.h"
 #include "tests/source/embedded/disk_fault.h"
 #include "tests/test_files.h"
 

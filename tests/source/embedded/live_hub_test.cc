@@ -1,4 +1,4 @@
-#include "host/source/embedded/live_hub.h"
+#include "host/source/embedded/log/live_hub.h"
 
 #include <gtest/gtest.h>
 

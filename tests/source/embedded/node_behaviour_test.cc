@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/source/embedded/log/sqlite.h"
 #include "host/source/embedded/log_server.h"
-#include "host/source/embedded/sqlite.h"
 #include "tests/source/embedded/log_client.h"
 #include "tests/test_files.h"
 
