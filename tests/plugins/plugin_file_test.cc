@@ -95,6 +95,7 @@ TEST_F(PluginFileTest, ACopyThatShrinksWhileItIsReadIsOnlyAnotherCopy) {
   const auto staged = Stage();
   ASSERT_TRUE(staged.ok());
   constexpr off_t kLarge = 16 << 20;
+  fs::permissions(staged->path, fs::perms::owner_write, fs::perm_options::add);
   ASSERT_EQ(truncate(staged->path.c_str(), kLarge), 0);
   std::atomic<bool> done = false;
   std::thread meddler([&] {
