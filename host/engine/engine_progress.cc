@@ -125,7 +125,9 @@ void Engine::Stop(Tick tick, Commands* out) {
     return;
   }
   if (stop_asked_) {
-    force_why_ = force_why_.empty() ? "a second stop was asked for" : std::move(force_why_);
+    if (force_why_.empty()) {
+      force_why_ = "a second stop was asked for";
+    }
     ForceRunner(Force::kKill, {}, tick, out);
     return;
   }
