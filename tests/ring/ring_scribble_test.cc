@@ -129,6 +129,9 @@ class Host {
       case Command::Kind::kConnect:
         connecting_ = command.number;
         break;
+      case Command::Kind::kReadEnd:
+        asking_end_ = command.number;
+        break;
       case Command::Kind::kSubscribe:
         call_ = command.number;
         next_ = 1;
@@ -168,6 +171,10 @@ class Host {
     if (connecting_ != 0) {
       const CallNumber call = std::exchange(connecting_, 0);
       Give([&](Commands* out) { engine_.ServerKnown(call, {}, Now(), out); });
+    }
+    if (asking_end_ != 0) {
+      const CallNumber call = std::exchange(asking_end_, 0);
+      Give([&](Commands* out) { engine_.EndKnown(call, PositionOf(kEvents), Now(), out); });
     }
     if (call_ != 0 && engine_.wants_frames() && next_ <= kEvents) {
       const std::size_t event = next_++;
@@ -301,6 +308,7 @@ class Host {
   std::string wrong_;
 
   CallNumber connecting_ = 0;
+  CallNumber asking_end_ = 0;
   CallNumber call_ = 0;
   std::size_t next_ = 1;
   Sequence deliver_until_ = 0;
