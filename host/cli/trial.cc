@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "host/base/check.h"
 #include "host/base/time_text.h"
@@ -47,7 +48,6 @@ Status Trial::Start() {
   setup.settings = &group_.settings.values;
   setup.open_files = group_.limits.open_files;
   setup.token = 1;
-  setup.go_on_after_failures = true;
   setup.ignore_position = !options_.with_position && !options_.create_only;
   setup.create_only = options_.create_only;
   if (Status written = (*rings)->WriteSetup(setup); !written.ok()) {
@@ -119,8 +119,8 @@ void Trial::Take(Outcome outcome) {
       if (outcome.status == kRunnerContract) {
         // As a host would: what such a plugin does next is not to be waited for.
         BreakOff(outcome.status, std::string(CallName(outcome.call)) + " " + outcome.text);
-      } else if (outcome.sequence != 0) {
-        failures_[outcome.sequence] = {outcome.status, std::move(outcome.text), false};
+      } else if (outcome.ticket != 0) {
+        TakeFailure(std::move(outcome));
       } else {
         // The plugin may still end what it has begun.
         const Answer refused{outcome.status, std::move(outcome.text), true};
@@ -130,31 +130,62 @@ void Trial::Take(Outcome outcome) {
   }
 }
 
+// What was applied before it has its answer. As a host does, what a failed call of several left
+// comes again one by one, and that answer counts; a single event that failed is passed over.
+void Trial::TakeFailure(Outcome failure) {
+  const Tickets& tickets = link_->tickets();
+  const std::size_t failed = tickets.ItemOf(failure.ticket);
+  AnswerUpTo(failure.ticket - 1);
+  if (failure.call_first != failure.call_last && failure.status != CATCHUP_FATAL) {
+    alone_until_ = tickets.ItemOf(failure.call_last);
+    output_->PrintLine(std::string(CallName(failure.call)) + " of " +
+                       std::to_string(failure.call_last - failure.call_first + 1) +
+                       " events: " + CallStatusName(failure.status) + " after " +
+                       std::to_string(failure.ticket - failure.call_first) +
+                       ", the rest comes again one by one: " + failure.text);
+    GiveAgain(failed - 1);
+  } else {
+    answers_.push_back({failure.status, std::move(failure.text), false});
+    GiveAgain(failed);
+  }
+}
+
+// The events behind the first `from` are given in a new epoch.
+void Trial::GiveAgain(std::size_t from) {
+  link_->tickets().Forget();
+  given_ = from;
+  if (const Status begun = link_->rings().BeginEpoch(); !begun.ok()) {
+    BreakOff(kRunnerContract, begun.message());
+  }
+}
+
+void Trial::AnswerUpTo(Ticket settled) {
+  const std::size_t event = link_->tickets().ItemOf(settled);
+  answers_.resize(std::max(answers_.size(), event));
+}
+
 // Takes what the runner has said. True if an answer may have come.
 bool Trial::Look() {
-  // Before the outcomes: an event that failed is settled only after its failure was told.
+  const std::size_t before = answers_.size();
   const auto settled = link_->rings().PollSettled();
+  if (settled.ok()) {
+    AnswerUpTo(*settled);
+  }
   while (!end_.has_value()) {
     auto outcome = link_->rings().PollOutcome();
     if (!outcome.ok()) {
       BreakOff(kRunnerContract, outcome.status().message());
-      return true;
+      break;
     }
     if (!outcome->has_value()) {
       break;
     }
     Take(std::move(**outcome));
   }
-  if (end_.has_value()) {
-    return true;
-  }
-  if (!settled.ok()) {
+  if (!end_.has_value() && !settled.ok()) {
     BreakOff(kRunnerContract, settled.status().message());
-    return true;
   }
-  const bool moved = *settled > settled_;
-  settled_ = *settled;
-  return moved;
+  return end_.has_value() || answers_.size() > before;
 }
 
 // Waits until there may be something to look at, but not past `deadline`; true when the runner is
@@ -172,48 +203,54 @@ bool Trial::WaitForNews(Clock::time_point deadline) {
   return (waits[0].revents & POLLIN) != 0;
 }
 
-Trial::Answer Trial::AnswerTo(std::uint64_t sequence) const {
-  const auto failure = failures_.find(sequence);
-  return failure == failures_.end() ? Answer{} : failure->second;
+// What has room.
+void Trial::Give() {
+  bool wrote = false;
+  while (given_ < events_.size()) {
+    const CallFor call_for = given_ < alone_until_ ? CallFor::kOne : CallFor::kSeveral;
+    const Ticket ticket = link_->rings().WriteEvent(events_[given_], 1, call_for);
+    if (ticket == 0) {
+      break;
+    }
+    link_->tickets().Give(ticket, ++given_);
+    wrote = true;
+  }
+  if (wrote) {
+    link_->rings().Publish();
+  }
 }
 
 std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
-  std::vector<Answer> answers;
-  const std::uint64_t first = given_ + 1;
-  const std::uint64_t last = given_ + events.size();
+  events_ = events;
+  answers_.clear();
+  given_ = 0;
+  alone_until_ = 0;
+  // Its events count from 1 again, and those before have their answers.
+  link_->tickets().Forget();
   auto deadline = Clock::now() + group_.handler_timeout;
-  while (settled_ < last && !end_.has_value()) {
-    bool wrote = false;
-    for (; given_ < last && link_->rings().WriteEvent(given_ + 1, events[given_ + 1 - first], 1);
-         ++given_) {
-      wrote = true;
-    }
-    if (wrote) {
-      link_->rings().Publish();
-    }
+  while (answers_.size() < events.size() && !end_.has_value()) {
+    Give();
     // Woken early enough to fill the ring again, if not all had room.
-    const bool waits = link_->rings().WakeWhenSettled(given_ < last ? settled_ + 1 : last);
+    const std::size_t wanted = given_ < events.size() ? answers_.size() + 1 : given_;
+    const Ticket wake_at = link_->tickets().TicketOf(wanted);
+    const bool waits = wake_at == 0 || link_->rings().WakeWhenSettled(wake_at);
     const bool gone = waits && WaitForNews(deadline);
     if (Look()) {
       deadline = Clock::now() + group_.handler_timeout;
     }
-    if (gone && !end_.has_value() && settled_ < last) {
+    if (gone && !end_.has_value() && answers_.size() < events.size()) {
       end_ = Ended();
     } else if (!end_.has_value() && Clock::now() >= deadline) {
       end_ = Hung("handler_timeout", group_.handler_timeout, options_.other_limits_are_defaults);
     }
   }
   output_->Drain();
-  for (std::uint64_t at = first; at <= std::min(settled_, last); ++at) {
-    answers.push_back(AnswerTo(at));
-  }
-  if (end_.has_value() && settled_ < last) {
-    answers.push_back(*end_);
+  if (end_.has_value() && answers_.size() < events.size()) {
+    answers_.push_back(*end_);
   } else if (end_.has_value()) {
-    answers.back().ended = true;
+    answers_.back().ended = true;
   }
-  failures_.clear();
-  return answers;
+  return std::exchange(answers_, {});
 }
 
 Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default) {

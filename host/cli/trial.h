@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -70,8 +69,11 @@ class Trial {
  private:
   using Clock = std::chrono::steady_clock;
 
-  Answer AnswerTo(std::uint64_t sequence) const;
+  void Give();
   bool Look();
+  void AnswerUpTo(Ticket settled);
+  void TakeFailure(Outcome failure);
+  void GiveAgain(std::size_t from);
   bool WaitForNews(Clock::time_point deadline);
   void Take(Outcome outcome);
   void BreakOff(std::int32_t status, std::string text);
@@ -85,10 +87,12 @@ class Trial {
   bool position_mode_ = false;
   std::optional<Position> loaded_;
 
-  std::uint64_t given_ = 0;                   // Sequence of the last event; they count from 1.
-  std::uint64_t settled_ = 0;                 // Every event up to this one has its answer.
-  std::map<std::uint64_t, Answer> failures_;  // Of events that are not OK.
-  std::optional<Answer> end_;                 // Why nothing more can be asked.
+  // Of the present Handle. Items of the tickets are events, counted from 1.
+  std::span<const EventView> events_;
+  std::vector<Answer> answers_;
+  std::size_t given_ = 0;        // Events in the ring.
+  std::size_t alone_until_ = 0;  // Events that come again after a failed call of several.
+  std::optional<Answer> end_;    // Why nothing more can be asked.
 };
 
 }  // namespace catchup

@@ -305,7 +305,7 @@ void Group::TakeOutput(RunnerLink::ReadHow how) {
 // At error level, and by another msg than the plugin's own lines, whose rate it does not share.
 void Group::LogCrash(std::string_view msg, const CrashRecord& crash) {
   // Fields borrow what they show.
-  const EventFields event = FieldsOf(crash.sequence);
+  const EventFields event = FieldsOf(link_->tickets().ItemOf(crash.ticket));
   const std::string signal = SignalName(static_cast<int>(crash.signal));
   std::vector<LogField> fields = {
       {"signal", signal},
@@ -396,13 +396,14 @@ bool Group::PollRunner() {
   if (link_ == nullptr || link_->contract_broken()) {
     return false;
   }
-  Result<std::uint64_t> settled = link_->rings().PollSettled();
-  if (!settled.ok()) {
-    ContractBroken(settled.status().message());
+  Result<Ticket> ticket = link_->rings().PollSettled();
+  if (!ticket.ok()) {
+    ContractBroken(ticket.status().message());
     return false;
   }
-  if (link_->ready() && *settled > dispatch_.window().settled()) {
-    engine().Settled(link_->spawn(), *settled, Now(), commands());
+  const Sequence settled = link_->tickets().ItemOf(*ticket);
+  if (link_->ready() && settled > dispatch_.window().settled()) {
+    engine().Settled(link_->spawn(), settled, Now(), commands());
   }
   for (int i = 0; i < kMostOutcomes; ++i) {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
@@ -487,6 +488,7 @@ void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
 
 void Group::TakeFailure(Outcome outcome) {
   const std::string call(CallName(outcome.call));
+  const Sequence sequence = link_->tickets().ItemOf(outcome.ticket);
   if (outcome.status == kRunnerSetupFailed) {
     // The runner ends by itself.
     link_->NoteRefusal(std::move(outcome.text));
@@ -494,8 +496,7 @@ void Group::TakeFailure(Outcome outcome) {
   }
   if (outcome.status == kRunnerContract) {
     // In a set-up call there is no event.
-    const std::string event =
-        outcome.sequence != 0 ? ", at event " + FieldsOf(outcome.sequence).text() : "";
+    const std::string event = sequence != 0 ? ", at event " + FieldsOf(sequence).text() : "";
     ContractBroken((outcome.call == CallKind::kNone ? "" : call + " ") + outcome.text + event);
     return;
   }
@@ -506,16 +507,15 @@ void Group::TakeFailure(Outcome outcome) {
   if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
     link_->NotePositionRefused();
   }
-  const EventFields event = FieldsOf(outcome.sequence);
+  const EventFields event = FieldsOf(sequence);
   std::vector<LogField> fields = {{"call", call},
                                   {"class", CallStatusName(outcome.status)},
                                   {"status", CallStatusName(outcome.status)},
                                   {"reason", outcome.text}};
   event.AddTo(&fields);
   Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
-  engine().Failed(link_->spawn(),
-                  {outcome.sequence, outcome.status, call + event.of(), outcome.text}, Now(),
-                  commands());
+  engine().Failed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text},
+                  Now(), commands());
 }
 
 // True: what the runner works in is not the group's data/ any more, so a call that fails says
@@ -579,13 +579,13 @@ void Group::PumpRing() {
   DeliveryWindow& window = dispatch_.window();
   bool wrote = false;
   for (; const auto slot = window.Next(); window.Wrote()) {
-    const bool fits =
-        slot->frame != nullptr
-            ? link_->rings().WriteEvent(slot->sequence, slot->frame->event, 1)
-            : link_->rings().WriteAdvance(slot->sequence, *engine().AdvanceAt(slot->sequence));
-    if (!fits) {
+    const Ticket ticket = slot->frame != nullptr
+                              ? link_->rings().WriteEvent(slot->frame->event, 1)
+                              : link_->rings().WriteAdvance(*engine().AdvanceAt(slot->sequence));
+    if (ticket == 0) {
       break;
     }
+    link_->tickets().Give(ticket, slot->sequence);
     wrote = true;
   }
   if (wrote) {
@@ -612,7 +612,7 @@ void Group::UpdateFlow() {
     return;
   }
   const auto wake_at = dispatch_.window().WakeAt(paused_);
-  if (wake_at.has_value() && !link_->rings().WakeWhenSettled(*wake_at)) {
+  if (wake_at.has_value() && !link_->rings().WakeWhenSettled(link_->tickets().TicketOf(*wake_at))) {
     PollRunner();
   }
 }

@@ -65,7 +65,7 @@ std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
   if (!call.running()) {
     return Overdue{"taking the next event", 0, "handler_timeout", limits.handler_timeout};
   }
-  return Overdue{std::string(CallName(call.kind)), call.sequence, "handler_timeout",
+  return Overdue{std::string(CallName(call.kind)), tickets_.ItemOf(call.ticket), "handler_timeout",
                  limits.handler_timeout};
 }
 
@@ -120,13 +120,13 @@ CrashRecord RunnerLink::Crash(const CallInProgress& call, int signal) const {
   bare.pid = process_->pid();
   bare.signal = signal;
   bare.call = CallName(call.kind);
-  bare.sequence = call.running() ? call.sequence : 0;
+  bare.ticket = call.running() ? call.ticket : 0;
   return bare;
 }
 
 RunnerLink::Ending RunnerLink::Reap() {
   const CallInProgress call = rings_->call();
-  const Sequence charged = call.running() ? call.sequence : 0;
+  const Sequence charged = call.running() ? tickets_.ItemOf(call.ticket) : 0;
   const ProcessExit exit = process_->Reap();
   if (refusal_.has_value()) {
     return *refusal_;

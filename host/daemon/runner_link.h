@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/daemon/tickets.h"
 #include "host/engine/engine.h"
 #include "host/plugins/runner_process.h"
 #include "host/ring/host_end.h"
@@ -27,6 +28,8 @@ class RunnerLink {
 
   SpawnNumber spawn() const { return spawn_; }
   HostEnd& rings() { return *rings_; }
+  // What the rings were given; the group writes it down.
+  Tickets& tickets() { return tickets_; }
   RunnerProcess& process() { return *process_; }
 
   // How long a call may take; set-up calls share one limit from the spawn on.
@@ -101,6 +104,7 @@ class RunnerLink {
   SpawnNumber spawn_;
   std::unique_ptr<HostEnd> rings_;
   std::unique_ptr<RunnerProcess> process_;
+  Tickets tickets_;
   // Time that was seen to pass: after a freeze of the whole machine the clock jumps, and nobody can
   // say whether the runner had a chance to go on.
   Clock::time_point checked_at_ = Clock::now();

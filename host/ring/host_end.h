@@ -27,11 +27,8 @@ struct RunnerSetup {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;  // 0 leaves the limit alone.
   std::uint64_t token = 0;
-  // For a trial of a plugin: report a failed event and go on with the next one; leave the plugin's
-  // own position alone.
-  bool go_on_after_failures = false;
-  bool ignore_position = false;
-  bool create_only = false;  // Ready after `create`, then end.
+  bool ignore_position = false;  // For a trial of a plugin: leave its own position alone.
+  bool create_only = false;      // Ready after `create`, then end.
   // Every value of the configuration by its path, so that the runner parses nothing.
   const std::vector<PluginSetting>* settings = nullptr;  // Null: none.
 };
@@ -43,22 +40,29 @@ struct Outcome {
   std::uint16_t level = 0;
   std::int32_t status = 0;
   CallKind call = CallKind::kNone;
-  std::uint64_t sequence = 0;
+  Ticket ticket = 0;  // kFailure: the first event not applied; those before it were. 0: of none.
+  Ticket call_first = 0;  // kFailure of an event: what its call was for, both ends included.
+  Ticket call_last = 0;
   std::uint32_t max_events = 0;
   bool position_mode = false;
   std::optional<Position> loaded;
   std::string text;
 };
 
-// What the runner says it is doing: a known kind, but any sequence.
+// What the runner says it is doing: a known kind, and of the events of an epoch any.
 struct CallInProgress {
   std::uint64_t number = 0;  // Odd while a call runs.
   CallKind kind = CallKind::kNone;
-  std::uint64_t sequence = 0;
+  Ticket ticket = 0;
   bool running() const { return (number & 1) != 0; }
 };
 
-// The host's end of the two rings of one spawn.
+// How the runner is to call for an event: in a call of several if its neighbours allow it, or for
+// it alone, through `handle` where the projection has that.
+enum class CallFor : std::uint8_t { kSeveral, kOne };
+
+// The host's end of the two rings of one spawn. What it writes gets tickets, in epochs: see
+// layout.h.
 //
 // Everything read from the runner is copied once and then checked: its check bits (seal.h), that it
 // has not gone back, and that it lies within what was given out. Once something cannot be, nothing
@@ -93,13 +97,13 @@ class HostEnd {
   // The first record. kExhausted if the configuration is larger than half the ring.
   Status WriteSetup(const RunnerSetup& setup);
 
-  // Puts an event behind those already written. False: no room yet, try again when the runner has
-  // moved on. The first sequence of a spawn is any but 0, each further one the next. The bytes are
-  // copied.
-  bool WriteEvent(std::uint64_t sequence, const EventView& event, std::uint32_t attempt);
+  // Puts an event behind what was already written and returns its ticket. 0: no room yet, try again
+  // when the runner has moved on. The bytes are copied.
+  Ticket WriteEvent(const EventView& event, std::uint32_t attempt,
+                    CallFor call_for = CallFor::kSeveral);
 
-  // An order to store `position` without an event.
-  bool WriteAdvance(std::uint64_t sequence, Position position);
+  // An order to store `position` without an event; as WriteEvent.
+  Ticket WriteAdvance(Position position);
 
   // Makes what was written visible and wakes the runner if it sleeps. A system call only then.
   void Publish();
@@ -107,18 +111,26 @@ class HostEnd {
   // Asks the runner to end its call and leave. Wakes it.
   void RequestStop();
 
-  // How far the runner got: every sequence up to the value is applied. Looks at every other word of
-  // the runner's too, so that a damaged one is found however little the host needs it. kCorrupt if
-  // a word is not the runner's, has gone back, or names what was not given out.
-  Result<std::uint64_t> PollSettled();
+  // Once PollOutcome has given the failure of an event that broke no contract: discards everything
+  // written that was not settled, begins a new epoch, and wakes the runner for it. There is room at
+  // once, for the runner takes nothing of the old epoch any more. kCorrupt as PollSettled.
+  Status BeginEpoch();
+
+  // How far the runner got: every ticket of the epoch up to the value is applied; below the epoch,
+  // nothing of it is. A failure that was taken has settled those before it. Looks at every other
+  // word of the runner's too, so that a damaged one is found however little the host needs it.
+  // kCorrupt if a word is not the runner's, has gone back, or names what it was not given in this
+  // epoch.
+  Result<Ticket> PollSettled();
 
   // The next outcome record, or nothing. kCorrupt for a record that breaks the format, or comes
-  // where none of its kind can: ready twice, a failure of an event already settled or never given.
+  // where none of its kind can: ready twice, a second failure in one epoch, a failure of an event
+  // that is settled, of an earlier epoch or was never given.
   Result<std::optional<Outcome>> PollOutcome();
 
-  // Asks for a wake-up on host_wake as soon as `sequence` is settled. Returns false if it already
-  // is, in which case none may come.
-  bool WakeWhenSettled(std::uint64_t sequence);
+  // Asks for a wake-up on host_wake as soon as `ticket` is settled. Returns false if it already is,
+  // in which case none may come.
+  bool WakeWhenSettled(Ticket ticket);
 
   // Consumes pending wake-ups of host_wake.
   void DrainWake();
@@ -126,7 +138,7 @@ class HostEnd {
   CallInProgress call();
   std::uint64_t log_lines_dropped();
   bool asleep();      // The runner waits to be woken.
-  bool idle() const;  // The runner has taken and settled all there is, or has failed.
+  bool idle() const;  // The runner has taken and settled all there is, or a failure was taken.
 
   // Wakes the runner although it does not say that it sleeps, unless it is idle: for when it should
   // be at work and is not, because a word that would say so was written over. It finds that out.
@@ -142,21 +154,22 @@ class HostEnd {
   std::byte* Reserve(std::uint64_t size);
   bool HasRoom(std::uint64_t size);
   void WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt);
-  // Reads `word` once and takes its number as the one seen: it is 0 as long as nothing was written
-  // there, then from `least` and the one seen before to `most`. False, and the ends are broken, if
-  // it is anything else.
+  // Reads `word` once and takes its number as the one seen: it is that as long as nothing was
+  // written there, then from `least` and the one seen before to `most`. False, and the ends are
+  // broken, if it is anything else.
   bool Take(const std::atomic<std::uint64_t>& word, const WordSeal& seal, std::uint64_t least,
             std::uint64_t most, std::uint64_t* seen, const char* name);
-  bool TakeSettled();
-  bool TakeSettled(std::uint64_t* seen);
+  bool TakeSettled(Ticket* seen);
   bool TakeRead();
   bool TakeCall();
   bool TakeSleep();
+  bool TakeEpoch();
+  bool TakeWords();
   Status Break(std::string text);
   Result<std::optional<Outcome>> TakeOutcome();
   void Note(const OutcomeHeader& header);
   void ForgetKey();
-  void NoteSequence(std::uint64_t sequence);
+  void WakeRunner();
   static Status CheckSizes(const OutcomeHeader& header, std::uint64_t available);
   Status CheckOutcome(const OutcomeHeader& header) const;
   Status CheckReady(const OutcomeHeader& header) const;
@@ -177,23 +190,26 @@ class HostEnd {
   std::uint64_t setup_end_ = 0;  // 0 once the runner has read its setup.
   std::uint64_t large_busy_until_ = 0;
   bool large_used_ = false;
-  std::uint64_t first_sequence_ = 0;  // 0 until one was written.
-  std::uint64_t last_sequence_ = 0;
-  std::uint64_t last_published_sequence_ = 0;
-  std::uint64_t settled_ = 0;
+  Ticket last_ticket_ = 0;
+  Ticket last_published_ticket_ = 0;
+  std::uint64_t epoch_ = kFirstEpoch;
+  Ticket epoch_ticket_ = 1;        // The first of the epoch.
+  std::uint64_t epoch_begin_ = 0;  // Its place in the ring.
+  Ticket settled_ = 0;
   std::uint64_t outcome_read_ = 0;
   // As last seen in the words of the runner, each in the unit of its word.
+  Ticket settled_seen_ = 0;
   std::uint64_t read_seen_ = 0;
   std::uint64_t outcome_seen_ = 0;
   std::uint64_t call_seen_ = 0;
-  std::uint64_t call_sequence_seen_ = 0;
+  Ticket call_ticket_seen_ = 0;
+  std::uint64_t epoch_seen_ = kFirstEpoch;
   std::uint64_t sleep_seen_ = 0;
   std::uint64_t lines_dropped_seen_ = 0;
   bool ready_seen_ = false;
-  bool go_on_ = false;  // As the setup says: failures of events end nothing.
-  bool failure_seen_ = false;
+  bool failure_seen_ = false;  // In this epoch.
   bool stopped_seen_ = false;
-  std::uint64_t failed_sequence_ = 0;  // Of the failure seen; 0 if it was none of an event.
+  Ticket failed_ticket_ = 0;  // Of the failure seen; 0 if it was none of an event.
   std::uint64_t woken_sleep_ = 0;
   bool stop_requested_ = false;
 };

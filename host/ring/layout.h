@@ -25,7 +25,19 @@ inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 
 // Raised with every change to this file. Host and runner of one installation always agree, and a
 // mismatch is a set-up error, so old layouts need no reader.
-inline constexpr std::uint32_t kRingLayout = 2;
+inline constexpr std::uint32_t kRingLayout = 3;
+
+// Names one event or advance that a runner was given: 1, 2, 3 … in the order in which they were
+// written for one spawn, never reused. 0 names none.
+using Ticket = std::uint64_t;
+
+// Tickets are given in epochs, 1, 2, 3 … Within one the runner takes each ticket behind the last;
+// any outcome but OK ends it: the runner then takes nothing more until the host has begun the next
+// one, which starts with a higher ticket further on in the ring. What lies before that place is
+// discarded, and its tickets are dead: the host gives those events again, under new ones, as it
+// sees fit. So no later event of a stream is applied before a failed one. An epoch has at most one
+// failure, and the host begins no epoch but after one.
+inline constexpr std::uint64_t kFirstEpoch = 1;
 
 // Version and commit of the host's build, which the runner compares with its own: a runner of
 // another installation is found even where the layout is the same.
@@ -63,8 +75,14 @@ struct EventRingHeader {
   // The host's wishes.
   alignas(kCacheLine) std::atomic<std::uint32_t> stop;  // 1: end the call in progress, then leave.
 
+  // The present epoch. Its number is written last: who has seen it sees the other two as they
+  // belong to it, since they change only after a failure of this epoch.
+  alignas(kCacheLine) std::atomic<std::uint64_t> epoch;
+  std::atomic<std::uint64_t> epoch_ticket;  // The first of it.
+  std::atomic<std::uint64_t> epoch_begin;   // Where in the ring its records begin.
+
   // What the host has seen of the runner's progress, so that a runner about to sleep knows whether
-  // to tell it; and the sequence at which the host wants to be told at once.
+  // to tell it; and the ticket at which the host wants to be told at once.
   alignas(kCacheLine) std::atomic<std::uint64_t> seen_settled;
   std::atomic<std::uint64_t> wake_at_settled;
   std::atomic<std::uint64_t> outcome_read;  // Outcome bytes consumed.
@@ -94,14 +112,15 @@ constexpr bool HasEvents(CallKind kind) {
   return kind == CallKind::kHandle || kind == CallKind::kHandleBatch || kind == CallKind::kHandleAt;
 }
 
-// The first page of the outcome ring. The atomic words are those of WordSeal; the host writes their
-// zeros before the runner is there. The others are for whoever looks with a debugger.
+// The first page of the outcome ring. The atomic words are those of WordSeal; the host writes what
+// they begin with, zero but for the epoch, before the runner is there. The others are for whoever
+// looks with a debugger.
 struct OutcomeRingHeader {
   std::uint32_t magic;
   std::uint32_t layout;
   std::uint64_t runner_pid;
 
-  // Every event up to this sequence returned OK.
+  // Every ticket of the epoch up to this one returned OK.
   alignas(kCacheLine) std::atomic<std::uint64_t> settled;
   // Bytes of the event ring that the host may overwrite, divided by kRecordAlign.
   std::atomic<std::uint64_t> event_read;
@@ -109,7 +128,9 @@ struct OutcomeRingHeader {
   // the low kCallKindBits the CallKind of the call that runs or ended last.
   std::atomic<std::uint64_t> call;
   // The event of the last call that had one, the first of a batch.
-  std::atomic<std::uint64_t> call_sequence;
+  std::atomic<std::uint64_t> call_ticket;
+  // The epoch whose tickets the runner takes; written before the other words speak of it.
+  std::atomic<std::uint64_t> epoch;
 
   // End of the outcome records, divided by kRecordAlign.
   alignas(kCacheLine) std::atomic<std::uint64_t> outcome_published;
@@ -141,16 +162,16 @@ struct RecordHeader {
   std::uint32_t size;  // With this header and padding.
   RecordKind kind;
   std::uint16_t flags;
-  std::uint64_t sequence;
+  Ticket ticket;
 };
 
 // What a padding record has of its header, since no more may be left before the end of the ring.
 inline constexpr std::uint64_t kPaddingHeaderBytes = 8;
 static_assert(kPaddingHeaderBytes <= kRecordAlign);
-static_assert(offsetof(RecordHeader, sequence) == kPaddingHeaderBytes);
+static_assert(offsetof(RecordHeader, ticket) == kPaddingHeaderBytes);
 
-// The sequence of an event or advance is the one of the record before it and one more: the runner
-// takes no other.
+// The ticket of an event or advance is the one of the record before it and one more, and the first
+// of an epoch is the one that the epoch says: the runner takes no other.
 
 // After the header of kEvent, kLargeEvent and kAdvance. The bytes follow in this order: stream,
 // type, metadata, data.
@@ -167,7 +188,9 @@ struct EventRecord {
   std::uint32_t attempt;
 };
 
+// Flags of a record.
 inline constexpr std::uint16_t kEventIsJson = 1;
+inline constexpr std::uint16_t kEventAlone = 2;  // To be called for by itself, through `handle`.
 
 enum class OutcomeKind : std::uint16_t {
   kReady = 1,    // Created and started; the plugin's tables and its own position, if it keeps one.
@@ -180,10 +203,12 @@ struct OutcomeHeader {
   std::uint64_t check;  // RecordSeal's.
   std::uint32_t size;   // With this header and padding.
   OutcomeKind kind;
-  std::uint16_t level;          // kLog: CATCHUP_LOG_*.
-  std::int32_t status;          // kFailure: as the plugin said it, or kRunner…
-  CallKind call;                // kFailure.
-  std::uint64_t sequence;       // kFailure: first event not applied, 0 for none.
+  std::uint16_t level;  // kLog: CATCHUP_LOG_*.
+  std::int32_t status;  // kFailure: as the plugin said it, or kRunner…
+  CallKind call;        // kFailure.
+  Ticket ticket;        // kFailure: first event not applied, 0 for none.
+  Ticket call_first;    // kFailure of an event: the first and the last of its call.
+  Ticket call_last;
   std::uint32_t text_size;      // Bytes after this header.
   std::uint32_t max_events;     // kReady: of one call.
   std::uint32_t position_mode;  // kReady: 1 if the plugin keeps the position.

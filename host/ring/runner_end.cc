@@ -30,14 +30,6 @@ void Nap() {
 
 std::size_t PageSize() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
-// What was written over, for damage().
-constexpr char kSettledDamage[] = "the word that says what is settled";
-constexpr char kReadDamage[] = "the position up to which events were taken";
-constexpr char kCallDamage[] = "the word that says which call is running";
-constexpr char kSleepDamage[] = "the word that says whether the runner sleeps";
-constexpr char kPostedDamage[] = "the word that says what was reported";
-constexpr char kPlaceDamage[] = "the place of the next event";
-
 constexpr char kOneInstallation[] = "; host and runner must come from one installation";
 
 Status CheckHeader(const EventRingHeader& header) {
@@ -53,40 +45,6 @@ Status CheckHeader(const EventRingHeader& header) {
   }
   return {};
 }
-
-class Cursor {
- public:
-  Cursor(const char* at, const char* end) : at_(at), end_(end) {}
-
-  std::uint64_t Number() {
-    std::uint64_t value = 0;
-    if (static_cast<std::size_t>(end_ - at_) < sizeof value) {
-      ok_ = false;
-      return 0;
-    }
-    std::memcpy(&value, at_, sizeof value);
-    at_ += sizeof value;
-    return value;
-  }
-
-  std::string_view Text() {
-    const std::uint64_t size = Number();
-    if (!ok_ || static_cast<std::uint64_t>(end_ - at_) < size) {
-      ok_ = false;
-      return {};
-    }
-    const std::string_view text(at_, size);
-    at_ += size;
-    return text;
-  }
-
-  bool ok() const { return ok_; }
-
- private:
-  const char* at_;
-  const char* end_;
-  bool ok_ = true;
-};
 
 }  // namespace
 
@@ -133,7 +91,8 @@ RunnerEnd::RunnerEnd(const RingKey& key)
     : settled_(WordSeal(key, Sealed::kSettled)),
       read_(WordSeal(key, Sealed::kEventRead)),
       call_(WordSeal(key, Sealed::kCall)),
-      call_sequence_(WordSeal(key, Sealed::kCallSequence)),
+      call_ticket_(WordSeal(key, Sealed::kCallTicket)),
+      epoch_(WordSeal(key, Sealed::kEpoch), kFirstEpoch),
       posted_(WordSeal(key, Sealed::kOutcomePublished)),
       sleep_(WordSeal(key, Sealed::kSleep)),
       lines_dropped_(WordSeal(key, Sealed::kLogLinesDropped)),
@@ -186,7 +145,8 @@ void RunnerEnd::VerifyWords() {
   } words[] = {{settled_, outcomes().settled, kSettledDamage},
                {read_, outcomes().event_read, kReadDamage},
                {call_, outcomes().call, kCallDamage},
-               {call_sequence_, outcomes().call_sequence, kCallDamage},
+               {call_ticket_, outcomes().call_ticket, kCallDamage},
+               {epoch_, outcomes().epoch, kEpochDamage},
                {sleep_, outcomes().sleep, kSleepDamage}};
   for (const auto& word : words) {
     if (!word.own.Intact(word.shared)) {
@@ -195,150 +155,51 @@ void RunnerEnd::VerifyWords() {
   }
 }
 
-Result<SetupView> RunnerEnd::ReadSetup() {
-  while (!HasWork()) {
-    WaitForWork();
-  }
-  if (stop_requested()) {
-    return Status::Cancelled("asked to stop before the setup came");
-  }
-  (void)RefreshPublished(0);
-  const std::byte* data = events_ + kRingHeaderBytes;
-  RecordHeader header;
-  std::memcpy(&header, data, sizeof header);
-  if (header.kind != RecordKind::kSetup || header.size > kEventRingBytes / 2) {
-    return Status::Incompatible("the first record of the ring is not a setup");
-  }
-  setup_bytes_.assign(reinterpret_cast<const char*>(data) + sizeof header,
-                      header.size - sizeof header);
-  Cursor cursor(setup_bytes_.data(), setup_bytes_.data() + setup_bytes_.size());
-  SetupView setup;
-  setup.lane = static_cast<std::uint32_t>(cursor.Number());
-  setup.open_files = static_cast<std::uint32_t>(cursor.Number());
-  setup.token = cursor.Number();
-  setup.go_on_after_failures = cursor.Number() != 0;
-  setup.ignore_position = cursor.Number() != 0;
-  setup.create_only = cursor.Number() != 0;
-  const std::uint64_t settings = cursor.Number();
-  setup.group = cursor.Text();
-  setup.projection = cursor.Text();
-  setup.plugin_path = cursor.Text();
-  setup.config_json = cursor.Text();
-  for (std::uint64_t i = 0; i < settings && cursor.ok(); ++i) {
-    SettingView setting;
-    setting.path = cursor.Text();
-    setting.kind = static_cast<SettingKind>(cursor.Number());
-    setting.text = cursor.Text();
-    setup.settings.push_back(setting);
-  }
-  if (!cursor.ok()) {
-    return Status::Incompatible("the setup record of the ring is cut short");
-  }
-  (void)Write(&read_, &outcomes().event_read, header.size / kRecordAlign, std::memory_order_release,
-              kReadDamage);
-  return setup;
-}
-
-std::optional<RecordView> RunnerEnd::Peek() {
-  if (!read_.Intact(outcomes().event_read) || !read_.Consistent()) [[unlikely]] {
-    Damaged(kReadDamage);
-  }
-  return RecordAt(consumed(), taken_ == 0 ? 0 : taken_ + 1);
-}
-
-std::optional<RecordView> RunnerEnd::PeekBehind(const RecordView& before) {
-  return RecordAt(before.end, before.sequence + 1);
-}
-
-// False: there is nothing behind `after` yet.
-bool RunnerEnd::RefreshPublished(std::uint64_t after) {
-  published_ = events().published.load(std::memory_order_acquire);
-  not_published_ = ~published_;
-  return published_ != after;
-}
-
-// The record at `offset`, which must be of the sequence `wanted` unless that is 0.
-std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, std::uint64_t wanted) {
-  constexpr std::uint64_t kFixed = sizeof(RecordHeader) + sizeof(EventRecord);
-  if (damage() != nullptr) {
-    return std::nullopt;
-  }
-  while (true) {
-    if (not_published_ != ~published_ || offset > published_ ||
-        published_ - offset > kEventRingBytes) [[unlikely]] {
-      Damaged(kPlaceDamage);
-      return std::nullopt;
-    }
-    if (offset == published_ && !RefreshPublished(offset)) {
-      return std::nullopt;
-    }
-    const std::uint64_t to_end = kEventRingBytes - offset % kEventRingBytes;
-    const std::byte* at = events_ + kRingHeaderBytes + offset % kEventRingBytes;
-    const auto* header = reinterpret_cast<const RecordHeader*>(at);
-    const std::uint64_t most = std::min(to_end, published_ - offset);
-    if (header->kind == RecordKind::kPadding) {
-      if (header->size != to_end || to_end > most) [[unlikely]] {
-        Damaged(kPlaceDamage);
-        return std::nullopt;
-      }
-      offset += to_end;
-      continue;
-    }
-    const bool large = header->kind == RecordKind::kLargeEvent;
-    const bool known =
-        large || header->kind == RecordKind::kEvent || header->kind == RecordKind::kAdvance;
-    if (!known || header->size < kFixed || header->size > most || header->sequence == 0 ||
-        (wanted != 0 && header->sequence != wanted)) [[unlikely]] {
-      Damaged(kPlaceDamage);
-      return std::nullopt;
-    }
-    RecordView view;
-    view.kind = header->kind;
-    view.is_json = (header->flags & kEventIsJson) != 0;
-    view.sequence = header->sequence;
-    view.begin = offset;
-    view.end = offset + header->size;
-    view.body = reinterpret_cast<const EventRecord*>(at + sizeof(RecordHeader));
-    const EventRecord& body = *view.body;
-    const std::uint64_t bytes =
-        std::uint64_t{body.stream_size} + body.type_size + body.metadata_size + body.data_size;
-    if (bytes > kLargeRegionBytes || header->size != AlignRecord(kFixed + (large ? 0 : bytes)))
-        [[unlikely]] {
-      Damaged(kPlaceDamage);
-      return std::nullopt;
-    }
-    view.bytes = reinterpret_cast<const char*>(large ? large_ : at + kFixed);
-    peeked_ = std::max(peeked_, view.sequence);
-    return view;
-  }
-}
-
-void RunnerEnd::Consume(const RecordView& last) {
-  const auto* header = reinterpret_cast<const RecordHeader*>(events_ + kRingHeaderBytes +
-                                                             last.begin % kEventRingBytes);
-  if (last.begin < consumed() || last.end > published_ || last.begin % kRecordAlign != 0 ||
-      last.begin + header->size != last.end || header->sequence != last.sequence) [[unlikely]] {
-    Damaged(kPlaceDamage);
-  }
-  if (Write(&read_, &outcomes().event_read, last.end / kRecordAlign, std::memory_order_release,
-            kReadDamage)) {
-    taken_ = last.sequence;
-  }
-}
-
-void RunnerEnd::Settle(std::uint64_t sequence) {
-  if (sequence < settled_.number() || sequence > peeked_) [[unlikely]] {
+void RunnerEnd::Settle(Ticket ticket) {
+  if (ticket < settled_.number() || ticket > peeked_) [[unlikely]] {
     Damaged(kSettledDamage);
   }
   // Sequentially consistent with HostEnd::WakeWhenSettled: one of the two sees the other.
-  if (!Write(&settled_, &outcomes().settled, sequence, std::memory_order_seq_cst, kSettledDamage)) {
+  if (!Write(&settled_, &outcomes().settled, ticket, std::memory_order_seq_cst, kSettledDamage)) {
     return;
   }
   const std::uint64_t wake_at = events().wake_at_settled.load(std::memory_order_seq_cst);
-  if (sequence >= wake_at && wake_at != signalled_for_) {
+  if (ticket >= wake_at && wake_at != signalled_for_) {
     signalled_for_ = wake_at;
     SignalHost();
   }
+}
+
+bool RunnerEnd::AwaitEpoch() {
+  const auto begun = [this] {
+    return events().epoch.load(std::memory_order_seq_cst) != epoch_.number();
+  };
+  while (!begun()) {
+    if (stop_requested() || damage() != nullptr) {
+      return false;
+    }
+    SleepUnless([&] { return begun() || stop_requested(); });
+  }
+  return EnterEpoch(events().epoch.load(std::memory_order_acquire));
+}
+
+bool RunnerEnd::EnterEpoch(std::uint64_t number) {
+  const Ticket first = events().epoch_ticket.load(std::memory_order_relaxed);
+  const std::uint64_t begin = events().epoch_begin.load(std::memory_order_relaxed);
+  (void)RefreshPublished(begin);
+  // The host's numbers are right, so what does not fit is what is kept here.
+  if (!epoch_.Intact(outcomes().epoch) || !epoch_.Consistent() || number != epoch_.number() + 1 ||
+      first <= peeked_ || begin <= consumed() || begin > published_) [[unlikely]] {
+    Damaged(kEpochDamage);
+  }
+  if (!Write(&epoch_, &outcomes().epoch, number, std::memory_order_release, kEpochDamage) ||
+      !Write(&read_, &outcomes().event_read, begin / kRecordAlign, std::memory_order_release,
+             kReadDamage)) {
+    return false;
+  }
+  taken_ = first - 1;
+  peeked_ = first - 1;
+  return true;
 }
 
 bool RunnerEnd::HasWork() const {
@@ -392,11 +253,11 @@ bool RunnerEnd::stop_requested() const {
   return events().stop.load(std::memory_order_seq_cst) != 0;
 }
 
-void RunnerEnd::BeginCall(CallKind kind, std::uint64_t sequence) {
+void RunnerEnd::BeginCall(CallKind kind, Ticket ticket) {
   // Released, so that a host that reads either also sees the end of the call before, and with it
   // that what it has read is of two calls.
   if (HasEvents(kind)) {
-    (void)Write(&call_sequence_, &outcomes().call_sequence, sequence, std::memory_order_release,
+    (void)Write(&call_ticket_, &outcomes().call_ticket, ticket, std::memory_order_release,
                 kCallDamage);
   }
   const std::uint64_t number = (call_.number() >> kCallKindBits) + 1;
@@ -416,8 +277,8 @@ CallKind RunnerEnd::current_call_kind() const {
   return running ? static_cast<CallKind>(call & ((1u << kCallKindBits) - 1)) : CallKind::kNone;
 }
 
-std::uint64_t RunnerEnd::current_sequence() const {
-  return HasEvents(current_call_kind()) ? call_sequence_.number() : 0;
+Ticket RunnerEnd::current_ticket() const {
+  return HasEvents(current_call_kind()) ? call_ticket_.number() : 0;
 }
 
 bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t keep_free,
@@ -470,15 +331,17 @@ void RunnerEnd::PostReady(std::uint32_t max_events, bool position_mode,
   CATCHUP_CHECK(Post(header, {}, 0, PostHow::kAlways));
 }
 
-void RunnerEnd::PostFailure(CallKind call, std::int32_t status, std::uint64_t sequence,
+void RunnerEnd::PostFailure(CallKind call, std::int32_t status, const FailedEvents& events,
                             std::string_view text) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kFailure;
   header.call = call;
   header.status = status;
-  header.sequence = sequence;
-  // Log lines leave room for one failure, and after a failure the runner does nothing until the
-  // host has read it.
+  header.ticket = events.ticket;
+  header.call_first = events.call_first;
+  header.call_last = events.call_last;
+  // Log lines leave room for one failure, and after a failure the runner takes no event until the
+  // host has read it and begun another epoch.
   CATCHUP_CHECK(Post(header, text.substr(0, kMaxErrorText), 0, PostHow::kAlways));
 }
 

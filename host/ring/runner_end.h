@@ -35,7 +35,6 @@ struct SetupView {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;
   std::uint64_t token = 0;
-  bool go_on_after_failures = false;
   bool ignore_position = false;
   bool create_only = false;
   std::vector<SettingView> settings;
@@ -45,18 +44,28 @@ struct SetupView {
 struct RecordView {
   RecordKind kind{};
   bool is_json = false;
-  std::uint64_t sequence = 0;
+  bool alone = false;  // To be called for by itself.
+  Ticket ticket = 0;
   std::uint64_t begin = 0;  // Ring offsets of its first byte, and behind its last.
   std::uint64_t end = 0;
   const EventRecord* body = nullptr;
   const char* bytes = nullptr;  // Stream, type, metadata, data, one behind the other.
 };
 
+// Where a call failed: the first event that was not applied, and the first and the last of the
+// call.
+struct FailedEvents {
+  Ticket ticket = 0;
+  Ticket call_first = 0;
+  Ticket call_last = 0;
+};
+
 // A word of the outcome ring as its writer knows it. One thread, except number(): any thread, and
 // in a signal handler.
 class OwnWord {
  public:
-  explicit OwnWord(const WordSeal& seal) : seal_(seal), word_(seal.Close(0)) {}
+  explicit OwnWord(const WordSeal& seal, std::uint64_t number = 0)
+      : seal_(seal), word_(seal.Close(number)), number_(number) {}
 
   std::uint64_t number() const { return number_.load(std::memory_order_relaxed); }
 
@@ -76,7 +85,7 @@ class OwnWord {
  private:
   WordSeal seal_;
   std::uint64_t word_;
-  std::atomic<std::uint64_t> number_ = 0;
+  std::atomic<std::uint64_t> number_;
 };
 
 // The runner's end of its rings. One thread, except Log, stop_requested and damage: any thread.
@@ -112,9 +121,14 @@ class RunnerEnd {
   // still say so: the caller's view was in reach of the plugin meanwhile.
   void Consume(const RecordView& last);
 
-  // Says that everything up to `sequence`, which was peeked at, was applied, and tells the host if
-  // it waits for that.
-  void Settle(std::uint64_t sequence);
+  // Says that everything of the epoch up to `ticket`, which was peeked at, was applied, and tells
+  // the host if it waits for that.
+  void Settle(Ticket ticket);
+
+  // After the failure of an event was posted: waits until the host has begun another epoch, and
+  // goes over to it; what was peeked at before is then gone. False: a stop was asked for, or there
+  // is damage.
+  bool AwaitEpoch();
 
   // Blocks until something is published or a stop is asked for. Naps first while events keep
   // coming, so that neither side makes a system call per event; then says that it sleeps.
@@ -128,15 +142,16 @@ class RunnerEnd {
   // What was found written over, for the middle of a line; static, and null while nothing was.
   const char* damage() const { return damage_.load(std::memory_order_acquire); }
 
-  void BeginCall(CallKind kind, std::uint64_t sequence);
+  void BeginCall(CallKind kind, Ticket ticket);
   void EndCall();
 
   // kNone and 0 between two calls. Safe in a signal handler.
   CallKind current_call_kind() const;
-  std::uint64_t current_sequence() const;
+  Ticket current_ticket() const;
 
   void PostReady(std::uint32_t max_events, bool position_mode, std::optional<Position> loaded);
-  void PostFailure(CallKind call, std::int32_t status, std::uint64_t sequence,
+  // At most once in an epoch. `events` is zero for a call that is made for none.
+  void PostFailure(CallKind call, std::int32_t status, const FailedEvents& events,
                    std::string_view text);
   void PostStopped();
 
@@ -144,6 +159,15 @@ class RunnerEnd {
   void Log(std::uint16_t level, std::string_view text);
 
  private:
+  // What was written over, for damage().
+  static constexpr char kSettledDamage[] = "the word that says what is settled";
+  static constexpr char kReadDamage[] = "the position up to which events were taken";
+  static constexpr char kCallDamage[] = "the word that says which call is running";
+  static constexpr char kEpochDamage[] = "the word that says which events are being taken";
+  static constexpr char kSleepDamage[] = "the word that says whether the runner sleeps";
+  static constexpr char kPostedDamage[] = "the word that says what was reported";
+  static constexpr char kPlaceDamage[] = "the place of the next event";
+
   explicit RunnerEnd(const RingKey& key);
 
   const EventRingHeader& events() const {
@@ -153,7 +177,8 @@ class RunnerEnd {
   bool HasWork() const;
   template <typename Condition>
   void SleepUnless(Condition awake);
-  std::optional<RecordView> RecordAt(std::uint64_t offset, std::uint64_t wanted);
+  std::optional<RecordView> RecordAt(std::uint64_t offset, Ticket wanted);
+  bool EnterEpoch(std::uint64_t number);
   bool RefreshPublished(std::uint64_t after);
   // Writes the word unless it was written over, or something else was.
   bool Write(OwnWord* own, std::atomic<std::uint64_t>* shared, std::uint64_t number,
@@ -178,7 +203,8 @@ class RunnerEnd {
   OwnWord settled_;
   OwnWord read_;  // Bytes consumed, divided by kRecordAlign.
   OwnWord call_;
-  OwnWord call_sequence_;
+  OwnWord call_ticket_;
+  OwnWord epoch_;
   OwnWord posted_;  // Bytes of outcomes, divided by kRecordAlign. Under post_mutex_.
   OwnWord sleep_;
   OwnWord lines_dropped_;  // Under post_mutex_.
@@ -186,8 +212,8 @@ class RunnerEnd {
 
   std::uint64_t published_ = 0;                      // Last value read.
   std::uint64_t not_published_ = ~std::uint64_t{0};  // Its complement, to know it by.
-  std::uint64_t taken_ = 0;          // Sequence of the last event consumed, 0 for none yet.
-  std::uint64_t peeked_ = 0;         // The newest sequence that was given.
+  Ticket taken_ = 0;                 // The last one consumed, or before the epoch's first.
+  Ticket peeked_ = 0;                // The newest that was given.
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
   std::atomic<const char*> damage_ = nullptr;
   std::uint32_t idle_naps_ = 0;

@@ -24,9 +24,14 @@ namespace catchup {
 //   an earlier value of the same word: by itself it is right, so the host holds it against the
 //     newest it has seen, and the runner, before it writes a word, against what it wrote there last
 //
-// The runner also holds its private read position against the shared word made from it, and each
-// record against the sequence of the one before, so that a stray write there gives no event twice
-// or never. This state lies between guard pages, out of reach of an overrun of the heap.
+// Of the numbers that a word can hold, only those are believed that the runner can have meant: what
+// is settled, called or failed lies within the tickets of the present epoch, and nothing of the
+// epoch is done before the runner has said that it takes it.
+//
+// The runner also holds its private read position and epoch against the shared words made from
+// them, and each record against the ticket of the one before, so that a stray write there gives no
+// event twice or never. This state lies between guard pages, out of reach of an overrun of the
+// heap.
 //
 // Not found: a plugin that calls into the runner's code, or writes key and word on purpose; a write
 // into a record between the host's copy and now, which matters to nobody; a write into the event
@@ -45,11 +50,12 @@ enum class Sealed : std::uint64_t {
   kSettled = 1,
   kEventRead = 2,
   kCall = 3,
-  kCallSequence = 4,
+  kCallTicket = 4,
   kOutcomePublished = 5,
   kSleep = 6,
   kLogLinesDropped = 7,
   kOutcomeRecord = 8,
+  kEpoch = 9,
 };
 
 // A word that only grows, as it lies in shared memory: the low bits of its number, and above them
@@ -118,7 +124,8 @@ struct RingSeals {
   WordSeal settled;
   WordSeal event_read;
   WordSeal call;
-  WordSeal call_sequence;
+  WordSeal call_ticket;
+  WordSeal epoch;
   WordSeal outcome_published;
   WordSeal sleep;
   WordSeal log_lines_dropped;

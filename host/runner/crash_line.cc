@@ -31,7 +31,7 @@ bool TakeMember(std::string_view name, std::string_view value, CrashRecord* reco
   const struct {
     std::string_view name;
     std::uint64_t* number;
-  } numbers[] = {{"event", &record->sequence},
+  } numbers[] = {{"event", &record->ticket},
                  {"events", &record->events},
                  {"revision", &record->revision},
                  {"lane", &record->lane}};

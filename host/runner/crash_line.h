@@ -23,10 +23,10 @@ inline constexpr std::size_t kMaxCrashLine = 4000;  // Below PIPE_BUF.
 struct CrashRecord {
   std::int64_t pid = 0;
   std::int64_t signal = 0;
-  std::string call;            // As CallName() has it, "none" between two calls.
-  std::uint64_t sequence = 0;  // Of the call's first event.
-  std::uint64_t events = 0;    // Of the call; 0: it has none.
-  std::string stream;          // Of the first one, with controls and backslashes as \xNN.
+  std::string call;          // As CallName() has it, "none" between two calls.
+  std::uint64_t ticket = 0;  // Of the call's first event.
+  std::uint64_t events = 0;  // Of the call; 0: it has none.
+  std::string stream;        // Of the first one, with controls and backslashes as \xNN.
   std::uint64_t revision = 0;
   std::string plugin;  // Name and version.
   std::uint64_t lane = 0;

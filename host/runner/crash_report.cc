@@ -164,7 +164,7 @@ void AddCall() {
   g_line.Begin("pid", kNumber).Add(static_cast<std::uint64_t>(getpid()));
   g_line.Begin("signal", kNumber).Add(static_cast<std::uint64_t>(g_signal.load()));
   g_line.Begin("call", kMaxNameBytes).Add(CallName(g_ring->current_call_kind()));
-  g_line.Begin("event", kNumber).Add(g_ring->current_sequence());
+  g_line.Begin("event", kNumber).Add(g_ring->current_ticket());
   g_line.Begin("plugin", kMaxNameBytes).AddEscaped(g_plugin.view());
   g_line.Begin("lane", kNumber).Add(g_lane);
 }

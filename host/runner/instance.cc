@@ -12,9 +12,9 @@ catchup_position Plain(Position position) { return {position.commit, position.pr
 }  // namespace
 
 template <typename Call>
-std::int32_t Instance::Observed(CallKind kind, std::uint64_t sequence, Call call) {
+std::int32_t Instance::Observed(CallKind kind, Ticket ticket, Call call) {
   host_->BeginCall(kind);
-  observer_->BeginCall(kind, sequence);
+  observer_->BeginCall(kind, ticket);
   const std::int32_t status = call();
   observer_->EndCall();
   host_->EndCall();
@@ -91,35 +91,35 @@ std::uint32_t Instance::max_events() const {
   return 1;
 }
 
-CallResult Instance::Handle(std::span<const catchup_event* const> events, std::uint64_t sequence) {
+CallResult Instance::Handle(std::span<const catchup_event* const> events, Ticket ticket) {
   if (position_mode()) {
     const catchup_position& last = events.back()->position;
-    return HandleAt(events, {last.commit, last.prepare}, sequence);
+    return HandleAt(events, {last.commit, last.prepare}, ticket);
   }
   std::uint64_t applied = 0;
   if (library_.has_batch()) {
-    const std::int32_t status = Observed(CallKind::kHandleBatch, sequence, [&] {
+    const std::int32_t status = Observed(CallKind::kHandleBatch, ticket, [&] {
       return library_.batch().handle_batch(self_, events.data(), events.size(), &applied);
     });
     return Finish(CallKind::kHandleBatch, status, events.size(), applied);
   }
-  return HandleAlone(events.front(), sequence);
+  return HandleAlone(events.front(), ticket);
 }
 
-CallResult Instance::HandleAlone(const catchup_event* event, std::uint64_t sequence) {
+CallResult Instance::HandleAlone(const catchup_event* event, Ticket ticket) {
   if (position_mode()) {
-    return HandleAt({&event, 1}, {event->position.commit, event->position.prepare}, sequence);
+    return HandleAt({&event, 1}, {event->position.commit, event->position.prepare}, ticket);
   }
-  const std::int32_t status = Observed(CallKind::kHandle, sequence,
+  const std::int32_t status = Observed(CallKind::kHandle, ticket,
                                        [&] { return library_.projection().handle(self_, event); });
   return Finish(CallKind::kHandle, status, 1, 0);
 }
 
 CallResult Instance::HandleAt(std::span<const catchup_event* const> events, Position position,
-                              std::uint64_t sequence) {
+                              Ticket ticket) {
   const catchup_position to = Plain(position);
   const catchup_position previous = stored_.has_value() ? Plain(*stored_) : catchup_position{};
-  const std::int32_t status = Observed(CallKind::kHandleAt, sequence, [&] {
+  const std::int32_t status = Observed(CallKind::kHandleAt, ticket, [&] {
     return library_.position().handle_at(self_, events.data(), events.size(),
                                          stored_.has_value() ? &previous : nullptr, &to, token_);
   });
@@ -130,9 +130,9 @@ CallResult Instance::HandleAt(std::span<const catchup_event* const> events, Posi
   return result;
 }
 
-CallResult Instance::Advance(Position position, std::uint64_t sequence) {
+CallResult Instance::Advance(Position position, Ticket ticket) {
   CATCHUP_CHECK(position_mode());
-  return HandleAt({}, position, sequence);
+  return HandleAt({}, position, ticket);
 }
 
 void Instance::End() {

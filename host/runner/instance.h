@@ -28,7 +28,7 @@ struct CallResult {
 class CallObserver {
  public:
   virtual ~CallObserver() = default;
-  virtual void BeginCall(CallKind kind, std::uint64_t sequence) = 0;
+  virtual void BeginCall(CallKind kind, Ticket ticket) = 0;
   virtual void EndCall() = 0;
 };
 
@@ -52,15 +52,15 @@ class Instance {
   const std::optional<Position>& stored_position() const { return stored_; }
 
   // Applies events, in order: by handle_at with the last event's position, handle_batch, or handle
-  // for each. `sequence` is the first one's, for the observer.
-  CallResult Handle(std::span<const catchup_event* const> events, std::uint64_t sequence);
+  // for each. `ticket` is the first one's, for the observer.
+  CallResult Handle(std::span<const catchup_event* const> events, Ticket ticket);
 
   // One event in a call of its own, by handle where the projection has it: after a failed call of
   // several.
-  CallResult HandleAlone(const catchup_event* event, std::uint64_t sequence);
+  CallResult HandleAlone(const catchup_event* event, Ticket ticket);
 
   // handle_at without events.
-  CallResult Advance(Position position, std::uint64_t sequence);
+  CallResult Advance(Position position, Ticket ticket);
 
   // stop if started, destroy if created.
   void End();
@@ -68,9 +68,9 @@ class Instance {
  private:
   CallResult Finish(CallKind call, std::int32_t status, std::uint64_t count, std::uint64_t applied);
   CallResult HandleAt(std::span<const catchup_event* const> events, Position position,
-                      std::uint64_t sequence);
+                      Ticket ticket);
   template <typename Call>
-  std::int32_t Observed(CallKind kind, std::uint64_t sequence, Call call);
+  std::int32_t Observed(CallKind kind, Ticket ticket, Call call);
 
   const PluginLibrary& library_;
   HostTable* host_;

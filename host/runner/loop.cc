@@ -23,9 +23,7 @@ class RingServices : public HostServices, public CallObserver {
     ring_->Log(static_cast<std::uint16_t>(level), text);
   }
   bool StopRequested() noexcept override { return ring_->stop_requested(); }
-  void BeginCall(CallKind kind, std::uint64_t sequence) override {
-    ring_->BeginCall(kind, sequence);
-  }
+  void BeginCall(CallKind kind, Ticket ticket) override { ring_->BeginCall(kind, ticket); }
   void EndCall() override { ring_->EndCall(); }
 
  private:
@@ -50,16 +48,15 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   return {};
 }
 
-// Takes the events that are published, up to `most` and the array's capacity, and stops before an
-// advance. Returns the last record taken.
-RecordView Gather(RunnerEnd* ring, const RecordView& first, std::uint32_t most,
-                  EventArray* events) {
+// Takes the events that are published, up to the array's capacity, and stops before an advance and
+// around an event that is to be called for alone. Returns the last record taken.
+RecordView Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
   events->Clear();
   RecordView last = first;
   events->Add(first);
-  while (!events->full() && events->count() < most) {
+  while (!first.alone && !events->full()) {
     const std::optional<RecordView> next = ring->PeekBehind(last);
-    if (!next.has_value() || next->kind == RecordKind::kAdvance) {
+    if (!next.has_value() || next->kind == RecordKind::kAdvance || next->alone) {
       break;
     }
     events->Add(*next);
@@ -85,26 +82,24 @@ std::optional<CallResult> FindDamage(const RunnerEnd& ring) {
 // Hands records to an instance.
 class Feeder {
  public:
-  Feeder(RunnerEnd* ring, Instance* instance, std::uint32_t lane, bool go_on)
-      : ring_(ring), instance_(instance), events_(lane, instance->max_events()), go_on_(go_on) {}
+  Feeder(RunnerEnd* ring, Instance* instance, std::uint32_t lane)
+      : ring_(ring), instance_(instance), events_(lane, instance->max_events()) {}
 
-  // Until a stop or a failure; returns the failure. With `go_on`, a failure that keeps the contract
-  // is reported and passed over.
+  // Until a stop, or what breaks the contract, which it returns. Any other failure is reported, and
+  // the host decides what comes next.
   std::optional<CallResult> Run();
-  // The first event that was not applied, of the failure that Run returned.
-  std::uint64_t failed_sequence() const { return failed_sequence_; }
+  // Where the call failed that Run returned.
+  const FailedEvents& failed() const { return failed_; }
 
  private:
   CallResult Call(const RecordView& record);
-  std::optional<CallResult> Fail(const RecordView& first, CallResult result);
+  std::optional<CallResult> Locate(const RecordView& first, const CallResult& result);
 
   RunnerEnd* const ring_;
   Instance* const instance_;
   EventArray events_;
-  const bool go_on_;
-  RecordView last_;                // Of the present call.
-  std::uint64_t alone_until_ = 0;  // Events that come again after a failed call of several.
-  std::uint64_t failed_sequence_ = 0;
+  RecordView last_;  // Of the present call.
+  FailedEvents failed_;
 };
 
 CallResult Feeder::Call(const RecordView& record) {
@@ -112,16 +107,15 @@ CallResult Feeder::Call(const RecordView& record) {
   if (record.kind == RecordKind::kAdvance) {
     events_.Clear();
     SetEventsOfCrashReport(record, 0);
-    return instance_->Advance({record.body->commit, record.body->prepare}, record.sequence);
+    return instance_->Advance({record.body->commit, record.body->prepare}, record.ticket);
   }
-  const bool alone = record.sequence <= alone_until_;
-  last_ = Gather(ring_, record, alone ? 1 : kMostEventsPerCall, &events_);
+  last_ = Gather(ring_, record, &events_);
   if (auto damage = FindDamage(*ring_)) {
     return *std::move(damage);
   }
   SetEventsOfCrashReport(record, events_.count());
-  return alone ? instance_->HandleAlone(events_.view().front(), record.sequence)
-               : instance_->Handle(events_.view(), record.sequence);
+  return record.alone ? instance_->HandleAlone(events_.view().front(), record.ticket)
+                      : instance_->Handle(events_.view(), record.ticket);
 }
 
 std::optional<CallResult> Feeder::Run() {
@@ -140,16 +134,24 @@ std::optional<CallResult> Feeder::Run() {
     }
     if (result.ok()) {
       ring_->Consume(last_);
-      ring_->Settle(last_.sequence);
-    } else if (auto failure = Fail(*record, std::move(result))) {
-      return failure;
+      ring_->Settle(last_.ticket);
+      continue;
     }
+    if (auto damage = Locate(*record, result)) {
+      return damage;
+    }
+    if (result.status == kRunnerContract) {
+      return result;
+    }
+    ring_->PostFailure(result.call, result.status, failed_, result.text);
+    // Asked to stop, or damaged: the loop finds out which.
+    (void)ring_->AwaitEpoch();
   }
   return std::nullopt;
 }
 
-std::optional<CallResult> Feeder::Fail(const RecordView& first, CallResult result) {
-  // The leading events that were applied count.
+// Finds out where a call failed. Its leading events that were applied are settled.
+std::optional<CallResult> Feeder::Locate(const RecordView& first, const CallResult& result) {
   RecordView at = first;
   RecordView applied = first;
   for (std::uint64_t i = 0; i < result.applied; ++i) {
@@ -161,38 +163,16 @@ std::optional<CallResult> Feeder::Fail(const RecordView& first, CallResult resul
     at = *next;
   }
   if (result.applied != 0) {
-    ring_->Settle(applied.sequence);
+    ring_->Settle(applied.ticket);
   }
-  failed_sequence_ = at.sequence;
-  if (!go_on_ || result.status == kRunnerContract) {
-    return result;
-  }
-  if (events_.count() > 1 && result.status != CATCHUP_FATAL) {
-    // As a host does: what was not applied comes again one by one, and that answer counts.
-    if (result.applied != 0) {
-      ring_->Consume(applied);
-    }
-    alone_until_ = last_.sequence;
-    ring_->Log(static_cast<std::uint16_t>(CATCHUP_LOG_INFO),
-               std::string(CallName(result.call)) + " of " + std::to_string(events_.count()) +
-                   " events: " + CallStatusName(result.status) + " after " +
-                   std::to_string(result.applied) +
-                   ", the rest comes again one by one: " + result.text);
-    return std::nullopt;
-  }
-  // Only the failed event is passed over: the rest of its batch comes again. Its room is free
-  // before the host hears of it, since a host may answer with the next event at once; settled it
-  // is only after, since a host that sees it settled without a failure takes it for applied.
-  ring_->Consume(at);
-  ring_->PostFailure(result.call, result.status, at.sequence, result.text);
-  ring_->Settle(at.sequence);
+  failed_ = {at.ticket, first.ticket, last_.ticket};
   return std::nullopt;
 }
 
 }  // namespace
 
 int RefuseSetup(RunnerEnd* ring, CallKind call, std::string_view text) {
-  ring->PostFailure(call, kRunnerSetupFailed, 0, text);
+  ring->PostFailure(call, kRunnerSetupFailed, {}, text);
   return static_cast<int>(RunnerExit::kSetup);
 }
 
@@ -235,7 +215,7 @@ int RunLoop(RunnerEnd* ring) {
   if (result.ok() && !setup->create_only && instance.position_mode()) {
     result = instance.LoadPosition(setup->token);
   }
-  std::uint64_t failed_sequence = 0;
+  FailedEvents failed;
   if (auto damage = FindDamage(*ring)) {
     result = std::move(*damage);
   }
@@ -243,14 +223,14 @@ int RunLoop(RunnerEnd* ring) {
     ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
   }
   if (result.ok() && !setup->create_only) {
-    Feeder feeder(ring, &instance, setup->lane, setup->go_on_after_failures);
+    Feeder feeder(ring, &instance, setup->lane);
     if (auto failure = feeder.Run()) {
       result = std::move(*failure);
-      failed_sequence = feeder.failed_sequence();
+      failed = HasEvents(result.call) ? feeder.failed() : FailedEvents();
     }
   }
   if (!result.ok()) {
-    ring->PostFailure(result.call, result.status, failed_sequence, result.text);
+    ring->PostFailure(result.call, result.status, failed, result.text);
     ring->WaitForStop();
   }
   instance.End();

@@ -89,7 +89,7 @@ void Carry(HostEnd* host, RingChild* runner, std::uint64_t count) {
   std::uint64_t next = 1;
   std::uint64_t settled = 0;
   while (settled < count) {
-    while (next <= count && host->WriteEvent(next, event, 1)) {
+    while (next <= count && host->WriteEvent(event, 1)) {
       if (next++ % kPublishEvery == 0) {
         host->Publish();
       }

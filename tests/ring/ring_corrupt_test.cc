@@ -27,7 +27,7 @@ class RingCorruptTest : public testing::Test {
 
   void GiveThree() const {
     for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
-      EXPECT_TRUE(pair_.host->WriteEvent(sequence, EventWithData("x"), 1));
+      EXPECT_TRUE(pair_.host->WriteEvent(EventWithData("x"), 1));
     }
     pair_.host->Publish();
     pair_.runner->Consume(*pair_.runner->Peek());
@@ -69,11 +69,13 @@ class RingCorruptTest : public testing::Test {
     return header;
   }
 
-  static OutcomeHeader Failure(CallKind call, std::int32_t status, std::uint64_t sequence) {
+  static OutcomeHeader Failure(CallKind call, std::int32_t status, Ticket ticket) {
     OutcomeHeader header = Header(OutcomeKind::kFailure);
     header.call = call;
     header.status = status;
-    header.sequence = sequence;
+    header.ticket = ticket;
+    header.call_first = ticket;
+    header.call_last = ticket;
     return header;
   }
 
@@ -87,36 +89,9 @@ TEST_F(RingCorruptTest, SettledMayNotGoBack) {
 }
 
 TEST_F(RingCorruptTest, SettledMayNotNameWhatWasNotPublished) {
-  ASSERT_TRUE(pair_.host->WriteEvent(4, EventWithData("x"), 1));
+  ASSERT_TRUE(pair_.host->WriteEvent(EventWithData("x"), 1));
   SaySettled(4);
   EXPECT_EQ(Settled(), Status::Code::kCorrupt);
-}
-
-TEST_F(RingCorruptTest, SettledMayNotNameWhatAnEarlierRunnerWasGiven) {
-  const RingPair pair = RingPair::OverDescriptors();
-  ASSERT_TRUE(pair.host->WriteEvent(100, EventWithData("x"), 1));
-  pair.host->Publish();
-  EXPECT_EQ(pair.host->PollSettled().value(), 0u);
-  pair.outcomes().settled.store(pair.seals.settled.Close(99));
-  EXPECT_EQ(pair.host->PollSettled().status().code(), Status::Code::kCorrupt);
-}
-
-// The sequences of a group go on over all its runners, and the bits of a word are few.
-TEST_F(RingCorruptTest, SequencesThatOutgrowTheWordAreTold) {
-  const RingPair pair = RingPair::OverDescriptors();
-  const std::uint64_t first = (std::uint64_t{5} << WordSeal::kNumberBits) - 1;
-  for (std::uint64_t sequence = first; sequence < first + 3; ++sequence) {
-    ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
-    pair.host->Publish();
-    EXPECT_EQ(pair.host->PollSettled().value(), sequence == first ? 0 : sequence - 1);
-    const RecordView record = pair.runner->Peek().value();
-    pair.runner->BeginCall(CallKind::kHandle, sequence);
-    EXPECT_EQ(pair.host->call().sequence, sequence);
-    pair.runner->EndCall();
-    pair.runner->Consume(record);
-    pair.runner->Settle(sequence);
-    EXPECT_EQ(pair.host->PollSettled().value(), sequence);
-  }
 }
 
 TEST_F(RingCorruptTest, SettledMayNotPassAFailureThatWasReported) {
@@ -156,12 +131,12 @@ TEST_F(RingCorruptTest, FalseReadIndexFreesNothing) {
     const RingPair pair = RingPair::OverDescriptors();
     std::uint64_t sequence = 0;
     const std::string data(10'000, 'd');
-    while (pair.host->WriteEvent(sequence + 1, EventWithData(data), 1)) {
+    while (pair.host->WriteEvent(EventWithData(data), 1)) {
       ++sequence;
     }
     pair.host->Publish();
     pair.outcomes().event_read.store(bad);
-    EXPECT_FALSE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1)) << bad;
+    EXPECT_FALSE(pair.host->WriteEvent(EventWithData(data), 1)) << bad;
     EXPECT_EQ(pair.host->PollSettled().status().code(), Status::Code::kCorrupt) << bad;
   }
 }
@@ -355,7 +330,9 @@ class Scribbler {
     record.level = static_cast<std::uint16_t>(random_() % 5);
     record.status = static_cast<std::int32_t>(random_() % 7);
     record.call = static_cast<CallKind>(random_() % 11);
-    record.sequence = random_() % 4;
+    record.ticket = random_() % 4;
+    record.call_first = record.ticket - random_() % 8 / 7;
+    record.call_last = record.ticket + random_() % 8 / 7;
     record.text_size = static_cast<std::uint32_t>(random_() % 4 == 0 ? NearlyRight(kMaxErrorText)
                                                                      : random_() % 3000);
     record.size =
@@ -404,7 +381,7 @@ TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
     const std::string data(seed * 97 % 5000, 'd');
     bool broken = false;
     for (int round = 0; round < kRoundsOfOne; ++round) {
-      sequence += pair.host->WriteEvent(sequence + 1, EventWithData(data), 1) ? 1 : 0;
+      sequence += pair.host->WriteEvent(EventWithData(data), 1) ? 1 : 0;
       pair.host->Publish();
       scribbler.Scribble();
       const auto settled = pair.host->PollSettled();
@@ -420,7 +397,7 @@ TEST(RingFuzzTest, ScribblingRunnerIsReportedAndHarmless) {
       if (outcome.ok() && outcome.value().has_value()) {
         ++taken;
         ASSERT_LE(outcome.value()->text.size(), kMaxErrorText);
-        ASSERT_LE(outcome.value()->sequence, sequence);
+        ASSERT_LE(outcome.value()->ticket, sequence);
       }
       (void)pair.host->WakeWhenSettled(sequence);
       pair.host->DrainWake();

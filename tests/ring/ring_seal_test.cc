@@ -76,8 +76,8 @@ TEST_F(RingSealTest, NoRegionCanBeResizedNorSealedFurther) {
 }
 
 TEST_F(RingSealTest, TheHostKeepsWritingWhatItMapped) {
-  ASSERT_TRUE(host_->WriteEvent(1, EventWithData("still written"), 1));
-  ASSERT_TRUE(host_->WriteEvent(2, EventWithData(std::string(1 << 20, 'l')), 1));
+  ASSERT_TRUE(host_->WriteEvent(EventWithData("still written"), 1));
+  ASSERT_TRUE(host_->WriteEvent(EventWithData(std::string(1 << 20, 'l')), 1));
   host_->Publish();
   const auto runner =
       std::move(RunnerEnd::Open(fds().event_ring, fds().outcome_ring, fds().large_region,

@@ -24,7 +24,7 @@ class StressHost {
     std::uint64_t next = 1;
     while (settled_ < count) {
       const std::uint64_t before = next;
-      while (next <= count && host_->WriteEvent(next, events_.Make(next), 1)) {
+      while (next <= count && host_->WriteEvent(events_.Make(next), 1)) {
         ++next;
         if (next % 64 == 0) {
           host_->Publish();
@@ -134,7 +134,7 @@ TEST(RingStressTest, CallInProgressIsAlwaysOfOneCall) {
   });
   std::uint64_t written = 0;
   while (true) {
-    while (written < kCalls && pair.host->WriteEvent(written + 1, EventWithData("x"), 1)) {
+    while (written < kCalls && pair.host->WriteEvent(EventWithData("x"), 1)) {
       ++written;
     }
     pair.host->Publish();
@@ -144,7 +144,7 @@ TEST(RingStressTest, CallInProgressIsAlwaysOfOneCall) {
     }
     // Tries are bounded, so that a mixed view is possible, but never one that looks stuck: its
     // number has gone on by then.
-    if (call.running() && call.sequence != (call.number + 1) / 2) {
+    if (call.running() && call.ticket != (call.number + 1) / 2) {
       EXPECT_NE(pair.host->call().number, call.number);
     }
   }

@@ -20,16 +20,17 @@ std::string Pattern(std::uint64_t size) {
 }
 
 // Gives one event to the runner, takes it there, and settles it.
-void Pass(RingPair* pair, std::uint64_t sequence, const EventView& event) {
-  ASSERT_TRUE(pair->host->WriteEvent(sequence, event, 1));
+void Pass(RingPair* pair, const EventView& event) {
+  const Ticket ticket = pair->host->WriteEvent(event, 1);
+  ASSERT_NE(ticket, 0u);
   pair->host->Publish();
   const auto record = pair->runner->Peek();
   ASSERT_TRUE(record.has_value());
-  ASSERT_EQ(record->sequence, sequence);
+  ASSERT_EQ(record->ticket, ticket);
   ASSERT_EQ(DataOf(*record), event.data);
   pair->runner->Consume(*record);
-  pair->runner->Settle(sequence);
-  ASSERT_EQ(pair->host->PollSettled().value(), sequence);
+  pair->runner->Settle(ticket);
+  ASSERT_EQ(pair->host->PollSettled().value(), ticket);
 }
 
 TEST(RingTest, SetupArrivesAsItWasWritten) {
@@ -89,7 +90,7 @@ TEST(RingTest, NothingIsSeenBehindTheSetup) {
   ASSERT_TRUE(pair.runner->ReadSetup().ok());
 
   EXPECT_FALSE(pair.runner->Peek().has_value());
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   EXPECT_FALSE(pair.runner->Peek().has_value());
   pair.host->Publish();
   EXPECT_TRUE(pair.runner->Peek().has_value());
@@ -121,13 +122,14 @@ TEST(RingTest, EventArrivesWithEveryField) {
   event.created_ticks = -5;
   event.is_json = true;
 
-  ASSERT_TRUE(pair.host->WriteEvent(9, event, 4));
+  ASSERT_EQ(pair.host->WriteEvent(event, 4, CallFor::kOne), 1u);
   pair.host->Publish();
   const RecordView record = pair.runner->Peek().value();
 
   EXPECT_EQ(record.kind, RecordKind::kEvent);
   EXPECT_TRUE(record.is_json);
-  EXPECT_EQ(record.sequence, 9u);
+  EXPECT_TRUE(record.alone);
+  EXPECT_EQ(record.ticket, 1u);
   EXPECT_EQ(record.body->id[15], 0x5a);
   EXPECT_EQ(record.body->revision, 41u);
   EXPECT_EQ(record.body->commit, 1000u);
@@ -143,12 +145,12 @@ TEST(RingTest, EventArrivesWithEveryField) {
 TEST(RingTest, AdvanceCarriesItsPosition) {
   const RingPair pair = RingPair::OverDescriptors();
 
-  ASSERT_TRUE(pair.host->WriteAdvance(5, {77, 76}));
+  ASSERT_TRUE(pair.host->WriteAdvance({77, 76}));
   pair.host->Publish();
   const RecordView record = pair.runner->Peek().value();
 
   EXPECT_EQ(record.kind, RecordKind::kAdvance);
-  EXPECT_EQ(record.sequence, 5u);
+  EXPECT_EQ(record.ticket, 1u);
   EXPECT_EQ(record.body->commit, 77u);
   EXPECT_EQ(record.body->prepare, 76u);
 }
@@ -156,7 +158,7 @@ TEST(RingTest, AdvanceCarriesItsPosition) {
 TEST(RingTest, NothingIsSeenBeforePublish) {
   const RingPair pair = RingPair::OverDescriptors();
 
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   EXPECT_FALSE(pair.runner->Peek().has_value());
 
   pair.host->Publish();
@@ -169,13 +171,12 @@ TEST(RingTest, PassesEventsOfEverySize) {
   const std::uint64_t inline_most = kMaxInlineRecord - kFixed - names;
   const std::uint64_t most = kMaxEventBytes - names;
   const std::string bytes = Pattern(most);
-  std::uint64_t sequence = 0;
 
   for (const std::uint64_t size :
        {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{7}, std::uint64_t{8}, std::uint64_t{4096},
         inline_most - 1, inline_most, inline_most + 1, kEventRingBytes, most - 1, most}) {
     SCOPED_TRACE(size);
-    Pass(&pair, ++sequence, EventWithData(std::string_view(bytes).substr(0, size)));
+    Pass(&pair, EventWithData(std::string_view(bytes).substr(0, size)));
   }
 
   EXPECT_TRUE(pair.host->used_large_region());
@@ -183,7 +184,7 @@ TEST(RingTest, PassesEventsOfEverySize) {
 
 TEST(RingTest, EmptyEventOfNothingAtAllPasses) {
   RingPair pair = RingPair::OverDescriptors();
-  Pass(&pair, 1, EventView{});
+  Pass(&pair, EventView{});
   EXPECT_FALSE(pair.host->used_large_region());
 }
 
@@ -197,7 +198,6 @@ TEST(RingTest, WrapsWithEveryNumberOfBytesLeft) {
     SCOPED_TRACE(left);
     RingPair pair = RingPair::OverDescriptors();
     EventView event;
-    std::uint64_t sequence = 0;
     std::uint64_t missing = kEventRingBytes - left;
     while (missing != 0) {
       // Leaves room for one more record, unless it fills up exactly.
@@ -206,12 +206,12 @@ TEST(RingTest, WrapsWithEveryNumberOfBytesLeft) {
         size -= kFixed;
       }
       event.data = std::string_view(bytes).substr(0, size - kFixed);
-      Pass(&pair, ++sequence, event);
+      Pass(&pair, event);
       missing -= size;
     }
     event.data = std::string_view(bytes).substr(0, 2 * kFixed + 1);
-    Pass(&pair, ++sequence, event);
-    Pass(&pair, ++sequence, event);
+    Pass(&pair, event);
+    Pass(&pair, event);
     EXPECT_TRUE(pair.host->idle());
   }
   ASSERT_EQ(munmap(guard, 1 << 22), 0);
@@ -221,7 +221,7 @@ TEST(RingTest, FullRingTakesNoMoreUntilTheRunnerMovesOn) {
   const RingPair pair = RingPair::OverDescriptors();
   const std::string data = Pattern(1000);
   std::uint64_t sequence = 0;
-  while (pair.host->WriteEvent(sequence + 1, EventWithData(data), 1)) {
+  while (pair.host->WriteEvent(EventWithData(data), 1)) {
     ++sequence;
   }
   pair.host->Publish();
@@ -229,37 +229,39 @@ TEST(RingTest, FullRingTakesNoMoreUntilTheRunnerMovesOn) {
 
   const RecordView first = pair.runner->Peek().value();
   const RecordView second = pair.runner->PeekBehind(first).value();
-  EXPECT_FALSE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1));
+  EXPECT_FALSE(pair.host->WriteEvent(EventWithData(data), 1));
   pair.runner->Consume(second);
 
-  EXPECT_TRUE(pair.host->WriteEvent(sequence + 1, EventWithData(data), 1));
+  EXPECT_TRUE(pair.host->WriteEvent(EventWithData(data), 1));
 }
 
 TEST(RingTest, LargeRegionHoldsOneEventAtATime) {
   const RingPair pair = RingPair::OverDescriptors();
   const std::string data = Pattern(1 << 20);
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData(data), 1));
-  ASSERT_TRUE(pair.host->WriteEvent(2, EventWithData("small"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData(data), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("small"), 1));
 
-  EXPECT_FALSE(pair.host->WriteEvent(3, EventWithData(data), 1));
+  EXPECT_FALSE(pair.host->WriteEvent(EventWithData(data), 1));
   pair.host->Publish();
   const RecordView first = pair.runner->Peek().value();
   EXPECT_EQ(DataOf(first), data);
   EXPECT_EQ(DataOf(pair.runner->PeekBehind(first).value()), "small");
-  EXPECT_FALSE(pair.host->WriteEvent(3, EventWithData(data), 1));
+  EXPECT_FALSE(pair.host->WriteEvent(EventWithData(data), 1));
   pair.runner->Consume(first);
 
-  EXPECT_TRUE(pair.host->WriteEvent(3, EventWithData(data), 1));
+  EXPECT_TRUE(pair.host->WriteEvent(EventWithData(data), 1));
 }
 
 TEST(RingTest, OutcomesArriveInOrderWithTheirFields) {
   const RingPair pair = RingPair::OverDescriptors();
-  ASSERT_TRUE(pair.host->WriteEvent(8, EventWithData("x"), 1));
+  for (Ticket ticket = 1; ticket <= 3; ++ticket) {
+    ASSERT_EQ(pair.host->WriteEvent(EventWithData("x"), 1), ticket);
+  }
   pair.host->Publish();
 
   pair.runner->PostReady(64, true, Position{10, 9});
   pair.runner->Log(2, "hello");
-  pair.runner->PostFailure(CallKind::kHandleBatch, 3, 8, "broken");
+  pair.runner->PostFailure(CallKind::kHandleBatch, 3, {2, 1, 3}, "broken");
   pair.runner->PostStopped();
 
   const Outcome ready = pair.host->PollOutcome().value().value();
@@ -277,7 +279,9 @@ TEST(RingTest, OutcomesArriveInOrderWithTheirFields) {
   EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
   EXPECT_EQ(failure.call, CallKind::kHandleBatch);
   EXPECT_EQ(failure.status, 3);
-  EXPECT_EQ(failure.sequence, 8u);
+  EXPECT_EQ(failure.ticket, 2u);
+  EXPECT_EQ(failure.call_first, 1u);
+  EXPECT_EQ(failure.call_last, 3u);
   EXPECT_EQ(failure.text, "broken");
   EXPECT_EQ(pair.host->PollOutcome().value()->kind, OutcomeKind::kStopped);
   EXPECT_FALSE(pair.host->PollOutcome().value().has_value());
@@ -298,14 +302,14 @@ TEST(RingTest, OutcomeRingWrapsAtEveryAlignment) {
 
 TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
   const RingPair pair = RingPair::OverDescriptors();
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   const std::string line(2 * kMaxLogText, 'l');
   pair.runner->PostReady(1, false, std::nullopt);
   for (int i = 0; i < 100; ++i) {
     pair.runner->Log(1, line);
   }
-  pair.runner->PostFailure(CallKind::kHandle, 3, 1, std::string(2 * kMaxErrorText, 'e'));
+  pair.runner->PostFailure(CallKind::kHandle, 3, {1, 1, 1}, std::string(2 * kMaxErrorText, 'e'));
   pair.runner->PostStopped();
 
   std::uint64_t lines = 0;
@@ -351,15 +355,15 @@ TEST(RingTest, KeepsRoomForErrorsBehindAFloodOfInformation) {
 
 TEST(RingTest, CallInProgressIsSeenByTheHost) {
   const RingPair pair = RingPair::OverDescriptors();
-  ASSERT_TRUE(pair.host->WriteEvent(12, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   EXPECT_FALSE(pair.host->call().running());
 
-  pair.runner->BeginCall(CallKind::kHandle, 12);
+  pair.runner->BeginCall(CallKind::kHandle, 1);
   const CallInProgress during = pair.host->call();
   EXPECT_TRUE(during.running());
   EXPECT_EQ(during.kind, CallKind::kHandle);
-  EXPECT_EQ(during.sequence, 12u);
+  EXPECT_EQ(during.ticket, 1u);
   EXPECT_EQ(pair.runner->current_call_kind(), CallKind::kHandle);
 
   pair.runner->EndCall();
@@ -367,13 +371,13 @@ TEST(RingTest, CallInProgressIsSeenByTheHost) {
   EXPECT_GT(pair.host->call().number, during.number);
   // A crash between two calls must not be blamed on the one before.
   EXPECT_EQ(pair.runner->current_call_kind(), CallKind::kNone);
-  EXPECT_EQ(pair.runner->current_sequence(), 0u);
+  EXPECT_EQ(pair.runner->current_ticket(), 0u);
 
   // A call that is made for no event has none, whatever the one before had.
   pair.runner->BeginCall(CallKind::kStop, 0);
   EXPECT_EQ(pair.host->call().kind, CallKind::kStop);
-  EXPECT_EQ(pair.host->call().sequence, 0u);
-  EXPECT_EQ(pair.runner->current_sequence(), 0u);
+  EXPECT_EQ(pair.host->call().ticket, 0u);
+  EXPECT_EQ(pair.runner->current_ticket(), 0u);
 }
 
 TEST(RingTest, RunnerRefusesARingOfAnotherLayout) {

@@ -42,7 +42,7 @@ TEST(RingWakeTest, SleepingRunnerIsWokenByAnEvent) {
     const WaitingRunner waiting(&pair);
     ASSERT_TRUE(waiting.Sleeps());
 
-    ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
     pair.host->Publish();
 
     ASSERT_TRUE(Eventually([&] { return waiting.done(); }));
@@ -62,7 +62,7 @@ TEST(RingWakeTest, SleepingRunnerIsWokenByAStop) {
 
 TEST(RingWakeTest, RunnerThatOnlyWaitsForAStopLetsEventsLie) {
   RingPair pair = RingPair::OverMappings();
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   std::thread runner([&] { pair.runner->WaitForStop(); });
   EXPECT_TRUE(Eventually([&] { return pair.host->asleep(); }));
@@ -75,7 +75,7 @@ TEST(RingWakeTest, RunnerThatOnlyWaitsForAStopLetsEventsLie) {
 
 TEST(RingWakeTest, RunnerThatSleepsTellsWhatTheHostHasNotSeen) {
   RingPair pair = RingPair::OverMappings();
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
@@ -90,7 +90,7 @@ TEST(RingWakeTest, RunnerThatSleepsTellsWhatTheHostHasNotSeen) {
 
 TEST(RingWakeTest, RunnerThatSleepsSaysNothingIfTheHostKnowsIt) {
   RingPair pair = RingPair::OverMappings();
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
@@ -105,7 +105,7 @@ TEST(RingWakeTest, RunnerThatSleepsSaysNothingIfTheHostKnowsIt) {
 TEST(RingWakeTest, HostIsWokenOnceAtTheSequenceItAskedFor) {
   RingPair pair = RingPair::OverMappings();
   for (std::uint64_t sequence = 1; sequence <= 4; ++sequence) {
-    ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   }
   pair.host->Publish();
   const int wake = pair.host->descriptors().host_wake;
@@ -127,7 +127,7 @@ TEST(RingWakeTest, HostIsWokenOnceAtTheSequenceItAskedFor) {
 
 TEST(RingWakeTest, HostIsToldAtOnceThatTheSequenceIsSettled) {
   RingPair pair = RingPair::OverMappings();
-  ASSERT_TRUE(pair.host->WriteEvent(1, EventWithData("x"), 1));
+  ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
   pair.host->Publish();
   pair.runner->Consume(*pair.runner->Peek());
   pair.runner->Settle(1);
@@ -154,13 +154,13 @@ TEST(RingWakeTest, NoWakeUpIsLost) {
         continue;
       }
       pair.runner->Consume(*record);
-      pair.runner->Settle(record->sequence);
+      pair.runner->Settle(record->ticket);
     }
   });
   const int wake = pair.host->descriptors().host_wake;
   bool woken = true;
   for (std::uint64_t sequence = 1; sequence <= kEvents && woken; ++sequence) {
-    EXPECT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+    EXPECT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
     pair.host->Publish();
     while (woken && pair.host->PollSettled().value() < sequence) {
       if (pair.host->WakeWhenSettled(sequence)) {

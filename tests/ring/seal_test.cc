@@ -95,7 +95,7 @@ class DamageTest : public testing::Test {
  protected:
   DamageTest() : pair_(RingPair::OverDescriptors()) {
     for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
-      EXPECT_TRUE(pair_.host->WriteEvent(sequence, EventWithData("x"), 1));
+      EXPECT_TRUE(pair_.host->WriteEvent(EventWithData("x"), 1));
     }
     pair_.host->Publish();
   }
@@ -131,7 +131,7 @@ TEST_F(DamageTest, TheFailureIsReportedAllTheSame) {
   pair_.outcomes().outcome_published.store(0);
   pair_.runner->Log(1, "a line");
   ASSERT_NE(pair_.runner->damage(), nullptr);
-  pair_.runner->PostFailure(CallKind::kNone, kRunnerContract, 0, pair_.runner->damage());
+  pair_.runner->PostFailure(CallKind::kNone, kRunnerContract, {}, pair_.runner->damage());
   const Outcome failure = pair_.host->PollOutcome().value().value();
   EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
   EXPECT_EQ(failure.status, kRunnerContract);
@@ -146,8 +146,8 @@ TEST_F(DamageTest, AReadPositionThatDoesNotFitItsWordIsFound) {
 TEST_F(DamageTest, AnEventThatIsNotTheNextIsNotGiven) {
   pair_.runner->Consume(*pair_.runner->Peek());
   const RecordView second = pair_.runner->Peek().value();
-  EXPECT_EQ(second.sequence, 2u);
-  RecordAt(second.end - RecordAt(0)->size)->sequence = 3;
+  EXPECT_EQ(second.ticket, 2u);
+  RecordAt(second.end - RecordAt(0)->size)->ticket = 3;
   EXPECT_FALSE(pair_.runner->Peek().has_value());
   EXPECT_NE(pair_.runner->damage(), nullptr);
 }
@@ -167,10 +167,10 @@ TEST_F(DamageTest, AViewThatIsNotWhatLiesThereFreesNothing) {
            [&](RecordView* view) { view->end = second.end; },
            [&](RecordView* view) { view->begin = second.begin; },
            [](RecordView* view) { view->begin = view->end = 0; },
-           [](RecordView* view) { view->sequence = 3; }}) {
+           [](RecordView* view) { view->ticket = 3; }}) {
     const RingPair pair = RingPair::OverDescriptors();
     for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
-      ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+      ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
     }
     pair.host->Publish();
     RecordView view = pair.runner->Peek().value();
@@ -186,7 +186,7 @@ TEST_F(DamageTest, WhatWasNotGivenOrWasSettledBeforeIsNotSettled) {
   for (const std::uint64_t wrong : {std::uint64_t{0}, std::uint64_t{3}}) {
     const RingPair pair = RingPair::OverDescriptors();
     for (std::uint64_t sequence = 1; sequence <= 3; ++sequence) {
-      ASSERT_TRUE(pair.host->WriteEvent(sequence, EventWithData("x"), 1));
+      ASSERT_TRUE(pair.host->WriteEvent(EventWithData("x"), 1));
     }
     pair.host->Publish();
     pair.runner->Consume(*pair.runner->Peek());

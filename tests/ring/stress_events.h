@@ -38,20 +38,20 @@ class StressEvents {
 
   // Empty if the record is the event of its sequence, else what differs.
   std::string Compare(const RecordView& record) const {
-    const EventView wanted = Make(record.sequence);
+    const EventView wanted = Make(record.ticket);
     const EventRecord& body = *record.body;
     if (body.stream_size != wanted.stream.size() || body.type_size != wanted.type.size() ||
         body.metadata_size != wanted.metadata.size() || body.data_size != wanted.data.size()) {
-      return "sizes of event " + std::to_string(record.sequence);
+      return "sizes of event " + std::to_string(record.ticket);
     }
     if (body.revision != wanted.revision || body.commit != wanted.position.commit ||
         record.is_json != wanted.is_json || body.id[3] != wanted.id.bytes[3]) {
-      return "numbers of event " + std::to_string(record.sequence);
+      return "numbers of event " + std::to_string(record.ticket);
     }
     const char* at = record.bytes;
     for (const std::string_view part : {wanted.stream, wanted.type, wanted.metadata, wanted.data}) {
       if (std::string_view(at, part.size()) != part) {
-        return "bytes of event " + std::to_string(record.sequence);
+        return "bytes of event " + std::to_string(record.ticket);
       }
       at += part.size();
     }
@@ -101,9 +101,8 @@ inline std::string TakeStressEvents(RunnerEnd* runner, const StressEvents& event
       if (!record.has_value()) {
         break;
       }
-      if (record->sequence != expected) {
-        return "event " + std::to_string(record->sequence) + " after " +
-               std::to_string(expected - 1);
+      if (record->ticket != expected) {
+        return "event " + std::to_string(record->ticket) + " after " + std::to_string(expected - 1);
       }
       if (std::string wrong = events.Compare(*record); !wrong.empty()) {
         return wrong;

@@ -15,7 +15,7 @@ TEST(CrashLineTest, ReadsAllThatALineSays) {
   EXPECT_EQ(record->pid, 7);
   EXPECT_EQ(record->signal, 11);
   EXPECT_EQ(record->call, "handle_batch");
-  EXPECT_EQ(record->sequence, 812u);
+  EXPECT_EQ(record->ticket, 812u);
   EXPECT_EQ(record->plugin, "totals 1.2.0");
   EXPECT_EQ(record->lane, 3u);
   EXPECT_EQ(record->events, 40u);

@@ -77,7 +77,7 @@ class RunnerCrashTest : public testing::Test {
     const CallInProgress call = runner_.ring().call();
     EXPECT_TRUE(call.running());
     EXPECT_EQ(call.kind, CallKind::kHandle);
-    EXPECT_EQ(call.sequence, bad_);
+    EXPECT_EQ(call.ticket, bad_);
     EXPECT_EQ(runner_.ring().PollSettled().value(), good_);
   }
 
@@ -86,7 +86,7 @@ class RunnerCrashTest : public testing::Test {
     EXPECT_EQ(report.pid, runner_.process().pid());
     EXPECT_EQ(report.signal, signal);
     EXPECT_EQ(report.call, "handle");
-    EXPECT_EQ(report.sequence, bad_);
+    EXPECT_EQ(report.ticket, bad_);
     EXPECT_EQ(report.events, 1u);
     EXPECT_EQ(report.stream, "bad-stream");
     EXPECT_EQ(report.revision, 42u);
@@ -230,7 +230,7 @@ TEST(RunnerCrashReportTest, NamesTheFirstEventOfABatch) {
   (void)runner.Ended();
   const CrashRecord report = Told(runner.Errors()).last();
   EXPECT_EQ(report.call, "handle_batch");
-  EXPECT_EQ(report.sequence, first);
+  EXPECT_EQ(report.ticket, first);
   EXPECT_EQ(report.events, 3u);
   EXPECT_EQ(report.stream, "first-stream");
   EXPECT_EQ(report.revision, 7u);
@@ -270,7 +270,7 @@ TEST(RunnerCrashReportTest, AFaultThatThePluginsRuntimeHandsOnIsReported) {
   EXPECT_EQ(WTERMSIG(status), SIGSEGV);
   const CrashRecord report = Told(runner.Errors()).last();
   EXPECT_EQ(report.signal, SIGSEGV);
-  EXPECT_EQ(report.sequence, 2u);
+  EXPECT_EQ(report.ticket, 2u);
 }
 
 // The code alone says nothing: what tells a set-up failure is the runner's record of it.
@@ -329,7 +329,7 @@ TEST_F(RunnerCrashTest, DeathBetweenTwoCallsIsChargedToNone) {
   const CrashRecord report = Told(runner_.Errors()).last();
   EXPECT_EQ(report.signal, SIGABRT);
   EXPECT_EQ(report.call, "none");
-  EXPECT_EQ(report.sequence, 0u);
+  EXPECT_EQ(report.ticket, 0u);
   EXPECT_EQ(report.events, 0u);
   EXPECT_EQ(report.stream, "");
 }

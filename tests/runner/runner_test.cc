@@ -98,11 +98,10 @@ TEST_P(RunnerStatusTest, FailureIsReportedWithItsEventAndTextAndNothingMoreIsTak
 
   EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
   EXPECT_EQ(failure.call, CallKind::kHandle);
-  EXPECT_EQ(failure.sequence, bad);
+  EXPECT_EQ(failure.ticket, bad);
   EXPECT_EQ(failure.status, GetParam().status);
   EXPECT_EQ(failure.text, GetParam().text);
   EXPECT_EQ(runner.ring().PollSettled().value(), good);
-  EXPECT_FALSE(runner.ring().idle());
   EXPECT_FALSE(runner.process().HasEnded());
   const bool contract = failure.status == kRunnerContract;
   EXPECT_TRUE(ExitedWith(runner.Stop(), contract ? RunnerExit::kContract : RunnerExit::kClean));
@@ -182,33 +181,83 @@ TEST(RunnerBatchTest, LeadingEventsOfAFailedBatchAreSettled) {
 
   EXPECT_EQ(failure.call, CallKind::kHandleBatch);
   EXPECT_EQ(failure.status, CATCHUP_RETRY);
-  EXPECT_EQ(failure.sequence, bad);
+  EXPECT_EQ(failure.ticket, bad);
   EXPECT_EQ(failure.text, "come again");
   EXPECT_EQ(runner.ring().PollSettled().value(), good);
 }
 
-// For a trial: a failure is an answer, not the end.
-TEST(RunnerBatchTest, PassesOverFailuresWhenToldTo) {
-  SpawnedRunner runner({.projection = "batch", .go_on_after_failures = true});
+// The events behind a failed one are not handled before the host has said what becomes of that.
+TEST(RunnerEpochTest, TakesNothingAfterAFailureBeforeTheHostBeginsAnEpoch) {
+  SpawnedRunner runner({});
   ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
-  runner.Write("ok");
-  const std::uint64_t first = runner.Write("retry");
-  runner.Write("ok");
-  const std::uint64_t second = runner.Write("fatal");
-  const std::uint64_t last = runner.Give("say", "handled to the end");
+  const std::uint64_t good = runner.Write("ok");
+  const std::uint64_t bad = runner.Write("failed");
+  runner.Give("say", "of the old epoch");
+  EXPECT_EQ(runner.Next().ticket, bad);
+  ASSERT_TRUE(runner.Sleeps());
+  EXPECT_EQ(runner.ring().PollSettled().value(), good);
+  EXPECT_TRUE(runner.ring().idle());
 
-  EXPECT_EQ(runner.Next().sequence, first);
-  EXPECT_EQ(runner.Next().sequence, second);
-  EXPECT_TRUE(runner.Settled(last));
-  EXPECT_TRUE(runner.HasLine("handled to the end"));
+  ASSERT_TRUE(runner.ring().BeginEpoch().ok());
+  const std::uint64_t again = runner.Write("retry");
+  runner.Give("say", "discarded as well");
+  EXPECT_EQ(runner.Next().ticket, again);
+  ASSERT_TRUE(runner.ring().BeginEpoch().ok());
+  EXPECT_TRUE(runner.Settled(runner.Give("say", "of the new one")));
+
+  EXPECT_FALSE(runner.HasLine("of the old epoch"));
+  EXPECT_FALSE(runner.HasLine("discarded as well"));
+  EXPECT_TRUE(runner.HasLine("of the new one"));
   EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
 }
 
-// A host that answers a failure with the next event at once finds room for it, also where there is
-// only room for one; and it never finds the failed event settled before it has heard of the
-// failure.
-TEST(RunnerTest, PassedOverEventIsOutOfTheRingOnceItsFailureIsTold) {
-  SpawnedRunner runner({.go_on_after_failures = true});
+TEST(RunnerEpochTest, FailureSaysWhichEventsItsCallWasFor) {
+  SpawnedRunner runner({.projection = "batch"});
+  runner.Write("ok");
+  const std::uint64_t bad = runner.Write("retry");
+  const std::uint64_t last = runner.Write("ok");
+  runner.ring().Publish();
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const Outcome failure = runner.Next();
+  EXPECT_EQ(failure.call_first, 1u);
+  EXPECT_EQ(failure.ticket, bad);
+  EXPECT_EQ(failure.call_last, last);
+}
+
+TEST(RunnerEpochTest, AnEventToBeCalledForAloneSharesNoCall) {
+  SpawnedRunner runner({.projection = "batch"});
+  runner.Write("ok");
+  runner.Write("ok");
+  runner.WriteAlone("ok", 2);
+  runner.Write("ok");
+  runner.Write("ok");
+  const std::uint64_t bad = runner.WriteAlone("retry", 3);
+  runner.ring().Publish();
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.ticket, bad);
+  EXPECT_EQ(failure.call, CallKind::kHandle);
+  EXPECT_EQ(failure.call_first, bad);
+  EXPECT_EQ(failure.call_last, bad);
+  EXPECT_EQ(std::count(runner.lines().begin(), runner.lines().end(), "batch of 2"), 2);
+}
+
+TEST(RunnerEpochTest, APositionKeeperIsGivenABatchOfOne) {
+  SpawnedRunner runner({.projection = "keeper"});
+  runner.WriteAlone("ok", 2);
+  const std::uint64_t last = runner.WriteAlone("ok", 2);
+  runner.ring().Publish();
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  EXPECT_TRUE(runner.Settled(last));
+  EXPECT_TRUE(runner.HasLine("at 1 -1 -> 100 token 7"));
+  EXPECT_TRUE(runner.HasLine("at 1 100 -> 200 token 7"));
+}
+
+// A host that answers a failure at once finds room, also where there is only room for one event.
+TEST(RunnerEpochTest, ThereIsRoomOnceAFailureIsTold) {
+  SpawnedRunner runner({});
   ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
   const std::string large(kMaxInlineRecord, 'd');
   const std::uint64_t failed = runner.Write("failed", large);
@@ -225,9 +274,10 @@ TEST(RunnerTest, PassedOverEventIsOutOfTheRingOnceItsFailureIsTold) {
     failure = runner.ring().PollOutcome().value();
   }
   ASSERT_TRUE(failure.has_value());
-  EXPECT_EQ(failure->sequence, failed);
+  EXPECT_EQ(failure->ticket, failed);
   EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
 
+  ASSERT_TRUE(runner.ring().BeginEpoch().ok());
   const std::uint64_t next = runner.Write("ok", large);
 
   runner.ring().DrainWake();
@@ -248,7 +298,7 @@ TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
     const Outcome failure = runner.Next();
 
     EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
-    EXPECT_EQ(failure.sequence, first);
+    EXPECT_EQ(failure.ticket, first);
     EXPECT_NE(failure.text.find("events applied"), std::string::npos) << failure.text;
     EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
     EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
@@ -291,7 +341,7 @@ TEST(RunnerKeeperTest, FailedCallSettlesNoneOfItsEvents) {
   const Outcome failure = runner.Next();
 
   EXPECT_EQ(failure.call, CallKind::kHandleAt);
-  EXPECT_EQ(failure.sequence, first);
+  EXPECT_EQ(failure.ticket, first);
   EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
 }
 
@@ -311,7 +361,7 @@ TEST(RunnerTest, FailedCreateAndStartAreReportedWithTheirText) {
     EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
     EXPECT_EQ(failure.call, call);
     EXPECT_EQ(failure.status, CATCHUP_FAILED);
-    EXPECT_EQ(failure.sequence, 0u);
+    EXPECT_EQ(failure.ticket, 0u);
     EXPECT_EQ(failure.text, "as the configuration wants");
     EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kClean));
     // A failed create leaves nothing to destroy; a failed start is destroyed but not stopped.

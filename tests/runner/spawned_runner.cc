@@ -40,7 +40,6 @@ SpawnedRunner::SpawnedRunner(const Options& options)
   setup.lane = 2;
   setup.open_files = options.open_files;
   setup.token = options.token;
-  setup.go_on_after_failures = options.go_on_after_failures;
   setup.settings = &options.settings;
   EXPECT_TRUE(host_->WriteSetup(setup).ok());
   host_->Publish();
@@ -60,21 +59,30 @@ std::uint64_t SpawnedRunner::WriteTo(std::string_view stream, std::uint64_t revi
   event.revision = revision;
   event.type = type;
   event.data = data;
-  event.position = {(sequence_ + 1) * 100, (sequence_ + 1) * 100};
-  EXPECT_TRUE(host_->WriteEvent(++sequence_, event, 1));
-  return sequence_;
+  event.position = {(ticket_ + 1) * 100, (ticket_ + 1) * 100};
+  EXPECT_EQ(host_->WriteEvent(event, 1), ++ticket_);
+  return ticket_;
+}
+
+std::uint64_t SpawnedRunner::WriteAlone(std::string_view type, std::uint32_t attempt) {
+  EventView event;
+  event.stream = "a-stream";
+  event.type = type;
+  event.position = {(ticket_ + 1) * 100, (ticket_ + 1) * 100};
+  EXPECT_EQ(host_->WriteEvent(event, attempt, CallFor::kOne), ++ticket_);
+  return ticket_;
 }
 
 std::uint64_t SpawnedRunner::Give(std::string_view type, std::string_view data) {
-  const std::uint64_t sequence = Write(type, data);
+  const std::uint64_t ticket = Write(type, data);
   host_->Publish();
-  return sequence;
+  return ticket;
 }
 
 std::uint64_t SpawnedRunner::Advance(std::uint64_t commit) {
-  EXPECT_TRUE(host_->WriteAdvance(++sequence_, {commit, commit}));
+  EXPECT_EQ(host_->WriteAdvance({commit, commit}), ++ticket_);
   host_->Publish();
-  return sequence_;
+  return ticket_;
 }
 
 // False once the ring is of no more use.
@@ -119,7 +127,7 @@ Outcome SpawnedRunner::Next() {
   }
 }
 
-bool SpawnedRunner::Settled(std::uint64_t sequence) {
+bool SpawnedRunner::Settled(std::uint64_t ticket) {
   const Deadline deadline;
   while (true) {
     const bool over = child_->HasEnded() || deadline.passed();
@@ -128,7 +136,7 @@ bool SpawnedRunner::Settled(std::uint64_t sequence) {
     if (!settled.ok() || !TakeOutcomes()) {
       return false;
     }
-    if (*settled >= sequence) {
+    if (*settled >= ticket) {
       return true;
     }
     if (over || std::any_of(outcomes_.begin(), outcomes_.end(), [](const Outcome& outcome) {
@@ -136,7 +144,7 @@ bool SpawnedRunner::Settled(std::uint64_t sequence) {
         })) {
       return false;
     }
-    if (host_->WakeWhenSettled(sequence)) {
+    if (host_->WakeWhenSettled(ticket)) {
       pollfd wait{host_->descriptors().host_wake, POLLIN, 0};
       (void)poll(&wait, 1, kLookMilliseconds);
       host_->DrainWake();

@@ -27,7 +27,6 @@ class SpawnedRunner {
     std::vector<PluginSetting> settings = {};
     std::uint64_t token = 7;
     std::uint32_t open_files = 0;
-    bool go_on_after_failures = false;
   };
 
   explicit SpawnedRunner(const Options& options);
@@ -40,6 +39,8 @@ class SpawnedRunner {
   std::uint64_t Write(std::string_view type, std::string_view data = "");
   std::uint64_t WriteTo(std::string_view stream, std::uint64_t revision, std::string_view type,
                         std::string_view data = "");
+  // One that the runner is to call for alone.
+  std::uint64_t WriteAlone(std::string_view type, std::uint32_t attempt);
   std::uint64_t Advance(std::uint64_t commit);
 
   // Waits for the next outcome that is not a log line; those are collected. A failure of the test
@@ -50,7 +51,7 @@ class SpawnedRunner {
   bool HasOutcome() const { return !outcomes_.empty(); }
 
   // Waits until the event is settled; false if the runner fails or dies before.
-  bool Settled(std::uint64_t sequence);
+  bool Settled(std::uint64_t ticket);
 
   // Waits until it has nothing to do and sleeps.
   bool Sleeps();
@@ -75,7 +76,7 @@ class SpawnedRunner {
   std::string error_text_;
   std::vector<std::string> lines_;
   std::vector<Outcome> outcomes_;
-  std::uint64_t sequence_ = 0;
+  std::uint64_t ticket_ = 0;
 };
 
 // What a command prints to standard output, and its wait status.
