@@ -11,6 +11,7 @@
 #include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
+#include "host/daemon/runner_start.h"
 #include "host/runner/instance.h"
 
 namespace catchup {
@@ -35,40 +36,23 @@ Status Trial::Start() {
   if (!binary.ok()) {
     return binary.status();
   }
-  auto rings = HostEnd::Create(group_.name);
-  if (!rings.ok()) {
-    return rings.status();
-  }
-  RunnerSetup setup;
-  setup.group = group_.name;
-  setup.projection = group_.projection;
-  const std::string path = options_.copy.string();
-  setup.plugin_path = path;
-  setup.config_json = group_.settings.json;
-  setup.settings = &group_.settings.values;
-  setup.open_files = group_.limits.open_files;
-  setup.token = 1;
-  setup.ignore_position = !options_.with_position && !options_.create_only;
-  setup.create_only = options_.create_only;
-  if (Status written = (*rings)->WriteSetup(setup); !written.ok()) {
-    // More than a runner can be given is the configuration's fault.
-    return Status::Invalid(written.message());
-  }
-  (*rings)->Publish();
   const auto lock = RunnerLock::TryTake(options_.scratch / "runner.lock");
   if (!lock.ok()) {
     return lock.status();
   }
-  RunnerProcess::Options options;
-  options.group = group_.name;
-  options.rings = (*rings)->descriptors();
-  options.working_directory = options_.work;
-  options.env = group_.env;
-  auto process = RunnerProcess::Spawn(*binary, options, *lock);
-  if (!process.ok()) {
-    return process.status();
+  RunnerStart start;
+  start.binary = &*binary;
+  start.group = &group_;
+  start.plugin = options_.copy;
+  start.working_directory = options_.work;
+  start.token = 1;
+  start.ignore_position = !options_.with_position && !options_.create_only;
+  start.create_only = options_.create_only;
+  auto link = StartRunner(start, *lock);
+  if (!link.ok()) {
+    return link.status();
   }
-  link_.emplace(1, std::move(*rings), std::move(*process));
+  link_ = std::move(*link);
   output_.emplace(link_->process().output(), options_.most_lines);
   return {};
 }

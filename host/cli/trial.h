@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -82,7 +84,7 @@ class Trial {
 
   const GroupConfig& group_;
   const Options options_;
-  std::optional<RunnerLink> link_;
+  std::unique_ptr<RunnerLink> link_;
   std::optional<PluginOutput> output_;
   bool position_mode_ = false;
   std::optional<Position> loaded_;

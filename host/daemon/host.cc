@@ -25,9 +25,9 @@
 #include "host/base/signals.h"
 #include "host/base/time_text.h"
 #include "host/base/wait.h"
-#include "host/daemon/group.h"
+#include "host/daemon/group_slot.h"
 #include "host/daemon/progress.h"
-#include "host/daemon/worker.h"
+#include "host/daemon/worker_pool.h"
 #include "host/plugins/children.h"
 #include "host/ring/host_end.h"
 #include "host/source/client/kurrent_source.h"
@@ -110,6 +110,9 @@ Status RaiseDescriptorLimit() {
              : Status::FromErrno("raise the limit of open files", errno);
 }
 
+// Threads for what the machine can do at once.
+int Cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
 void LogSignal(LogLevel level, std::string_view msg, const ReceivedSignal& signal) {
   // The fields only point at their texts.
   const std::string name = SignalName(signal.number);
@@ -183,7 +186,7 @@ class Host {
   UniqueFd ended_;
   std::thread signal_thread_;  // Made before anything runs, so that every stop has its deadline.
   std::unique_ptr<Reactor> reactor_;
-  std::vector<std::shared_ptr<Group>> groups_;
+  std::vector<std::unique_ptr<GroupSlot>> groups_;
   ProgressTable progress_;
 
   std::mutex mutex_;
@@ -208,10 +211,11 @@ class Host {
   bool state_lost_ = false;  // Somebody took or removed the state directory. Guarded by mutex_.
 
   std::atomic<bool> closing_ = false;
-  std::atomic<int> verdict_ = EXIT_FAILURE;  // The exit code, as far as it is known.
-  std::optional<Worker> worker_ = std::optional<Worker>(std::in_place);  // Opens what may block.
+  std::atomic<int> verdict_ = EXIT_FAILURE;          // The exit code, as far as it is known.
+  std::optional<WorkerPool> worker_{std::in_place};  // Opens what may block.
   // Ends sources; apart from the above, so that neither waits for the other.
-  std::optional<Worker> retirer_ = std::optional<Worker>(std::in_place);
+  std::optional<WorkerPool> retirer_{std::in_place};
+  std::optional<WorkerPool> stores_{std::in_place};  // Of all groups.
 };
 
 // Whether the system knows what a runner is reached by. Asked before anything is opened, since a
@@ -336,8 +340,9 @@ Status Host::StartThreads() {
     return thread.status();
   }
   signal_thread_ = std::move(*thread);
-  CATCHUP_RETURN_IF_ERROR(worker_->Start());
-  return retirer_->Start();
+  CATCHUP_RETURN_IF_ERROR(worker_->Start(1));
+  CATCHUP_RETURN_IF_ERROR(retirer_->Start(1));
+  return stores_->Start(Cores());
 }
 
 // Where the server is. An embedded log that another process served may be served elsewhere by now,
@@ -475,18 +480,19 @@ void Host::StartGroups() {
   services.runner = &*runner_;
   services.state = &*state_;
   services.plugin_directories = &config_.plugins.directories;
-  services.address = [this] { return Address(); };
-  services.open_source = [this](const std::string& address, const std::string& group) {
+  services.pool = &*stores_;
+  services.source.address = [this] { return Address(); };
+  services.source.open = [this](const std::string& address, const std::string& group) {
     return OpenSource(address, group);
   };
-  services.retire_source = [this](std::shared_ptr<Source> source) {
+  services.source.retire = [this](std::shared_ptr<Source> source) {
     RetireSource(std::move(source));
   };
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
   for (const GroupConfig& group : config_.groups) {
     if (Runs(group)) {
-      groups_.push_back(std::make_shared<Group>(
+      groups_.push_back(std::make_unique<GroupSlot>(
           group, services, group.stop_on_caught_up || options_.until_caught_up));
     }
   }
@@ -758,6 +764,7 @@ int Host::Conclude() {
   // While the last deadline still stands: each of these may have to wait for a disk or a reader.
   worker_.reset();
   retirer_.reset();
+  stores_.reset();
   {
     const std::lock_guard<std::mutex> lock(address_mutex_);
     server_.reset();

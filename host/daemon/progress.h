@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "host/daemon/group.h"
+#include "host/daemon/group_status.h"
 
 namespace catchup {
 

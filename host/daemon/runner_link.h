@@ -31,6 +31,7 @@ class RunnerLink {
   // What the rings were given; the group writes it down.
   Tickets& tickets() { return tickets_; }
   RunnerProcess& process() { return *process_; }
+  const RunnerProcess& process() const { return *process_; }
 
   // How long a call may take; set-up calls share one limit from the spawn on.
   struct Limits {

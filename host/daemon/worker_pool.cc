@@ -1,4 +1,4 @@
-#include "host/daemon/worker.h"
+#include "host/daemon/worker_pool.h"
 
 #include <utility>
 
@@ -7,41 +7,38 @@
 
 namespace catchup {
 
-Status Worker::Start() {
-  CATCHUP_CHECK(!thread_.joinable());
-  auto thread = StartThread([this] { Run(); });
-  if (!thread.ok()) {
-    return thread.status();
+Status WorkerPool::Start(int threads) {
+  CATCHUP_CHECK(threads_.empty());
+  for (int i = 0; i < threads; ++i) {
+    auto thread = StartThread([this] { Run(); });
+    if (!thread.ok()) {
+      return thread.status();
+    }
+    threads_.push_back(std::move(*thread));
   }
-  thread_ = std::move(*thread);
   return {};
 }
 
-Worker::~Worker() {
+WorkerPool::~WorkerPool() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
-  if (thread_.joinable()) {
-    thread_.join();
+  for (std::thread& thread : threads_) {
+    thread.join();
   }
 }
 
-void Worker::Post(Job job) {
+void WorkerPool::Post(Job job) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     jobs_.push_back(std::move(job));
   }
-  changed_.notify_all();
+  changed_.notify_one();
 }
 
-bool Worker::Pause(std::chrono::nanoseconds time) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  return !changed_.wait_for(lock, time, [this] { return stopping_; });
-}
-
-void Worker::Run() {
+void WorkerPool::Run() {
   while (true) {
     Job job;
     {

@@ -1,0 +1,174 @@
+#include "host/daemon/group_report.h"
+
+#include <cmath>
+#include <tuple>
+#include <vector>
+
+#include "host/base/log.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::chrono::seconds kProgressInterval{1};
+
+double Seconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+std::int64_t Milliseconds(std::chrono::nanoseconds duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
+// Events a second, to one decimal: more would be noise.
+double Rate(std::uint64_t events, std::chrono::nanoseconds in) {
+  const double seconds = Seconds(in);
+  return seconds > 0 ? std::round(static_cast<double>(events) / seconds * 10) / 10 : 0.0;
+}
+
+std::string PositionText(const std::optional<Position>& position) {
+  return position.has_value() ? FormatPosition(*position) : "none";
+}
+
+bool IsBad(GroupState state) {
+  return state == GroupState::kFailed || state == GroupState::kGivenUp;
+}
+
+}  // namespace
+
+GroupReport::GroupReport(const GroupConfig& config, const Engine& engine)
+    : config_(config), engine_(engine) {}
+
+// Says once what the group waits for.
+void GroupReport::WaitFor(Waiter who, const std::string& what) {
+  std::string& waits_for = waits_for_[static_cast<std::size_t>(who)];
+  if (waits_for == what) {
+    return;
+  }
+  waits_for = what;
+  Log(LogLevel::kWarn, "State changed", "Group.WaitFor", config_.name,
+      {{"state", GroupStateName(GroupState::kWaiting)}, {"reason", what}, {"expected", true}});
+}
+
+void GroupReport::EndWait(Waiter who, bool over) {
+  std::string& waits_for = waits_for_[static_cast<std::size_t>(who)];
+  if (over && !waits_for.empty()) {
+    Log(LogLevel::kInfo, "Wait over", "Group.WaitFor", config_.name, {{"reason", waits_for}});
+  }
+  waits_for.clear();
+}
+
+void GroupReport::FailedBeforeStart(const std::string& reason) {
+  failed_before_start_ = reason;
+  if (!reason.empty()) {
+    Log(LogLevel::kError, "State changed", "Group.Start", config_.name,
+        {{"state", GroupStateName(GroupState::kFailed)}, {"reason", reason}, {"position", "none"}});
+  }
+}
+
+void GroupReport::Starting(const std::string& plugin_sha256, std::optional<Position> checkpoint,
+                           const std::string& source) const {
+  Log(LogLevel::kInfo, "Group starting", "Group.Start", config_.name,
+      {{"plugin", config_.plugin},
+       {"pluginSha256", plugin_sha256},
+       {"checkpoint", PositionText(checkpoint)},
+       {"source", source}});
+}
+
+void GroupReport::Notice(const Command& notice) const {
+  std::vector<LogField> fields = {{"reason", notice.text}, {"expected", notice.expected}};
+  if (notice.number != 0) {
+    fields.emplace_back("attempt", notice.number);
+    fields.emplace_back("delayMs", Milliseconds(notice.delay));
+  }
+  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
+      config_.name, fields);
+}
+
+void GroupReport::StateChanged() {
+  if (engine_.state() == told_state_) {
+    return;
+  }
+  told_state_ = engine_.state();
+  const bool waits = told_state_ == GroupState::kWaiting;
+  Log(IsBad(told_state_) ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo),
+      "State changed", "Group.Engine", config_.name,
+      {{"state", GroupStateName(told_state_)},
+       {"reason", engine_.reason()},
+       {"position", PositionText(engine_.watermark())}});
+}
+
+void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) {
+  const std::uint64_t news = engine_.handled() - told_handled_;
+  if (news < config_.batch_size || now - told_at_ < kProgressInterval) {
+    return;
+  }
+  const double rate = Rate(news, now - told_at_);
+  told_handled_ = engine_.handled();
+  told_at_ = now;
+  if (LogDrawsProgress()) {
+    return;
+  }
+  Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
+      {{"processedCount", engine_.handled()},
+       {"errorCount", errors_},
+       {"dlqCount", std::uint64_t{0}},
+       {"timingMs", Milliseconds(now - started_)},
+       {"avgRate", Rate(engine_.handled(), now - started_)},
+       {"rate", rate},
+       {"position", PositionText(engine_.watermark())},
+       {"head", PositionText(head)}});
+}
+
+void GroupReport::Finished() {
+  finished_ = true;
+  const auto took = Clock::now() - started_;
+  const auto [state, reason] = StateAndReason();
+  Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
+      config_.name,
+      {{"state", GroupStateName(state)},
+       {"reason", reason},
+       {"position", PositionText(engine_.durable())},
+       {"processedCount", engine_.handled()},
+       {"errorCount", errors_},
+       {"dlqCount", std::uint64_t{0}},
+       {"timingMs", Milliseconds(took)},
+       {"avgRate", Rate(engine_.handled(), took)}});
+}
+
+std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
+  if (failed_before_start_.has_value()) {
+    return failed_before_start_->empty() ? std::pair(GroupState::kStopped, std::string("stopped"))
+                                         : std::pair(GroupState::kFailed, *failed_before_start_);
+  }
+  for (const std::string& waits_for : waits_for_) {
+    if (!waits_for.empty() && !finished_) {
+      return {GroupState::kWaiting, waits_for};
+    }
+  }
+  return {engine_.state(), engine_.reason()};
+}
+
+GroupStatus GroupReport::Glance(std::optional<Position> head,
+                                std::optional<Clock::time_point> retry_at) {
+  GroupStatus status;
+  status.name = config_.name;
+  std::tie(status.state, status.reason) = StateAndReason();
+  status.processed = engine_.handled();
+  status.skipped = engine_.skipped();
+  status.restarts = engine_.restarts();
+  status.position = engine_.watermark();
+  status.head = head;
+  status.finished = finished_;
+  if (status.state == GroupState::kWaiting) {
+    status.retry_at = retry_at;
+  }
+  const auto now = Clock::now();
+  const double seconds = Seconds(now - rated_at_);
+  status.rate =
+      seconds > 0 ? static_cast<double>(status.processed - rated_handled_) / seconds : 0.0;
+  rated_handled_ = status.processed;
+  rated_at_ = now;
+  return status;
+}
+
+}  // namespace catchup

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "host/config/config.h"
+#include "host/daemon/group_status.h"
+#include "host/engine/engine.h"
+
+namespace catchup {
+
+// What is told of a group as a whole: its states, waits, notices, progress and end in the log, and
+// the glance. The engine is asked, never told. Serialised by the group.
+class GroupReport {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `config` and `engine` must outlive this. Counts the time from here.
+  GroupReport(const GroupConfig& config, const Engine& engine);
+
+  // Who waits for something that the engine does not know of.
+  enum class Waiter : std::uint8_t { kStore, kSpawn };
+  void WaitFor(Waiter who, const std::string& what);
+  // `over`: what it waited for is there; else nobody waits for it any more.
+  void EndWait(Waiter who, bool over);
+
+  // The group ends before its engine has begun; empty: because it was stopped.
+  void FailedBeforeStart(const std::string& reason);
+
+  void Starting(const std::string& plugin_sha256, std::optional<Position> checkpoint,
+                const std::string& source) const;
+  void Notice(const Command& notice) const;
+  void StateChanged();
+  // Call often: decides by itself when a line is due.
+  void Progress(std::optional<Position> head, Clock::time_point now);
+  void Finished();
+  void CountError() { ++errors_; }
+
+  // Of the engine, or of what it does not know of.
+  std::pair<GroupState, std::string> StateAndReason() const;
+
+  // A rate counts from the glance before.
+  GroupStatus Glance(std::optional<Position> head, std::optional<Clock::time_point> retry_at);
+
+  bool finished() const { return finished_; }
+  Clock::time_point started() const { return started_; }
+
+ private:
+  const GroupConfig& config_;
+  const Engine& engine_;
+  const Clock::time_point started_ = Clock::now();
+  bool finished_ = false;
+  std::optional<std::string> failed_before_start_;
+  std::array<std::string, 2> waits_for_;  // By Waiter; empty while it does not wait.
+  std::uint64_t errors_ = 0;
+  GroupState told_state_ = GroupState::kIdle;
+  std::uint64_t told_handled_ = 0;
+  Clock::time_point told_at_ = started_;
+  std::uint64_t rated_handled_ = 0;
+  Clock::time_point rated_at_ = started_;
+};
+
+}  // namespace catchup

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "host/engine/engine.h"
+
+namespace catchup {
+
+// A group at a glance.
+struct GroupStatus {
+  std::string name;
+  GroupState state = GroupState::kIdle;
+  std::string reason;
+  std::uint64_t processed = 0;  // Events handled in this run.
+  std::uint64_t skipped = 0;
+  std::uint64_t restarts = 0;
+  double rate = 0;  // Events a second since the last glance.
+  std::optional<Position> position;
+  std::optional<Position> head;
+  // When the next try is due that the reason speaks of.
+  std::optional<std::chrono::steady_clock::time_point> retry_at;
+  bool finished = false;
+};
+
+}  // namespace catchup

@@ -1,0 +1,117 @@
+#include "host/daemon/runner_report.h"
+
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include "host/base/log.h"
+#include "host/base/signals.h"
+#include "host/runner/instance.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::string_view kRunnerOutput = "Runner output";
+constexpr std::string_view kPluginSays = "Plugin says";
+
+// Of a plugin's CATCHUP_LOG_*.
+LogLevel LevelOf(std::size_t level) {
+  constexpr LogLevel kLevels[] = {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
+                                  LogLevel::kError};
+  return kLevels[std::min(level, std::size(kLevels) - 1)];
+}
+
+}  // namespace
+
+void RunnerReport::Started(const RunnerLink& link, std::uint64_t token) const {
+  Log(LogLevel::kInfo, "Runner started", "Group.Spawn", config_.name,
+      {{"plugin", config_.plugin}, {"pid", link.process().pid()}, {"token", token}});
+}
+
+void RunnerReport::Ready(const Outcome& ready) const {
+  Log(LogLevel::kInfo, "Projection started", "Group.Runner", config_.name,
+      {{"plugin", config_.plugin},
+       {"keepsPosition", ready.position_mode},
+       {"position", ready.loaded.has_value() ? FormatPosition(*ready.loaded) : "none"},
+       {"maxEvents", ready.max_events}});
+}
+
+void RunnerReport::Output(const RunnerLink::Output& output) const {
+  for (const std::string& line : output.lines) {
+    LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name, {{"text", line}});
+  }
+  LogLeftOutOfPlugin(LogLevel::kInfo, kRunnerOutput, config_.name, output.lines_left_out);
+}
+
+void RunnerReport::Says(const Outcome& line) const {
+  LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
+                {{"text", line.text}});
+}
+
+void RunnerReport::CallFailed(const Outcome& failure, const EventFields& event) const {
+  // Fields borrow what they show.
+  const std::string status = CallStatusName(failure.status);
+  std::vector<LogField> fields = {{"call", CallName(failure.call)},
+                                  {"class", status},
+                                  {"status", status},
+                                  {"reason", failure.text}};
+  event.AddTo(&fields);
+  Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
+}
+
+void RunnerReport::CallHung(const RunnerLink::Overdue& overdue, const EventFields& event) const {
+  std::vector<LogField> fields = {
+      {"call", overdue.call},
+      {"exitClass", ExitClassName(ExitClass::kHung)},
+      {"limit", overdue.limit},
+      {"limitMs", static_cast<std::int64_t>(overdue.limit_value.count())}};
+  event.AddTo(&fields);
+  Log(LogLevel::kError, "Call hung", "Group.Clock", config_.name, fields);
+}
+
+// At error level, and by another msg than the plugin's own lines, whose rate it does not share.
+void RunnerReport::Crashed(std::string_view msg, const CrashRecord& crash, ExitClass exit_class,
+                           const EventFields& event) const {
+  const std::string signal = SignalName(static_cast<int>(crash.signal));
+  std::vector<LogField> fields = {
+      {"signal", signal},         {"call", crash.call}, {"exitClass", ExitClassName(exit_class)},
+      {"plugin", config_.plugin}, {"lane", crash.lane}, {"pid", crash.pid}};
+  if (!crash.plugin.empty()) {
+    fields.emplace_back("loaded", crash.plugin);
+  }
+  if (crash.events > 0) {
+    fields.emplace_back("events", crash.events);
+  }
+  event.AddTo(&fields);
+  // What ends a runner so is SIGKILL, a thread whose signal stack is missing or overflown, or a
+  // plugin that took the signal or closed the report's descriptor.
+  fields.emplace_back("frames", crash.frames.empty() ? std::string_view("no report came")
+                                                     : std::string_view(crash.frames));
+  if (!crash.modules.empty()) {
+    fields.emplace_back("modules", crash.modules);
+  }
+  Log(LogLevel::kError, msg, "Runner.Crash", config_.name, fields);
+}
+
+void RunnerReport::Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked,
+                         const EventFields& event) const {
+  std::vector<LogField> fields = {
+      {"exitClass", ExitClassName(ending.exit_class)}, {"pid", pid}, {"reason", ending.text}};
+  event.AddTo(&fields);
+  Log(asked ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended", "Group.Runner", config_.name,
+      fields);
+}
+
+// Of lines that found no room on their way from the plugin to us, whatever their level.
+void RunnerReport::LinesLost(std::uint64_t lines) const {
+  Log(LogLevel::kWarn, "Plugin lines lost", "Plugin.Log", config_.name,
+      {{"lines", lines},
+       {"reason", "the plugin logged faster than the host could take its lines"}});
+}
+
+void RunnerReport::DataDirectoryMade(const std::string& path) const {
+  Log(LogLevel::kWarn, "Working directory made again", "Group.Spawn", config_.name,
+      {{"directory", path}, {"reason", "it was gone, and with it what the plugin kept there"}});
+}
+
+}  // namespace catchup

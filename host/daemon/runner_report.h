@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "host/config/config.h"
+#include "host/daemon/event_fields.h"
+#include "host/daemon/runner_link.h"
+
+namespace catchup {
+
+// The log lines about a group's runner: what it prints and says, how its calls fail, hang and
+// crash. `event` is the one concerned, as far as it is at hand. Serialised by the group.
+class RunnerReport {
+ public:
+  // `config` must outlive this.
+  explicit RunnerReport(const GroupConfig& config) : config_(config) {}
+
+  void Started(const RunnerLink& link, std::uint64_t token) const;
+  void Ready(const Outcome& ready) const;
+  void Output(const RunnerLink::Output& output) const;
+  void Says(const Outcome& line) const;
+  void CallFailed(const Outcome& failure, const EventFields& event) const;
+  void CallHung(const RunnerLink::Overdue& overdue, const EventFields& event) const;
+  void Crashed(std::string_view msg, const CrashRecord& crash, ExitClass exit_class,
+               const EventFields& event) const;
+  // `asked`: as the host wanted it to.
+  void Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked,
+             const EventFields& event) const;
+  void LinesLost(std::uint64_t lines) const;
+  void DataDirectoryMade(const std::string& path) const;
+
+ private:
+  const GroupConfig& config_;
+};
+
+}  // namespace catchup

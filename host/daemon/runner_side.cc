@@ -1,0 +1,419 @@
+#include "host/daemon/runner_side.h"
+
+#include <catchup/plugin.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "host/daemon/runner_start.h"
+#include "host/runner/instance.h"
+
+namespace catchup {
+namespace {
+
+// A runner of a host that was killed is gone within milliseconds; longer is worth saying, and no
+// longer worth asking often.
+constexpr std::chrono::seconds kOldRunnerPatience{5};
+constexpr std::chrono::milliseconds kOldRunnerPause{20};
+constexpr std::chrono::milliseconds kOldRunnerSlowPause{500};
+
+// When the machine lacks what a runner needs: descriptors, memory, room.
+constexpr std::chrono::seconds kSpawnPause{2};
+
+// How often the host looks at the clock of a call, as a part of its limit, and within these.
+constexpr int kClockParts = 10;
+constexpr std::chrono::milliseconds kFastestClock{20};
+constexpr std::chrono::milliseconds kSlowestClock{500};
+
+// Outcomes taken in one go, so that a plugin that logs without end cannot hold the gate.
+constexpr int kMostOutcomes = 256;
+
+}  // namespace
+
+RunnerSide::RunnerSide(const GroupConfig& config, Services services, std::shared_ptr<Gate> gate,
+                       RunnerListener* listener)
+    : config_(config),
+      services_(std::move(services)),
+      gate_(std::move(gate)),
+      listener_(*listener),
+      report_(config) {}
+
+void RunnerSide::Spawn(SpawnNumber spawn, std::uint64_t token,
+                       const std::filesystem::path& plugin) {
+  services_.reactor->Post(Gate::Wrap(
+      gate_, [this, order = Order{spawn, token, plugin, Clock::now()}] { SpawnNow(order); }));
+}
+
+void RunnerSide::SpawnLater(std::chrono::nanoseconds pause, const Order& order) {
+  services_.reactor->After(pause, Gate::Wrap(gate_, [this, order] { SpawnNow(order); }));
+}
+
+void RunnerSide::SpawnNow(const Order& order) {
+  if (cancelled(order.spawn)) {
+    GiveUp(order.spawn, ExitClass::kClean, "");
+    return;
+  }
+  const std::filesystem::path file = services_.state->runner_lock(config_.name, kOnlyLane);
+  const auto lock = RunnerLock::TryTake(file);
+  if (!lock.ok() && lock.status().code() == Status::Code::kInUse) {
+    const bool slow = Clock::now() - order.since > kOldRunnerPatience;
+    if (slow && !waiting_) {
+      waiting_ = true;
+      listener_.OnSpawnWaits(RunnerLock::DescribeHolder(file));
+    }
+    SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, order);
+    return;
+  }
+  const Status started = lock.ok() ? Start(order, *lock) : lock.status();
+  const bool no_folder = lock.status().code() == Status::Code::kNotFound;
+  if (started.ok()) {
+    if (std::exchange(waiting_, false)) {
+      listener_.OnSpawnWaitEnds(true);
+    }
+  } else if (started.code() == Status::Code::kInvalid || no_folder) {
+    // No plugin to set up, or the group's folder is gone.
+    GiveUp(order.spawn, ExitClass::kSetup, started.message());
+  } else {
+    // The machine's fault, so no death of the runner's: it waits until there is room.
+    waiting_ = true;
+    listener_.OnSpawnWaits("runner not started: " + started.message());
+    SpawnLater(kSpawnPause, order);
+  }
+}
+
+void RunnerSide::GiveUp(SpawnNumber spawn, ExitClass why, const std::string& text) {
+  if (std::exchange(waiting_, false)) {
+    listener_.OnSpawnWaitEnds(false);
+  }
+  listener_.OnRunnerNotStarted(spawn, why, text);
+}
+
+Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
+  const auto data = MakeDataDirectory();
+  if (!data.ok()) {
+    return data.status();
+  }
+  RunnerStart start;
+  start.binary = services_.binary;
+  start.group = &config_;
+  start.plugin = order.plugin;
+  start.working_directory = services_.state->group_data(config_.name);
+  start.spawn = order.spawn;
+  start.token = order.token;
+  auto link = StartRunner(start, lock);
+  if (!link.ok()) {
+    return link.status();
+  }
+  link_ = std::move(*link);
+  data_ = *data;
+  told_lost_ = 0;
+  if (Status watched = Watch(order.spawn); !watched.ok()) {
+    Unwatch();
+    link_.reset();  // Kills and reaps it.
+    return watched;
+  }
+  report_.Started(*link_, order.token);
+  SetClock();
+  return {};
+}
+
+// A plugin that finds its working directory empty begins there as on its first day.
+Result<StateDirectory::GroupData> RunnerSide::MakeDataDirectory() {
+  auto data = services_.state->EnsureGroupData(config_.name);
+  if (data.ok() && data->made) {
+    report_.DataDirectoryMade(services_.state->group_data(config_.name).string());
+  }
+  return data;
+}
+
+Status RunnerSide::Watch(SpawnNumber spawn) {
+  const auto watch = [&](int fd, auto handler) {
+    return services_.reactor->Watch(fd, Gate::Wrap(gate_, [this, spawn, handler] {
+                                      if (Current(spawn)) {
+                                        handler();
+                                      }
+                                    }));
+  };
+  CATCHUP_RETURN_IF_ERROR(
+      watch(link_->rings().descriptors().host_wake, [this, spawn] { OnWake(spawn); }));
+  CATCHUP_RETURN_IF_ERROR(
+      watch(link_->process().output(), [this] { TakeOutput(RunnerLink::ReadHow::kWhatIsThere); }));
+  return watch(link_->process().pidfd(), [this, spawn] { OnGone(spawn); });
+}
+
+void RunnerSide::Unwatch() {
+  services_.reactor->Unwatch(link_->process().pidfd());
+  services_.reactor->Unwatch(link_->process().output());
+  services_.reactor->Unwatch(link_->rings().descriptors().host_wake);
+}
+
+void RunnerSide::Drain(SpawnNumber spawn) {
+  if (Current(spawn)) {
+    link_->rings().RequestStop();
+  } else {
+    cancelled_spawn_ = spawn;
+  }
+}
+
+void RunnerSide::Abort(SpawnNumber spawn) {
+  if (Current(spawn)) {
+    link_->NoteKilled();
+    link_->process().Signal(SIGABRT);
+  } else {
+    cancelled_spawn_ = spawn;
+  }
+}
+
+void RunnerSide::Kill(SpawnNumber spawn) {
+  if (Current(spawn)) {
+    link_->NoteKilled();
+    link_->process().Kill();
+  } else {
+    cancelled_spawn_ = spawn;
+  }
+}
+
+void RunnerSide::Close() {
+  services_.reactor->Cancel(clock_);
+  if (link_ != nullptr) {
+    Unwatch();
+    link_.reset();  // Kills and reaps it.
+  }
+}
+
+// While a runner is there.
+void RunnerSide::SetClock() {
+  const auto interval = std::clamp<std::chrono::nanoseconds>(
+      std::min(config_.handler_timeout, config_.start_timeout) / kClockParts, kFastestClock,
+      kSlowestClock);
+  services_.reactor->Cancel(clock_);
+  clock_ = services_.reactor->After(interval, Gate::Wrap(gate_, [this] {
+                                      if (link_ != nullptr) {
+                                        OnClock();
+                                        SetClock();
+                                      }
+                                    }));
+}
+
+void RunnerSide::OnClock() {
+  Poll();
+  TellLostLines();
+  // The memory behind a large event cannot be given back while its region is sealed, so an idle
+  // runner that has had one makes room for a small one.
+  if (link_->rings().used_large_region() && link_->ready()) {
+    listener_.OnReplaceable(link_->spawn(), "it keeps the memory of a large event");
+  }
+  listener_.OnClock();
+  CheckCall();
+}
+
+void RunnerSide::CheckCall() {
+  const auto overdue =
+      link_->CheckClock(Clock::now(), {config_.handler_timeout, config_.start_timeout});
+  if (!overdue.has_value() || listener_.Draining() || link_->hung()) {
+    return;
+  }
+  link_->NoteHung();
+  report_.CallHung(*overdue, listener_.Describe(overdue->sequence));
+  listener_.OnHung(link_->spawn(), *overdue);
+}
+
+void RunnerSide::TellLostLines() {
+  const std::uint64_t lost = link_->rings().log_lines_dropped();
+  if (lost > told_lost_) {
+    report_.LinesLost(lost - told_lost_);
+    told_lost_ = lost;
+  }
+}
+
+void RunnerSide::OnWake(SpawnNumber spawn) {
+  if (Current(spawn)) {
+    link_->rings().DrainWake();
+    Poll();
+  }
+}
+
+void RunnerSide::TakeOutput(RunnerLink::ReadHow how) {
+  const RunnerLink::Output output = link_->ReadOutput(how);
+  report_.Output(output);
+  for (const CrashRecord& crash : output.other_crashes) {
+    report_.Crashed("Process of the plugin crashed", crash,
+                    link_->hung() ? ExitClass::kHung : ExitClass::kCrash,
+                    listener_.Describe(link_->tickets().ItemOf(crash.ticket)));
+  }
+  if (output.closed) {
+    // The plugin closed both; a pipe without a writer would be readable for ever.
+    services_.reactor->Unwatch(link_->process().output());
+  }
+}
+
+void RunnerSide::OnGone(SpawnNumber spawn) {
+  // Output and rings survive their writer: its last words are read, and what it settled before it
+  // died counts.
+  TakeOutput(RunnerLink::ReadHow::kToTheEnd);
+  while (Poll()) {
+  }
+  TellLostLines();
+  Unwatch();
+  RunnerListener::Gone gone;
+  gone.ending = link_->Reap();
+  gone.asked = gone.ending.exit_class == ExitClass::kClean ||
+               (link_->discarded() && gone.ending.exit_class == ExitClass::kKilled);
+  gone.position_refused = link_->position_refused();
+  report_.Ended(link_->process().pid(), gone.ending, gone.asked,
+                listener_.Describe(gone.ending.charged));
+  if (gone.ending.crash.has_value()) {
+    const CrashRecord& crash = *gone.ending.crash;
+    report_.Crashed(link_->hung() ? "Runner hung" : "Runner crashed", crash,
+                    link_->hung() ? ExitClass::kHung : ExitClass::kCrash,
+                    listener_.Describe(link_->tickets().ItemOf(crash.ticket)));
+  }
+  link_.reset();
+  services_.on_gone(config_.name);
+  listener_.OnRunnerGone(spawn, gone);
+}
+
+bool RunnerSide::Poll() {
+  if (link_ == nullptr || link_->contract_broken()) {
+    return false;
+  }
+  const Result<Ticket> settled = link_->rings().PollSettled();
+  if (!settled.ok()) {
+    BreakContract(settled.status().message());
+    return false;
+  }
+  if (link_->ready()) {
+    listener_.OnSettled(link_->spawn(), link_->tickets().ItemOf(*settled));
+  }
+  for (int i = 0; i < kMostOutcomes; ++i) {
+    Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
+    if (!outcome.ok()) {
+      BreakContract(outcome.status().message());
+      return false;
+    }
+    if (!outcome->has_value()) {
+      return false;
+    }
+    Take(std::move(**outcome));
+    if (link_->contract_broken()) {
+      return false;
+    }
+  }
+  // More is waiting: come back after others had their turn.
+  services_.reactor->Post(Gate::Wrap(gate_, [this, spawn = link_->spawn()] { OnWake(spawn); }));
+  return true;
+}
+
+void RunnerSide::Take(Outcome outcome) {
+  switch (outcome.kind) {
+    case OutcomeKind::kReady:
+      link_->MarkReady();
+      report_.Ready(outcome);
+      listener_.OnRunnerReady(link_->spawn(), outcome);
+      break;
+    case OutcomeKind::kFailure:
+      TakeFailure(std::move(outcome));
+      break;
+    case OutcomeKind::kLog:
+      report_.Says(outcome);
+      break;
+    case OutcomeKind::kStopped:
+      link_->NoteStopped();
+      break;
+  }
+}
+
+void RunnerSide::TakeFailure(Outcome outcome) {
+  if (outcome.status == kRunnerSetupFailed) {
+    // The runner ends by itself.
+    link_->NoteRefusal(std::move(outcome.text));
+    return;
+  }
+  const std::string call(CallName(outcome.call));
+  const Sequence sequence = link_->tickets().ItemOf(outcome.ticket);
+  if (outcome.status == kRunnerContract) {
+    // In a set-up call there is no event.
+    const std::string event =
+        sequence != 0 ? ", at event " + listener_.Describe(sequence).text() : "";
+    BreakContract((outcome.call == CallKind::kNone ? "" : call + " ") + outcome.text + event);
+    return;
+  }
+  if (link_->discarded() || LostDataDirectory()) {
+    return;
+  }
+  if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
+    link_->NotePositionRefused();
+  }
+  const EventFields event = listener_.Describe(sequence);
+  report_.CallFailed(outcome, event);
+  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text});
+}
+
+// True: what the runner works in is not the group's data/ any more, so a call that fails says
+// nothing about its event, and one that succeeds leaves nothing. The next runner gets what is in
+// flight again, in the directory that has the name then.
+bool RunnerSide::LostDataDirectory() {
+  const auto data = MakeDataDirectory();
+  if (data.ok() && data->IsSame(data_)) {
+    return false;
+  }
+  if (data.status().code() == Status::Code::kNotFound) {
+    listener_.OnFolderLost(services_.state->group(config_.name).string() +
+                           ": the folder of the group was removed or moved away while it ran");
+    return true;
+  }
+  link_->NoteDiscarded();
+  std::string why = "its working directory was removed or moved away";
+  if (!data.ok()) {
+    why += ": " + data.status().message();
+  } else if (!data->made) {
+    why += ", and another one has its name";
+  }
+  listener_.OnDiscardable(link_->spawn(), why);
+  return true;
+}
+
+void RunnerSide::DataLost(SpawnNumber spawn) {
+  if (Current(spawn) && !link_->discarded() && !link_->contract_broken()) {
+    (void)LostDataDirectory();
+  }
+}
+
+void RunnerSide::BreakContract(const std::string& text) {
+  link_->NoteContractBroken(text);
+  link_->process().Kill();
+  listener_.OnContractBroken(link_->spawn(), text);
+}
+
+bool RunnerSide::takes_events() const {
+  return link_ != nullptr && link_->ready() && !link_->contract_broken();
+}
+
+void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Sequence)>& place) {
+  if (!takes_events()) {
+    return;
+  }
+  HostEnd& rings = link_->rings();
+  bool wrote = false;
+  for (; const auto slot = window->Next(); window->Wrote()) {
+    const Ticket ticket = slot->frame != nullptr ? rings.WriteEvent(slot->frame->event, 1)
+                                                 : rings.WriteAdvance(place(slot->sequence));
+    if (ticket == 0) {
+      break;
+    }
+    link_->tickets().Give(ticket, slot->sequence);
+    wrote = true;
+  }
+  if (wrote) {
+    rings.Publish();
+  }
+}
+
+void RunnerSide::WakeAt(Sequence sequence) {
+  if (!link_->rings().WakeWhenSettled(link_->tickets().TicketOf(sequence))) {
+    Poll();
+  }
+}
+
+}  // namespace catchup

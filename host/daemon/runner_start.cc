@@ -1,0 +1,42 @@
+#include "host/daemon/runner_start.h"
+
+#include <string>
+#include <utility>
+
+namespace catchup {
+
+Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const RunnerLock& lock) {
+  const GroupConfig& group = *start.group;
+  auto rings = HostEnd::Create(group.name);
+  if (!rings.ok()) {
+    return rings.status();
+  }
+  RunnerSetup setup;
+  setup.group = group.name;
+  setup.projection = group.projection;
+  const std::string path = start.plugin.string();
+  setup.plugin_path = path;
+  setup.config_json = group.settings.json;
+  setup.settings = &group.settings.values;
+  setup.open_files = group.limits.open_files;
+  setup.token = start.token;
+  setup.ignore_position = start.ignore_position;
+  setup.create_only = start.create_only;
+  if (const Status written = (*rings)->WriteSetup(setup); !written.ok()) {
+    // However often it is tried.
+    return Status::Invalid(written.message());
+  }
+  (*rings)->Publish();
+  RunnerProcess::Options options;
+  options.group = group.name;
+  options.rings = (*rings)->descriptors();
+  options.working_directory = start.working_directory;
+  options.env = group.env;
+  auto process = RunnerProcess::Spawn(*start.binary, options, lock);
+  if (!process.ok()) {
+    return process.status();
+  }
+  return std::make_unique<RunnerLink>(start.spawn, std::move(*rings), std::move(*process));
+}
+
+}  // namespace catchup

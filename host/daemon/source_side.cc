@@ -1,0 +1,213 @@
+#include "host/daemon/source_side.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "host/base/log.h"
+
+namespace catchup {
+namespace {
+
+EndClass ClassOf(EndKind kind) {
+  switch (kind) {
+    case EndKind::kDropped:
+      return EndClass::kDropped;
+    case EndKind::kRefused:
+      return EndClass::kRefused;
+    case EndKind::kInvalidPosition:
+      return EndClass::kInvalidPosition;
+  }
+  return EndClass::kDropped;
+}
+
+// Of a question that found no answer.
+EndClass ClassOf(const Status& failure) {
+  return failure.code() == Status::Code::kDenied ? EndClass::kRefused : EndClass::kDropped;
+}
+
+}  // namespace
+
+// Lets each frame of one call in. Lives as long as the call, which may be longer than the group.
+class SourceSide::Sink : public SubscriptionSink {
+ public:
+  Sink(SourceSide* side, CallNumber call)
+      : gate_(side->gate_), side_(*side), listener_(side->listener_), call_(call) {}
+
+  bool OnEvent(std::unique_ptr<EventFrame> frame) override {
+    return gate_->Enter([&] { listener_.OnEvent(call_, std::move(frame)); },
+                        [&] { return !side_.paused_; });
+  }
+  bool OnCheckpoint(Position position) override {
+    return gate_->Enter([&] { listener_.OnCheckpoint(call_, position); },
+                        [&] { return !side_.paused_; });
+  }
+  bool OnCaughtUp(std::optional<Position> position) override {
+    return gate_->Enter([&] { listener_.OnCaughtUp(call_, position); },
+                        [&] { return !side_.paused_; });
+  }
+  void OnEnded(EndOfCall end) override {
+    gate_->Enter([&] { listener_.OnEnded(call_, ClassOf(end.kind), end.text); });
+  }
+
+ private:
+  const std::shared_ptr<Gate> gate_;
+  SourceSide& side_;  // There while the gate is open, as the next.
+  SourceListener& listener_;
+  const CallNumber call_;
+};
+
+SourceSide::SourceSide(const GroupConfig& config, Services services, std::shared_ptr<Gate> gate,
+                       SourceListener* listener)
+    : config_(config),
+      services_(std::move(services)),
+      gate_(std::move(gate)),
+      listener_(*listener) {}
+
+Status SourceSide::Open() {
+  auto source = services_.open(services_.address(), config_.name);
+  if (!source.ok()) {
+    return source.status();
+  }
+  source_ = std::move(*source);
+  return {};
+}
+
+// The process that serves an embedded log may have ended and come back on another port. Without
+// what a new connection needs, the old one stays and the next try follows.
+Status SourceSide::FollowServer() {
+  const std::string address = services_.address();
+  if (address == source_->address()) {
+    return {};
+  }
+  auto moved = services_.open(address, config_.name);
+  if (!moved.ok()) {
+    return moved.status();
+  }
+  Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
+      {{"from", source_->address()}, {"source", address}});
+  source_->Shutdown();
+  // Elsewhere: its end waits for its thread, which may be this one or wait for the gate.
+  services_.retire(std::exchange(source_, std::move(*moved)));
+  return {};
+}
+
+void SourceSide::Connect(CallNumber call) {
+  if (const Status followed = FollowServer(); !followed.ok()) {
+    listener_.OnEnded(call, EndClass::kDropped, followed.message());
+    return;
+  }
+  call_ = call;
+  paused_ = false;
+  source_->ReadVersion(Gate::Wrap(
+      gate_, [this, call](const Result<std::string>& version) { OnVersion(call, version); }));
+}
+
+// The server of this call has said what it is. It may be another one than that of the call before.
+void SourceSide::OnVersion(CallNumber call, const Result<std::string>& version) {
+  if (!version.ok()) {
+    listener_.OnEnded(call, ClassOf(version.status()), version.status().message());
+    return;
+  }
+  const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
+                            .says_caught_up = SaysCaughtUp(*version)};
+  if (!traits.resumes_anywhere) {
+    Log(LogLevel::kWarn, "Old server", "Group.Subscribe", config_.name,
+        {{"version", version->empty() ? "unknown" : *version},
+         {"reason", version->empty()
+                        ? "it does not tell its version, so it may be one before 24.2: the "
+                          "checkpoint follows events only"
+                        : "before 24.2: the checkpoint follows events only"}});
+  }
+  says_caught_up_ = traits.says_caught_up;
+  listener_.OnServerKnown(call, traits);
+}
+
+// The newest event that a read shows settles it nearly always, and on servers that say no more.
+// Else the last record of the log counts: none may be shown of those behind that event.
+void SourceSide::ReadEnd(CallNumber call, Position from) {
+  using Answer = Result<std::optional<Position>>;
+  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Answer& head) {
+    if (call != call_) {
+      return;
+    }
+    if (!head.ok() || *head >= from || !says_caught_up_) {
+      OnEndOfLog(call, head);
+      return;
+    }
+    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *head](const Answer& end) {
+      OnEndOfLog(call, end.ok() ? Answer(std::max(head, *end)) : end);
+    }));
+  }));
+}
+
+void SourceSide::OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end) {
+  if (end.ok()) {
+    listener_.OnEndKnown(call, *end);
+  } else {
+    listener_.OnEnded(call, ClassOf(end.status()), end.status().message());
+  }
+}
+
+void SourceSide::Probe(CallNumber call, Position from) {
+  source_->ReadFirst(from, Gate::Wrap(gate_, [this, call](const std::optional<Position>& found,
+                                                          const std::optional<EndOfCall>& failure) {
+                       if (failure.has_value()) {
+                         listener_.OnEnded(call, ClassOf(failure->kind), failure->text);
+                       } else {
+                         listener_.OnProbed(call, found);
+                       }
+                     }));
+}
+
+void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
+  Log(LogLevel::kInfo, "Subscribing", "Group.Subscribe", config_.name,
+      {{"position", from.has_value() ? FormatPosition(*from) : "none"}});
+  SubscribeOptions options;
+  options.from = from;
+  options.prefixes = config_.filter.prefixes;
+  options.match = config_.filter.match == EventFilter::Match::kEventType ? MatchOn::kEventType
+                                                                         : MatchOn::kStreamName;
+  subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
+  source_->ReadHead(Gate::Wrap(gate_, [this, call](const Result<std::optional<Position>>& head) {
+    // The subscription itself reports an unreachable server.
+    if (head.ok()) {
+      listener_.OnHead(call, *head);
+    }
+  }));
+}
+
+void SourceSide::Cancel() {
+  if (subscription_ != nullptr) {
+    subscription_->Cancel();
+  }
+}
+
+void SourceSide::Flow(bool wants) {
+  if (paused_ && wants && subscription_ != nullptr) {
+    paused_ = false;
+    subscription_->Resume();
+  } else if (!wants) {
+    paused_ = true;
+  }
+}
+
+void SourceSide::ReadHead(std::function<void(const Result<std::optional<Position>>&)> done) {
+  if (const Status followed = FollowServer(); !followed.ok()) {
+    done(followed);
+    return;
+  }
+  source_->ReadHead(Gate::Wrap(gate_, std::move(done)));
+}
+
+void SourceSide::Shutdown() {
+  if (source_ != nullptr) {
+    source_->Shutdown();
+  }
+}
+
+SourceSide::Rest SourceSide::Close() {
+  Shutdown();
+  return {std::move(source_), std::move(subscription_)};
+}
+
+}  // namespace catchup

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "host/config/config.h"
+#include "host/daemon/gate.h"
+#include "host/engine/engine.h"
+#include "host/source/source.h"
+
+namespace catchup {
+
+// What a group hears from its source, each inside a turn of its gate. Calls and ends are numbered
+// as the engine numbers them, so that it knows a late one.
+class SourceListener {
+ public:
+  virtual void OnServerKnown(CallNumber call, const ServerTraits& traits) = 0;
+  virtual void OnEndKnown(CallNumber call, std::optional<Position> end) = 0;
+  virtual void OnProbed(CallNumber call, std::optional<Position> found) = 0;
+  virtual void OnHead(CallNumber call, std::optional<Position> head) = 0;
+  virtual void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) = 0;
+  virtual void OnCheckpoint(CallNumber call, Position position) = 0;
+  virtual void OnCaughtUp(CallNumber call, std::optional<Position> position) = 0;
+  virtual void OnEnded(CallNumber call, EndClass end, const std::string& text) = 0;
+
+ protected:
+  ~SourceListener() = default;
+};
+
+// A group's side towards the server: its connection, the one call that is open, and whether that is
+// being read. Follows a server that has moved. Waits for nothing.
+//
+// All functions: inside a turn of the gate.
+class SourceSide {
+ public:
+  struct Services {
+    // Where the server is now. Any thread; waits for nothing.
+    std::function<std::string()> address;
+    // Opens a connection of the group's own. kExhausted: the machine has nothing left for it.
+    std::function<Result<std::unique_ptr<Source>>(const std::string& address,
+                                                  const std::string& group)>
+        open;
+    // Ends a source elsewhere, since that waits for its thread. Any thread, under any lock.
+    std::function<void(std::shared_ptr<Source>)> retire;
+  };
+
+  // `config` and `listener` must outlive it.
+  SourceSide(const GroupConfig& config, Services services, std::shared_ptr<Gate> gate,
+             SourceListener* listener);
+  SourceSide(const SourceSide&) = delete;
+  SourceSide& operator=(const SourceSide&) = delete;
+
+  // First; again until it succeeds.
+  Status Open();
+
+  // The steps of a call, as the engine orders them.
+  void Connect(CallNumber call);
+  void ReadEnd(CallNumber call, Position from);
+  void Probe(CallNumber call, Position from);
+  void Subscribe(CallNumber call, std::optional<Position> from);
+  void Cancel();
+
+  // Whether the engine has room for frames: the call is read, or left unread.
+  void Flow(bool wants);
+  bool paused() const { return paused_; }
+
+  // The newest event of the log. Comes in a turn; not after Shutdown.
+  void ReadHead(std::function<void(const Result<std::optional<Position>>&)> done);
+
+  // Ends what is open and refuses what comes later, without waiting.
+  void Shutdown();
+
+  // The very end: what is left, to be destroyed outside of the gate, where its thread may be
+  // waiting for a turn that it will not get.
+  struct Rest {
+    std::shared_ptr<Source> source;
+    std::unique_ptr<Subscription> subscription;  // Goes first.
+  };
+  Rest Close();
+
+  std::string address() const { return std::string(source_->address()); }
+  CallNumber call() const { return call_; }
+
+ private:
+  class Sink;
+
+  Status FollowServer();
+  void OnVersion(CallNumber call, const Result<std::string>& version);
+  void OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end);
+
+  const GroupConfig& config_;
+  const Services services_;
+  const std::shared_ptr<Gate> gate_;
+  SourceListener& listener_;
+  std::shared_ptr<Source> source_;
+  std::unique_ptr<Subscription> subscription_;
+  CallNumber call_ = 0;
+  bool says_caught_up_ = false;  // The server of this call.
+  bool paused_ = false;
+};
+
+}  // namespace catchup

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/daemon/gate.h"
+#include "host/daemon/preparation.h"
+#include "host/daemon/serial_queue.h"
+
+namespace catchup {
+
+// A group's side towards its disk: preparation, checkpoint, fencing token, the plugin's copy.
+//
+// Every request is a job of the group's queue, so they are carried out in order and one at a time,
+// and no function here waits. What the machine lacks, room above all, is tried again every second
+// for as long as the request is wanted. `done` comes in a turn of the gate; kCancelled: the request
+// was not wanted any more, nothing was done.
+//
+// All functions: inside a turn.
+class StoreSide {
+ public:
+  using Done = std::function<void(const Status&)>;
+  // Asked right before each try, inside a turn. None: always wanted, by a group that has ended too.
+  using Wanted = std::function<bool()>;
+
+  // What it needs; all must outlive it and its jobs.
+  struct Services {
+    WorkerPool* pool = nullptr;
+    Reactor* reactor = nullptr;
+    const StateDirectory* state = nullptr;
+    const std::vector<std::filesystem::path>* plugin_directories = nullptr;
+  };
+
+  // Told, inside a turn, what a request waits for, and that it does not any more: what it waited
+  // for is there (`over`), or nobody waits for it.
+  struct Waits {
+    std::function<void(const std::string& what)> begin;
+    std::function<void(bool over)> end;
+  };
+
+  StoreSide(const GroupConfig& config, const Services& services, std::shared_ptr<Gate> gate,
+            Waits waits);
+  ~StoreSide();
+  StoreSide(const StoreSide&) = delete;
+  StoreSide& operator=(const StoreSide&) = delete;
+
+  // First. See Preparation: where that needs the head, `done` comes with needs_head(), and after
+  // SetHead() this is called again.
+  void Prepare(Wanted wanted, Done done);
+  bool needs_head() const;
+  void SetHead(std::optional<Position> head);
+
+  // The rest once prepared.
+
+  // The record as it was then; only inside a `done`.
+  const CheckpointRecord& record() const;
+  // Whether the file holds the filter of an earlier run.
+  bool filter_changed() const;
+  const StagedPlugin& plugin() const;
+
+  // Writes a checkpoint. `handled`, the last event released, becomes a witness if it lies within.
+  struct Checkpoint {
+    Position position;
+    std::optional<Position> event;  // The last one at or before it, where it is known.
+    std::optional<Witness> handled;
+    bool may_go_back = false;
+  };
+  void Save(Checkpoint checkpoint, Wanted wanted, Done done);
+
+  // Before a spawn: raises the token, since a runner believed dead may be alive and must not commit
+  // any more, and makes sure of the plugin's copy. A token of 0: it was not raised, and why.
+  using SpawnReady = std::function<void(std::uint64_t token, const Status& status)>;
+  void PrepareSpawn(Wanted wanted, SpawnReady done);
+
+  // The runner that had the present token stored nothing under it: keeps a fence where it is.
+  void TakeBackToken();
+
+  void AcceptFilter(Wanted wanted, Done done);
+
+  // Whether the checkpoint is still where a restart would look for it, and whether `data` is what
+  // the group's data/ leads to.
+  using FilesDone = std::function<void(const Status& checkpoint, bool has_data)>;
+  void CheckFiles(const StateDirectory::GroupData& data, FilesDone done);
+
+ private:
+  // Of the queue's jobs, whichever of them outlives the group.
+  struct Shared {
+    Shared(const GroupConfig& config, const StateDirectory& state,
+           const std::vector<std::filesystem::path>& plugin_directories)
+        : group(config), preparation(group, state, plugin_directories) {}
+    const GroupConfig group;
+    Preparation preparation;
+    std::unique_ptr<CheckpointStore> store;
+  };
+  using Step = std::function<Status(Shared*)>;
+
+  void Do(std::string_view what, Step step, Wanted wanted, Done done);
+  void CheckCopy(std::uint64_t token, Wanted wanted, SpawnReady done);
+
+  const Services services_;
+  const std::shared_ptr<Gate> gate_;
+  const std::shared_ptr<const Waits> waits_;
+  const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<SerialQueue> queue_;
+};
+
+}  // namespace catchup

@@ -1,0 +1,72 @@
+#include "host/daemon/group_report.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace catchup {
+namespace {
+
+using Waiter = GroupReport::Waiter;
+
+class GroupReportTest : public testing::Test {
+ protected:
+  GroupStatus Glance() { return report_.Glance(std::nullopt, std::nullopt); }
+
+  GroupConfig config_;
+  Engine engine_{EngineOptions{}};
+  Commands commands_;
+  GroupReport report_{config_, engine_};
+};
+
+TEST_F(GroupReportTest, ShowsTheEnginesState) {
+  EXPECT_EQ(Glance().state, GroupState::kIdle);
+
+  engine_.Start({}, {}, &commands_);
+
+  EXPECT_EQ(Glance().state, GroupState::kStarting);
+  EXPECT_FALSE(Glance().finished);
+}
+
+TEST_F(GroupReportTest, ShowsWaitsThatTheEngineDoesNotKnowOfUntilTheyAreOver) {
+  report_.WaitFor(Waiter::kSpawn, "no memory");
+  report_.WaitFor(Waiter::kStore, "no room");
+  EXPECT_EQ(Glance().state, GroupState::kWaiting);
+  EXPECT_EQ(Glance().reason, "no room");
+
+  report_.EndWait(Waiter::kStore, true);
+  EXPECT_EQ(Glance().reason, "no memory");
+  report_.EndWait(Waiter::kSpawn, false);
+  EXPECT_EQ(Glance().state, GroupState::kIdle);
+}
+
+TEST_F(GroupReportTest, ShowsWhenTheNextTryIsDueOnlyWhileTheGroupWaits) {
+  const auto due = GroupReport::Clock::now();
+  EXPECT_EQ(report_.Glance(std::nullopt, due).retry_at, std::nullopt);
+
+  report_.WaitFor(Waiter::kStore, "no room");
+
+  EXPECT_EQ(report_.Glance(std::nullopt, due).retry_at, due);
+}
+
+TEST_F(GroupReportTest, TellsAFailureBeforeTheStartFromAStop) {
+  report_.FailedBeforeStart("no such plugin");
+  EXPECT_EQ(Glance().state, GroupState::kFailed);
+  EXPECT_EQ(Glance().reason, "no such plugin");
+
+  report_.FailedBeforeStart("");
+  EXPECT_EQ(Glance().state, GroupState::kStopped);
+}
+
+TEST_F(GroupReportTest, IsFinishedForGoodWhateverWasWaitedFor) {
+  report_.WaitFor(Waiter::kStore, "no room");
+  report_.FailedBeforeStart("");
+
+  report_.Finished();
+
+  EXPECT_TRUE(Glance().finished);
+  EXPECT_EQ(Glance().state, GroupState::kStopped);
+}
+
+}  // namespace
+}  // namespace catchup

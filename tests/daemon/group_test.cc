@@ -1,0 +1,203 @@
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "host/daemon/group_slot.h"
+#include "tests/daemon/scripted_source.h"
+#include "tests/daemon/workshop.h"
+
+namespace catchup {
+namespace {
+
+// A whole group: a scripted source, real runners, a real store.
+class GroupTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    services_.reactor = shop_.reactor.get();
+    services_.pool = shop_.pool.get();
+    services_.runner = &*shop_.binary;
+    services_.state = &*shop_.state;
+    services_.plugin_directories = &shop_.plugin_directories;
+    services_.source.address = [this] { return server_.address; };
+    services_.source.open = [this](const std::string&, const std::string&) {
+      return Result<std::unique_ptr<Source>>(std::make_unique<ScriptedSource>(&server_));
+    };
+    services_.source.retire = [this](std::shared_ptr<Source> source) {
+      shop_.pool->Post([source = std::move(source)]() mutable { source.reset(); });
+    };
+    services_.on_runner_gone = [](const std::string&) {};
+    services_.on_finished = [this] { finished_.Tell(true); };
+    shop_.config.checkpoint_interval = std::chrono::milliseconds(10);
+    shop_.config.retry_delay = std::chrono::milliseconds(100);
+  }
+
+  void TearDown() override {
+    if (slot_ != nullptr) {
+      slot_->Close();
+    }
+    slot_.reset();
+    shop_.CloseShop();
+  }
+
+  GroupSlot& Slot(bool stop_on_caught_up = false) {
+    slot_ = std::make_unique<GroupSlot>(shop_.config, services_, stop_on_caught_up);
+    return *slot_;
+  }
+  bool Handles(std::uint64_t events) {
+    return Becomes([&] { return slot_->Glance().processed >= events; });
+  }
+  bool Reaches(GroupState state) {
+    return Becomes([&] { return slot_->Glance().state == state; });
+  }
+  // What the plugin was called for, one line an event.
+  std::string Called() const { return ReadFile(shop_.data() / "called"); }
+  std::optional<Position> Stored() {
+    const auto store =
+        CheckpointStore::Open(shop_.state->groups(), shop_.config.name, shop_.config.filter);
+    EXPECT_TRUE(store.ok()) << store.status().message();
+    return store.ok() ? (*store)->record().checkpoint : std::nullopt;
+  }
+
+  Workshop shop_;
+  ScriptedServer server_;
+  GroupServices services_;
+  Told<bool> finished_;
+  std::unique_ptr<GroupSlot> slot_;
+};
+
+TEST_F(GroupTest, HandlesWhatTheSourceHasAndEndsWithItsPlaceOnTheDisk) {
+  for (int i = 0; i < 20; ++i) {
+    server_.Append("ok");
+  }
+  Slot(true).Start();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().processed, 20u);
+  EXPECT_TRUE(slot_->CheckpointSafe());
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{2000, 2000}));
+}
+
+TEST_F(GroupTest, FollowsALiveLogUntilItIsStopped) {
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  server_.Append("ok");
+  ASSERT_TRUE(Handles(1));
+  server_.Append("ok");
+  ASSERT_TRUE(Handles(2));
+
+  slot_->Stop();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_TRUE(slot_->CheckpointSafe());
+}
+
+// More than the ring holds at once, so that the source is paused and asked again.
+TEST_F(GroupTest, HandsAllOfALongLogToItsRunnerThoughItsWindowIsShort) {
+  shop_.config.window_events = 8;
+  for (int i = 0; i < 3'000; ++i) {
+    server_.Append("ok");
+  }
+  Slot(true).Start();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->Glance().processed, 3'000u);
+}
+
+TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
+  for (const char* type : {"ok", "die-once", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().restarts, 1u);
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 die-once\nstream@1 die-once\nstream@2 ok\n");
+}
+
+TEST_F(GroupTest, FailsAtWhatCannotBeHandledWithItsPlaceBefore) {
+  for (const char* type : {"ok", "fatal", "ok"}) {
+    server_.Append(type);
+  }
+  Slot().Start();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("the schema is too new"), std::string::npos);
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{100, 100}));
+}
+
+TEST_F(GroupTest, FailsWithoutItsPlugin) {
+  shop_.config.plugin = "none.so";
+  Slot().Start();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("none.so"), std::string::npos);
+  EXPECT_TRUE(slot_->CheckpointSafe());
+}
+
+// The slot stays while a group in it ends; the next one goes on where that stopped.
+TEST_F(GroupTest, BeginsAgainWhereItEnded) {
+  server_.Append("ok");
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await(0).has_value());
+  server_.Append("ok");
+
+  slot_->Start();
+
+  ASSERT_TRUE(finished_.Await(1).has_value());
+  EXPECT_EQ(slot_->Glance().processed, 1u);
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 ok\n");
+}
+
+TEST_F(GroupTest, BeginsAtTheEndOfTheLogAsItWasThen) {
+  server_.Append("ok");
+  server_.Append("ok");
+  shop_.config.start.kind = GroupStart::Kind::kEnd;
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  server_.Append("ok");
+
+  ASSERT_TRUE(Handles(1));
+  EXPECT_EQ(Called(), "stream@2 ok\n");
+}
+
+TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
+  shop_.config.start.kind = GroupStart::Kind::kEnd;
+  server_.unreachable = Status::Unavailable("nobody is there");
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+  EXPECT_EQ(slot_->Glance().reason,
+            "head of the log not read, where the group is to start: nobody is there");
+
+  slot_->Stop();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+}
+
+// Whatever is under way: its runner, a call, a timer.
+TEST_F(GroupTest, IsGoneAtOnceWhenItIsClosed) {
+  server_.Append("hang");
+  Slot().Start();
+  ASSERT_TRUE(Becomes([&] { return !Called().empty(); }));
+
+  slot_->Close();
+  slot_.reset();
+
+  const auto lock = RunnerLock::TryTake(shop_.state->runner_lock(shop_.config.name, 0));
+  EXPECT_TRUE(lock.ok()) << lock.status().message();
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,212 @@
+#include "host/daemon/runner_side.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/daemon/scripted_source.h"
+#include "tests/daemon/workshop.h"
+
+namespace catchup {
+namespace {
+
+// Real runners, fed from a window.
+class RunnerSideTest : public testing::Test, public RunnerListener {
+ protected:
+  void SetUp() override {
+    // The folder of a group is its store's to make.
+    ASSERT_TRUE(CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter).ok());
+    shop_.config.handler_timeout = std::chrono::milliseconds(500);
+    side_ =
+        std::make_unique<RunnerSide>(shop_.config,
+                                     RunnerSide::Services{shop_.reactor.get(), &*shop_.binary,
+                                                          &*shop_.state, [](const std::string&) {}},
+                                     gate_, this);
+  }
+  void TearDown() override {
+    gate_->Close([this] { side_->Close(); });
+    shop_.CloseShop();
+  }
+
+  void Spawn(SpawnNumber spawn = 1) {
+    gate_->Enter([&] {
+      window_.BeginRunner();
+      side_->Spawn(spawn, spawn, shop_.plugin_directories[0] / "scripted.so");
+    });
+  }
+  void Deliver(const std::string& type) {
+    gate_->Enter([&] {
+      const Sequence at = ++last_;
+      window_.Add(at, std::make_unique<ScriptedFrame>(at, type));
+      window_.Deliver(at, at);
+      Fill();
+      side_->WakeAt(at);
+    });
+  }
+  void Fill() {
+    side_->Fill(&window_, [](Sequence) { return Position(); });
+  }
+
+  void OnSpawnWaits(const std::string& what) override { waits_.Tell(what); }
+  void OnSpawnWaitEnds(bool) override {}
+  void OnRunnerReady(SpawnNumber spawn, const Outcome&) override { ready_.Tell(spawn); }
+  void OnSettled(SpawnNumber, Sequence last) override {
+    if (last > window_.settled()) {
+      window_.Release(last);
+      settled_.Tell(last);
+    }
+  }
+  void OnFailed(SpawnNumber, const BadOutcome& outcome) override { failed_.Tell(outcome); }
+  void OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) override {
+    hung_.Tell(overdue.LimitText());
+    side_->Abort(spawn);
+  }
+  void OnContractBroken(SpawnNumber, const std::string& text) override { broken_.Tell(text); }
+  void OnReplaceable(SpawnNumber, const std::string&) override {}
+  void OnRunnerNotStarted(SpawnNumber, ExitClass why, const std::string& text) override {
+    not_started_.Tell({why, text});
+  }
+  void OnDiscardable(SpawnNumber spawn, const std::string& why) override {
+    discardable_.Tell(why);
+    side_->Kill(spawn);
+  }
+  void OnRunnerGone(SpawnNumber, const Gone& gone) override { gone_.Tell(gone.ending); }
+  void OnFolderLost(const std::string& text) override { folder_lost_.Tell(text); }
+  void OnClock() override {}
+  bool Draining() const override { return false; }
+  EventFields Describe(Sequence) const override { return {}; }
+
+  Workshop shop_;
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
+  std::unique_ptr<RunnerSide> side_;
+  DeliveryWindow window_;  // Inside turns, as the next.
+  Sequence last_ = 0;
+  Told<std::string> waits_, hung_, broken_, folder_lost_, discardable_;
+  Told<SpawnNumber> ready_;
+  Told<Sequence> settled_;
+  Told<BadOutcome> failed_;
+  Told<std::pair<ExitClass, std::string>> not_started_;
+  Told<RunnerLink::Ending> gone_;
+};
+
+TEST_F(RunnerSideTest, HandsEventsToARunnerAndSaysWhatIsSettled) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+
+  Deliver("ok");
+  ASSERT_EQ(settled_.Await(0), 1u);
+  Deliver("ok");
+  EXPECT_EQ(settled_.Await(1), 2u);
+}
+
+TEST_F(RunnerSideTest, EndsARunnerThatIsAskedTo) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+
+  gate_->Enter([&] { side_->Drain(1); });
+
+  const auto ending = gone_.Await();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kClean) << ending->text;
+}
+
+TEST_F(RunnerSideTest, NeverStartsOneThatIsNotWantedAnyMore) {
+  gate_->Enter([&] {
+    side_->Spawn(1, 1, shop_.plugin_directories[0] / "scripted.so");
+    side_->Kill(1);
+  });
+
+  const auto why = not_started_.Await();
+  ASSERT_TRUE(why.has_value());
+  EXPECT_EQ(why->first, ExitClass::kClean);
+}
+
+TEST_F(RunnerSideTest, ChargesADeathToTheEventInWork) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  Deliver("ok");
+  Deliver("abort");
+
+  const auto ending = gone_.Await();
+
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kCrash);
+  EXPECT_EQ(ending->charged, 2u);
+  // What it settled before it died counts.
+  EXPECT_EQ(settled_.Await(0), 1u);
+}
+
+TEST_F(RunnerSideTest, TellsWhichCallFailedAndWhy) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  Deliver("reject");
+
+  const auto outcome = failed_.Await();
+
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->sequence, 1u);
+  EXPECT_EQ(outcome->text, "no such customer");
+}
+
+TEST_F(RunnerSideTest, FindsACallThatOutlastsItsLimit) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  Deliver("hang");
+
+  EXPECT_EQ(hung_.Await(), "handler_timeout = 500ms");
+  const auto ending = gone_.Await();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kHung);
+}
+
+TEST_F(RunnerSideTest, KillsARunnerThatBreaksTheContract) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  Deliver("unknown-status");
+
+  EXPECT_TRUE(broken_.Await().has_value());
+  const auto ending = gone_.Await();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kContract);
+}
+
+// What such a runner does leaves nothing, so a call of it that fails says nothing.
+TEST_F(RunnerSideTest, ThrowsARunnerAwayWhoseDirectoryIsNotTheGroupsAnyMore) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  std::filesystem::remove_all(shop_.data());
+  Deliver("failed");
+
+  EXPECT_TRUE(discardable_.Await().has_value());
+  const auto ending = gone_.Await();
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kKilled);
+  EXPECT_EQ(failed_.size(), 0u);
+}
+
+TEST_F(RunnerSideTest, WaitsForTheRunnerOfAnEarlierHost) {
+  auto held = RunnerLock::TryTake(shop_.state->runner_lock("group", 0));
+  ASSERT_TRUE(held.ok());
+  Spawn();
+  ASSERT_TRUE(waits_.Await().has_value());
+  EXPECT_EQ(ready_.size(), 0u);
+
+  { const RunnerLock gone = std::move(*held); }
+
+  EXPECT_TRUE(ready_.Await().has_value());
+}
+
+TEST_F(RunnerSideTest, CannotStartWhereTheGroupsFolderIsGone) {
+  std::filesystem::remove_all(shop_.state->group("group"));
+  Spawn();
+
+  const auto why = not_started_.Await();
+
+  ASSERT_TRUE(why.has_value());
+  EXPECT_EQ(why->first, ExitClass::kSetup);
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,203 @@
+#include "host/daemon/source_side.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/daemon/scripted_source.h"
+#include "tests/daemon/workshop.h"
+
+namespace catchup {
+namespace {
+
+class SourceSideTest : public testing::Test, public SourceListener {
+ protected:
+  SourceSideTest() {
+    config_.name = "group";
+    config_.filter.prefixes = {""};
+    SourceSide::Services services;
+    services.address = [this] { return address_; };
+    services.open = [this](const std::string& address,
+                           const std::string&) -> Result<std::unique_ptr<Source>> {
+      if (none_left_) {
+        return Status::Exhausted("no thread is left");
+      }
+      server_.address = address;
+      return std::unique_ptr<Source>(std::make_unique<ScriptedSource>(&server_));
+    };
+    services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
+    side_ = std::make_unique<SourceSide>(config_, std::move(services), gate_, this);
+  }
+  ~SourceSideTest() override {
+    SourceSide::Rest rest;
+    gate_->Close([&] { rest = side_->Close(); });
+  }
+
+  void Open() {
+    gate_->Enter([this] { EXPECT_TRUE(side_->Open().ok()); });
+  }
+
+  void OnServerKnown(CallNumber call, const ServerTraits& traits) override {
+    traits_.Tell({call, traits});
+    if (subscribes_) {
+      side_->Subscribe(call, std::nullopt);
+    }
+  }
+  void OnEndKnown(CallNumber, std::optional<Position> end) override { end_.Tell(end); }
+  void OnProbed(CallNumber, std::optional<Position> found) override { probed_.Tell(found); }
+  void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
+  void OnEvent(CallNumber, std::unique_ptr<EventFrame> frame) override {
+    events_.Tell(frame->event.position.commit);
+    side_->Flow(wants_);
+  }
+  void OnCheckpoint(CallNumber, Position) override {}
+  void OnCaughtUp(CallNumber call, std::optional<Position>) override { caught_up_.Tell(call); }
+  void OnEnded(CallNumber call, EndClass end, const std::string& text) override {
+    ended_.Tell({call, end});
+    text_.Tell(text);
+  }
+
+  GroupConfig config_;
+  ScriptedServer server_;
+  std::string address_ = "scripted:1";
+  bool none_left_ = false;
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
+  std::shared_ptr<Source> retired_;
+  bool subscribes_ = true;  // Inside turns, as the next.
+  bool wants_ = true;
+  Told<std::pair<CallNumber, ServerTraits>> traits_;
+  Told<std::optional<Position>> probed_, head_, end_;
+  Told<std::uint64_t> events_;
+  Told<CallNumber> caught_up_;
+  Told<std::pair<CallNumber, EndClass>> ended_;
+  Told<std::string> text_;
+  std::unique_ptr<SourceSide> side_;
+};
+
+TEST_F(SourceSideTest, AsksForTheVersionThenBringsEventsAndTheHead) {
+  server_.Append("a");
+  server_.Append("b");
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+
+  const auto known = traits_.Await();
+  ASSERT_TRUE(known.has_value());
+  EXPECT_EQ(known->first, 1u);
+  EXPECT_TRUE(known->second.resumes_anywhere);
+  EXPECT_EQ(events_.Await(1), 200u);
+  EXPECT_EQ(caught_up_.Await(), 1u);
+  ASSERT_TRUE(head_.Await().has_value());
+  EXPECT_EQ(*head_.Await(), (Position{200, 200}));
+}
+
+TEST_F(SourceSideTest, KnowsAnOldServer) {
+  server_.version = "22.10.5";
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+
+  const auto known = traits_.Await();
+  ASSERT_TRUE(known.has_value());
+  EXPECT_FALSE(known->second.resumes_anywhere);
+  EXPECT_FALSE(known->second.says_caught_up);
+}
+
+TEST_F(SourceSideTest, LeavesACallUnreadUntilThereIsRoom) {
+  server_.Append("a");
+  server_.Append("b");
+  Open();
+  gate_->Enter([this] {
+    wants_ = false;
+    side_->Connect(1);
+  });
+  ASSERT_EQ(events_.Await(0), 100u);
+  // Behind the one frame that was asked for, whatever is answered next.
+  Told<bool> asked;
+  gate_->Enter([&] { side_->ReadHead([&](const auto& head) { asked.Tell(head.ok()); }); });
+  ASSERT_TRUE(asked.Await().has_value());
+  EXPECT_EQ(events_.size(), 1u);
+
+  gate_->Enter([this] {
+    wants_ = true;
+    side_->Flow(true);
+  });
+
+  EXPECT_EQ(events_.Await(1), 200u);
+}
+
+TEST_F(SourceSideTest, TellsARefusalFromAFailure) {
+  server_.unreachable = Status::Denied("who are you?");
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  EXPECT_EQ(ended_.Await(0), (std::pair<CallNumber, EndClass>{1, EndClass::kRefused}));
+
+  server_.unreachable = Status::Unavailable("nobody is there");
+  gate_->Enter([this] { side_->Connect(2); });
+  EXPECT_EQ(ended_.Await(1), (std::pair<CallNumber, EndClass>{2, EndClass::kDropped}));
+  EXPECT_EQ(text_.Await(1), "nobody is there");
+}
+
+TEST_F(SourceSideTest, FollowsAServerThatHasMoved) {
+  Open();
+  gate_->Enter([this] {
+    address_ = "scripted:2";
+    side_->Connect(1);
+  });
+
+  ASSERT_EQ(caught_up_.Await(), 1u);
+  gate_->Enter([this] { EXPECT_EQ(side_->address(), "scripted:2"); });
+  ASSERT_NE(retired_, nullptr);
+  EXPECT_EQ(retired_->address(), "scripted:1");
+}
+
+// The old connection stays, and the engine tries again.
+TEST_F(SourceSideTest, EndsTheCallWhereTheMachineHasNothingLeftForANewConnection) {
+  Open();
+  gate_->Enter([this] {
+    address_ = "scripted:2";
+    none_left_ = true;
+    side_->Connect(1);
+  });
+
+  EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
+  EXPECT_EQ(text_.Await(), "no thread is left");
+}
+
+TEST_F(SourceSideTest, SaysThatACancelledCallHasEnded) {
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(caught_up_.Await().has_value());
+
+  gate_->Enter([this] { side_->Cancel(); });
+
+  EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
+}
+
+TEST_F(SourceSideTest, AsksWhereTheLogEnds) {
+  server_.Append("a");
+  subscribes_ = false;
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(traits_.Await().has_value());
+
+  gate_->Enter([this] { side_->ReadEnd(1, {900, 900}); });
+
+  ASSERT_TRUE(end_.Await().has_value());
+  EXPECT_EQ(*end_.Await(), (Position{100, 100}));
+}
+
+TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
+  subscribes_ = false;
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(traits_.Await().has_value());
+
+  gate_->Enter([this] { side_->Probe(1, {300, 300}); });
+
+  ASSERT_TRUE(probed_.Await().has_value());
+  EXPECT_EQ(*probed_.Await(), (Position{300, 300}));
+}
+
+}  // namespace
+}  // namespace catchup

@@ -1,0 +1,244 @@
+#include "host/daemon/store_side.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/daemon/workshop.h"
+
+namespace catchup {
+namespace {
+
+class StoreSideTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    side_ = std::make_unique<StoreSide>(
+        shop_.config,
+        StoreSide::Services{shop_.pool.get(), shop_.reactor.get(), &*shop_.state,
+                            &shop_.plugin_directories},
+        gate_,
+        StoreSide::Waits{[this](const std::string& what) { waits_.Tell(what); },
+                         [this](bool over) { waits_.Tell(over ? "over" : ""); }});
+  }
+  void TearDown() override {
+    Close();
+    shop_.CloseShop();
+  }
+
+  void Close() {
+    gate_->Close([] {});
+    side_.reset();
+  }
+  StoreSide::Wanted Wanted() {
+    return [this] { return wanted_; };
+  }
+  void Prepare(Told<Status>* told) {
+    gate_->Enter(
+        [&] { side_->Prepare(Wanted(), [told](const Status& status) { told->Tell(status); }); });
+  }
+  bool Prepared() {
+    Told<Status> told;
+    Prepare(&told);
+    const auto status = told.Await();
+    return status.has_value() && status->ok();
+  }
+  std::optional<Status> Save(Position position) {
+    Told<Status> told;
+    gate_->Enter([&] {
+      StoreSide::Checkpoint checkpoint;
+      checkpoint.position = position;
+      checkpoint.handled = Witness{position, {}, 7, "stream"};
+      side_->Save(std::move(checkpoint), Wanted(),
+                  [&](const Status& status) { told.Tell(status); });
+    });
+    return told.Await();
+  }
+  std::pair<std::uint64_t, Status> PrepareSpawn() {
+    Told<std::pair<std::uint64_t, Status>> told;
+    gate_->Enter([&] {
+      side_->PrepareSpawn(Wanted(), [&](std::uint64_t token, const Status& status) {
+        told.Tell({token, status});
+      });
+    });
+    return told.Await().value_or(std::pair(0, Status::Internal("nothing came")));
+  }
+  // What a restart would find.
+  CheckpointRecord OnDisk() {
+    Close();
+    Result<std::unique_ptr<CheckpointStore>> store = Status::Internal("not tried");
+    EXPECT_TRUE(Becomes([&] {
+      store = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+      return store.ok();
+    })) << store.status().message();
+    return store.ok() ? (*store)->record() : CheckpointRecord();
+  }
+
+  Workshop shop_;
+  Told<std::string> waits_;
+  bool wanted_ = true;  // Inside turns.
+  std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
+  std::unique_ptr<StoreSide> side_;
+};
+
+TEST_F(StoreSideTest, WritesACheckpointWithTheLastEventAsItsWitness) {
+  ASSERT_TRUE(Prepared());
+
+  const auto saved = Save({900, 900});
+
+  ASSERT_TRUE(saved.has_value());
+  EXPECT_TRUE(saved->ok()) << saved->message();
+  const CheckpointRecord record = OnDisk();
+  EXPECT_EQ(record.checkpoint, (Position{900, 900}));
+  ASSERT_EQ(record.witnesses.size(), 1u);
+  EXPECT_EQ(record.witnesses[0].stream, "stream");
+}
+
+TEST_F(StoreSideTest, DoesNotTryWhatIsNotWantedAnyMore) {
+  ASSERT_TRUE(Prepared());
+  gate_->Enter([&] { wanted_ = false; });
+
+  const auto saved = Save({900, 900});
+
+  ASSERT_TRUE(saved.has_value());
+  EXPECT_EQ(saved->code(), Status::Code::kCancelled);
+  EXPECT_EQ(OnDisk().checkpoint, std::nullopt);
+}
+
+// As after a restart that was faster than the end of the host before.
+TEST_F(StoreSideTest, SaysWhatItWaitsForAndGoesOnByItself) {
+  auto other = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+  ASSERT_TRUE(other.ok());
+  Told<Status> prepared;
+  Prepare(&prepared);
+  const auto waits = waits_.Await(0);
+  ASSERT_TRUE(waits.has_value());
+  EXPECT_EQ(waits->rfind("checkpoint not opened: ", 0), 0u) << *waits;
+
+  (*other).reset();
+
+  const auto status = prepared.Await();
+  ASSERT_TRUE(status.has_value());
+  EXPECT_TRUE(status->ok()) << status->message();
+  EXPECT_EQ(waits_.Await(waits_.size() - 1), "over");
+}
+
+TEST_F(StoreSideTest, StopsWaitingWhenTheRequestIsNotWantedAnyMore) {
+  const auto other = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+  ASSERT_TRUE(other.ok());
+  Told<Status> prepared;
+  Prepare(&prepared);
+  ASSERT_TRUE(waits_.Await(0).has_value());
+
+  gate_->Enter([&] { wanted_ = false; });
+
+  const auto status = prepared.Await();
+  ASSERT_TRUE(status.has_value());
+  EXPECT_EQ(status->code(), Status::Code::kCancelled);
+}
+
+TEST_F(StoreSideTest, RaisesTheTokenBeforeEachSpawn) {
+  ASSERT_TRUE(Prepared());
+  const auto [first, first_status] = PrepareSpawn();
+  const auto [second, second_status] = PrepareSpawn();
+
+  EXPECT_TRUE(first_status.ok() && second_status.ok());
+  EXPECT_EQ(second, first + 1);
+  EXPECT_EQ(OnDisk().token, second);
+}
+
+TEST_F(StoreSideTest, TakesTheTokenOfARefusedRunnerBack) {
+  ASSERT_TRUE(Prepared());
+  const auto [first, status] = PrepareSpawn();
+  ASSERT_TRUE(status.ok());
+
+  gate_->Enter([&] { side_->TakeBackToken(); });
+
+  EXPECT_EQ(PrepareSpawn().first, first);
+}
+
+// A refused start ends the group, and perhaps the host with it.
+TEST_F(StoreSideTest, TakesTheTokenBackThoughTheGroupEnds) {
+  ASSERT_TRUE(Prepared());
+  const auto [first, status] = PrepareSpawn();
+  ASSERT_TRUE(status.ok());
+
+  gate_->Enter([&] { side_->TakeBackToken(); });
+
+  EXPECT_EQ(OnDisk().token, first - 1);
+}
+
+TEST_F(StoreSideTest, CopiesAPluginThatWasTakenAwayAgain) {
+  ASSERT_TRUE(Prepared());
+  const std::filesystem::path copy = side_->plugin().path;
+  std::filesystem::remove_all(copy.parent_path());
+
+  const auto [token, status] = PrepareSpawn();
+
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_TRUE(std::filesystem::exists(copy));
+}
+
+TEST_F(StoreSideTest, SaysThatTheTokenWasRaisedThoughThePluginIsLost) {
+  ASSERT_TRUE(Prepared());
+  std::filesystem::remove_all(side_->plugin().path.parent_path());
+  std::filesystem::remove_all(shop_.plugin_directories[0]);
+
+  const auto [token, status] = PrepareSpawn();
+
+  EXPECT_NE(token, 0u);
+  EXPECT_FALSE(status.ok());
+}
+
+TEST_F(StoreSideTest, FindsOutThatTheCheckpointWasRemoved) {
+  ASSERT_TRUE(Prepared());
+  std::filesystem::remove(shop_.state->group("group") / "checkpoint");
+  Told<Status> told;
+
+  gate_->Enter(
+      [&] { side_->CheckFiles({}, [&](const Status& status, bool) { told.Tell(status); }); });
+
+  const auto there = told.Await();
+  ASSERT_TRUE(there.has_value());
+  EXPECT_FALSE(there->ok());
+}
+
+TEST_F(StoreSideTest, FindsOutThatTheWorkingDirectoryIsAnotherOne) {
+  ASSERT_TRUE(Prepared());
+  const auto data = shop_.state->EnsureGroupData("group");
+  ASSERT_TRUE(data.ok());
+  Told<bool> told;
+  const auto look = [&] {
+    gate_->Enter([&] {
+      side_->CheckFiles(*data, [&](const Status&, bool has_data) { told.Tell(has_data); });
+    });
+  };
+
+  look();
+  EXPECT_EQ(told.Await(0), true);
+  std::filesystem::rename(shop_.data(), shop_.state->group("group") / "elsewhere");
+  std::filesystem::create_directory(shop_.data());
+  look();
+  EXPECT_EQ(told.Await(1), false);
+}
+
+TEST_F(StoreSideTest, CallsNobodyBackOnceItsGateIsClosed) {
+  ASSERT_TRUE(Prepared());
+  Told<Status> told;
+  gate_->Enter([&] {
+    for (int i = 0; i < 100; ++i) {
+      side_->CheckFiles({}, [&](const Status& status, bool) { told.Tell(status); });
+    }
+  });
+  Close();
+  const std::size_t before = told.size();
+
+  shop_.pool.reset();  // Runs what there is.
+
+  EXPECT_EQ(told.size(), before);
+}
+
+}  // namespace
+}  // namespace catchup
