@@ -177,7 +177,8 @@ class RunnerEnd {
   bool HasWork() const;
   template <typename Condition>
   void SleepUnless(Condition awake);
-  std::optional<RecordView> RecordAt(std::uint64_t offset, Ticket wanted);
+  std::optional<RecordView> Find(std::uint64_t offset, Ticket wanted);
+  bool RecordAt(std::uint64_t offset, Ticket wanted, RecordView* view);
   bool EnterEpoch(std::uint64_t number);
   bool RefreshPublished(std::uint64_t after);
   // Writes the word unless it was written over, or something else was.

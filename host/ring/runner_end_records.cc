@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "host/ring/runner_end.h"
 
@@ -91,11 +92,21 @@ std::optional<RecordView> RunnerEnd::Peek() {
   if (!read_.Intact(outcomes().event_read) || !read_.Consistent()) [[unlikely]] {
     Damaged(kReadDamage);
   }
-  return RecordAt(consumed(), taken_ + 1);
+  return Find(consumed(), taken_ + 1);
 }
 
 std::optional<RecordView> RunnerEnd::PeekBehind(const RecordView& before) {
-  return RecordAt(before.end, before.ticket + 1);
+  return Find(before.end, before.ticket + 1);
+}
+
+// Filled in where the caller has it: a copy reads what was just written in other pieces than it was
+// written in, and stalls.
+std::optional<RecordView> RunnerEnd::Find(std::uint64_t offset, Ticket wanted) {
+  std::optional<RecordView> view(std::in_place);
+  if (!RecordAt(offset, wanted, &*view)) {
+    view.reset();
+  }
+  return view;
 }
 
 // False: there is nothing behind `after` yet.
@@ -105,20 +116,21 @@ bool RunnerEnd::RefreshPublished(std::uint64_t after) {
   return published_ != after;
 }
 
-// The record at `offset`, which must be the one of the ticket `wanted`.
-std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, Ticket wanted) {
+// The record at `offset`, which must be the one of the ticket `wanted`. False: there is none, or
+// something is damaged.
+bool RunnerEnd::RecordAt(std::uint64_t offset, Ticket wanted, RecordView* view) {
   constexpr std::uint64_t kFixed = sizeof(RecordHeader) + sizeof(EventRecord);
   if (damage() != nullptr) {
-    return std::nullopt;
+    return false;
   }
   while (true) {
     if (not_published_ != ~published_ || offset > published_ ||
         published_ - offset > kEventRingBytes) [[unlikely]] {
       Damaged(kPlaceDamage);
-      return std::nullopt;
+      return false;
     }
     if (offset == published_ && !RefreshPublished(offset)) {
-      return std::nullopt;
+      return false;
     }
     const std::uint64_t to_end = kEventRingBytes - offset % kEventRingBytes;
     const std::byte* at = events_ + kRingHeaderBytes + offset % kEventRingBytes;
@@ -127,7 +139,7 @@ std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, Ticket wante
     if (header->kind == RecordKind::kPadding) {
       if (header->size != to_end || to_end > most) [[unlikely]] {
         Damaged(kPlaceDamage);
-        return std::nullopt;
+        return false;
       }
       offset += to_end;
       continue;
@@ -138,27 +150,26 @@ std::optional<RecordView> RunnerEnd::RecordAt(std::uint64_t offset, Ticket wante
     if (!known || header->size < kFixed || header->size > most || header->ticket != wanted)
         [[unlikely]] {
       Damaged(kPlaceDamage);
-      return std::nullopt;
+      return false;
     }
-    RecordView view;
-    view.kind = header->kind;
-    view.is_json = (header->flags & kEventIsJson) != 0;
-    view.alone = (header->flags & kEventAlone) != 0;
-    view.ticket = header->ticket;
-    view.begin = offset;
-    view.end = offset + header->size;
-    view.body = reinterpret_cast<const EventRecord*>(at + sizeof(RecordHeader));
-    const EventRecord& body = *view.body;
+    view->kind = header->kind;
+    view->is_json = (header->flags & kEventIsJson) != 0;
+    view->alone = (header->flags & kEventAlone) != 0;
+    view->ticket = header->ticket;
+    view->begin = offset;
+    view->end = offset + header->size;
+    view->body = reinterpret_cast<const EventRecord*>(at + sizeof(RecordHeader));
+    const EventRecord& body = *view->body;
     const std::uint64_t bytes =
         std::uint64_t{body.stream_size} + body.type_size + body.metadata_size + body.data_size;
     if (bytes > kLargeRegionBytes || header->size != AlignRecord(kFixed + (large ? 0 : bytes)))
         [[unlikely]] {
       Damaged(kPlaceDamage);
-      return std::nullopt;
+      return false;
     }
-    view.bytes = reinterpret_cast<const char*>(large ? large_ : at + kFixed);
-    peeked_ = std::max(peeked_, view.ticket);
-    return view;
+    view->bytes = reinterpret_cast<const char*>(large ? large_ : at + kFixed);
+    peeked_ = std::max(peeked_, view->ticket);
+    return true;
   }
 }
 

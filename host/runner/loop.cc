@@ -49,20 +49,19 @@ Status LimitOpenFiles(std::uint32_t open_files) {
 }
 
 // Takes the events that are published, up to the array's capacity, and stops before an advance and
-// around an event that is to be called for alone. Returns the last record taken.
-RecordView Gather(RunnerEnd* ring, const RecordView& first, EventArray* events) {
+// around an event that is to be called for alone. `last` is then the last record taken.
+void Gather(RunnerEnd* ring, const RecordView& first, EventArray* events, RecordView* last) {
   events->Clear();
-  RecordView last = first;
   events->Add(first);
+  *last = first;
   while (!first.alone && !events->full()) {
-    const std::optional<RecordView> next = ring->PeekBehind(last);
+    const std::optional<RecordView> next = ring->PeekBehind(*last);
     if (!next.has_value() || next->kind == RecordKind::kAdvance || next->alone) {
       break;
     }
     events->Add(*next);
-    last = *next;
+    *last = *next;
   }
-  return last;
 }
 
 // The verdict on memory that was written over, once the ring has found some: what the plugin did
@@ -103,13 +102,13 @@ class Feeder {
 };
 
 CallResult Feeder::Call(const RecordView& record) {
-  last_ = record;
   if (record.kind == RecordKind::kAdvance) {
+    last_ = record;
     events_.Clear();
     SetEventsOfCrashReport(record, 0);
     return instance_->Advance({record.body->commit, record.body->prepare}, record.ticket);
   }
-  last_ = Gather(ring_, record, &events_);
+  Gather(ring_, record, &events_, &last_);
   if (auto damage = FindDamage(*ring_)) {
     return *std::move(damage);
   }
