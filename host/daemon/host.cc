@@ -216,6 +216,7 @@ class Host {
   // Ends sources; apart from the above, so that neither waits for the other.
   std::optional<WorkerPool> retirer_{std::in_place};
   std::optional<WorkerPool> stores_{std::in_place};  // Of all groups.
+  std::shared_ptr<SourceThreads> source_threads_;
 };
 
 // Whether the system knows what a runner is reached by. Asked before anything is opened, since a
@@ -237,6 +238,11 @@ Status Host::Open() {
   }
   CATCHUP_RETURN_IF_ERROR(CheckSystem());
   CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
+  auto source_threads = SourceThreads::Start(Cores());
+  if (!source_threads.ok()) {
+    return source_threads.status();
+  }
+  source_threads_ = std::move(*source_threads);
   CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("embedded log not opened", [this] { return OpenLog(); }));
@@ -386,7 +392,7 @@ Result<std::unique_ptr<Source>> Host::OpenSource(const std::string& address,
   ConnectionOptions connection;
   connection.address = address;
   connection.connection_name = "catchup-" + name;
-  return OpenKurrentSource(connection);
+  return OpenKurrentSource(connection, source_threads_);
 }
 
 void Host::RetireSource(std::shared_ptr<Source> source) {
@@ -765,6 +771,7 @@ int Host::Conclude() {
   worker_.reset();
   retirer_.reset();
   stores_.reset();
+  source_threads_.reset();
   {
     const std::lock_guard<std::mutex> lock(address_mutex_);
     server_.reset();

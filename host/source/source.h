@@ -16,9 +16,9 @@ namespace catchup {
 
 // Where events come from, as the rest of the host sees it: no transport shows through.
 //
-// A Source is one connection to one server and one thread that serves it. Every callback below is
-// made on that thread, one at a time, whatever number of subscriptions the source carries: a
-// callback that blocks holds up the connection, so callbacks only hand things over.
+// A Source is one connection to one server. Every callback below is made on the one thread that
+// serves it, one at a time, whatever number of subscriptions the source carries. Other sources may
+// share that thread: a callback that blocks holds them up, so callbacks only hand things over.
 
 // One event as received, with the bytes it came in. The views of `event` point into memory that the
 // frame owns: they live exactly as long as the frame, wherever the pointer to it travels.
@@ -110,8 +110,8 @@ struct SubscribeOptions {
 
 class Source {
  public:
-  // Cancels whatever is open, waits until every callback that is owed has been made, and joins the
-  // source's thread. So not from inside a callback.
+  // Cancels whatever is open and waits until every callback that is owed has been made. So not from
+  // inside a callback, nor from that of another source.
   virtual ~Source() = default;
 
   // Opens a subscription; does not block and cannot fail itself, failure arrives as OnEnded, which

@@ -5,13 +5,11 @@
 #include <grpcpp/support/slice.h>
 
 #include <future>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "host/base/check.h"
 #include "host/base/mutex.h"
-#include "host/base/shortage.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
 #include "host/source/client/frame_decoder.h"
@@ -228,35 +226,20 @@ class KurrentSubscription final : public Subscription {
 
 // Locks: `mutex_` guards the table of calls and the flag. A call's own lock may be taken inside it,
 // never the other way round, and no callback runs under either.
-class KurrentSource final : public Source {
+class KurrentSource final : public Source, private ReadCall::Keeper {
  public:
-  explicit KurrentSource(const ConnectionOptions& options)
-      : options_(options), stub_(OpenChannel(options)) {}
-
-  // First, and once. Without it nothing else may be called.
-  Status Start() {
-    auto thread = StartThread([this] { Serve(); });
-    if (!thread.ok()) {
-      return thread.status();
-    }
-    thread_ = std::move(*thread);
-    return {};
-  }
+  KurrentSource(const ConnectionOptions& options, std::shared_ptr<SourceThreads> threads)
+      : options_(options),
+        threads_(std::move(threads)),
+        queue_(threads_->NextQueue()),
+        stub_(OpenChannel(options)) {}
 
   ~KurrentSource() override {
-    CATCHUP_CHECK(std::this_thread::get_id() != thread_.get_id());
+    CATCHUP_CHECK(!threads_->IsHere());
     Shutdown();
-    {
-      const MutexLock lock(&mutex_);
-      while (!calls_.empty()) {
-        all_done_.Wait(&mutex_);
-      }
-    }
-    queue_.Shutdown();
-    if (thread_.joinable()) {
-      thread_.join();
-    } else {
-      Serve();  // Never started: a queue must be emptied before it goes.
+    const MutexLock lock(&mutex_);
+    while (!calls_.empty()) {
+      all_done_.Wait(&mutex_);
     }
   }
 
@@ -331,31 +314,21 @@ class KurrentSource final : public Source {
   void Begin(std::shared_ptr<ReadCall> call, const char* method,
              const Result<grpc::ByteBuffer>& request) {
     AddHeaders(options_, call->context());
+    call->set_keeper(this);
     const MutexLock lock(&mutex_);
     ReadCall& started = *call;
     calls_.emplace(&started, std::move(call));
     if (shut_down_) {
-      started.Refuse(&queue_, {grpc::StatusCode::CANCELLED, "this host is shutting down"});
+      started.Refuse(queue_, {grpc::StatusCode::CANCELLED, "this host is shutting down"});
     } else if (!request.ok()) {
-      started.Refuse(&queue_, {grpc::StatusCode::INVALID_ARGUMENT,
-                               "invalid position: " + request.status().message()});
+      started.Refuse(queue_, {grpc::StatusCode::INVALID_ARGUMENT,
+                              "invalid position: " + request.status().message()});
     } else {
-      started.Start(&stub_, &queue_, method, *request);
+      started.Start(&stub_, queue_, method, *request);
     }
   }
 
-  void Serve() {
-    void* tag = nullptr;
-    bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
-      auto* call = static_cast<ReadCall*>(tag);
-      if (call->Proceed(ok)) {
-        Remove(call);
-      }
-    }
-  }
-
-  void Remove(ReadCall* call) {
+  void LetGo(ReadCall* call) override {
     std::shared_ptr<ReadCall> last_use;  // Destroyed after the lock is released.
     const MutexLock lock(&mutex_);
     const auto found = calls_.find(call);
@@ -367,21 +340,27 @@ class KurrentSource final : public Source {
   }
 
   const ConnectionOptions options_;
+  const std::shared_ptr<SourceThreads> threads_;
+  grpc::CompletionQueue* const queue_;  // Of one of them.
   grpc::GenericStub stub_;
-  grpc::CompletionQueue queue_;
   Mutex mutex_;
   CondVar all_done_;
   bool shut_down_ CATCHUP_GUARDED_BY(mutex_) = false;
   std::unordered_map<ReadCall*, std::shared_ptr<ReadCall>> calls_ CATCHUP_GUARDED_BY(mutex_);
-  std::thread thread_;  // Last: it uses all of the above.
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> OpenKurrentSource(const ConnectionOptions& options) {
-  auto source = std::make_unique<KurrentSource>(options);
-  CATCHUP_RETURN_IF_ERROR(source->Start());
-  return std::unique_ptr<Source>(std::move(source));
+Result<std::unique_ptr<Source>> OpenKurrentSource(const ConnectionOptions& options,
+                                                  std::shared_ptr<SourceThreads> threads) {
+  if (threads == nullptr) {
+    auto own = SourceThreads::Start(1);
+    if (!own.ok()) {
+      return own.status();
+    }
+    threads = std::move(*own);
+  }
+  return std::unique_ptr<Source>(std::make_unique<KurrentSource>(options, std::move(threads)));
 }
 
 Result<std::optional<Position>> ReadHeadAndWait(Source* source) {

@@ -30,6 +30,19 @@ class ReadCall {
   ReadCall(const ReadCall&) = delete;
   ReadCall& operator=(const ReadCall&) = delete;
 
+  // Who keeps the object, and is told on the queue's thread, once Proceed has returned true, that
+  // nobody else needs it any more.
+  class Keeper {
+   public:
+    virtual void LetGo(ReadCall* call) = 0;
+
+   protected:
+    ~Keeper() = default;
+  };
+  // Before Start only, where whoever serves the queue asks for it.
+  void set_keeper(Keeper* keeper) { keeper_ = keeper; }
+  Keeper* keeper() const { return keeper_; }
+
   // For headers and deadline; before Start only.
   grpc::ClientContext* context() { return &context_; }
 
@@ -75,6 +88,7 @@ class ReadCall {
   // Lets go of the lock while the frame is delivered.
   void Deliver() CATCHUP_REQUIRES(mutex_);
 
+  Keeper* keeper_ = nullptr;
   Mutex mutex_;
   Step step_ CATCHUP_GUARDED_BY(mutex_) = Step::kNew;
   // Resume() came while a frame was being delivered.
