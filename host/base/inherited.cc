@@ -118,8 +118,17 @@ void GiveThreadsAUsualStack() {
 
 Status OpenStandardDescriptors() {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) {
-    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) {
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags < 0 && errno != EBADF) {
       continue;
+    }
+    if (flags >= 0) {
+      if ((flags & FD_CLOEXEC) == 0) {
+        continue;
+      }
+      // No parent can have left it: a library opened it before main, as gRPC does to see whether
+      // there are eventfds, and forgets to close it where its number is 0.
+      (void)close(fd);
     }
     // The lowest free number, which is this one, as those before are open. The wrong way round, so
     // that who reads events or writes results there is told, as without it.

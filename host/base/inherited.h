@@ -8,8 +8,8 @@ namespace catchup {
 // masks of signals, timers, limits. Nothing of it may decide how this one behaves. Each function is
 // to be called while the process has one thread.
 
-// Opens those of descriptors 0 to 2 that are closed on /dev/null, so that no file of ours gets
-// their numbers and is written to as standard output or error. First of all.
+// Opens those of descriptors 0 to 2 that the parent left closed on /dev/null, so that no file of
+// ours gets their numbers and is written to as standard output or error. First of all.
 Status OpenStandardDescriptors();
 
 // Gives every signal its default effect: dispositions, mask, none waiting but those that ask for an

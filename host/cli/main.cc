@@ -70,6 +70,21 @@ std::string CheckPath(const std::string& text) {
   return fault.empty() ? "" : "found \"" + text + "\", wanted " + fault;
 }
 
+// A shell variable that is not set gives an empty text. Taken for an option that was not given, it
+// would run every group, or write what is in the log already once more.
+void RefuseEmptyTexts(CLI::App* app) {
+  const auto check = [](const std::string& text) {
+    return std::string(text.empty() ? "found an empty text, wanted a value" : "");
+  };
+  for (CLI::App* command : app->get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option->get_items_expected_max() > 0) {
+        option->check(check);
+      }
+    }
+  }
+}
+
 void AddAppend(CLI::App* app, AppendArguments* arguments) {
   CLI::App* append = app->add_subcommand(
       "append",
@@ -199,6 +214,7 @@ int Main(int argc, char** argv) {
   AddAppend(&app, &append);
   AddDevServer(&app, &dev_server);
   AddTry(&app, &attempt);
+  RefuseEmptyTexts(&app);
   if (const std::string problem = CommandProblem(app, argc, argv); !problem.empty()) {
     std::cerr << problem;
     return kExitUsage;

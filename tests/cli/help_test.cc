@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "tests/e2e/harness.h"
 
 namespace catchup::e2e {
@@ -78,6 +80,25 @@ TEST(HelpTest, ACommandThatDoesNotExistIsNamedWithThoseThatDo) {
   EXPECT_EQ(site.Catchup({"status"}).err, "unknown command \"status\"" + wanted);
   EXPECT_EQ(site.Catchup({"chek", "host.toml"}).err, "unknown command \"chek\"" + wanted);
   EXPECT_EQ(site.Catchup({}).err, "no command" + wanted);
+}
+
+// As a shell makes it of a variable that is not set: no option that was not given, which would run
+// every group or append once more what is in the log.
+TEST(HelpTest, AnEmptyTextIsAUsageError) {
+  Site site;
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"run", "host.toml", "--group", ""},
+           {"append", "--to", "embedded:events", "--resume", "", "events.jsonl"},
+           {"append", "--to", "", "events.jsonl"},
+           {"try", "plugin.so", "events.jsonl", "--work", ""},
+           {"try", "plugin.so", "events.jsonl", "--projection", ""},
+           {"dev-server", "--data", ""},
+           {"check", ""}}) {
+    const Finished refused = site.Catchup(command);
+    EXPECT_EQ(refused.exit, 2) << command.front();
+    ExpectHas(refused.err, "empty");
+  }
+  EXPECT_FALSE(std::filesystem::exists(site.file("events")));
 }
 
 }  // namespace

@@ -123,6 +123,14 @@ TEST_F(InheritedTest, AResultForAClosedOutputIsAFailure) {
   EXPECT_NE(checked.err.find("cannot write the result"), std::string::npos) << checked.err;
 }
 
+// A library that looked for eventfds before main must not have become the standard input.
+TEST_F(InheritedTest, EventsFromAClosedInputAreAFailure) {
+  const Finished appended =
+      Launched(site_, {"--close", "0"}, {"append", "--to", "embedded:events", "-"});
+  EXPECT_EQ(appended.exit, 1) << appended.err;
+  EXPECT_NE(appended.err.find("Bad file descriptor"), std::string::npos) << appended.err;
+}
+
 TEST_F(InheritedTest, AStackTooSmallForAThreadIsNone) {
   site_.Append(kQuestions);
   const Finished ran =
