@@ -56,11 +56,8 @@ void Dispatch::Carry(const Command& command) {
     case Command::Kind::kPersist:
       handler_.Persist(*command.from, command.event);
       break;
-    case Command::Kind::kSetTimer:
-      handler_.SetTimer(command.timer, command.delay);
-      break;
-    case Command::Kind::kCancelTimer:
-      handler_.CancelTimer(command.timer);
+    case Command::Kind::kWakeAt:
+      handler_.WakeAt(command.at);
       break;
     case Command::Kind::kLog:
       handler_.Notice(command);

@@ -23,8 +23,7 @@ class CommandHandler {
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
   virtual void Persist(Position position, std::optional<Position> event) = 0;
-  virtual void SetTimer(TimerKind timer, std::chrono::nanoseconds delay) = 0;
-  virtual void CancelTimer(TimerKind timer) = 0;
+  virtual void WakeAt(std::chrono::nanoseconds at) = 0;
   virtual void Notice(const Command& notice) = 0;  // kLog.
   virtual void StateChanged() = 0;
   virtual void Finished() = 0;

@@ -174,9 +174,7 @@ void Group::Stop() {
 void Group::Close() {
   SourceSide::Rest rest;
   gate_->Close([&] {
-    for (const Timer& timer : timers_) {
-      services_.reactor->Cancel(timer.id);
-    }
+    services_.reactor->Cancel(wake_timer_);
     runner_.Close();
     rest = source_.Close();
   });
@@ -184,6 +182,7 @@ void Group::Close() {
 
 void Group::Finished() {
   if (!report_.finished()) {
+    services_.reactor->Cancel(wake_timer_);
     report_.Finished();
     services_.on_finished();
   }
@@ -191,13 +190,9 @@ void Group::Finished() {
 
 GroupStatus Group::Glance() {
   return gate_->Inspect([this] {
-    // The two that a group waits for.
     std::optional<Clock::time_point> retry_at;
-    for (const TimerKind kind : {TimerKind::kReconnect, TimerKind::kRespawn}) {
-      const auto& due = timers_[static_cast<std::size_t>(kind)].due;
-      if (due.has_value()) {
-        retry_at = retry_at.has_value() ? std::min(*retry_at, *due) : *due;
-      }
+    if (const auto retry = engine().retry_at(); retry.has_value()) {
+      retry_at = report_.started() + *retry;
     }
     return report_.Glance(head_, retry_at);
   });
@@ -419,21 +414,14 @@ void Group::OnStoreStatus(const Status& status) {
 
 // ---- The clock.
 
-void Group::SetTimer(TimerKind kind, std::chrono::nanoseconds delay) {
-  Timer& timer = timers_[static_cast<std::size_t>(kind)];
-  services_.reactor->Cancel(timer.id);
-  timer.due = Clock::now() + delay;
-  timer.id = services_.reactor->After(delay, Gate::Wrap(gate_, [this, kind] {
-                                        timers_[static_cast<std::size_t>(kind)].due.reset();
-                                        runner_.Poll();
-                                        engine().TimerFired(kind, Now(), out());
-                                      }));
-}
-
-void Group::CancelTimer(TimerKind kind) {
-  Timer& timer = timers_[static_cast<std::size_t>(kind)];
-  services_.reactor->Cancel(timer.id);
-  timer.due.reset();
+void Group::WakeAt(std::chrono::nanoseconds at) {
+  services_.reactor->Cancel(wake_timer_);
+  const std::chrono::nanoseconds delay = report_.started() + at - Clock::now();
+  wake_timer_ = services_.reactor->After(std::max(delay, std::chrono::nanoseconds(0)),
+                                         Gate::Wrap(gate_, [this] {
+                                           runner_.Poll();
+                                           engine().Woke(Now(), out());
+                                         }));
 }
 
 }  // namespace catchup

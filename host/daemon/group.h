@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -78,8 +77,7 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
   void Persist(Position position, std::optional<Position> event) override;
-  void SetTimer(TimerKind kind, std::chrono::nanoseconds delay) override;
-  void CancelTimer(TimerKind kind) override;
+  void WakeAt(std::chrono::nanoseconds at) override;
   void Notice(const Command& notice) override { report_.Notice(notice); }
   void StateChanged() override { report_.StateChanged(); }
   void Finished() override;
@@ -147,11 +145,7 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   RunnerSide runner_;
   Clock::time_point now_ = Clock::now();  // Of the last tick.
   std::optional<Position> head_;
-  struct Timer {
-    Reactor::TimerId id = 0;
-    std::optional<Clock::time_point> due;
-  };
-  std::array<Timer, kTimerKinds> timers_{};
+  Reactor::TimerId wake_timer_ = 0;
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
   bool filter_changed_ = false;  // The store does not hold the new one yet.

@@ -40,6 +40,7 @@ void CheckpointPacer::OnProgress(std::uint64_t events, std::chrono::nanoseconds 
 
 std::optional<Position> CheckpointPacer::Next(const std::optional<Position>& watermark,
                                               std::uint64_t pending, std::chrono::nanoseconds now) {
+  crowded_at_ = kNever;
   if (writing_) {
     return std::nullopt;
   }
@@ -56,7 +57,9 @@ std::optional<Position> CheckpointPacer::Next(const std::optional<Position>& wat
     return std::nullopt;
   }
   const bool spaced = !committed_at_ || now - *committed_at_ >= kCommitSpacing;
-  if (!hurried_ && !spaced && (new_events_ + pending) * 2 < bound_) {
+  const std::uint64_t half = (bound_ + 1) / 2;
+  if (!hurried_ && !spaced && new_events_ + pending < half) {
+    crowded_at_ = half - new_events_;
     return std::nullopt;
   }
   hurried_ = false;
@@ -93,16 +96,14 @@ void CheckpointPacer::OnNotBegun() {
 }
 
 std::optional<std::chrono::nanoseconds> CheckpointPacer::WakeAt(
-    const std::optional<Position>& watermark) const {
+    const std::optional<Position>& watermark, std::chrono::nanoseconds now) const {
   if (writing_ || watermark <= covered_ || !new_since_) {
     return std::nullopt;
   }
-  // A full batch waits for nothing but the spacing.
-  std::chrono::nanoseconds due = new_events_ >= batch_ ? *new_since_ : *new_since_ + interval_;
-  if (committed_at_) {
-    due = std::max(due, *committed_at_ + kCommitSpacing);
-  }
-  return due;
+  // A full batch waits for nothing but the spacing, and so does the interval once it is over.
+  const std::chrono::nanoseconds due =
+      new_events_ >= batch_ ? *new_since_ : *new_since_ + interval_;
+  return due <= now && committed_at_ ? std::max(due, *committed_at_ + kCommitSpacing) : due;
 }
 
 }  // namespace catchup

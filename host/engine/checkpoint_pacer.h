@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "host/base/position.h"
@@ -41,6 +42,10 @@ class CheckpointPacer {
   std::optional<Position> Next(const std::optional<Position>& watermark, std::uint64_t pending,
                                std::chrono::nanoseconds now);
 
+  // With so many events pending Next would have another answer than the one it gave last, which
+  // waits for the spacing.
+  std::uint64_t crowded_at() const { return crowded_at_; }
+
   // `position` was committed. False when it is not the one being written.
   bool OnDurable(Position position, std::chrono::nanoseconds now);
 
@@ -48,7 +53,8 @@ class CheckpointPacer {
   void OnNotBegun();
 
   // When Next may have another answer without further input.
-  std::optional<std::chrono::nanoseconds> WakeAt(const std::optional<Position>& watermark) const;
+  std::optional<std::chrono::nanoseconds> WakeAt(const std::optional<Position>& watermark,
+                                                 std::chrono::nanoseconds now) const;
 
   // Whether `position` needs no writing any more; the null position never does.
   bool Covers(const std::optional<Position>& position) const { return position <= covered_; }
@@ -73,6 +79,8 @@ class CheckpointPacer {
   std::optional<std::chrono::nanoseconds> committed_at_;  // When the last commit was reported.
   bool hurried_ = false;
   bool writing_is_stale_ = false;  // The group went back meanwhile.
+  static constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t crowded_at_ = kNever;
 };
 
 }  // namespace catchup

@@ -58,7 +58,7 @@ TEST(StartTest, NeedsNoCheckpointForAStartThatIsRecorded) {
   d.Event(P(6));
   d.Settled(1);
   EXPECT_FALSE(d.engine.settled_is_durable());
-  d.Fire(TimerKind::kPersist, 1s);
+  d.Wake(1s);
   d.Durable(P(6));
   EXPECT_TRUE(d.engine.settled_is_durable());
 }
@@ -134,7 +134,7 @@ TEST(DeliveryTest, IgnoresInputsOfAnEarlierCall) {
   d.Ended();
   EXPECT_TRUE(d.Event(P(1)).empty());
   EXPECT_EQ(d.sequence, 0u);
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   EXPECT_TRUE(d.Event(P(1), 1, false, 1).empty());
   EXPECT_TRUE(d.Checkpoint(P(1), 1).empty());
   EXPECT_TRUE(d.CaughtUp(P(1), 1).empty());
@@ -200,7 +200,7 @@ TEST(WindowTest, DoesNotAskWithoutASubscription) {
   EXPECT_TRUE(d.engine.wants_frames());
   d.Ended();
   EXPECT_FALSE(d.engine.wants_frames());
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   EXPECT_TRUE(d.engine.wants_frames());
   d.Stop();
   EXPECT_FALSE(d.engine.wants_frames());

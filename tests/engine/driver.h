@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -108,10 +110,20 @@ class Driver {
   Commands StoreFailed() {
     return Run([&](Commands* out) { engine.StoreFailed("no space", tick(), out); });
   }
-  // Moves the clock by `delay` and lets the timer fire.
-  Commands Fire(TimerKind timer, std::chrono::nanoseconds delay) {
+  // Moves the clock by `delay` and wakes the engine.
+  Commands Wake(std::chrono::nanoseconds delay) {
     now += delay;
-    return Run([&](Commands* out) { engine.TimerFired(timer, tick(), out); });
+    return Run([&](Commands* out) { engine.Woke(tick(), out); });
+  }
+
+  // In how long the engine is to be woken, as `answer` asks; negative when it does not.
+  std::chrono::nanoseconds WakeIn(const Commands& answer) const {
+    for (const Command& command : answer) {
+      if (command.kind == Command::Kind::kWakeAt) {
+        return command.at - now;
+      }
+    }
+    return -1ns;
   }
 
   // Started without a checkpoint, runner 1 ready, call 1 open and live.
@@ -134,14 +146,25 @@ class Driver {
   Commands Run(Input input) {
     Commands commands;
     input(&commands);
+    Check();
     for (std::size_t i = 0; i < commands.size(); ++i) {
       if (commands[i].kind == Command::Kind::kConnect) {
         engine.ServerKnown(commands[i].number, server, tick(), &commands);
+        Check();
       } else if (commands[i].kind == Command::Kind::kReadEnd && tells_end) {
         engine.EndKnown(commands[i].number, log_end, tick(), &commands);
+        Check();
       }
     }
     return commands;
+  }
+
+  // What holds between any two inputs.
+  void Check() {
+    EXPECT_EQ(engine.CheckInvariants(), "");
+    Commands more;
+    engine.PlanAgain(tick(), &more);
+    EXPECT_TRUE(more.empty()) << "a second plan found command " << static_cast<int>(more[0].kind);
   }
 };
 
@@ -164,16 +187,6 @@ inline std::pair<Sequence, Sequence> Delivered(const Commands& commands) {
   const Command* command = Find(commands, Kind::kDeliver);
   return command == nullptr ? std::pair<Sequence, Sequence>{0, 0}
                             : std::pair{command->first, command->last};
-}
-
-// The delay a timer was set to; negative when it was not set.
-inline std::chrono::nanoseconds TimerDelay(const Commands& commands, TimerKind timer) {
-  for (const Command& command : commands) {
-    if (command.kind == Kind::kSetTimer && command.timer == timer) {
-      return command.delay;
-    }
-  }
-  return -1ns;
 }
 
 inline bool Contains(std::string_view text, std::string_view part) {

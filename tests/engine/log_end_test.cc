@@ -12,7 +12,7 @@ namespace {
 std::chrono::nanoseconds LookUntilFailed(Driver* d) {
   const std::chrono::nanoseconds since = d->now;
   while (d->engine.state() == GroupState::kWaiting && d->now - since < 1min) {
-    EXPECT_FALSE(Has(d->Fire(TimerKind::kReconnect, 500ms), Kind::kSubscribe));
+    EXPECT_FALSE(Has(d->Wake(500ms), Kind::kSubscribe));
   }
   d->Exited(1, ExitClass::kClean);
   return d->now - since;
@@ -47,7 +47,7 @@ TEST(LogEndTest, IsReadAtEveryConnect) {
   d.Settled(1);
   d.Ended();
   d.log_end = P(4);
-  EXPECT_FALSE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe));
+  EXPECT_FALSE(Has(d.Wake(200ms), Kind::kSubscribe));
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   EXPECT_TRUE(Contains(d.engine.reason(), "ends at 4:4, before 5:5, up to where it was read"))
       << d.engine.reason();
@@ -119,7 +119,7 @@ TEST(LogEndTest, APlaceBeyondItThatThePluginHoldsIsNotWritten) {
   d.log_end = P(50);
   d.Start({.recorded_start = {}, .checkpoint = P(40)});
   EXPECT_FALSE(Has(d.ReadyAt(1, P(77)), Kind::kPersist));
-  EXPECT_FALSE(Has(d.Fire(TimerKind::kPersist, 1s), Kind::kPersist));
+  EXPECT_FALSE(Has(d.Wake(1s), Kind::kPersist));
   EXPECT_FALSE(Has(d.Stop(), Kind::kPersist));
   const Commands exited = d.Exited(1, ExitClass::kClean);
   EXPECT_FALSE(Has(exited, Kind::kPersist));
@@ -131,7 +131,7 @@ TEST(LogEndTest, WhatThePluginHoldsIsWrittenOnceItIsSeenToLieInTheLog) {
   Driver d({.checkpoint_interval = 1s});
   d.Start({.recorded_start = {}, .checkpoint = P(40)});
   d.ReadyAt(1, P(77));
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(77));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(77));
 }
 
 // The plugin's store was put back while its runner was away, to a place of another log.
@@ -156,7 +156,7 @@ TEST(LogEndTest, ToldTooEarlyIsForgivenWhenTheLastEventLiesWhereItLay) {
   d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(70)});
   d.Ready();
   d.log_end = P(90);
-  const Commands again = d.Fire(TimerKind::kReconnect, 500ms);
+  const Commands again = d.Wake(500ms);
   EXPECT_FALSE(Has(again, Kind::kSubscribe));
   EXPECT_EQ(Find(again, Kind::kProbe)->from, P(70));
   EXPECT_EQ(Find(d.Probed(P(70), 2), Kind::kSubscribe)->from, P(77));
@@ -174,7 +174,7 @@ TEST(LogEndTest, ALogThatHasGrownPastThePlaceMustHoldWhatWasReadBeyondItsEnd) {
     d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(70)});
     d.Ready();
     d.log_end = P(90);
-    d.Fire(TimerKind::kReconnect, 500ms);
+    d.Wake(500ms);
     EXPECT_FALSE(Has(d.Probed(found, 2), Kind::kSubscribe));
     d.Exited(1, ExitClass::kClean);
     EXPECT_EQ(d.engine.state(), GroupState::kFailed);
@@ -190,7 +190,7 @@ TEST(LogEndTest, AnEventBeforeThatEndVouchesForNothing) {
   d.Start({.recorded_start = {}, .checkpoint = P(77), .last_event = P(40)});
   d.Ready();
   d.log_end = P(90);
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 500ms), Kind::kProbe)->from, P(77));
+  EXPECT_EQ(Find(d.Wake(500ms), Kind::kProbe)->from, P(77));
   EXPECT_FALSE(Has(d.Probed(P(80), 2), Kind::kSubscribe));
 }
 
@@ -201,10 +201,10 @@ TEST(LogEndTest, AnOutageUsesUpNoPatience) {
   d.Start({.recorded_start = {}, .checkpoint = P(77)});
   d.Ready();
   d.tells_end = false;
-  d.Fire(TimerKind::kReconnect, 500ms);
+  d.Wake(500ms);
   d.now += 1min;
   d.Ended(EndClass::kDropped, 2);
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   d.EndKnown(P(50), 3);
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
 }

@@ -2,10 +2,9 @@
 
 #include "host/engine/backoff.h"
 #include "host/engine/runner_pacing.h"
-#include "host/engine/watermark.h"
 #include "tests/engine/driver.h"
 
-// The engine's parts by themselves.
+// The engine's smaller parts by themselves.
 
 namespace catchup {
 namespace {
@@ -52,75 +51,6 @@ TEST(RunnerPacingTest, StartsAgainAtOneSecondAfterASettledEvent) {
   pacing.OnSettled();
   EXPECT_EQ(pacing.OnDeath(1h, 250).delay, 0s);
   EXPECT_EQ(pacing.OnDeath(1h, 250).delay, 1s);
-}
-
-TEST(WatermarkTest, IsTheLastPositionOfTheDonePrefix) {
-  Watermark watermark;
-  watermark.AddEvent(1, P(10), 5);
-  watermark.AddEvent(2, P(20), 6);
-  watermark.AddPassed(P(25));
-  EXPECT_EQ(watermark.position(), std::nullopt);
-  EXPECT_EQ(watermark.pending_bytes(), 11u);
-  EXPECT_EQ(watermark.SettleThrough(1).events, 1u);
-  EXPECT_EQ(watermark.position(), P(10));
-  EXPECT_EQ(watermark.SettleThrough(2).entries, 2u);
-  EXPECT_EQ(watermark.position(), P(25));
-  EXPECT_TRUE(watermark.idle());
-  EXPECT_EQ(watermark.pending_bytes(), 0u);
-}
-
-TEST(WatermarkTest, TakesBackWhatWasPassedBeyondTheLastEvent) {
-  Watermark watermark;
-  watermark.AddEvent(1, P(10), 0);
-  watermark.AddPassed(P(20));
-  watermark.Withdraw(P(10));
-  watermark.AddEvent(2, P(15), 0);
-  watermark.SettleThrough(1);
-  EXPECT_EQ(watermark.position(), P(10));
-  watermark.SettleThrough(2);
-  EXPECT_EQ(watermark.position(), P(15));
-  watermark.AddPassed(P(30));
-  ASSERT_EQ(watermark.position(), P(30));
-  watermark.Withdraw(P(15));
-  EXPECT_EQ(watermark.position(), P(15));
-}
-
-TEST(WatermarkTest, KeepsAnEventThatWasSkippedWhenItTakesBackAnAnnouncement) {
-  Watermark watermark;
-  watermark.AddEvent(1, P(10), 0);
-  watermark.AddPassed(P(12), true);
-  watermark.AddPassed(P(20));
-  watermark.Withdraw(P(12));
-  watermark.SettleThrough(1);
-  EXPECT_EQ(watermark.position(), P(12));
-  EXPECT_EQ(watermark.last_event(), P(12));
-}
-
-// The plugin stores it: nobody can take it from there.
-TEST(WatermarkTest, DoesNotTakeBackAnAdvance) {
-  Watermark watermark;
-  watermark.Reset({}, true);
-  watermark.AddPassed(P(20));
-  watermark.MakeAdvance(1);
-  watermark.Withdraw(std::nullopt);
-  watermark.SettleThrough(1);
-  EXPECT_EQ(watermark.position(), P(20));
-  watermark.Withdraw(std::nullopt);
-  EXPECT_EQ(watermark.position(), P(20));
-}
-
-TEST(WatermarkTest, StaysBoundedHoweverManyPositionsPass) {
-  for (const bool hold_passed : {false, true}) {
-    Watermark watermark;
-    watermark.Reset({}, hold_passed);
-    watermark.AddEvent(1, P(1), 0);
-    for (std::uint64_t n = 2; n < 10'000; ++n) {
-      watermark.AddPassed(P(n));
-    }
-    EXPECT_EQ(watermark.size(), 2u);
-    watermark.SettleThrough(1);
-    EXPECT_EQ(watermark.position(), hold_passed ? P(1) : P(9'999));
-  }
 }
 
 }  // namespace

@@ -30,8 +30,8 @@ TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsAhead) {
   EXPECT_FALSE(Has(ready, Kind::kLog));
   EXPECT_EQ(d.engine.watermark(), P(30));
   // The checkpoint is brought up to it.
-  EXPECT_EQ(TimerDelay(ready, TimerKind::kPersist), 1s);
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(30));
+  EXPECT_EQ(d.WakeIn(ready), 1s);
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(30));
 }
 
 TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsBehindAndTheLogNamesBoth) {
@@ -95,7 +95,7 @@ TEST(PositionRejoinTest, APositionBeyondEverythingReceivedStartsAgainFromThere) 
   d.ReadyAt(1, {});
   d.Events(1, 2);
   d.Exited(1, ExitClass::kCrash);
-  d.Fire(TimerKind::kRespawn, 1s);
+  d.Wake(1s);
   const Commands ready = d.ReadyAt(2, P(50));
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(50));
   EXPECT_EQ(d.engine.watermark(), P(50));
@@ -159,15 +159,15 @@ TEST(PositionRejoinTest, TheCheckpointFollowsAReset) {
   Driver d;
   d.Start({.recorded_start = {}, .checkpoint = P(30)});
   d.ReadyAt(1, P(10));
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(10));
   d.Durable(P(10));
   d.Events(11, 14);
   d.Settled(4);
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(14));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(14));
   d.Durable(P(14));
   d.Exited(1, ExitClass::kCrash);
   d.ReadyAt(2, P(12));
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(12));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(12));
 }
 
 // The store holds the checkpoint of before the first one until that is written.
@@ -180,7 +180,7 @@ TEST(PositionRejoinTest, TheCheckpointFollowsTheSecondOfTwoResetsInARow) {
   d.Exited(1, ExitClass::kCrash);
   ASSERT_EQ(d.engine.durable(), P(10)) << "nothing was written yet";
   d.ReadyAt(2, P(10));
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(10));
 }
 
 TEST(PositionRejoinTest, TheCheckpointFollowsAResetToWhatAWriteUnderWayPassesOver) {
@@ -189,12 +189,12 @@ TEST(PositionRejoinTest, TheCheckpointFollowsAResetToWhatAWriteUnderWayPassesOve
   d.ReadyAt(1, P(10));
   d.Event(P(20));
   d.Settled(1);
-  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(20));
+  ASSERT_EQ(Persisted(d.Wake(1s)), P(20));
   d.Exited(1, ExitClass::kCrash);
   d.ReadyAt(2, P(10));
   d.Durable(P(20));
   EXPECT_FALSE(d.engine.settled_is_durable()) << "the store holds 20";
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(10));
 }
 
 // An event that comes behind an announcement that was wrong stands in the watermark where that one
@@ -295,7 +295,7 @@ TEST(AdvanceTest, ComesAtMostOncePerInterval) {
   d.Settled(1);
   EXPECT_EQ(Delivered(d.Checkpoint(P(30))).first, 0u);
   EXPECT_EQ(Delivered(d.Checkpoint(P(40))).first, 0u);
-  EXPECT_EQ(Delivered(d.Fire(TimerKind::kPersist, 1s)).first, 2u);
+  EXPECT_EQ(Delivered(d.Wake(1s)).first, 2u);
   EXPECT_EQ(d.engine.AdvanceAt(2), P(30));
 }
 
@@ -323,7 +323,7 @@ TEST(AdvanceTest, IsHandedToTheNextRunnerUnlessThePluginStoredIt) {
     d.Checkpoint(P(20));
     d.Event(P(30));
     d.Exited(1, ExitClass::kCrash);
-    d.Fire(TimerKind::kRespawn, 1s);
+    d.Wake(1s);
     const Commands ready = d.ReadyAt(2, stored ? std::optional(P(10)) : std::nullopt);
     EXPECT_EQ(Delivered(ready), (std::pair<Sequence, Sequence>{stored ? 2 : 1, 2}));
     EXPECT_EQ(d.engine.AdvanceAt(1).has_value(), !stored);

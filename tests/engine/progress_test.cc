@@ -88,12 +88,12 @@ TEST(ResumeTest, GoesOnFromTheLastEventOrProvenAnnouncementNotFromAHeldOne) {
   d.Event(P(10));
   d.Checkpoint({20, 0});
   d.Ended();
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe)->from, P(10));
+  EXPECT_EQ(Find(d.Wake(200ms), Kind::kSubscribe)->from, P(10));
 
   d.Checkpoint({20, 0}, 2);
   d.Checkpoint({30, 0}, 2);
   d.Ended(EndClass::kDropped, 2);
-  const Commands again = d.Fire(TimerKind::kReconnect, 400ms);
+  const Commands again = d.Wake(400ms);
   EXPECT_EQ(Find(again, Kind::kSubscribe)->from, (Position{20, 0}));
   EXPECT_EQ(Find(again, Kind::kSubscribe)->number, 3u);
 }
@@ -112,10 +112,10 @@ TEST(CheckpointTest, IsWrittenAfterTheIntervalWhenThereIsSomethingNew) {
   d.Event(P(1));
   const Commands settled = d.Settled(1);
   EXPECT_EQ(Persisted(settled), std::nullopt);
-  EXPECT_EQ(TimerDelay(settled, TimerKind::kPersist), 1s);
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(1));
+  EXPECT_EQ(d.WakeIn(settled), 1s);
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(1));
   d.Durable(P(1));
-  EXPECT_TRUE(d.Fire(TimerKind::kPersist, 5s).empty());
+  EXPECT_TRUE(d.Wake(5s).empty());
 }
 
 TEST(CheckpointTest, OneWriteAtATimeSharedByWhateverComesMeanwhile) {
@@ -138,8 +138,8 @@ TEST(CheckpointTest, LeavesTheDiskTwoMillisecondsBetweenCommits) {
   d.Durable(P(2));
   const Commands settled = d.Settled(4);
   EXPECT_EQ(Persisted(settled), std::nullopt);
-  EXPECT_EQ(TimerDelay(settled, TimerKind::kPersist), 2ms);
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 2ms)), P(4));
+  EXPECT_EQ(d.WakeIn(settled), 2ms);
+  EXPECT_EQ(Persisted(d.Wake(2ms)), P(4));
 }
 
 TEST(CheckpointTest, DoesNotWaitOnceHalfOfTheDuplicateBoundIsUndurable) {
@@ -157,7 +157,7 @@ TEST(CheckpointTest, FollowsAnnouncementsWhereNothingMatches) {
   d.Run();
   d.Checkpoint({50, 0});
   d.Checkpoint({60, 0});
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), (Position{50, 0}));
+  EXPECT_EQ(Persisted(d.Wake(1s)), (Position{50, 0}));
 }
 
 TEST(CheckpointTest, IgnoresTheWordOfAWriteItDidNotAskFor) {
@@ -210,7 +210,7 @@ TEST(CaughtUpTest, ADroppedSubscriptionHasToCatchUpAgain) {
   d.Ended();
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   EXPECT_FALSE(d.engine.caught_up());
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   d.Event(P(1), 1, false, 2);
   EXPECT_EQ(d.engine.state(), GroupState::kCatchingUp);
@@ -227,7 +227,7 @@ TEST(CaughtUpTest, AFrameAtTheHeadWillDoForServersThatDoNotSayIt) {
   d.Head(P(20));
   d.Event(P(10));
   d.Settled(1);
-  d.Fire(TimerKind::kPersist, 1s);
+  d.Wake(1s);
   d.Durable(P(10));
   EXPECT_FALSE(d.engine.caught_up());
   d.Checkpoint(kEndOfLog);

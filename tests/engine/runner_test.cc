@@ -33,8 +33,8 @@ TEST(RestartTest, WaitsOneSecondDoublingWhenNothingWasEverSettled) {
   for (SpawnNumber spawn = 1; spawn <= 5; ++spawn) {
     const Commands exited = d.Exited(spawn, ExitClass::kExit);
     EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
-    EXPECT_EQ(TimerDelay(exited, TimerKind::kRespawn), wanted);
-    EXPECT_TRUE(Has(d.Fire(TimerKind::kRespawn, wanted), Kind::kSpawnRunner));
+    EXPECT_EQ(d.WakeIn(exited), wanted);
+    EXPECT_TRUE(Has(d.Wake(wanted), Kind::kSpawnRunner));
     wanted *= 2;
   }
 }
@@ -43,9 +43,9 @@ TEST(RestartTest, IsGivenUpAfterMoreThanTenDeathsWithoutASettledEvent) {
   Driver d;
   d.Start();
   for (SpawnNumber spawn = 1; spawn <= 10; ++spawn) {
-    const auto delay = TimerDelay(d.Exited(spawn, ExitClass::kMemory), TimerKind::kRespawn);
+    const auto delay = d.WakeIn(d.Exited(spawn, ExitClass::kMemory));
     ASSERT_GT(delay, 0ns) << spawn;
-    d.Fire(TimerKind::kRespawn, delay);
+    d.Wake(delay);
   }
   const Commands last = d.Exited(11, ExitClass::kMemory);
   EXPECT_TRUE(Has(last, Kind::kFinished));
@@ -160,7 +160,7 @@ TEST(DiscardTest, OneThatIsStillStartingIsNotBelievedThatItHasStarted) {
   d.Start();
   d.Discard();
   EXPECT_FALSE(Has(d.Ready(1), Kind::kConnect));
-  EXPECT_EQ(TimerDelay(d.Exited(1, ExitClass::kKilled), TimerKind::kRespawn), 1s);
+  EXPECT_EQ(d.WakeIn(d.Exited(1, ExitClass::kKilled)), 1s);
 }
 
 TEST(DiscardTest, AgainAndAgainWithoutASettledEventIsGivenUp) {
@@ -170,7 +170,7 @@ TEST(DiscardTest, AgainAndAgainWithoutASettledEventIsGivenUp) {
     d.Discard(spawn);
     const Commands exited = d.Exited(spawn, ExitClass::kKilled);
     if (spawn <= 10) {
-      d.Fire(TimerKind::kRespawn, TimerDelay(exited, TimerKind::kRespawn));
+      d.Wake(d.WakeIn(exited));
     }
   }
   EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
@@ -183,7 +183,7 @@ TEST(DiscardTest, OneThatDiesByItselfMeanwhileHasDied) {
   d.Events(1, 1);
   d.Discard();
   const Commands exited = d.Exited(1, ExitClass::kCrash, 1);
-  d.Fire(TimerKind::kRespawn, TimerDelay(exited, TimerKind::kRespawn));
+  d.Wake(d.WakeIn(exited));
   EXPECT_EQ(d.engine.restarts(), 1u);
 }
 
@@ -211,8 +211,8 @@ TEST(ReplaceTest, ARunnerThatDoesNotStopIsMadeTo) {
   RunUntilCaughtUp(&d);
   d.Replace();
   EXPECT_TRUE(d.Hung(0).empty()) << "the stop has its own times";
-  EXPECT_TRUE(Has(d.Fire(TimerKind::kDrain, 5s), Kind::kAbortRunner));
-  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 3s), Kind::kKillRunner));
+  EXPECT_TRUE(Has(d.Wake(5s), Kind::kAbortRunner));
+  EXPECT_TRUE(Has(d.Wake(3s), Kind::kKillRunner));
 }
 
 TEST(ReplaceTest, AStopMeanwhileEndsTheGroup) {
@@ -261,9 +261,9 @@ TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
       d.Failed({.sequence = 2, .status = CATCHUP_REJECT, .call = "handle", .text = "bad\namount"});
   EXPECT_TRUE(Has(failed, Kind::kCancelSubscription));
   EXPECT_TRUE(Has(failed, Kind::kDrainRunner));
-  EXPECT_EQ(TimerDelay(failed, TimerKind::kDrain), 5s);
   EXPECT_EQ(Persisted(failed), P(1));
   EXPECT_FALSE(Has(d.Durable(P(1)), Kind::kFinished));
+  EXPECT_FALSE(Has(d.Wake(4s), Kind::kAbortRunner));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
   EXPECT_TRUE(
@@ -326,8 +326,8 @@ TEST(HungTest, IsAbortedAndKilledFiveSecondsLater) {
   const Commands hung = d.Hung(2);
   EXPECT_TRUE(Has(hung, Kind::kAbortRunner));
   EXPECT_FALSE(Has(hung, Kind::kDrainRunner));
-  EXPECT_EQ(TimerDelay(hung, TimerKind::kKill), 5s);
-  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 5s), Kind::kKillRunner));
+  EXPECT_FALSE(Has(d.Wake(4s), Kind::kKillRunner));
+  EXPECT_TRUE(Has(d.Wake(1s), Kind::kKillRunner));
   d.Durable(P(1));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kHung, 2), Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
@@ -385,7 +385,7 @@ struct Breach : Driver {
     Run();
     Events(1, 3);
     Settled(1);
-    Fire(TimerKind::kPersist, 1s);
+    Wake(1s);
     Durable(P(1));
     Settled(2);
   }
@@ -407,7 +407,7 @@ TEST(BreachTest, BeginsNoWriteOfWhatTheRunnerHadReportedAndTakesNothingMoreFromI
   EXPECT_TRUE(d.Settled(3).empty());
   EXPECT_TRUE(
       d.Failed({.sequence = 3, .status = CATCHUP_FAILED, .call = "handle", .text = ""}).empty());
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1h)), std::nullopt);
+  EXPECT_EQ(Persisted(d.Wake(1h)), std::nullopt);
   EXPECT_EQ(Persisted(d.Stop()), std::nullopt);
   const Commands exited = d.Exited(1, ExitClass::kContract);
 
@@ -441,7 +441,7 @@ TEST(BreachTest, AnImpossibleReportIsOneToo) {
 
 TEST(BreachTest, AWriteThatHasBegunMayEnd) {
   Breach d;
-  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(2));
+  ASSERT_EQ(Persisted(d.Wake(1s)), P(2));
   d.ContractBroken("nonsense");
   EXPECT_FALSE(Has(d.Exited(1, ExitClass::kContract), Kind::kFinished));
   const Commands durable = d.Durable(P(2));
@@ -452,7 +452,7 @@ TEST(BreachTest, AWriteThatHasBegunMayEnd) {
 
 TEST(BreachTest, AWriteThatHadNotBegunIsLeftOut) {
   Breach d;
-  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(2));
+  ASSERT_EQ(Persisted(d.Wake(1s)), P(2));
   d.ContractBroken("nonsense");
   d.Exited(1, ExitClass::kContract);
   const Commands dropped = d.NotBegun();

@@ -12,7 +12,7 @@ TEST(ReconnectTest, BacksOffFrom200MillisecondsAndKeepsRunnerAndWindow) {
   d.Run();
   d.Event(P(1));
   const Commands ended = d.Ended();
-  EXPECT_EQ(TimerDelay(ended, TimerKind::kReconnect), 200ms);
+  EXPECT_EQ(d.WakeIn(ended), 200ms);
   EXPECT_FALSE(Has(ended, Kind::kRelease));
   EXPECT_FALSE(Has(ended, Kind::kDrainRunner));
   ASSERT_TRUE(Has(ended, Kind::kLog));
@@ -22,8 +22,8 @@ TEST(ReconnectTest, BacksOffFrom200MillisecondsAndKeepsRunnerAndWindow) {
   d.Settled(1);
   EXPECT_EQ(d.engine.handled(), 1u);
 
-  d.Fire(TimerKind::kReconnect, 200ms);
-  EXPECT_EQ(TimerDelay(d.Ended(EndClass::kDropped, 2), TimerKind::kReconnect), 400ms);
+  d.Wake(200ms);
+  EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 2)), 400ms);
 }
 
 TEST(ReconnectTest, IsCappedAt30Seconds) {
@@ -31,8 +31,8 @@ TEST(ReconnectTest, IsCappedAt30Seconds) {
   d.Run();
   std::chrono::nanoseconds delay{};
   for (CallNumber call = 1; call <= 100; ++call) {
-    delay = TimerDelay(d.Ended(EndClass::kDropped, call), TimerKind::kReconnect);
-    d.Fire(TimerKind::kReconnect, delay);
+    delay = d.WakeIn(d.Ended(EndClass::kDropped, call));
+    d.Wake(delay);
   }
   EXPECT_EQ(delay, 30s);
 }
@@ -41,30 +41,30 @@ TEST(ReconnectTest, GoesBackToBaseAfter30SecondsOfHealthyStream) {
   Driver d;
   d.Run();
   d.Ended();
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   d.Checkpoint(P(1), 2);
   d.now += 29s;
-  EXPECT_EQ(TimerDelay(d.Ended(EndClass::kDropped, 2), TimerKind::kReconnect), 400ms);
-  d.Fire(TimerKind::kReconnect, 400ms);
+  EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 2)), 400ms);
+  d.Wake(400ms);
   d.Checkpoint(P(1), 3);
   d.now += 30s;
-  EXPECT_EQ(TimerDelay(d.Ended(EndClass::kDropped, 3), TimerKind::kReconnect), 200ms);
+  EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 3)), 200ms);
 }
 
 TEST(ReconnectTest, ACallWithoutAFrameIsNotHealthyHoweverLongItHung) {
   Driver d;
   d.Run();
   d.Ended();
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   d.now += 1h;
-  EXPECT_EQ(TimerDelay(d.Ended(EndClass::kDropped, 2), TimerKind::kReconnect), 400ms);
+  EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 2)), 400ms);
 }
 
 TEST(ReconnectTest, ARefusalWaitsAtLeast10SecondsAndIsNotExpected) {
   Driver d;
   d.Run();
   const Commands ended = d.Ended(EndClass::kRefused);
-  EXPECT_EQ(TimerDelay(ended, TimerKind::kReconnect), 10s);
+  EXPECT_EQ(d.WakeIn(ended), 10s);
   ASSERT_TRUE(Has(ended, Kind::kLog));
   EXPECT_FALSE(Find(ended, Kind::kLog)->expected);
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
@@ -74,9 +74,9 @@ TEST(ReconnectTest, AFiringThatComesTooEarlyIsPutOff) {
   Driver d;
   d.Run();
   d.Ended();
-  const Commands early = d.Fire(TimerKind::kReconnect, 150ms);
+  const Commands early = d.Wake(150ms);
   EXPECT_FALSE(Has(early, Kind::kSubscribe));
-  EXPECT_EQ(TimerDelay(early, TimerKind::kReconnect), 50ms);
+  EXPECT_EQ(d.WakeIn(early), 50ms);
 }
 
 // What the runner still has may fill the window by itself; the first event of a new call would have
@@ -86,7 +86,7 @@ TEST(ReconnectTest, WaitsForRoomInTheWindow) {
   d.Run();
   d.Events(1, 2);
   d.Ended();
-  EXPECT_FALSE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe));
+  EXPECT_FALSE(Has(d.Wake(200ms), Kind::kSubscribe));
   const Commands settled = d.Settled(1);
   ASSERT_TRUE(Has(settled, Kind::kSubscribe));
   EXPECT_EQ(Find(settled, Kind::kSubscribe)->from, P(2));
@@ -98,7 +98,7 @@ TEST(ReconnectTest, AStopWhileItWaitsForRoomOpensNothing) {
   d.Run();
   d.Event(P(1));
   d.Ended();
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   d.Stop();
   EXPECT_FALSE(Has(d.Settled(1), Kind::kSubscribe));
 }
@@ -153,7 +153,7 @@ TEST(LyingServerTest, WhatWasPassedAndNotWrittenYetIsTakenBack) {
   d.Checkpoint(P(10));
   d.Checkpoint(P(20));
   d.Event(P(7));
-  EXPECT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(5));
+  EXPECT_EQ(Persisted(d.Wake(1s)), P(5));
 }
 
 TEST(LyingServerTest, ACaughtUpThatWaitsForWhatWasPassedWaitsForNoMoreThanIsLeft) {
@@ -177,7 +177,7 @@ TEST(LyingServerTest, LateEventsBelowTheCheckpointLeaveRoomForOthers) {
   d.Run();
   d.Checkpoint(P(10));
   d.Checkpoint(P(20));
-  ASSERT_EQ(Persisted(d.Fire(TimerKind::kPersist, 1s)), P(10));
+  ASSERT_EQ(Persisted(d.Wake(1s)), P(10));
   d.Durable(P(10));
   for (std::uint64_t n = 1; n <= 9; ++n) {
     d.Event(P(n));
@@ -198,7 +198,7 @@ TEST(LyingServerTest, AReconnectBeginsBehindTheLastEvent) {
   d.Checkpoint(P(20));
   d.Event(P(7));
   d.Ended();
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kSubscribe)->from, P(7));
+  EXPECT_EQ(Find(d.Wake(200ms), Kind::kSubscribe)->from, P(7));
   EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "it was said once";
   d.Settled(3);
   EXPECT_EQ(d.engine.handled(), 3u);
@@ -226,12 +226,12 @@ TEST(LyingServerTest, AProvenPlaceBehindTheWatermarkDoesNotPullItBack) {
   // An older server takes over, and then a newer one again.
   d.Ended();
   d.server = kOld;
-  d.Fire(TimerKind::kReconnect, 200ms);
+  d.Wake(200ms);
   d.Probed(P(12), 2);
   d.Probed(P(5), 2);
   d.Ended(EndClass::kDropped, 2);
   d.server = {};
-  d.Fire(TimerKind::kReconnect, 400ms);
+  d.Wake(400ms);
   d.Checkpoint(P(7), 3);
   d.Event(P(8), 1, false, 3);
   EXPECT_EQ(d.engine.watermark(), P(10));
@@ -342,9 +342,9 @@ TEST_F(OldServerStartTest, AnAnswerFromBeforeThePlaceIsNotBelieved) {
 
 TEST_F(OldServerStartTest, ACallThatEndsWhileItIsAskedIsADropLikeAnyOther) {
   Resume();
-  EXPECT_EQ(TimerDelay(d.Ended(), TimerKind::kReconnect), 200ms);
+  EXPECT_EQ(d.WakeIn(d.Ended()), 200ms);
   EXPECT_TRUE(d.Probed(Position{10, 0}).empty());
-  EXPECT_TRUE(Has(d.Fire(TimerKind::kReconnect, 200ms), Kind::kProbe));
+  EXPECT_TRUE(Has(d.Wake(200ms), Kind::kProbe));
 }
 
 TEST_F(OldServerStartTest, APlaceThatTheServerDoesNotKnowFailsTheGroup) {
@@ -381,7 +381,7 @@ TEST(OldServerTest, TakesOverFromANewerOne) {
   d.Checkpoint(P(20));
   d.Ended();
   d.server = kOld;
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 200ms), Kind::kProbe)->from, P(10));
+  EXPECT_EQ(Find(d.Wake(200ms), Kind::kProbe)->from, P(10));
   d.Probed(P(12), 2);
   EXPECT_EQ(Find(d.Probed(P(5), 2), Kind::kSubscribe)->from, P(5));
   EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "no contradiction";
@@ -397,13 +397,13 @@ TEST(OldServerTest, TheCheckpointNamesTheLastEventForTheNextStart) {
   d.Durable(P(5));
   d.Checkpoint(P(10));
   d.Checkpoint(P(20));
-  const Commands written = d.Fire(TimerKind::kPersist, 1s);
+  const Commands written = d.Wake(1s);
   EXPECT_EQ(Persisted(written), P(10));
   EXPECT_EQ(Find(written, Kind::kPersist)->event, P(5));
   d.Durable(P(10));
   // An event that is skipped by rule lies somewhere, too.
   d.Event(P(30), 1, true);
-  EXPECT_EQ(Find(d.Fire(TimerKind::kPersist, 1s), Kind::kPersist)->event, P(30));
+  EXPECT_EQ(Find(d.Wake(1s), Kind::kPersist)->event, P(30));
 }
 
 // The head is read beside the subscription: whichever answer comes last decides.
@@ -462,9 +462,9 @@ TEST(ImpossiblePlaceTest, AnEventBreaksTheCallOff) {
   const Commands event = d.Event(kEndOfLog);
   EXPECT_EQ(d.sequence, 0u);
   EXPECT_EQ(Find(event, Kind::kCancelSubscription)->number, 1u);
-  EXPECT_EQ(TimerDelay(event, TimerKind::kReconnect), 10s);
+  EXPECT_EQ(d.WakeIn(event), 10s);
   EXPECT_TRUE(Contains(d.engine.reason(), "no place in a log")) << d.engine.reason();
-  EXPECT_EQ(Find(d.Fire(TimerKind::kReconnect, 10s), Kind::kSubscribe)->from, P(5));
+  EXPECT_EQ(Find(d.Wake(10s), Kind::kSubscribe)->from, P(5));
 }
 
 TEST(ImpossiblePlaceTest, AHeadIsNoHead) {

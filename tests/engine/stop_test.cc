@@ -15,7 +15,6 @@ TEST(StopTest, DrainsThenPersistsThenFinishes) {
   const Commands stop = d.Stop();
   EXPECT_TRUE(Has(stop, Kind::kCancelSubscription));
   EXPECT_TRUE(Has(stop, Kind::kDrainRunner));
-  EXPECT_EQ(TimerDelay(stop, TimerKind::kDrain), 5s);
   EXPECT_EQ(Persisted(stop), P(1));
   EXPECT_EQ(d.engine.state(), GroupState::kDraining);
 
@@ -32,11 +31,11 @@ TEST(StopTest, ClimbsTheLadderWhenACallDoesNotEnd) {
   Driver d({.drain_timeout = 7s});
   d.Run();
   d.Event(P(1));
-  EXPECT_EQ(TimerDelay(d.Stop(), TimerKind::kDrain), 7s);
-  const Commands drained = d.Fire(TimerKind::kDrain, 7s);
+  EXPECT_EQ(d.WakeIn(d.Stop()), 7s);
+  const Commands drained = d.Wake(7s);
   EXPECT_TRUE(Has(drained, Kind::kAbortRunner));
-  EXPECT_EQ(TimerDelay(drained, TimerKind::kKill), 3s);
-  EXPECT_TRUE(Has(d.Fire(TimerKind::kKill, 3s), Kind::kKillRunner));
+  EXPECT_EQ(d.WakeIn(drained), 3s);
+  EXPECT_TRUE(Has(d.Wake(3s), Kind::kKillRunner));
   const Commands exited = d.Exited(1, ExitClass::kHung, 1);
   ASSERT_TRUE(Has(exited, Kind::kLog));
   EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
@@ -60,7 +59,7 @@ TEST(StopTest, SaysWhyARunnerWasKilled) {
   Driver d;
   d.Run();
   d.Stop();
-  d.Fire(TimerKind::kDrain, 5s);
+  d.Wake(5s);
   const Commands late = d.Exited(1, ExitClass::kKilled, 0, "killed by the host in destroy");
   ASSERT_TRUE(Has(late, Kind::kLog));
   EXPECT_EQ(Find(late, Kind::kLog)->text,
@@ -83,7 +82,6 @@ TEST(StopTest, ASecondOneKillsAtOnce) {
   d.Stop();
   const Commands second = d.Stop();
   EXPECT_TRUE(Has(second, Kind::kKillRunner));
-  EXPECT_TRUE(Has(second, Kind::kCancelTimer));
   EXPECT_FALSE(Has(d.Stop(), Kind::kKillRunner));
 }
 
@@ -93,7 +91,7 @@ TEST(StopTest, IsANoOpOnceFinished) {
   d.Stop();
   d.Exited(1, ExitClass::kClean);
   EXPECT_TRUE(d.Stop().empty());
-  EXPECT_TRUE(d.Fire(TimerKind::kDrain, 1h).empty());
+  EXPECT_TRUE(d.Wake(1h).empty());
   EXPECT_TRUE(d.Event(P(1)).empty());
   EXPECT_TRUE(d.StoreFailed().empty());
 }
@@ -122,8 +120,8 @@ TEST(StopTest, WorksWhileARunnerIsToBeRestarted) {
   d.Exited(1, ExitClass::kCrash);
   d.Exited(2, ExitClass::kCrash);  // Nothing settled since: it waits.
   const Commands stop = d.Stop();
-  EXPECT_TRUE(Has(stop, Kind::kCancelTimer));
   EXPECT_EQ(Persisted(stop), P(1));
+  EXPECT_FALSE(Has(d.Wake(1s), Kind::kSpawnRunner));
   EXPECT_TRUE(Has(d.Durable(P(1)), Kind::kFinished));
 }
 
@@ -133,7 +131,7 @@ TEST(StopTest, WorksWhileReconnecting) {
   d.Ended();
   const Commands stop = d.Stop();
   EXPECT_FALSE(Has(stop, Kind::kCancelSubscription));
-  EXPECT_TRUE(d.Fire(TimerKind::kReconnect, 1h).empty());
+  EXPECT_FALSE(Has(d.Wake(1s), Kind::kConnect));
   EXPECT_TRUE(Has(d.Exited(1, ExitClass::kClean), Kind::kFinished));
 }
 

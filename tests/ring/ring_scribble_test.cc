@@ -35,7 +35,7 @@ constexpr std::size_t kFailing[] = {7, 8, 23, 45};
 Position PositionOf(Sequence event) { return {100 * event, 100 * event}; }
 
 // What outlives a host.
-struct Ledger {
+struct Journal {
   std::vector<int> handled = std::vector<int>(kEvents + 1, 0);  // How often, by event from 1.
   std::optional<Position> durable;
 
@@ -58,8 +58,8 @@ using Misdeed = std::function<void(std::size_t event, std::byte* outcomes, const
 // One run of a host with its runner.
 class Host {
  public:
-  Host(Ledger* ledger, Misdeed misdeed)
-      : ledger_(*ledger),
+  Host(Journal* journal, Misdeed misdeed)
+      : journal_(*journal),
         misdeed_(std::move(misdeed)),
         pair_(RingPair::OverDescriptors()),
         engine_(Options()) {}
@@ -68,7 +68,7 @@ class Host {
   std::string Run() {
     WriteSetup();
     Give([&](Commands* out) {
-      engine_.Start({.recorded_start = {}, .checkpoint = ledger_.durable}, Now(), out);
+      engine_.Start({.recorded_start = {}, .checkpoint = journal_.durable}, Now(), out);
     });
     constexpr int kLongest = 5'000;
     for (int i = 0; i < kLongest && !finished_; ++i) {
@@ -80,7 +80,7 @@ class Host {
         Poll();
       }
       StoreStep();
-      FireTimers();
+      Wake();
       if (killed_ && !exited_) {
         exited_ = true;
         Poll();
@@ -160,11 +160,8 @@ class Host {
       case Command::Kind::kPersist:
         asked_ = command.from;
         break;
-      case Command::Kind::kSetTimer:
-        timers_[static_cast<std::size_t>(command.timer)] = now_ + command.delay;
-        break;
-      case Command::Kind::kCancelTimer:
-        timers_[static_cast<std::size_t>(command.timer)].reset();
+      case Command::Kind::kWakeAt:
+        wake_at_ = command.at;
         break;
       case Command::Kind::kFinished:
         finished_ = true;
@@ -236,7 +233,7 @@ class Host {
           std::find(std::begin(kFailing), std::end(kFailing), event) != std::end(kFailing) &&
           failed_.insert(event).second;
       if (!fails) {
-        ++ledger_.handled[event];
+        ++journal_.handled[event];
       }
       before_.push_back(words());
       if (misdeed_) {
@@ -322,9 +319,9 @@ class Host {
   void StoreStep() {
     if (writing_ && --write_steps_ == 0) {
       const Position position = *std::exchange(writing_, std::nullopt);
-      ledger_.durable = position;
-      if (ledger_.FirstLost() != 0 && wrong_.empty()) {
-        wrong_ = "event " + std::to_string(ledger_.FirstLost()) + " lies below the checkpoint";
+      journal_.durable = position;
+      if (journal_.FirstLost() != 0 && wrong_.empty()) {
+        wrong_ = "event " + std::to_string(journal_.FirstLost()) + " lies below the checkpoint";
       }
       Give([&](Commands* out) { engine_.CheckpointDurable(position, Now(), out); });
     } else if (asked_ && !writing_) {
@@ -337,21 +334,19 @@ class Host {
     }
   }
 
-  void FireTimers() {
-    for (std::size_t kind = 0; kind < kTimerKinds; ++kind) {
-      if (timers_[kind] && now_ >= *timers_[kind]) {
-        timers_[kind].reset();
-        Give([&](Commands* out) { engine_.TimerFired(static_cast<TimerKind>(kind), Now(), out); });
-      }
+  void Wake() {
+    if (wake_at_ && now_ >= *wake_at_) {
+      wake_at_.reset();
+      Give([&](Commands* out) { engine_.Woke(Now(), out); });
     }
   }
 
-  Ledger& ledger_;
+  Journal& journal_;
   Misdeed misdeed_;
   RingPair pair_;
   Engine engine_;
   std::chrono::nanoseconds now_ = std::chrono::hours(1);
-  std::array<std::optional<std::chrono::nanoseconds>, kTimerKinds> timers_{};
+  std::optional<std::chrono::nanoseconds> wake_at_;
   std::vector<std::size_t> event_of_;  // By sequence.
   std::vector<Snapshot> before_;
   std::string wrong_;
@@ -385,9 +380,9 @@ struct Tally {
 
 // A host whose plugin does this once, then a host whose plugin is mended.
 void RunTwice(const Misdeed& misdeed, Tally* tally) {
-  Ledger ledger;
+  Journal journal;
   {
-    Host host(&ledger, misdeed);
+    Host host(&journal, misdeed);
     const std::string wrong = host.Run();
     ASSERT_EQ(wrong, "");
     if (host.state() == GroupState::kFailed) {
@@ -397,14 +392,14 @@ void RunTwice(const Misdeed& misdeed, Tally* tally) {
       ++tally->harmless;
       ASSERT_EQ(host.state(), GroupState::kStopped);
     }
-    ASSERT_EQ(ledger.FirstLost(), 0u);
+    ASSERT_EQ(journal.FirstLost(), 0u);
   }
-  Host again(&ledger, nullptr);
+  Host again(&journal, nullptr);
   ASSERT_EQ(again.Run(), "");
   ASSERT_EQ(again.state(), GroupState::kStopped) << again.reason();
-  ASSERT_EQ(ledger.durable, PositionOf(kEvents));
+  ASSERT_EQ(journal.durable, PositionOf(kEvents));
   for (std::size_t event = 1; event <= kEvents; ++event) {
-    ASSERT_GT(ledger.handled[event], 0) << "event " << event << " is lost";
+    ASSERT_GT(journal.handled[event], 0) << "event " << event << " is lost";
   }
 }
 
@@ -417,12 +412,12 @@ constexpr std::size_t kMoments[] = {1, 7, 23, 40, kEvents};
 constexpr std::size_t kWords = std::tuple_size_v<Snapshot>;
 
 TEST(RingScribbleTest, AGroupThatNobodyDisturbsHandlesEveryEventOnce) {
-  Ledger ledger;
-  Host host(&ledger, nullptr);
+  Journal journal;
+  Host host(&journal, nullptr);
   ASSERT_EQ(host.Run(), "");
   ASSERT_EQ(host.state(), GroupState::kStopped) << host.reason();
-  EXPECT_EQ(ledger.durable, PositionOf(kEvents));
-  EXPECT_EQ(std::count(ledger.handled.begin() + 1, ledger.handled.end(), 1),
+  EXPECT_EQ(journal.durable, PositionOf(kEvents));
+  EXPECT_EQ(std::count(journal.handled.begin() + 1, journal.handled.end(), 1),
             static_cast<std::ptrdiff_t>(kEvents));
   EXPECT_EQ(host.epochs(), kFirstEpoch + std::size(kFailing));
 }
@@ -510,9 +505,9 @@ TEST(RingScribbleTest, WhatLayThereEarlier) {
 
 TEST(RingScribbleTest, TheSameWordOfAnotherRunner) {
   Tally tally;
-  Ledger other_ledger;
+  Journal other_journal;
   Snapshot others{};
-  Host other(&other_ledger, [&](std::size_t event, std::byte* outcomes, const Snapshot&) {
+  Host other(&other_journal, [&](std::size_t event, std::byte* outcomes, const Snapshot&) {
     if (event == 30) {
       std::memcpy(others.data(), outcomes, sizeof others);
     }

@@ -28,11 +28,14 @@ bool g_single = false;
 // Fewer histories may miss a rare fault without that being a defect.
 constexpr std::uint64_t kSeedsThatMeetEveryFault = 5'000;
 
+// The rarest of these comes once in fifty thousand.
+constexpr std::uint64_t kSeedsThatMeetEveryTransition = 500'000;
+
 constexpr int kReportedFailures = 5;
 
 // What is wrong with one history; empty when nothing is.
-std::string RunOne(std::uint64_t seed, FaultCounts* faults) {
-  World world(seed, faults);
+std::string RunOne(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitions) {
+  World world(seed, faults, transitions);
   std::string text = world.Run();
   if (!text.empty()) {
     text = "the engine broke its word: " + text;
@@ -51,10 +54,11 @@ TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
   std::printf("seeds %llu to %llu\n", static_cast<unsigned long long>(g_first),
               static_cast<unsigned long long>(g_first + g_seeds - 1));
   FaultCounts faults;
+  TransitionsSeen transitions;
   int failures = 0;
   for (std::uint64_t seed = g_first; seed < g_first + g_seeds && failures < kReportedFailures;
        ++seed) {
-    const std::string text = RunOne(seed, &faults);
+    const std::string text = RunOne(seed, &faults, &transitions);
     if (!text.empty()) {
       ++failures;
       ADD_FAILURE() << "seed " << seed << ": " << text << "\nrepeat: sim_test --seed " << seed;
@@ -68,13 +72,17 @@ TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
       EXPECT_GT(count, 0u) << kFaultNames[i] << " never happened";
     }
   }
+  if (!g_single && failures == 0 && g_seeds >= kSeedsThatMeetEveryTransition) {
+    EXPECT_EQ(transitions.Missing(), "") << "(1 operator, 2 runner, 4 source, 8 store, 16 clock)";
+  }
 }
 
 // The same seed must give the same history, or a failure could not be repeated.
 TEST(SimulationTest, ASeedRepeatsItsHistory) {
   FaultCounts faults;
-  World first(g_first, &faults);
-  World second(g_first, &faults);
+  TransitionsSeen transitions;
+  World first(g_first, &faults, &transitions);
+  World second(g_first, &faults, &transitions);
   first.Run();
   second.Run();
   ASSERT_EQ(first.history().records.size(), second.history().records.size());

@@ -33,9 +33,10 @@ History World::MakeHistory(Random* random) {
   return history;
 }
 
-World::World(std::uint64_t seed, FaultCounts* faults)
+World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitions)
     : random_(seed),
       faults_(*faults),
+      transitions_(*transitions),
       history_(MakeHistory(&random_)),
       plugin_(&history_, &scheduler_),
       server_(&history_.log, &random_, faults) {
@@ -116,6 +117,7 @@ void World::Boot(bool last) {
   call_ = 0;
   writing_.reset();
   persist_open_ = false;
+  wake_at_.reset();
   if (last) {
     server_.lying = false;
     while (server_.visible() < history_.log.size() && !restored_log_) {
@@ -134,11 +136,18 @@ void World::Boot(bool last) {
   if (filter_changed_) {
     faults_.Fired(Fault::kFilterChanged);
   }
-  const StartPoint start{.recorded_start = history_.start,
-                         .checkpoint = stored_,
-                         .last_event = stored_event_,
-                         .filter_changed = filter_changed_};
-  Input([&](Commands* out) { engine_->Start(start, Now(), out); });
+  StartPoint start{.recorded_start = history_.start,
+                   .checkpoint = stored_,
+                   .last_event = stored_event_,
+                   .filter_changed = filter_changed_};
+  if (Trouble(5)) {
+    faults_.Fired(Fault::kImpossibleCheckpoint);
+    start.checkpoint = Nowhere();
+  } else if (Trouble(5)) {
+    faults_.Fired(Fault::kStopBeforeStart);
+    Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
+  }
+  Input(Cause::kOperator, [&](Commands* out) { engine_->Start(start, Now(), out); });
 }
 
 // A process that nobody kills is stopped; failures may come before either.
@@ -167,11 +176,11 @@ void World::PlanTheEnd() {
     } else if (engine_->state() == GroupState::kWaiting) {
       faults_.Fired(Fault::kStopWhileWaiting);
     }
-    Input([&](Commands* out) { engine_->Stop(Now(), out); });
+    Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
     if (random_.Chance(20)) {
       After(Between(0, 5'000), [this] {
         faults_.Fired(Fault::kSecondStop);
-        Input([&](Commands* out) { engine_->Stop(Now(), out); });
+        Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
       });
     }
   });
@@ -231,22 +240,45 @@ void World::Finished() {
   history_.complete = last_ && !hopeless;
   // Whatever comes late meets an engine that has ended.
   After(Between(0, 1'000), [this] {
-    Input([&](Commands* out) { engine_->Stop(Now(), out); });
+    Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
     PowerOff();
   });
 }
 
-void World::Input(const std::function<void(Commands*)>& input) {
+void World::Input(Cause cause, const std::function<void(Commands*)>& input) {
   if (!alive_) {
     return;
   }
   const bool was_finished = finished_;
+  const GroupState before = engine_->state();
   input(dispatch_->commands());
+  const GroupState after = engine_->state();
+  if (after != before && !transitions_.Saw(before, cause, after)) {
+    Wrong(std::string(GroupStateName(before)) + " became " + std::string(GroupStateName(after)) +
+          " by " + std::to_string(cause) + ", which is not in the table");
+  }
   if (was_finished && !dispatch_->commands()->empty()) {
     Wrong("commands after kFinished");
   }
+  CheckEngine();
   dispatch_->Run();
   Pump();
+}
+
+// Between two inputs everything fits together, and nothing that is to be done was left out.
+void World::CheckEngine() {
+  if (const std::string_view wrong = engine_->CheckInvariants(); !wrong.empty()) {
+    Wrong(std::string(wrong));
+  }
+  if (wake_at_ && *wake_at_ <= scheduler_.now()) {
+    return;  // What is due is due with the timer, not with an input that said nothing.
+  }
+  Commands more;
+  engine_->PlanAgain({.now = scheduler_.now(), .random = 0}, &more);
+  if (!more.empty()) {
+    Wrong("a second plan found command " + std::to_string(static_cast<int>(more.front().kind)) +
+          " " + more.front().text);
+  }
 }
 
 void World::DrainRunner(SpawnNumber) {
@@ -271,8 +303,6 @@ void World::CancelSubscription(CallNumber call) {
   }
   call_open_ = subscribed_ = false;
 }
-
-void World::CancelTimer(TimerKind timer) { ++timers_[static_cast<std::size_t>(timer)]; }
 
 void World::Notice(const Command& notice) {
   if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
@@ -303,17 +333,15 @@ bool World::EventsInFlight() const {
   return false;
 }
 
-void World::SetTimer(TimerKind timer, Duration delay) {
-  const auto kind = static_cast<std::size_t>(timer);
-  if (delay < Duration(0)) {
-    Wrong("a timer in the past");
-  }
-  // An adapter may deliver a firing that was cancelled in the same instant.
-  const std::uint64_t number = ++timers_[kind];
-  const bool late_cancel = random_.Chance(5);
-  After(delay, [this, kind, number, late_cancel] {
-    if (timers_[kind] == number || late_cancel) {
-      Input([&](Commands* out) { engine_->TimerFired(static_cast<TimerKind>(kind), Now(), out); });
+void World::WakeAt(Duration at) {
+  // An adapter may deliver a firing that was put off in the same instant.
+  const std::uint64_t number = ++wakes_;
+  wake_at_ = at;
+  const bool late = random_.Chance(5);
+  After(std::max(at - scheduler_.now(), Duration(0)), [this, number, late] {
+    if (wakes_ == number || late) {
+      wake_at_.reset();
+      Input(Cause::kClock, [&](Commands* out) { engine_->Woke(Now(), out); });
     }
   });
 }
@@ -331,8 +359,9 @@ void World::Persist(Position position, std::optional<Position> event) {
   }
   if (!engine_->may_persist()) {
     faults_.Fired(Fault::kBreachBeforeWrite);
-    After(Between(0, 500),
-          [this] { Input([&](Commands* out) { engine_->CheckpointNotBegun(Now(), out); }); });
+    After(Between(0, 500), [this] {
+      Input(Cause::kStore, [&](Commands* out) { engine_->CheckpointNotBegun(Now(), out); });
+    });
     return;
   }
   persist_open_ = true;
@@ -345,7 +374,8 @@ void World::Persist(Position position, std::optional<Position> event) {
       store_failed_ = true;
       Note({.kind = Record::Kind::kStall});
       writing_.reset();
-      Input([&](Commands* out) { engine_->StoreFailed("disk on fire", Now(), out); });
+      Input(Cause::kStore,
+            [&](Commands* out) { engine_->StoreFailed("disk on fire", Now(), out); });
     });
     return;
   }
@@ -361,7 +391,7 @@ void World::Persist(Position position, std::optional<Position> event) {
     After(Between(0, 100), [this, other] {
       if (writing_ && other != *writing_) {
         faults_.Fired(Fault::kForeignCommit);
-        Input([&](Commands* out) { engine_->CheckpointDurable(other, Now(), out); });
+        Input(Cause::kStore, [&](Commands* out) { engine_->CheckpointDurable(other, Now(), out); });
       }
     });
   }
@@ -369,7 +399,8 @@ void World::Persist(Position position, std::optional<Position> event) {
     Store();
     After(Between(0, 500), [this, position] {
       persist_open_ = false;
-      Input([&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
+      Input(Cause::kStore,
+            [&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
     });
   });
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -16,6 +15,7 @@
 #include "tests/sim/scheduler.h"
 #include "tests/sim/sim_plugin.h"
 #include "tests/sim/sim_server.h"
+#include "tests/sim/transitions.h"
 
 namespace catchup::sim {
 
@@ -31,7 +31,7 @@ class SimFrame final : public EventFrame {
 // until it has caught up. Everything comes from the seed.
 class World final : public CommandHandler {
  public:
-  World(std::uint64_t seed, FaultCounts* faults);
+  World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitions);
 
   // Runs to the end. Empty when every process behaved as an adapter may expect; else what was
   // wrong, by which this history fails whatever the checker says.
@@ -70,7 +70,7 @@ class World final : public CommandHandler {
   void PowerOff();  // The process is gone, with whatever it had not made durable.
   void PlanTheEnd();
 
-  void Input(const std::function<void(Commands*)>& input);
+  void Input(Cause cause, const std::function<void(Commands*)>& input);
 
   // Commands.
   void SpawnRunner(SpawnNumber spawn) override;
@@ -83,8 +83,7 @@ class World final : public CommandHandler {
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
   void Persist(Position position, std::optional<Position> event) override;
-  void SetTimer(TimerKind timer, Duration delay) override;
-  void CancelTimer(TimerKind timer) override;
+  void WakeAt(Duration at) override;
   void Notice(const Command& notice) override;
   void StateChanged() override;
   void Finished() override;
@@ -93,6 +92,7 @@ class World final : public CommandHandler {
   void Store();
   std::optional<Position> EndOfLog(Position from);
   void NoteResume(std::optional<Position> from);
+  void CheckEngine();
   void Pump();
   void PumpFrame(CallNumber call);
   void Receive(const Frame& frame);
@@ -138,6 +138,7 @@ class World final : public CommandHandler {
 
   Random random_;
   FaultCounts& faults_;
+  TransitionsSeen& transitions_;
   Scheduler scheduler_;
   History history_;
   PluginStore plugin_;
@@ -181,7 +182,8 @@ class World final : public CommandHandler {
   std::optional<Position> writing_;       // Not durable yet.
   std::optional<Position> writing_event_;
   bool persist_open_ = false;  // Asked for, and the engine has no answer yet.
-  std::array<std::uint64_t, kTimerKinds> timers_{};
+  std::uint64_t wakes_ = 0;    // Asked for.
+  std::optional<Duration> wake_at_;
 };
 
 }  // namespace catchup::sim

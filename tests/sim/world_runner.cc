@@ -60,7 +60,7 @@ void World::RunnerSetUp(SpawnNumber spawn) {
     start.blind = true;
   }
   Note(start);
-  Input([&](Commands* out) {
+  Input(Cause::kRunner, [&](Commands* out) {
     engine_->RunnerReady(spawn, history_.position_mode, said, Now(), out);
   });
   if (filter_changed_ && said && spawn == 1) {
@@ -76,7 +76,8 @@ void World::FailInSetUp(SpawnNumber spawn) {
   if (random_.Chance(30)) {
     faults_.Fired(Fault::kHangInSetUp);
     runner_->stuck = true;
-    Input([&](Commands* out) { engine_->Hung(spawn, 0, "start", "its limit", Now(), out); });
+    Input(Cause::kRunner,
+          [&](Commands* out) { engine_->Hung(spawn, 0, "start", "its limit", Now(), out); });
     return;
   }
   faults_.Fired(Fault::kFailureInSetUp);
@@ -84,7 +85,7 @@ void World::FailInSetUp(SpawnNumber spawn) {
                            .status = static_cast<std::int32_t>(random_.Between(1, 5)),
                            .call = "create",
                            .text = "no\nluck"};
-  Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+  Input(Cause::kRunner, [&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
 }
 
 void World::AskForAnotherRunner() {
@@ -96,13 +97,15 @@ void World::AskForAnotherRunner() {
     if (random_.Chance(30)) {
       faults_.Fired(Fault::kDiscarded);
       runner_->discarded = true;
-      Input([&](Commands* out) { engine_->DiscardRunner(spawn, "no\nground", Now(), out); });
+      Input(Cause::kRunner,
+            [&](Commands* out) { engine_->DiscardRunner(spawn, "no\nground", Now(), out); });
       return;
     }
     if (!runner_->ready || runner_->draining) {
       return;
     }
-    Input([&](Commands* out) { engine_->ReplaceRunner(spawn, "it is\nswollen", Now(), out); });
+    Input(Cause::kRunner,
+          [&](Commands* out) { engine_->ReplaceRunner(spawn, "it is\nswollen", Now(), out); });
     if (runner_ && runner_->draining) {
       faults_.Fired(Fault::kReplaced);
     }
@@ -218,13 +221,14 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     faults_.Fired(Fault::kHang);
     runner_->stuck = true;
     DrainRing();
-    Input([&](Commands* out) { engine_->Hung(spawn, first, "handle", "its limit", Now(), out); });
+    Input(Cause::kRunner,
+          [&](Commands* out) { engine_->Hung(spawn, first, "handle", "its limit", Now(), out); });
   } else if (Trouble(3)) {
     faults_.Fired(Fault::kImpossibleReport);
     runner_->stuck = true;
     const Sequence nonsense = random_.Chance(50) ? first + 1'000 : 0;
     DrainRing();
-    Input([&](Commands* out) { engine_->Settled(spawn, nonsense, Now(), out); });
+    Input(Cause::kRunner, [&](Commands* out) { engine_->Settled(spawn, nonsense, Now(), out); });
     if (nonsense == 0 && engine_->state() != GroupState::kFailed &&
         engine_->state() != GroupState::kDraining) {
       // Nothing was settled yet, so 0 says nothing new and the call goes on.
@@ -260,7 +264,7 @@ void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
                            .status = static_cast<std::int32_t>(random_.Between(1, 5)),
                            .call = "handle",
                            .text = "no\nluck"};
-  Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+  Input(Cause::kRunner, [&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
   const DeliveryWindow& window = dispatch_->window();
   if (!breach_ && !window.empty() && window.oldest() < outcome.sequence) {
     Wrong("a failure that settles not all that came before it");
@@ -282,7 +286,7 @@ void World::FindBreach() {
   const SpawnNumber spawn = runner_->spawn;
   const Sequence newest = runner_->queue.back().sequence;
   const bool believed = random_.Chance(50);
-  Input([&](Commands* out) {
+  Input(Cause::kRunner, [&](Commands* out) {
     if (believed) {
       engine_->Settled(spawn, newest, Now(), out);
     }
@@ -343,7 +347,7 @@ void World::DrainRing() {
     }
   }
   const Sequence last = posted.back().sequence;
-  Input([&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
+  Input(Cause::kRunner, [&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
 }
 
 // The process is gone; the host drains its ring first and then learns of it.
@@ -366,12 +370,12 @@ void World::Die(ExitClass exit_class, Sequence charged, bool asked) {
       // Whoever does that is about to stop the host.
       After(Between(0, 5'000), [this] {
         faults_.Fired(Fault::kGracefulStop);
-        Input([&](Commands* out) { engine_->Stop(Now(), out); });
+        Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
       });
     }
   }
   After(Between(0, 300), [this, spawn, exit_class, charged] {
-    Input([&](Commands* out) {
+    Input(Cause::kRunner, [&](Commands* out) {
       engine_->RunnerExited(spawn, exit_class, charged, "core\ndumped", Now(), out);
     });
   });
@@ -385,7 +389,7 @@ void World::StaleReport(SpawnNumber spawn, Sequence last) {
   After(Between(300, 6'000), [this, spawn, last] {
     if (runner_ && runner_->spawn > spawn) {
       faults_.Fired(Fault::kStaleReport);
-      Input([&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
+      Input(Cause::kRunner, [&](Commands* out) { engine_->Settled(spawn, last, Now(), out); });
     }
   });
 }

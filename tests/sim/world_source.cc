@@ -31,7 +31,7 @@ void World::Connect(CallNumber call) {
     }
     const ServerTraits traits{.resumes_anywhere = !server_.old,
                               .says_caught_up = server_.sends_caught_up};
-    Input([&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
+    Input(Cause::kSource, [&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
   });
 }
 
@@ -53,7 +53,7 @@ void World::ReadEnd(CallNumber call, Position from) {
     if (end_ < from) {
       call_open_ = false;  // Nothing may come of it.
     }
-    Input([&](Commands* out) { engine_->EndKnown(call, end_, Now(), out); });
+    Input(Cause::kSource, [&](Commands* out) { engine_->EndKnown(call, end_, Now(), out); });
   });
 }
 
@@ -108,7 +108,7 @@ void World::Probe(CallNumber call, Position from) {
     if (found != from) {
       faults_.Fired(Fault::kNoRecordAtPlace);
     }
-    Input([&](Commands* out) { engine_->Probed(call, found, Now(), out); });
+    Input(Cause::kSource, [&](Commands* out) { engine_->Probed(call, found, Now(), out); });
   });
 }
 
@@ -129,7 +129,8 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
       if (call_open_ && call == call_ && !server_.sends_caught_up) {
         Note({.kind = Record::Kind::kLive, .event = server_.visible()});
       }
-      Input([&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
+      Input(Cause::kSource,
+            [&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
     });
   }
   // The first frame is asked for together with the call, whether there is room by then or not.
@@ -199,7 +200,7 @@ void World::SendNonsense() {
   faults_.Fired(Fault::kImpossiblePlace);
   const Position nowhere = Nowhere();
   const bool event = random_.Chance(30);
-  Input([&](Commands* out) {
+  Input(Cause::kSource, [&](Commands* out) {
     if (!event) {
       engine_->CheckpointFrame(call_, nowhere, Now(), out);
     } else if (engine_->Event(call_, nowhere, 1, false, Now(), out) != 0) {
@@ -241,7 +242,7 @@ void World::SubscriptionFault() {
     After(Between(0, 400'000), [this, call] {
       faults_.Fired(Fault::kStaleFrame);
       const Frame frame = server_.Stale();
-      Input([&](Commands* out) {
+      Input(Cause::kSource, [&](Commands* out) {
         if (frame.kind == Frame::Kind::kEvent) {
           const LogEvent& event = history_.log[frame.event];
           if (engine_->Event(call, event.position, event.bytes, event.system, Now(), out) != 0) {
@@ -253,7 +254,7 @@ void World::SubscriptionFault() {
       });
     });
   }
-  Input([&](Commands* out) {
+  Input(Cause::kSource, [&](Commands* out) {
     const EndClass end = refused   ? EndClass::kRefused
                          : invalid ? EndClass::kInvalidPosition
                                    : EndClass::kDropped;
@@ -272,7 +273,7 @@ void World::Receive(const Frame& frame) {
     case Frame::Kind::kEvent: {
       const LogEvent& event = history_.log[frame.event];
       const std::uint64_t skipped = engine_->skipped();
-      Input([&](Commands* out) {
+      Input(Cause::kSource, [&](Commands* out) {
         const Sequence sequence =
             engine_->Event(call_, event.position, event.bytes, event.system, Now(), out);
         if (sequence != 0) {
@@ -285,7 +286,8 @@ void World::Receive(const Frame& frame) {
     }
     case Frame::Kind::kCheckpoint:
       NoteAnnouncement(*frame.position);
-      Input([&](Commands* out) { engine_->CheckpointFrame(call_, *frame.position, Now(), out); });
+      Input(Cause::kSource,
+            [&](Commands* out) { engine_->CheckpointFrame(call_, *frame.position, Now(), out); });
       break;
     case Frame::Kind::kCaughtUp:
       if (frame.position) {
@@ -295,7 +297,8 @@ void World::Receive(const Frame& frame) {
       if (Trouble(200)) {
         AskForAnotherRunner();
       }
-      Input([&](Commands* out) { engine_->CaughtUp(call_, frame.position, Now(), out); });
+      Input(Cause::kSource,
+            [&](Commands* out) { engine_->CaughtUp(call_, frame.position, Now(), out); });
       break;
   }
 }

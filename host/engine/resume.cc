@@ -1,5 +1,3 @@
-#include <utility>
-
 #include "host/base/time_text.h"
 #include "host/engine/engine.h"
 #include "host/engine/engine_text.h"
@@ -30,65 +28,67 @@ void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick,
   if (!OnInput(call) || step_ != CallStep::kConnecting) {
     return;
   }
+  Turn turn(tick, out);
   traits_ = traits;
   // At the beginning of the log nothing is left out, nor at 0:0, before which nothing can lie.
   if (frontier_.reached() <= Position{}) {
-    Resume(tick, out);
-    return;
+    Resume(turn);
+  } else {
+    step_ = CallStep::kReadingEnd;
+    Command& command = turn.Add(Command::Kind::kReadEnd);
+    command.number = call_;
+    command.from = frontier_.reached();
   }
-  step_ = CallStep::kReadingEnd;
-  Command& command = Add(out, Command::Kind::kReadEnd);
-  command.number = call_;
-  command.from = frontier_.reached();
+  Plan(turn);
 }
 
 void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, Commands* out) {
   if (!OnInput(call) || step_ != CallStep::kReadingEnd) {
     return;
   }
+  Turn turn(tick, out);
   if (end && !IsPlace(*end)) {
-    BreakOff("the server said that its log ends where position " + NoPlace(*end), tick, out);
+    BreakOff("the server said that its log ends where position " + NoPlace(*end), turn);
   } else if (end < frontier_.reached()) {
-    WaitForEnd(end, tick, out);
+    WaitForEnd(end, turn);
   } else if (short_) {
-    Vouch(out);
+    Vouch(turn);
   } else {
-    Resume(tick, out);
+    Resume(turn);
   }
+  Plan(turn);
 }
 
 // One look may have come too early. What lies beyond the end for longer is not of this log.
-void Engine::WaitForEnd(std::optional<Position> end, Tick tick, Commands* out) {
+void Engine::WaitForEnd(std::optional<Position> end, Turn& turn) {
   step_ = CallStep::kNone;
   const std::string what =
       "the log " + EndOf("ends", "is", end) + ", before " + DescribeResumePlace();
   if (!short_) {
-    short_ = Short{.since = tick.now, .end = end};
-    Log(what + "; looking again for " + FormatDuration(kEndPatience), false, out);
+    short_ = Short{.since = turn.now, .end = end};
+    turn.Log(what + "; looking again for " + FormatDuration(kEndPatience), false);
   }
-  if (tick.now - short_->since >= kEndPatience) {
-    End(GroupState::kFailed, what, Force::kDrain, options_.drain_timeout, tick, out);
+  if (turn.now - short_->since >= kEndPatience) {
+    End(GroupState::kFailed, what, Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
   source_trouble_ = what + std::string(kNextTryIn) + FormatDuration(kEndPause);
-  SetTimer(TimerKind::kReconnect, kEndPause, tick, out);
-  RefreshState(out);
+  connect_at_ = turn.now + kEndPause;
 }
 
 // The log ended before the place and reaches it now. Either the end had been told too early, or
 // this is another log that has grown meanwhile, and what was appended would be left out. A record
 // that was read before and lay beyond that end tells: it lies where it lay.
-void Engine::Vouch(Commands* out) {
+void Engine::Vouch(Turn& turn) {
   const std::optional<Position>& event = frontier_.event();
-  Probe(CallStep::kVouching, event > short_->end ? *event : *frontier_.reached(), out);
+  Probe(CallStep::kVouching, event > short_->end ? *event : *frontier_.reached(), turn);
 }
 
-void Engine::Vouched(std::optional<Position> found, Tick tick, Commands* out) {
+void Engine::Vouched(std::optional<Position> found, Turn& turn) {
   if (found == probed_) {
     short_.reset();
     source_trouble_.clear();
-    RefreshState(out);
-    Resume(tick, out);
+    Resume(turn);
     return;
   }
   step_ = CallStep::kNone;
@@ -96,63 +96,64 @@ void Engine::Vouched(std::optional<Position> found, Tick tick, Commands* out) {
       "the log " + EndOf("ended", "was", short_->end) +
           " and has grown since, but no record of what was read before lies at " + Place(probed_) +
           "; it is to be read from " + DescribeResumePlace(),
-      Force::kDrain, options_.drain_timeout, tick, out);
+      Lane::Force::kDrain, options_.drain_timeout);
 }
 
-void Engine::Resume(Tick tick, Commands* out) {
+void Engine::Resume(Turn& turn) {
+  placed_ = true;
   const std::optional<Position>& reached = frontier_.reached();
   if (!traits_.resumes_anywhere && reached) {
-    Probe(CallStep::kProbing, *reached, out);
+    Probe(CallStep::kProbing, *reached, turn);
   } else {
-    Subscribe(reached, out);
-  }
-  if (!std::exchange(placed_, true)) {
-    Housekeep(tick, out);
+    Subscribe(reached, turn);
   }
 }
 
-void Engine::Probe(CallStep step, Position place, Commands* out) {
+void Engine::Probe(CallStep step, Position place, Turn& turn) {
   step_ = step;
   probed_ = place;
-  Command& command = Add(out, Command::Kind::kProbe);
+  Command& command = turn.Add(Command::Kind::kProbe);
   command.number = call_;
   command.from = place;
 }
 
+void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out) {
+  if (!OnInput(call) || (step_ != CallStep::kVouching && step_ != CallStep::kProbing)) {
+    return;
+  }
+  Turn turn(tick, out);
+  if (step_ == CallStep::kVouching) {
+    Vouched(found, turn);
+  } else {
+    ResumeAtRecord(found, turn);
+  }
+  Plan(turn);
+}
+
 // The server will begin behind `found`, so that one must be among those received. What it sends
 // that was had before is dropped, from the beginning on if need be.
-void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out) {
-  if (!OnInput(call)) {
-    return;
-  }
-  if (step_ == CallStep::kVouching) {
-    Vouched(found, tick, out);
-    return;
-  }
-  if (step_ != CallStep::kProbing) {
-    return;
-  }
+void Engine::ResumeAtRecord(std::optional<Position> found, Turn& turn) {
   if (found && found >= probed_ && found <= seen_) {
-    Subscribe(probed_, out);
+    Subscribe(probed_, turn);
     return;
   }
   const std::optional<Position> event = frontier_.event();
   frontier_.StepBack();
   if (event && event < probed_) {
-    Probe(CallStep::kProbing, *event, out);
+    Probe(CallStep::kProbing, *event, turn);
     return;
   }
-  Log("no event lies at " + Place(probed_) +
-          ", and behind such a place this server would leave out the next one: reading the log "
-          "from the beginning, what comes up to " +
-          Place(seen_) + " was had before and is dropped",
-      true, out);
-  Subscribe(std::nullopt, out);
+  turn.Log("no event lies at " + Place(probed_) +
+               ", and behind such a place this server would leave out the next one: reading the "
+               "log from the beginning, what comes up to " +
+               Place(seen_) + " was had before and is dropped",
+           true);
+  Subscribe(std::nullopt, turn);
 }
 
-void Engine::Subscribe(std::optional<Position> from, Commands* out) {
+void Engine::Subscribe(std::optional<Position> from, Turn& turn) {
   step_ = CallStep::kOpen;
-  Command& command = Add(out, Command::Kind::kSubscribe);
+  Command& command = turn.Add(Command::Kind::kSubscribe);
   command.number = call_;
   command.from = from;
 }

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/base/position.h"
+
+namespace catchup {
+
+// Names of one event or announcement inside a group and process: 1, 2, 3 … in order of arrival,
+// never reused. 0 names none.
+using Sequence = std::uint64_t;
+
+// Names one runner process of a group: 1, 2, 3 … Inputs of an earlier spawn are ignored.
+using SpawnNumber = std::uint64_t;
+
+// Names one subscription call: 1, 2, 3 … Inputs of an earlier call are ignored.
+using CallNumber = std::uint64_t;
+
+// What the engine asks of its adapters.
+struct Command {
+  enum class Kind : std::uint8_t {
+    kSpawnRunner,         // spawn: raise the token durably, then start this runner.
+    kDrainRunner,         // spawn: deliver nothing more; let the current call end, then stop it.
+    kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
+    kKillRunner,          // spawn: SIGKILL.
+    kConnect,             // call: find out what the server is, then say ServerKnown.
+    kReadEnd,             // call, from: find out where the log ends, as far as it takes to tell
+                          // whether that is before `from`, then say EndKnown.
+    kProbe,               // call, from: read the first record at or after it, then say Probed.
+    kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
+    kCancelSubscription,  // call: whichever of the four it is at.
+    kDeliver,             // first..last, in order, to the present runner. Events and advances.
+    kRelease,             // Everything up to `last` is settled; its buffers may go.
+    kPersist,             // from, event: write as checkpoint, unless may_persist() says no right
+                          // before; then say CheckpointDurable, or CheckpointNotBegun.
+    kWakeAt,              // at: say Woke then, whatever was asked for before. One timer in all.
+    kLog,                 // text, expected: worth a line in the log. Warn unless expected. Of a try
+                          // that is to come: number, from 1, and delay.
+    kStateChanged,        // See state() and reason().
+    kFinished,            // Final state reached; nothing follows, and no timer is wanted any more.
+  };
+
+  Kind kind{};
+  bool expected = false;
+  std::uint64_t number = 0;  // Spawn, call or try.
+  Sequence first = 0;
+  Sequence last = 0;
+  std::optional<Position> from;   // kSubscribe; always set in kReadEnd, kProbe and kPersist.
+  std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
+  std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.
+  std::chrono::nanoseconds delay{};
+  std::string text;
+};
+
+using Commands = std::vector<Command>;
+
+}  // namespace catchup

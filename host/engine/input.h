@@ -1,0 +1,78 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host/base/position.h"
+#include "host/engine/command.h"
+
+namespace catchup {
+
+// What adapters tell the engine.
+
+struct EngineOptions {
+  std::uint32_t checkpoint_batch_size = 10;
+  std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(1);
+  std::uint64_t window_events = 4096;
+  std::uint64_t window_bytes = 32ull << 20;
+  bool system_events = false;
+  bool stop_on_caught_up = false;
+  std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+};
+
+// Where a group begins: its recorded start, and the durable checkpoint if there is one. A null
+// recorded start is the beginning of the log.
+struct StartPoint {
+  std::optional<Position> recorded_start;
+  std::optional<Position> checkpoint;
+  // Of the last event handled or skipped at or before the checkpoint, where it is known.
+  std::optional<Position> last_event{};
+  // The filter is not the one of an earlier run that left no checkpoint: a position that the plugin
+  // holds was made with the other one.
+  bool filter_changed = false;
+};
+
+// What a server can be relied on for; it differs by version.
+struct ServerTraits {
+  // A subscription goes on behind the very place it is given. False before 24.2: those look for the
+  // first record at or after the place and begin behind that one, so where no record lies at the
+  // place, the next one is never sent.
+  bool resumes_anywhere = true;
+  // It says when a subscription is live. False before 23.10: the head of the log tells.
+  bool says_caught_up = true;
+};
+
+// How a runner ended. The class decides whether another start makes sense.
+enum class ExitClass : std::uint8_t {
+  kClean,     // After stop and destroy, on request.
+  kSetup,     // It could not set itself up, or refuses the plugin: no restart.
+  kContract,  // Impossible status, broken table, nonsense in the ring: no restart.
+  kFatal,     // The plugin returned FATAL: no restart.
+  kCrash,     // Died by a signal.
+  kExit,      // The plugin called exit or abort.
+  kHung,      // Killed by us after a call outlasted its limit.
+  kMemory,    // Killed for its memory.
+  kKilled,    // Killed by us for another reason, which the engine knows.
+};
+
+std::string_view ExitClassName(ExitClass exit_class);
+
+// How a subscription call ended.
+enum class EndClass : std::uint8_t {
+  kDropped,          // Any transport end, OK included: reconnect with backoff.
+  kRefused,          // Credentials, permission, unimplemented, bad request: retry slowly, loudly.
+  kInvalidPosition,  // The server does not know the position we resume from: the group fails.
+};
+
+// A status of the plugin that is not OK, or a refusal in create, start or load_position.
+struct BadOutcome {
+  Sequence sequence = 0;    // First unapplied event; 0 when no event was being handled.
+  std::int32_t status = 0;  // CATCHUP_* as the plugin said it.
+  std::string call;         // "handle", "handle_at", "create" …
+  std::string text;         // set_error's, may be empty.
+};
+
+}  // namespace catchup

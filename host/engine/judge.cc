@@ -1,0 +1,228 @@
+#include <string>
+#include <utility>
+
+#include "host/base/time_text.h"
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+
+// The first step of the plan: what is to be done about what the runner said and how it ended, and
+// where the group goes on when a new one's plugin says where it stands.
+
+namespace catchup {
+namespace {
+
+// After a hang nothing presses, so its report may take longer to write than in a stop.
+constexpr std::chrono::nanoseconds kHangPatience = std::chrono::seconds(5);
+
+// Whether an exit says that another start would end the same way.
+bool IsVerdict(ExitClass exit_class) {
+  return exit_class == ExitClass::kSetup || exit_class == ExitClass::kContract ||
+         exit_class == ExitClass::kFatal;
+}
+
+}  // namespace
+
+void Engine::Judge(Turn& turn) {
+  if (heard_.index() == 0) [[likely]] {
+    return;
+  }
+  const Heard heard = std::exchange(heard_, {});
+  std::visit([this, &turn](const auto& what) { On(what, turn); }, heard);
+}
+
+void Engine::On(std::monostate, Turn&) {}
+
+// The one place where a plugin's answer other than OK meets the rules. Everything before
+// outcome.sequence is settled already and that event is the first one unapplied, so whatever is
+// decided here concerns this event alone: its class by status and text, then a retry in place after
+// a delay, a dead letter (durable before the event is settled), holding it while others go on, or
+// the end of the group. Only the end is decided today: it is right for FATAL, and for the others it
+// costs time, never an event, because the checkpoint stays before it.
+void Engine::On(const BadOutcome& outcome, Turn&) {
+  End(GroupState::kFailed, DescribeOutcome(outcome) + StopsBefore(outcome.sequence),
+      Lane::Force::kDrain, options_.drain_timeout);
+}
+
+void Engine::On(const Hang& hang, Turn&) {
+  End(GroupState::kFailed,
+      hang.call + " hung" + AtEvent(hang.sequence) + ": it took longer than " + hang.limit +
+          StopsBefore(hang.sequence),
+      Lane::Force::kAbort, kHangPatience);
+}
+
+void Engine::On(const Breach& breach, Turn&) { BreakContract(breach.text); }
+
+// A runner that reports what cannot be is not asked to do anything more. Whoever wrote that may as
+// well have written what was believed before, so what is not durable by now is handled again.
+void Engine::BreakContract(const std::string& text) {
+  distrusted_ = true;
+  End(GroupState::kFailed,
+      "contract broken: " + text +
+          "; what this runner had reported and was not durable yet comes again once the plugin is "
+          "mended and the host started again",
+      Lane::Force::kKill, {});
+}
+
+void Engine::On(const Exit& exit, Turn& turn) {
+  const Lane::Force pressed = lane_.pressed();
+  lane_.OnExited();
+  const bool cut = ledger_.popped() < ledger_.handed_out();
+  ledger_.TakeBack();
+  std::string what = DescribeExit(exit.exit_class, exit.charged, exit.text);
+  if (exit.exit_class == ExitClass::kKilled && !lane_.why().empty()) {
+    what += ": " + lane_.why();
+  }
+  const bool discarded =
+      std::exchange(discarded_, false) &&
+      (exit.exit_class == ExitClass::kKilled || exit.exit_class == ExitClass::kClean);
+  const bool replaced = std::exchange(replacing_, false) && exit.exit_class == ExitClass::kClean;
+  if (exit.exit_class == ExitClass::kContract) {
+    distrusted_ = true;
+  }
+  if (IsVerdict(exit.exit_class)) {
+    End(GroupState::kFailed, what, Lane::Force::kNone, {});
+  } else if (life_.ending()) {
+    if (exit.exit_class != ExitClass::kClean) {
+      turn.Log("while stopping, " + what +
+                   (cut ? "; what it had not finished comes again at the next start" : ""),
+               !cut && pressed >= Lane::Force::kAbort);
+    }
+  } else if (discarded) {
+    ++replaced_;
+    Restart(what, true, turn);
+  } else if (replaced) {
+    ++replaced_;
+    lane_.SpawnAt(turn.now);
+  } else {
+    Restart(what, false, turn);
+  }
+}
+
+void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
+  const RunnerPacing::Verdict verdict = lane_.OnDeath(turn.now, turn.random);
+  if (verdict.give_up) {
+    End(GroupState::kGivenUp,
+        "the runner died more than " + std::to_string(RunnerPacing::kMaxDeaths) + " times in " +
+            FormatDuration(RunnerPacing::kDeathPeriod) + " and settled no event; last: " + what,
+        Lane::Force::kNone, {});
+    return;
+  }
+  const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
+  lane_.SetTrouble(what + (at_once ? std::string("; restarting at once")
+                                   : std::string(kRestartIn) + FormatDuration(verdict.delay)));
+  turn.LogTry(lane_.trouble(), expected, lane_.deaths(), verdict.delay);
+}
+
+void Engine::On(const Ready& ready, Turn& turn) {
+  if (ready.loaded && !IsPlace(*ready.loaded)) {
+    End(GroupState::kFailed,
+        "load_position returned " + NoPlace(*ready.loaded) +
+            "; the plugin's store is to be put right",
+        Lane::Force::kDrain, options_.drain_timeout);
+  } else if (!begun_) {
+    position_mode_ = ready.position_mode;
+    Begin(ready.loaded, turn);
+  } else if (ready.position_mode != position_mode_) {
+    BreakContract(std::string("this runner says that the plugin ") +
+                  (ready.position_mode ? "keeps" : "does not keep") +
+                  " its own position, an earlier one of this group said the opposite");
+  } else if (position_mode_) {
+    Rejoin(ready.loaded, turn);
+  }
+}
+
+// Chooses where the group starts. The plugin's own position wins over the checkpoint, whether it is
+// ahead or behind: it was stored together with the effects.
+void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
+  begun_ = true;
+  if (loaded && start_.filter_changed) {
+    End(GroupState::kFailed,
+        "the filter of the group has changed, and the plugin's position " +
+            FormatPosition(*loaded) +
+            " was made with the old one: older events of the new filter would be lost, so wanted "
+            "the old filter, or another group name and store for the new one",
+        Lane::Force::kDrain, options_.drain_timeout);
+    return;
+  }
+  std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
+  began_at_ = start_.checkpoint ? BeganAt::kCheckpoint : BeganAt::kStart;
+  std::optional<Position> durable = start_.checkpoint;
+  std::optional<Position> covered = start;
+  bool was_reset = false;
+  if (position_mode_) {
+    start = loaded ? loaded : start_.recorded_start;
+    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
+    if (start < start_.checkpoint) {
+      turn.Log(
+          "the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
+              (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
+              FormatPosition(*start_.checkpoint) + "; the plugin's counts, starting from " +
+              Place(start),
+          false);
+      durable = start;
+      was_reset = true;
+    }
+    covered = was_reset ? std::nullopt : durable;
+  }
+  began_ = start;
+  // An event that lies behind the start is no help for finding it.
+  const auto& known = start_.last_event;
+  const bool helps = known && IsPlace(*known) && known <= start;
+  ledger_.Reset(start, position_mode_, helps ? known : std::nullopt);
+  frontier_.Reset(start, ledger_.last_event());
+  pacer_.Reset(durable, covered);
+  if (position_mode_ && !pacer_.Covers(start)) {
+    // The checkpoint is not where the plugin is; it is for display and lineage, so let it follow.
+    pacer_.OnProgress(0, turn.now);
+  }
+  connect_at_ = turn.now;
+}
+
+// A new runner's plugin says where it stands; what it holds is settled, whatever the runner before
+// it managed to report.
+void Engine::Rejoin(std::optional<Position> loaded, Turn& turn) {
+  const std::optional<Position> stands = loaded ? loaded : start_.recorded_start;
+  if (stands == ledger_.stored()) {
+    return;
+  }
+  if (!stands || !ledger_.SettleAt(*stands)) {
+    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
+    Rewind(stands, turn);
+  }
+}
+
+// The plugin's store is somewhere else than we left it: somebody reset it. It wins.
+void Engine::Rewind(std::optional<Position> to, Turn& turn) {
+  turn.Log(
+      "the plugin's position is not where its last runner left it, as after a reset: it holds " +
+          Place(to) + ", settled was " + Place(ledger_.stored()) + ", received " +
+          Place(frontier_.reached()) + "; starting again from " + Place(to),
+      false);
+  CancelCall(turn);
+  const std::optional<Position> event =
+      ledger_.last_event() <= to ? ledger_.last_event() : std::nullopt;
+  ledger_.Reset(to, position_mode_, event);
+  frontier_.Reset(to, event);
+  began_ = to;
+  placed_ = false;
+  short_.reset();
+  pacer_.GoBack(to);
+  if (!pacer_.Covers(to)) {
+    pacer_.OnProgress(0, turn.now);
+  }
+  catch_up_.Drop();
+  source_trouble_.clear();
+  connect_at_ = turn.now;
+}
+
+// Begins to end, or tells an end under way something worse.
+void Engine::End(GroupState final_state, std::string reason, Lane::Force force,
+                 std::chrono::nanoseconds patience) {
+  if (!life_.ending()) {
+    pacer_.Hurry();
+  }
+  life_.End(final_state, std::move(reason));
+  lane_.Press(force, patience);
+}
+
+}  // namespace catchup

@@ -1,0 +1,95 @@
+#include "host/engine/lane.h"
+
+#include "host/base/time_text.h"
+
+namespace catchup {
+
+void Lane::Press(Force force, std::chrono::nanoseconds patience, std::string why) {
+  if (alive() && force > wanted_) {
+    wanted_ = force;
+    patience_ = patience;
+    if (why_.empty()) {
+      why_ = std::move(why);
+    }
+  }
+}
+
+void Lane::OnReady() {
+  state_ = State::kReady;
+  trouble_.clear();
+}
+
+void Lane::OnExited() {
+  state_ = State::kNone;
+  wanted_ = force_ = Force::kNone;
+  climb_at_.reset();
+}
+
+RunnerPacing::Verdict Lane::OnDeath(std::chrono::nanoseconds now, std::uint64_t random) {
+  const RunnerPacing::Verdict verdict = pacing_.OnDeath(now, random);
+  if (!verdict.give_up) {
+    SpawnAt(now + verdict.delay);
+  }
+  return verdict;
+}
+
+void Lane::Plan(Turn& turn) {
+  if (alive()) {
+    Climb(turn);
+  } else if (spawn_at_ && turn.now >= *spawn_at_) {
+    spawn_at_.reset();
+    why_.clear();
+    state_ = State::kStarting;
+    turn.Add(Command::Kind::kSpawnRunner).number = ++spawn_;
+  }
+}
+
+void Lane::Climb(Turn& turn) {
+  if (climb_at_ && turn.now >= *climb_at_) {
+    if (force_ == Force::kDrain) {
+      Press(Force::kAbort, kStopPatience,
+            "it had not stopped when drain_timeout = " +
+                DescribeDuration(std::chrono::duration_cast<std::chrono::milliseconds>(patience_)) +
+                " was over");
+    } else {
+      Press(Force::kKill, {});
+    }
+  }
+  if (wanted_ == force_) {
+    return;
+  }
+  force_ = wanted_;
+  switch (force_) {
+    case Force::kNone:
+      break;
+    case Force::kDrain:
+      turn.Add(Command::Kind::kDrainRunner).number = spawn_;
+      break;
+    case Force::kAbort:
+      turn.Add(Command::Kind::kAbortRunner).number = spawn_;
+      break;
+    case Force::kKill:
+      turn.Add(Command::Kind::kKillRunner).number = spawn_;
+      break;
+  }
+  climb_at_ = force_ == Force::kKill ? std::nullopt : std::optional(turn.now + patience_);
+}
+
+std::string_view Lane::CheckInvariants() const {
+  if (alive() == spawn_at_.has_value() && alive()) {
+    return "a runner is to be spawned while one lives";
+  }
+  if (!alive() && (wanted_ != Force::kNone || climb_at_)) {
+    return "nobody is asked to end";
+  }
+  if (wanted_ != force_) {
+    return "what was asked for was not commanded";
+  }
+  const bool climbs = force_ == Force::kDrain || force_ == Force::kAbort;
+  if (climbs != climb_at_.has_value()) {
+    return "a runner that is to end, and not killed yet, has no time for it";
+  }
+  return {};
+}
+
+}  // namespace catchup

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "host/engine/runner_pacing.h"
+#include "host/engine/turn.h"
+
+namespace catchup {
+
+// One runner of a group at a time: which spawn it is, how far it has got, when the next one comes,
+// and how it is made to end. Knows nothing of events. A group has one lane; N are N of these.
+//
+// A runner is asked to end by the ladder drain, abort, kill. It is climbed by whoever presses, and
+// by time: who does not drain within the patience given is aborted, who survives that by
+// kStopPatience is killed. It only ever goes up for one spawn.
+//
+// What is asked of it takes effect in Plan.
+class Lane {
+ public:
+  enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
+
+  // From SIGABRT to SIGKILL, for a report to be written: in a stop the whole ladder has ten
+  // seconds.
+  static constexpr std::chrono::nanoseconds kStopPatience = std::chrono::seconds(3);
+
+  // --- What is asked of it. ---
+
+  // The next runner is to be spawned at `when`; the time of the last one is over.
+  void SpawnAt(std::chrono::nanoseconds when) { spawn_at_ = when; }
+  void SpawnNone() { spawn_at_.reset(); }
+
+  // The runner is to end; for `patience` it may take its time before the next rung. Without a
+  // runner it asks for nothing. `why` is for people.
+  void Press(Force force, std::chrono::nanoseconds patience, std::string why = {});
+
+  // --- What is heard of it. ---
+
+  // Whether `spawn` is the runner that there is: what any other says is late.
+  bool Is(SpawnNumber spawn) const { return alive() && spawn == spawn_; }
+  void OnReady();
+  void OnExited();
+
+  // It died and another is to follow, or not any more. `random` is 64 fresh random bits.
+  RunnerPacing::Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
+  std::uint64_t deaths() const { return pacing_.deaths(); }
+  void OnSettled() { pacing_.OnSettled(); }
+
+  // Why the group waits for a runner; empty when it does not. Over once one is ready.
+  void SetTrouble(std::string trouble) { trouble_ = std::move(trouble); }
+  const std::string& trouble() const { return trouble_; }
+
+  // Adds what is to be done by now.
+  void Plan(Turn& turn);
+
+  // When Plan has something to do without further input.
+  std::optional<std::chrono::nanoseconds> wake_at() const {
+    return alive() ? climb_at_ : spawn_at_;
+  }
+
+  bool alive() const { return state_ != State::kNone; }
+  bool starting() const { return state_ == State::kStarting; }
+  // Whether it takes events.
+  bool takes() const { return state_ == State::kReady && wanted_ == Force::kNone; }
+  Force pressed() const { return wanted_; }
+  // Why it was pressed first, where somebody said so, or that its drain took too long. Of the last
+  // runner until the next is spawned.
+  const std::string& why() const { return why_; }
+  SpawnNumber spawn() const { return spawn_; }
+  const std::optional<std::chrono::nanoseconds>& spawn_at() const { return spawn_at_; }
+
+  // What is wrong in here; empty when nothing is.
+  std::string_view CheckInvariants() const;
+
+ private:
+  enum class State : std::uint8_t { kNone, kStarting, kReady };
+
+  void Climb(Turn& turn);
+
+  State state_ = State::kNone;
+  SpawnNumber spawn_ = 0;
+  std::optional<std::chrono::nanoseconds> spawn_at_;
+
+  Force wanted_ = Force::kNone;
+  Force force_ = Force::kNone;  // Commanded.
+  std::chrono::nanoseconds patience_{};
+  std::string why_;
+  std::optional<std::chrono::nanoseconds> climb_at_;
+
+  RunnerPacing pacing_;
+  std::string trouble_;
+};
+
+}  // namespace catchup

@@ -1,0 +1,202 @@
+#include "host/engine/ledger.h"
+
+#include <algorithm>
+
+#include "host/base/check.h"
+
+namespace catchup {
+
+void Ledger::Reset(std::optional<Position> start, bool hold_passed, std::optional<Position> event) {
+  first_ = last() + 1;
+  handed_out_ = first_ - 1;
+  items_.clear();
+  passed_.clear();
+  watermark_ = start;
+  stored_ = start;
+  last_event_ = event;
+  advance_event_.reset();
+  events_ = 0;
+  bytes_ = 0;
+  hold_passed_ = hold_passed;
+}
+
+void Ledger::AddPassed(Position position, bool is_event) {
+  if (!EndsPassed()) {
+    passed_.push_back({.after = last(), .position = position, .event = {}});
+  }
+  Passed& back = passed_.back();
+  back.position = std::max(back.position, position);
+  if (is_event) {
+    back.event = position;
+  }
+}
+
+void Ledger::Withdraw(std::optional<Position> to) {
+  watermark_ = std::min(watermark_, std::max(to, stored_));
+  // Only announcements lie behind the last event, so they are one at the end, or popped.
+  if (!EndsPassed() || passed_.back().position <= to) {
+    return;
+  }
+  const std::optional<Position> event = passed_.back().event;
+  passed_.pop_back();
+  if (event) {
+    AddPassed(*event, true);
+  }
+}
+
+std::optional<Position> Ledger::Passable() const {
+  if (!idle() || passed_.empty() || passed_.back().position <= watermark_) {
+    return std::nullopt;
+  }
+  return passed_.back().position;
+}
+
+void Ledger::MakeAdvance() {
+  const std::optional<Position> position = Passable();
+  CATCHUP_CHECK(position.has_value());
+  advance_event_ = passed_.back().event;
+  passed_.pop_back();
+  items_.push_back({.position = *position, .is_advance = true});
+}
+
+Ledger::Range Ledger::HandOut() {
+  Sequence first = handed_out_ + 1;
+  while (first <= last() && At(first).state != State::kWaiting) {
+    ++first;  // Done before the runner went that had it.
+  }
+  Sequence end = first;
+  for (; end <= last() && At(end).state == State::kWaiting; ++end) {
+    At(end).state = State::kOnLane;
+  }
+  handed_out_ = end - 1;
+  return end == first ? Range{} : Range{first, end - 1};
+}
+
+void Ledger::TakeBack() {
+  for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
+    if (At(sequence).state == State::kOnLane) {
+      At(sequence).state = State::kWaiting;
+    }
+  }
+  handed_out_ = popped();
+}
+
+void Ledger::Settle(Sequence sequence) { At(sequence).state = State::kDone; }
+
+void Ledger::SettleThrough(Sequence sequence) {
+  for (Sequence done = first_; done <= sequence; ++done) {
+    Settle(done);
+  }
+}
+
+bool Ledger::SettleAt(Position position) {
+  Sequence sequence = last();
+  while (sequence >= first_ && At(sequence).position != position) {
+    --sequence;
+  }
+  if (sequence < first_) {
+    return false;
+  }
+  SettleThrough(sequence);
+  handed_out_ = std::max(handed_out_, sequence);
+  return true;
+}
+
+bool Ledger::IsTaken(Position position) const {
+  for (Sequence sequence = first_; sequence <= last(); ++sequence) {
+    if (At(sequence).position == position) {
+      return true;
+    }
+  }
+  return stored_ == position;
+}
+
+// The passed position in front of all goes under the watermark.
+void Ledger::TakePassed() {
+  const Passed& passed = passed_.front();
+  watermark_ = watermark_ ? std::max(*watermark_, passed.position) : passed.position;
+  if (passed.event) {
+    last_event_ = passed.event;
+  }
+  passed_.pop_front();
+}
+
+Ledger::Popped Ledger::Pop() {
+  Popped popped;
+  while (true) {
+    const bool passed_first = !passed_.empty() && passed_.front().after < first_;
+    const bool done = !items_.empty() && items_.front().state == State::kDone;
+    if (passed_first && (done || !hold_passed_)) [[unlikely]] {
+      TakePassed();
+      ++popped.places;
+    }
+    if (!done) {
+      return popped;
+    }
+    const Item& front = items_.front();
+    if (front.is_advance) {
+      if (advance_event_) {
+        last_event_ = advance_event_;
+      }
+      advance_event_.reset();
+    } else {
+      ++popped.events;
+      --events_;
+      bytes_ -= front.bytes;
+      last_event_ = front.position;
+    }
+    ++popped.places;
+    stored_ = front.position;
+    watermark_ = watermark_ ? std::max(*watermark_, front.position) : front.position;
+    items_.pop_front();
+    ++first_;
+  }
+}
+
+std::optional<Position> Ledger::AdvanceAt(Sequence sequence) const {
+  if (sequence < first_ || sequence > last() || !At(sequence).is_advance) {
+    return std::nullopt;
+  }
+  return At(sequence).position;
+}
+
+std::string_view Ledger::CheckInvariants() const {
+  std::uint64_t events = 0;
+  std::uint64_t bytes = 0;
+  std::size_t advances = 0;
+  for (Sequence sequence = first_; sequence <= last(); ++sequence) {
+    const Item& item = At(sequence);
+    if (item.state == State::kOnLane && sequence > handed_out_) {
+      return "an item is on a lane that was not handed out";
+    }
+    item.is_advance ? ++advances : ++events;
+    bytes += item.bytes;
+  }
+  for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
+    if (At(sequence).state == State::kWaiting) {
+      return "an item waits that stands before one which was handed out";
+    }
+  }
+  if (events != events_ || bytes != bytes_ || advances > 1) {
+    return "the counts of what is pending are wrong, or there are two advances";
+  }
+  for (std::size_t i = 0; i < passed_.size(); ++i) {
+    const Passed& passed = passed_[i];
+    if (passed.after < popped() || passed.after > last() ||
+        (i > 0 && passed.after <= passed_[i - 1].after)) {
+      return "a passed position stands nowhere, or two stand at one place";
+    }
+    if (passed.event > passed.position) {
+      return "a passed event lies behind what was passed";
+    }
+  }
+  if (!items_.empty() && items_.front().state == State::kDone) {
+    return "what is done at the front was not popped";
+  }
+  if (stored_ > watermark_) {
+    return "the plugin stores more than is under the watermark";
+  }
+  return {};
+}
+
+}  // namespace catchup

@@ -1,0 +1,210 @@
+#include <algorithm>
+#include <optional>
+
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+
+// The steps of the plan, in their order.
+
+namespace catchup {
+
+void Engine::Plan(Turn& turn) {
+  if (life_.finished()) {
+    return;
+  }
+  Judge(turn);
+  Pop(turn);
+  FollowCaughtUp();
+  PlanLane(turn);
+  MaybeAdvance(turn);
+  Deliver(turn);
+  PlanSource(turn);
+  Persist(turn);
+  const bool finished = NothingIsUnderWay();
+  if (finished) {
+    life_.Finish();
+  }
+  Report(turn, finished);
+  Wake(turn);
+}
+
+void Engine::PlanAgain(Tick tick, Commands* out) {
+  Turn turn(tick, out);
+  Plan(turn);
+}
+
+void Engine::Pop(Turn& turn) {
+  const Ledger::Popped popped = ledger_.Pop();
+  if (popped.places > 0) {
+    if (popped.events > 0) {
+      handled_ += popped.events;
+      lane_.OnSettled();
+    }
+    pacer_.OnProgress(popped.events, turn.now);
+  }
+  if (released_ != ledger_.popped()) {
+    released_ = ledger_.popped();
+    turn.Add(Command::Kind::kRelease).last = released_;
+  }
+}
+
+void Engine::FollowCaughtUp() {
+  if (life_.ending()) {
+    return;
+  }
+  if (catch_up_.OnSettled(ledger_.popped(), ledger_.watermark())) {
+    pacer_.Hurry();
+  }
+  if (!catch_up_.persisting() || !pacer_.Covers(catch_up_.watermark())) {
+    return;
+  }
+  catch_up_.OnDurable();
+  if (options_.stop_on_caught_up) {
+    End(GroupState::kStopped, std::string(kCaughtUpReason), Lane::Force::kDrain,
+        options_.drain_timeout);
+  }
+}
+
+void Engine::PlanLane(Turn& turn) {
+  if (life_.ending()) {
+    lane_.SpawnNone();
+  }
+  lane_.Plan(turn);
+}
+
+// Hands the plugin a position without events, past what the filter hides, so that its own store
+// does not fall behind in a quiet log.
+void Engine::MaybeAdvance(Turn& turn) {
+  if (position_mode_ && !life_.ending() && lane_.takes() && turn.now >= next_advance_ &&
+      ledger_.Passable()) {
+    next_advance_ = turn.now + options_.checkpoint_interval;
+    ledger_.MakeAdvance();
+  }
+}
+
+void Engine::Deliver(Turn& turn) {
+  while (lane_.takes() && ledger_.waits()) {
+    const Ledger::Range range = ledger_.HandOut();
+    if (range.first != 0) {
+      Command& command = turn.Add(Command::Kind::kDeliver);
+      command.first = range.first;
+      command.last = range.last;
+    }
+  }
+}
+
+// A full window stays full while it is disconnected: what would come first had no place.
+void Engine::PlanSource(Turn& turn) {
+  if (life_.ending()) {
+    CancelCall(turn);
+  } else if (connect_at_ && turn.now >= *connect_at_ && HasRoom()) {
+    Connect(turn);
+  }
+}
+
+void Engine::Persist(Turn& turn) {
+  if (!placed_ || store_failed_ || distrusted_) {
+    return;
+  }
+  if (life_.ending() && !lane_.alive()) {
+    pacer_.Hurry();
+  }
+  if (const auto position = pacer_.Next(ledger_.watermark(), ledger_.events(), turn.now)) {
+    Command& command = turn.Add(Command::Kind::kPersist);
+    command.from = position;
+    command.event = ledger_.last_event();
+  }
+  crowded_at_ = pacer_.crowded_at();
+}
+
+// What was settled is still persisted, once the runner is gone and can settle nothing more; not so
+// after a breach of the contract.
+bool Engine::NothingIsUnderWay() const {
+  if (!life_.ending() || lane_.alive()) {
+    return false;
+  }
+  const bool written = distrusted_ || settled_is_durable();
+  return !begun_ || store_failed_ || (written && !pacer_.writing());
+}
+
+void Engine::Report(Turn& turn, bool finished) {
+  if (life_.Report({.begun = begun_,
+                    .been_live = been_live_,
+                    .caught_up = caught_up(),
+                    .runner_trouble = lane_.trouble(),
+                    .source_trouble = source_trouble_})) {
+    turn.Add(Command::Kind::kStateChanged);
+  }
+  if (finished) {
+    turn.Add(Command::Kind::kFinished);
+  }
+}
+
+// A time that has become later is not taken back: the timer fires in vain once, which costs less
+// than to set it anew with every event.
+void Engine::Wake(Turn& turn) {
+  const auto next = life_.finished() ? std::nullopt : NextWake(turn.now);
+  if (next && *next < wake_at_) {
+    wake_at_ = *next;
+    turn.Add(Command::Kind::kWakeAt).at = wake_at_;
+  }
+}
+
+std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanoseconds now) const {
+  std::optional<std::chrono::nanoseconds> next = lane_.wake_at();
+  const auto consider = [&next](std::optional<std::chrono::nanoseconds> time) {
+    if (time && (!next || *time < *next)) {
+      next = time;
+    }
+  };
+  if (connect_at_ && *connect_at_ > now) {
+    consider(connect_at_);
+  }
+  if (placed_ && !store_failed_ && !distrusted_) {
+    consider(pacer_.WakeAt(ledger_.watermark(), now));
+    if (position_mode_ && !life_.ending() && lane_.takes() && ledger_.Passable()) {
+      consider(next_advance_);
+    }
+  }
+  return next;
+}
+
+std::string_view Engine::CheckInvariants() const {
+  for (const std::string_view wrong :
+       {life_.CheckInvariants(), lane_.CheckInvariants(), ledger_.CheckInvariants()}) {
+    if (!wrong.empty()) {
+      return wrong;
+    }
+  }
+  const bool call = step_ != CallStep::kNone;
+  if (heard_.index() != 0) {
+    return "something that was heard is not judged";
+  }
+  if (life_.ending() && (call || connect_at_ || lane_.spawn_at())) {
+    return "a group that ends has a call or a try that is to come";
+  }
+  if (life_.finished() && (lane_.alive() || (pacer_.writing() && !store_failed_))) {
+    return "a group has ended while something is under way";
+  }
+  if (begun_ && !life_.ending() && call == connect_at_.has_value()) {
+    return "a group that goes on has no call and no try to come, or both";
+  }
+  if (!begun_ && (call || connect_at_ || ledger_.last() != 0)) {
+    return "a group that has not begun has a call or events";
+  }
+  if (life_.started() && !life_.ending() && lane_.alive() == lane_.spawn_at().has_value()) {
+    return "a group that goes on has no runner and none to come, or both";
+  }
+  if (!lane_.alive() && ledger_.handed_out() != ledger_.popped()) {
+    return "events are on a lane without a runner";
+  }
+  if (lane_.takes() && ledger_.waits()) {
+    return "events wait though the lane takes them";
+  }
+  if (released_ != ledger_.popped()) {
+    return "buffers are kept of what is settled";
+  }
+  return {};
+}
+
+}  // namespace catchup
