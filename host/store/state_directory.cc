@@ -68,7 +68,10 @@ Status MakeDirectories(const std::filesystem::path& path) {
       continue;
     }
     if (Status status = MakeDirectory(made); !status.ok()) {
-      return status.code() != Status::Code::kDenied
+      const std::filesystem::path parent = made.has_parent_path() ? made.parent_path() : ".";
+      // Only where it is a matter of rights another user can do it.
+      const bool read_only = ::access(parent.c_str(), W_OK) != 0 && errno == EROFS;
+      return status.code() != Status::Code::kDenied || read_only
                  ? status
                  : Status::Denied(status.message() + "; as root run: install -d -m 0700 -o " +
                                   std::to_string(::geteuid()) + " " + ShellWord(path.string()));

@@ -339,6 +339,37 @@ int OpenOnNoexecMount(const std::filesystem::path& path) {
              : 1;
 }
 
+// As above. There is no command that makes a directory there.
+int OpenOnReadOnlyMount(const std::filesystem::path& path) {
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("none", path.c_str(), "tmpfs", MS_RDONLY, "mode=0700") != 0) {
+    return 2;
+  }
+  const std::string named = (path / "state").string();
+  const auto state = StateDirectory::Open(named);
+  return !state.ok() && state.status().code() == Status::Code::kDenied &&
+                 state.status().message() == "state directory " + named + ": create directory " +
+                                                 named + ": Read-only file system"
+             ? 0
+             : 1;
+}
+
+TEST_F(StateDirectoryTest, OffersNoCommandForAReadOnlyFileSystem) {
+  std::filesystem::create_directories(path());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::_exit(OpenOnReadOnlyMount(path()));
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 2) {
+    GTEST_SKIP() << "no file system may be mounted here";
+  }
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 TEST_F(StateDirectoryTest, RefusesANoexecFileSystem) {
   std::filesystem::create_directories(path());
   const pid_t child = ::fork();
