@@ -1,14 +1,11 @@
 #include "host/daemon/host.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -24,22 +21,20 @@
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/time_text.h"
-#include "host/base/wait.h"
 #include "host/daemon/group_slot.h"
+#include "host/daemon/head_probe.h"
+#include "host/daemon/log_address.h"
 #include "host/daemon/progress.h"
+#include "host/daemon/signal_watch.h"
+#include "host/daemon/stall_detector.h"
 #include "host/daemon/worker_pool.h"
 #include "host/plugins/children.h"
 #include "host/ring/host_end.h"
-#include "host/source/client/kurrent_source.h"
-#include "host/source/embedded/log_server.h"
 
 namespace catchup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Without progress for this long, waiting for the log's end is waiting for something else.
-constexpr std::chrono::seconds kStalled{60};
 
 // From the first SIGTERM: after the longest drain_timeout come three seconds of force, and what has
 // not ended this much later is left to itself.
@@ -51,13 +46,6 @@ constexpr std::chrono::milliseconds kMargin{1'500};
 constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
-
-// How old the head of the log may be that progress is shown against.
-constexpr std::chrono::seconds kHeadInterval{2};
-constexpr std::chrono::seconds kIdleHeadInterval{10};
-
-// For another process that is just becoming the owner of a log; the next reconnect asks again.
-constexpr std::chrono::milliseconds kOwnerPatience{200};
 
 // Whoever stops a process may tell it twice, itself and as one of its group; that is one wish.
 constexpr std::chrono::milliseconds kSameSignal{50};
@@ -72,19 +60,6 @@ constexpr std::chrono::milliseconds kLastSweep{500};
 
 // Between two tries of what the host needs before its groups are there, while the machine lacks it.
 constexpr std::chrono::seconds kOpenPause{1};
-
-// How often a stop that came while the host started looks for groups to stop.
-constexpr int kLookForGroupsMs = 20;
-
-// How often a host that nobody stops looks whether it is about to end by itself.
-constexpr int kLookForTheEndMs = 1'000;
-
-embedded::ServerOptions EmbeddedOptions(const HostConfig& config) {
-  embedded::ServerOptions options;
-  options.directory = config.source.uri.path;
-  options.listen = config.source.embedded_listen.text();
-  return options;
-}
 
 bool IsFailure(GroupState state) {
   return state == GroupState::kFailed || state == GroupState::kGivenUp;
@@ -113,25 +88,10 @@ Status RaiseDescriptorLimit() {
 // Threads for what the machine can do at once.
 int Cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
-void LogSignal(LogLevel level, std::string_view msg, const ReceivedSignal& signal) {
-  // The fields only point at their texts.
-  const std::string name = SignalName(signal.number);
-  const std::string sender = signal.Sender();
-  std::vector<LogField> fields{{"signal", static_cast<std::int64_t>(signal.number)},
-                               {"signalName", name},
-                               {"sender", sender}};
-  if (signal.by_process) {
-    fields.push_back({"senderPid", static_cast<std::int64_t>(signal.pid)});
-    fields.push_back({"senderUid", static_cast<std::uint64_t>(signal.uid)});
-  }
-  Log(level, msg, "Host.Signal", "", fields);
-}
-
 class Host {
  public:
   Host(const HostConfig& config, const RunOptions& options)
-      : config_(config), options_(options), stop_limit_(StopLimit()) {}
-  ~Host() { EndSignalThread(); }
+      : config_(config), options_(options), stop_limit_(StopLimit()), log_(config.source) {}
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -145,29 +105,19 @@ class Host {
   Status WaitOut(std::string_view what, const std::function<Status()>& step);
   Status OpenState();
   Status FindRunner();
-  Status OpenLog();
-  std::string Address();
-  void OwnEmbeddedLog();
   Status StartThreads();
-  Result<std::unique_ptr<Source>> OpenSource(const std::string& address,
-                                             const std::string& name) const;
-  void RetireSource(std::shared_ptr<Source> source);
-  void PollHead();
   void LookAfterLock();
   void OnLock(const Result<bool>& kept);
   void SweepOrphans(const std::string& group);
   void StartGroups();
   std::chrono::milliseconds StopLimit() const;
   bool Runs(const GroupConfig& group) const;
-  void WatchSignals();
-  bool GroupsAreThere();
-  void EndSignalThread();
   void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at);
   void StopGroups();
   void Tick();
-  bool CheckStalled();
+  bool CheckStalled(const std::vector<GroupStatus>& statuses);
   void TellLateGroups() const;
-  bool AllFinished();
+  std::vector<GroupStatus> Glance() const;
   void LogFailedGroups();
   int Conclude();
 
@@ -177,22 +127,13 @@ class Host {
   const std::chrono::milliseconds stop_limit_;
   std::optional<StateDirectory> state_;
   std::optional<RunnerBinary> runner_;
-  // Guards the next three, which change when the owner of an embedded log ends.
-  std::mutex address_mutex_;
-  std::unique_ptr<embedded::EmbeddedServer> server_;
-  std::string address_;
-  bool owning_ = false;
-  std::optional<SignalInbox> signals_;
-  UniqueFd ended_;
-  std::thread signal_thread_;  // Made before anything runs, so that every stop has its deadline.
+  LogAddress log_;
   std::unique_ptr<Reactor> reactor_;
   std::vector<std::unique_ptr<GroupSlot>> groups_;
   ProgressTable progress_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool watching_ = false;                     // Every group is there for a signal to find.
-  std::optional<ReceivedSignal> early_stop_;  // The first that came before that.
   int terminations_ = 0;
   bool limit_reached_ = false;  // Told to stop by the system, not by a person.
   bool finished_ = false;
@@ -201,22 +142,17 @@ class Host {
 
   // On the reactor only.
   std::optional<Clock::time_point> terminated_at_;
-  std::uint64_t moved_signature_ = 0;
-  Clock::time_point moved_at_ = Clock::now();
-  std::unique_ptr<Source> head_source_;
-  bool head_asked_ = false;
-  Clock::time_point next_head_ = Clock::now();
+  StallDetector stall_{Clock::now()};
+  std::unique_ptr<HeadProbe> head_;
   bool lock_asked_ = false;
   Clock::time_point next_lock_ = Clock::now();
   bool state_lost_ = false;  // Somebody took or removed the state directory. Guarded by mutex_.
 
-  std::atomic<bool> closing_ = false;
-  std::atomic<int> verdict_ = EXIT_FAILURE;          // The exit code, as far as it is known.
+  std::unique_ptr<SignalWatch> signals_;             // Made before anything runs.
   std::optional<WorkerPool> worker_{std::in_place};  // Opens what may block.
   // Ends sources; apart from the above, so that neither waits for the other.
   std::optional<WorkerPool> retirer_{std::in_place};
   std::optional<WorkerPool> stores_{std::in_place};  // Of all groups.
-  std::shared_ptr<SourceThreads> source_threads_;
 };
 
 // Whether the system knows what a runner is reached by. Asked before anything is opened, since a
@@ -238,14 +174,10 @@ Status Host::Open() {
   }
   CATCHUP_RETURN_IF_ERROR(CheckSystem());
   CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
-  auto source_threads = SourceThreads::Start(Cores());
-  if (!source_threads.ok()) {
-    return source_threads.status();
-  }
-  source_threads_ = std::move(*source_threads);
   CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
-  CATCHUP_RETURN_IF_ERROR(WaitOut("embedded log not opened", [this] { return OpenLog(); }));
+  CATCHUP_RETURN_IF_ERROR(
+      WaitOut("log not opened", [this] { return log_.Open(Cores(), &*worker_); }));
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
   return {};
 }
@@ -263,16 +195,15 @@ Status Host::WaitOut(std::string_view what, const std::function<Status()>& step)
       }
       return status;
     }
-    if (options_.until_caught_up && Clock::now() - since >= kStalled) {
-      return status.Within(std::string(what) + " for " + FormatDuration(kStalled));
+    if (options_.until_caught_up && Clock::now() - since >= StallDetector::kPatience) {
+      return status.Within(std::string(what) + " for " + FormatDuration(StallDetector::kPatience));
     }
     if (std::string now = std::string(what) + ": " + status.message(); now != waits_for) {
       waits_for = std::move(now);
       Log(LogLevel::kWarn, "Host waits", "Host.Open", "",
           {{"reason", waits_for}, {"expected", true}});
     }
-    std::unique_lock<std::mutex> lock(mutex_);
-    if (changed_.wait_for(lock, kOpenPause, [this] { return early_stop_.has_value(); })) {
+    if (signals_->AwaitStop(kOpenPause).has_value()) {
       return Status::Cancelled("stopped");
     }
   }
@@ -297,25 +228,12 @@ Status Host::FindRunner() {
   return runner.status();
 }
 
-Status Host::OpenLog() {
-  if (config_.source.uri.kind != SourceUri::Kind::kEmbedded) {
-    address_ = config_.source.uri.target();
-    return {};
-  }
-  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
-  if (endpoint.ok()) {
-    server_ = std::move(endpoint->server);
-    address_ = endpoint->address;
-  }
-  return endpoint.status();
-}
-
 int Host::EndBeforeStart(const Status& opened) {
   if (opened.code() == Status::Code::kCancelled) {
     // Nothing was handled, so nothing can be lost.
-    const std::lock_guard<std::mutex> lock(mutex_);
-    LogSignal(LogLevel::kInfo, "Stopping", *early_stop_);
-    cannot_start_ = early_stop_->number == SIGXCPU ? EXIT_FAILURE : EXIT_SUCCESS;
+    const auto signal = signals_->AwaitStop({});
+    LogSignal(LogLevel::kInfo, "Stopping", *signal);
+    cannot_start_ = signal->number == SIGXCPU ? EXIT_FAILURE : EXIT_SUCCESS;
     Log(cannot_start_ == EXIT_SUCCESS ? LogLevel::kInfo : LogLevel::kError, "Host ended",
         "Host.Open", "", {{"exitCode", cannot_start_}});
   } else {
@@ -327,119 +245,19 @@ int Host::EndBeforeStart(const Status& opened) {
 
 // All that the host itself ever needs, above all for its end: later there may be none to be had.
 Status Host::StartThreads() {
-  auto signals = SignalInbox::Open();
+  auto signals = SignalWatch::Start({stop_limit_ + kAbandon, kForce + kMargin});
   if (!signals.ok()) {
     return signals.status();
   }
   signals_ = std::move(*signals);
-  ended_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
-  if (!ended_.valid()) {
-    return Status::FromErrno("receive signals (eventfd)", errno);
-  }
   auto reactor = Reactor::Create();
   if (!reactor.ok()) {
     return reactor.status();
   }
   reactor_ = std::move(*reactor);
-  auto thread = StartThread([this] { WatchSignals(); });
-  if (!thread.ok()) {
-    return thread.status();
-  }
-  signal_thread_ = std::move(*thread);
   CATCHUP_RETURN_IF_ERROR(worker_->Start(1));
   CATCHUP_RETURN_IF_ERROR(retirer_->Start(1));
   return stores_->Start(Cores());
-}
-
-// Where the server is. An embedded log that another process served may be served elsewhere by now,
-// or by nobody: then this process opens it.
-std::string Host::Address() {
-  const std::lock_guard<std::mutex> lock(address_mutex_);
-  if (config_.source.uri.kind == SourceUri::Kind::kEmbedded && server_ == nullptr) {
-    if (auto live = embedded::LiveEmbeddedAddress(config_.source.uri.path)) {
-      address_ = *std::move(live);
-    } else if (!owning_ && !closing_) {
-      owning_ = true;
-      worker_->Post([this] { OwnEmbeddedLog(); });
-    }
-  }
-  return address_;
-}
-
-// On the worker: opening a log takes as long as its disk.
-void Host::OwnEmbeddedLog() {
-  if (closing_) {
-    return;
-  }
-  auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_), kOwnerPatience);
-  const std::lock_guard<std::mutex> lock(address_mutex_);
-  owning_ = false;
-  if (!endpoint.ok()) {
-    Log(LogLevel::kWarn, "Embedded log not opened", "Host.OwnEmbeddedLog", "",
-        {{"reason", endpoint.status().message()}});
-    return;
-  }
-  address_ = endpoint->address;
-  server_ = std::move(endpoint->server);
-  if (server_ != nullptr) {
-    Log(LogLevel::kInfo, "Embedded log opened: its owner has ended", "Host.OwnEmbeddedLog", "",
-        {{"source", address_}});
-  }
-}
-
-Result<std::unique_ptr<Source>> Host::OpenSource(const std::string& address,
-                                                 const std::string& name) const {
-  ConnectionOptions connection;
-  connection.address = address;
-  connection.connection_name = "catchup-" + name;
-  return OpenKurrentSource(connection, source_threads_);
-}
-
-void Host::RetireSource(std::shared_ptr<Source> source) {
-  retirer_->Post([source = std::move(source)]() mutable { source.reset(); });
-}
-
-// Asks for the newest event of the log, once for all groups. On the reactor.
-void Host::PollHead() {
-  const auto now = Clock::now();
-  if (head_asked_ || now < next_head_) {
-    return;
-  }
-  bool someone_moves = false;
-  bool someone_lives = false;
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
-    someone_lives = someone_lives || !status.finished;
-    someone_moves = someone_moves || (!status.finished && status.state != GroupState::kCaughtUp);
-  }
-  if (!someone_lives) {
-    return;
-  }
-  next_head_ = now + (someone_moves ? kHeadInterval : kIdleHeadInterval);
-  const std::string address = Address();
-  if (head_source_ == nullptr || head_source_->address() != address) {
-    auto opened = OpenSource(address, "head");
-    if (!opened.ok()) {
-      return;  // Only a display lacks it; the groups say by themselves what they wait for.
-    }
-    if (head_source_ != nullptr) {
-      head_source_->Shutdown();
-      RetireSource(std::move(head_source_));
-    }
-    head_source_ = std::move(*opened);
-  }
-  head_asked_ = true;
-  head_source_->ReadHead([this](const Result<std::optional<Position>>& head) {
-    reactor_->Post([this, head] {
-      head_asked_ = false;
-      // Each subscription reports an unreachable server by itself.
-      if (head.ok()) {
-        for (const auto& group : groups_) {
-          group->SetHead(*head);
-        }
-      }
-    });
-  });
 }
 
 // On the reactor; the looking itself may wait for a disk.
@@ -487,13 +305,18 @@ void Host::StartGroups() {
   services.state = &*state_;
   services.plugin_directories = &config_.plugins.directories;
   services.pool = &*stores_;
-  services.source.address = [this] { return Address(); };
-  services.source.open = [this](const std::string& address, const std::string& group) {
-    return OpenSource(address, group);
+  services.source.address = [this] { return log_.Now(); };
+  services.source.open = [this](const std::string& address, const std::string& name) {
+    return log_.Connect(address, name);
   };
   services.source.retire = [this](std::shared_ptr<Source> source) {
-    RetireSource(std::move(source));
+    retirer_->Post([source = std::move(source)]() mutable { source.reset(); });
   };
+  head_ = std::make_unique<HeadProbe>(services.source, reactor_.get(), [this](const auto& head) {
+    for (const auto& group : groups_) {
+      group->SetHead(head);
+    }
+  });
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
   for (const GroupConfig& group : config_.groups) {
@@ -530,81 +353,6 @@ void Host::SweepOrphans(const std::string& group) {
   if (!sweep.done) {
     reactor_->After(kSweepAgain, [this, group] { SweepOrphans(group); });
   }
-}
-
-// A thread of its own, so that a signal is heard and its deadline kept whatever the rest does. What
-// comes before the groups are there waits for them.
-void Host::WatchSignals() {
-  std::optional<Clock::time_point> deadline;
-  bool ending = false;
-  std::vector<std::pair<ReceivedSignal, Clock::time_point>> stops;
-  while (true) {
-    if (!stops.empty() && GroupsAreThere()) {
-      for (auto& [signal, at] : stops) {
-        reactor_->Post([this, signal = std::move(signal), at = at] { OnStopSignal(signal, at); });
-      }
-      stops.clear();
-    }
-    pollfd waits[] = {{signals_->fd(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};
-    int timeout = -1;
-    if (deadline.has_value()) {
-      const auto left =
-          std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now()).count();
-      timeout = static_cast<int>(std::max<std::int64_t>(left, 0));
-      if (!stops.empty()) {
-        timeout = std::min(timeout, kLookForGroupsMs);
-      }
-    }
-    if (!deadline.has_value()) {
-      timeout = kLookForTheEndMs;
-    }
-    (void)PollOrPause(waits, std::size(waits), timeout);
-    if ((waits[1].revents & POLLIN) != 0) {
-      return;
-    }
-    // An end that nobody sent a signal for has its deadline, too.
-    if (closing_ && !ending) {
-      ending = true;
-      deadline =
-          std::min(deadline.value_or(Clock::time_point::max()), Clock::now() + kForce + kMargin);
-    }
-    if (deadline.has_value() && Clock::now() >= *deadline) {
-      EndWithWords("Host ended without its libraries", "they did not end in time", verdict_);
-    }
-    while (const auto signal = signals_->Take()) {
-      if (!signal->stops()) {
-        LogSignal(LogLevel::kWarn,
-                  signal->number == SIGHUP ? "SIGHUP ignored: this version reloads by a restart"
-                                           : "Signal ignored: it means nothing to a host",
-                  *signal);
-        continue;
-      }
-      if (!deadline.has_value()) {
-        deadline = Clock::now() + stop_limit_ + kAbandon;
-      }
-      // As of now: the reactor may be held up, and a signal that comes later is another one.
-      stops.emplace_back(*signal, Clock::now());
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (!watching_ && !early_stop_.has_value()) {
-        early_stop_ = *signal;
-        changed_.notify_all();
-      }
-    }
-  }
-}
-
-bool Host::GroupsAreThere() {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return watching_;
-}
-
-void Host::EndSignalThread() {
-  if (!signal_thread_.joinable()) {
-    return;
-  }
-  const std::uint64_t one = 1;
-  (void)!write(ended_.get(), &one, sizeof one);
-  signal_thread_.join();
 }
 
 // Runs on the reactor.
@@ -651,27 +399,19 @@ void Host::TellLateGroups() const {
   }
 }
 
-bool Host::AllFinished() {
-  return std::all_of(groups_.begin(), groups_.end(),
-                     [](const auto& group) { return group->Glance().finished; });
+std::vector<GroupStatus> Host::Glance() const {
+  std::vector<GroupStatus> statuses;
+  for (const auto& group : groups_) {
+    statuses.push_back(group->Glance());
+  }
+  return statuses;
 }
 
-bool Host::CheckStalled() {
-  std::uint64_t signature = 0;
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
-    signature = signature * 31 + status.processed + status.skipped +
-                status.position.value_or(Position{}).commit + (status.finished ? 1 : 0);
-  }
-  if (signature != moved_signature_) {
-    moved_signature_ = signature;
-    moved_at_ = Clock::now();
-  }
-  if (Clock::now() - moved_at_ < kStalled) {
+bool Host::CheckStalled(const std::vector<GroupStatus>& statuses) {
+  if (!stall_.Look(statuses, Clock::now())) {
     return false;
   }
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
+  for (const GroupStatus& status : statuses) {
     if (!status.finished) {
       Log(LogLevel::kError, "No group has moved for 60 s", "Host.CheckStalled", status.name,
           {{"state", GroupStateName(status.state)}, {"reason", status.reason}});
@@ -682,19 +422,17 @@ bool Host::CheckStalled() {
 
 // Runs on the reactor: draws, looks for the end.
 void Host::Tick() {
+  const std::vector<GroupStatus> statuses = Glance();
   if (LogDrawsProgress()) {
-    std::vector<GroupStatus> statuses;
-    for (const auto& group : groups_) {
-      statuses.push_back(group->Glance());
-    }
     SetProgressLines(progress_.Draw(statuses, Clock::now(), AskTerminalSize()));
   }
-  PollHead();
+  head_->Look(statuses, Clock::now());
   LookAfterLock();
   // Whatever ended the groups: none of them comes back by itself, and a supervisor that restarts
   // the host helps more than a host that waits for nothing.
-  const bool ended = AllFinished();
-  const bool stalled = !ended && options_.until_caught_up && !stopping_ && CheckStalled();
+  const bool ended = std::all_of(statuses.begin(), statuses.end(),
+                                 [](const GroupStatus& status) { return status.finished; });
+  const bool stalled = !ended && options_.until_caught_up && !stopping_ && CheckStalled(statuses);
   if (ended || stalled) {
     const std::lock_guard<std::mutex> lock(mutex_);
     finished_ = finished_ || ended;
@@ -705,14 +443,13 @@ void Host::Tick() {
 
 int Host::Run() {
   StartGroups();
-  {
-    // Only now: a signal that came meanwhile is still there, and finds every group.
-    const std::lock_guard<std::mutex> lock(mutex_);
-    watching_ = true;
-  }
+  // Only now: a signal that came meanwhile is still there, and finds every group.
+  signals_->Deliver([this](const ReceivedSignal& signal, Clock::time_point at) {
+    reactor_->Post([this, signal, at] { OnStopSignal(signal, at); });
+  });
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
-       {"source", Address()},
+       {"source", log_.Now()},
        {"groups", static_cast<std::uint64_t>(groups_.size())}});
   std::function<void()> tick = [this, &tick] {
     Tick();
@@ -739,7 +476,8 @@ void Host::LogFailedGroups() {
 
 int Host::Conclude() {
   SetProgressLines({});
-  closing_ = true;
+  log_.Closing();
+  signals_->Ending(EXIT_FAILURE);
   int terminations = 0;
   bool failed = false;
   {
@@ -753,7 +491,7 @@ int Host::Conclude() {
     failed = failed || !group->CheckpointSafe() || (terminations == 0 && IsFailure(status.state));
   }
   // From here on only what holds no event has to end.
-  verdict_ = failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  signals_->Ending(failed ? EXIT_FAILURE : EXIT_SUCCESS);
   for (const auto& group : groups_) {
     group->Close();
   }
@@ -766,20 +504,16 @@ int Host::Conclude() {
     LogFailedGroups();
   }
   groups_.clear();
-  head_source_.reset();
+  head_.reset();
   // While the last deadline still stands: each of these may have to wait for a disk or a reader.
   worker_.reset();
   retirer_.reset();
   stores_.reset();
-  source_threads_.reset();
-  {
-    const std::lock_guard<std::mutex> lock(address_mutex_);
-    server_.reset();
-  }
+  log_.Close();
   Log(failed ? LogLevel::kError : LogLevel::kInfo, "Host ended", "Host.Run", "",
       {{"exitCode", failed ? 1 : 0}});
   FlushLog();
-  EndSignalThread();
+  signals_.reset();
   reactor_.reset();
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "host/daemon/group_status.h"
+#include "host/daemon/reactor.h"
+#include "host/daemon/source_side.h"
+
+namespace catchup {
+
+// Asks for the newest event of the log now and then, once for all groups: every 2 s while one of
+// them moves, every 10 s while all are live, never without one that lives. Only a display needs it,
+// so what fails is silent; the groups say by themselves what they wait for. On the reactor.
+class HeadProbe {
+ public:
+  using Clock = std::chrono::steady_clock;
+  // Comes on the reactor.
+  using Found = std::function<void(const std::optional<Position>& head)>;
+
+  // `reactor` must outlive it, and run no task of it afterwards.
+  HeadProbe(SourceSide::Services services, Reactor* reactor, Found found);
+  HeadProbe(const HeadProbe&) = delete;
+  HeadProbe& operator=(const HeadProbe&) = delete;
+
+  // Asks if it is time to.
+  void Look(const std::vector<GroupStatus>& groups, Clock::time_point now);
+
+ private:
+  bool Connect();
+
+  const SourceSide::Services services_;
+  Reactor& reactor_;
+  const Found found_;
+  std::shared_ptr<Source> source_;
+  bool asked_ = false;
+  Clock::time_point next_{};
+};
+
+}  // namespace catchup

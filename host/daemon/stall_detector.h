@@ -1,0 +1,29 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "host/daemon/group_status.h"
+
+namespace catchup {
+
+// Whether a host that waits for the log's end is still getting there. Pure; one thread.
+class StallDetector {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // Without progress of any group for this long, waiting is waiting for something else.
+  static constexpr std::chrono::seconds kPatience{60};
+
+  explicit StallDetector(TimePoint now) : moved_at_(now) {}
+
+  // True once nothing has moved for kPatience: no event, no position, no end of a group.
+  bool Look(const std::vector<GroupStatus>& groups, TimePoint now);
+
+ private:
+  std::uint64_t seen_ = 0;  // A sum of what moves.
+  TimePoint moved_at_;
+};
+
+}  // namespace catchup
