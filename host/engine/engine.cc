@@ -3,26 +3,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "host/base/time_text.h"
-#include "host/engine/backoff.h"
 #include "host/engine/engine_text.h"
 
-// The engine's inputs: each records what it says and lets the plan run.
+// The engine's inputs but for those of the source: each records what it says and lets the plan run.
 
 namespace catchup {
-namespace {
-
-// A dropped connection is back at once in most cases; an outage of hours costs a try each 30 s.
-constexpr Backoff kReconnect{std::chrono::milliseconds(200), std::chrono::seconds(30)};
-
-// A call that has lived this long shows that the server is well again.
-constexpr std::chrono::nanoseconds kHealthyStream = std::chrono::seconds(30);
-
-// Wrong credentials do not heal by themselves, and failed logins fill the server's log.
-constexpr std::chrono::nanoseconds kRefusedMinimum = std::chrono::seconds(10);
-
-}  // namespace
-
 Engine::Engine(const EngineOptions& options)
     : options_(options),
       pacer_(std::max<std::uint32_t>(options.checkpoint_batch_size, 1), options.checkpoint_interval,
@@ -203,219 +188,6 @@ void Engine::Woke(Tick tick, Commands* out) {
   Plan(turn);
 }
 
-// --- The source. ---
-
-void Engine::Connect(Turn& turn) {
-  frontier_.ForgetHeld();
-  connect_at_.reset();
-  live_since_.reset();
-  head_.reset();
-  seen_ = frontier_.reached();
-  step_ = CallStep::kConnecting;
-  turn.Add(Command::Kind::kConnect).number = ++call_;
-}
-
-// And no other is to come.
-void Engine::CancelCall(Turn& turn) {
-  connect_at_.reset();
-  if (step_ != CallStep::kNone) {
-    step_ = CallStep::kNone;
-    turn.Add(Command::Kind::kCancelSubscription).number = call_;
-  }
-}
-
-// The first frame of a call shows that the source is there.
-void Engine::OnFrame(Turn& turn) {
-  if (live_since_) [[likely]] {
-    return;
-  }
-  live_since_ = turn.now;
-  been_live_ = true;
-  source_trouble_.clear();
-}
-
-// The server has got as far as `position` in this call.
-void Engine::OnPlace(Position position) {
-  if (!seen_ || position > *seen_) {
-    seen_ = position;
-  }
-  if (head_ && position >= *head_) [[unlikely]] {
-    catch_up_.OnLive(ledger_.last());
-  }
-}
-
-void Engine::Announce(Position position, Turn& turn) {
-  if (!IsPlace(position)) {
-    if (position != kEndOfLog && !nonsense_told_) {
-      nonsense_told_ = true;
-      turn.Log("ignoring what the server announced: position " + NoPlace(position), false);
-    }
-    return;
-  }
-  if (traits_.resumes_anywhere && !server_lied_) {
-    if (const auto proven = frontier_.OnAnnouncement(position)) {
-      ledger_.AddPassed(*proven);
-    }
-  }
-  OnPlace(position);
-}
-
-Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
-                       Tick tick, Commands* out) {
-  if (!OnInput(call)) {
-    return 0;
-  }
-  Turn turn(tick, out);
-  bool plain = live_since_ && !head_;
-  OnFrame(turn);
-  Sequence sequence = 0;
-  if (!IsPlace(position)) [[unlikely]] {
-    plain = false;
-    BreakOff("the server sent an event whose position " + NoPlace(position), turn);
-  } else if (!frontier_.IsNew(position)) {
-    ++dropped_;
-    OnPlace(position);
-  } else {
-    sequence = TakeEvent(position, bytes, is_system && !options_.system_events, &plain, turn);
-  }
-  if (plain && turn.now < wake_at_ && ledger_.events() < crowded_at_) [[likely]] {
-    Deliver(turn);
-  } else {
-    Plan(turn);
-  }
-  return sequence;
-}
-
-Sequence Engine::TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain,
-                           Turn& turn) {
-  if (frontier_.Contradicts(position) || server_lied_) [[unlikely]] {
-    *plain = false;
-    if (!Believe(position, turn)) {
-      return 0;
-    }
-  }
-  if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
-    *plain = false;
-    ledger_.AddPassed(*proven);
-  }
-  Sequence sequence = 0;
-  if (skip) {
-    *plain = false;
-    ++skipped_;
-    ledger_.AddPassed(position, true);
-  } else {
-    sequence = ledger_.AddEvent(position, bytes);
-  }
-  OnPlace(position);
-  return sequence;
-}
-
-// An event of a server that has announced as sent what it sent later, perhaps this one.
-bool Engine::Believe(Position position, Turn& turn) {
-  if (frontier_.Contradicts(position)) {
-    server_lied_ = true;
-    turn.Log("the server sent an event at " + FormatPosition(position) +
-                 " after it had announced that everything up to " + Place(frontier_.reached()) +
-                 " was sent; the event is handled, and no announcement is believed any more",
-             false);
-    frontier_.StepBack();
-    // The event is here now: no checkpoint may be written beyond it before it is settled.
-    ledger_.Withdraw(frontier_.reached());
-    catch_up_.Withdraw(ledger_.watermark());
-  }
-  if (position_mode_ && ledger_.IsTaken(position)) {
-    End(GroupState::kFailed,
-        "the server sent an event at " + FormatPosition(position) +
-            " after it had announced that very position, and the plugin stores it already: nobody "
-            "could tell whether the event was applied; wanted the plugin's store put back to a "
-            "position before it",
-        Lane::Force::kDrain, options_.drain_timeout);
-    return false;
-  }
-  return true;
-}
-
-void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out) {
-  if (!OnInput(call)) {
-    return;
-  }
-  Turn turn(tick, out);
-  OnFrame(turn);
-  Announce(position, turn);
-  Plan(turn);
-}
-
-void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out) {
-  if (!OnInput(call)) {
-    return;
-  }
-  Turn turn(tick, out);
-  OnFrame(turn);
-  if (position) {
-    Announce(*position, turn);
-  }
-  catch_up_.OnLive(ledger_.last());
-  Plan(turn);
-}
-
-void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out) {
-  if (!OnInput(call) || !needs_head() || (head && !IsPlace(*head))) {
-    return;
-  }
-  Turn turn(tick, out);
-  // Null orders below every position: the head of an empty log is never ahead of us. The frame that
-  // reaches the head may have overtaken the answer to the question for it.
-  if (head <= seen_) {
-    OnFrame(turn);
-    catch_up_.OnLive(ledger_.last());
-  } else {
-    head_ = head;
-  }
-  Plan(turn);
-}
-
-void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view text, Tick tick,
-                               Commands* out) {
-  if (!OnInput(call)) {
-    return;
-  }
-  Turn turn(tick, out);
-  EndCall(end, text, turn);
-  Plan(turn);
-}
-
-void Engine::EndCall(EndClass end, std::string_view text, Turn& turn) {
-  step_ = CallStep::kNone;
-  catch_up_.Drop();
-  if (end == EndClass::kInvalidPosition) {
-    End(GroupState::kFailed,
-        "the log has no event at " + DescribeResumePlace() + " (" + OneLine(text) + ")",
-        Lane::Force::kDrain, options_.drain_timeout);
-    return;
-  }
-  if (live_since_ && turn.now - *live_since_ >= kHealthyStream) {
-    reconnects_ = 0;
-  }
-  if (short_) {
-    short_->since = turn.now;  // What an outage takes is not the log's time.
-  }
-  std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, turn.random);
-  if (end == EndClass::kRefused) {
-    delay = std::max(delay, kRefusedMinimum);
-  }
-  const bool dropped = end == EndClass::kDropped;
-  source_trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
-                    OneLine(text) + ")" + std::string(kNextTryIn) + FormatDuration(delay);
-  turn.LogTry(source_trouble_ + " from " + Place(frontier_.reached()), dropped, reconnects_, delay);
-  connect_at_ = turn.now + delay;
-}
-
-// Ends a call whose server says what cannot be.
-void Engine::BreakOff(const std::string& why, Turn& turn) {
-  turn.Add(Command::Kind::kCancelSubscription).number = call_;
-  EndCall(EndClass::kRefused, why, turn);
-}
-
 bool Engine::HasRoom() const {
   if (ledger_.events() >= options_.window_events || ledger_.bytes() >= options_.window_bytes) {
     return false;
@@ -430,7 +202,7 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
     return std::nullopt;
   }
   // The reason speaks of the runner where both are waited for.
-  return lane_.trouble().empty() ? connect_at_ : lane_.spawn_at();
+  return lane_.trouble().empty() ? link_.connect_at() : lane_.spawn_at();
 }
 
 }  // namespace catchup

@@ -18,6 +18,7 @@
 #include "host/engine/lane.h"
 #include "host/engine/ledger.h"
 #include "host/engine/lifecycle.h"
+#include "host/engine/source_link.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -37,7 +38,7 @@ namespace catchup {
 //   caught up   CatchUp, and the end of a group that was to catch up only
 //   lane        Lane: spawn, or press the one that is to end
 //   deliver     what waits in the Ledger, to a lane that takes it
-//   source      connect, or cancel
+//   source      SourceLink: connect, or cancel
 //   persist     CheckpointPacer: the watermark as checkpoint
 //   finish      Lifecycle: whether nothing is under way any more
 //   report      state and reason, where they changed
@@ -140,7 +141,7 @@ class Engine {
   // --- Questions. ---
 
   // Whether another frame may be asked for. When it turns true again after an input, ask.
-  bool wants_frames() const { return step_ == CallStep::kOpen && HasRoom(); }
+  bool wants_frames() const { return link_.open() && HasRoom(); }
 
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
@@ -172,7 +173,8 @@ class Engine {
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const {
-    return step_ == CallStep::kOpen && !traits_.says_caught_up && !head_ && !catch_up_.begun();
+    return link_.open() && !link_.traits().says_caught_up && !link_.knows_head() &&
+           !catch_up_.begun();
   }
 
   // --- For tests. ---
@@ -184,16 +186,6 @@ class Engine {
   std::string_view CheckInvariants() const;
 
  private:
-  // How far a call has got.
-  enum class CallStep : std::uint8_t {
-    kNone,
-    kConnecting,
-    kReadingEnd,
-    kVouching,
-    kProbing,
-    kOpen
-  };
-
   // Whose place the group began at.
   enum class BeganAt : std::uint8_t { kStart, kCheckpoint, kPlugin };
 
@@ -248,24 +240,13 @@ class Engine {
            std::chrono::nanoseconds patience);
 
   // Source.
-  void Connect(Turn& turn);
-  void Resume(Turn& turn);
-  void WaitForEnd(std::optional<Position> end, Turn& turn);
-  void Vouch(Turn& turn);
-  void Vouched(std::optional<Position> found, Turn& turn);
-  void Probe(CallStep step, Position place, Turn& turn);
-  void ResumeAtRecord(std::optional<Position> found, Turn& turn);
-  void Subscribe(std::optional<Position> from, Turn& turn);
-  bool HasRoom() const;
-  void CancelCall(Turn& turn);
-  bool OnInput(CallNumber call) const { return step_ != CallStep::kNone && call == call_; }
-  Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
-  void OnFrame(Turn& turn);
-  void OnPlace(Position position);
+  void Take(const SourceLink::Found& found);
+  SourceLink::Place ResumePlace() const;
+  void OnPosition(Position position);
   void Announce(Position position, Turn& turn);
-  void BreakOff(const std::string& why, Turn& turn);
-  void EndCall(EndClass end, std::string_view text, Turn& turn);
+  Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
   bool Believe(Position position, Turn& turn);
+  bool HasRoom() const;
   std::string DescribeResumePlace() const;
 
   const EngineOptions options_;
@@ -274,6 +255,7 @@ class Engine {
   Lifecycle life_;
   Lane lane_;
   Ledger ledger_;
+  SourceLink link_;
   Frontier frontier_;
   CheckpointPacer pacer_;
   CatchUp catch_up_;
@@ -298,29 +280,11 @@ class Engine {
   std::chrono::nanoseconds wake_at_ = kNever;  // As the adapter was asked last.
   std::uint64_t crowded_at_ = std::numeric_limits<std::uint64_t>::max();  // Events pending.
 
-  CallNumber call_ = 0;
-  CallStep step_ = CallStep::kNone;
-  std::optional<std::chrono::nanoseconds> connect_at_;  // And as soon as there is room.
-  ServerTraits traits_;                                 // Of the present call.
-  std::optional<Position> probed_;                      // While kProbing and kVouching.
-  // The log ended before the place to resume from: when that was seen first, and where it ended.
-  // Until it has been seen to reach there.
-  struct Short {
-    std::chrono::nanoseconds since{};
-    std::optional<Position> end;
-  };
-  std::optional<Short> short_;
   BeganAt began_at_ = BeganAt::kStart;
   std::optional<Position> began_;  // The place itself.
   bool placed_ = false;            // It was seen to lie in this log. Until then it is not written.
-  std::optional<Position> seen_;   // How far the server says the present call has got.
   bool server_lied_ = false;       // Announced as sent what it sent later.
   bool nonsense_told_ = false;     // It announced what is no place; said once.
-  bool been_live_ = false;         // Some call has brought a frame.
-  std::string source_trouble_;     // Why the group waits for the source.
-  std::uint32_t reconnects_ = 0;   // In a row.
-  std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
-  std::optional<Position> head_;                        // Of the present call.
 };
 
 }  // namespace catchup

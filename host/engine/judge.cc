@@ -175,7 +175,7 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
     // The checkpoint is not where the plugin is; it is for display and lineage, so let it follow.
     pacer_.OnProgress(0, turn.now);
   }
-  connect_at_ = turn.now;
+  link_.ConnectAt(turn.now);
 }
 
 // A new runner's plugin says where it stands; what it holds is settled, whatever the runner before
@@ -198,21 +198,20 @@ void Engine::Rewind(std::optional<Position> to, Turn& turn) {
           Place(to) + ", settled was " + Place(ledger_.stored()) + ", received " +
           Place(frontier_.reached()) + "; starting again from " + Place(to),
       false);
-  CancelCall(turn);
+  link_.Cancel(turn);
+  link_.Forget();
   const std::optional<Position> event =
       ledger_.last_event() <= to ? ledger_.last_event() : std::nullopt;
   ledger_.Reset(to, position_mode_, event);
   frontier_.Reset(to, event);
   began_ = to;
   placed_ = false;
-  short_.reset();
   pacer_.GoBack(to);
   if (!pacer_.Covers(to)) {
     pacer_.OnProgress(0, turn.now);
   }
   catch_up_.Drop();
-  source_trouble_.clear();
-  connect_at_ = turn.now;
+  link_.ConnectAt(turn.now);
 }
 
 // Begins to end, or tells an end under way something worse.

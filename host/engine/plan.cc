@@ -96,9 +96,10 @@ void Engine::Deliver(Turn& turn) {
 // A full window stays full while it is disconnected: what would come first had no place.
 void Engine::PlanSource(Turn& turn) {
   if (life_.ending()) {
-    CancelCall(turn);
-  } else if (connect_at_ && turn.now >= *connect_at_ && HasRoom()) {
-    Connect(turn);
+    link_.Cancel(turn);
+  } else if (link_.connect_at() && turn.now >= *link_.connect_at() && HasRoom()) {
+    frontier_.ForgetHeld();
+    link_.Connect(frontier_.reached(), turn);
   }
 }
 
@@ -129,10 +130,10 @@ bool Engine::NothingIsUnderWay() const {
 
 void Engine::Report(Turn& turn, bool finished) {
   if (life_.Report({.begun = begun_,
-                    .been_live = been_live_,
+                    .been_live = link_.been_live(),
                     .caught_up = caught_up(),
                     .runner_trouble = lane_.trouble(),
-                    .source_trouble = source_trouble_})) {
+                    .source_trouble = link_.trouble()})) {
     turn.Add(Command::Kind::kStateChanged);
   }
   if (finished) {
@@ -157,8 +158,8 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
       next = time;
     }
   };
-  if (connect_at_ && *connect_at_ > now) {
-    consider(connect_at_);
+  if (link_.connect_at() && *link_.connect_at() > now) {
+    consider(link_.connect_at());
   }
   if (placed_ && !store_failed_ && !distrusted_) {
     consider(pacer_.WakeAt(ledger_.watermark(), now));
@@ -176,20 +177,21 @@ std::string_view Engine::CheckInvariants() const {
       return wrong;
     }
   }
-  const bool call = step_ != CallStep::kNone;
+  const bool call = link_.has_call();
+  const bool tries = link_.connect_at().has_value();
   if (heard_.index() != 0) {
     return "something that was heard is not judged";
   }
-  if (life_.ending() && (call || connect_at_ || lane_.spawn_at())) {
+  if (life_.ending() && (call || tries || lane_.spawn_at())) {
     return "a group that ends has a call or a try that is to come";
   }
   if (life_.finished() && (lane_.alive() || (pacer_.writing() && !store_failed_))) {
     return "a group has ended while something is under way";
   }
-  if (begun_ && !life_.ending() && call == connect_at_.has_value()) {
+  if (begun_ && !life_.ending() && call == tries) {
     return "a group that goes on has no call and no try to come, or both";
   }
-  if (!begun_ && (call || connect_at_ || ledger_.last() != 0)) {
+  if (!begun_ && (call || tries || ledger_.last() != 0)) {
     return "a group that has not begun has a call or events";
   }
   if (life_.started() && !life_.ending() && lane_.alive() == lane_.spawn_at().has_value()) {

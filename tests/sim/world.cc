@@ -117,6 +117,7 @@ void World::Boot(bool last) {
   call_ = 0;
   writing_.reset();
   persist_open_ = false;
+  place_opened_ = false;
   wake_at_.reset();
   if (last) {
     server_.lying = false;
@@ -223,7 +224,7 @@ void World::Finished() {
     Wrong("finished while a checkpoint is being written");
   }
   const bool at_start = (!stored_ && engine_->watermark() == history_.start) ||
-                        (!subscribed_ && history_.position_mode && engine_->settled_is_durable());
+                        (!place_opened_ && history_.position_mode);
   // Behind two wrong announcements in a row the store holds more, and that never goes back.
   const bool is_stored =
       truthful_ ? engine_->watermark() == stored_ : engine_->watermark() <= stored_;

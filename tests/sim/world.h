@@ -176,6 +176,7 @@ class World final : public CommandHandler {
   std::optional<Position> end_;  // What was told.
   Position asked_about_;         // For whether it lies beyond that.
   bool frame_asked_ = false;
+  bool place_opened_ = false;             // A subscription was opened from where the plugin stands.
   std::optional<Position> stored_;        // In the checkpoint store.
   std::optional<Position> stored_event_;  // Beside it.
   std::optional<Position> restored_;      // Where the plugin's store was put back to last.

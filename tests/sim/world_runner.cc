@@ -60,9 +60,13 @@ void World::RunnerSetUp(SpawnNumber spawn) {
     start.blind = true;
   }
   Note(start);
+  const CallNumber before = call_;
   Input(Cause::kRunner, [&](Commands* out) {
     engine_->RunnerReady(spawn, history_.position_mode, said, Now(), out);
   });
+  if (call_ != before) {
+    place_opened_ = false;  // It begins where the plugin stands, or goes back there.
+  }
   if (filter_changed_ && said && spawn == 1) {
     faults_.Fired(Fault::kFilterChangedUnderPosition);
     if (engine_->state() != GroupState::kDraining && !finished_) {

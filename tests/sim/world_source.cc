@@ -117,7 +117,7 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
     Wrong("subscribed twice, or without a connection");
   }
   NoteResume(from);
-  subscribed_ = true;
+  subscribed_ = place_opened_ = true;
   server_.Open(from);
   Note({.kind = Record::Kind::kCall});
   if (server_.old && !from && engine_->watermark()) {

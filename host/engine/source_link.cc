@@ -1,0 +1,209 @@
+#include "host/engine/source_link.h"
+
+#include <algorithm>
+
+#include "host/base/time_text.h"
+#include "host/engine/backoff.h"
+#include "host/engine/engine_text.h"
+
+namespace catchup {
+namespace {
+
+// A dropped connection is back at once in most cases; an outage of hours costs a try each 30 s.
+constexpr Backoff kReconnect{std::chrono::milliseconds(200), std::chrono::seconds(30)};
+
+// A call that has lived this long shows that the server is well again.
+constexpr std::chrono::nanoseconds kHealthyStream = std::chrono::seconds(30);
+
+// Wrong credentials do not heal by themselves, and failed logins fill the server's log.
+constexpr std::chrono::nanoseconds kRefusedMinimum = std::chrono::seconds(10);
+
+// A node that has just become the leader may tell an end that it is about to pass: it took appends
+// after 1 to 2 seconds. A log that was restored or made anew ends where it ends.
+constexpr std::chrono::nanoseconds kEndPatience = std::chrono::seconds(3);
+constexpr std::chrono::nanoseconds kEndPause = std::chrono::milliseconds(500);
+
+// 0:0 is where a log without any record ends.
+std::string EndOf(const char* verb, const char* verb_when_empty,
+                  const std::optional<Position>& end) {
+  return end > Position{} ? verb + (" at " + FormatPosition(*end))
+                          : std::string(verb_when_empty) + " empty";
+}
+
+}  // namespace
+
+void SourceLink::Cancel(Turn& turn) {
+  connect_at_.reset();
+  if (step_ != Step::kNone) {
+    step_ = Step::kNone;
+    turn.Add(Command::Kind::kCancelSubscription).number = call_;
+  }
+}
+
+void SourceLink::Forget() {
+  short_.reset();
+  trouble_.clear();
+}
+
+void SourceLink::Connect(const std::optional<Position>& reached, Turn& turn) {
+  connect_at_.reset();
+  live_since_.reset();
+  head_.reset();
+  seen_ = reached;
+  step_ = Step::kConnecting;
+  turn.Add(Command::Kind::kConnect).number = ++call_;
+}
+
+void SourceLink::Ask(Step step, Command::Kind kind, const std::optional<Position>& from,
+                     Turn& turn) {
+  step_ = step;
+  probed_ = from;
+  Command& command = turn.Add(kind);
+  command.number = call_;
+  command.from = from;
+}
+
+// A server takes a place beyond the end of its log, says that the call has caught up, and then
+// leaves out what is appended up to there. So the place is held against the end before.
+SourceLink::Found SourceLink::OnServer(const ServerTraits& traits, const Place& place, Turn& turn) {
+  traits_ = traits;
+  // At the beginning of the log nothing is left out, nor at 0:0, before which nothing can lie.
+  if (place.reached <= Position{}) {
+    return Resume(place, turn);
+  }
+  Ask(Step::kReadingEnd, Command::Kind::kReadEnd, place.reached, turn);
+  return {};
+}
+
+SourceLink::Found SourceLink::OnEnd(const std::optional<Position>& end, const Place& place,
+                                    Turn& turn) {
+  if (end && !IsPlace(*end)) {
+    BreakOff("the server said that its log ends where position " + NoPlace(*end), place.reached,
+             turn);
+    return {};
+  }
+  if (end < place.reached) {
+    return WaitForEnd(end, place, turn);
+  }
+  if (!short_) {
+    return Resume(place, turn);
+  }
+  // The log ended before the place and reaches it now. Either the end had been told too early, or
+  // this is another log that has grown meanwhile, and what was appended would be left out. A record
+  // that was read before and lay beyond that end tells: it lies where it lay.
+  Ask(Step::kVouching, Command::Kind::kProbe,
+      place.event > short_->end ? place.event : place.reached, turn);
+  return {};
+}
+
+// One look may have come too early. What lies beyond the end for longer is not of this log.
+SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, const Place& place,
+                                         Turn& turn) {
+  step_ = Step::kNone;
+  const std::string what = "the log " + EndOf("ends", "is", end) + ", before " + place.words;
+  if (!short_) {
+    short_ = Short{.since = turn.now, .end = end};
+    turn.Log(what + "; looking again for " + FormatDuration(kEndPatience), false);
+  }
+  if (turn.now - short_->since >= kEndPatience) {
+    return {.failed = what};
+  }
+  trouble_ = what + std::string(kNextTryIn) + FormatDuration(kEndPause);
+  connect_at_ = turn.now + kEndPause;
+  return {};
+}
+
+SourceLink::Found SourceLink::OnProbed(const std::optional<Position>& found, const Place& place,
+                                       Turn& turn) {
+  return step_ == Step::kVouching ? Vouched(found, place, turn)
+                                  : ResumeAtRecord(found, place, turn);
+}
+
+SourceLink::Found SourceLink::Vouched(const std::optional<Position>& found, const Place& place,
+                                      Turn& turn) {
+  if (found == probed_) {
+    Forget();
+    return Resume(place, turn);
+  }
+  step_ = Step::kNone;
+  return {.failed = "the log " + EndOf("ended", "was", short_->end) +
+                    " and has grown since, but no record of what was read before lies at " +
+                    catchup::Place(probed_) + "; it is to be read from " + place.words};
+}
+
+SourceLink::Found SourceLink::Resume(const Place& place, Turn& turn) {
+  if (!traits_.resumes_anywhere && place.reached) {
+    Ask(Step::kProbing, Command::Kind::kProbe, place.reached, turn);
+  } else {
+    Ask(Step::kOpen, Command::Kind::kSubscribe, place.reached, turn);
+  }
+  return {.placed = true, .failed = {}};
+}
+
+// The server will begin behind `found`, so that one must be among those received. What it sends
+// that was had before is dropped, from the beginning on if need be.
+SourceLink::Found SourceLink::ResumeAtRecord(const std::optional<Position>& found,
+                                             const Place& place, Turn& turn) {
+  if (found && found >= probed_ && found <= seen_) {
+    Ask(Step::kOpen, Command::Kind::kSubscribe, probed_, turn);
+    return {};
+  }
+  if (place.event && place.event < probed_) {
+    Ask(Step::kProbing, Command::Kind::kProbe, place.event, turn);
+  } else {
+    turn.Log("no event lies at " + catchup::Place(probed_) +
+                 ", and behind such a place this server would leave out the next one: reading the "
+                 "log from the beginning, what comes up to " +
+                 catchup::Place(seen_) + " was had before and is dropped",
+             true);
+    Ask(Step::kOpen, Command::Kind::kSubscribe, std::nullopt, turn);
+  }
+  return {.step_back = true, .failed = {}};
+}
+
+void SourceLink::OnFrame(std::chrono::nanoseconds now) {
+  if (live_since_) [[likely]] {
+    return;
+  }
+  live_since_ = now;
+  been_live_ = true;
+  trouble_.clear();
+}
+
+// Null orders below every position: the head of an empty log is never ahead of us. The frame that
+// reaches the head may have overtaken the answer to the question for it.
+bool SourceLink::OnHead(const std::optional<Position>& head) {
+  if (head <= seen_) {
+    return true;
+  }
+  head_ = head;
+  return false;
+}
+
+void SourceLink::OnEnded(EndClass end, std::string_view text,
+                         const std::optional<Position>& reached, Turn& turn) {
+  step_ = Step::kNone;
+  if (live_since_ && turn.now - *live_since_ >= kHealthyStream) {
+    reconnects_ = 0;
+  }
+  if (short_) {
+    short_->since = turn.now;  // What an outage takes is not the log's time.
+  }
+  std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, turn.random);
+  if (end == EndClass::kRefused) {
+    delay = std::max(delay, kRefusedMinimum);
+  }
+  const bool dropped = end == EndClass::kDropped;
+  trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
+             OneLine(text) + ")" + std::string(kNextTryIn) + FormatDuration(delay);
+  turn.LogTry(trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
+  connect_at_ = turn.now + delay;
+}
+
+void SourceLink::BreakOff(const std::string& why, const std::optional<Position>& reached,
+                          Turn& turn) {
+  turn.Add(Command::Kind::kCancelSubscription).number = call_;
+  OnEnded(EndClass::kRefused, why, reached, turn);
+}
+
+}  // namespace catchup

@@ -1,0 +1,132 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host/base/position.h"
+#include "host/engine/input.h"
+#include "host/engine/turn.h"
+
+namespace catchup {
+
+// One subscription call of a group after the other: when the next one is opened, how it finds the
+// place to resume from, how far it has got and why it waits.
+//
+//   (back-off) ──► connecting ──► reading the end ──► vouching ──► probing ──► open
+//       ▲          kConnect       kReadEnd            kProbe       kProbe      kSubscribe
+//       └───────────── whichever of them it was at, when the call ends ─────────┘
+//
+// What is not needed is left out: the end of the log where the group begins at its beginning;
+// vouching unless the log ended before the place and has grown since; probing unless the server is
+// older than 24.2. What the group has received is not the link's business, so it is told with each
+// step, and which announcements are true is not either.
+class SourceLink {
+ public:
+  // The place to go on behind.
+  struct Place {
+    std::optional<Position> reached;  // Null: the beginning of the log.
+    std::optional<Position> event;    // The last place up to it where an event is known to lie.
+    std::string words;                // For people: the place, whose it is, what can be done.
+  };
+
+  // What a step of the opening tells beyond the call itself.
+  struct Found {
+    bool placed = false;     // The place lies in this log.
+    bool step_back = false;  // Only what was received as events counts as received.
+    std::string failed;      // Why the group cannot go on; empty when it can.
+  };
+
+  // --- What is asked of it. ---
+
+  // The next call is to be opened at `when`. Not while there is one.
+  void ConnectAt(std::chrono::nanoseconds when) { connect_at_ = when; }
+
+  // Ends the call, whatever it is at, and asks for no other.
+  void Cancel(Turn& turn);
+
+  // The group goes on somewhere else: what was wrong about the place before does not count.
+  void Forget();
+
+  // Opens a call. Everything up to `reached` was had before it.
+  void Connect(const std::optional<Position>& reached, Turn& turn);
+
+  // --- What is heard of it. ---
+
+  // Whether `call` is the one that there is: what any other says is late.
+  bool Is(CallNumber call) const { return step_ != Step::kNone && call == call_; }
+  bool connecting() const { return step_ == Step::kConnecting; }
+  bool reading_end() const { return step_ == Step::kReadingEnd; }
+  bool probing() const { return step_ == Step::kProbing || step_ == Step::kVouching; }
+  bool open() const { return step_ == Step::kOpen; }
+
+  // Each while the call is at the step that asked for it.
+  Found OnServer(const ServerTraits& traits, const Place& place, Turn& turn);
+  Found OnEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
+  Found OnProbed(const std::optional<Position>& found, const Place& place, Turn& turn);
+
+  // A frame has come. The first one of a call shows that the source is there.
+  void OnFrame(std::chrono::nanoseconds now);
+
+  // The server has got as far as `position`. True: that is where the head was, so the call is live.
+  bool OnPosition(Position position) {
+    if (!seen_ || position > *seen_) {
+      seen_ = position;
+    }
+    return head_ && position >= *head_;
+  }
+
+  // Where the head is, null for an empty log. True: the call has got there already.
+  bool OnHead(const std::optional<Position>& head);
+
+  // The call is over, dropped or refused; the next one comes after a back-off.
+  void OnEnded(EndClass end, std::string_view text, const std::optional<Position>& reached,
+               Turn& turn);
+  // The call is over, and with it the group.
+  void OnInvalidPosition() { step_ = Step::kNone; }
+  // The server says what cannot be: cancels the call, which counts as refused.
+  void BreakOff(const std::string& why, const std::optional<Position>& reached, Turn& turn);
+
+  // --- Questions. ---
+
+  const ServerTraits& traits() const { return traits_; }  // Of the present call.
+  bool live() const { return live_since_.has_value(); }   // A frame has come on the present call.
+  bool been_live() const { return been_live_; }           // On some call.
+  bool knows_head() const { return head_.has_value(); }   // Of the present call.
+  bool has_call() const { return step_ != Step::kNone; }
+  // Why the group waits for the source; empty when it does not.
+  const std::string& trouble() const { return trouble_; }
+  const std::optional<std::chrono::nanoseconds>& connect_at() const { return connect_at_; }
+
+ private:
+  enum class Step : std::uint8_t { kNone, kConnecting, kReadingEnd, kVouching, kProbing, kOpen };
+
+  // The log ended before the place: when that was seen first, and where it ended.
+  struct Short {
+    std::chrono::nanoseconds since{};
+    std::optional<Position> end;
+  };
+
+  Found WaitForEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
+  Found Vouched(const std::optional<Position>& found, const Place& place, Turn& turn);
+  Found Resume(const Place& place, Turn& turn);
+  Found ResumeAtRecord(const std::optional<Position>& found, const Place& place, Turn& turn);
+  void Ask(Step step, Command::Kind kind, const std::optional<Position>& from, Turn& turn);
+
+  CallNumber call_ = 0;
+  Step step_ = Step::kNone;
+  std::optional<std::chrono::nanoseconds> connect_at_;
+  ServerTraits traits_;
+  std::optional<Position> probed_;  // While vouching and probing.
+  std::optional<Short> short_;      // Until the log has been seen to reach the place.
+  std::optional<Position> seen_;    // How far the server says the present call has got.
+  std::optional<Position> head_;    // Of the present call.
+  std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
+  bool been_live_ = false;
+  std::string trouble_;
+  std::uint32_t reconnects_ = 0;  // In a row.
+};
+
+}  // namespace catchup
