@@ -183,8 +183,6 @@ void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view g
   ProcessLog::Instance().AddLeftOut({msg, group, level}, count, kPluginLogBurst);
 }
 
-bool LogEnabled(LogLevel level) { return ProcessLog::Instance().Enabled(level); }
-
 bool LogDrawsProgress() { return ProcessLog::Instance().DrawsProgress(); }
 
 void SetProgressLines(std::vector<std::string> lines) {

@@ -52,9 +52,6 @@ void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view g
 
 inline constexpr std::uint32_t kPluginLogBurst = 100;
 
-// Whether a line of this level would be written at all.
-bool LogEnabled(LogLevel level);
-
 // Whether progress is to be drawn: standard error is a terminal and lines are text.
 bool LogDrawsProgress();
 

@@ -105,10 +105,10 @@ std::string ReceivedSignal::Sender() const {
 
 Result<SignalInbox> SignalInbox::Open() { return Of(HostSignals()); }
 
-Result<SignalInbox> SignalInbox::OpenForCommand() {
+Result<SignalInbox> SignalInbox::OpenForCommand(std::initializer_list<int> signals) {
   sigset_t set;
   sigemptyset(&set);
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int number : signals) {
     struct sigaction present {};
     // A blocked signal comes, though it is ignored.
     if (sigaction(number, nullptr, &present) == 0 && present.sa_handler != SIG_IGN) {

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 
@@ -44,10 +45,11 @@ class SignalInbox {
   // Those of BlockHostSignals, which comes first.
   static Result<SignalInbox> Open();
 
-  // For a command that is not a host: blocks what asks it for its end (SIGINT, SIGTERM, SIGHUP),
-  // but for what the parent had it ignore, as `nohup` does, and receives that. Before any thread is
-  // made.
-  static Result<SignalInbox> OpenForCommand();
+  // For a command that is not a host: blocks those of `signals`, by default what asks it for its
+  // end, that the parent did not have it ignore, as `nohup` does, and receives them. Before any
+  // thread is made.
+  static Result<SignalInbox> OpenForCommand(std::initializer_list<int> signals = {SIGINT, SIGTERM,
+                                                                                  SIGHUP});
 
   int fd() const { return fd_.get(); }  // Readable when there is one.
   // The next one; none if there is none at present.

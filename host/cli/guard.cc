@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <iterator>
 #include <system_error>
 
+#include "host/base/signals.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 #include "host/base/wait.h"
@@ -25,9 +25,6 @@ namespace {
 
 constexpr int kSignalExit = 128;
 
-// What ends a command from outside.
-constexpr int kEndSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-
 // A process that was told to end does so at once, unless the kernel holds it in a call that
 // nothing can cut short.
 constexpr int kEndLimitMs = 3'000;
@@ -35,47 +32,12 @@ constexpr int kEndLimitMs = 3'000;
 // What processes that were killed may take to be gone.
 constexpr std::chrono::seconds kOrphansEnd{2};
 
-// Holds back the signals that end a process, but for those that its parent had it ignore, as
-// `nohup` does.
-class HeldSignals {
- public:
-  HeldSignals() {
-    sigemptyset(&set_);
-    for (const int number : kEndSignals) {
-      struct sigaction action {};
-      if (sigaction(number, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) {
-        sigaddset(&set_, number);
-      }
-    }
-    CATCHUP_CHECK(sigprocmask(SIG_BLOCK, &set_, &before_) == 0);
-    fd_ = UniqueFd(signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  ~HeldSignals() { Release(); }
-  HeldSignals(const HeldSignals&) = delete;
-  HeldSignals& operator=(const HeldSignals&) = delete;
-
-  void Release() const { CATCHUP_CHECK(sigprocmask(SIG_SETMASK, &before_, nullptr) == 0); }
-  int fd() const { return fd_.get(); }
-
-  // The number of one that has come, or 0.
-  int Take() const {
-    signalfd_siginfo info{};
-    return read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo)
-                                                              : 0;
-  }
-
- private:
-  sigset_t set_{};
-  sigset_t before_{};
-  UniqueFd fd_;
-};
-
-[[noreturn]] void Work(const std::function<int()>& work, pid_t guard, const HeldSignals& signals) {
+[[noreturn]] void Work(const std::function<int()>& work, pid_t guard, const sigset_t& signals) {
   // Both sides of the call: the guard may be gone already.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != guard) {
     _exit(kExitFailed);
   }
-  signals.Release();
+  CATCHUP_CHECK(sigprocmask(SIG_SETMASK, &signals, nullptr) == 0);
   // A reader that goes away ends the work, as it would end a tool that knows nothing of signals.
   sigset_t pipe;
   sigemptyset(&pipe);
@@ -93,10 +55,10 @@ class HeldSignals {
 }
 
 // Until the child is gone; passes on what asks for the end.
-void Watch(pid_t child, int pidfd, const HeldSignals& signals) {
+void Watch(pid_t child, int pidfd, SignalInbox* signals) {
   int timeout = -1;
   while (true) {
-    pollfd waits[] = {{pidfd, POLLIN, 0}, {signals.fd(), POLLIN, 0}};
+    pollfd waits[] = {{pidfd, POLLIN, 0}, {signals->fd(), POLLIN, 0}};
     const int ready = PollOrPause(waits, std::size(waits), timeout);
     if ((waits[0].revents & POLLIN) != 0) {
       return;
@@ -104,8 +66,8 @@ void Watch(pid_t child, int pidfd, const HeldSignals& signals) {
     if (ready == 0) {
       (void)kill(child, SIGKILL);
     }
-    while (const int number = signals.Take()) {
-      (void)kill(child, number);
+    while (const auto signal = signals->Take()) {
+      (void)kill(child, signal->number);
       // A stopped one is to hear of it too.
       (void)kill(child, SIGCONT);
       timeout = kEndLimitMs;
@@ -122,11 +84,18 @@ int RunGuarded(const std::function<int()>& work) {
     return kExitFailed;
   }
   std::fflush(nullptr);
-  const HeldSignals signals;
+  // What ends a command from outside is held back while the guard works.
+  sigset_t before;
+  CATCHUP_CHECK(sigprocmask(SIG_SETMASK, nullptr, &before) == 0);
+  auto signals = SignalInbox::OpenForCommand({SIGINT, SIGTERM, SIGHUP, SIGQUIT});
+  if (!signals.ok()) {
+    std::fprintf(stderr, "%s\n", signals.status().message().c_str());
+    return kExitFailed;
+  }
   const pid_t guard = getpid();
   const pid_t child = fork();
   if (child == 0) {
-    Work(work, guard, signals);
+    Work(work, guard, before);
   }
   if (child < 0) {
     std::fprintf(stderr, "%s\n",
@@ -135,11 +104,12 @@ int RunGuarded(const std::function<int()>& work) {
   }
   (void)children.Spawn([child]() -> Result<pid_t> { return child; });
   const UniqueFd pidfd(OpenPidfd(child));
-  if (pidfd.valid() && signals.fd() >= 0) {
-    Watch(child, pidfd.get(), signals);
+  if (pidfd.valid()) {
+    Watch(child, pidfd.get(), &*signals);
   }
   const siginfo_t end = children.Reap(child);
   children.EndOrphans(kOrphansEnd);
+  CATCHUP_CHECK(sigprocmask(SIG_SETMASK, &before, nullptr) == 0);
   return end.si_code == CLD_EXITED ? end.si_status : kSignalExit + end.si_status;
 }
 

@@ -98,29 +98,14 @@ class AppendHandler final : public CallHandler {
   }
 
   void OnWake() override {
-    const std::optional<Result<WriteOutcome>> answer = write_.outcome();
-    if (!answer) {
+    const std::optional<WriteOutcome> outcome = write_.TakeOrEnd(stream_, &call_);
+    if (!outcome) {
       return;
     }
-    if (!answer->ok()) {
-      call_.Finish(RpcError::Storage(answer->status().message()));
-      return;
-    }
-    const WriteOutcome& outcome = **answer;
-    switch (outcome.kind) {
-      case WriteOutcome::Kind::kWritten:
-      case WriteOutcome::Kind::kRepeated:
-        call_.Send(SuccessReply(outcome));
-        call_.Finish();
-        break;
-      case WriteOutcome::Kind::kConflict:
-        call_.Send(ConflictReply(outcome.revision, *expected_, by_number_));
-        call_.Finish();
-        break;
-      case WriteOutcome::Kind::kStreamDeleted:
-        call_.Finish(RpcError::StreamDeleted(stream_));
-        break;
-    }
+    const bool conflict = outcome->kind == WriteOutcome::Kind::kConflict;
+    call_.Send(conflict ? ConflictReply(outcome->revision, *expected_, by_number_)
+                        : SuccessReply(*outcome));
+    call_.Finish();
   }
 
  private:

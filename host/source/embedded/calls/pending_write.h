@@ -2,10 +2,12 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "host/base/mutex.h"
 #include "host/source/embedded/log/log_writer.h"
+#include "host/source/embedded/wire/rpc_call.h"
 
 namespace catchup::embedded {
 
@@ -25,13 +27,30 @@ class PendingWrite {
                    }});
   }
 
-  // Nothing before the writer has answered.
+  // What is left for the call to tell: nothing before the writer has answered, nor where the answer
+  // ends the call here, because the file failed or `stream`, which was written to, is deleted.
+  std::optional<WriteOutcome> TakeOrEnd(const std::string& stream, RpcCall* call) const {
+    const std::optional<Result<WriteOutcome>> answer = outcome();
+    if (!answer) {
+      return std::nullopt;
+    }
+    if (!answer->ok()) {
+      call->Finish(RpcError::Storage(answer->status().message()));
+      return std::nullopt;
+    }
+    if ((*answer)->kind == WriteOutcome::Kind::kStreamDeleted) {
+      call->Finish(RpcError::StreamDeleted(stream));
+      return std::nullopt;
+    }
+    return **answer;
+  }
+
+ private:
   std::optional<Result<WriteOutcome>> outcome() const {
     const MutexLock lock(&mutex_);
     return outcome_;
   }
 
- private:
   mutable Mutex mutex_;
   std::optional<Result<WriteOutcome>> outcome_ CATCHUP_GUARDED_BY(mutex_);
 };

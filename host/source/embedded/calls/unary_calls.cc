@@ -53,29 +53,17 @@ class RemoveHandler final : public CallHandler {
   }
 
   void OnWake() override {
-    const std::optional<Result<WriteOutcome>> answer = write_.outcome();
-    if (!answer) {
+    const std::optional<WriteOutcome> outcome = write_.TakeOrEnd(stream_, &call_);
+    if (!outcome) {
       return;
     }
-    if (!answer->ok()) {
-      call_.Finish(RpcError::Storage(answer->status().message()));
+    if (outcome->kind == WriteOutcome::Kind::kConflict) {
+      call_.Finish(RpcError::WrongVersion(stream_, expected_.value, outcome->revision));
       return;
-    }
-    const WriteOutcome& outcome = **answer;
-    switch (outcome.kind) {
-      case WriteOutcome::Kind::kStreamDeleted:
-        call_.Finish(RpcError::StreamDeleted(stream_));
-        return;
-      case WriteOutcome::Kind::kConflict:
-        call_.Finish(RpcError::WrongVersion(stream_, expected_.value, outcome.revision));
-        return;
-      case WriteOutcome::Kind::kWritten:
-      case WriteOutcome::Kind::kRepeated:
-        break;
     }
     Response reply;
-    reply.mutable_position()->set_commit_position(outcome.position);
-    reply.mutable_position()->set_prepare_position(outcome.position);
+    reply.mutable_position()->set_commit_position(outcome->position);
+    reply.mutable_position()->set_prepare_position(outcome->position);
     call_.Send(reply.SerializeAsString());
     call_.Finish();
   }

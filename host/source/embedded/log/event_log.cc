@@ -288,43 +288,38 @@ Status EventLog::WriteMetadata(std::string_view stream, std::string data) {
   return WriteEvent(name, metadata->last_revision + 1, std::move(event));
 }
 
-Result<WriteOutcome> EventLog::SoftDelete(std::string_view stream, ExpectedRevision expected) {
-  using Kind = WriteOutcome::Kind;
-  Result<StreamState> state = reader_->Stream(stream);
-  if (!state.ok()) {
-    return state.status();
-  }
-  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
-  if (!decided.ok() || decided->has_value()) {
-    return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
-  }
-  // One that has only metadata can be deleted, too.
-  Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
-  if (!metadata.ok()) {
-    return metadata.status();
-  }
-  if (!state->exists() && !metadata->exists()) {
-    return WriteOutcome{Kind::kConflict, state->last_revision, 0};
-  }
-  CATCHUP_RETURN_IF_ERROR(
-      WriteMetadata(stream, "{\"$tb\":" + std::to_string(kTombstoneRevision) + "}"));
-  return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
-}
-
-Result<WriteOutcome> EventLog::Tombstone(std::string_view stream, ExpectedRevision expected) {
-  using Kind = WriteOutcome::Kind;
-  Result<StreamState> state = reader_->Stream(stream);
-  if (!state.ok()) {
-    return state.status();
-  }
-  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
-  if (!decided.ok() || decided->has_value()) {
-    return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
-  }
+Status EventLog::WriteTombstone(std::string_view stream) {
   NewEvent event;
   event.id = RandomUuid();
   event.type = kTombstoneType;
-  CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, kTombstoneRevision, std::move(event)));
+  return WriteEvent(stream, kTombstoneRevision, std::move(event));
+}
+
+Result<WriteOutcome> EventLog::Remove(std::string_view stream, ExpectedRevision expected,
+                                      Removal removal) {
+  using Kind = WriteOutcome::Kind;
+  Result<StreamState> state = reader_->Stream(stream);
+  if (!state.ok()) {
+    return state.status();
+  }
+  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
+  if (!decided.ok() || decided->has_value()) {
+    return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
+  }
+  if (removal == Removal::kHide && !state->exists()) {
+    // One that has only metadata can be deleted, too.
+    Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
+    if (!metadata.ok()) {
+      return metadata.status();
+    }
+    if (!metadata->exists()) {
+      return WriteOutcome{Kind::kConflict, state->last_revision, 0};
+    }
+  }
+  CATCHUP_RETURN_IF_ERROR(
+      removal == Removal::kHide
+          ? WriteMetadata(stream, "{\"$tb\":" + std::to_string(kTombstoneRevision) + "}")
+          : WriteTombstone(stream));
   return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
 }
 

@@ -78,10 +78,11 @@ class EventLog {
   // Appends all events of one call to one stream, or nothing.
   Result<WriteOutcome> Append(std::string_view stream, ExpectedRevision expected,
                               std::vector<NewEvent> events);
-  // Hides what the stream holds by replacing its metadata; kConflict on a stream without events.
-  Result<WriteOutcome> SoftDelete(std::string_view stream, ExpectedRevision expected);
-  // Closes the stream for ever, also one without events.
-  Result<WriteOutcome> Tombstone(std::string_view stream, ExpectedRevision expected);
+  enum class Removal {
+    kHide,   // What the stream holds, by replacing its metadata; kConflict where it holds nothing.
+    kClose,  // The stream for ever, also one without events.
+  };
+  Result<WriteOutcome> Remove(std::string_view stream, ExpectedRevision expected, Removal removal);
 
   // The events written since the last call, in log order. Take them after Commit().
   std::vector<std::shared_ptr<const Record>> TakeWritten();
@@ -125,6 +126,7 @@ class EventLog {
   // set. Nothing where that metadata is no JSON object, which hides nothing either.
   Status WriteReopening(std::string_view stream, std::int64_t first);
   Status WriteMetadata(std::string_view stream, std::string data);
+  Status WriteTombstone(std::string_view stream);
 
   std::optional<Connection> connection_;
   std::optional<LogReader> reader_;

@@ -95,8 +95,8 @@ Result<WriteOutcome> LogWriter::Write(Work work) {
     return log_.Append(append->stream, append->expected, std::move(append->events));
   }
   if (auto* remove = std::get_if<Delete>(&work)) {
-    return remove->tombstone ? log_.Tombstone(remove->stream, remove->expected)
-                             : log_.SoftDelete(remove->stream, remove->expected);
+    return log_.Remove(remove->stream, remove->expected,
+                       remove->tombstone ? EventLog::Removal::kClose : EventLog::Removal::kHide);
   }
   return WriteOutcome{};
 }
