@@ -18,7 +18,7 @@ runner: base ring
 plugins: base ring runner
 source: base
 engine: base
-store: base config
+store: base
 daemon: base config ring runner plugins source engine store
 cli: base config ring runner plugins source engine store daemon
 '

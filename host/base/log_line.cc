@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "host/base/text.h"
 #include "host/base/time_text.h"
 
 namespace catchup {
@@ -20,74 +21,6 @@ constexpr std::size_t kMaxNumber = 32;  // The longest double or 64-bit integer 
 constexpr std::string_view kTruncated = ",\"truncated\":true";
 constexpr std::string_view kTruncatedText = "  truncated";
 constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";
-
-struct CodePoint {
-  std::uint32_t value = 0;
-  std::size_t length = 1;  // Bytes taken; 1 when invalid.
-  bool valid = false;
-};
-
-// Strict UTF-8: no overlong form, no surrogate, nothing above U+10FFFF.
-CodePoint Decode(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const std::uint8_t first = byte(0);
-  if (first < 0x80) {
-    return {first, 1, true};
-  }
-  std::size_t length = 0;
-  std::uint32_t smallest = 0;
-  if ((first & 0xe0) == 0xc0) {
-    length = 2;
-    smallest = 0x80;
-  } else if ((first & 0xf0) == 0xe0) {
-    length = 3;
-    smallest = 0x800;
-  } else if ((first & 0xf8) == 0xf0) {
-    length = 4;
-    smallest = 0x10000;
-  } else {
-    return {};
-  }
-  if (text.size() < length) {
-    return {};
-  }
-  std::uint32_t value = first & (0xffu >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) {
-      return {};
-    }
-    value = value << 6 | (byte(i) & 0x3fu);
-  }
-  if (value < smallest || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
-    return {};
-  }
-  return {value, length, true};
-}
-
-// One character as it stands inside a JSON string. Both blocks of controls are escaped, since the
-// second one drives terminals too.
-void AppendEscaped(const CodePoint& point, std::string_view bytes, std::string* out) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  if (!point.valid) {
-    *out += kReplacement;
-  } else if (point.value == '"' || point.value == '\\') {
-    *out += '\\';
-    *out += bytes;
-  } else if (point.value == '\n') {
-    *out += "\\n";
-  } else if (point.value == '\r') {
-    *out += "\\r";
-  } else if (point.value == '\t') {
-    *out += "\\t";
-  } else if (point.value < 0x20 || (point.value >= 0x7f && point.value < 0xa0)) {
-    *out += "\\u00";
-    *out += kDigits[point.value >> 4];
-    *out += kDigits[point.value & 0xf];
-  } else {
-    *out += bytes;
-  }
-}
 
 // Appends at most `limit` bytes, quotes included; false when the text was cut.
 bool AppendQuoted(std::string_view text, std::size_t limit, std::string* out) {
@@ -96,15 +29,14 @@ bool AppendQuoted(std::string_view text, std::size_t limit, std::string* out) {
   *out += '"';
   while (!text.empty()) {
     const std::size_t before = out->size();
-    const CodePoint point = Decode(text);
-    AppendEscaped(point, text.substr(0, point.length), out);
+    const std::size_t taken = AppendJsonCharacter(text, out);
     if (out->size() > end) {
       out->resize(before);
       *out += kEllipsis;
       whole = false;
       break;
     }
-    text.remove_prefix(point.length);
+    text.remove_prefix(taken);
   }
   *out += '"';
   return whole;
@@ -190,16 +122,6 @@ bool AppendField(const LogField& field, bool json, std::size_t end, std::size_t 
 }
 
 }  // namespace
-
-void AppendJsonString(std::string_view text, std::string* out) {
-  *out += '"';
-  while (!text.empty()) {
-    const CodePoint point = Decode(text);
-    AppendEscaped(point, text.substr(0, point.length), out);
-    text.remove_prefix(point.length);
-  }
-  *out += '"';
-}
 
 std::string_view LogLevelName(LogLevel level) {
   switch (level) {

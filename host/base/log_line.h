@@ -73,7 +73,4 @@ std::string FormatLogText(const LogRecord& record);
 // "debug", "info", "warn", "error".
 std::string_view LogLevelName(LogLevel level);
 
-// Appends `text` as a JSON string with its quotes; total over any bytes as above.
-void AppendJsonString(std::string_view text, std::string* out);
-
 }  // namespace catchup

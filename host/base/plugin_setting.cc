@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "host/base/text.h"
+
 namespace catchup {
 namespace {
 
@@ -152,13 +154,11 @@ class PathReader {
 
   bool ReadHex(std::size_t digits, std::uint32_t* code) {
     for (std::size_t i = 0; i < digits; ++i, ++at_) {
-      static constexpr std::string_view kDigits = "0123456789abcdef0123456789ABCDEF";
-      const std::size_t which =
-          at_ < text_.size() ? kDigits.find(text_[at_]) : std::string_view::npos;
-      if (which == std::string_view::npos) {
+      const int value = at_ < text_.size() ? HexValue(text_[at_]) : -1;
+      if (value < 0) {
         return false;
       }
-      *code = *code * 16 + static_cast<std::uint32_t>(which % 16);
+      *code = *code * 16 + static_cast<std::uint32_t>(value);
     }
     return true;
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "host/base/random.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -17,13 +18,6 @@ constexpr boost::uuids::uuid kNamespace = {{0x6f, 0x0d, 0x6e, 0x1c, 0x5b, 0x0a, 
 constexpr std::size_t kTextSize = 36;
 
 bool IsDash(std::size_t index) { return index == 8 || index == 13 || index == 18 || index == 23; }
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 Uuid FromBoost(const boost::uuids::uuid& from) {
   Uuid uuid;
@@ -55,15 +49,14 @@ std::uint64_t Uuid::most_significant() const { return BigEndian(bytes.data()); }
 std::uint64_t Uuid::least_significant() const { return BigEndian(bytes.data() + 8); }
 
 std::string FormatUuid(const Uuid& uuid) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(kTextSize);
   for (const std::uint8_t byte : uuid.bytes) {
     if (IsDash(text.size())) {
       text += '-';
     }
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 0xf];
+    text += kHexDigits[byte >> 4];
+    text += kHexDigits[byte & 0xf];
   }
   return text;
 }

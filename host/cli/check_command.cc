@@ -259,7 +259,7 @@ void CheckSource(const SourceConfig& source, Findings* findings) {
   }
   embedded::ServerOptions options;
   options.directory = source.uri.path;
-  options.listen = source.embedded_listen.text();
+  options.listen = source.embedded_listen;
   const embedded::EmbeddedLook look = embedded::LookAtEmbedded(options);
   if (!look.note.empty()) {
     std::fprintf(stderr, "%s: not looked at\n", look.note.c_str());

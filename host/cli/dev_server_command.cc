@@ -3,11 +3,11 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "host/base/host_port.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/wait.h"
 #include "host/cli/commands.h"
-#include "host/config/source_uri.h"
 #include "host/config/table_reader.h"
 #include "host/source/embedded/log_server.h"
 
@@ -58,7 +58,7 @@ int DevServerCommand(const DevServerArguments& arguments) {
   }
   embedded::ServerOptions options;
   options.directory = arguments.data;
-  options.listen = listen->text();
+  options.listen = *listen;
   options.max_append_bytes = *max_append;
   auto server = embedded::EmbeddedServer::Start(options);
   if (!server.ok()) {

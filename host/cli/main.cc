@@ -15,9 +15,9 @@
 
 #include "host/base/build.h"
 #include "host/base/inherited.h"
-#include "host/base/log_line.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
+#include "host/base/text.h"
 #include "host/cli/commands.h"
 #include "host/cli/guard.h"
 #include "host/ring/layout.h"
@@ -193,9 +193,7 @@ std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
     return {};
   }
   constexpr std::size_t kMaxShown = 80;
-  std::string shown;
-  AppendJsonString(command.substr(0, kMaxShown), &shown);
-  return "unknown command " + shown + wanted;
+  return "unknown command " + Quoted(command, kMaxShown) + wanted;
 }
 
 int Main(int argc, char** argv) {

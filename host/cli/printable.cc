@@ -1,6 +1,6 @@
 #include "host/cli/printable.h"
 
-#include "host/base/log_line.h"
+#include "host/base/text.h"
 
 namespace catchup {
 

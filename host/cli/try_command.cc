@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/base/log_line.h"
+#include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"

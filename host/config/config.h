@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/event_filter.h"
+#include "host/base/host_port.h"
 #include "host/base/log_level.h"
 #include "host/base/plugin_setting.h"
 #include "host/base/position.h"
@@ -24,19 +26,6 @@ namespace catchup {
 struct SourceLocation {
   std::uint32_t line = 0;
   std::uint32_t column = 0;
-};
-
-// Which events a group gets, all of what decides it: the checkpoint is kept with a digest of this,
-// because under another filter events before it may be missing.
-struct EventFilter {
-  enum class Match : std::uint8_t { kEventType, kStreamName };
-
-  // The server sends events whose type or stream name begins with one of the prefixes; an empty
-  // prefix matches everything.
-  Match match = Match::kEventType;
-  std::vector<std::string> prefixes;
-  bool system_events = false;  // Those whose type begins with "$" are handed on, too.
-  bool resolve_links = false;  // A link is the event that it names.
 };
 
 // Where a group without a checkpoint begins.

@@ -5,7 +5,8 @@
 #include <catchup/path_text.hpp>
 #include <utility>
 
-#include "host/base/log_line.h"
+#include "host/base/environment.h"
+#include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/config/classify_reader.h"
 #include "host/config/settings.h"
@@ -302,20 +303,6 @@ bool IsEnvName(std::string_view name) {
          });
 }
 
-// Variables that change how a program is loaded or talks to the network behind its back, and what
-// is the host's alone.
-bool IsForbiddenEnv(std::string_view name) {
-  std::string upper(name);
-  std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  });
-  constexpr std::string_view kProxy = "_PROXY";
-  return upper.rfind("LD_", 0) == 0 || upper.rfind("GRPC_", 0) == 0 || upper == "GLIBC_TUNABLES" ||
-         upper == "SSLKEYLOGFILE" || upper == "CATCHUP_CREDENTIALS" ||
-         (upper.size() > kProxy.size() &&
-          upper.compare(upper.size() - kProxy.size(), kProxy.size(), kProxy) == 0);
-}
-
 void ReadEnv(TableReader* reader, GroupConfig* group) {
   if (!reader->TextList("env", "a list of names, as [\"PGHOST\"]", &group->env)) {
     return;
@@ -331,10 +318,10 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
                               key +
                                   ": wanted the name of a variable, letters, digits and \"_\"; "
                                   "its value comes from the environment");
-    } else if (IsForbiddenEnv(names[i])) {
+    } else if (IsForbiddenVariable(names[i])) {
       reader->Wrong(key, list[i],
-                    "a variable other than LD_*, GRPC_*, *_PROXY, GLIBC_TUNABLES, SSLKEYLOGFILE "
-                    "and CATCHUP_CREDENTIALS, which a runner never gets");
+                    "a variable other than " + std::string(kForbiddenVariables) +
+                        ", which a runner never gets");
     } else {
       group->env.push_back(names[i]);
       group->env_locations.push_back(list[i].location);

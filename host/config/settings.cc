@@ -4,7 +4,7 @@
 #include <cmath>
 #include <variant>
 
-#include "host/base/log_line.h"
+#include "host/base/text.h"
 #include "host/config/reader.h"
 
 namespace catchup {

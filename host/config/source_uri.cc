@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
-#include <charconv>
 
-#include "host/base/log_line.h"
+#include "host/base/host_port.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -14,7 +14,6 @@ constexpr std::array<std::string_view, 4> kSchemes = {"kurrentdb", "esdb", "kurr
 constexpr std::string_view kEmbedded = "embedded:";
 constexpr std::string_view kWanted =
     "wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
-constexpr std::size_t kMaxHost = 253;  // The longest name DNS can carry.
 
 // The options of the servers' own clients, in lower case. They come with TLS and discovery.
 constexpr std::array<std::string_view, 13> kKnownOptions = {
@@ -32,64 +31,7 @@ std::string Lower(std::string_view text) {
 }
 
 // Enough of a wrong text to find it by.
-std::string Quote(std::string_view text) {
-  constexpr std::size_t kMaxShown = 80;
-  std::string quoted;
-  AppendJsonString(text.substr(0, kMaxShown), &quoted);
-  return quoted;
-}
-
-bool ParsePort(std::string_view text, std::uint16_t* port) {
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, *port);
-  return !text.empty() && error == std::errc() && rest == end;
-}
-
-bool IsHostName(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxHost &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '.' || c == '_';
-         });
-}
-
-bool IsAddress6(std::string_view text) {
-  return text.find(':') != std::string_view::npos &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') ||
-                  c == ':' || c == '.';
-         });
-}
-
-// Splits "HOST[:PORT]"; an IPv6 host stands in brackets. *port is left alone when there is none.
-Status SplitHost(std::string_view text, std::string* host, std::uint16_t* port, bool* has_port) {
-  std::string_view rest;
-  *has_port = false;
-  if (text.substr(0, 1) == "[") {
-    const auto close = text.find(']');
-    if (close == std::string_view::npos || !IsAddress6(text.substr(1, close - 1))) {
-      return Status::Invalid("host in " + Quote(text) + ": wanted an IPv6 address in brackets");
-    }
-    *host = text.substr(1, close - 1);
-    rest = text.substr(close + 1);
-  } else {
-    const auto colon = text.find(':');
-    *host = text.substr(0, colon);
-    rest = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
-    if (!IsHostName(*host)) {
-      return Status::Invalid("host " + Quote(*host) +
-                             ": wanted a name, an IPv4 address or an IPv6 one in brackets");
-    }
-  }
-  if (rest.empty()) {
-    return {};
-  }
-  *has_port = true;
-  if (rest.front() != ':' || !ParsePort(rest.substr(1), port)) {
-    return Status::Invalid("port in " + Quote(text) + ": wanted a number from 0 to 65535");
-  }
-  return {};
-}
+std::string Quote(std::string_view text) { return Quoted(text, 80); }
 
 Status CheckOptions(std::string_view query) {
   bool plain = false;
@@ -165,10 +107,14 @@ Result<SourceUri> ParseServer(std::string_view rest) {
   if (authority.find(',') != std::string_view::npos) {
     return Status::Invalid("several hosts " + Quote(authority) + ": this version supports one");
   }
+  auto server = ParseHostPort(authority);
+  if (!server.ok()) {
+    return server.status();
+  }
   SourceUri uri;
-  bool has_port = false;
-  CATCHUP_RETURN_IF_ERROR(SplitHost(authority, &uri.host, &uri.port, &has_port));
-  if (has_port && uri.port == 0) {
+  uri.host = std::move(server->host);
+  uri.port = server->port.value_or(kDefaultServerPort);
+  if (uri.port == 0) {
     return Status::Invalid("port 0: wanted a number from 1 to 65535");
   }
   CATCHUP_RETURN_IF_ERROR(CheckOptions(query));
@@ -181,8 +127,7 @@ std::string SourceUri::target() const {
   if (kind == Kind::kEmbedded) {
     return {};
   }
-  const bool bracket = host.find(':') != std::string::npos;
-  return (bracket ? "[" + host + "]" : host) + ":" + std::to_string(port);
+  return BracketedHost(host) + ":" + std::to_string(port);
 }
 
 Result<SourceUri> ParseSourceUri(std::string_view text) {
@@ -220,16 +165,6 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
                            std::string(kWanted));
   }
   return ParseServer(text.substr(colon + 3));
-}
-
-Result<ListenAddress> ParseListenAddress(std::string_view text) {
-  ListenAddress address;
-  bool has_port = false;
-  CATCHUP_RETURN_IF_ERROR(SplitHost(text, &address.host, &address.port, &has_port));
-  if (!has_port) {
-    return Status::Invalid("no port in " + Quote(text) + ": wanted HOST:PORT");
-  }
-  return address;
 }
 
 }  // namespace catchup

@@ -32,17 +32,4 @@ struct SourceUri {
 // file that the value came from.
 Result<SourceUri> ParseSourceUri(std::string_view text);
 
-// Reads "HOST:PORT" with a port from 0 to 65535; an IPv6 host stands in brackets.
-struct ListenAddress {
-  std::string host;  // Without brackets.
-  std::uint16_t port = 0;
-
-  // "host:port", an IPv6 address in brackets.
-  std::string text() const {
-    const bool is_ipv6 = host.find(':') != std::string::npos;
-    return (is_ipv6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
-  }
-};
-Result<ListenAddress> ParseListenAddress(std::string_view text);
-
 }  // namespace catchup

@@ -11,7 +11,7 @@
 #define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
-#include "host/base/log_line.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -26,7 +26,7 @@ constexpr std::size_t kStackPerByte = 2u << 10;
 // read all the same.
 constexpr std::size_t kLevelsOfAnyStack = 256;
 
-constexpr std::size_t kMaxDescription = 60;
+constexpr std::size_t kMaxDescription = 63;
 
 SourceLocation Locate(const toml::source_region& region) {
   return {region.begin.line, region.begin.column};
@@ -225,19 +225,7 @@ std::string DescribeToml(const TomlValue& value) {
       text += ".0";  // Else it would look like the integer it is not.
     }
   } else if (const auto* string = value.As<std::string>()) {
-    std::string_view shown = *string;
-    const bool cut = shown.size() > kMaxDescription;
-    if (cut) {
-      std::size_t end = kMaxDescription;
-      while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xc0) == 0x80) {
-        --end;
-      }
-      shown = shown.substr(0, end);
-    }
-    AppendJsonString(shown, &text);
-    if (cut) {
-      text.insert(text.size() - 1, "…");
-    }
+    text = Quoted(*string, kMaxDescription);
   } else if (const auto* date = value.As<TomlValue::Date>()) {
     text = date->text;
   } else if (const auto* list = value.As<TomlValue::List>()) {

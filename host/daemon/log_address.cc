@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds kOwnerPatience{200};
 embedded::ServerOptions EmbeddedOptions(const SourceConfig& config) {
   embedded::ServerOptions options;
   options.directory = config.uri.path;
-  options.listen = config.embedded_listen.text();
+  options.listen = config.embedded_listen;
   return options;
 }
 

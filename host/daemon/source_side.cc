@@ -164,9 +164,7 @@ void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
       {{"position", from.has_value() ? FormatPosition(*from) : "none"}});
   SubscribeOptions options;
   options.from = from;
-  options.prefixes = config_.filter.prefixes;
-  options.match = config_.filter.match == EventFilter::Match::kEventType ? MatchOn::kEventType
-                                                                         : MatchOn::kStreamName;
+  options.filter = config_.filter;
   subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
   source_->ReadHead(Gate::Wrap(gate_, [this, call](const Result<std::optional<Position>>& head) {
     // The subscription itself reports an unreachable server.

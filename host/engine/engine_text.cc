@@ -1,5 +1,7 @@
 #include "host/engine/engine_text.h"
 
+#include "host/base/text.h"
+
 namespace catchup {
 namespace {
 
@@ -37,19 +39,7 @@ std::string_view ExitWords(ExitClass exit_class) {
 
 }  // namespace
 
-std::string OneLine(std::string_view text) {
-  const bool cut = text.size() > kMaxLineBytes;
-  std::string line(text.substr(0, kMaxLineBytes));
-  for (char& c : line) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      c = ' ';
-    }
-  }
-  if (cut) {
-    line += " …";
-  }
-  return line;
-}
+std::string OneLine(std::string_view text) { return OneLine(text, kMaxLineBytes); }
 
 std::string WithTimeLeft(std::string_view reason, std::string_view left) {
   for (const std::string_view end : {kRestartIn, kNextTryIn}) {

@@ -16,6 +16,7 @@
 #include "host/base/mutex.h"
 #include "host/base/shell_word.h"
 #include "host/base/shortage.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -137,8 +138,8 @@ Result<std::string> ReadWhole(const PluginFile& file) {
   return bytes;
 }
 
-Sha256 Hash(std::string_view bytes) {
-  Sha256 digest{};
+Digest32 Hash(std::string_view bytes) {
+  Digest32 digest{};
   crypto_hash_sha256(digest.data(), reinterpret_cast<const unsigned char*>(bytes.data()),
                      bytes.size());
   return digest;
@@ -146,7 +147,7 @@ Sha256 Hash(std::string_view bytes) {
 
 // Whether the copy is there and what it was made from. What the machine has run out of says
 // nothing about the copy, and is told apart: kExhausted or kUnavailable. Not mapped, see above.
-Status CheckCopy(const fs::path& path, const Sha256& digest) {
+Status CheckCopy(const fs::path& path, const Digest32& digest) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) {
     return Status::FromErrno("open the copy " + path.string(), errno);
@@ -167,7 +168,7 @@ Status CheckCopy(const fs::path& path, const Sha256& digest) {
     }
     crypto_hash_sha256_update(&state, chunk.data(), static_cast<std::size_t>(size));
   }
-  Sha256 found{};
+  Digest32 found{};
   crypto_hash_sha256_final(&state, found.data());
   return found == digest ? Status() : Status::Corrupt("the copy " + path.string() + " has changed");
 }
@@ -212,7 +213,7 @@ void RemoveUnused(const fs::path& plugins, const std::set<std::string>& in_use) 
     std::error_code unknown;
     const auto used = folder->last_write_time(unknown);
     const std::string name = folder->path().filename().string();
-    const bool is_copy = name.size() == 2 * sizeof(Sha256);
+    const bool is_copy = name.size() == 2 * sizeof(Digest32);
     if (!unknown && is_copy && !in_use.contains(name) && now - used > kKeepUnused) {
       fs::remove_all(folder->path(), unknown);
     }
@@ -220,16 +221,6 @@ void RemoveUnused(const fs::path& plugins, const std::set<std::string>& in_use) 
 }
 
 }  // namespace
-
-std::string FormatSha256(const Sha256& digest) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::uint8_t byte : digest) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 0xf];
-  }
-  return text;
-}
 
 Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const std::string& name) {
   std::string looked_in;
@@ -302,7 +293,7 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   const std::string& bytes = *read;
   StagedPlugin staged;
   staged.digest = Hash(bytes);
-  staged.sha256 = FormatSha256(staged.digest);
+  staged.sha256 = HexText(staged.digest);
   CATCHUP_RETURN_IF_ERROR(CheckPin(file, staged, pin));
   if (Status elf = CheckElf(bytes); !elf.ok()) {
     return Status(elf.code(), what + " " + elf.message());

@@ -1,21 +1,16 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "host/base/digest.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
-
-using Sha256 = std::array<std::uint8_t, 32>;
-
-// 64 lower-case hexadecimal digits.
-std::string FormatSha256(const Sha256& digest);
 
 // A plugin as it lies in one of the configured directories, opened for reading.
 struct PluginFile {
@@ -37,8 +32,8 @@ Result<PluginFile> FindPlugin(const std::vector<std::filesystem::path>& director
 // go at any time.
 struct StagedPlugin {
   std::filesystem::path path;  // plugins/SHA256/NAME below the state directory.
-  Sha256 digest{};
-  std::string sha256;  // The digest as text.
+  Digest32 digest{};           // SHA-256.
+  std::string sha256;          // The same as text.
 };
 
 // Hashes the file and copies it to `plugins`/SHA256/NAME, durable and read-only, unless an intact

@@ -6,9 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
+#include "host/base/environment.h"
 #include "host/base/shortage.h"
 #include "host/plugins/children.h"
 
@@ -16,12 +18,6 @@ namespace catchup {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Names that steer the loader, gRPC or TLS in the child, whatever a group's `env` says.
-bool IsForbidden(std::string_view name) {
-  return name.starts_with("LD_") || name.starts_with("GRPC_") || name.ends_with("_proxy") ||
-         name.ends_with("_PROXY") || name == "GLIBC_TUNABLES" || name == "SSLKEYLOGFILE";
-}
 
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
@@ -38,16 +34,18 @@ std::vector<std::string> ConstructEnvironment(const std::vector<std::string>& na
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"};
   const auto pass = [&](const std::string& name) {
     // Read while no other thread writes: this process never changes its environment.
-    if (const char* value = std::getenv(name.c_str()); value != nullptr) {  // NOLINT
-      environment.push_back(name + "=" + value);
+    const char* value = std::getenv(name.c_str());  // NOLINT
+    if (value == nullptr || IsForbiddenVariable(name)) {
+      return;
     }
+    // A name that stood twice would leave it to the program which one counts.
+    const std::string beginning = name + "=";
+    std::erase_if(environment,
+                  [&](const std::string& other) { return other.starts_with(beginning); });
+    environment.push_back(beginning + value);
   };
   pass("TZ");
-  for (const std::string& name : names) {
-    if (!IsForbidden(name)) {
-      pass(name);
-    }
-  }
+  std::for_each(names.begin(), names.end(), pass);
   return environment;
 }
 

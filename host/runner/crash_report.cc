@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <iterator>
 
+#include "host/base/text.h"
 #include "host/runner/crash_line.h"
 #include "host/runner/instance.h"
 #include "host/runner/modules.h"
@@ -88,11 +89,10 @@ class CrashLine {
 
   // With what could end a member or the line as \xNN.
   CrashLine& AddEscaped(std::string_view text) {
-    constexpr char kHex[] = "0123456789abcdef";
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
       if (byte < ' ' || byte == 0x7f || c == '\\') {
-        const char escaped[] = {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+        const char escaped[] = {'\\', 'x', kHexDigits[byte >> 4], kHexDigits[byte & 15]};
         Add(std::string_view(escaped, sizeof escaped));
       } else {
         Add(std::string_view(&c, 1));
@@ -141,7 +141,7 @@ class CrashLine {
     char digits[20];
     std::size_t at = sizeof digits;
     do {
-      digits[--at] = "0123456789abcdef"[number % base];
+      digits[--at] = kHexDigits[number % base];
       number /= base;
     } while (number != 0);
     return Add(std::string_view(digits + at, sizeof digits - at));

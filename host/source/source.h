@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "host/base/event.h"
+#include "host/base/event_filter.h"
 #include "host/base/position.h"
 #include "host/base/status.h"
 
@@ -94,18 +94,12 @@ class Subscription {
   virtual void Cancel() = 0;
 };
 
-enum class MatchOn : std::uint8_t { kEventType, kStreamName };
-
 struct SubscribeOptions {
   // Exclusive, both halves as received. Null: from the beginning of the log.
   std::optional<Position> from;
   // Only what is written from now on; `from` is then ignored.
   bool from_end = false;
-  // An event matches when its type or stream name begins with one of these. The empty text matches
-  // every event. At least one.
-  std::vector<std::string> prefixes;
-  MatchOn match = MatchOn::kEventType;
-  bool resolve_links = false;
+  EventFilter filter;  // With at least one prefix.
 };
 
 class Source {

@@ -2,19 +2,21 @@
 
 #include <sodium.h>
 
-#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <tuple>
+
+#include "host/base/digest.h"
 
 // How stored files are written byte by byte: little-endian numbers, BLAKE2b sums of 32 bytes.
 namespace catchup {
 
-inline constexpr std::size_t kSumBytes = 32;
+inline constexpr std::size_t kSumBytes = std::tuple_size_v<Digest32>;
 
-inline std::array<std::uint8_t, kSumBytes> Sum(std::string_view bytes) {
-  std::array<std::uint8_t, kSumBytes> sum{};
+inline Digest32 Sum(std::string_view bytes) {
+  Digest32 sum{};
   crypto_generichash(sum.data(), sum.size(), reinterpret_cast<const unsigned char*>(bytes.data()),
                      bytes.size(), nullptr, 0);
   return sum;

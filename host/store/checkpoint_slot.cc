@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "host/base/check.h"
-#include "host/base/log_line.h"
+#include "host/base/text.h"
 #include "host/store/bytes.h"
 
 namespace catchup {
@@ -92,19 +92,6 @@ void PutWitness(const Witness& witness, std::string* bytes) {
     text.append(witness.stream);
   }
   PutField(Field::kWitness, text, bytes);
-}
-
-// The longest prefix of whole UTF-8 characters that fits, with "…" where something was cut.
-std::string CutText(std::string_view text, std::size_t most) {
-  constexpr std::string_view kCut = "…";
-  if (text.size() <= most) {
-    return std::string(text);
-  }
-  std::size_t size = most - kCut.size();
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) {
-    --size;
-  }
-  return std::string(text.substr(0, size)) + std::string(kCut);
 }
 
 bool TakeWitness(std::string_view value, CheckpointRecord* record) {

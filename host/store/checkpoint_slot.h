@@ -6,8 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/digest.h"
+#include "host/base/event_filter.h"
 #include "host/base/status.h"
-#include "host/config/config.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_store.h"
 
@@ -25,8 +26,6 @@ namespace catchup {
 // version may add some without a new format, up to kSpareBytes, and go back. Known types
 // (checkpoint_slot.cc) are never reused, and their values never change length or meaning.
 inline constexpr std::size_t kSpareBytes = 512;
-
-using Digest32 = std::array<std::uint8_t, 32>;
 
 // A slot's content: the record and what the store keeps beside it.
 struct SlotContent {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -8,10 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "host/base/digest.h"
+#include "host/base/event_filter.h"
 #include "host/base/position.h"
 #include "host/base/status.h"
 #include "host/base/uuid.h"
-#include "host/config/config.h"
 
 namespace catchup {
 
@@ -35,8 +35,6 @@ struct RecordedStart {
   Position position;  // kPosition; kBeginning: kEndOfLog where that was an empty log's end.
 };
 
-using PluginDigest = std::array<std::uint8_t, 32>;  // SHA-256 of the file; all zero: none yet.
-
 // What one slot says. The filter it was made with is kept beside it by the store.
 struct CheckpointRecord {
   std::optional<Position> checkpoint;  // None until the first one is written.
@@ -46,9 +44,9 @@ struct CheckpointRecord {
   std::optional<Position> last_event;
   RecordedStart start;
   std::vector<Witness> witnesses;  // Newest first, at most kMaxWitnesses.
-  PluginDigest plugin_digest{};
-  std::uint64_t number = 0;     // Counts the writes; set by the store.
-  std::int64_t time_ticks = 0;  // Wall clock of the write, 100 ns since 1970; set by the store.
+  Digest32 plugin_digest{};        // SHA-256 of the file; all zero: none yet.
+  std::uint64_t number = 0;        // Counts the writes; set by the store.
+  std::int64_t time_ticks = 0;     // Wall clock of the write, 100 ns since 1970; set by the store.
 };
 
 // What the operator wants of a group; survives restarts.

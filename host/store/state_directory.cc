@@ -16,9 +16,9 @@
 #include <vector>
 
 #include "host/base/durable_file.h"
-#include "host/base/log_line.h"
 #include "host/base/path_access.h"
 #include "host/base/shell_word.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {

@@ -60,9 +60,9 @@ int main(int argc, char** argv) {
   catchup::ConnectionOptions connection;
   connection.address = argv[1];
   catchup::SubscribeOptions options;
-  options.prefixes.assign(argv + 2, argv + argc);
-  if (options.prefixes.empty()) {
-    options.prefixes.emplace_back();
+  options.filter.prefixes.assign(argv + 2, argv + argc);
+  if (options.filter.prefixes.empty()) {
+    options.filter.prefixes.emplace_back();
   }
   const auto sink = std::make_shared<CountingSink>();
   const auto source = *catchup::OpenKurrentSource(connection);

@@ -633,8 +633,9 @@ TEST(BadConfigTest, ChecksEnvAndNeverRepeatsAValue) {
   for (const std::string name : {"", "1A", "A-B", "PGPASSWORD=secret", "A B"}) {
     EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"), std::string("10:8: env[0]") + kName);
   }
-  for (const std::string name : {"LD_PRELOAD", "ld_library_path", "GRPC_VERBOSITY", "https_proxy",
-                                 "GLIBC_TUNABLES", "SSLKEYLOGFILE", "CATCHUP_CREDENTIALS"}) {
+  for (const std::string name :
+       {"LD_PRELOAD", "ld_library_path", "GRPC_VERBOSITY", "https_proxy", "_PROXY",
+        "GLIBC_TUNABLES", "SSLKEYLOGFILE", "CATCHUP_CREDENTIALS"}) {
     EXPECT_EQ(Problems(kGroup + "env = [\"" + name + "\"]"),
               "10:8: env[0] = \"" + name + "\"" + kForbidden);
   }

@@ -123,16 +123,5 @@ TEST(SourceUriTest, NeverRepeatsAPassword) {
   }
 }
 
-TEST(SourceUriTest, ReadsListenAddresses) {
-  const auto address = ParseListenAddress("127.0.0.1:0");
-  ASSERT_TRUE(address.ok());
-  EXPECT_EQ(address->host, "127.0.0.1");
-  EXPECT_EQ(address->port, 0);
-  EXPECT_EQ(ParseListenAddress("[::]:5")->host, "::");
-  EXPECT_FALSE(ParseListenAddress("127.0.0.1").ok());
-  EXPECT_FALSE(ParseListenAddress(":5").ok());
-  EXPECT_FALSE(ParseListenAddress("a:x").ok());
-}
-
 }  // namespace
 }  // namespace catchup

@@ -1,7 +1,8 @@
 #include "host/source/client/call_status.h"
 
-#include <algorithm>
 #include <array>
+
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -18,13 +19,7 @@ std::string_view Trailer(const grpc::ClientContext& context, const char* name) {
   return {found->second.data(), found->second.size()};
 }
 
-// One line of bounded length, whatever the server put into it.
-std::string OneLine(std::string_view text) {
-  std::string line(text.substr(0, kMaxDetailBytes));
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
-  return line;
-}
+std::string Detail(std::string_view text) { return OneLine(text, kMaxDetailBytes); }
 
 bool SaysInvalidPosition(const grpc::Status& status) {
   // Subscriptions and single reads word it differently. Only these two codes carry a text of the
@@ -69,17 +64,17 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
   text += ": ";
   text += StatusName(status.error_code());
   if (!status.error_message().empty()) {
-    text += ": " + OneLine(status.error_message());
+    text += ": " + Detail(status.error_message());
   }
   const std::string_view exception = Trailer(context, "exception");
   if (exception.empty()) {
     return text;
   }
-  text += " (" + OneLine(exception);
+  text += " (" + Detail(exception);
   const std::string_view leader = Trailer(context, "leader-endpoint-host");
   if (!leader.empty()) {
-    text += ", the leader is " + OneLine(leader) + ":" +
-            OneLine(Trailer(context, "leader-endpoint-port"));
+    text += ", the leader is " + Detail(leader) + ":" +
+            Detail(Trailer(context, "leader-endpoint-port"));
   }
   return text + ")";
 }

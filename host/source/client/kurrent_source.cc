@@ -248,7 +248,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
 
   std::unique_ptr<Subscription> Subscribe(const SubscribeOptions& options,
                                           std::shared_ptr<SubscriptionSink> sink) override {
-    CATCHUP_CHECK(!options.prefixes.empty());
+    CATCHUP_CHECK(!options.filter.prefixes.empty());
     auto call = std::make_shared<SubscriptionCall>(options_.address, std::move(sink));
     Begin(call, kReadMethod, SubscriptionRequest(options));
     return std::make_unique<KurrentSubscription>(std::move(call));
@@ -277,7 +277,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     SubscribeOptions from_end;
     from_end.from_end = true;
-    from_end.prefixes = {""};
+    from_end.filter.prefixes = {""};
     Begin(std::move(call), kReadMethod, SubscriptionRequest(from_end));
   }
 

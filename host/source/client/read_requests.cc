@@ -51,16 +51,16 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options) {
     out->mutable_all()->mutable_start();
   }
   out->set_read_direction(ReadReq::Options::Forwards);
-  out->set_resolve_links(options.resolve_links);
+  out->set_resolve_links(options.filter.resolve_links);
   out->mutable_subscription();
 
   ReadReq::Options::FilterOptions* filter = out->mutable_filter();
   filter->set_max(kSearchWindow);
   filter->set_checkpointintervalmultiplier(kCheckpointMultiplier);
   ReadReq::Options::FilterOptions::Expression* expression =
-      options.match == MatchOn::kEventType ? filter->mutable_event_type()
-                                           : filter->mutable_stream_identifier();
-  for (const std::string& prefix : options.prefixes) {
+      options.filter.match == EventFilter::Match::kEventType ? filter->mutable_event_type()
+                                                             : filter->mutable_stream_identifier();
+  for (const std::string& prefix : options.filter.prefixes) {
     expression->add_prefix(prefix);
   }
   out->mutable_uuid_option()->mutable_structured();

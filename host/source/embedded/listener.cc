@@ -11,10 +11,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "host/base/log.h"
@@ -44,26 +42,18 @@ constexpr std::string_view kMethod = "EmbeddedLog.Accept";
 
 using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
-std::string Text(const ListenAddress& address) {
-  return address.host + ":" + std::to_string(address.port);
-}
-
 Result<Addresses> Resolve(const ListenAddress& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  std::string host = address.host;
-  if (host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
   addrinfo* found = nullptr;
   const int error =
-      ::getaddrinfo(host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
+      ::getaddrinfo(address.host.c_str(), std::to_string(address.port).c_str(), &hints, &found);
   const int number = errno;
   if (error == 0) {
     return Addresses(found, ::freeaddrinfo);
   }
-  const std::string what = "listen address '" + Text(address) + "'";
+  const std::string what = "listen address '" + address.text() + "'";
   if (error == EAI_SYSTEM) {
     return Status::FromErrno(what, number);
   }
@@ -81,7 +71,7 @@ bool SetOption(int socket, int level, int name, int value) {
 // An address in use may be had later; a shortage passes, too.
 Status Refusal(const ListenAddress& address, int number) {
   const std::string why = number == EADDRINUSE ? ": another socket listens there" : "";
-  const Status status = Status::FromErrno("listen on " + Text(address), number);
+  const Status status = Status::FromErrno("listen on " + address.text(), number);
   return {status.may_pass() ? status.code() : Status::Code::kUnavailable, status.message() + why};
 }
 
@@ -201,20 +191,6 @@ Status LookForRoom(int socket) {
 
 }  // namespace
 
-Result<ListenAddress> ParseAddress(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  ListenAddress address;
-  if (colon != std::string::npos && colon > 0) {
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, address.port);
-    if (error == std::errc() && stop == end && colon + 1 < text.size()) {
-      address.host = text.substr(0, colon);
-      return address;
-    }
-  }
-  return Status::Invalid("listen address '" + text + "': want HOST:PORT");
-}
-
 Status CheckListenable(const ListenAddress& address) {
   const auto addresses = Resolve(address);
   if (!addresses.ok()) {
@@ -226,7 +202,7 @@ Status CheckListenable(const ListenAddress& address) {
 Result<std::unique_ptr<Listener>> Listener::Open(const ListenAddress& address) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) {
-    return Status::FromErrno("listen on " + Text(address) + " (eventfd)", errno);
+    return Status::FromErrno("listen on " + address.text() + " (eventfd)", errno);
   }
   const auto addresses = Resolve(address);
   if (!addresses.ok()) {
@@ -285,7 +261,7 @@ void Listener::Run() {
     pause_ms = short_ && was_short ? std::min(2 * pause_ms, kLongestPauseMs) : kFirstPauseMs;
     if (was_short && !short_) {
       Log(LogLevel::kInfo, "Clients are accepted again", kMethod, "",
-          {{"address", Text(address_)}});
+          {{"address", address_.text()}});
     }
   }
 }
@@ -306,7 +282,7 @@ bool Listener::TakeAll() {
     if (!taken.ok()) {
       if (!short_) {
         Log(LogLevel::kWarn, "Clients wait to be accepted", kMethod, "",
-            {{"address", Text(address_)}, {"reason", taken.message()}});
+            {{"address", address_.text()}, {"reason", taken.message()}});
       }
       return false;
     }

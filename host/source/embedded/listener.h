@@ -9,17 +9,11 @@
 #include <thread>
 #include <vector>
 
+#include "host/base/host_port.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup::embedded {
-
-// HOST:PORT as a server listens on it: a name, an IPv4 address, or an IPv6 address in brackets.
-struct ListenAddress {
-  std::string host;
-  std::uint16_t port = 0;  // 0: any free one.
-};
-Result<ListenAddress> ParseAddress(const std::string& text);
 
 // Whether Listener::Open() would find this address free, without listening on it.
 Status CheckListenable(const ListenAddress& address);

@@ -36,7 +36,7 @@ std::string AdvertisedHost(const std::string& host) {
   if (host == "0.0.0.0") {
     return "127.0.0.1";
   }
-  return host == "[::]" ? "[::1]" : host;
+  return BracketedHost(host == "::" ? "::1" : host);
 }
 
 void Configure(grpc::ServerBuilder* builder) {
@@ -58,11 +58,7 @@ class EmbeddedServer::Impl {
   ~Impl() { Shutdown(); }
 
   Status Start(const ServerOptions& options) {
-    const auto address = ParseAddress(options.listen);
-    if (!address.ok()) {
-      return address.status();
-    }
-    CATCHUP_RETURN_IF_ERROR(CheckListenable(*address));
+    CATCHUP_RETURN_IF_ERROR(CheckListenable(options.listen));
     Result<DataDirectory> directory = DataDirectory::Own(options.directory);
     if (!directory.ok()) {
       return directory.status();
@@ -75,9 +71,9 @@ class EmbeddedServer::Impl {
     log_ = *std::move(log);
     writer_ = std::make_unique<LogWriter>(*log_, hub_);
     CATCHUP_RETURN_IF_ERROR(writer_->Start());
-    core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(address->host), 0, RandomUuid(),
+    core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(options.listen.host), 0, RandomUuid(),
                                options.max_append_bytes, options.live_frames});
-    return Listen(*address);
+    return Listen(options.listen);
   }
 
   void Shutdown() {
@@ -135,9 +131,8 @@ class EmbeddedServer::Impl {
     CATCHUP_RETURN_IF_ERROR(listener_->Start([server = server_.get()](UniqueFd connection) {
       grpc::AddInsecureChannelFromFd(server, connection.Release());
     }));
-    const std::string port = ":" + std::to_string(core_->port);
-    address_ = address.host + port;
-    endpoint_ = AdvertisedHost(address.host) + port;
+    address_ = ListenAddress{address.host, core_->port}.text();
+    endpoint_ = core_->host + ":" + std::to_string(core_->port);
     return directory_->WriteEndpoint(endpoint_);
   }
 
@@ -232,8 +227,7 @@ EmbeddedLook LookAtEmbedded(const ServerOptions& options) {
     return look;
   }
   look.log = live.ok() ? DataDirectory::LookAt(options.directory) : live.status();
-  const auto address = ParseAddress(options.listen);
-  look.listen = address.ok() ? CheckListenable(*address) : address.status();
+  look.listen = CheckListenable(options.listen);
   return look;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/host_port.h"
 #include "host/base/status.h"
 #include "host/source/embedded/data_directory.h"
 
@@ -20,8 +21,8 @@ inline constexpr std::uint64_t kDefaultMaxAppendBytes = 1 << 20;
 inline constexpr std::size_t kDefaultLiveFrames = 32;
 
 struct ServerOptions {
-  std::filesystem::path directory;     // Created if missing; see data_directory.h for its files.
-  std::string listen = "127.0.0.1:0";  // Port 0: any free one.
+  std::filesystem::path directory;  // Created if missing; see data_directory.h for its files.
+  ListenAddress listen{"127.0.0.1", 0};
   std::uint64_t max_append_bytes = kDefaultMaxAppendBytes;
   std::size_t live_frames = kDefaultLiveFrames;
 };
@@ -41,7 +42,7 @@ struct ServerOptions {
 class EmbeddedServer {
  public:
   // Owns the directory from here on: kInUse names the process that has it. kInvalid for an address
-  // that cannot be read, kUnavailable for one that cannot be listened on.
+  // that nobody knows, kUnavailable for one that cannot be listened on.
   static Result<std::unique_ptr<EmbeddedServer>> Start(const ServerOptions& options);
 
   // Shuts down.

@@ -59,7 +59,7 @@ inline ConnectionOptions To(const std::string& address) {
 
 inline SubscribeOptions Everything() {
   SubscribeOptions options;
-  options.prefixes = {""};
+  options.filter.prefixes = {""};
   return options;
 }
 

@@ -94,7 +94,7 @@ TEST(SubscriptionTest, ShowsTheWholeEvent) {
 
 TEST(SubscriptionTest, AsksForItsPrefixesOnTheEventTypeFromTheBeginning) {
   SubscribeOptions options;
-  options.prefixes = {"order-", "invoice-"};
+  options.filter.prefixes = {"order-", "invoice-"};
 
   const ReadReq::Options request = RequestOf(options).options();
 
@@ -112,9 +112,9 @@ TEST(SubscriptionTest, AsksForItsPrefixesOnTheEventTypeFromTheBeginning) {
 
 TEST(SubscriptionTest, AsksForStreamNamesAndLinksWhenTold) {
   SubscribeOptions options;
-  options.prefixes = {""};
-  options.match = MatchOn::kStreamName;
-  options.resolve_links = true;
+  options.filter.prefixes = {""};
+  options.filter.match = EventFilter::Match::kStreamName;
+  options.filter.resolve_links = true;
   options.from_end = true;
 
   const ReadReq::Options request = RequestOf(options).options();

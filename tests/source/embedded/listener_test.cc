@@ -150,7 +150,7 @@ Result<std::unique_ptr<EmbeddedServer>> StartAt(const std::filesystem::path& dir
                                                 const std::string& listen) {
   ServerOptions options;
   options.directory = directory;
-  options.listen = listen;
+  options.listen = *ParseListenAddress(listen);
   return EmbeddedServer::Start(options);
 }
 

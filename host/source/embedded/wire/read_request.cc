@@ -64,15 +64,15 @@ bool IsKnownCombination(const Options& options) {
 }
 
 std::optional<RpcError> PlanFilter(const Filter& filter, bool subscription, ReadPlan* plan) {
-  EventFilter::Field field = EventFilter::Field::kNothing;
+  RecordFilter::Field field = RecordFilter::Field::kNothing;
   const Filter::Expression* expression = nullptr;
   switch (filter.filter_case()) {
     case Filter::kStreamIdentifier:
-      field = EventFilter::Field::kStream;
+      field = RecordFilter::Field::kStream;
       expression = &filter.stream_identifier();
       break;
     case Filter::kEventType:
-      field = EventFilter::Field::kType;
+      field = RecordFilter::Field::kType;
       expression = &filter.event_type();
       break;
     case Filter::FILTER_NOT_SET:
@@ -81,7 +81,7 @@ std::optional<RpcError> PlanFilter(const Filter& filter, bool subscription, Read
                                "EventStore.Client.Streams.ReadReq+Types+Options+Types+"
                                "FilterOptions");
   }
-  Result<EventFilter> made = EventFilter::Create(
+  Result<RecordFilter> made = RecordFilter::Create(
       field, expression->regex(),
       std::vector<std::string>(expression->prefix().begin(), expression->prefix().end()));
   if (!made.ok()) {

@@ -5,8 +5,8 @@
 #include <variant>
 
 #include "host/base/position.h"
-#include "host/source/embedded/wire/event_filter.h"
 #include "host/source/embedded/wire/frame_encoder.h"
+#include "host/source/embedded/wire/record_filter.h"
 #include "host/source/embedded/wire/rpc_error.h"
 
 namespace event_store::client::streams {
@@ -32,7 +32,7 @@ struct ReadPlan {
   std::uint32_t compatibility = 0;
 
   bool filtered = false;
-  EventFilter filter;
+  RecordFilter filter;
   std::uint32_t window = 0;    // Events considered in one page.
   std::uint64_t interval = 0;  // Events considered between two checkpoints.
 };

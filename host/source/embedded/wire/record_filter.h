@@ -15,18 +15,18 @@ namespace catchup::embedded {
 
 // Which records of `$all` a reader wants, by the stored name of their stream or type. Immutable, so
 // any thread may ask; copies share the compiled pattern.
-class EventFilter {
+class RecordFilter {
  public:
   enum class Field { kNothing, kStream, kType };
 
   // Matches everything that `$all` shows.
-  EventFilter() = default;
+  RecordFilter() = default;
 
   // A non-empty `regex` wins over the prefixes; without either, nothing matches. The pattern is
   // searched anywhere in the text, case-sensitively, in RE2's dialect, which has no look-around and
   // no back references: kInvalid for a pattern that it cannot compile.
-  static Result<EventFilter> Create(Field field, const std::string& regex,
-                                    std::vector<std::string> prefixes);
+  static Result<RecordFilter> Create(Field field, const std::string& regex,
+                                     std::vector<std::string> prefixes);
 
   bool Matches(std::string_view stream, std::string_view type) const {
     if (stream.starts_with('$') && IsHidden(stream)) {

@@ -1,4 +1,4 @@
-#include "host/source/embedded/wire/event_filter.h"
+#include "host/source/embedded/wire/record_filter.h"
 
 #include <re2/re2.h>
 
@@ -6,9 +6,9 @@
 
 namespace catchup::embedded {
 
-Result<EventFilter> EventFilter::Create(Field field, const std::string& regex,
-                                        std::vector<std::string> prefixes) {
-  EventFilter filter;
+Result<RecordFilter> RecordFilter::Create(Field field, const std::string& regex,
+                                          std::vector<std::string> prefixes) {
+  RecordFilter filter;
   filter.field_ = field;
   filter.prefixes_ = std::move(prefixes);
   if (!regex.empty()) {
@@ -23,7 +23,7 @@ Result<EventFilter> EventFilter::Create(Field field, const std::string& regex,
   return filter;
 }
 
-bool EventFilter::IsHidden(std::string_view stream) {
+bool RecordFilter::IsHidden(std::string_view stream) {
   constexpr std::string_view kPersistent = "$persistentsubscription-$all::";
   if (stream == "$epoch-information") {
     return true;
@@ -35,7 +35,7 @@ bool EventFilter::IsHidden(std::string_view stream) {
   return stream.ends_with("-checkpoint") || stream.ends_with("-parked");
 }
 
-bool EventFilter::MatchesRegex(std::string_view text) const {
+bool RecordFilter::MatchesRegex(std::string_view text) const {
   return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *regex_);
 }
 

@@ -1,0 +1,84 @@
+#include "host/base/host_port.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "host/base/text.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::size_t kMaxHost = 253;  // The longest name DNS can carry.
+
+// Enough of a wrong text to find it by.
+std::string Quote(std::string_view text) { return Quoted(text, 80); }
+
+bool ParsePort(std::string_view text, std::uint16_t* port) {
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *port);
+  return !text.empty() && error == std::errc() && rest == end;
+}
+
+bool IsHostName(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxHost &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '.' || c == '_';
+         });
+}
+
+bool IsAddress6(std::string_view text) {
+  return text.find(':') != std::string_view::npos &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') ||
+                  c == ':' || c == '.';
+         });
+}
+
+}  // namespace
+
+Result<HostPort> ParseHostPort(std::string_view text) {
+  HostPort found;
+  std::string_view rest;
+  if (text.starts_with('[')) {
+    const auto close = text.find(']');
+    if (close == std::string_view::npos || !IsAddress6(text.substr(1, close - 1))) {
+      return Status::Invalid("host in " + Quote(text) + ": wanted an IPv6 address in brackets");
+    }
+    found.host = text.substr(1, close - 1);
+    rest = text.substr(close + 1);
+  } else {
+    const auto colon = text.find(':');
+    found.host = text.substr(0, colon);
+    rest = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
+    if (!IsHostName(found.host)) {
+      return Status::Invalid("host " + Quote(found.host) +
+                             ": wanted a name, an IPv4 address or an IPv6 one in brackets");
+    }
+  }
+  if (!rest.empty()) {
+    std::uint16_t port = 0;
+    if (rest.front() != ':' || !ParsePort(rest.substr(1), &port)) {
+      return Status::Invalid("port in " + Quote(text) + ": wanted a number from 0 to 65535");
+    }
+    found.port = port;
+  }
+  return found;
+}
+
+std::string BracketedHost(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+Result<ListenAddress> ParseListenAddress(std::string_view text) {
+  auto found = ParseHostPort(text);
+  if (!found.ok()) {
+    return found.status();
+  }
+  if (!found->port.has_value()) {
+    return Status::Invalid("no port in " + Quote(text) + ": wanted HOST:PORT");
+  }
+  return ListenAddress{std::move(found->host), *found->port};
+}
+
+}  // namespace catchup

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace catchup {
+
+// Text of others made fit for a message, a log or a file. All total: any bytes may come in. What is
+// not UTF-8 is passed on as it is by what only cuts, and becomes U+FFFD where JSON is written.
+
+// `text`, or as much of its beginning as leaves room for "…" in `most` bytes, which are at least as
+// many as that takes; no character is cut in two.
+std::string CutText(std::string_view text, std::size_t most);
+
+// The same on one line: each control character is a space.
+std::string OneLine(std::string_view text, std::size_t most);
+
+// Appends `text` as a JSON string with its quotes. Both blocks of controls are escaped, since the
+// second one drives terminals too.
+void AppendJsonString(std::string_view text, std::string* out);
+
+// Appends the first character of `text`, which is not empty, as it stands inside a JSON string.
+// Returns how many bytes of `text` it took.
+std::size_t AppendJsonCharacter(std::string_view text, std::string* out);
+
+// `text` as a JSON string, cut to `most` bytes before it is escaped.
+std::string Quoted(std::string_view text, std::size_t most);
+
+inline constexpr char kHexDigits[] = "0123456789abcdef";
+
+// What a digit of either case counts, or -1.
+inline int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Two digits for each byte, in lower case.
+std::string HexText(std::span<const std::uint8_t> bytes);
+
+}  // namespace catchup
