@@ -4,15 +4,13 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/event_size.h"
 #include "host/base/position.h"
 #include "host/base/uuid.h"
 
 namespace catchup {
 
-// The largest event there can be: names, data and metadata together. A server takes 16 MiB of data
-// and metadata in one append at most; the rest is room for names. The ring and every buffer of an
-// event are sized for it, and what is larger is refused where it comes in, with this message.
-inline constexpr std::uint64_t kMaxEventBytes = 17ull << 20;
+// Why an event of more than kMaxEventBytes is refused.
 std::string TooLargeEvent(std::uint64_t bytes);
 
 // One recorded event, borrowed: every view points into a buffer that somebody else owns and that

@@ -21,15 +21,15 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/event_size.h"
 #include "host/base/mutex.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
 namespace {
 
-// More than the largest piece that is ever asked for at once: a message of 17 MiB, doubled while it
-// grows.
-constexpr std::size_t kLargestPiece = 36u << 20;
+// The largest piece that is ever asked for at once: a message that grows by doubling.
+constexpr std::size_t kLargestPiece = 2 * kMaxMessageBytes;
 
 std::atomic<bool> g_json = false;
 std::atomic<bool> g_ending = false;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "host/base/event_size.h"
 #include "host/base/host_port.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
@@ -13,9 +14,6 @@
 
 namespace catchup {
 namespace {
-
-// The most one request message may hold, so the most that could ever be appended at once.
-constexpr std::uint64_t kLargestAppend = 16ull << 20;
 
 // Returns once a signal asks for the end; what means nothing is said and passed over.
 void AwaitStop(SignalInbox* inbox) {
@@ -40,7 +38,7 @@ int DevServerCommand(const DevServerArguments& arguments) {
     std::fprintf(stderr, "--listen: %s\n", listen.status().message().c_str());
     return kExitUsage;
   }
-  const auto max_append = ParseSize(arguments.max_append_size, 1, kLargestAppend);
+  const auto max_append = ParseSize(arguments.max_append_size, 1, kMaxAppendBytes);
   if (!max_append.ok()) {
     std::fprintf(stderr, "--max-append-size %s: wanted %s\n", arguments.max_append_size.c_str(),
                  max_append.status().message().c_str());

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/base/environment.h"
+#include "host/base/stop_budget.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/config/classify_reader.h"
@@ -27,10 +28,8 @@ constexpr milliseconds kMinRetryDelay{100};
 constexpr milliseconds kMaxRetryDelay = hours(1);
 constexpr milliseconds kMinHandlerTimeout{100};
 constexpr milliseconds kMaxHandlerTimeout = hours(24);
-// A runner that has nothing to do still needs a moment to leave; and a stop ends within ten
-// seconds, of which three are for force.
+// A runner that has nothing to do still needs a moment to leave.
 constexpr milliseconds kMinDrainTimeout{100};
-constexpr milliseconds kMaxDrainTimeout{5'000};
 constexpr std::uint32_t kMaxLanes = 64;
 constexpr std::uint32_t kMaxRetries = 1000;
 constexpr std::uint32_t kMaxCrashes = 100;

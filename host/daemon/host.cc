@@ -20,6 +20,7 @@
 #include "host/base/log.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
+#include "host/base/stop_budget.h"
 #include "host/base/time_text.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
@@ -35,15 +36,6 @@ namespace catchup {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// From the first SIGTERM: after the longest drain_timeout come three seconds of force, and what has
-// not ended this much later is left to itself.
-constexpr std::chrono::milliseconds kForce{3'000};
-constexpr std::chrono::milliseconds kMargin{1'500};
-
-// The very last word, in case a disk or a library holds up the end itself. Nothing can be lost by
-// it: what is durable is durable, and runners die with the host.
-constexpr std::chrono::milliseconds kAbandon{400};
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
@@ -245,7 +237,7 @@ int Host::EndBeforeStart(const Status& opened) {
 
 // All that the host itself ever needs, above all for its end: later there may be none to be had.
 Status Host::StartThreads() {
-  auto signals = SignalWatch::Start({stop_limit_ + kAbandon, kForce + kMargin});
+  auto signals = SignalWatch::Start({stop_limit_ + kStopAbandon, kStopPatience + kStopMargin});
   if (!signals.ok()) {
     return signals.status();
   }
@@ -339,7 +331,7 @@ std::chrono::milliseconds Host::StopLimit() const {
   for (const GroupConfig& group : config_.groups) {
     drain = Runs(group) ? std::max(drain, group.drain_timeout) : drain;
   }
-  return drain + kForce + kMargin;
+  return drain + kStopPatience + kStopMargin;
 }
 
 // Kills what the plugin of a runner that has ended left behind, until all of it is gone. Runs on

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "host/base/stop_budget.h"
 #include "host/engine/runner_pacing.h"
 #include "host/engine/turn.h"
 
@@ -23,10 +24,6 @@ namespace catchup {
 class Lane {
  public:
   enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
-
-  // From SIGABRT to SIGKILL, for a report to be written: in a stop the whole ladder has ten
-  // seconds.
-  static constexpr std::chrono::nanoseconds kStopPatience = std::chrono::seconds(3);
 
   // --- What is asked of it. ---
 

@@ -63,7 +63,7 @@ TEST_F(LaneTest, ClimbsFromDrainToAbortToKill) {
   EXPECT_EQ(lane.wake_at(), now + 5s);
   EXPECT_TRUE(Plan(4s).empty());
   EXPECT_TRUE(Has(Plan(1s), Kind::kAbortRunner));
-  EXPECT_EQ(lane.wake_at(), now + Lane::kStopPatience);
+  EXPECT_EQ(lane.wake_at(), now + kStopPatience);
   EXPECT_TRUE(Has(Plan(3s), Kind::kKillRunner));
   EXPECT_EQ(lane.wake_at(), std::nullopt);
 }

@@ -5,13 +5,10 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
-#include "host/base/event.h"
+#include "host/base/event_size.h"
 
 namespace catchup {
 namespace {
-
-// The largest event, and the frame around it.
-constexpr int kMaxReceiveBytes = static_cast<int>(kMaxEventBytes) + (1 << 20);
 
 // Pace of reconnecting below the engine's own: quick at first, never so slow that a server which is
 // back goes unnoticed. The minimum is also what one attempt to connect may take.
@@ -26,7 +23,7 @@ constexpr int kResolveTimeoutMs = 5000;
 
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessageBytes));
   arguments.SetInt(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);  // The server has the limit and says so.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));

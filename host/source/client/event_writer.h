@@ -10,6 +10,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "host/base/event_size.h"
 #include "host/base/status.h"
 #include "host/source/client/appender.h"
 
@@ -43,6 +44,7 @@ class EventWriter {
   static constexpr std::uint64_t kMaxInFlightBytes = 8u << 20;
   // Taken and not confirmed. Reading on costs memory only, and lets ends of streams be read early.
   static constexpr std::uint64_t kMaxTakenBytes = 32u << 20;
+  static_assert(kMaxBatchBytes < kMaxAppendBytes && kMaxTakenBytes >= kMaxEventBytes);
   static constexpr std::size_t kMaxTakenEvents = 1u << 16;
   // From the first line that is not confirmed to the last that was taken: 16 MB of notes.
   static constexpr std::size_t kMaxOpenLines = 1u << 20;

@@ -18,8 +18,9 @@ namespace {
 // Two, so that a long scan for one client does not keep all the others waiting.
 constexpr int kWorkers = 2;
 
-// Above kMaxRequestBytes of grpc_call.cc, which refuses with a node's words what is between.
+// CallWorker refuses with a node's words what is between.
 constexpr int kTransportReceiveLimit = 64 << 20;
+static_assert(kTransportReceiveLimit > kMaxRequestBytes);
 
 // A node's own keepalive and its limit of calls on one connection.
 constexpr int kKeepaliveMs = 10'000;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/event_size.h"
 #include "host/base/host_port.h"
 #include "host/base/status.h"
 #include "host/source/embedded/data_directory.h"
@@ -16,6 +17,7 @@ namespace catchup::embedded {
 
 // The largest append of the recorded node line, which refuses more in one call.
 inline constexpr std::uint64_t kDefaultMaxAppendBytes = 1 << 20;
+static_assert(kDefaultMaxAppendBytes <= kMaxAppendBytes);
 
 // Frames that a live subscription may have waiting before it reads the log again, as on a node.
 inline constexpr std::size_t kDefaultLiveFrames = 32;

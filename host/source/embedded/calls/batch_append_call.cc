@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/base/event_size.h"
 #include "host/base/mutex.h"
 #include "host/source/embedded/wire/append_request.h"
 #include "host/source/embedded/wire/rpc_call.h"
@@ -23,7 +24,7 @@ constexpr std::chrono::milliseconds kWriteTimeout{2000};
 // Appends and bytes of one call that wait to be written or to become complete; beyond that nothing
 // is read, and the client waits. Enough for a pipeline to share its syncs of the disk.
 constexpr std::size_t kMaxInFlight = 256;
-constexpr std::uint64_t kMaxWaitingBytes = 16 << 20;
+constexpr std::uint64_t kMaxWaitingBytes = kMaxAppendBytes;
 // Replies that wait for a client which does not read them: beyond that nothing is read from it
 // either. As many as may be in flight, so that a client which reads is never held up.
 constexpr std::size_t kMaxUnsent = kMaxInFlight;

@@ -8,10 +8,6 @@
 namespace catchup::embedded {
 namespace {
 
-// The largest request that a node takes. The transport's own limit is set higher, so that the
-// refusal can carry a node's words.
-constexpr std::size_t kMaxRequestBytes = 16'767'216;
-
 // Calls that were cancelled end in milliseconds. One that does not is a defect of ours.
 constexpr std::chrono::seconds kEndOfCalls{30};
 

@@ -12,11 +12,16 @@
 #include <thread>
 #include <vector>
 
+#include "host/base/event_size.h"
 #include "host/base/mutex.h"
 #include "host/source/embedded/log/log_reader.h"
 #include "host/source/embedded/wire/rpc_call.h"
 
 namespace catchup::embedded {
+
+// The largest request that a node takes.
+inline constexpr std::size_t kMaxRequestBytes = 16'767'216;
+static_assert(kMaxRequestBytes < kMaxAppendBytes);
 
 // What a completion queue hands back. Lives until it has been handed back.
 class Completion {
