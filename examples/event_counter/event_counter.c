@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catchup/plugin.h"
+#include "catchup/helpers.h"
 #include "counts.h"
 
 /* The longest path Linux takes, with its end. */
@@ -26,13 +26,6 @@ struct catchup_instance {
   counts counts;
   char path[PATH_SIZE];
 };
-
-static catchup_view text_view(const char* text) { return (catchup_view){text, strlen(text)}; }
-
-static int32_t fail(const catchup_host* host, int32_t status, const char* text) {
-  host->set_error(host, text_view(text));
-  return status;
-}
 
 /* A sink into a buffer of PATH_SIZE, which keeps room for the end of the string. */
 typedef struct path_buffer {
@@ -70,39 +63,42 @@ static int32_t read_config(catchup_instance* self) {
     case CATCHUP_CONFIG_TEXT:
       break;
     case CATCHUP_CONFIG_ABSENT:
-      return fail(host, CATCHUP_FATAL, "config \"file\": found nothing, wanted a path");
+      return catchup_fail(host, CATCHUP_FATAL, "config \"file\": found nothing, wanted a path");
     case CATCHUP_CONFIG_NUMBER:
-      return fail(host, CATCHUP_FATAL, "config \"file\": found a number, wanted a path");
+      return catchup_fail(host, CATCHUP_FATAL, "config \"file\": found a number, wanted a path");
     case CATCHUP_CONFIG_BOOLEAN:
-      return fail(host, CATCHUP_FATAL, "config \"file\": found a boolean, wanted a path");
+      return catchup_fail(host, CATCHUP_FATAL, "config \"file\": found a boolean, wanted a path");
     default:
-      return fail(host, CATCHUP_FATAL, "config \"file\": found a table or a list, wanted a path");
+      return catchup_fail(host, CATCHUP_FATAL,
+                          "config \"file\": found a table or a list, wanted a path");
   }
   if (result != CATCHUP_CONFIG_OK) {
-    return fail(host, CATCHUP_FATAL, "config \"file\": found more than 4095 bytes, wanted a path");
+    return catchup_fail(host, CATCHUP_FATAL,
+                        "config \"file\": found more than 4095 bytes, wanted a path");
   }
   self->path[buffer.size] = '\0';
   if (buffer.size == 0 || strlen(self->path) != buffer.size) {
-    return fail(host, CATCHUP_FATAL,
-                "config \"file\": found an empty text or a zero in it, "
-                "wanted a path");
+    return catchup_fail(host, CATCHUP_FATAL,
+                        "config \"file\": found an empty text or a zero in it, "
+                        "wanted a path");
   }
   if (is_for_others_to_replace(self->path)) {
-    return fail(host, CATCHUP_FATAL,
-                "config \"file\": found \"~\", a variable, \"{{\" or a URL, wanted a whole path, "
-                "because nothing is replaced in it");
+    return catchup_fail(
+        host, CATCHUP_FATAL,
+        "config \"file\": found \"~\", a variable, \"{{\" or a URL, wanted a whole path, "
+        "because nothing is replaced in it");
   }
   return CATCHUP_OK;
 }
 
 static int32_t create(const catchup_host* host, catchup_instance** out) {
   catchup_instance* const self = calloc(1, sizeof *self);
-  if (self == NULL) return fail(host, CATCHUP_RETRY, "out of memory for an instance");
+  if (self == NULL) return catchup_fail(host, CATCHUP_RETRY, "out of memory for an instance");
   self->host = host;
   counts_init(&self->counts);
   int32_t status = read_config(self);
   if (status == CATCHUP_OK && counts_load(&self->counts, self->path) != 0) {
-    status = fail(host, CATCHUP_FATAL, self->counts.error);
+    status = catchup_fail(host, CATCHUP_FATAL, self->counts.error);
   }
   if (status != CATCHUP_OK) {
     counts_free(&self->counts);
@@ -126,7 +122,8 @@ static int32_t start(catchup_instance* self) {
   const int misconfigured = error == EACCES || error == EISDIR || error == ELOOP ||
                             error == ENAMETOOLONG || error == ENOENT || error == ENOTDIR ||
                             error == EPERM;
-  return fail(self->host, misconfigured ? CATCHUP_FATAL : CATCHUP_RETRY, self->counts.error);
+  return catchup_fail(self->host, misconfigured ? CATCHUP_FATAL : CATCHUP_RETRY,
+                      self->counts.error);
 }
 
 static void stop(catchup_instance* self) { (void)self; }
@@ -138,13 +135,13 @@ static int32_t handle_batch(catchup_instance* self, const catchup_event* const* 
   for (uint64_t i = 0; i < count; ++i) {
     if (counts_add(&self->counts, events[i]->type.data, (size_t)events[i]->type.size) != 0) {
       counts_forget_pending(&self->counts);
-      return fail(self->host, CATCHUP_FATAL, self->counts.error);
+      return catchup_fail(self->host, CATCHUP_FATAL, self->counts.error);
     }
   }
   if (counts_save(&self->counts, self->path) == 0) return CATCHUP_OK;
   counts_forget_pending(&self->counts);
   /* Whatever it is: the path was right at the start, so what is missing may come back. */
-  return fail(self->host, CATCHUP_RETRY, self->counts.error);
+  return catchup_fail(self->host, CATCHUP_RETRY, self->counts.error);
 }
 
 static int32_t handle(catchup_instance* self, const catchup_event* event) {
@@ -155,10 +152,8 @@ static int32_t handle(catchup_instance* self, const catchup_event* event) {
 static const catchup_batch kBatch = {sizeof kBatch, MAX_EVENTS, handle_batch};
 
 static const void* get_extension(const catchup_projection* self, catchup_view id) {
-  static const char kId[] = CATCHUP_EXT_BATCH;
   (void)self;
-  const int known = id.size == sizeof kId - 1 && memcmp(id.data, kId, sizeof kId - 1) == 0;
-  return known ? &kBatch : NULL;
+  return catchup_equals(id, CATCHUP_EXT_BATCH) ? &kBatch : NULL;
 }
 
 static const catchup_projection kProjection = {

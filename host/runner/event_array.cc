@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "host/base/event_size.h"
+
 namespace catchup {
+
+static_assert(CATCHUP_MAX_EVENT_BYTES == kMaxEventBytes, "plugins are told what the host takes");
 
 void EventArray::Grow() {
   constexpr std::uint64_t kFirst = 16;

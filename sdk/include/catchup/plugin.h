@@ -23,8 +23,10 @@
  * comment says otherwise. No terminator is promised. No pointer changes owner: whoever allocates
  * frees. Strings are UTF-8; payloads are any bytes, zeros included.
  *
- * Growth. Structs grow only at the end. A reader takes the smaller of the writer's struct_size and
- * its own, treats the rest as zero and a null function as absent. Reserved fields are zero.
+ * Growth. Structs with a struct_size grow, only at the end. A reader takes the smaller of the
+ * writer's struct_size and its own, treats the rest as zero and a null function as absent. Structs
+ * without one never change: catchup_view, catchup_position, catchup_header and
+ * catchup_loaded_position. Reserved fields are zero.
  *
  * Nothing may be thrown across this boundary. */
 #ifndef CATCHUP_PLUGIN_H_
@@ -84,13 +86,17 @@ typedef struct catchup_header {
 #define CATCHUP_EVENT_JSON UINT32_C(1)   /* content type application/json */
 #define CATCHUP_EVENT_SYSTEM UINT32_C(2) /* the type begins with "$" */
 
+/* The most that stream, type, data and metadata of one event are together: 17 MiB. No part of it
+ * has a limit of its own. A larger one never reaches a plugin. Since 1.0. */
+#define CATCHUP_MAX_EVENT_BYTES UINT64_C(17825792)
+
 /* One recorded event, borrowed with everything in it until the call returns. Since 1.0. */
 typedef struct catchup_event {
   uint32_t struct_size;
   uint32_t flags;
   catchup_view stream;
   catchup_view type;         /* may be empty */
-  catchup_view data;         /* any bytes, at most 16 MiB */
+  catchup_view data;         /* any bytes */
   catchup_view metadata;     /* any bytes */
   uint8_t id[16];            /* the bytes of the UUID's text form, left to right */
   uint64_t revision;         /* number in its stream, from 0; gaps are possible */
