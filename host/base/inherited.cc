@@ -19,6 +19,8 @@
 #include <string>
 #include <vector>
 
+#include "host/base/signals.h"
+
 namespace catchup {
 namespace {
 
@@ -69,24 +71,6 @@ std::vector<int> OpenDescriptors(int first) {
     }
   }
   return found;
-}
-
-// The two that the C library keeps for itself and whose handlers it installs once it needs them:
-// its own functions refuse them.
-Status ResetLibrarySignals() {
-  // As the kernel takes it; SIG_DFL and no flags.
-  struct {
-    void (*handler)(int) = SIG_DFL;
-    unsigned long flags = 0;
-    void (*restorer)() = nullptr;
-    unsigned long mask = 0;
-  } const fallback;
-  for (const int number : {32, 33}) {
-    if (syscall(SYS_rt_sigaction, number, &fallback, nullptr, sizeof fallback.mask) != 0) {
-      return Status::FromErrno("reset signal " + std::to_string(number) + " (sigaction)", errno);
-    }
-  }
-  return {};
 }
 
 void GiveThreadsAUsualStack() {
@@ -166,7 +150,7 @@ Status ResetSignals() {
       return Status::FromErrno("reset signal " + std::to_string(number) + " (sigaction)", errno);
     }
   }
-  CATCHUP_RETURN_IF_ERROR(ResetLibrarySignals());
+  CATCHUP_RETURN_IF_ERROR(SetLibrarySignals(SIG_DFL));
   sigset_t empty;
   sigemptyset(&empty);
   const int error = pthread_sigmask(SIG_SETMASK, &empty, nullptr);

@@ -36,27 +36,13 @@ sigset_t HostSignals() {
   return set;
 }
 
-// The two that the C library keeps for itself: its own functions refuse them, and it installs its
-// handlers once it needs them. Until then they would end the process like any other.
-void IgnoreLibrarySignals() {
-  // As the kernel takes it.
-  struct {
-    void (*handler)(int) = SIG_IGN;
-    unsigned long flags = 0;
-    void (*restorer)() = nullptr;
-    unsigned long mask = 0;
-  } const ignore;
-  for (const int number : {32, 33}) {
-    (void)syscall(SYS_rt_sigaction, number, &ignore, nullptr, sizeof ignore.mask);
-  }
-}
-
 void Block(const sigset_t& set) {
   CATCHUP_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   // Failed writes say so by themselves, in a thread of a library that unblocks them, too.
   CATCHUP_CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
   CATCHUP_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-  IgnoreLibrarySignals();
+  // Where it fails they keep what they had, and the library sets them once it needs them.
+  (void)SetLibrarySignals(SIG_IGN);
 }
 
 // Empty if it is gone or may not be looked at.
@@ -70,6 +56,22 @@ std::string ProgramOf(pid_t pid) {
 }
 
 }  // namespace
+
+Status SetLibrarySignals(void (*handler)(int)) {
+  // As the kernel takes it.
+  const struct {
+    void (*handler)(int);
+    unsigned long flags = 0;
+    void (*restorer)() = nullptr;
+    unsigned long mask = 0;
+  } action{handler};
+  for (const int number : {32, 33}) {
+    if (syscall(SYS_rt_sigaction, number, &action, nullptr, sizeof action.mask) != 0) {
+      return Status::FromErrno("set signal " + std::to_string(number) + " (sigaction)", errno);
+    }
+  }
+  return {};
+}
 
 std::string SignalName(int number) {
   if (number >= SIGRTMIN && number <= SIGRTMAX) {

@@ -15,6 +15,11 @@ namespace catchup {
 // "SIGTERM", "SIGRTMIN+2"; "signal 99" where there is no name.
 std::string SignalName(int number);
 
+// Sets the two signals that the C library keeps for itself to SIG_DFL or SIG_IGN: its own functions
+// refuse them, and it installs its handlers once it needs them. Until then they would end the
+// process like any other.
+Status SetLibrarySignals(void (*handler)(int));
+
 // Blocks, for this thread and those it makes from here on, the signals that mean nothing to this
 // program and would end it all the same: SIGUSR1, SIGALRM, the real-time ones and their like. To be
 // called while there is one thread. Signals of a terminal's job control keep their effect, and so

@@ -21,6 +21,32 @@ std::string_view Trailer(const grpc::ClientContext& context, const char* name) {
 
 std::string Detail(std::string_view text) { return OneLine(text, kMaxDetailBytes); }
 
+// What the code of a call that failed says of it.
+Status::Code Meaning(grpc::StatusCode code) {
+  switch (code) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return Status::Code::kDenied;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::FAILED_PRECONDITION:
+    case grpc::StatusCode::ALREADY_EXISTS:
+      return Status::Code::kInvalid;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return Status::Code::kIncompatible;
+    case grpc::StatusCode::CANCELLED:
+      return Status::Code::kCancelled;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return Status::Code::kExhausted;
+    case grpc::StatusCode::UNKNOWN:
+    case grpc::StatusCode::DATA_LOSS:
+      return Status::Code::kInternal;
+    // INTERNAL is also what a connection reset in the middle of a message is called, and NOT_FOUND
+    // is a node that has stopped being the leader.
+    default:
+      return Status::Code::kUnavailable;
+  }
+}
+
 bool SaysInvalidPosition(const grpc::Status& status) {
   // Subscriptions and single reads word it differently. Only these two codes carry a text of the
   // server's about the request; in others the words would mean something else.
@@ -81,52 +107,27 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
 
 EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
                       const grpc::ClientContext& context) {
+  if (status.ok()) {
+    return {EndKind::kDropped, status.error_code(),
+            std::string(address) + ": OK: the server ended the subscription"};
+  }
   EndOfCall end{EndKind::kDropped, status.error_code(), DescribeEnd(address, status, context)};
   if (SaysInvalidPosition(status)) {
     end.kind = EndKind::kInvalidPosition;
     return end;
   }
-  switch (status.error_code()) {
-    case grpc::StatusCode::OK:
-      end.text = std::string(address) + ": OK: the server ended the subscription";
-      break;
-    case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::PERMISSION_DENIED:
-    case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::UNIMPLEMENTED:
-      end.kind = EndKind::kRefused;
-      break;
-    default:
-      break;
+  // What else is invalid speaks of a stream's state, which no subscription asks for.
+  const Status::Code meaning = Meaning(status.error_code());
+  if (meaning == Status::Code::kDenied || meaning == Status::Code::kIncompatible ||
+      status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
+    end.kind = EndKind::kRefused;
   }
   return end;
 }
 
 Status ToStatus(std::string_view address, const grpc::Status& status,
                 const grpc::ClientContext& context) {
-  std::string text = DescribeEnd(address, status, context);
-  switch (status.error_code()) {
-    case grpc::StatusCode::UNAUTHENTICATED:
-    case grpc::StatusCode::PERMISSION_DENIED:
-      return Status::Denied(std::move(text));
-    case grpc::StatusCode::INVALID_ARGUMENT:
-    case grpc::StatusCode::FAILED_PRECONDITION:
-    case grpc::StatusCode::ALREADY_EXISTS:
-      return Status::Invalid(std::move(text));
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return Status::Incompatible(std::move(text));
-    case grpc::StatusCode::CANCELLED:
-      return Status::Cancelled(std::move(text));
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      return Status::Exhausted(std::move(text));
-    case grpc::StatusCode::UNKNOWN:
-    case grpc::StatusCode::DATA_LOSS:
-      return Status::Internal(std::move(text));
-    // INTERNAL is also what a connection reset in the middle of a message is called, and NOT_FOUND
-    // is a node that has stopped being the leader.
-    default:
-      return Status::Unavailable(std::move(text));
-  }
+  return {Meaning(status.error_code()), DescribeEnd(address, status, context)};
 }
 
 }  // namespace catchup
