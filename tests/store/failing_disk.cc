@@ -21,6 +21,17 @@ int __real_rename(const char* from, const char* to);
 int __real_unlink(const char* path);
 int __real_mkdir(const char* path, mode_t mode);
 int __real_flock(int fd, int operation);
+
+int __wrap_open(const char* path, int flags, ...);
+int __wrap_lstat(const char* path, struct stat* info);
+ssize_t __wrap_pread(int fd, void* to, std::size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void* from, std::size_t size, off_t at);
+int __wrap_fsync(int);
+int __wrap_fdatasync(int);
+int __wrap_rename(const char* from, const char* to);
+int __wrap_unlink(const char* path);
+int __wrap_mkdir(const char* path, mode_t mode);
+int __wrap_flock(int fd, int operation);
 }
 
 namespace catchup {
