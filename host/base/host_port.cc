@@ -71,14 +71,11 @@ std::string BracketedHost(const std::string& host) {
 }
 
 Result<ListenAddress> ParseListenAddress(std::string_view text) {
-  auto found = ParseHostPort(text);
-  if (!found.ok()) {
-    return found.status();
-  }
-  if (!found->port.has_value()) {
+  CATCHUP_ASSIGN_OR_RETURN(auto found, ParseHostPort(text));
+  if (!found.port.has_value()) {
     return Status::Invalid("no port in " + Quote(text) + ": wanted HOST:PORT");
   }
-  return ListenAddress{std::move(found->host), *found->port};
+  return ListenAddress{std::move(found.host), *found.port};
 }
 
 }  // namespace catchup

@@ -111,3 +111,19 @@ class [[nodiscard]] Result {
       return catchup_status_;                                                      \
     }                                                                              \
   } while (false)
+
+// Declares or assigns `declaration` with the value of a Result, or returns from the enclosing
+// function with its failure: `CATCHUP_ASSIGN_OR_RETURN(const auto file, Open(path));`. A
+// declaration with a comma in it wants an alias. Two statements, so it stands in a block of its own
+// below `if`.
+#define CATCHUP_ASSIGN_OR_RETURN(declaration, ...) \
+  CATCHUP_ASSIGN_OR_RETURN_(CATCHUP_JOIN_(catchup_result_, __LINE__), declaration, __VA_ARGS__)
+
+#define CATCHUP_ASSIGN_OR_RETURN_(result, declaration, ...) \
+  auto result = (__VA_ARGS__);                              \
+  if (!result.ok()) {                                       \
+    return result.status();                                 \
+  }                                                         \
+  declaration = *std::move(result)
+#define CATCHUP_JOIN_(left, right) CATCHUP_JOIN_TEXT_(left, right)
+#define CATCHUP_JOIN_TEXT_(left, right) left##right

@@ -42,11 +42,8 @@ Result<Target> OpenTarget(const SourceUri& uri) {
   }
   embedded::ServerOptions options;
   options.directory = uri.path;
-  auto endpoint = embedded::OpenEmbedded(options);
-  if (!endpoint.ok()) {
-    return endpoint.status();
-  }
-  target.endpoint = std::move(*endpoint);
+  CATCHUP_ASSIGN_OR_RETURN(auto endpoint, embedded::OpenEmbedded(options));
+  target.endpoint = std::move(endpoint);
   target.address = target.endpoint.address;
   return target;
 }

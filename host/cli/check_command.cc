@@ -157,16 +157,13 @@ Status PluginCheck::Probe(const fs::path& copy, const Shared& shared, bool creat
   };
   unique(&probe.projections);
   unique(&probe.env);
-  const auto probed = ProbePlugin(runner_, probe);
-  if (!probed.ok()) {
-    return probed.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(const auto probed, ProbePlugin(runner_, probe));
   for (const GroupReading* group : shared.groups) {
-    const Probed* answer = &probed->loaded;
+    const Probed* answer = &probed.loaded;
     if (group->projection_read) {
       const auto at = std::lower_bound(probe.projections.begin(), probe.projections.end(),
                                        group->config.projection);
-      answer = &probed->projections[static_cast<std::size_t>(at - probe.projections.begin())];
+      answer = &probed.projections[static_cast<std::size_t>(at - probe.projections.begin())];
     }
     const Status found = answer->Within(group->config.start_timeout, shared.file);
     Add(*group, {found.code(), ShowPath(found.message(), copy.string(), shared.file.string())});

@@ -127,11 +127,8 @@ std::optional<std::uint64_t> EventFile::CountRest() {
 
 Result<const EventFile::Line*> EventFile::Take(bool wait) {
   do {
-    Result<bool> more = ReadText(wait);
-    if (!more.ok()) {
-      return more.status();
-    }
-    if (!*more) {
+    CATCHUP_ASSIGN_OR_RETURN(bool more, ReadText(wait));
+    if (!more) {
       return static_cast<const Line*>(nullptr);
     }
   } while (number_ < skip_before_ || TextIsBlank());

@@ -129,20 +129,17 @@ class Feeding {
 Result<bool> Feeding::Collect() {
   waiting_.clear();
   while (waiting_.size() < arguments_.batch) {
-    auto line = file_.Next();
-    if (!line.ok()) {
-      return line.status();
-    }
-    if (*line == nullptr) {
+    CATCHUP_ASSIGN_OR_RETURN(auto line, file_.Next());
+    if (line == nullptr) {
       return false;
     }
-    const std::uint64_t revision = revisions_[(*line)->event.stream]++;
-    if (Held(**line)) {
-      Print(**line, revision,
+    const std::uint64_t revision = revisions_[line->event.stream]++;
+    if (Held(*line)) {
+      Print(*line, revision,
             {std::string(kHeld), "the plugin holds " + FormatPosition(*trial_.loaded())},
             arguments_.json);
     } else {
-      waiting_.push_back({**line, revision});
+      waiting_.push_back({*line, revision});
     }
   }
   return true;

@@ -107,13 +107,10 @@ Result<SourceUri> ParseServer(std::string_view rest) {
   if (authority.find(',') != std::string_view::npos) {
     return Status::Invalid("several hosts " + Quote(authority) + ": this version supports one");
   }
-  auto server = ParseHostPort(authority);
-  if (!server.ok()) {
-    return server.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(auto server, ParseHostPort(authority));
   SourceUri uri;
-  uri.host = std::move(server->host);
-  uri.port = server->port.value_or(kDefaultServerPort);
+  uri.host = std::move(server.host);
+  uri.port = server.port.value_or(kDefaultServerPort);
   if (uri.port == 0) {
     return Status::Invalid("port 0: wanted a number from 1 to 65535");
   }

@@ -286,11 +286,7 @@ Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,
                                  std::string_view pin) {
   const std::string what = "plugin " + file.path.string();
-  auto read = ReadWhole(file);
-  if (!read.ok()) {
-    return read.status();
-  }
-  const std::string& bytes = *read;
+  CATCHUP_ASSIGN_OR_RETURN(const std::string bytes, ReadWhole(file));
   StagedPlugin staged;
   staged.digest = Hash(bytes);
   staged.sha256 = HexText(staged.digest);

@@ -115,24 +115,17 @@ class Asking {
 
 Result<std::unique_ptr<Asking>> Asking::Start(const RunnerBinary& binary, const PluginProbe& probe,
                                               std::size_t first) {
-  Result<Pipe> answer = MakePipe();
-  if (!answer.ok()) {
-    return answer.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(Pipe answer, MakePipe());
   RunnerProcess::ProbeOptions options;
   options.plugin = probe.plugin;
   options.projections.assign(probe.projections.begin() + static_cast<std::ptrdiff_t>(first),
                              probe.projections.end());
   options.env = probe.env;
   options.working_directory = probe.working_directory;
-  options.answer = answer->write_end.get();
+  options.answer = answer.write_end.get();
   std::unique_ptr<Asking> asking(new Asking(probe.plugin.filename().string(), probe.limit));
-  auto process = RunnerProcess::SpawnProbe(binary, options);
-  if (!process.ok()) {
-    return process.status();
-  }
-  asking->process_ = std::move(*process);
-  asking->answer_ = std::move(answer->read_end);
+  CATCHUP_ASSIGN_OR_RETURN(asking->process_, RunnerProcess::SpawnProbe(binary, options));
+  asking->answer_ = std::move(answer.read_end);
   return asking;
 }
 
@@ -201,13 +194,10 @@ Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& 
   ProbedPlugin probed;
   std::vector<Probed>& found = probed.projections;
   do {
-    auto asking = Asking::Start(binary, probe, found.size());
-    if (!asking.ok()) {
-      return asking.status();
-    }
-    std::optional<ProbeRecord> record = (*asking)->Next();
-    const auto loading = (*asking)->age();
-    const Probed loaded{record.has_value() ? StatusOf(*record) : (*asking)->failure(), loading};
+    CATCHUP_ASSIGN_OR_RETURN(auto asking, Asking::Start(binary, probe, found.size()));
+    std::optional<ProbeRecord> record = asking->Next();
+    const auto loading = asking->age();
+    const Probed loaded{record.has_value() ? StatusOf(*record) : asking->failure(), loading};
     if (!loaded.found.ok()) {
       found.resize(probe.projections.size(), loaded);
     }
@@ -215,13 +205,13 @@ Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& 
       probed.loaded = loaded;
     }
     for (auto before = loading; record.has_value() && found.size() < probe.projections.size();) {
-      record = (*asking)->Next();
-      const auto now = (*asking)->age();
-      found.push_back({record.has_value() ? StatusOf(*record) : (*asking)->failure(),
-                       loading + (now - before)});
+      record = asking->Next();
+      const auto now = asking->age();
+      found.push_back(
+          {record.has_value() ? StatusOf(*record) : asking->failure(), loading + (now - before)});
       before = now;
     }
-    asking->reset();
+    asking.reset();
     Children::OfThisProcess().EndOrphans(kOrphansEnd);
   } while (found.size() < probe.projections.size());
   return probed;

@@ -58,11 +58,9 @@ Result<RunnerBinary> RunnerBinary::Open(const fs::path& path) {
   }
   // Out of the way of the numbers that a runner's own descriptors get: it is executed after those
   // have been put in place.
-  Result<UniqueFd> parked = Park(fd.get(), "runner " + path.string() + ": copy its descriptor");
-  if (!parked.ok()) {
-    return parked.status();
-  }
-  return RunnerBinary(std::move(*parked));
+  CATCHUP_ASSIGN_OR_RETURN(UniqueFd parked,
+                           Park(fd.get(), "runner " + path.string() + ": copy its descriptor"));
+  return RunnerBinary(std::move(parked));
 }
 
 Result<RunnerBinary> RunnerBinary::Find() {
@@ -132,23 +130,17 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Run(SpawnPlan* plan,
                                                           std::vector<std::string> arguments,
                                                           const std::vector<std::string>& env,
                                                           const fs::path& directory) {
-  Result<Pipe> output = MakePipe();
-  if (!output.ok()) {
-    return output.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(Pipe output, MakePipe());
   CATCHUP_RETURN_IF_ERROR(plan->NullInput());
-  CATCHUP_RETURN_IF_ERROR(plan->Give(output->write_end.get(), STDOUT_FILENO));
-  CATCHUP_RETURN_IF_ERROR(plan->Give(output->write_end.get(), STDERR_FILENO));
+  CATCHUP_RETURN_IF_ERROR(plan->Give(output.write_end.get(), STDOUT_FILENO));
+  CATCHUP_RETURN_IF_ERROR(plan->Give(output.write_end.get(), STDERR_FILENO));
   CATCHUP_RETURN_IF_ERROR(plan->WorkIn(directory));
-  Result<pid_t> pid =
-      plan->Run(binary.path().c_str(), std::move(arguments), ConstructEnvironment(env));
-  if (!pid.ok()) {
-    return pid.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(
+      pid_t pid, plan->Run(binary.path().c_str(), std::move(arguments), ConstructEnvironment(env)));
   std::unique_ptr<RunnerProcess> process(new RunnerProcess);
-  process->pid_ = *pid;
-  process->output_ = std::move(output->read_end);
-  process->pidfd_ = UniqueFd(OpenPidfd(*pid));
+  process->pid_ = pid;
+  process->output_ = std::move(output.read_end);
+  process->pidfd_ = UniqueFd(OpenPidfd(pid));
   if (!process->pidfd_.valid()) {
     return Status::FromErrno("watch the runner (pidfd_open)", errno);
   }

@@ -113,12 +113,9 @@ SpawnPlan::~SpawnPlan() {
 }
 
 Status SpawnPlan::Give(int fd, int number) {
-  Result<UniqueFd> parked = Park(fd, "copy a descriptor for the runner");
-  if (!parked.ok()) {
-    return parked.status();
-  }
-  const int error = posix_spawn_file_actions_adddup2(&actions_, parked->get(), number);
-  parked_.push_back(std::move(*parked));
+  CATCHUP_ASSIGN_OR_RETURN(UniqueFd parked, Park(fd, "copy a descriptor for the runner"));
+  const int error = posix_spawn_file_actions_adddup2(&actions_, parked.get(), number);
+  parked_.push_back(std::move(parked));
   return error == 0 ? Status() : Status::FromErrno("plan the runner's descriptors", error);
 }
 

@@ -87,17 +87,11 @@ Result<CheckpointFile::Image> ReadImage(int fd, const std::filesystem::path& fil
   if (::fstat(fd, &info) != 0) {
     return Failed("look at it", file, errno);
   }
-  const auto read = ReadAll(fd, file);
-  if (!read.ok()) {
-    return read.status();
-  }
-  const std::string_view bytes = *read;
-  auto fault = JudgeHeader(bytes.substr(0, kHeaderBytes), file);
-  if (!fault.ok()) {
-    return fault.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(const auto read, ReadAll(fd, file));
+  const std::string_view bytes = read;
+  CATCHUP_ASSIGN_OR_RETURN(auto fault, JudgeHeader(bytes.substr(0, kHeaderBytes), file));
   CheckpointFile::Image image;
-  image.fault = *std::move(fault);
+  image.fault = std::move(fault);
   if (static_cast<std::size_t>(info.st_size) != kCheckpointFileBytes) {
     image.fault =
         std::to_string(info.st_size) + " bytes, wanted " + std::to_string(kCheckpointFileBytes);
@@ -203,12 +197,9 @@ Result<CheckpointFile::Image> CheckpointFile::Read() const { return ReadImage(fd
 Status CheckpointFile::Renew(const Slots& slots) {
   std::filesystem::path fresh = file_;
   fresh += ".new";
-  auto fd = WriteNew(fresh, slots);
-  if (!fd.ok()) {
-    return fd.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(auto fd, WriteNew(fresh, slots));
   CATCHUP_RETURN_IF_ERROR(RenameDurably(fresh, file_));
-  fd_ = *std::move(fd);
+  fd_ = std::move(fd);
   return {};
 }
 

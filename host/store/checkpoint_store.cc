@@ -158,15 +158,12 @@ Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotConte
   if (!image.ok()) {
     return image.status();
   }
-  auto found = Choose(*image, file);
-  if (!found.ok()) {
-    return found;
-  }
-  if (found->content.group != wanted.group) {
-    return Status::Incompatible(file.string() + ": it belongs to group " + found->content.group +
+  CATCHUP_ASSIGN_OR_RETURN(auto found, Choose(*image, file));
+  if (found.content.group != wanted.group) {
+    return Status::Incompatible(file.string() + ": it belongs to group " + found.content.group +
                                 ", wanted that of group " + wanted.group);
   }
-  CATCHUP_RETURN_IF_ERROR(CheckFilter(*found, wanted, file.string()));
+  CATCHUP_RETURN_IF_ERROR(CheckFilter(found, wanted, file.string()));
   return found;
 }
 
@@ -254,24 +251,15 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
   auto state = std::make_unique<State>();
   state->file = folder / kFileName;
   const SlotContent wanted = Wanted(group, filter);
-  const auto exists = GroupExists(folder, state->file, group);
-  if (!exists.ok()) {
-    return exists.status();
-  }
-  if (!*exists) {
+  CATCHUP_ASSIGN_OR_RETURN(const auto exists, GroupExists(folder, state->file, group));
+  if (!exists) {
     CATCHUP_RETURN_IF_ERROR(CreateGroup(groups, group, wanted));
   }
-  auto opened = CheckpointFile::Open(state->file);
-  if (!opened.ok()) {
-    return opened.status();
-  }
-  auto found = Accept((*opened)->Read(), wanted, state->file);
-  if (!found.ok()) {
-    return found.status();
-  }
-  state->slots = *std::move(opened);
-  state->content = std::move(found->content);
-  state->warning = std::move(found->warning);
+  CATCHUP_ASSIGN_OR_RETURN(auto opened, CheckpointFile::Open(state->file));
+  CATCHUP_ASSIGN_OR_RETURN(auto found, Accept(opened->Read(), wanted, state->file));
+  state->slots = std::move(opened);
+  state->content = std::move(found.content);
+  state->warning = std::move(found.warning);
   if (state->content.filter_digest != wanted.filter_digest) {
     if (state->content.record.token > 0) {
       state->new_filter = wanted;

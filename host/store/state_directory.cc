@@ -219,9 +219,9 @@ Result<bool> HasFormat(const std::filesystem::path& path) {
 }
 
 Status CheckFormat(const std::filesystem::path& path) {
-  const auto has_format = HasFormat(path);
-  if (!has_format.ok() || *has_format) {
-    return has_format.status();
+  CATCHUP_ASSIGN_OR_RETURN(const bool has_format, HasFormat(path));
+  if (has_format) {
+    return {};
   }
   return WriteFileDurably(path / "format", std::to_string(kStateFormat) + "\n");
 }
@@ -283,16 +283,13 @@ Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
   CATCHUP_RETURN_IF_ERROR(CheckUsableFile(path / "lock"));
   CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path / "groups"));
   CATCHUP_RETURN_IF_ERROR(CheckUsableDirectory(path / "plugins"));
-  const auto has_format = HasFormat(path);
-  if (!has_format.ok()) {
-    return has_format.status();
-  }
-  const long holder = *has_format ? LockHolder(path / "lock") : 0;
+  CATCHUP_ASSIGN_OR_RETURN(const auto has_format, HasFormat(path));
+  const long holder = has_format ? LockHolder(path / "lock") : 0;
   if (holder != 0) {
     look.note = "is in use by pid " + std::to_string(holder);
     return look;
   }
-  look.readable = *has_format;
+  look.readable = has_format;
   return look;
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace catchup {
 namespace {
@@ -71,6 +72,52 @@ TEST(ReturnIfErrorTest, LeavesWithTheFailure) {
   EXPECT_FALSE(reached);
   EXPECT_TRUE(run({}, &reached).ok());
   EXPECT_TRUE(reached);
+}
+
+Result<std::unique_ptr<int>> Make(int number) {
+  if (number < 0) {
+    return Status::Invalid("found " + std::to_string(number));
+  }
+  return std::make_unique<int>(number);
+}
+
+Result<int> Sum(int first, int second) {
+  CATCHUP_ASSIGN_OR_RETURN(const auto one, Make(first));
+  CATCHUP_ASSIGN_OR_RETURN(auto other, Make(second));
+  *other += *one;
+  return *other;
+}
+
+TEST(AssignOrReturnTest, GivesTheValueAlsoOfWhatCannotBeCopied) {
+  const auto sum = Sum(3, 4);
+  ASSERT_TRUE(sum.ok());
+  EXPECT_EQ(*sum, 7);
+}
+
+TEST(AssignOrReturnTest, LeavesWithTheFirstFailure) {
+  EXPECT_EQ(Sum(-1, -2).status().message(), "found -1");
+  EXPECT_EQ(Sum(1, -2).status().message(), "found -2");
+}
+
+TEST(AssignOrReturnTest, AssignsToWhatIsThereAndLeavesItAloneOnAFailure) {
+  const auto run = [](int number, std::unique_ptr<int>* kept) -> Status {
+    CATCHUP_ASSIGN_OR_RETURN(*kept, Make(number));
+    return {};
+  };
+  std::unique_ptr<int> kept;
+  EXPECT_TRUE(run(5, &kept).ok());
+  EXPECT_EQ(*kept, 5);
+  EXPECT_EQ(run(-1, &kept).code(), Status::Code::kInvalid);
+  EXPECT_EQ(*kept, 5);
+}
+
+TEST(AssignOrReturnTest, TakesAnExpressionWithCommas) {
+  const auto run = []() -> Result<int> {
+    CATCHUP_ASSIGN_OR_RETURN(const auto pair,
+                             Result<std::pair<int, int>>(std::pair<int, int>{1, 2}));
+    return pair.first + pair.second;
+  };
+  EXPECT_EQ(*run(), 3);
 }
 
 }  // namespace

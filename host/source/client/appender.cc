@@ -95,11 +95,8 @@ class BatchAppender final : public Appender {
 
   // Once, before anything else.
   Status Start() {
-    auto thread = StartThread([this] { Serve(); });
-    if (thread.ok()) {
-      thread_ = std::move(*thread);
-    }
-    return thread.status();
+    CATCHUP_ASSIGN_OR_RETURN(thread_, StartThread([this] { Serve(); }));
+    return {};
   }
 
   ~BatchAppender() override {

@@ -354,11 +354,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
 Result<std::unique_ptr<Source>> OpenKurrentSource(const ConnectionOptions& options,
                                                   std::shared_ptr<SourceThreads> threads) {
   if (threads == nullptr) {
-    auto own = SourceThreads::Start(1);
-    if (!own.ok()) {
-      return own.status();
-    }
-    threads = std::move(*own);
+    CATCHUP_ASSIGN_OR_RETURN(threads, SourceThreads::Start(1));
   }
   return std::unique_ptr<Source>(std::make_unique<KurrentSource>(options, std::move(threads)));
 }

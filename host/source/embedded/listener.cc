@@ -192,11 +192,8 @@ Status LookForRoom(int socket) {
 }  // namespace
 
 Status CheckListenable(const ListenAddress& address) {
-  const auto addresses = Resolve(address);
-  if (!addresses.ok()) {
-    return addresses.status();
-  }
-  return OpenSockets(address, addresses->get(), Use::kBindOnly).status();
+  CATCHUP_ASSIGN_OR_RETURN(const auto addresses, Resolve(address));
+  return OpenSockets(address, addresses.get(), Use::kBindOnly).status();
 }
 
 Result<std::unique_ptr<Listener>> Listener::Open(const ListenAddress& address) {
@@ -204,13 +201,10 @@ Result<std::unique_ptr<Listener>> Listener::Open(const ListenAddress& address) {
   if (!wake.valid()) {
     return Status::FromErrno("listen on " + address.text() + " (eventfd)", errno);
   }
-  const auto addresses = Resolve(address);
-  if (!addresses.ok()) {
-    return addresses.status();
-  }
-  auto sockets = OpenSockets(address, addresses->get(), Use::kListen);
+  CATCHUP_ASSIGN_OR_RETURN(const auto addresses, Resolve(address));
+  auto sockets = OpenSockets(address, addresses.get(), Use::kListen);
   for (int attempt = 1; !sockets.ok() && address.port == 0 && attempt < kPortAttempts; ++attempt) {
-    sockets = OpenSockets(address, addresses->get(), Use::kListen);
+    sockets = OpenSockets(address, addresses.get(), Use::kListen);
   }
   if (!sockets.ok()) {
     return sockets.status();
@@ -232,11 +226,8 @@ Listener::~Listener() { Stop(); }
 
 Status Listener::Start(Take take) {
   take_ = std::move(take);
-  auto thread = StartThread([this] { Run(); });
-  if (thread.ok()) {
-    thread_ = std::move(*thread);
-  }
-  return thread.status();
+  CATCHUP_ASSIGN_OR_RETURN(thread_, StartThread([this] { Run(); }));
+  return {};
 }
 
 void Listener::Stop() {

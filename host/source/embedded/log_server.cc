@@ -60,16 +60,9 @@ class EmbeddedServer::Impl {
 
   Status Start(const ServerOptions& options) {
     CATCHUP_RETURN_IF_ERROR(CheckListenable(options.listen));
-    Result<DataDirectory> directory = DataDirectory::Own(options.directory);
-    if (!directory.ok()) {
-      return directory.status();
-    }
-    directory_.emplace(*std::move(directory));
-    Result<std::unique_ptr<EventLog>> log = EventLog::Open(directory_->log_file());
-    if (!log.ok()) {
-      return log.status();
-    }
-    log_ = *std::move(log);
+    CATCHUP_ASSIGN_OR_RETURN(DataDirectory directory, DataDirectory::Own(options.directory));
+    directory_.emplace(std::move(directory));
+    CATCHUP_ASSIGN_OR_RETURN(log_, EventLog::Open(directory_->log_file()));
     writer_ = std::make_unique<LogWriter>(*log_, hub_);
     CATCHUP_RETURN_IF_ERROR(writer_->Start());
     core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(options.listen.host), 0, RandomUuid(),
@@ -118,16 +111,13 @@ class EmbeddedServer::Impl {
 
  private:
   Status Listen(const ListenAddress& address) {
-    auto listener = Listener::Open(address);
-    if (!listener.ok()) {
-      return listener.status();
-    }
-    core_->port = (*listener)->port();
+    CATCHUP_ASSIGN_OR_RETURN(auto listener, Listener::Open(address));
+    core_->port = listener->port();
     CATCHUP_RETURN_IF_ERROR(StartServer());
     for (const auto& worker : workers_) {
       CATCHUP_RETURN_IF_ERROR(worker->Start());
     }
-    listener_ = *std::move(listener);
+    listener_ = std::move(listener);
     // The server owns the descriptor from here on, and closes it with the connection.
     CATCHUP_RETURN_IF_ERROR(listener_->Start([server = server_.get()](UniqueFd connection) {
       grpc::AddInsecureChannelFromFd(server, connection.Release());
@@ -197,13 +187,10 @@ Status EmbeddedServer::Seed(const std::string& stream, const std::string& type,
 Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options,
                                       std::chrono::milliseconds owner_patience) {
   for (int attempt = 1;; ++attempt) {
-    Result<std::optional<std::string>> live =
-        DataDirectory::LiveEndpoint(options.directory, owner_patience);
-    if (!live.ok()) {
-      return live.status();
-    }
-    if (live->has_value()) {
-      return EmbeddedEndpoint{**std::move(live), nullptr};
+    CATCHUP_ASSIGN_OR_RETURN(std::optional<std::string> live,
+                             DataDirectory::LiveEndpoint(options.directory, owner_patience));
+    if (live.has_value()) {
+      return EmbeddedEndpoint{*std::move(live), nullptr};
     }
     Result<std::unique_ptr<EmbeddedServer>> server = EmbeddedServer::Start(options);
     if (server.ok()) {

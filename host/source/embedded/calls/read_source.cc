@@ -76,20 +76,14 @@ Status EncodeEvent(const ReadPlan& plan, LogReader& reader, const EventView& eve
     plan.encoder.Link(nullptr, event, out);
     return {};
   }
-  Result<StreamState> state = reader.Stream(link.stream);
-  if (!state.ok()) {
-    return state.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(StreamState state, reader.Stream(link.stream));
   if (link.revision == kNewest) {
-    link.revision = state->last_revision;
+    link.revision = state.last_revision;
   }
   LogReader::Cursor cursor = reader.StreamEvent(link.stream, link.revision);
   EventView target;
-  Result<bool> found = cursor.Next(&target);
-  if (!found.ok()) {
-    return found.status();
-  }
-  const bool is_shown = *found && state->Shows(link.revision, target.created_ticks, NowTicks());
+  CATCHUP_ASSIGN_OR_RETURN(bool found, cursor.Next(&target));
+  const bool is_shown = found && state.Shows(link.revision, target.created_ticks, NowTicks());
   plan.encoder.Link(is_shown ? &target : nullptr, event, out);
   return {};
 }

@@ -26,59 +26,52 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& fi
 }
 
 Status EventLog::Prepare(const std::filesystem::path& file, std::size_t ids_in_memory) {
-  Result<Connection> connection = Connection::Open(file, Connection::Mode::kCreate);
-  if (!connection.ok()) {
-    return connection.status();
-  }
-  connection_ = *std::move(connection);
-  Result<std::int64_t> tables = connection_->QueryInt("SELECT count(*) FROM sqlite_schema");
-  if (!tables.ok()) {
-    return tables.status();
-  }
-  if (*tables == 0) {
+  CATCHUP_ASSIGN_OR_RETURN(connection_, Connection::Open(file, Connection::Mode::kCreate));
+  CATCHUP_ASSIGN_OR_RETURN(std::int64_t tables,
+                           connection_->QueryInt("SELECT count(*) FROM sqlite_schema"));
+  if (tables == 0) {
     CATCHUP_RETURN_IF_ERROR(CreateFormat());
   }
-  Result<std::int64_t> kind = connection_->QueryInt("PRAGMA application_id");
-  Result<std::int64_t> version = connection_->QueryInt("PRAGMA user_version");
-  if (!kind.ok() || !version.ok()) {
-    return kind.ok() ? version.status() : kind.status();
-  }
-  if (*kind != kApplicationId) {
-    return Status::Incompatible("a SQLite file, but not an event log of catchup");
-  }
-  if (*version != kFormatVersion) {
-    return Status::Incompatible("event log format " + std::to_string(*version) +
-                                ", this version reads " + std::to_string(kFormatVersion));
-  }
+  CATCHUP_RETURN_IF_ERROR(CheckFormat());
   CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA journal_mode = WAL"));
   CATCHUP_RETURN_IF_ERROR(connection_->Execute("PRAGMA synchronous = FULL"));
   CATCHUP_RETURN_IF_ERROR(connection_->Execute(kCheckpointEvery));
   CATCHUP_RETURN_IF_ERROR(FoldLeftovers());
   CATCHUP_RETURN_IF_ERROR(AddColumn());
 
-  Result<LogReader> reader = LogReader::Over(*connection_);
-  if (!reader.ok()) {
-    return reader.status();
-  }
-  reader_ = *std::move(reader);
-  Result<Statement> insert = connection_->Prepare(
-      "INSERT INTO records (position, revision, created, is_json, id, stream, type, metadata, "
-      "data, continues) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
-  Result<Statement> merge = connection_->Prepare(
-      "SELECT json_set(text, '$.\"$tb\"', ?2) FROM (SELECT CAST(data AS TEXT) AS text FROM records "
-      "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
-      "WHERE json_valid(text) AND json_type(text) = 'object'");
-  if (!insert.ok() || !merge.ok()) {
-    return insert.ok() ? merge.status() : insert.status();
-  }
-  insert_ = *std::move(insert);
-  merge_truncation_ = *std::move(merge);
-  Result<LogReader::Tail> tail = reader_->ReadTail();
-  if (!tail.ok()) {
-    return tail.status();
-  }
-  tail_ = *tail;
+  CATCHUP_ASSIGN_OR_RETURN(reader_, LogReader::Over(*connection_));
+  CATCHUP_RETURN_IF_ERROR(PrepareStatements());
+  CATCHUP_ASSIGN_OR_RETURN(tail_, reader_->ReadTail());
   return PrepareIds(ids_in_memory);
+}
+
+Status EventLog::CheckFormat() {
+  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t kind, connection_->QueryInt("PRAGMA application_id"));
+  if (kind != kApplicationId) {
+    return Status::Incompatible("a SQLite file, but not an event log of catchup");
+  }
+  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t version,
+                           connection_->QueryInt("PRAGMA user_version"));
+  if (version != kFormatVersion) {
+    return Status::Incompatible("event log format " + std::to_string(version) +
+                                ", this version reads " + std::to_string(kFormatVersion));
+  }
+  return {};
+}
+
+Status EventLog::PrepareStatements() {
+  CATCHUP_ASSIGN_OR_RETURN(
+      insert_,
+      connection_->Prepare(
+          "INSERT INTO records (position, revision, created, is_json, id, stream, type, metadata, "
+          "data, continues) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"));
+  CATCHUP_ASSIGN_OR_RETURN(
+      merge_truncation_,
+      connection_->Prepare("SELECT json_set(text, '$.\"$tb\"', ?2) FROM (SELECT CAST(data AS TEXT) "
+                           "AS text FROM records "
+                           "WHERE stream = ?1 AND revision >= 0 ORDER BY revision DESC LIMIT 1) "
+                           "WHERE json_valid(text) AND json_type(text) = 'object'"));
+  return {};
 }
 
 Status EventLog::CreateFormat() {
@@ -106,12 +99,12 @@ Status EventLog::FoldLeftovers() {
 }
 
 Status EventLog::AddColumn() {
-  Result<std::int64_t> columns = connection_->QueryInt(
-      "SELECT count(*) FROM pragma_table_info('records') WHERE name = 'continues'");
-  if (!columns.ok() || *columns != 0) {
-    return columns.status();
-  }
-  return connection_->Execute("ALTER TABLE records ADD COLUMN continues INTEGER");
+  CATCHUP_ASSIGN_OR_RETURN(
+      const std::int64_t columns,
+      connection_->QueryInt(
+          "SELECT count(*) FROM pragma_table_info('records') WHERE name = 'continues'"));
+  return columns != 0 ? Status()
+                      : connection_->Execute("ALTER TABLE records ADD COLUMN continues INTEGER");
 }
 
 Status EventLog::PrepareIds(std::size_t ids_in_memory) {
@@ -160,19 +153,14 @@ std::vector<std::shared_ptr<const Record>> EventLog::TakeWritten() {
 
 Result<WriteOutcome> EventLog::Append(std::string_view stream, ExpectedRevision expected,
                                       std::vector<NewEvent> events) {
-  Result<StreamState> state = reader_->Stream(stream);
-  if (!state.ok()) {
-    return state.status();
+  CATCHUP_ASSIGN_OR_RETURN(StreamState state, reader_->Stream(stream));
+  CATCHUP_ASSIGN_OR_RETURN(std::optional<WriteOutcome> decided,
+                           Decide(stream, state, expected, events));
+  if (decided.has_value()) {
+    return *decided;
   }
-  Result<std::optional<WriteOutcome>> decided = Decide(stream, *state, expected, events);
-  if (!decided.ok()) {
-    return decided.status();
-  }
-  if (decided->has_value()) {
-    return **decided;
-  }
-  const std::int64_t first = state->last_revision + 1;
-  std::int64_t revision = state->last_revision;
+  const std::int64_t first = state.last_revision + 1;
+  std::int64_t revision = state.last_revision;
   if (events.empty()) {
     CATCHUP_RETURN_IF_ERROR(WriteEmptyRecord(stream));
   }
@@ -181,25 +169,19 @@ Result<WriteOutcome> EventLog::Append(std::string_view stream, ExpectedRevision 
   std::string_view base = stream;
   if (stream.starts_with(kMetadataPrefix)) {
     base.remove_prefix(kMetadataPrefix.size());
-    Result<StreamState> base_state = reader_->Stream(base);
-    if (!base_state.ok()) {
-      return base_state.status();
-    }
-    reopens_base = base_state->soft_deleted();
+    CATCHUP_ASSIGN_OR_RETURN(StreamState base_state, reader_->Stream(base));
+    reopens_base = base_state.soft_deleted();
   }
   for (NewEvent& event : events) {
     const bool continues = ++revision > first;
     CATCHUP_RETURN_IF_ERROR(WriteEvent(stream, revision, std::move(event), continues));
   }
   const WriteOutcome outcome{WriteOutcome::Kind::kWritten, revision, tail_.last};
-  if (state->soft_deleted()) {
+  if (state.soft_deleted()) {
     CATCHUP_RETURN_IF_ERROR(WriteReopening(stream, first));
   } else if (reopens_base) {
-    Result<StreamState> base_state = reader_->Stream(base);
-    if (!base_state.ok()) {
-      return base_state.status();
-    }
-    CATCHUP_RETURN_IF_ERROR(WriteReopening(base, base_state->last_revision + 1));
+    CATCHUP_ASSIGN_OR_RETURN(StreamState base_state, reader_->Stream(base));
+    CATCHUP_RETURN_IF_ERROR(WriteReopening(base, base_state.last_revision + 1));
   }
   return outcome;
 }
@@ -265,9 +247,9 @@ Status EventLog::WriteReopening(std::string_view stream, std::int64_t first) {
     merge_truncation_.BindText(1, name);
     merge_truncation_.Bind(2, first);
     const ResetAtEnd reset(merge_truncation_);
-    Result<bool> row = merge_truncation_.Step();
-    if (!row.ok() || !*row) {
-      return row.status();
+    CATCHUP_ASSIGN_OR_RETURN(const bool row, merge_truncation_.Step());
+    if (!row) {
+      return {};
     }
     data = merge_truncation_.Bytes(0);
   }
@@ -276,16 +258,13 @@ Status EventLog::WriteReopening(std::string_view stream, std::int64_t first) {
 
 Status EventLog::WriteMetadata(std::string_view stream, std::string data) {
   const std::string name = std::string(kMetadataPrefix).append(stream);
-  Result<StreamState> metadata = reader_->Stream(name);
-  if (!metadata.ok()) {
-    return metadata.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(StreamState metadata, reader_->Stream(name));
   NewEvent event;
   event.id = RandomUuid();
   event.type = kMetadataType;
   event.is_json = true;
   event.data = std::move(data);
-  return WriteEvent(name, metadata->last_revision + 1, std::move(event));
+  return WriteEvent(name, metadata.last_revision + 1, std::move(event));
 }
 
 Status EventLog::WriteTombstone(std::string_view stream) {
@@ -298,29 +277,24 @@ Status EventLog::WriteTombstone(std::string_view stream) {
 Result<WriteOutcome> EventLog::Remove(std::string_view stream, ExpectedRevision expected,
                                       Removal removal) {
   using Kind = WriteOutcome::Kind;
-  Result<StreamState> state = reader_->Stream(stream);
-  if (!state.ok()) {
-    return state.status();
-  }
-  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, *state, expected);
+  CATCHUP_ASSIGN_OR_RETURN(StreamState state, reader_->Stream(stream));
+  Result<std::optional<WriteOutcome>> decided = DecideRemoval(stream, state, expected);
   if (!decided.ok() || decided->has_value()) {
     return decided.ok() ? Result<WriteOutcome>(**decided) : decided.status();
   }
-  if (removal == Removal::kHide && !state->exists()) {
+  if (removal == Removal::kHide && !state.exists()) {
     // One that has only metadata can be deleted, too.
-    Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
-    if (!metadata.ok()) {
-      return metadata.status();
-    }
-    if (!metadata->exists()) {
-      return WriteOutcome{Kind::kConflict, state->last_revision, 0};
+    CATCHUP_ASSIGN_OR_RETURN(StreamState metadata,
+                             reader_->Stream(std::string(kMetadataPrefix).append(stream)));
+    if (!metadata.exists()) {
+      return WriteOutcome{Kind::kConflict, state.last_revision, 0};
     }
   }
   CATCHUP_RETURN_IF_ERROR(
       removal == Removal::kHide
           ? WriteMetadata(stream, "{\"$tb\":" + std::to_string(kTombstoneRevision) + "}")
           : WriteTombstone(stream));
-  return WriteOutcome{Kind::kWritten, state->last_revision, tail_.last};
+  return WriteOutcome{Kind::kWritten, state.last_revision, tail_.last};
 }
 
 }  // namespace catchup::embedded

@@ -95,8 +95,10 @@ class EventLog {
 
   Status Prepare(const std::filesystem::path& file, std::size_t ids_in_memory);
   Status CreateFormat();
+  Status CheckFormat();
   Status FoldLeftovers();
   Status AddColumn();
+  Status PrepareStatements();
   Status PrepareIds(std::size_t ids_in_memory);
 
   // What a repetition of the event at `position`, the last of its call, answers.

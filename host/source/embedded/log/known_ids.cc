@@ -22,51 +22,59 @@ Status KnownIds::Prepare() {
 }
 
 Status KnownIds::Load() {
-  Result<std::int64_t> tables = connection_.QueryInt(
-      "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'old_ids_end'");
-  if (!tables.ok()) {
-    return tables.status();
-  }
-  end_in_file_ = 0;
-  if (*tables != 0) {
-    Result<std::int64_t> end = connection_.QueryInt("SELECT max(position) FROM old_ids_end");
-    if (!end.ok()) {
-      return end.status();
+  CATCHUP_RETURN_IF_ERROR(ReadEndInFile());
+  CATCHUP_ASSIGN_OR_RETURN(const std::uint64_t end, MoveWhatDoesNotFit());
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement newest,
+      connection_.Prepare(
+          "SELECT id, stream, revision, position FROM records "
+          "WHERE position > ?1 AND revision IS NOT NULL AND length(id) = 16 ORDER BY position"));
+  newest.Bind(1, static_cast<std::int64_t>(end));
+  while (true) {
+    CATCHUP_ASSIGN_OR_RETURN(const bool row, newest.Step());
+    if (!row) {
+      break;
     }
-    end_in_file_ = static_cast<std::uint64_t>(*end);
-  }
-  // More than fit in memory only where another version wrote.
-  Result<Statement> first_too_many = connection_.Prepare(
-      "SELECT position FROM records WHERE position > ?1 AND revision IS NOT NULL "
-      "ORDER BY position DESC LIMIT 1 OFFSET ?2");
-  Result<Statement> newest = connection_.Prepare(
-      "SELECT id, stream, revision, position FROM records "
-      "WHERE position > ?1 AND revision IS NOT NULL AND length(id) = 16 ORDER BY position");
-  if (!first_too_many.ok() || !newest.ok()) {
-    return first_too_many.ok() ? newest.status() : first_too_many.status();
-  }
-  first_too_many->Bind(1, static_cast<std::int64_t>(end_in_file_));
-  first_too_many->Bind(2, static_cast<std::int64_t>(in_memory_));
-  Result<bool> row = first_too_many->Step();
-  if (!row.ok()) {
-    return row.status();
-  }
-  std::uint64_t end = end_in_file_;
-  if (*row) {
-    end = static_cast<std::uint64_t>(first_too_many->Int(0));
-    first_too_many->Reset();
-    CATCHUP_RETURN_IF_ERROR(Move(end));
-    loaded_behind_move_ = true;
-  }
-  newest->Bind(1, static_cast<std::int64_t>(end));
-  while ((row = newest->Step()).ok() && *row) {
     Uuid id;
-    newest->Bytes(0).copy(reinterpret_cast<char*>(id.bytes.data()), id.bytes.size());
-    Remember(id, {HashOf(newest->Bytes(1)),
-                  {newest->Int(2), static_cast<std::uint64_t>(newest->Int(3))}});
+    newest.Bytes(0).copy(reinterpret_cast<char*>(id.bytes.data()), id.bytes.size());
+    Remember(id,
+             {HashOf(newest.Bytes(1)), {newest.Int(2), static_cast<std::uint64_t>(newest.Int(3))}});
   }
-  is_loaded_ = row.ok();
-  return row.status();
+  is_loaded_ = true;
+  return {};
+}
+
+Status KnownIds::ReadEndInFile() {
+  end_in_file_ = 0;
+  CATCHUP_ASSIGN_OR_RETURN(
+      const std::int64_t tables,
+      connection_.QueryInt(
+          "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'old_ids_end'"));
+  if (tables != 0) {
+    CATCHUP_ASSIGN_OR_RETURN(const std::int64_t end,
+                             connection_.QueryInt("SELECT max(position) FROM old_ids_end"));
+    end_in_file_ = static_cast<std::uint64_t>(end);
+  }
+  return {};
+}
+
+Result<std::uint64_t> KnownIds::MoveWhatDoesNotFit() {
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement first_too_many,
+      connection_.Prepare(
+          "SELECT position FROM records WHERE position > ?1 AND revision IS NOT NULL "
+          "ORDER BY position DESC LIMIT 1 OFFSET ?2"));
+  first_too_many.Bind(1, static_cast<std::int64_t>(end_in_file_));
+  first_too_many.Bind(2, static_cast<std::int64_t>(in_memory_));
+  CATCHUP_ASSIGN_OR_RETURN(const bool row, first_too_many.Step());
+  if (!row) {
+    return end_in_file_;
+  }
+  const auto end = static_cast<std::uint64_t>(first_too_many.Int(0));
+  first_too_many.Reset();
+  CATCHUP_RETURN_IF_ERROR(Move(end));
+  loaded_behind_move_ = true;
+  return end;
 }
 
 Status KnownIds::Move(std::uint64_t end) {
@@ -74,20 +82,20 @@ Status KnownIds::Move(std::uint64_t end) {
       "CREATE TABLE IF NOT EXISTS old_ids (id BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID;"
       "CREATE TABLE IF NOT EXISTS old_ids_end (position INTEGER)"));
   // In the order of the table, so that each of its pages is written once.
-  Result<Statement> insert = connection_.Prepare(
-      "INSERT OR REPLACE INTO old_ids (id, position) SELECT id, position FROM records "
-      "WHERE position > ?1 AND position <= ?2 AND revision IS NOT NULL AND length(id) = 16 "
-      "ORDER BY id, position");
-  Result<Statement> set_end =
-      connection_.Prepare("INSERT OR REPLACE INTO old_ids_end (rowid, position) VALUES (1, ?1)");
-  if (!insert.ok() || !set_end.ok()) {
-    return insert.ok() ? set_end.status() : insert.status();
-  }
-  insert->Bind(1, static_cast<std::int64_t>(end_in_file_));
-  insert->Bind(2, static_cast<std::int64_t>(end));
-  CATCHUP_RETURN_IF_ERROR(insert->Run());
-  set_end->Bind(1, static_cast<std::int64_t>(end));
-  CATCHUP_RETURN_IF_ERROR(set_end->Run());
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement insert,
+      connection_.Prepare(
+          "INSERT OR REPLACE INTO old_ids (id, position) SELECT id, position FROM records "
+          "WHERE position > ?1 AND position <= ?2 AND revision IS NOT NULL AND length(id) = 16 "
+          "ORDER BY id, position"));
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement set_end,
+      connection_.Prepare("INSERT OR REPLACE INTO old_ids_end (rowid, position) VALUES (1, ?1)"));
+  insert.Bind(1, static_cast<std::int64_t>(end_in_file_));
+  insert.Bind(2, static_cast<std::int64_t>(end));
+  CATCHUP_RETURN_IF_ERROR(insert.Run());
+  set_end.Bind(1, static_cast<std::int64_t>(end));
+  CATCHUP_RETURN_IF_ERROR(set_end.Run());
   moved_end_ = end;
   return {};
 }
@@ -118,21 +126,16 @@ Result<std::optional<KnownIds::Place>> KnownIds::FindInFile(const Uuid& id,
     return std::optional<Place>();
   }
   if (!find_in_file_) {
-    Result<Statement> find = connection_.Prepare(
-        "SELECT stream, revision, position FROM records "
-        "WHERE position = (SELECT position FROM old_ids WHERE id = ?1)");
-    if (!find.ok()) {
-      return find.status();
-    }
-    find_in_file_ = *std::move(find);
+    CATCHUP_ASSIGN_OR_RETURN(
+        Statement find,
+        connection_.Prepare("SELECT stream, revision, position FROM records "
+                            "WHERE position = (SELECT position FROM old_ids WHERE id = ?1)"));
+    find_in_file_ = std::move(find);
   }
   find_in_file_->BindBlob(1, IdBytes(id));
   const ResetAtEnd reset(*find_in_file_);
-  Result<bool> row = find_in_file_->Step();
-  if (!row.ok()) {
-    return row.status();
-  }
-  if (!*row || find_in_file_->Bytes(0) != stream) {
+  CATCHUP_ASSIGN_OR_RETURN(bool row, find_in_file_->Step());
+  if (!row || find_in_file_->Bytes(0) != stream) {
     return std::optional<Place>();
   }
   return std::optional(

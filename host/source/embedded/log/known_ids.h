@@ -70,6 +70,10 @@ class KnownIds {
   };
 
   Status Load();
+  Status ReadEndInFile();
+  // Where those begin that are to be kept in memory. More than fit there only where another version
+  // wrote.
+  Result<std::uint64_t> MoveWhatDoesNotFit();
   Status Move(std::uint64_t end);
   Result<std::optional<Place>> FindInFile(const Uuid& id, std::string_view stream);
   void Remember(const Uuid& id, const Entry& entry);

@@ -77,12 +77,10 @@ Result<bool> LogReader::Cursor::Next(EventView* event) {
 }
 
 Result<LogReader> LogReader::Open(const std::filesystem::path& file) {
-  Result<Connection> connection = Connection::Open(file, Connection::Mode::kReadOnly);
-  if (!connection.ok()) {
-    return connection.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(Connection connection,
+                           Connection::Open(file, Connection::Mode::kReadOnly));
   LogReader reader;
-  reader.own_ = *std::move(connection);
+  reader.own_ = std::move(connection);
   CATCHUP_RETURN_IF_ERROR(reader.PrepareAll(*reader.own_));
   return reader;
 }
@@ -140,11 +138,7 @@ Status LogReader::PrepareAll(Connection& connection) {
       {&tail_, CATCHUP_EVENT_COLUMNS "ORDER BY position DESC LIMIT 1"},
   };
   for (const auto& entry : all) {
-    Result<Statement> statement = connection.Prepare(entry.sql);
-    if (!statement.ok()) {
-      return statement.status();
-    }
-    *entry.statement = *std::move(statement);
+    CATCHUP_ASSIGN_OR_RETURN(*entry.statement, connection.Prepare(entry.sql));
   }
   return {};
 }
@@ -190,11 +184,8 @@ Result<bool> LogReader::IsRecord(std::uint64_t position) {
 Result<std::optional<std::uint64_t>> LogReader::EarlierOfSameWrite(std::uint64_t position) {
   earlier_.Bind(1, ToSql(position));
   const ResetAtEnd reset(earlier_);
-  Result<bool> row = earlier_.Step();
-  if (!row.ok()) {
-    return row.status();
-  }
-  if (!*row || earlier_.IsNull(0)) {
+  CATCHUP_ASSIGN_OR_RETURN(bool row, earlier_.Step());
+  if (!row || earlier_.IsNull(0)) {
     return std::optional<std::uint64_t>();
   }
   return std::optional(static_cast<std::uint64_t>(earlier_.Int(0)));
@@ -223,9 +214,9 @@ Status LogReader::ReadRevisions(std::string_view stream, StreamState* state) {
   last_revisions_.BindText(1, stream);
   const ResetAtEnd reset(last_revisions_);
   while (true) {
-    Result<bool> row = last_revisions_.Step();
-    if (!row.ok() || !*row) {
-      return row.status();
+    CATCHUP_ASSIGN_OR_RETURN(const bool row, last_revisions_.Step());
+    if (!row) {
+      return {};
     }
     const std::int64_t revision = last_revisions_.Int(0);
     if (revision != kTombstoneRevision) {
@@ -240,11 +231,8 @@ Status LogReader::ReadMetadata(std::string_view stream, StreamState* state) {
   const std::string name = std::string(kMetadataPrefix).append(stream);
   metadata_.BindText(1, name);
   const ResetAtEnd reset(metadata_);
-  Result<bool> row = metadata_.Step();
-  if (!row.ok()) {
-    return row.status();
-  }
-  if (*row) {
+  CATCHUP_ASSIGN_OR_RETURN(bool row, metadata_.Step());
+  if (row) {
     // An absent member is NULL, which reads as 0: no bound.
     state->truncate_before = std::max<std::int64_t>(0, metadata_.Int(0));
     state->max_count = std::max<std::int64_t>(0, metadata_.Int(1));
@@ -257,11 +245,8 @@ Result<LogReader::Tail> LogReader::ReadTail() {
   Tail tail;
   {
     const ResetAtEnd reset(tail_);
-    Result<bool> row = tail_.Step();
-    if (!row.ok()) {
-      return row.status();
-    }
-    if (*row) {
+    CATCHUP_ASSIGN_OR_RETURN(bool row, tail_.Step());
+    if (row) {
       tail.last = static_cast<std::uint64_t>(tail_.Int(kPosition));
       tail.end = tail.last + RecordSize(tail_.Bytes(kStream), tail_.Bytes(kType),
                                         tail_.Bytes(kData), tail_.Bytes(kMetadata));
@@ -269,11 +254,8 @@ Result<LogReader::Tail> LogReader::ReadTail() {
   }
   Cursor cursor = Backwards(tail.end);
   EventView event;
-  Result<bool> found = cursor.Next(&event);
-  if (!found.ok()) {
-    return found.status();
-  }
-  if (*found) {
+  CATCHUP_ASSIGN_OR_RETURN(bool found, cursor.Next(&event));
+  if (found) {
     tail.last_event = event.position.commit;
   }
   return tail;

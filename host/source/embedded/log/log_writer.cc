@@ -18,11 +18,7 @@ LogWriter::LogWriter(EventLog& log, LiveHub& hub) : log_(log), hub_(hub) {
 }
 
 Status LogWriter::Start() {
-  auto thread = StartThread([this] { Run(); });
-  if (!thread.ok()) {
-    return thread.status();
-  }
-  thread_ = std::move(*thread);
+  CATCHUP_ASSIGN_OR_RETURN(thread_, StartThread([this] { Run(); }));
   return {};
 }
 

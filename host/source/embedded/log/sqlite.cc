@@ -133,18 +133,12 @@ Result<Statement> Connection::Prepare(std::string_view sql) {
 }
 
 Result<std::int64_t> Connection::QueryInt(std::string_view sql) {
-  Result<Statement> statement = Prepare(sql);
-  if (!statement.ok()) {
-    return statement.status();
-  }
-  Result<bool> row = statement->Step();
-  if (!row.ok()) {
-    return row.status();
-  }
-  if (!*row) {
+  CATCHUP_ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
+  CATCHUP_ASSIGN_OR_RETURN(bool row, statement.Step());
+  if (!row) {
     return Status::Corrupt("event log: no answer to " + std::string(sql));
   }
-  return statement->Int(0);
+  return statement.Int(0);
 }
 
 Status Connection::Failure(std::string_view what) const {

@@ -28,11 +28,9 @@ Result<std::optional<WriteOutcome>> EventLog::Decide(std::string_view stream,
     bool exists = state.exists();
     if (!exists) {
       // A stream that has only metadata exists too.
-      Result<StreamState> metadata = reader_->Stream(std::string(kMetadataPrefix).append(stream));
-      if (!metadata.ok()) {
-        return metadata.status();
-      }
-      exists = metadata->exists();
+      CATCHUP_ASSIGN_OR_RETURN(StreamState metadata,
+                               reader_->Stream(std::string(kMetadataPrefix).append(stream)));
+      exists = metadata.exists();
     }
     if (!exists) {
       return std::optional(Conflict(state));
@@ -64,11 +62,8 @@ Result<std::optional<WriteOutcome>> EventLog::CompareBehind(std::string_view str
     LogReader::Cursor cursor = reader_->StreamForwards(stream, expected.value + 1);
     for (const NewEvent& event : events) {
       EventView there;
-      Result<bool> row = cursor.Next(&there);
-      if (!row.ok()) {
-        return row.status();
-      }
-      if (!*row || there.id != event.id) {
+      CATCHUP_ASSIGN_OR_RETURN(bool row, cursor.Next(&there));
+      if (!row || there.id != event.id) {
         const bool is_new = revision < 0 && expected.value == ExpectedRevision::kNoStream;
         if (is_new && state.soft_deleted()) {
           // Deleted counts as "no stream"; its numbering goes on.
@@ -89,11 +84,8 @@ Result<std::optional<WriteOutcome>> EventLog::Repeated(std::string_view stream,
                                                        std::uint64_t position) {
   EventView event;
   LogReader::Cursor cursor = reader_->StreamEvent(stream, revision);
-  Result<bool> found = cursor.Next(&event);
-  if (!found.ok()) {
-    return found.status();
-  }
-  const bool is_shown = *found && state.Shows(revision, event.created_ticks, NowTicks());
+  CATCHUP_ASSIGN_OR_RETURN(bool found, cursor.Next(&event));
+  const bool is_shown = found && state.Shows(revision, event.created_ticks, NowTicks());
   return std::optional(
       WriteOutcome{WriteOutcome::Kind::kRepeated, revision, is_shown ? position : 0});
 }
@@ -103,15 +95,12 @@ Result<std::optional<WriteOutcome>> EventLog::CompareKnown(std::string_view stre
                                                            const std::vector<NewEvent>& events) {
   std::optional<KnownIds::Place> last;
   for (const NewEvent& event : events) {
-    Result<std::optional<KnownIds::Place>> place = ids_->Find(event.id, stream);
-    if (!place.ok()) {
-      return place.status();
-    }
-    if (!place->has_value()) {
+    CATCHUP_ASSIGN_OR_RETURN(std::optional<KnownIds::Place> place, ids_->Find(event.id, stream));
+    if (!place.has_value()) {
       // All new, or a call that repeats only its beginning: that is no repetition.
       return last.has_value() ? std::optional(Conflict(state)) : std::nullopt;
     }
-    last = *place;
+    last = place;
   }
   if (!last.has_value()) {
     return std::optional<WriteOutcome>();

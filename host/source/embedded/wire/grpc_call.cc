@@ -28,14 +28,10 @@ CallWorker::CallWorker(grpc::AsyncGenericService& service,
 CallWorker::~CallWorker() { Stop(); }
 
 Status CallWorker::Start() {
-  auto thread = StartThread([this] {
-    GrpcCall::Accept(*this);
-    Drain();
-  });
-  if (!thread.ok()) {
-    return thread.status();
-  }
-  thread_ = std::move(*thread);
+  CATCHUP_ASSIGN_OR_RETURN(thread_, StartThread([this] {
+                             GrpcCall::Accept(*this);
+                             Drain();
+                           }));
   return {};
 }
 
