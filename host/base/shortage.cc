@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -123,6 +125,26 @@ bool MemoryIsUsedUp() {
   return false;
 }
 
+// Whether this process has once had so much that another piece might have been refused: whoever
+// aborts after a refusal may have given back what it had before this looks.
+bool MemoryWasUsedUp() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) {
+    return false;
+  }
+  const UniqueFd status(open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+  char text[1024];  // The peak stands in the first lines.
+  const ssize_t size = status.valid() ? read(status.get(), text, sizeof text - 1) : -1;
+  if (size <= 0) {
+    return false;
+  }
+  text[size] = '\0';
+  const char* peak = std::strstr(text, "VmPeak:");
+  return peak != nullptr &&
+         (std::strtoull(peak + std::strlen("VmPeak:"), nullptr, 10) << 10) + kLargestPiece >=
+             limit.rlim_cur;
+}
+
 bool DescriptorsAreUsedUp() {
   const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
   if (fd < 0) {
@@ -148,8 +170,9 @@ bool ProcessesAreUsedUp() {
 // A library aborts where it cannot have what it needs, and does not say so. Whether anything is
 // used up can still be seen.
 void OnAbort(int number) {
-  if (MemoryIsUsedUp()) {
-    EndWithWords("Out of memory", "a library aborted, and no memory is left for this process");
+  if (MemoryIsUsedUp() || MemoryWasUsedUp()) {
+    EndWithWords("Out of memory",
+                 "a library aborted, and no memory is or was left for this process (ulimit -v)");
   }
   if (DescriptorsAreUsedUp()) {
     EndWithWords("Out of descriptors",
