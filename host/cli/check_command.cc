@@ -23,7 +23,7 @@
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/plugin_probe.h"
 #include "host/plugins/runner_process.h"
-#include "host/runner/instance.h"
+#include "host/ring/contract/calls.h"
 #include "host/source/embedded/log_server.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/state_directory.h"

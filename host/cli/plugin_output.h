@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "host/runner/crash_line.h"
+#include "host/ring/contract/crash_line.h"
 
 namespace catchup {
 

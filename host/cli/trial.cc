@@ -12,7 +12,7 @@
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
 #include "host/daemon/runner_start.h"
-#include "host/runner/instance.h"
+#include "host/ring/contract/calls.h"
 
 namespace catchup {
 namespace {

@@ -19,7 +19,7 @@
 #include "host/config/reader.h"
 #include "host/config/table_reader.h"
 #include "host/plugins/plugin_file.h"
-#include "host/runner/instance.h"
+#include "host/ring/contract/calls.h"
 
 namespace catchup {
 namespace {

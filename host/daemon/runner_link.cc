@@ -8,8 +8,8 @@
 
 #include "host/base/signals.h"
 #include "host/base/time_text.h"
-#include "host/runner/instance.h"
-#include "host/runner/loop.h"
+#include "host/ring/contract/calls.h"
+#include "host/ring/contract/exits.h"
 
 namespace catchup {
 namespace {

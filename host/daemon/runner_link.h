@@ -12,7 +12,7 @@
 #include "host/engine/engine.h"
 #include "host/plugins/runner_process.h"
 #include "host/ring/host_end.h"
-#include "host/runner/crash_line.h"
+#include "host/ring/contract/crash_line.h"
 
 namespace catchup {
 

@@ -6,7 +6,7 @@
 
 #include "host/base/log.h"
 #include "host/base/signals.h"
-#include "host/runner/instance.h"
+#include "host/ring/contract/calls.h"
 
 namespace catchup {
 namespace {

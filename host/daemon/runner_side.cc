@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "host/daemon/runner_start.h"
-#include "host/runner/instance.h"
+#include "host/ring/contract/calls.h"
 
 namespace catchup {
 namespace {

@@ -17,8 +17,9 @@
 #include "host/base/wait.h"
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
-#include "host/runner/loop.h"
-#include "host/runner/probe.h"
+#include "host/ring/contract/descriptors.h"
+#include "host/ring/contract/exits.h"
+#include "host/ring/contract/probe_record.h"
 
 namespace catchup {
 namespace {

@@ -14,8 +14,7 @@
 
 #include "host/plugins/children.h"
 #include "host/plugins/spawn_plan.h"
-#include "host/runner/probe.h"
-#include "host/runner/process.h"
+#include "host/ring/contract/descriptors.h"
 
 namespace catchup {
 namespace {

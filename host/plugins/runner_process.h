@@ -78,7 +78,7 @@ class RunnerProcess {
                                                       const Options& options,
                                                       const RunnerLock& lock);
 
-  // What loads a plugin and says what it is, as host/runner/probe.h tells.
+  // What loads a plugin and says what it is, as host/ring/contract/probe_record.h tells.
   struct ProbeOptions {
     std::filesystem::path plugin;
     std::vector<std::string> projections;

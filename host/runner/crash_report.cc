@@ -16,7 +16,7 @@
 #include <iterator>
 
 #include "host/base/text.h"
-#include "host/runner/crash_line.h"
+#include "host/ring/contract/crash_line.h"
 #include "host/runner/instance.h"
 #include "host/runner/modules.h"
 #include "host/runner/process.h"

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "host/base/position.h"
+#include "host/ring/contract/calls.h"
 #include "host/ring/layout.h"
 #include "host/runner/host_table.h"
 #include "host/runner/plugin_library.h"
@@ -82,11 +83,5 @@ class Instance {
   std::uint64_t token_ = 0;
   std::optional<Position> stored_;
 };
-
-// "OK", "RETRY" …, or the number.
-std::string CallStatusName(std::int32_t status);
-
-// "handle", "create" …
-std::string_view CallName(CallKind kind);
 
 }  // namespace catchup

@@ -1,17 +1,9 @@
 #pragma once
 
 #include "host/base/status.h"
+#include "host/ring/contract/descriptors.h"
 
 namespace catchup {
-
-// Descriptors under which a runner inherits its rings; 0 is null, 1 and 2 are pipes to the host.
-inline constexpr int kEventRingFd = 3;
-inline constexpr int kOutcomeRingFd = 4;
-inline constexpr int kLargeRegionFd = 5;
-inline constexpr int kRunnerWakeFd = 6;
-inline constexpr int kHostWakeFd = 7;
-inline constexpr int kRunnerLockFd = 8;
-inline constexpr int kFirstFreeFd = 9;
 
 // The runner's first lines, whatever it was called for: no descriptor but 0 to 2 and those below
 // `first_free`, which it was given, and no signal of the host's parents. Then the signals that must

@@ -16,7 +16,7 @@ struct ChildOutput {
   int err = -1;
 };
 
-// A child with the rings under the numbers of host/runner/process.h, killed and reaped when it
+// A child with the rings under the numbers of host/ring/contract/descriptors.h, killed and reaped when it
 // goes. One thread.
 class RingChild {
  public:

@@ -12,7 +12,7 @@
 #include <sstream>
 
 #include "host/base/unique_fd.h"
-#include "host/runner/crash_line.h"
+#include "host/ring/contract/crash_line.h"
 #include "tests/runner/spawned_runner.h"
 
 namespace catchup {

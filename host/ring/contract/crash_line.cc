@@ -1,4 +1,4 @@
-#include "host/runner/crash_line.h"
+#include "host/ring/contract/crash_line.h"
 
 #include <charconv>
 

@@ -1,7 +1,7 @@
+#include "host/ring/contract/probe_record.h"
+
 #include <algorithm>
 #include <cstring>
-
-#include "host/runner/probe.h"
 
 namespace catchup {
 namespace {
