@@ -166,7 +166,7 @@ TEST_F(LedgerTest, AnAdvanceCarriesTheEventThatWasSkippedInIt) {
 
 TEST_F(LedgerTest, SettlesWhatThePluginHoldsAndAllBeforeIt) {
   ledger.Reset({}, true);
-  for (const std::uint64_t n : {10, 20, 30}) {
+  for (const std::uint64_t n : {10u, 20u, 30u}) {
     ledger.AddEvent(P(n), 0);
   }
   EXPECT_FALSE(ledger.SettleAt(P(15)));

@@ -13,6 +13,7 @@ root=$(cd "$here/../../.." && pwd)
 patches=("$@")
 [ $# -gt 0 ] || patches=("$here"/*.patch)
 readonly seeds=100000
+readonly limit=120  # Seconds. Some defects never come to an end, which is found too.
 
 copy=$(mktemp -d) || exit 1
 trap 'rm -rf "$copy"' EXIT
@@ -45,7 +46,8 @@ for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
   git apply "$patch" || fail "$name: does not apply any more"
   build || fail "$name: does not build:" "$copy/build.log"
-  if build/release/bin/sim_test --seeds $seeds --gtest_brief=1 >"$copy/run.log" 2>&1; then
+  if timeout $limit build/release/bin/sim_test --seeds $seeds --gtest_brief=1 \
+    >"$copy/run.log" 2>&1; then
     survived+=("$name")
     echo "SURVIVES  $name"
   else
