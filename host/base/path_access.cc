@@ -55,12 +55,26 @@ Status CheckUsableDirectory(const std::filesystem::path& path) {
   if (errno != ENOENT && errno != ENOTDIR) {
     return Status::FromErrno("look at " + path.string(), errno);
   }
-  if (::lstat(path.c_str(), &info) == 0) {
-    return Status::Invalid(path.string() + " is a link to nothing, wanted a directory");
-  }
+  CATCHUP_RETURN_IF_ERROR(RefuseLinkToNothing(path));
   const std::filesystem::path parent =
       path.has_filename() ? path.parent_path() : path.parent_path().parent_path();
   return parent == path || parent.empty() ? Status() : CheckUsableDirectory(parent);
+}
+
+Status RefuseLinkToNothing(const std::filesystem::path& path) {
+  std::filesystem::path part;
+  for (const std::filesystem::path& name : path) {
+    part /= name;
+    struct stat info {};
+    if (::lstat(part.c_str(), &info) != 0) {
+      return {};  // Nor is there anything behind it.
+    }
+    if (S_ISLNK(info.st_mode) && ::stat(part.c_str(), &info) != 0 &&
+        (errno == ENOENT || errno == ENOTDIR)) {
+      return Status::Invalid(part.string() + " is a link to nothing, wanted a directory");
+    }
+  }
+  return {};
 }
 
 Status CheckUsableFile(const std::filesystem::path& path) {

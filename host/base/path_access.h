@@ -11,7 +11,11 @@ namespace catchup {
 // names what stands in the way. A full disk or a quota is not found.
 Status CheckUsableDirectory(const std::filesystem::path& path);
 
-// The same for reading and writing the regular file `path`, which may be missing.
+// Refuses a path that is a symbolic link to nothing, or has one among its parents: who makes a
+// directory there only hears that a file exists.
+Status RefuseLinkToNothing(const std::filesystem::path& path);
+
+// The same as the first for reading and writing the regular file `path`, which may be missing.
 Status CheckUsableFile(const std::filesystem::path& path);
 
 }  // namespace catchup

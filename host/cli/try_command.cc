@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/base/path_access.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/cli/commands.h"
@@ -211,6 +212,9 @@ Result<fs::path> WorkDirectory(const TryArguments& arguments, const ScratchDirec
   }
   if (fs::exists(work, unknown)) {
     return Status::Invalid("--work " + work.string() + ": found a file, wanted a directory");
+  }
+  if (Status linked = RefuseLinkToNothing(work); !linked.ok()) {
+    return Status::Invalid("--work " + linked.message());
   }
   return Status::FromErrno("--work " + work.string(), failed.value());
 }

@@ -294,6 +294,7 @@ Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
 }
 
 Result<UniqueFd> Prepare(const std::filesystem::path& path) {
+  CATCHUP_RETURN_IF_ERROR(RefuseLinkToNothing(path));
   CATCHUP_RETURN_IF_ERROR(MakeDirectories(path));
   CATCHUP_RETURN_IF_ERROR(CheckDirectory(path));
   auto lock = Lock(path / "lock");

@@ -434,6 +434,14 @@ TEST_F(AppendTest, AFileInPlaceOfTheLogIsNamed) {
   ExpectHas(appended.err, "it is no directory, wanted the directory of the log");
 }
 
+TEST_F(AppendTest, ALinkToNothingInPlaceOfTheLogIsNamed) {
+  WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
+  std::filesystem::create_symlink("gone", site_.file("log"));
+  const Finished appended = site_.Catchup({"append", "--to", "embedded:log", "events.jsonl"});
+  EXPECT_EQ(appended.exit, 1);
+  ExpectHas(appended.err, "log is a link to nothing, wanted a directory");
+}
+
 TEST_F(AppendTest, StandardInputIsAFileToo) {
   const Finished appended = site_.Catchup({"append", "--to", "embedded:log", "-"}, kPatience,
                                           Text({EventLine("a", "x"), EventLine("a", "y")}));

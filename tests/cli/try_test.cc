@@ -180,6 +180,14 @@ TEST_F(TryTest, WorkIsMadeWhereItIsMissing) {
   EXPECT_EQ(ReadLines(site_.file("new/work/out.jsonl")).size(), 1u);
 }
 
+TEST_F(TryTest, ALinkToNothingInPlaceOfWorkIsNamed) {
+  Events({EventLine("a", "x")});
+  std::filesystem::create_symlink("gone", site_.file("work"));
+  const Finished tried = Try(scripted_, {"--work", "work"});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.err, "--work work is a link to nothing, wanted a directory\n");
+}
+
 TEST_F(TryTest, AFileInPlaceOfWorkIsNamed) {
   Events({EventLine("a", "x")});
   const Finished tried = Try(scripted_, {"--work", "events.jsonl"});

@@ -339,6 +339,17 @@ int OpenOnNoexecMount(const std::filesystem::path& path) {
              : 1;
 }
 
+TEST_F(StateDirectoryTest, RefusesALinkToNothing) {
+  std::filesystem::create_symlink(folder_.path() / "gone", folder_.path() / "link");
+  const std::filesystem::path link = folder_.path() / "link";
+  for (const std::filesystem::path& named : {link, link / "state"}) {
+    const auto state = StateDirectory::Open(named);
+    ASSERT_FALSE(state.ok());
+    EXPECT_EQ(state.status().message(), "state directory " + named.string() + ": " + link.string() +
+                                            " is a link to nothing, wanted a directory");
+  }
+}
+
 // As above. There is no command that makes a directory there.
 int OpenOnReadOnlyMount(const std::filesystem::path& path) {
   if (::unshare(CLONE_NEWNS) != 0 ||

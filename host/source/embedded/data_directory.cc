@@ -100,6 +100,7 @@ Status CheckHeader(const std::filesystem::path& file) {
 
 Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory) {
   CATCHUP_RETURN_IF_ERROR(CheckPath(directory));
+  CATCHUP_RETURN_IF_ERROR(RefuseLinkToNothing(directory));
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error) {
