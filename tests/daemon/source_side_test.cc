@@ -30,7 +30,8 @@ class SourceSideTest : public testing::Test, public SourceListener {
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
     side_ = std::make_unique<SourceSide>(config_, std::move(services), gate_, this);
   }
-  ~SourceSideTest() override {
+  // Here, for the listener is this test, which must be whole until nobody calls it.
+  void TearDown() override {
     SourceSide::Rest rest;
     gate_->Close([&] { rest = side_->Close(); });
   }
