@@ -15,12 +15,12 @@ base:
 config: base
 ring: base
 runner: base ring
-plugins: base ring runner
+plugins: base ring
 source: base
 engine: base
 store: base
-daemon: base config ring runner plugins source engine store
-cli: base config ring runner plugins source engine store daemon
+daemon: base config ring plugins source engine store
+cli: base config ring plugins source engine store daemon
 '
 
 # The same within the embedded log; its server lies on top.

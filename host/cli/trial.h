@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>

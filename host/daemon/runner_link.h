@@ -11,8 +11,8 @@
 #include "host/daemon/tickets.h"
 #include "host/engine/engine.h"
 #include "host/plugins/runner_process.h"
-#include "host/ring/host_end.h"
 #include "host/ring/contract/crash_line.h"
+#include "host/ring/host_end.h"
 
 namespace catchup {
 

@@ -40,6 +40,7 @@ CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t co
     result.status = kRunnerContract;
     result.text =
         "returned " + std::to_string(status) + ": wanted one of CATCHUP_OK … CATCHUP_FATAL";
+    result.applied = 0;
   } else if (status == CATCHUP_OK || (count != 0 && applied >= count)) {
     result.status = kRunnerContract;
     result.text = "returned " + CallStatusName(status) + " with " + std::to_string(applied) +

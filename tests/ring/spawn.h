@@ -16,8 +16,8 @@ struct ChildOutput {
   int err = -1;
 };
 
-// A child with the rings under the numbers of host/ring/contract/descriptors.h, killed and reaped when it
-// goes. One thread.
+// A child with the rings under the numbers of host/ring/contract/descriptors.h, killed and reaped
+// when it goes. One thread.
 class RingChild {
  public:
   // Aborts the test program if the child cannot be made: there is nothing to test then.

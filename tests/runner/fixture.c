@@ -232,6 +232,10 @@ static int32_t HandleBatch(catchup_instance* self, const catchup_event* const* e
       *applied = count + 1;
       return CATCHUP_FAILED;
     }
+    if (Is(events[i]->type, "nonsense")) {
+      *applied = count;
+      return 77;
+    }
     if (Is(events[i]->type, "short-ok")) {
       *applied = 1;
       return CATCHUP_OK;

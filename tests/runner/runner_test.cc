@@ -305,6 +305,23 @@ TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
   }
 }
 
+// A status that is none says nothing about the count beside it.
+TEST(RunnerBatchTest, StatusThatIsNoneIsNamedWhateverItsCount) {
+  SpawnedRunner runner({.projection = "batch"});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  const std::uint64_t first = runner.Write("nonsense");
+  runner.Write("ok");
+  runner.ring().Publish();
+
+  const Outcome failure = runner.Next();
+
+  EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
+  EXPECT_EQ(failure.ticket, first);
+  EXPECT_NE(failure.text.find("returned 77: wanted one of"), std::string::npos) << failure.text;
+  EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
+  EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
+}
+
 TEST(RunnerKeeperTest, ReportsTheStoredPositionAndGoesOnFromIt) {
   SpawnedRunner runner(
       {.projection = "keeper", .settings = {{"stored", SettingKind::kNumber, "50"}}});
