@@ -309,6 +309,12 @@ class LivePipeTest : public AppendTest {
     EXPECT_TRUE(pipe_.valid());
   }
 
+  // Ready to be read from by others: a log that a reader had opened first would end with it.
+  auto StartOnItsOwnLog() {
+    auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+    EXPECT_TRUE(WaitUntil([&] { return std::filesystem::exists(site_.file("log/endpoint")); }));
+    return append;
+  }
   void Feed(const std::string& text) {
     ASSERT_EQ(::write(pipe_.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
   }
@@ -323,9 +329,7 @@ class LivePipeTest : public AppendTest {
 };
 
 TEST_F(LivePipeTest, WhatStandsInThePipeIsWrittenWhileItStaysOpen) {
-  const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
-  // The log is the append's own: it would lose one that a reader serves with that reader's end.
-  ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(site_.file("log/endpoint")); }));
+  const auto append = StartOnItsOwnLog();
   Feed(Text({EventLine("a", "x"), EventLine("a", "y")}) + "{\"stream\":\"a\",");
   ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x", "a@1 y"}); }));
   Feed("\"type\":\"z\"}\n");
@@ -366,7 +370,7 @@ TEST_F(LivePipeTest, ASignalWritesWhatWasTakenAndSaysWhichLineComesNext) {
 
 // The kernel then refuses even to wait.
 TEST_F(LivePipeTest, WaitsOutALimitOfDescriptorsThatWasLowered) {
-  const auto append = site_.Start({"append", "--to", "embedded:log", "input"});
+  const auto append = StartOnItsOwnLog();
   Feed(Text({EventLine("a", "x")}));
   ASSERT_TRUE(WaitUntil([&] { return ReadBack() == (Strings{"a@0 x"}); }));
   rlimit before{};

@@ -150,7 +150,7 @@ class ScriptedNode {
       }
       // What nobody before 24.2 may resume from: a place behind the last event where none lies.
       if (!last_record_) {
-        for (const std::uint64_t behind : {10, 20}) {
+        for (const std::uint64_t behind : {10u, 20u}) {
           frames.push_back(Announcement(events_.back() + behind));
         }
       }

@@ -267,7 +267,7 @@ TEST_F(RingEpochTest, TheReadIndexMayNotLieInWhatWasDiscarded) {
 }
 
 TEST_F(RingEpochTest, AnEpochThatWasNotBegunOrIsOverIsFound) {
-  for (const std::uint64_t lie : {0, 1, 3}) {
+  for (const std::uint64_t lie : {0u, 1u, 3u}) {
     const RingEpochTest_AnEpochThatWasNotBegunOrIsOverIsFound_Test fresh;
     fresh.BeginSecond(2);
     EXPECT_EQ(fresh.Settled(), Status::Code::kOk);

@@ -105,7 +105,8 @@ inline bool IsPlaceholderName(std::string_view name) {
 
 // "~" and "~/x", with the folder that a shell would take, and "~user/x".
 inline std::string HomeFault(std::string_view text) {
-  const char* home = std::getenv("HOME");
+  // Nobody changes the environment while a configuration is read.
+  const char* home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe)
   const bool own = text.size() == 1 || text[1] == '/';
   const std::string fault = "a whole path, because only a shell replaces \"~\"";
   return own && home != nullptr && home[0] == '/'
