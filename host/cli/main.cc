@@ -246,6 +246,7 @@ int Main(int argc, char** argv) {
 Status StartClean() {
   CATCHUP_RETURN_IF_ERROR(OpenStandardDescriptors());
   CATCHUP_RETURN_IF_ERROR(ResetSignals());
+  EndWithWordsOnShortage();  // Not before: the line above takes every handler away.
   KeepDescriptorsFromChildren();
   LoosenInheritedLimits();
   BlockIdleSignals();
@@ -257,7 +258,6 @@ Status StartClean() {
 
 int main(int argc, char** argv) {
   using namespace catchup;
-  EndWithWordsOnShortage();
   const Status clean = StartClean();
   if (!clean.ok()) {
     std::cerr << "catchup: " << clean.message() << "\n";

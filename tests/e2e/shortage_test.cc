@@ -206,6 +206,17 @@ TEST_F(ShortageTest, EveryLimitOfMemoryIsAStatedEndOrEnough) {
   EXPECT_TRUE(enough);
 }
 
+// As a library ends the process that is refused what it needs.
+TEST_F(ShortageTest, AnAbortWithoutDescriptorsIsAStatedEnd) {
+  const auto host = StartLaunched(site_, {}, {"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return host->Log().Has("Projection started"); })) << host->Errors();
+  const rlimit few{1, 1};
+  ASSERT_EQ(::prlimit(host->pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  host->Signal(SIGABRT);
+  EXPECT_EQ(host->Wait(kStopLimit), 1) << host->Errors();
+  EXPECT_NE(host->Errors().find("Out of descriptors"), std::string::npos) << host->Errors();
+}
+
 // The signal is heard and the deadline kept by what was made at the start.
 TEST_F(ShortageTest, AHostThatCanMakeNoThreadAnyMoreStops) {
   const bool is_root = getuid() == 0;
