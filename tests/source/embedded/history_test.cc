@@ -10,9 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "host/source/embedded/log_server.h"
-#include "tests/source/embedded/log_client.h"
-#include "tests/test_files.h"
+#include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
 namespace {
@@ -214,17 +212,8 @@ class Model {
   std::uint64_t end_ = 544;
 };
 
-class HistoryTest : public testing::TestWithParam<unsigned> {
+class HistoryTest : public ServedLogTest, public testing::WithParamInterface<unsigned> {
  protected:
-  void SetUp() override {
-    ServerOptions options;
-    options.directory = directory_.path();
-    auto server = EmbeddedServer::Start(options);
-    ASSERT_TRUE(server.ok()) << server.status().message();
-    server_ = *std::move(server);
-    client_ = std::make_unique<LogClient>(server_->address());
-  }
-
   int Pick(int bound) { return static_cast<int>(random_() % static_cast<unsigned>(bound)); }
   std::string PickStream() { return "s" + std::to_string(Pick(4)); }
 
@@ -414,9 +403,6 @@ class HistoryTest : public testing::TestWithParam<unsigned> {
                                        << " from record " << n << (half ? ", half" : "");
   }
 
-  TemporaryFolder directory_;
-  std::unique_ptr<EmbeddedServer> server_;
-  std::unique_ptr<LogClient> client_;
   std::mt19937 random_{GetParam()};
   Model model_;
   std::map<std::string, std::vector<std::vector<LogClient::Event>>> calls_;

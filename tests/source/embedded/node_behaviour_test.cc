@@ -11,9 +11,7 @@
 #include <vector>
 
 #include "host/source/embedded/log/sqlite.h"
-#include "host/source/embedded/log_server.h"
-#include "tests/source/embedded/log_client.h"
-#include "tests/test_files.h"
+#include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
 namespace {
@@ -26,33 +24,8 @@ namespace shared = event_store::client;
 
 constexpr std::uint64_t kUnset = ~std::uint64_t{0};
 
-class NodeBehaviourTest : public testing::Test {
+class NodeBehaviourTest : public ServedLogTest {
  protected:
-  using Events = std::vector<LogClient::Event>;
-
-  void SetUp() override { Start(); }
-
-  void Start() {
-    server_.reset();
-    ServerOptions options;
-    options.directory = directory_.path();
-    auto server = EmbeddedServer::Start(options);
-    ASSERT_TRUE(server.ok()) << server.status().message();
-    server_ = *std::move(server);
-    client_ = std::make_unique<LogClient>(server_->address());
-  }
-
-  static Events Some(int count) {
-    Events events;
-    for (int i = 0; i < count; ++i) {
-      events.push_back({"numbered", std::to_string(i)});
-    }
-    return events;
-  }
-  std::uint64_t WriteMetadata(const std::string& stream, const std::string& json) {
-    return client_->MustAppend("$$" + stream, {{"$metadata", json}});
-  }
-
   template <typename Configure>
   wire::AppendResp Append(const std::string& stream, const Events& events, Configure configure) {
     wire::AppendResp reply;
@@ -95,12 +68,6 @@ class NodeBehaviourTest : public testing::Test {
     return reply;
   }
 
-  std::vector<wire::ReadResp> Read(const wire::ReadReq& request) {
-    std::vector<wire::ReadResp> frames;
-    const grpc::Status status = client_->Read(request, &frames);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return frames;
-  }
   std::vector<std::uint64_t> Revisions(const std::string& stream) {
     std::vector<std::uint64_t> revisions;
     for (const wire::ReadResp& frame : Read(LogClient::ReadStream(stream))) {
@@ -161,10 +128,6 @@ class NodeBehaviourTest : public testing::Test {
     }
     return bounds;
   }
-
-  TemporaryFolder directory_;
-  std::unique_ptr<EmbeddedServer> server_;
-  std::unique_ptr<LogClient> client_;
 };
 
 // ---------------------------------------------------------------------------------------------

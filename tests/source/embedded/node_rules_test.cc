@@ -7,9 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/source/embedded/log_server.h"
-#include "tests/source/embedded/log_client.h"
-#include "tests/test_files.h"
+#include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
 namespace {
@@ -19,43 +17,17 @@ using test::RawCall;
 using test::Subscription;
 namespace wire = test::wire;
 namespace shared = event_store::client;
-using Events = std::vector<LogClient::Event>;
 
 constexpr std::uint64_t kLargest = ~std::uint64_t{0};
 
-class NodeRulesTest : public testing::Test {
+class NodeRulesTest : public ServedLogTest {
  protected:
-  void SetUp() override {
-    ServerOptions options;
-    options.directory = directory_.path();
-    auto server = EmbeddedServer::Start(options);
-    ASSERT_TRUE(server.ok()) << server.status().message();
-    server_ = *std::move(server);
-    client_ = std::make_unique<LogClient>(server_->address());
-  }
-
-  static Events Some(int count) {
-    Events events;
-    for (int i = 0; i < count; ++i) {
-      events.push_back({"numbered", std::to_string(i)});
-    }
-    return events;
-  }
-  void WriteMetadata(const std::string& stream, const std::string& json) {
-    client_->MustAppend("$$" + stream, {{"$metadata", json}});
-  }
   wire::AppendResp AppendToNone(const std::string& stream, const Events& events) {
     wire::AppendResp reply;
     const grpc::Status status = client_->Append(
         stream, events, &reply, [](auto* options) { options->mutable_no_stream(); });
     EXPECT_TRUE(status.ok()) << status.error_message();
     return reply;
-  }
-  std::vector<wire::ReadResp> Read(const wire::ReadReq& request) {
-    std::vector<wire::ReadResp> frames;
-    const grpc::Status status = client_->Read(request, &frames);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return frames;
   }
   // A compatible read, as "first 3, event 4, last 7".
   std::string Frames(const std::string& stream, std::optional<std::uint64_t> revision,
@@ -89,10 +61,6 @@ class NodeRulesTest : public testing::Test {
     }
     return text;
   }
-
-  TemporaryFolder directory_;
-  std::unique_ptr<EmbeddedServer> server_;
-  std::unique_ptr<LogClient> client_;
 };
 
 // ---------------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@
 
 #include "host/source/embedded/log_server.h"
 #include "tests/source/embedded/disk_fault.h"
-#include "tests/source/embedded/log_client.h"
-#include "tests/test_files.h"
+#include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
 namespace {
@@ -20,40 +19,7 @@ using test::RawCall;
 using test::Subscription;
 namespace wire = test::wire;
 
-class ServerTest : public testing::Test {
- protected:
-  void SetUp() override { Start(kDefaultLiveFrames); }
-
-  void Start(std::size_t live_frames) {
-    server_.reset();
-    ServerOptions options;
-    options.directory = directory_.path();
-    options.live_frames = live_frames;
-    auto server = EmbeddedServer::Start(options);
-    ASSERT_TRUE(server.ok()) << server.status().message();
-    server_ = *std::move(server);
-    client_ = std::make_unique<LogClient>(server_->address());
-  }
-
-  static std::vector<LogClient::Event> Numbered(int count, std::size_t padding = 0) {
-    std::vector<LogClient::Event> events;
-    for (int i = 0; i < count; ++i) {
-      events.push_back({"numbered", std::to_string(i) + std::string(padding, ' ')});
-    }
-    return events;
-  }
-
-  std::vector<wire::ReadResp> Read(const wire::ReadReq& request) {
-    std::vector<wire::ReadResp> frames;
-    const grpc::Status status = client_->Read(request, &frames);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return frames;
-  }
-
-  TemporaryFolder directory_;
-  std::unique_ptr<EmbeddedServer> server_;
-  std::unique_ptr<LogClient> client_;
-};
+class ServerTest : public ServedLogTest {};
 
 wire::ReadReq SubscribeToStream(const std::string& stream) {
   wire::ReadReq request = LogClient::ReadStream(stream);
@@ -72,12 +38,12 @@ wire::ReadReq Filtered(std::uint32_t window) {
 
 TEST_F(ServerTest, FallsBackToTheLogWhenTheLiveBufferOverflowsAndIsCaughtUpAgain) {
   Start(8);
-  client_->MustAppend("orders", Numbered(1));
+  client_->MustAppend("orders", Some(1));
   Subscription subscription(*client_, Filtered(32));
   ASSERT_TRUE(subscription.UntilCaughtUp().has_caught_up());
 
   // One append of more frames than the buffer holds cannot but overflow it.
-  client_->MustAppend("orders", Numbered(100));
+  client_->MustAppend("orders", Some(100));
 
   std::uint64_t next = 1;
   int checkpoints = 0;
@@ -101,11 +67,11 @@ TEST_F(ServerTest, FallsBackToTheLogWhenTheLiveBufferOverflowsAndIsCaughtUpAgain
 }
 
 TEST_F(ServerTest, DeliversEachEventOnceAcrossTheSeamBetweenLogAndLive) {
-  client_->MustAppend("orders", Numbered(500));
+  client_->MustAppend("orders", Some(500));
   Subscription subscription(*client_, Filtered(1024));
   std::thread writer([this] {
     for (int i = 0; i < 200; ++i) {
-      client_->MustAppend("orders", Numbered(1));
+      client_->MustAppend("orders", Some(1));
     }
   });
   for (std::uint64_t revision = 0; revision < 700; ++revision) {
@@ -123,7 +89,7 @@ TEST_F(ServerTest, WaitsForASlowConsumerWithoutLosingAnythingOrHoldingUpOthers) 
   Subscription slow(*client_, LogClient::SubscribeAll());
   ASSERT_TRUE(slow.Next().has_confirmation());
   for (int i = 0; i < kAppends; ++i) {
-    client_->MustAppend("orders", Numbered(kEvents, 4000));
+    client_->MustAppend("orders", Some(kEvents, 4000));
   }
   EXPECT_EQ(Read(LogClient::ReadAll()).size(), std::size_t{kAppends * kEvents});
 
@@ -147,7 +113,7 @@ TEST_F(ServerTest, ServesManySubscriptionsAtOnceAndForgetsThemWhenCancelled) {
     for (const auto& subscription : all) {
       ASSERT_TRUE(subscription->UntilCaughtUp().has_caught_up());
     }
-    const std::uint64_t position = client_->MustAppend("orders", Numbered(1));
+    const std::uint64_t position = client_->MustAppend("orders", Some(1));
     for (const auto& subscription : all) {
       const auto event = subscription->NextEvent();
       ASSERT_TRUE(event.has_value());
@@ -197,13 +163,13 @@ TEST_F(ServerTest, NeverDeletesAMissingStreamButTombstonesOne) {
 
   EXPECT_TRUE(client_->Tombstone("nobody").ok());
   wire::AppendResp reply;
-  EXPECT_EQ(client_->Append("nobody", Numbered(1), &reply).error_message(),
+  EXPECT_EQ(client_->Append("nobody", Some(1), &reply).error_message(),
             "Event stream 'nobody' is deleted.");
 }
 
 // Metadata that replaced the delete's would show again what the delete hid.
 TEST_F(ServerTest, KeepsDeletedEventsHiddenWhenMetadataIsWritten) {
-  client_->MustAppend("orders", Numbered(3));
+  client_->MustAppend("orders", Some(3));
   ASSERT_TRUE(client_->Delete("orders").ok());
 
   client_->MustAppend("$$orders", {{"$metadata", R"({"owner":"sales"})"}});
@@ -220,15 +186,15 @@ TEST_F(ServerTest, SubscribesToAStreamThatDoesNotExistYet) {
   ASSERT_TRUE(caught_up.has_caught_up());
   EXPECT_FALSE(caught_up.caught_up().has_stream_revision());
 
-  client_->MustAppend("others", Numbered(1));
-  client_->MustAppend("orders", Numbered(2));
+  client_->MustAppend("others", Some(1));
+  client_->MustAppend("orders", Some(2));
 
   EXPECT_EQ(subscription.NextEvent()->stream_revision(), 0u);
   EXPECT_EQ(subscription.NextEvent()->stream_revision(), 1u);
 }
 
 TEST_F(ServerTest, SubscribesToAStreamAfterARevisionAndEndsWithItsTombstone) {
-  client_->MustAppend("orders", Numbered(40));
+  client_->MustAppend("orders", Some(40));
   wire::ReadReq request = SubscribeToStream("orders");
   request.mutable_options()->mutable_stream()->set_revision(37);
   Subscription subscription(*client_, request);
@@ -250,7 +216,7 @@ TEST_F(ServerTest, SubscribesToAStreamAfterARevisionAndEndsWithItsTombstone) {
 // On a connection where nothing else makes the transport write, an answer of several frames once
 // waited for the next keepalive, ten seconds later.
 TEST_F(ServerTest, SendsTheFirstOfSeveralFramesAtOnce) {
-  client_->MustAppend("orders", Numbered(40));
+  client_->MustAppend("orders", Some(40));
   grpc::ChannelArguments quiet;
   quiet.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   quiet.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -270,7 +236,7 @@ TEST_F(ServerTest, SendsTheFirstOfSeveralFramesAtOnce) {
 }
 
 TEST_F(ServerTest, TellsWhereAStreamBeginsWhenItBeginsLaterThanAsked) {
-  client_->MustAppend("orders", Numbered(50));
+  client_->MustAppend("orders", Some(50));
   client_->MustAppend("$$orders", {{"$metadata", R"({"$tb":45})"}});
   wire::ReadReq request = LogClient::ReadStream("orders");
   request.mutable_options()->mutable_control_option()->set_compatibility(1);
@@ -284,7 +250,7 @@ TEST_F(ServerTest, TellsWhereAStreamBeginsWhenItBeginsLaterThanAsked) {
 }
 
 TEST_F(ServerTest, ReadsAStreamBackwardsFromItsEnd) {
-  client_->MustAppend("orders", Numbered(5));
+  client_->MustAppend("orders", Some(5));
   wire::ReadReq request = LogClient::ReadStream("orders");
   request.mutable_options()->mutable_stream()->mutable_end();
   request.mutable_options()->set_read_direction(wire::ReadReq::Options::Backwards);
@@ -308,11 +274,11 @@ TEST_F(ServerTest, EndsOpenCallsAtShutdown) {
 }
 
 TEST_F(ServerTest, NumbersGoOnAfterItWasClosedAndOpened) {
-  const std::uint64_t before = client_->MustAppend("orders", Numbered(2));
-  Start(kDefaultLiveFrames);
+  const std::uint64_t before = client_->MustAppend("orders", Some(2));
+  Start();
 
   // 90 bytes of fixed fields, the names and the data "1" of the record before.
-  EXPECT_EQ(client_->MustAppend("orders", Numbered(1)),
+  EXPECT_EQ(client_->MustAppend("orders", Some(1)),
             before + 90 + std::string("orders").size() + std::string("numbered").size() + 1);
 }
 
@@ -332,8 +298,8 @@ class ServerOnAFailingDiskTest : public ServerTest {
 
 // Whoever imports a file repeats all of it once there is room.
 TEST_F(ServerOnAFailingDiskTest, RecognisesWhatWasWrittenBeforeTheDiskWasFull) {
-  const std::vector<LogClient::Event> before = Numbered(20);
-  const std::vector<LogClient::Event> after = Numbered(20);
+  const std::vector<LogClient::Event> before = Some(20);
+  const std::vector<LogClient::Event> after = Some(20);
   const std::uint64_t position = client_->MustAppend("orders", before);
   test::DiskFault::Arm(test::DiskFault::Kind::kFull);
   EXPECT_EQ(TryAppend(after).error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -345,20 +311,20 @@ TEST_F(ServerOnAFailingDiskTest, RecognisesWhatWasWrittenBeforeTheDiskWasFull) {
 }
 
 TEST_F(ServerOnAFailingDiskTest, OnlyReadsAfterAFailedSyncUntilItIsStartedAgain) {
-  client_->MustAppend("orders", Numbered(2));
+  client_->MustAppend("orders", Some(2));
   test::DiskFault::Arm(test::DiskFault::Kind::kSync);
-  EXPECT_EQ(TryAppend(Numbered(1)).error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(TryAppend(Some(1)).error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_GT(test::DiskFault::Disarm(), 0);
 
-  const grpc::Status refused = TryAppend(Numbered(1));
+  const grpc::Status refused = TryAppend(Some(1));
 
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_NE(refused.error_message().find("nothing is written until it is opened again"),
             std::string::npos)
       << refused.error_message();
   EXPECT_EQ(Read(LogClient::ReadAll()).size(), 2u);
-  Start(kDefaultLiveFrames);
-  client_->MustAppend("orders", Numbered(1));
+  Start();
+  client_->MustAppend("orders", Some(1));
 }
 
 TEST_F(ServerTest, RefusesAnAddressThatIsTaken) {
