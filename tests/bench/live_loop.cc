@@ -13,24 +13,14 @@
 #include <vector>
 
 #include "host/source/proto/streams.grpc.pb.h"
+#include "tests/bench/loop_request.h"
 
 namespace {
 
-using event_store::client::streams::ReadReq;
+using catchup::bench::LoopRequest;
+using catchup::bench::LoopStart;
 using event_store::client::streams::ReadResp;
 using event_store::client::streams::Streams;
-
-ReadReq MakeRequest(const char* prefix) {
-  ReadReq request;
-  ReadReq::Options* options = request.mutable_options();
-  options->mutable_all()->mutable_end();
-  options->mutable_subscription();
-  options->mutable_uuid_option()->mutable_structured();
-  options->mutable_filter()->set_max(1024);
-  options->mutable_filter()->set_checkpointintervalmultiplier(1);
-  options->mutable_filter()->mutable_event_type()->add_prefix(prefix);
-  return request;
-}
 
 }  // namespace
 
@@ -43,7 +33,7 @@ int main(int argc, char** argv) {
   const std::unique_ptr<Streams::Stub> stub =
       Streams::NewStub(grpc::CreateChannel(argv[1], grpc::InsecureChannelCredentials()));
   grpc::ClientContext context;
-  const auto reader = stub->Read(&context, MakeRequest(argv[3]));
+  const auto reader = stub->Read(&context, LoopRequest(LoopStart::kEnd, argv[3]));
   std::vector<double> notes;
   ReadResp message;
   while (notes.size() < count && reader->Read(&message)) {

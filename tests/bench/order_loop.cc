@@ -18,27 +18,17 @@
 #include "examples/order_totals/order_events.h"
 #include "examples/order_totals/totals_store.h"
 #include "host/source/proto/streams.grpc.pb.h"
+#include "tests/bench/loop_request.h"
 
 namespace {
 
-using event_store::client::streams::ReadReq;
+using catchup::bench::LoopRequest;
+using catchup::bench::LoopStart;
 using event_store::client::streams::ReadResp;
 using event_store::client::streams::Streams;
 
 constexpr std::uint64_t kMaxEvents = 512;  // The example's.
 constexpr std::uint64_t kToken = 1;
-
-ReadReq MakeRequest() {
-  ReadReq request;
-  ReadReq::Options* options = request.mutable_options();
-  options->mutable_all()->mutable_start();
-  options->mutable_subscription();
-  options->mutable_uuid_option()->mutable_structured();
-  options->mutable_filter()->set_max(1024);
-  options->mutable_filter()->set_checkpointintervalmultiplier(1);
-  options->mutable_filter()->mutable_event_type()->add_prefix("order-");
-  return request;
-}
 
 // One transaction after the other, each begun with its first event.
 class Totals {
@@ -85,7 +75,7 @@ int Run(const char* address, const char* database) {
   Totals totals(database);
   const auto begin = std::chrono::steady_clock::now();
   grpc::ClientContext context;
-  const auto reader = stub->Read(&context, MakeRequest());
+  const auto reader = stub->Read(&context, LoopRequest(LoopStart::kBeginning, "order-"));
   ReadResp message;
   std::uint64_t events = 0;
   bool caught_up = false;
