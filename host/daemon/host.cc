@@ -121,7 +121,7 @@ class Host {
   std::optional<RunnerBinary> runner_;
   LogAddress log_;
   std::unique_ptr<Reactor> reactor_;
-  std::vector<std::unique_ptr<GroupSlot>> groups_;
+  std::vector<std::unique_ptr<GroupSlot>> slots_;
   ProgressTable progress_;
 
   std::mutex mutex_;
@@ -305,20 +305,20 @@ void Host::StartGroups() {
     retirer_->Post([source = std::move(source)]() mutable { source.reset(); });
   };
   head_ = std::make_unique<HeadProbe>(services.source, reactor_.get(), [this](const auto& head) {
-    for (const auto& group : groups_) {
-      group->SetHead(head);
+    for (const auto& slot : slots_) {
+      slot->group()->SetHead(head);
     }
   });
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] { reactor_->Post([this] { Tick(); }); };
   for (const GroupConfig& group : config_.groups) {
     if (Runs(group)) {
-      groups_.push_back(std::make_unique<GroupSlot>(
+      slots_.push_back(std::make_unique<GroupSlot>(
           group, services, group.stop_on_caught_up || options_.until_caught_up));
     }
   }
-  for (const auto& group : groups_) {
-    group->Start();
+  for (const auto& slot : slots_) {
+    slot->Start();
   }
 }
 
@@ -375,15 +375,15 @@ void Host::StopGroups() {
       changed_.notify_all();
     });
   }
-  for (const auto& group : groups_) {
-    group->Stop();
+  for (const auto& slot : slots_) {
+    slot->group()->Stop();
   }
 }
 
 void Host::TellLateGroups() const {
   const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(stop_limit_).count();
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
+  for (const auto& slot : slots_) {
+    const GroupStatus status = slot->group()->Glance();
     if (!status.finished) {
       Log(LogLevel::kError, "Group did not end in time", "Host.Stop", status.name,
           {{"state", GroupStateName(status.state)}, {"reason", status.reason}, {"limitMs", limit}});
@@ -393,8 +393,8 @@ void Host::TellLateGroups() const {
 
 std::vector<GroupStatus> Host::Glance() const {
   std::vector<GroupStatus> statuses;
-  for (const auto& group : groups_) {
-    statuses.push_back(group->Glance());
+  for (const auto& slot : slots_) {
+    statuses.push_back(slot->group()->Glance());
   }
   return statuses;
 }
@@ -442,7 +442,7 @@ int Host::Run() {
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
        {"source", log_.Now()},
-       {"groups", static_cast<std::uint64_t>(groups_.size())}});
+       {"groups", static_cast<std::uint64_t>(slots_.size())}});
   std::function<void()> tick = [this, &tick] {
     Tick();
     reactor_->After(kProgressEvery, tick);
@@ -457,8 +457,8 @@ int Host::Run() {
 
 // Says once more, as the last of the log, what each failed group had said in its time.
 void Host::LogFailedGroups() {
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
+  for (const auto& slot : slots_) {
+    const GroupStatus status = slot->group()->Glance();
     if (IsFailure(status.state)) {
       Log(LogLevel::kError, "Group failed", "Host.Run", status.name,
           {{"state", GroupStateName(status.state)}, {"reason", status.reason}});
@@ -477,15 +477,16 @@ int Host::Conclude() {
     terminations = terminations_;
     failed = stalled_ || state_lost_ || terminations_ > 1 || limit_reached_;
   }
-  for (const auto& group : groups_) {
-    const GroupStatus status = group->Glance();
+  for (const auto& slot : slots_) {
+    const GroupStatus status = slot->group()->Glance();
     // A stop asked for by a signal is a success once nothing handled can be lost.
-    failed = failed || !group->CheckpointSafe() || (terminations == 0 && IsFailure(status.state));
+    failed = failed || !slot->group()->CheckpointSafe() ||
+             (terminations == 0 && IsFailure(status.state));
   }
   // From here on only what holds no event has to end.
   signals_->Ending(failed ? EXIT_FAILURE : EXIT_SUCCESS);
-  for (const auto& group : groups_) {
-    group->Close();
+  for (const auto& slot : slots_) {
+    slot->group()->Close();
   }
   // The runners are gone; so is, in a moment, what came to this process from them. What the kernel
   // cannot end that soon is left to whoever adopts it next.
@@ -495,7 +496,7 @@ int Host::Conclude() {
   if (failed) {
     LogFailedGroups();
   }
-  groups_.clear();
+  slots_.clear();
   head_.reset();
   // While the last deadline still stands: each of these may have to wait for a disk or a reader.
   worker_.reset();

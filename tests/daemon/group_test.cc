@@ -36,7 +36,7 @@ class GroupTest : public testing::Test {
 
   void TearDown() override {
     if (slot_ != nullptr) {
-      slot_->Close();
+      slot_->group()->Close();
     }
     slot_.reset();
     shop_.CloseShop();
@@ -47,10 +47,10 @@ class GroupTest : public testing::Test {
     return *slot_;
   }
   bool Handles(std::uint64_t events) {
-    return Becomes([&] { return slot_->Glance().processed >= events; });
+    return Becomes([&] { return slot_->group()->Glance().processed >= events; });
   }
   bool Reaches(GroupState state) {
-    return Becomes([&] { return slot_->Glance().state == state; });
+    return Becomes([&] { return slot_->group()->Glance().state == state; });
   }
   // What the plugin was called for, one line an event.
   std::string Called() const { return ReadFile(shop_.data() / "called"); }
@@ -76,9 +76,9 @@ TEST_F(GroupTest, HandlesWhatTheSourceHasAndEndsWithItsPlaceOnTheDisk) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->Glance().processed, 20u);
-  EXPECT_TRUE(slot_->CheckpointSafe());
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->group()->Glance().processed, 20u);
+  EXPECT_TRUE(slot_->group()->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{2000, 2000}));
 }
@@ -91,10 +91,10 @@ TEST_F(GroupTest, FollowsALiveLogUntilItIsStopped) {
   server_.Append("ok");
   ASSERT_TRUE(Handles(2));
 
-  slot_->Stop();
+  slot_->group()->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_TRUE(slot_->CheckpointSafe());
+  EXPECT_TRUE(slot_->group()->CheckpointSafe());
 }
 
 // More than the ring holds at once, so that the source is paused and asked again.
@@ -106,7 +106,7 @@ TEST_F(GroupTest, HandsAllOfALongLogToItsRunnerThoughItsWindowIsShort) {
   Slot(true).Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->Glance().processed, 3'000u);
+  EXPECT_EQ(slot_->group()->Glance().processed, 3'000u);
 }
 
 TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
@@ -117,8 +117,8 @@ TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->Glance().restarts, 1u);
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 die-once\nstream@1 die-once\nstream@2 ok\n");
 }
 
@@ -130,8 +130,8 @@ TEST_F(GroupTest, FailsAtWhatCannotBeHandledWithItsPlaceBefore) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->Glance().reason.find("the schema is too new"), std::string::npos);
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->group()->Glance().reason.find("the schema is too new"), std::string::npos);
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
 }
@@ -141,9 +141,9 @@ TEST_F(GroupTest, FailsWithoutItsPlugin) {
   Slot().Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->Glance().reason.find("none.so"), std::string::npos);
-  EXPECT_TRUE(slot_->CheckpointSafe());
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->group()->Glance().reason.find("none.so"), std::string::npos);
+  EXPECT_TRUE(slot_->group()->CheckpointSafe());
 }
 
 // The slot stays while a group in it ends; the next one goes on where that stopped.
@@ -156,7 +156,7 @@ TEST_F(GroupTest, BeginsAgainWhereItEnded) {
   slot_->Start();
 
   ASSERT_TRUE(finished_.Await(1).has_value());
-  EXPECT_EQ(slot_->Glance().processed, 1u);
+  EXPECT_EQ(slot_->group()->Glance().processed, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 ok\n");
 }
 
@@ -177,13 +177,13 @@ TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
   server_.unreachable = Status::Unavailable("nobody is there");
   Slot().Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_EQ(slot_->Glance().reason,
+  EXPECT_EQ(slot_->group()->Glance().reason,
             "head of the log not read, where the group is to start: nobody is there");
 
-  slot_->Stop();
+  slot_->group()->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
 }
 
 // Whatever is under way: its runner, a call, a timer.
@@ -192,7 +192,7 @@ TEST_F(GroupTest, IsGoneAtOnceWhenItIsClosed) {
   Slot().Start();
   ASSERT_TRUE(Becomes([&] { return !Called().empty(); }));
 
-  slot_->Close();
+  slot_->group()->Close();
   slot_.reset();
 
   const auto lock = RunnerLock::TryTake(shop_.state->runner_lock(shop_.config.name, 0));
