@@ -98,6 +98,7 @@ void SourceSide::Connect(CallNumber call) {
   }
   call_ = call;
   paused_ = false;
+  head_told_ = false;
   source_->ReadVersion(Gate::Wrap(
       gate_, [this, call](const Result<std::string>& version) { OnVersion(call, version); }));
 }
@@ -130,6 +131,7 @@ void SourceSide::ReadEnd(CallNumber call, Position from) {
     if (call != call_) {
       return;
     }
+    TellHead(call, head);
     if (!head.ok() || *head >= from || !says_caught_up_) {
       OnEndOfLog(call, head);
       return;
@@ -166,12 +168,20 @@ void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
   options.from = from;
   options.filter = config_.filter;
   subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
-  source_->ReadHead(Gate::Wrap(gate_, [this, call](const Result<std::optional<Position>>& head) {
-    // The subscription itself reports an unreachable server.
-    if (head.ok()) {
-      listener_.OnHead(call, *head);
-    }
-  }));
+  // One that says when it has caught up need not be asked again for what was told just now.
+  if (!head_told_ || !says_caught_up_) {
+    source_->ReadHead(Gate::Wrap(gate_, [this, call](const Result<std::optional<Position>>& head) {
+      // The subscription itself reports an unreachable server.
+      TellHead(call, head);
+    }));
+  }
+}
+
+void SourceSide::TellHead(CallNumber call, const Result<std::optional<Position>>& head) {
+  if (head.ok()) {
+    head_told_ = true;
+    listener_.OnHead(call, *head);
+  }
 }
 
 void SourceSide::Cancel() {

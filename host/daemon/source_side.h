@@ -88,6 +88,7 @@ class SourceSide {
 
   Status FollowServer();
   void OnVersion(CallNumber call, const Result<std::string>& version);
+  void TellHead(CallNumber call, const Result<std::optional<Position>>& head);
   void OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end);
 
   const GroupConfig& config_;
@@ -98,6 +99,7 @@ class SourceSide {
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
   bool says_caught_up_ = false;  // The server of this call.
+  bool head_told_ = false;       // In this call.
   bool paused_ = false;
 };
 

@@ -93,6 +93,32 @@ TEST_F(SourceSideTest, AsksForTheVersionThenBringsEventsAndTheHead) {
   EXPECT_EQ(*head_.Await(), (Position{200, 200}));
 }
 
+// What was read for the end of the log counts, where nothing else needs a later one.
+TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
+  for (const auto& [version, heads] : {std::pair("24.10.14", 1u), std::pair("22.10.5", 2u)}) {
+    SCOPED_TRACE(version);
+    server_.version = version;
+    const std::size_t before = head_.size();
+    subscribes_ = false;
+    const CallNumber call = server_.version == "24.10.14" ? 1 : 2;
+    if (call == 1) {
+      server_.Append("a");
+      Open();
+    }
+    gate_->Enter([&] { side_->Connect(call); });
+    ASSERT_TRUE(traits_.Await(call - 1).has_value());
+    gate_->Enter([&] { side_->ReadEnd(call, {100, 100}); });
+    ASSERT_TRUE(end_.Await(call - 1).has_value());
+    gate_->Enter([&] { side_->Subscribe(call, Position{100, 100}); });
+    // Answered behind whatever the subscription asked.
+    Told<bool> asked;
+    gate_->Enter([&] { side_->ReadHead([&](const auto& head) { asked.Tell(head.ok()); }); });
+    ASSERT_TRUE(asked.Await().has_value());
+    EXPECT_EQ(head_.size() - before, heads);
+    gate_->Enter([&] { side_->Cancel(); });
+  }
+}
+
 TEST_F(SourceSideTest, KnowsAnOldServer) {
   server_.version = "22.10.5";
   Open();
