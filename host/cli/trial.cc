@@ -12,6 +12,7 @@
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
 #include "host/daemon/runner_start.h"
+#include "host/engine/engine_text.h"
 #include "host/ring/contract/calls.h"
 
 namespace catchup {
@@ -86,6 +87,12 @@ void Trial::BreakOff(std::int32_t status, std::string text) {
   end_ = Answer{status, std::move(text), true};
 }
 
+// Nothing is given to it, but the plugin may still end what it has begun.
+void Trial::Refuse(Answer refused) {
+  (void)Stop();
+  end_ = std::move(refused);
+}
+
 void Trial::Take(Outcome outcome) {
   switch (outcome.kind) {
     case OutcomeKind::kLog:
@@ -95,6 +102,9 @@ void Trial::Take(Outcome outcome) {
       link_->MarkReady();
       position_mode_ = outcome.position_mode;
       loaded_ = outcome.loaded;
+      if (loaded_.has_value() && !IsPlace(*loaded_)) {
+        Refuse({CATCHUP_FAILED, LoadedNoPlace(*loaded_), true});
+      }
       break;
     case OutcomeKind::kStopped:
       link_->NoteStopped();
@@ -106,10 +116,7 @@ void Trial::Take(Outcome outcome) {
       } else if (outcome.ticket != 0) {
         TakeFailure(std::move(outcome));
       } else {
-        // The plugin may still end what it has begun.
-        const Answer refused{outcome.status, std::move(outcome.text), true};
-        (void)Stop();
-        end_ = refused;
+        Refuse({outcome.status, std::move(outcome.text), true});
       }
   }
 }

@@ -76,6 +76,7 @@ class Trial {
   void TakeFailure(Outcome failure);
   void GiveAgain(std::size_t from);
   bool WaitForNews(Clock::time_point deadline);
+  void Refuse(Answer refused);
   void Take(Outcome outcome);
   void BreakOff(std::int32_t status, std::string text);
   Answer Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default);

@@ -60,6 +60,10 @@ std::string NoPlace(Position position) {
   return FormatPosition(position) + " is no place in a log: wanted prepare <= commit < 2^63";
 }
 
+std::string LoadedNoPlace(Position position) {
+  return "load_position returned " + NoPlace(position) + "; the plugin's store is to be put right";
+}
+
 std::string PluginStatusName(std::int32_t status) {
   switch (status) {
     case 0:

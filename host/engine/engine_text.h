@@ -21,6 +21,9 @@ std::string Place(const std::optional<Position>& position);
 // For a position that is none: "18446744073709551615:0 is no place in a log: wanted …".
 std::string NoPlace(Position position);
 
+// For one that a plugin's load_position returned.
+std::string LoadedNoPlace(Position position);
+
 // A plugin's status by name; "status 17 (unknown)" when it has none.
 std::string PluginStatusName(std::int32_t status);
 

@@ -115,10 +115,8 @@ void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
 
 void Engine::On(const Ready& ready, Turn& turn) {
   if (ready.loaded && !IsPlace(*ready.loaded)) {
-    End(GroupState::kFailed,
-        "load_position returned " + NoPlace(*ready.loaded) +
-            "; the plugin's store is to be put right",
-        Lane::Force::kDrain, options_.drain_timeout);
+    End(GroupState::kFailed, LoadedNoPlace(*ready.loaded), Lane::Force::kDrain,
+        options_.drain_timeout);
   } else if (!begun_) {
     position_mode_ = ready.position_mode;
     Begin(ready.loaded, turn);

@@ -384,6 +384,17 @@ TEST_F(TryTest, WithPositionGoesOnBehindTheOneThatThePluginHolds) {
   ExpectHas(tried.err, "at 1 2001 -> 3000 token 1");
 }
 
+TEST_F(TryTest, APositionThatIsNoPlaceIsRefusedAsByAHost) {
+  Events({EventLine("a", "ok")});
+  const Finished tried =
+      Try(batching_, {"--projection", "keeper", "--with-position", "--set", "stored=\"-1\""});
+  EXPECT_EQ(tried.exit, 1);
+  EXPECT_EQ(tried.out, "");
+  ExpectHas(tried.err,
+            "the plugin did not start: FAILED: load_position returned "
+            "18446744073709551615:18446744073709551614 is no place in a log");
+}
+
 TEST_F(TryTest, TheSameFileTwiceChangesNothingWithPosition) {
   Events({EventLine("order-1", "order-placed",
                     "{\"orderId\":\"1\",\"customerId\":\"ann\",\"amountCents\":5}")});
