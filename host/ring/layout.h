@@ -54,10 +54,10 @@ inline constexpr std::uint64_t kMaxErrorText = 64u << 10;
 inline constexpr std::uint64_t kMaxLogText = 16u << 10;
 // Log lines leave this much of the outcome ring free, so that a failure always fits.
 inline constexpr std::uint64_t kOutcomeReserve = kMaxErrorText + 4096;
-// Those below the level of a warning leave this much more, so that a flood of them does not keep an
-// error out.
-inline constexpr std::uint64_t kSevereLogReserve = kMaxErrorText;
-inline constexpr std::uint16_t kFirstSevereLevel = 2;
+// Warnings leave this much more, and what is below them twice that, so that no flood keeps out what
+// is worse than itself. Room for two of the longest lines.
+inline constexpr std::uint64_t kWorseLogReserve = kMaxErrorText / 2;
+static_assert(kWorseLogReserve >= 2 * kMaxLogText);
 
 inline constexpr std::size_t kCacheLine = 64;
 

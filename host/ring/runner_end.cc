@@ -1,5 +1,6 @@
 #include "host/ring/runner_end.h"
 
+#include <catchup/plugin.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -355,8 +356,9 @@ void RunnerEnd::Log(std::uint16_t level, std::string_view text) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kLog;
   header.level = level;
-  const std::uint64_t keep_free =
-      kOutcomeReserve + (level < kFirstSevereLevel ? kSevereLogReserve : 0);
+  const std::uint64_t keep_free = kOutcomeReserve + (level < CATCHUP_LOG_WARN ? 2 * kWorseLogReserve
+                                                     : level < CATCHUP_LOG_ERROR ? kWorseLogReserve
+                                                                                 : 0);
   if (!Post(header, text.substr(0, kMaxLogText), keep_free, PostHow::kIfIntact)) {
     const std::lock_guard<std::mutex> lock(post_mutex_);
     (void)Write(&lines_dropped_, &outcomes().log_lines_dropped, lines_dropped_.number() + 1,

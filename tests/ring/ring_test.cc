@@ -335,11 +335,13 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
   EXPECT_EQ(pair.host->log_lines_dropped(), 100 - lines);
 }
 
-TEST(RingTest, KeepsRoomForErrorsBehindAFloodOfInformation) {
+class RingFloodTest : public testing::TestWithParam<std::uint16_t> {};
+
+TEST_P(RingFloodTest, KeepsRoomForErrors) {
   const RingPair pair = RingPair::OverDescriptors();
   pair.runner->PostReady(1, false, std::nullopt);
   for (int i = 0; i < 10'000; ++i) {
-    pair.runner->Log(1, "once more");
+    pair.runner->Log(GetParam(), "once more");
   }
   for (int i = 0; i < 100; ++i) {
     pair.runner->Log(3, "it broke");
@@ -352,6 +354,8 @@ TEST(RingTest, KeepsRoomForErrorsBehindAFloodOfInformation) {
   EXPECT_EQ(errors, 100);
   EXPECT_GT(pair.host->log_lines_dropped(), 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Levels, RingFloodTest, testing::Values(1, 2));
 
 TEST(RingTest, CallInProgressIsSeenByTheHost) {
   const RingPair pair = RingPair::OverDescriptors();
