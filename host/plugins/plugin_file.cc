@@ -48,6 +48,7 @@ class OwnerFaults {
       std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
       Add(what + " has mode " + mode + ": wanted no right to write for group and others",
           "chmod go-w " + word);
+      as_root_ = as_root_ || (geteuid() != 0 && info.st_uid != geteuid());
     }
   }
 

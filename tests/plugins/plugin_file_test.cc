@@ -223,6 +223,19 @@ TEST_F(PluginFileTest, IsWritableByItsOwnerOnly) {
   EXPECT_TRUE(Find("good.so").ok());
 }
 
+TEST_F(PluginFileTest, WhatIsTheAdministratorsIsMendedByTheAdministrator) {
+  if (geteuid() != 0) {
+    GTEST_SKIP() << "only the administrator has files of his own here";
+  }
+  ASSERT_EQ(chmod(root_.c_str(), 0755), 0);
+  ASSERT_EQ(chmod(plugin_.c_str(), 0664), 0);
+  ASSERT_EQ(seteuid(12345), 0);
+  const std::string message = Find("good.so").status().message();
+  ASSERT_EQ(seteuid(0), 0);
+  EXPECT_NE(message.find("; as root run: chmod go-w " + plugin_.string()), std::string::npos)
+      << message;
+}
+
 // As the umask 002 of many desktops makes both.
 TEST_F(PluginFileTest, OneCommandMendsAllThatOthersMayWriteTo) {
   const fs::path folder = root_ / "plugins";
