@@ -20,7 +20,6 @@ constexpr std::size_t kMaxFieldText = 6u << 10;
 constexpr std::size_t kMaxNumber = 32;  // The longest double or 64-bit integer is 24.
 constexpr std::string_view kTruncated = ",\"truncated\":true";
 constexpr std::string_view kTruncatedText = "  truncated";
-constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
 
 // Appends at most `limit` bytes, quotes included; false when the text was cut.
 bool AppendQuoted(std::string_view text, std::size_t limit, std::string* out) {

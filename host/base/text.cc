@@ -6,7 +6,6 @@
 namespace catchup {
 namespace {
 
-constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
 }  // namespace

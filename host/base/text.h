@@ -11,6 +11,8 @@ namespace catchup {
 // Text of others made fit for a message, a log or a file. All total: any bytes may come in. What is
 // not UTF-8 is passed on as it is by what only cuts, and becomes U+FFFD where JSON is written.
 
+inline constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
+
 // `text`, or as much of its beginning as leaves room for "…" in `most` bytes, which are at least as
 // many as that takes; no character is cut in two.
 std::string CutText(std::string_view text, std::size_t most);

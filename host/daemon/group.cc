@@ -85,7 +85,6 @@ void Group::Start() {
 
 void Group::Begin() {
   if (stop_requested_) {
-    report_.EndWait(Waiter::kStore, false);
     FailBeforeStart("");
     return;
   }
@@ -133,13 +132,11 @@ void Group::OnPrepared(const Status& prepared) {
 // Until there is an answer, or the group is to stop.
 void Group::AskForHead() {
   if (stop_requested_) {
-    report_.EndWait(Waiter::kStore, false);
     FailBeforeStart("");
     return;
   }
   source_.ReadHead([this](const Result<std::optional<Position>>& head) {
     if (stop_requested_) {
-      report_.EndWait(Waiter::kStore, false);
       FailBeforeStart("");
     } else if (head.ok()) {
       report_.EndWait(Waiter::kStore, true);

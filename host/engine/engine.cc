@@ -8,6 +8,7 @@
 // The engine's inputs but for those of the source: each records what it says and lets the plan run.
 
 namespace catchup {
+
 Engine::Engine(const EngineOptions& options)
     : options_(options),
       pacer_(std::max<std::uint32_t>(options.checkpoint_batch_size, 1), options.checkpoint_interval,

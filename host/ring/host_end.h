@@ -151,6 +151,11 @@ class HostEnd {
 
   EventRingHeader& events() const;
   const OutcomeRingHeader& outcomes() const;
+  // Behind the headers, where the records lie.
+  std::byte* event_bytes() const { return event_region_.mapping.data() + kRingHeaderBytes; }
+  const std::byte* outcome_bytes() const {
+    return outcome_region_.mapping.data() + kRingHeaderBytes;
+  }
   std::byte* Reserve(std::uint64_t size);
   bool HasRoom(std::uint64_t size);
   void WriteBody(std::byte* at, const EventView& event, std::uint32_t attempt);

@@ -7,8 +7,6 @@
 namespace catchup {
 namespace {
 
-std::byte* DataOf(const Region& region) { return region.mapping.data() + kRingHeaderBytes; }
-
 std::byte* Append(std::byte* at, std::string_view bytes) {
   if (!bytes.empty()) {
     std::memcpy(at, bytes.data(), bytes.size());
@@ -41,12 +39,12 @@ std::byte* HostEnd::Reserve(std::uint64_t size) {
       return nullptr;
     }
     const RecordHeader padding{static_cast<std::uint32_t>(to_end), RecordKind::kPadding, 0, 0};
-    std::memcpy(DataOf(event_region_) + offset, &padding, kPaddingHeaderBytes);
+    std::memcpy(event_bytes() + offset, &padding, kPaddingHeaderBytes);
     written_ += to_end;
   } else if (!HasRoom(size)) {
     return nullptr;
   }
-  std::byte* at = DataOf(event_region_) + written_ % kEventRingBytes;
+  std::byte* at = event_bytes() + written_ % kEventRingBytes;
   written_ += size;
   return at;
 }

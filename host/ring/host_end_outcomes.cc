@@ -11,8 +11,6 @@
 namespace catchup {
 namespace {
 
-const std::byte* DataOf(const Region& region) { return region.mapping.data() + kRingHeaderBytes; }
-
 bool IsFailureStatus(std::int32_t status) {
   return (status > CATCHUP_OK && status <= CATCHUP_FATAL) || status == kRunnerSetupFailed ||
          status == kRunnerContract;
@@ -115,7 +113,7 @@ Result<std::optional<Outcome>> HostEnd::TakeOutcome() {
                            " bytes: wanted at least " + std::to_string(sizeof(OutcomeHeader)));
   }
   // Records may wrap here, since they are copied anyway.
-  const std::byte* data = DataOf(outcome_region_);
+  const std::byte* data = outcome_bytes();
   const auto copy = [&](std::uint64_t from, void* to, std::uint64_t size) {
     const std::uint64_t offset = from % kOutcomeRingBytes;
     const std::uint64_t first = std::min(size, kOutcomeRingBytes - offset);
