@@ -63,13 +63,18 @@ void Group::AfterTurn() {
 void Group::CommandsDone() {
   DeliveryWindow& window = dispatch_.window();
   runner_.Fill(&window, [this](Sequence advance) { return *engine().AdvanceAt(advance); });
+  if (!source_.in_round()) {
+    runner_.Publish();
+  }
   if (!engine().wants_frames() && !source_.paused()) {
     // Perhaps the runner is further than was last looked at.
     runner_.Poll();
   }
   source_.Flow(engine().wants_frames());
   if (runner_.takes_events()) {
-    if (const auto wake_at = window.WakeAt(source_.paused())) {
+    // Where the source waits for the disk alone, what the runner settles does not help it.
+    const bool waits = source_.paused() && engine().progress_helps();
+    if (const auto wake_at = window.WakeAt(waits)) {
       runner_.WakeAt(*wake_at);
     }
   }
@@ -270,6 +275,8 @@ void Group::Persist(Position position, std::optional<Position> event) {
 
 void Group::OnSaved(Position position, const Status& saved) {
   if (saved.ok()) {
+    // So that the next write covers what was settled while this one lasted.
+    runner_.Poll();
     engine().CheckpointDurable(position, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());

@@ -302,7 +302,6 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
     return;
   }
   HostEnd& rings = link_->rings();
-  bool wrote = false;
   for (; const auto slot = window->Next(); window->Wrote()) {
     const Ticket ticket = slot->frame != nullptr ? rings.WriteEvent(slot->frame->event, 1)
                                                  : rings.WriteAdvance(place(slot->sequence));
@@ -310,10 +309,13 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
       break;
     }
     link_->tickets().Give(ticket, slot->sequence);
-    wrote = true;
+    unpublished_ = true;
   }
-  if (wrote) {
-    rings.Publish();
+}
+
+void RunnerSide::Publish() {
+  if (std::exchange(unpublished_, false) && takes_events()) {
+    link_->rings().Publish();
   }
 }
 

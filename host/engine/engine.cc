@@ -193,7 +193,11 @@ bool Engine::HasRoom() const {
   if (ledger_.events() >= options_.window_events || ledger_.bytes() >= options_.window_bytes) {
     return false;
   }
-  // The duplicate bound needs no help in position mode: there is no duplicate to bound.
+  return WithinDuplicateBound();
+}
+
+bool Engine::WithinDuplicateBound() const {
+  // It needs no help in position mode: there is no duplicate to bound.
   return position_mode_ || pacer_.undurable_events() + ledger_.events() <
                                options_.checkpoint_batch_size + options_.window_events;
 }

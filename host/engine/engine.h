@@ -143,6 +143,10 @@ class Engine {
   // Whether another frame may be asked for. When it turns true again after an input, ask.
   bool wants_frames() const { return link_.open() && HasRoom(); }
 
+  // While it does not: whether more settled events could change that. Not where what is settled
+  // already waits for a checkpoint that is being written.
+  bool progress_helps() const { return WithinDuplicateBound() || !pacer_.writing(); }
+
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
   std::optional<Position> AdvanceAt(Sequence sequence) const { return ledger_.AdvanceAt(sequence); }
@@ -247,6 +251,7 @@ class Engine {
   Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
   bool Believe(Position position, Turn& turn);
   bool HasRoom() const;
+  bool WithinDuplicateBound() const;
   std::string DescribeResumePlace() const;
 
   const EngineOptions options_;

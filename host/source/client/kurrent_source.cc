@@ -52,6 +52,12 @@ class SubscriptionCall final : public ReadCall {
   SubscriptionCall(std::string address, std::shared_ptr<SubscriptionSink> sink)
       : address_(std::move(address)), sink_(std::move(sink)) {}
 
+  void OnRoundEnd() override {
+    if (std::exchange(in_round_, false)) {
+      sink_->OnRoundEnd();
+    }
+  }
+
  private:
   bool OnFrame(grpc::ByteBuffer* buffer) override {
     if (spare_ == nullptr) {
@@ -73,10 +79,13 @@ class SubscriptionCall final : public ReadCall {
         }
         spare_->event = frame.event;
         spare_->target_missing = frame.target_missing;
+        in_round_ = true;
         return sink_->OnEvent(std::move(spare_));
       case ReadFrame::Kind::kCheckpoint:
+        in_round_ = true;
         return !frame.position.has_value() || sink_->OnCheckpoint(*frame.position);
       case ReadFrame::Kind::kCaughtUp:
+        in_round_ = true;
         return sink_->OnCaughtUp(frame.position);
       case ReadFrame::Kind::kConfirmation:
       case ReadFrame::Kind::kOther:
@@ -86,6 +95,7 @@ class SubscriptionCall final : public ReadCall {
   }
 
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    in_round_ = false;
     sink_->OnEnded(ClassifyEnd(address_, status, context));
     sink_.reset();
     spare_.reset();
@@ -93,6 +103,7 @@ class SubscriptionCall final : public ReadCall {
 
   const std::string address_;
   std::shared_ptr<SubscriptionSink> sink_;
+  bool in_round_ = false;                // The sink was told something and not of the round's end.
   std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
 };
 

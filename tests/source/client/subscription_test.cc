@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <string>
 #include <vector>
@@ -69,6 +70,78 @@ TEST(SubscriptionTest, PassesOnEveryFrameInOrder) {
   const Heard heard = Listen(server.address());
 
   EXPECT_EQ(heard.notes, (Notes{"event 10:10", "checkpoint 10:0", "caught up 20:20", "caught up"}));
+}
+
+TEST(SubscriptionTest, EveryFrameIsFollowedByTheEndOfItsRound) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    call->Write(Confirmation());
+    call->Write(Event(10));
+    call->AwaitCancel();
+  });
+  const auto sink = std::make_shared<RecordingSink>();
+  std::promise<std::size_t> told;
+  sink->SetOnRoundEnd([&] { told.set_value(sink->notes().size()); });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  const auto subscription = source->Subscribe(Everything(), sink);
+
+  EXPECT_EQ(told.get_future().get(), 1u);
+}
+
+// One thread serves both. What is passed on to the quiet one is not held back until the flood is
+// over: its round ends after a bounded number of frames, whoever they are for.
+TEST(SubscriptionTest, AFloodOnOneHoldsNothingBackOnAnother) {
+  constexpr std::uint64_t kSingles = 20;
+  FakeServer server([](FakeCall* call) {
+    ReadReq request;
+    (void)request.ParseFromString(call->Read().value_or(""));
+    const bool quiet = request.options().filter().event_type().prefix(0) == "quiet";
+    call->Write(Confirmation());
+    std::uint64_t number = 1;
+    while (call->Write(Event(number)) && (!quiet || number < kSingles)) {
+      ++number;
+    }
+    call->AwaitCancel();
+  });
+  const auto flooded = std::make_shared<RecordingSink>();
+  const auto quiet = std::make_shared<RecordingSink>();
+  // All on the source's thread.
+  int frames = 0;
+  int waits_since = 0;  // The frame that the quiet one was told of; 0 once its round has ended.
+  int longest = 0;
+  std::promise<void> flowing;
+  std::promise<void> done;
+  std::uint64_t singles = 0;
+  flooded->SetOnEvent([&] {
+    if (++frames == 1'000) {
+      flowing.set_value();
+    }
+  });
+  quiet->SetOnEvent([&] {
+    ++frames;
+    ++singles;
+    waits_since = waits_since == 0 ? frames : waits_since;
+  });
+  quiet->SetOnRoundEnd([&] {
+    longest = std::max(longest, frames - waits_since + 1);
+    waits_since = 0;
+    if (singles == kSingles) {
+      done.set_value();
+    }
+  });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  const auto flood = source->Subscribe(Everything(), flooded);
+  flowing.get_future().wait();
+  SubscribeOptions options;
+  options.filter.prefixes = {"quiet"};
+  const auto subscription = source->Subscribe(options, quiet);
+  done.get_future().wait();
+  flood->Cancel();
+  subscription->Cancel();
+  EXPECT_TRUE(flooded->AwaitEnd().has_value());
+  EXPECT_TRUE(quiet->AwaitEnd().has_value());
+
+  EXPECT_LE(longest, SourceRound::kMostFrames);
 }
 
 TEST(SubscriptionTest, ShowsTheWholeEvent) {
