@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
@@ -218,7 +219,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
   alone_until_ = 0;
   // Its events count from 1 again, and those before have their answers.
   link_->tickets().Forget();
-  auto deadline = Clock::now() + group_.handler_timeout;
+  auto deadline = Clock::now() + Lasting(group_.handler_timeout);
   while (answers_.size() < events.size() && !end_.has_value()) {
     Give();
     // Woken early enough to fill the ring again, if not all had room.
@@ -227,7 +228,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
     const bool waits = wake_at == 0 || link_->rings().WakeWhenSettled(wake_at);
     const bool gone = waits && WaitForNews(deadline);
     if (Look()) {
-      deadline = Clock::now() + group_.handler_timeout;
+      deadline = Clock::now() + Lasting(group_.handler_timeout);
     }
     if (gone && !end_.has_value() && answers_.size() < events.size()) {
       end_ = Ended();
@@ -242,6 +243,10 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
     answers_.back().ended = true;
   }
   return std::exchange(answers_, {});
+}
+
+std::chrono::nanoseconds Trial::Lasting(std::chrono::milliseconds limit) const {
+  return options_.other_limits_are_defaults ? FixedWait(limit) : limit;
 }
 
 Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default) {
@@ -265,7 +270,7 @@ Trial::Answer Trial::Ended() {
 
 Trial::Answer Trial::Stop() {
   link_->rings().RequestStop();
-  const auto deadline = Clock::now() + group_.drain_timeout;
+  const auto deadline = Clock::now() + Lasting(group_.drain_timeout);
   while (!end_.has_value()) {
     const bool gone = WaitForNews(deadline);
     (void)Look();

@@ -70,6 +70,8 @@ class Trial {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // As a time to wait: a default is the program's own.
+  std::chrono::nanoseconds Lasting(std::chrono::milliseconds limit) const;
   void Give();
   bool Look();
   void AnswerUpTo(Ticket settled);

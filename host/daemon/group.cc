@@ -5,6 +5,7 @@
 
 #include "host/base/log.h"
 #include "host/base/random.h"
+#include "host/base/test_seams.h"
 
 namespace catchup {
 namespace {
@@ -15,15 +16,17 @@ constexpr std::chrono::seconds kRetryPause{1};
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
 
+// What is fixed in the engine passes faster under a test: all its time does, so what is a setting
+// is as much longer there.
 EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   EngineOptions options;
   options.checkpoint_batch_size = config.checkpoint_batch_size;
-  options.checkpoint_interval = config.checkpoint_interval;
+  options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
   options.window_events = config.window_events;
   options.window_bytes = config.window_bytes;
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
-  options.drain_timeout = config.drain_timeout;
+  options.drain_timeout = config.drain_timeout * WaitSpeed();
   return options;
 }
 
@@ -50,7 +53,7 @@ Group::~Group() { Close(); }
 
 Tick Group::Now() {
   now_ = Clock::now();
-  return {now_ - report_.started(), random_()};
+  return {(now_ - report_.started()) * WaitSpeed(), random_()};
 }
 
 void Group::AfterTurn() {
@@ -91,7 +94,7 @@ void Group::Begin() {
   }
   if (const Status opened = source_.Open(); !opened.ok()) {
     report_.WaitFor(Waiter::kStore, opened.message());
-    Later(kRetryPause, &Group::Begin);
+    Later(FixedWait(kRetryPause), &Group::Begin);
     return;
   }
   report_.EndWait(Waiter::kStore, true);
@@ -147,7 +150,7 @@ void Group::AskForHead() {
       // Whatever keeps it from the answer may pass: it is all the server's.
       report_.WaitFor(Waiter::kStore, "head of the log not read, where the group is to start: " +
                                           head.status().message());
-      Later(kRetryPause, &Group::AskForHead);
+      Later(FixedWait(kRetryPause), &Group::AskForHead);
     }
   });
 }
@@ -190,7 +193,7 @@ GroupStatus Group::Glance() {
   return gate_->Inspect([this] {
     std::optional<Clock::time_point> retry_at;
     if (const auto retry = engine().retry_at(); retry.has_value()) {
-      retry_at = report_.started() + *retry;
+      retry_at = report_.started() + FixedWait(*retry);
     }
     return report_.Glance(head_, retry_at);
   });
@@ -296,7 +299,7 @@ void Group::OnStoreStatus(const Status& status) {
 
 void Group::WakeAt(std::chrono::nanoseconds at) {
   services_.reactor->Cancel(wake_timer_);
-  const std::chrono::nanoseconds delay = report_.started() + at - Clock::now();
+  const std::chrono::nanoseconds delay = report_.started() + FixedWait(at) - Clock::now();
   wake_timer_ = services_.reactor->After(std::max(delay, std::chrono::nanoseconds(0)),
                                          Gate::Wrap(gate_, [this] {
                                            runner_.Poll();

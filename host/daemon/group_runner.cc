@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/test_seams.h"
 #include "host/daemon/group.h"
 
 namespace catchup {
@@ -69,6 +70,7 @@ void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
   if (last > dispatch_.window().settled()) {
+    PassFailPoint(FailPoint::kOutcomeUnread);
     engine().Settled(spawn, last, Now(), out());
   }
 }
@@ -119,7 +121,7 @@ void Group::OnClock() {
     return;
   }
   files_asked_ = true;
-  next_files_look_ = Clock::now() + kFilesInterval;
+  next_files_look_ = Clock::now() + FixedWait(kFilesInterval);
   store_.CheckFiles(runner_.data(),
                     [this, spawn = runner_.spawn()](const Status& checkpoint, bool has_data) {
                       files_asked_ = false;

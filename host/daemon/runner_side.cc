@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/base/test_seams.h"
 #include "host/ring/contract/calls.h"
 
 namespace catchup {
@@ -53,6 +54,7 @@ void RunnerSide::Unwatch() {
 void RunnerSide::Drain(SpawnNumber spawn) {
   if (Current(spawn)) {
     link_->rings().RequestStop();
+    PassFailPoint(FailPoint::kHostDrain);
   } else {
     cancelled_spawn_ = spawn;
   }

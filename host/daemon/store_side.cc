@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/base/test_seams.h"
 #include "host/store/witnesses.h"
 
 namespace catchup {
@@ -54,7 +55,7 @@ void StoreSide::Do(std::string_view what, Step step, Wanted wanted, Done done) {
       done(status);
     });
     waited = again;
-    return again ? std::optional<std::chrono::nanoseconds>(kRetryPause) : std::nullopt;
+    return again ? std::optional<std::chrono::nanoseconds>(FixedWait(kRetryPause)) : std::nullopt;
   });
 }
 

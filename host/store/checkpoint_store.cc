@@ -7,6 +7,7 @@
 
 #include "host/base/check.h"
 #include "host/base/durable_file.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
@@ -198,6 +199,12 @@ struct CheckpointStore::State {
   std::optional<SlotContent> new_filter;
   Status dead;  // Not ok once the disk has failed.
 
+  Status WriteSlot(std::uint8_t slot, const SlotContent& next) {
+    CATCHUP_RETURN_IF_ERROR(CheckFailPoint(FailPoint::kBeforeCheckpointWrite));
+    CATCHUP_RETURN_IF_ERROR(slots->WriteSlot(slot, EncodeSlot(slot, next)));
+    PassFailPoint(FailPoint::kAfterCheckpointWrite);
+    return {};
+  }
   Status Write(SlotContent next);
   Status Write(CheckpointRecord record) {
     SlotContent next = content;
@@ -218,7 +225,7 @@ Status CheckpointStore::State::Write(SlotContent next) {
     next.filter_text = new_filter->filter_text;
   }
   const auto older = static_cast<std::uint8_t>(1 - newest);
-  if (Status written = slots->WriteSlot(older, EncodeSlot(older, next)); !written.ok()) {
+  if (Status written = WriteSlot(older, next); !written.ok()) {
     const bool may_pass =
         written.code() == Status::Code::kExhausted || written.code() == Status::Code::kUnavailable;
     if (!may_pass) {
