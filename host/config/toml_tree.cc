@@ -1,5 +1,6 @@
 #include "host/config/toml_tree.h"
 
+#include <fmt/core.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -149,8 +150,9 @@ std::variant<TomlValue, TomlError> ParseHere(std::string_view text) {
     TomlValue value;
     SourceLocation too_deep;
     if (!Convert(root, 0, &value, &too_deep)) {
-      return TomlError{too_deep, "nested deeper than " + std::to_string(kMaxTomlDepth) +
-                                     " levels, wanted at most that many"};
+      return TomlError{
+          too_deep,
+          fmt::format("nested deeper than {} levels, wanted at most that many", kMaxTomlDepth)};
     }
     return value;
   } catch (const toml::parse_error& error) {
