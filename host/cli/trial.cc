@@ -1,6 +1,7 @@
 #include "host/cli/trial.h"
 
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -113,7 +114,7 @@ void Trial::Take(Outcome outcome) {
     case OutcomeKind::kFailure:
       if (outcome.status == kRunnerContract) {
         // As a host would: what such a plugin does next is not to be waited for.
-        BreakOff(outcome.status, std::string(CallName(outcome.call)) + " " + outcome.text);
+        BreakOff(outcome.status, fmt::format("{} {}", CallName(outcome.call), outcome.text));
       } else if (outcome.ticket != 0) {
         TakeFailure(std::move(outcome));
       } else {
@@ -130,11 +131,10 @@ void Trial::TakeFailure(Outcome failure) {
   AnswerUpTo(failure.ticket - 1);
   if (failure.call_first != failure.call_last && failure.status != CATCHUP_FATAL) {
     alone_until_ = tickets.ItemOf(failure.call_last);
-    output_->PrintLine(std::string(CallName(failure.call)) + " of " +
-                       std::to_string(failure.call_last - failure.call_first + 1) +
-                       " events: " + CallStatusName(failure.status) + " after " +
-                       std::to_string(failure.ticket - failure.call_first) +
-                       ", the rest comes again one by one: " + failure.text);
+    output_->PrintLine(fmt::format(
+        "{} of {} events: {} after {}, the rest comes again one by one: {}", CallName(failure.call),
+        failure.call_last - failure.call_first + 1, CallStatusName(failure.status),
+        failure.ticket - failure.call_first, failure.text));
     GiveAgain(failed - 1);
   } else {
     answers_.push_back({failure.status, std::move(failure.text), false});
@@ -254,9 +254,9 @@ Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit,
   link_->NoteHung();
   link_->process().Kill();
   Answer hung = Ended();
-  hung.text = (call.running() ? std::string(CallName(call.kind)) : "the plugin's process") +
-              " hung: it took longer than " + std::string(key) + " = " + DescribeDuration(limit) +
-              (is_default ? ", a group's default" : "");
+  hung.text = fmt::format("{} hung: it took longer than {} = {}{}",
+                          call.running() ? CallName(call.kind) : "the plugin's process", key,
+                          DescribeDuration(limit), is_default ? ", a group's default" : "");
   return hung;
 }
 

@@ -1,5 +1,6 @@
 #include "host/source/client/kurrent_source.h"
 
+#include <fmt/core.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
@@ -35,7 +36,7 @@ bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
 // Of the codes that mean a refusal: trying again in haste gets the same event.
 grpc::Status TooLarge(const EventView& event) {
   return {grpc::StatusCode::INVALID_ARGUMENT,
-          FormatPosition(event.position) + ": " + TooLargeEvent(event.size())};
+          fmt::format("{}: {}", FormatPosition(event.position), TooLargeEvent(event.size()))};
 }
 
 grpc::Status BadFrame(const Status& why) { return {grpc::StatusCode::INTERNAL, why.message()}; }
@@ -125,8 +126,8 @@ class PlaceCall final : public ReadCall {
     const bool is_event = status.ok() && frame.kind == ReadFrame::Kind::kEvent;
     if (is_event && !IsPlace(frame.event.position)) {
       status =
-          Status::Invalid("malformed frame: an event at " + FormatPosition(frame.event.position) +
-                          ", which is no place in a log");
+          Status::Invalid(fmt::format("malformed frame: an event at {}, which is no place in a log",
+                                      FormatPosition(frame.event.position)));
     }
     if (!status.ok()) {
       Abort(BadFrame(status));
