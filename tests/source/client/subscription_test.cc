@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -14,6 +15,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 using event_store::client::streams::ReadReq;
 using Notes = std::vector<std::string>;
@@ -218,7 +222,7 @@ TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
 
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kInvalidPosition);
-  EXPECT_NE(heard.end->text.find("18446744073709551615"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("18446744073709551615"));
 }
 
 TEST(SubscriptionTest, TakesACleanEndForADrop) {
@@ -226,8 +230,7 @@ TEST(SubscriptionTest, TakesACleanEndForADrop) {
 
   EXPECT_EQ(end.kind, EndKind::kDropped);
   EXPECT_EQ(end.code, 0);
-  EXPECT_NE(end.text.find(": OK: the server ended the subscription"), std::string::npos)
-      << end.text;
+  EXPECT_THAT(end.text, HasSubstr(": OK: the server ended the subscription"));
 }
 
 TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
@@ -238,7 +241,7 @@ TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
         code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::UNIMPLEMENTED;
     EXPECT_EQ(end.kind, refused ? EndKind::kRefused : EndKind::kDropped) << end.text;
     EXPECT_EQ(end.code, code);
-    EXPECT_NE(end.text.find(": why"), std::string::npos) << end.text;
+    EXPECT_THAT(end.text, HasSubstr(": why"));
   }
 }
 
@@ -279,7 +282,7 @@ TEST(SubscriptionTest, EndsOnAFrameThatIsNone) {
   EXPECT_EQ(heard.notes, Notes{"event 10:10"});
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kDropped);
-  EXPECT_NE(heard.end->text.find("malformed frame"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("malformed frame"));
 }
 
 TEST(SubscriptionTest, IgnoresFramesItDoesNotKnow) {
@@ -320,10 +323,8 @@ TEST(SubscriptionTest, SaysWhichEventIsTooLarge) {
   EXPECT_EQ(heard.notes, Notes{});
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kRefused);
-  EXPECT_NE(heard.end->text.find("10:10: an event of "), std::string::npos) << heard.end->text;
-  EXPECT_NE(heard.end->text.find("wanted at most " + std::to_string(kMaxEventBytes)),
-            std::string::npos)
-      << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("10:10: an event of "));
+  EXPECT_THAT(heard.end->text, HasSubstr("wanted at most " + std::to_string(kMaxEventBytes)));
 }
 
 // gRPC's own servers never leave a message unfinished; a connection that breaks does.
@@ -351,7 +352,7 @@ TEST(SubscriptionTest, EndsWhenNobodyListens) {
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kDropped);
   EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_TRUE(heard.end->text.starts_with(address + ": UNAVAILABLE: ")) << heard.end->text;
+  EXPECT_THAT(heard.end->text, StartsWith(address + ": UNAVAILABLE: "));
 }
 
 TEST(SubscriptionTest, EndsWhenTheServerNeverSpeaks) {
@@ -367,7 +368,7 @@ TEST(SubscriptionTest, EndsWhenTheNameDoesNotResolve) {
 
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_NE(heard.end->text.find("no-such-host.invalid"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("no-such-host.invalid"));
 }
 
 }  // namespace
