@@ -60,7 +60,7 @@ std::string ProgramOf(pid_t pid) {
 }  // namespace
 
 Status SetLibrarySignals(void (*handler)(int)) {
-  // As the kernel takes it.
+  // The struct that the kernel takes.
   const struct {
     void (*handler)(int);
     unsigned long flags = 0;

@@ -112,7 +112,7 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
       name.value = text.substr(slash + 1);
       reader->Wrong(
           "plugin", reader->table().Find("plugin")->value,
-          fmt::format("the file name alone, as {}; its folder belongs into plugins.directories",
+          fmt::format("the file name alone, as {}; its folder belongs in plugins.directories",
                       DescribeToml(name)));
     } else if (slash != std::string::npos || text == "." || text == ".." ||
                text.size() > kMaxFileName || HasControl(text)) {

@@ -277,7 +277,7 @@ class DocumentReader {
     }
   }
 
-  // Of the group read last.
+  // Of the group that was read last.
   GroupReading Describe(const TomlValue& table, const ConfigProblems& own) const {
     const std::vector<SourceLocation> places = own.Places();
     const auto is_right = [&](std::string_view key) {
@@ -338,7 +338,7 @@ Result<std::string> ReadWhole(const std::filesystem::path& file) {
   return text;
 }
 
-// Of the file as a whole.
+// A problem of the file as a whole, without a place.
 ConfigReading OneProblem(std::string text) {
   ConfigReading reading;
   reading.problems = {std::move(text)};

@@ -67,7 +67,7 @@ Status CheckOptions(std::string_view query) {
   return {};
 }
 
-// No host belongs into it, and no more slashes than the path itself has.
+// No host belongs in it, and no more slashes than the path itself has.
 Status CheckEmbeddedPath(std::string_view path) {
   const auto slashes = std::min(path.find_first_not_of('/'), path.size());
   if (slashes > 1) {

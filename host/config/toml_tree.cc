@@ -167,7 +167,7 @@ struct ParseJob {
   std::variant<TomlValue, TomlError> result;
 };
 
-// At most so many levels does the text have.
+// An upper bound of the levels that the text has.
 std::size_t MostLevels(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return c == '.' || c == '[' || c == '{'; }));

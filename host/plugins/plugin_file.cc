@@ -244,7 +244,7 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
     file.fd = UniqueFd(OpenBeneath(folder.get(), name.c_str()));
     if (!file.fd.valid()) {
       if (errno == ENOENT) {
-        // As people call it in other places.
+        // People often leave the suffix out, as other systems do.
         const std::string with_suffix = name + ".so";
         if (faccessat(folder.get(), with_suffix.c_str(), F_OK, 0) == 0) {
           advice = "; it has " + with_suffix;

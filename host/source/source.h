@@ -113,7 +113,7 @@ struct SubscribeOptions {
   std::optional<Position> from;
   // Only what is written from now on; `from` is then ignored.
   bool from_end = false;
-  EventFilter filter;  // With at least one prefix.
+  EventFilter filter;  // Must have at least one prefix.
 };
 
 class Source {

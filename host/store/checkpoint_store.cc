@@ -114,7 +114,7 @@ Status CheckFilter(const Found& found, const SlotContent& wanted, const std::str
 // Makes the group's folder with everything in it, in one step for whoever looks.
 Status CreateGroup(const std::filesystem::path& groups, const std::string& group,
                    const SlotContent& content) {
-  // No group's name begins with a dot, so this is a rest of an earlier start at most.
+  // No group's name begins with a dot, so this can only be left over from an earlier start.
   const std::filesystem::path fresh = groups / fmt::format(".{}.new", group);
   std::error_code error;
   std::filesystem::remove_all(fresh, error);

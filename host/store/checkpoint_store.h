@@ -54,7 +54,7 @@ enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3
 
 // The checkpoint of one group: GROUPS/NAME/checkpoint, a plain file with two slots, each under a
 // check sum of its own (host/store/checkpoint_file.h, host/store/checkpoint_slot.h). A write
-// replaces the older slot, so how it can go wrong on a disk ends like this:
+// replaces the older slot, so each way in which a disk can fail ends like this:
 //
 //   torn          the slot's sum does not fit: the other one is used, with a warning
 //   lost          the slot is older than it should be: the newer of the two is used; where both
@@ -62,8 +62,8 @@ enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3
 //   reordered     nothing: no write relies on another one
 //   both bad, of another group, of another format: refused, naming the file and the way out
 //
-// So it costs duplicates and never an event. Nothing grows, so a full disk does not stop it where
-// the file system writes in place.
+// So a fault of the disk costs duplicates and never an event. Nothing grows, so a full disk does
+// not stop it where the file system writes in place.
 //
 // The folder of a group is made by this store, whole and in one step, and by nobody else: a folder
 // without its file means that the file was lost. The file is locked while open, and written anew at
@@ -110,7 +110,7 @@ class CheckpointStore {
   // would count as made with the old filter. As Save() otherwise; nothing to do if not changed.
   Status AcceptFilter();
 
-  // What Open() found worth a warning, as one slot that was bad; empty if nothing.
+  // What Open() found worth a warning, such as one bad slot; empty if nothing.
   const std::string& warning() const;
 
   // Writes `record`; returns once it is on the disk. Its token must be the present one, else

@@ -25,7 +25,7 @@ namespace {
 
 constexpr long kStateFormat = 2;
 
-// Of before the checkpoints were plain files.
+// The format of the versions before checkpoints were plain files.
 constexpr long kSqliteFormat = 1;
 
 constexpr mode_t kLockMode = 0600;
@@ -363,7 +363,7 @@ Result<StateDirectory::GroupData> StateDirectory::EnsureGroupData(const std::str
       return Status::FromErrno("look at " + data.string(), errno);
     }
   }
-  // As a link that leads nowhere.
+  // Such as a link that leads nowhere.
   if (!S_ISDIR(info.st_mode)) {
     return Status::Invalid(
         fmt::format("{}: it is no directory, wanted the working directory of the plugin of group "

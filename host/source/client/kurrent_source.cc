@@ -353,7 +353,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
 
   const ConnectionOptions options_;
   const std::shared_ptr<SourceThreads> threads_;
-  grpc::CompletionQueue* const queue_;  // Of one of them.
+  grpc::CompletionQueue* const queue_;  // The queue of one of them.
   grpc::GenericStub stub_;
   Mutex mutex_;
   CondVar all_done_;

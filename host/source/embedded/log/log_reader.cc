@@ -66,7 +66,7 @@ Result<bool> LogReader::Cursor::Next(EventView* event) {
     event->is_json = statement_.Int(kIsJson) != 0;
     const std::string_view id = statement_.Bytes(kId);
     if (id.size() != event->id.bytes.size()) {
-      return Status::Corrupt(fmt::format("event log: record at {} has an id of {} bytes, want 16",
+      return Status::Corrupt(fmt::format("event log: record at {} has an id of {} bytes, wanted 16",
                                          position, id.size()));
     }
     std::memcpy(event->id.bytes.data(), id.data(), id.size());
