@@ -10,9 +10,6 @@
 namespace catchup {
 namespace {
 
-// Before another try of what the machine or the server does not have for now.
-constexpr std::chrono::seconds kRetryPause{1};
-
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
 
@@ -42,10 +39,7 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       dispatch_(OptionsOf(config, stop_on_caught_up), this),
       report_(config_, dispatch_.engine()),
       source_(config_, services.source, gate_, this),
-      store_(config_,
-             {services.pool, services.reactor, services.state, services.plugin_directories}, gate_,
-             {[this](const std::string& what) { report_.WaitFor(Waiter::kStore, what); },
-              [this](bool over) { report_.EndWait(Waiter::kStore, over); }}),
+      store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
       runner_(config_, {services.reactor, services.runner, services.state, services.on_runner_gone},
               gate_, this) {}
 
@@ -102,7 +96,11 @@ void Group::Begin() {
 }
 
 void Group::Later(std::chrono::nanoseconds pause, void (Group::*step)()) {
-  services_.reactor->After(pause, Gate::Wrap(gate_, [this, step] { (this->*step)(); }));
+  wake_timer_ = services_.reactor->After(pause, Gate::Wrap(gate_, [this, step] {
+                                           waits_to_start_ = false;
+                                           (this->*step)();
+                                         }));
+  waits_to_start_ = true;
 }
 
 void Group::Prepare() {
@@ -111,6 +109,12 @@ void Group::Prepare() {
 }
 
 void Group::OnPrepared(const Status& prepared) {
+  if (prepared.may_pass() && !stop_requested_) {
+    report_.WaitFor(Waiter::kStore, prepared.message());
+    Later(FixedWait(kRetryPause), &Group::Prepare);
+    return;
+  }
+  report_.EndWait(Waiter::kStore, prepared.ok());
   if (!prepared.ok() || stop_requested_) {
     FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
     return;
@@ -165,6 +169,9 @@ void Group::Stop() {
     stop_requested_ = true;
     if (started_engine_) {
       engine().Stop(Now(), out());
+    } else if (std::exchange(waits_to_start_, false)) {
+      services_.reactor->Cancel(wake_timer_);
+      FailBeforeStart("");
     } else {
       // Cuts short what the start may be waiting for; that ends the group.
       source_.Shutdown();
@@ -283,14 +290,16 @@ void Group::OnSaved(Position position, const Status& saved) {
     engine().CheckpointDurable(position, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());
+  } else if (saved.may_pass()) {
+    engine().CheckpointExhausted("checkpoint not written: " + saved.message(), Now(), out());
   } else {
     OnStoreStatus(saved);
   }
 }
 
-// What the store says beyond OK is final, unless nothing was tried.
+// What the store says beyond OK is final, unless nothing was tried or it may pass.
 void Group::OnStoreStatus(const Status& status) {
-  if (!status.ok() && status.code() != Status::Code::kCancelled) {
+  if (!status.ok() && !status.may_pass() && status.code() != Status::Code::kCancelled) {
     engine().StoreFailed(status.message(), Now(), out());
   }
 }
