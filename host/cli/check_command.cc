@@ -231,6 +231,14 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
   }
 }
 
+// No finding: `run` starts and waits for room.
+void WarnOfShortRoom(std::string_view what, const fs::path& path) {
+  if (const std::string room = DescribeShortRoom(path); !room.empty()) {
+    std::fprintf(stderr, "warning: %.*s: %s; a host waits for more\n",
+                 static_cast<int>(what.size()), what.data(), room.c_str());
+  }
+}
+
 // What `run` would meet before its first group.
 void CheckState(const ConfigReading& reading, Findings* findings) {
   const StateConfig& config = reading.found.state;
@@ -242,6 +250,7 @@ void CheckState(const ConfigReading& reading, Findings* findings) {
     findings->Add(config.location, state.status().message());
     return;
   }
+  WarnOfShortRoom("state directory", config.directory);
   if (!state->note.empty()) {
     std::fprintf(stderr, "%s: checkpoints were not looked at\n", state->note.c_str());
   }
@@ -258,6 +267,7 @@ void CheckSource(const SourceConfig& source, Findings* findings) {
   options.directory = source.uri.path;
   options.listen = source.embedded_listen;
   const embedded::EmbeddedLook look = embedded::LookAtEmbedded(options);
+  WarnOfShortRoom("embedded log", options.directory);
   if (!look.note.empty()) {
     std::fprintf(stderr, "%s: not looked at\n", look.note.c_str());
   }

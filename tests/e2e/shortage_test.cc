@@ -121,6 +121,29 @@ TEST_F(ShortageTest, WithoutRoomForTheStateDirectoryTheHostWaitsAndSaysForWhat) 
   EXPECT_EQ(host->Log().Last("Host ended", "", "exitCode"), "0");
 }
 
+// It would start and wait, so nothing is wrong with the file.
+TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
+  const fs::path disk = site_.file("disk");
+  fs::create_directory(disk);
+  const SmallDisk full(disk);
+  if (!full.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  site_.Configure(JsonlGroup("copy"), "embedded:disk/log", "disk/state");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+  for (const std::string what : {"embedded log", "state directory"}) {
+    EXPECT_NE(
+        checked.err.find("warning: " + what + ": room for 3 files left in the file system of " +
+                         disk.string() + "; a host waits for more\n"),
+        std::string::npos)
+        << checked.err;
+  }
+  ASSERT_TRUE(full.Grow());
+  EXPECT_EQ(site_.Check().err, "");
+  EXPECT_TRUE(fs::is_empty(disk));
+}
+
 // Whatever of it is the first to find no room: directory, lock, format, log, checkpoint, plugin.
 TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   const fs::path disk = site_.file("disk");
