@@ -144,6 +144,15 @@ TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
   EXPECT_TRUE(fs::is_empty(disk));
 }
 
+// A supervisor does not try again what a configuration's exit code says.
+TEST_F(ShortageTest, CheckBlamesNoFileForAScratchDirectoryWithoutRoom) {
+  site_.Configure(JsonlGroup("copy"));
+  const Finished checked = Launched(site_, {"--limit", "fsize", "4096"}, {"check", "host.toml"});
+  EXPECT_EQ(checked.exit, 1);
+  EXPECT_EQ(checked.err.rfind("group copy was not looked at: write ", 0), 0u) << checked.err;
+  EXPECT_NE(checked.err.find(": File too large\n"), std::string::npos) << checked.err;
+}
+
 // Whatever of it is the first to find no room: directory, lock, format, log, checkpoint, plugin.
 TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   const fs::path disk = site_.file("disk");
