@@ -39,7 +39,7 @@ class RunnerListener {
   // Reaped.
   struct Gone {
     RunnerLink::Ending ending;
-    bool asked = false;             // As the host wanted it to.
+    bool asked = false;             // The host wanted it to end.
     bool position_refused = false;  // Nothing was stored under its token.
   };
   virtual void OnRunnerGone(SpawnNumber spawn, const Gone& gone) = 0;
@@ -143,10 +143,10 @@ class RunnerSide {
   const RunnerReport report_;
   std::unique_ptr<RunnerLink> link_;
   StateDirectory::GroupData data_;   // Where it works.
-  bool waiting_ = false;             // It was said what for.
+  bool waiting_ = false;             // What for has been said.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
-  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
+  SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.
   Reactor::TimerId clock_ = 0;
 };
 
