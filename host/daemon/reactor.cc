@@ -45,7 +45,7 @@ Reactor::~Reactor() { Stop(); }
 
 void Reactor::Stop() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
   Wake();
@@ -62,7 +62,7 @@ void Reactor::Wake() {
 
 void Reactor::Post(Task task) {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     posted_.push_back(std::move(task));
   }
   Wake();
@@ -71,7 +71,7 @@ void Reactor::Post(Task task) {
 Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
   TimerId id;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     id = next_timer_++;
     timers_.emplace(Clock::now() + delay, Timer{id, std::move(task)});
   }
@@ -82,7 +82,7 @@ Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
 }
 
 void Reactor::Cancel(TimerId id) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto found = std::find_if(timers_.begin(), timers_.end(),
                                   [id](const auto& entry) { return entry.second.id == id; });
   if (found != timers_.end()) {
@@ -91,7 +91,7 @@ void Reactor::Cancel(TimerId id) {
 }
 
 Status Reactor::Watch(int fd, Task task) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;
@@ -103,7 +103,7 @@ Status Reactor::Watch(int fd, Task task) {
 }
 
 void Reactor::Unwatch(int fd) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (watched_.erase(fd) != 0) {
     // It was added, so it can be removed.
     (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
@@ -111,7 +111,7 @@ void Reactor::Unwatch(int fd) {
 }
 
 int Reactor::NextTimeoutMs() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (!posted_.empty()) {
     return 0;
   }
@@ -127,7 +127,7 @@ int Reactor::NextTimeoutMs() {
 void Reactor::RunDue() {
   std::vector<Task> due;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     due.swap(posted_);
   }
   for (Task& task : due) {
@@ -136,7 +136,7 @@ void Reactor::RunDue() {
   while (true) {
     Task task;
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const MutexLock lock(&mutex_);
       if (stopping_ || timers_.empty() || timers_.begin()->first > Clock::now()) {
         return;
       }
@@ -161,7 +161,7 @@ void Reactor::Run() {
         continue;
       }
       {
-        const std::lock_guard<std::mutex> lock(mutex_);
+        const MutexLock lock(&mutex_);
         const auto found = watched_.find(events[static_cast<std::size_t>(i)].data.fd);
         if (found != watched_.end()) {
           task = found->second;
@@ -172,7 +172,7 @@ void Reactor::Run() {
       }
     }
     RunDue();
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (stopping_) {
       return;
     }

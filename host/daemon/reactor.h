@@ -5,11 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 
@@ -60,12 +60,12 @@ class Reactor {
 
   UniqueFd epoll_;
   UniqueFd wake_;
-  std::mutex mutex_;
-  bool stopping_ = false;
-  TimerId next_timer_ = 1;
-  std::vector<Task> posted_;
-  std::multimap<Clock::time_point, Timer> timers_;
-  std::unordered_map<int, std::shared_ptr<Task>> watched_;
+  Mutex mutex_;
+  bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
+  TimerId next_timer_ CATCHUP_GUARDED_BY(mutex_) = 1;
+  std::vector<Task> posted_ CATCHUP_GUARDED_BY(mutex_);
+  std::multimap<Clock::time_point, Timer> timers_ CATCHUP_GUARDED_BY(mutex_);
+  std::unordered_map<int, std::shared_ptr<Task>> watched_ CATCHUP_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
