@@ -14,7 +14,7 @@ namespace catchup {
 namespace {
 
 // An idle loop still looks around this often; nothing depends on it.
-constexpr int kLongestWaitMs = 60'000;
+constexpr std::chrono::seconds kLongestWait{60};
 
 constexpr std::size_t kEventsAtOnce = 64;
 
@@ -60,22 +60,39 @@ void Reactor::Wake() {
   (void)!write(wake_.get(), &one, sizeof one);
 }
 
+bool Reactor::EndsSleep(Clock::time_point due) {
+  if (due >= sleeps_until_) {
+    return false;
+  }
+  sleeps_until_ = kAwake;
+  return true;
+}
+
 void Reactor::Post(Task task) {
+  bool wake;
   {
     const MutexLock lock(&mutex_);
     posted_.push_back(std::move(task));
+    // Before any time that it could sleep until.
+    wake = EndsSleep(kAwake + Clock::duration(1));
   }
-  Wake();
+  // Without the lock, which the loop takes first when it wakes.
+  if (wake) {
+    Wake();
+  }
 }
 
 Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
+  const Clock::time_point due = Clock::now() + delay;
   TimerId id;
+  bool wake;
   {
     const MutexLock lock(&mutex_);
     id = next_timer_++;
-    timers_.emplace(Clock::now() + delay, Timer{id, std::move(task)});
+    timers_.emplace(due, Timer{id, std::move(task)});
+    wake = EndsSleep(due);
   }
-  if (std::this_thread::get_id() != thread_.get_id()) {
+  if (wake) {
     Wake();
   }
   return id;
@@ -110,18 +127,24 @@ void Reactor::Unwatch(int fd) {
   }
 }
 
-int Reactor::NextTimeoutMs() {
+int Reactor::FallAsleep() {
   const MutexLock lock(&mutex_);
   if (!posted_.empty()) {
     return 0;
   }
-  if (timers_.empty()) {
-    return kLongestWaitMs;
+  const Clock::time_point now = Clock::now();
+  sleeps_until_ = now + kLongestWait;
+  if (!timers_.empty()) {
+    sleeps_until_ = std::min(sleeps_until_, timers_.begin()->first);
   }
-  const auto left = timers_.begin()->first - Clock::now();
   // Rounded up, so that the loop does not spin through the last millisecond.
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return static_cast<int>(std::clamp<std::int64_t>(ms, 0, kLongestWaitMs));
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(sleeps_until_ - now).count();
+  return static_cast<int>(std::max<std::int64_t>(ms, 0));
+}
+
+void Reactor::WakeUp() {
+  const MutexLock lock(&mutex_);
+  sleeps_until_ = kAwake;
 }
 
 void Reactor::RunDue() {
@@ -151,8 +174,9 @@ void Reactor::Run() {
   std::array<epoll_event, kEventsAtOnce> events;
   while (true) {
     const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), NextTimeoutMs());
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), FallAsleep());
     CATCHUP_CHECK(count >= 0 || errno == EINTR);
+    WakeUp();
     for (int i = 0; i < count; ++i) {
       std::shared_ptr<Task> task;
       if (events[static_cast<std::size_t>(i)].data.fd == wake_.get()) {

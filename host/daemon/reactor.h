@@ -45,14 +45,20 @@ class Reactor {
   void Unwatch(int fd);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr Clock::time_point kAwake = Clock::time_point::min();
+
   Reactor() = default;
 
   void Run();
   void RunDue();
-  int NextTimeoutMs();
+  int FallAsleep();  // Milliseconds, at most.
+  void WakeUp();
+  // Whether the loop would sleep on beyond `due`, so that whoever asks has to wake it; whoever asks
+  // next need not.
+  bool EndsSleep(Clock::time_point due) CATCHUP_REQUIRES(mutex_);
   void Wake();
 
-  using Clock = std::chrono::steady_clock;
   struct Timer {
     TimerId id;
     Task task;
@@ -62,6 +68,9 @@ class Reactor {
   UniqueFd wake_;
   Mutex mutex_;
   bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
+  // When the loop looks around by itself; kAwake: before it sleeps again, so that nobody has to
+  // make a system call for that.
+  Clock::time_point sleeps_until_ CATCHUP_GUARDED_BY(mutex_) = kAwake;
   TimerId next_timer_ CATCHUP_GUARDED_BY(mutex_) = 1;
   std::vector<Task> posted_ CATCHUP_GUARDED_BY(mutex_);
   std::multimap<Clock::time_point, Timer> timers_ CATCHUP_GUARDED_BY(mutex_);
