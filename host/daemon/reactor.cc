@@ -89,7 +89,7 @@ Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
   {
     const MutexLock lock(&mutex_);
     id = next_timer_++;
-    timers_.emplace(due, Timer{id, std::move(task)});
+    timer_places_.emplace(id, timers_.emplace(due, Timer{id, std::move(task)}));
     wake = EndsSleep(due);
   }
   if (wake) {
@@ -100,10 +100,10 @@ Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
 
 void Reactor::Cancel(TimerId id) {
   const MutexLock lock(&mutex_);
-  const auto found = std::find_if(timers_.begin(), timers_.end(),
-                                  [id](const auto& entry) { return entry.second.id == id; });
-  if (found != timers_.end()) {
-    timers_.erase(found);
+  const auto found = timer_places_.find(id);
+  if (found != timer_places_.end()) {
+    timers_.erase(found->second);
+    timer_places_.erase(found);
   }
 }
 
@@ -164,6 +164,7 @@ void Reactor::RunDue() {
         return;
       }
       task = std::move(timers_.begin()->second.task);
+      timer_places_.erase(timers_.begin()->second.id);
       timers_.erase(timers_.begin());
     }
     task();

@@ -63,6 +63,7 @@ class Reactor {
     TimerId id;
     Task task;
   };
+  using Timers = std::multimap<Clock::time_point, Timer>;
 
   UniqueFd epoll_;
   UniqueFd wake_;
@@ -73,7 +74,9 @@ class Reactor {
   Clock::time_point sleeps_until_ CATCHUP_GUARDED_BY(mutex_) = kAwake;
   TimerId next_timer_ CATCHUP_GUARDED_BY(mutex_) = 1;
   std::vector<Task> posted_ CATCHUP_GUARDED_BY(mutex_);
-  std::multimap<Clock::time_point, Timer> timers_ CATCHUP_GUARDED_BY(mutex_);
+  Timers timers_ CATCHUP_GUARDED_BY(mutex_);
+  // Every group cancels timers all the time, most of which have fired.
+  std::unordered_map<TimerId, Timers::iterator> timer_places_ CATCHUP_GUARDED_BY(mutex_);
   std::unordered_map<int, std::shared_ptr<Task>> watched_ CATCHUP_GUARDED_BY(mutex_);
   std::thread thread_;
 };

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace catchup {
 namespace {
@@ -87,6 +88,32 @@ TEST_F(ReactorTest, WatchesADescriptorUntilToldNotTo) {
   Settle();
   Settle();
   EXPECT_EQ(times, 1);
+}
+
+TEST_F(ReactorTest, CancelsOneOfManyTimersAndNoneThatHasFired) {
+  std::vector<Reactor::TimerId> fired;
+  std::promise<void> last;
+  for (int i = 0; i < 9; ++i) {
+    fired.push_back(reactor_->After(milliseconds(0), [] {}));
+  }
+  reactor_->After(milliseconds(1), [&] { last.set_value(); });
+  EXPECT_EQ(last.get_future().wait_for(kPatience), std::future_status::ready);
+
+  int ran = 0;
+  std::promise<void> end;
+  std::vector<Reactor::TimerId> waiting;
+  reactor_->Post([&] {
+    for (int i = 0; i < 9; ++i) {
+      waiting.push_back(reactor_->After(milliseconds(1), [&] { ++ran; }));
+    }
+    reactor_->Cancel(waiting[4]);
+    for (const Reactor::TimerId id : fired) {
+      reactor_->Cancel(id);
+    }
+    reactor_->After(milliseconds(2), [&] { end.set_value(); });
+  });
+  EXPECT_EQ(end.get_future().wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(ran, 8);
 }
 
 // It sleeps for the one of an hour by then.
