@@ -18,16 +18,16 @@
 namespace catchup {
 namespace {
 
-// While events keep coming faster than these, the runner naps instead of asking to be woken: each
-// wake-up and each nap costs a switch of context, or two. A nap is as long as it takes to fill the
-// ring to an eighth up to a quarter, which leaves the host room for all that its own pauses bring.
-// It begins with the shortest, at the second sleep in a row that was shorter than that, and ends
-// where a nap brings next to nothing. So live events are never held back by one, unless they come
-// at many hundred a second: then by one nap at most.
+// While events keep coming the runner naps instead of asking to be woken: each wake-up costs both
+// sides more than an event, and where hundreds of groups take turns, each of them gets its events
+// one by one. A nap is as long as it takes to fill the ring to an eighth up to a quarter, which
+// leaves the host room for all that its own pauses bring. It begins with the shortest, at the
+// second short sleep in a row, and ends where a nap brings nothing. So live events are never held
+// back by one, unless they come at many hundred a second: then by one nap at most.
+constexpr std::chrono::microseconds kShortSleep{2000};
 constexpr std::chrono::microseconds kShortestNap{500};
 constexpr std::chrono::microseconds kLongestNap{4000};
 constexpr std::uint32_t kShortSleepsBeforeNap = 2;
-constexpr std::uint64_t kNapBringsLittle = kEventRingBytes / 512;
 constexpr std::uint64_t kNapBringsEnough = kEventRingBytes / 8;
 constexpr std::uint64_t kNapBringsMuch = kEventRingBytes / 4;
 
@@ -227,7 +227,7 @@ void RunnerEnd::WaitForWork() {
   }
   const auto begin = std::chrono::steady_clock::now();
   SleepUnless([this] { return HasWork() || damage() != nullptr; });
-  const bool was_short = std::chrono::steady_clock::now() - begin < kShortestNap;
+  const bool was_short = std::chrono::steady_clock::now() - begin < kShortSleep;
   short_sleeps_ = was_short ? short_sleeps_ + 1 : 0;
   if (short_sleeps_ >= kShortSleepsBeforeNap) {
     nap_ = kShortestNap;
@@ -240,7 +240,7 @@ void RunnerEnd::Nap() {
   // A host that asked to be told of what is not settled yet may have stood still meanwhile.
   const Ticket wake_at = events().wake_at_settled.load(std::memory_order_relaxed);
   const bool host_waits = wake_at != kNoWake && wake_at > settled_.number();
-  if (brought < kNapBringsLittle) {
+  if (brought == 0) {
     nap_ = std::chrono::nanoseconds::zero();
     short_sleeps_ = 0;
   } else if (brought > kNapBringsMuch || host_waits) {
