@@ -24,6 +24,12 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
   options.drain_timeout = config.drain_timeout;
+  options.max_retries = config.max_retries;
+  options.retry = {config.retry_delay, config.retry_max_delay};
+  options.max_crashes = config.max_crashes;
+  options.breaker = {config.breaker.failures, config.breaker.open, config.breaker.max_open};
+  options.budget = config.breaker.budget;
+  options.letter_order = LetterOrder::kHalt;  // Until there is a store for letters.
   return options;
 }
 
@@ -230,8 +236,8 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
 
 void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   const EventView& event = frame->event;
-  const Sequence sequence =
-      engine().Event(call, event.position, event.size(), event.is_system(), Now(), out());
+  const Sequence sequence = engine().Event(call, event.position, event.size(), event.is_system(),
+                                           {event.stream, event.type}, Now(), out());
   if (sequence == 0) {
     return;
   }

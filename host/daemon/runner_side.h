@@ -85,6 +85,8 @@ class RunnerSide {
   void Drain(SpawnNumber spawn);
   void Abort(SpawnNumber spawn);
   void Kill(SpawnNumber spawn);
+  // What the runner has and has not settled, it is to forget; only after a failure.
+  void TakeBack(SpawnNumber spawn);
   bool cancelled(SpawnNumber spawn) const { return cancelled_spawn_ == spawn; }
 
   // Takes what the runner has said so far. True: there was more than one look takes.

@@ -37,6 +37,9 @@ bool Lifecycle::Report(const Signs& signs) {
   if (!signs.runner_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.runner_trouble);
   }
+  if (!signs.call_trouble.empty()) {
+    return Show(GroupState::kWaiting, signs.call_trouble);
+  }
   if (!signs.source_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.source_trouble);
   }
