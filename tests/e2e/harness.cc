@@ -242,13 +242,13 @@ void Site::Configure(std::string_view groups, std::string_view uri, std::string_
 }
 
 std::unique_ptr<Process> Site::Start(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), CATCHUP_EXECUTABLE);
+  arguments.insert(arguments.begin(), program_);
   return std::make_unique<Process>(std::move(arguments), Process::Options{path_, env_, ""});
 }
 
 Finished Site::Catchup(std::vector<std::string> arguments, std::chrono::milliseconds limit,
                        const std::string& input) {
-  arguments.insert(arguments.begin(), CATCHUP_EXECUTABLE);
+  arguments.insert(arguments.begin(), program_);
   Process process(std::move(arguments), {path_, env_, input});
   const int exit = process.Wait(limit);
   return {exit, process.Output(), process.Errors()};

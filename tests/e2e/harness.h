@@ -142,6 +142,12 @@ class Site {
                    const std::string& input = {});
   // Starts it and returns at once.
   std::unique_ptr<Process> Start(std::vector<std::string> arguments);
+  // From here on starts the program that tests get hold of (host/base/test_seams.h), whose fixed
+  // waits pass `speed` times faster.
+  void UseTestProgram(int speed = 1) {
+    program_ = CATCHUP_TEST_EXECUTABLE;
+    SetEnv("CATCHUP_TEST_SPEED", std::to_string(speed));
+  }
   // Adds to the environment of what is started from here on.
   void SetEnv(std::string name, std::string value) {
     env_.emplace_back(std::move(name), std::move(value));
@@ -157,6 +163,7 @@ class Site {
 
  private:
   std::filesystem::path path_;
+  std::string program_ = CATCHUP_EXECUTABLE;
   std::vector<std::pair<std::string, std::string>> env_;
   int files_ = 0;
 };
