@@ -4,13 +4,14 @@ build_packages=(
   ca-certificates ccache cmake g++ git make ninja-build pkg-config  # make: for the README's first projection
   libboost-dev          # headers: Boost.DLL, Boost.UUID
   libcli11-dev          # command line
+  libfmt-dev            # messages
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libre2-dev            # regular expressions of the embedded log's filters
   libsodium-dev         # SHA-256, check sums
   libspdlog-dev
   libsqlite3-dev
   libtomlplusplus-dev
-  libgtest-dev nlohmann-json3-dev  # tests
+  libgmock-dev libgtest-dev nlohmann-json3-dev  # tests
 )
 lint_packages=(clang clang-format clang-tidy)
 

@@ -25,7 +25,7 @@ int RunCommand(const RunArguments& arguments);
 
 struct CheckArguments {
   std::filesystem::path file;
-  bool create = false;  // Each plugin's own configuration too, by its `create`.
+  bool create = false;  // Check each plugin's configuration too, by its `create`.
 };
 int CheckCommand(const CheckArguments& arguments);
 

@@ -129,12 +129,17 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
 
   void AfterTurn();
   void AcceptFilter(SpawnNumber spawn, bool position_mode);
+  void AcceptFilterLater(SpawnNumber spawn, bool position_mode, const Status& why);
   Engine& engine() { return dispatch_.engine(); }
   const Engine& engine() const { return dispatch_.engine(); }
   Commands* out() { return dispatch_.commands(); }
   Tick Now();
 
   using Clock = std::chrono::steady_clock;
+
+  // Before another try of what the machine or the server does not have for now, where the engine
+  // does not know of it yet.
+  static constexpr std::chrono::seconds kRetryPause{1};
 
   const GroupConfig config_;
   const GroupServices services_;
@@ -155,6 +160,7 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   bool filter_changed_ = false;  // The store does not hold the new one yet.
   bool started_engine_ = false;
   bool stop_requested_ = false;
+  bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.
 };
 
 }  // namespace catchup

@@ -35,6 +35,56 @@ bool IsBad(GroupState state) {
 
 }  // namespace
 
+std::string_view NoticeMsg(Notice notice) {
+  switch (notice) {
+    case Notice::kRunnerRestarts:
+      return "Runner restarts";
+    case Notice::kRunnerReplaced:
+      return "Replacing the runner";
+    case Notice::kRunnerEndedBadly:
+      return "Runner ended badly";
+    case Notice::kSpawnWaits:
+      return "Runner waits to be started";
+    case Notice::kCheckpointWaits:
+      return "Checkpoint waits to be written";
+    case Notice::kWaitOver:
+      return "Wait over";
+    case Notice::kPluginBehind:
+      return "Plugin is behind the checkpoint";
+    case Notice::kPluginMoved:
+      return "Plugin's position moved";
+    case Notice::kSubscriptionDropped:
+      return "Subscription dropped";
+    case Notice::kSubscriptionRefused:
+      return "Subscription refused";
+    case Notice::kLogTooShort:
+      return "Log ends too early";
+    case Notice::kReadFromBeginning:
+      return "Reading the log from its beginning";
+    case Notice::kNoPlaceAnnounced:
+      return "Announced position ignored";
+    case Notice::kAnnouncedTooEarly:
+      return "Event behind an announcement";
+    case Notice::kCallsWait:
+      return "Waiting after a failed call";
+    case Notice::kCallsGoOn:
+      return "Going on after failed calls";
+    case Notice::kLetterWritten:
+      return "Dead letter written";
+    case Notice::kLetterHealed:
+      return "Dead letter healed";
+    case Notice::kLetterDead:
+      return "Dead letter waits for a person";
+    case Notice::kLetterDropped:
+      return "Dead letter dropped";
+    case Notice::kTypeHeld:
+      return "Event type held";
+    case Notice::kTypeFreed:
+      break;
+  }
+  return "Event type not held any more";
+}
+
 GroupReport::GroupReport(const GroupConfig& config, const Engine& engine)
     : config_(config), engine_(engine) {}
 
@@ -80,7 +130,12 @@ void GroupReport::Notice(const Command& notice) const {
     fields.emplace_back("attempt", notice.number);
     fields.emplace_back("delayMs", Milliseconds(notice.delay));
   }
-  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
+  std::string position;
+  if (notice.from.has_value()) {
+    position = FormatPosition(*notice.from);
+    fields.emplace_back("position", position);
+  }
+  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, NoticeMsg(notice.notice), "Group.Engine",
       config_.name, fields);
 }
 

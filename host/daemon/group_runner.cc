@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/test_seams.h"
 #include "host/daemon/group.h"
 
 namespace catchup {
@@ -25,7 +26,9 @@ void Group::SpawnRunner(SpawnNumber spawn) {
 }
 
 void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status) {
-  if (status.ok()) {
+  if (status.may_pass()) {
+    engine().SpawnExhausted(spawn, status.message(), Now(), out());
+  } else if (status.ok()) {
     runner_.Spawn(spawn, token, store_.plugin().path);
   } else if (status.code() == Status::Code::kCancelled) {
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
@@ -58,6 +61,11 @@ void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
 void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
   store_.AcceptFilter([this] { return engine().may_persist(); },
                       [this, spawn, position_mode](const Status& accepted) {
+                        if (accepted.may_pass()) {
+                          AcceptFilterLater(spawn, position_mode, accepted);
+                          return;
+                        }
+                        report_.EndWait(Waiter::kStore, accepted.ok());
                         if (accepted.ok()) {
                           filter_changed_ = false;
                           engine().RunnerReady(spawn, position_mode, std::nullopt, Now(), out());
@@ -67,8 +75,21 @@ void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
                       });
 }
 
+// The engine does not know of this runner yet, so it is not the one who waits.
+void Group::AcceptFilterLater(SpawnNumber spawn, bool position_mode, const Status& why) {
+  report_.WaitFor(Waiter::kStore, "filter not written: " + why.message());
+  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, position_mode] {
+                             if (runner_.spawn() == spawn) {
+                               AcceptFilter(spawn, position_mode);
+                             } else {
+                               report_.EndWait(Waiter::kStore, false);
+                             }
+                           }));
+}
+
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
   if (last > dispatch_.window().settled()) {
+    PassFailPoint(FailPoint::kOutcomeUnread);
     engine().Settled(spawn, last, Now(), out());
   }
 }
@@ -119,7 +140,7 @@ void Group::OnClock() {
     return;
   }
   files_asked_ = true;
-  next_files_look_ = Clock::now() + kFilesInterval;
+  next_files_look_ = Clock::now() + FixedWait(kFilesInterval);
   store_.CheckFiles(runner_.data(),
                     [this, spawn = runner_.spawn()](const Status& checkpoint, bool has_data) {
                       files_asked_ = false;

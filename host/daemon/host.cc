@@ -16,6 +16,7 @@
 #include "host/base/mutex.h"
 #include "host/base/signals.h"
 #include "host/base/stop_budget.h"
+#include "host/base/test_seams.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
 #include "host/daemon/host_resources.h"
@@ -99,7 +100,7 @@ class Host {
 
   // On the reactor only.
   ProgressTable progress_;
-  StallDetector stall_{Clock::now()};
+  StallDetector stall_{Clock::now(), FixedWait(StallDetector::kPatience)};
   bool stopping_ = false;
 
   Mutex mutex_;
@@ -284,7 +285,7 @@ int Host::Run() {
        {"groups", static_cast<std::uint64_t>(slots_.size())}});
   std::function<void()> tick = [this, &tick] {
     Tick();
-    resources_.reactor().After(kProgressEvery, tick);
+    resources_.reactor().After(FixedWait(kProgressEvery), tick);
   };
   resources_.reactor().Post(tick);
   AwaitEnd();
@@ -315,7 +316,7 @@ int Host::Conclude() {
   resources_.log().Closing();
   resources_.signals().Ending(EXIT_FAILURE);
   const int code = ExitCode();
-  // From here on only what holds no event has to end.
+  // What has yet to end from here on holds no event.
   resources_.signals().Ending(code);
   for (const auto& slot : slots_) {
     slot->group()->Close();

@@ -39,7 +39,7 @@ class RunnerListener {
   // Reaped.
   struct Gone {
     RunnerLink::Ending ending;
-    bool asked = false;             // As the host wanted it to.
+    bool asked = false;             // The host wanted it to end.
     bool position_refused = false;  // Nothing was stored under its token.
   };
   virtual void OnRunnerGone(SpawnNumber spawn, const Gone& gone) = 0;
@@ -93,8 +93,9 @@ class RunnerSide {
   bool Poll();
 
   // Puts into the ring what the window has and the ring has room for. `place` says where an advance
-  // goes to.
+  // goes to. The runner sees it once it is published.
   void Fill(DeliveryWindow* window, const std::function<Position(Sequence)>& place);
+  void Publish();
   // Asks to be woken at `sequence`; where it is settled already, takes that.
   void WakeAt(Sequence sequence);
   bool takes_events() const;
@@ -144,9 +145,10 @@ class RunnerSide {
   const RunnerReport report_;
   std::unique_ptr<RunnerLink> link_;
   StateDirectory::GroupData data_;   // Where it works.
-  bool waiting_ = false;             // It was said what for.
+  bool waiting_ = false;             // What for has been said.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
-  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
+  bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
+  SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.
   Reactor::TimerId clock_ = 0;
 };
 

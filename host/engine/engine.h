@@ -24,6 +24,7 @@
 #include "host/engine/letter_book.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/source_link.h"
+#include "host/engine/store_wait.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -113,6 +114,11 @@ class Engine {
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                     std::string_view text, Tick tick, Commands* out);
 
+  // The runner of kSpawnRunner was not started, because something is missing that may come back:
+  // room to write its token, above all. No death; it is asked for again after a pause, under
+  // another number. `text` says what is missing, and for what.
+  void SpawnExhausted(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out);
+
   // What kConnect found. A failure to find out is a SubscriptionEnded.
   void ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out);
 
@@ -143,6 +149,11 @@ class Engine {
 
   // The kPersist under way was not begun, because may_persist() said no.
   void CheckpointNotBegun(Tick tick, Commands* out);
+
+  // The kPersist under way found no room, or lacked something else that may come back; nothing was
+  // changed on the disk. It is asked for again after a pause; meanwhile the group waits and says
+  // so. `text` as above.
+  void CheckpointExhausted(std::string_view text, Tick tick, Commands* out);
 
   // The kPark of `sequence` has been committed.
   void LetterDurable(Sequence sequence, Tick tick, Commands* out);
@@ -176,6 +187,10 @@ class Engine {
   // Whether another frame may be asked for. When it turns true again after an input, ask.
   bool wants_frames() const { return link_.open() && HasRoom(); }
 
+  // While it does not: whether more settled events could change that. Not where what is settled
+  // already waits for a checkpoint that is being written.
+  bool progress_helps() const { return WithinDuplicateBound() || !pacer_.writing(); }
+
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
   std::optional<Position> AdvanceAt(Sequence sequence) const { return ledger_.AdvanceAt(sequence); }
@@ -205,7 +220,7 @@ class Engine {
   const LetterBook& letters() const { return book_; }
   const Breaker& breaker() const { return breaker_; }
   // Runners spawned because one had died.
-  std::uint64_t restarts() const { return lane_.spawn() > 1 ? lane_.spawn() - 1 - replaced_ : 0; }
+  std::uint64_t restarts() const { return restarts_; }
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const {
@@ -333,6 +348,7 @@ class Engine {
   Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
   bool Believe(Position position, Turn& turn);
   bool HasRoom() const;
+  bool WithinDuplicateBound() const;
   std::string DescribeResumePlace() const;
 
   const EngineOptions options_;
@@ -344,6 +360,8 @@ class Engine {
   SourceLink link_;
   Frontier frontier_;
   CheckpointPacer pacer_;
+  StoreWait checkpoint_wait_;
+  StoreWait spawn_wait_;
   CatchUp catch_up_;
   Breaker breaker_;
   Doubt doubt_;
@@ -392,10 +410,11 @@ class Engine {
   bool position_mode_ = false;
   bool stop_asked_ = false;
   bool store_failed_ = false;
-  bool distrusted_ = false;     // A runner broke the contract: see ContractBroken.
-  bool replacing_ = false;      // The runner stops so that another takes its place.
-  bool discarded_ = false;      // It is killed for that.
-  std::uint64_t replaced_ = 0;  // Runners spawned for that.
+  bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
+  bool replacing_ = false;   // The runner stops so that another takes its place.
+  bool discarded_ = false;   // It is killed for that.
+  bool restarting_ = false;  // The next runner is spawned because one died.
+  std::uint64_t restarts_ = 0;
   std::uint64_t handled_ = 0;
   std::uint64_t skipped_ = 0;
   std::uint64_t dropped_ = 0;

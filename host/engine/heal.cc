@@ -43,7 +43,8 @@ void Engine::LetterSucceeded(Turn& turn) {
     book_.Remove(id);
     letter_writing_ = true;
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
-    turn.Log("dead letter " + FormatPosition(id.position) + " healed", true);
+    turn.Tell(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed", true,
+              id.position);
     TypeSucceeded(type, turn);
   }
   CallSucceeded(1, turn);
@@ -70,8 +71,9 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
     }
     if (letter.state == LetterState::kDead && !was_dead) {
       letter.since = turn.now;
-      turn.Log("dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
-               false);
+      turn.Tell(Notice::kLetterDead,
+                "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
+                false, id.position);
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     book_.EndCall(id, letter.state, letter.failure, letter.since, letter.due, letter.step + 1);

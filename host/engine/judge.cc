@@ -84,6 +84,12 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
 // It is killed for it, with time for a report; what that means for the event is judged once the
 // runner is gone.
 void Engine::On(const Hang& hang, Turn&) {
+  if (hang.sequence == 0) {
+    End(GroupState::kFailed,
+        hang.call + " hung: it took longer than " + hang.limit + StopsBefore(0),
+        Lane::Force::kAbort, kHangPatience);
+    return;
+  }
   hang_ = hang;
   lane_.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
@@ -104,6 +110,11 @@ void Engine::BreakContract(const std::string& text) {
 void Engine::On(const Exit& exit, Turn& turn) {
   const Lane::Force pressed = lane_.pressed();
   lane_.OnExited();
+  if (life_.ending()) {
+    spawn_wait_.Forget();  // Perhaps it was never there.
+  } else {
+    spawn_wait_.OnDone(turn);
+  }
   const bool cut = ledger_.on_lane() > 0 || CallsLetter();
   const bool was_on_lane =
       ledger_.IsOnLane(exit.charged) || (exit.charged == kLetterCall && CallsLetter());
@@ -126,21 +137,20 @@ void Engine::On(const Exit& exit, Turn& turn) {
   } else if (life_.ending()) {
     CutLetterCall();
     if (exit.exit_class != ExitClass::kClean) {
-      turn.Log("while stopping, " + what +
-                   (cut ? "; what it had not finished comes again at the next start" : ""),
-               !cut && pressed >= Lane::Force::kAbort);
+      turn.Tell(Notice::kRunnerEndedBadly,
+                "while stopping, " + what +
+                    (cut ? "; what it had not finished comes again at the next start" : ""),
+                !cut && pressed >= Lane::Force::kAbort);
     }
   } else if (discarded) {
     CutLetterCall();
-    ++replaced_;
     Restart(what, true, turn);
   } else if (replaced) {
-    ++replaced_;
     lane_.SpawnAt(turn.now);
   } else if (set_up_wait) {
     const auto delay = lane_.Wait(turn.now, turn.random);
     lane_.SetTrouble(set_up_wait->text + std::string(kRestartIn) + FormatDuration(delay));
-    turn.LogTry(lane_.trouble(), false, lane_.waits(), delay);
+    turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, lane_.waits(), delay);
   } else {
     OnDeath(exit, what, was_on_lane, turn);
   }
@@ -150,6 +160,7 @@ void Engine::On(const Exit& exit, Turn& turn) {
 // A death that nobody asked for is charged to the event or letter that was being handled, else to
 // the plugin.
 void Engine::OnDeath(const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn) {
+  restarting_ = true;
   const bool hung = exit.exit_class == ExitClass::kHung;
   const bool crashed = exit.exit_class == ExitClass::kCrash ||
                        exit.exit_class == ExitClass::kExit || exit.exit_class == ExitClass::kMemory;
@@ -185,7 +196,7 @@ void Engine::OnDeath(const Exit& exit, const std::string& what, bool was_on_lane
 void Engine::RestartAtOnce(const std::string& what, Turn& turn) {
   lane_.SpawnAt(turn.now);
   lane_.SetTrouble(what + "; restarting at once");
-  turn.LogTry(lane_.trouble(), false, 1, {});
+  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, 1, {});
 }
 
 void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
@@ -200,7 +211,7 @@ void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
   lane_.SetTrouble(what + (at_once ? std::string("; restarting at once")
                                    : std::string(kRestartIn) + FormatDuration(verdict.delay)));
-  turn.LogTry(lane_.trouble(), expected, lane_.deaths(), verdict.delay);
+  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), expected, lane_.deaths(), verdict.delay);
 }
 
 void Engine::On(const Ready& ready, Turn& turn) {
@@ -241,12 +252,13 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
     start = loaded ? loaded : start_.recorded_start;
     began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
     if (start < start_.checkpoint) {
-      turn.Log(
+      turn.Tell(
+          Notice::kPluginBehind,
           "the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
               (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
               FormatPosition(*start_.checkpoint) + "; the plugin's counts, starting from " +
               Place(start),
-          false);
+          false, loaded);
       durable = start;
       was_reset = true;
       RemoveLettersBeyond(start, turn);
@@ -282,11 +294,12 @@ void Engine::Rejoin(std::optional<Position> loaded, Turn& turn) {
 
 // The plugin's store is somewhere else than we left it: somebody reset it. It wins.
 void Engine::Rewind(std::optional<Position> to, Turn& turn) {
-  turn.Log(
+  turn.Tell(
+      Notice::kPluginMoved,
       "the plugin's position is not where its last runner left it, as after a reset: it holds " +
           Place(to) + ", settled was " + Place(ledger_.stored()) + ", received " +
           Place(frontier_.reached()) + "; starting again from " + Place(to),
-      false);
+      false, to);
   link_.Cancel(turn);
   link_.Forget();
   const std::optional<Position> event =
@@ -309,6 +322,7 @@ void Engine::End(GroupState final_state, std::string reason, Lane::Force force,
                  std::chrono::nanoseconds patience) {
   if (!life_.ending()) {
     pacer_.Hurry();
+    checkpoint_wait_.Hurry();
   }
   life_.End(final_state, std::move(reason));
   lane_.Press(force, patience);

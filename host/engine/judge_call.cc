@@ -143,11 +143,12 @@ void Engine::HoldType(Turn& turn) {
   }
   book_.Hold(type, turn.now + kHeldInterval);
   turn.Add(Command::Kind::kHold).text = type;
-  turn.Log("events of type " + QuotedName(type) +
-               " are held: they keep failing while others succeed, so they become letters without "
-               "a call until one of them succeeds; last: " +
-               place_.text,
-           false);
+  turn.Tell(Notice::kTypeHeld,
+            "events of type " + QuotedName(type) +
+                " are held: they keep failing while others succeed, so they become letters without "
+                "a call until one of them succeeds; last: " +
+                place_.text,
+            false);
 }
 
 void Engine::OpenBreaker(const std::string& why, Turn& turn) {
@@ -176,8 +177,8 @@ void Engine::WaitToRetry(std::chrono::nanoseconds delay, Turn& turn) {
 void Engine::SetTrouble(std::string text, Turn& turn) {
   if (trouble_.empty()) {
     const auto until = breaker_.open() ? *breaker_.open_until() : place_.not_before;
-    turn.LogTry(text, false, std::max<std::uint32_t>(place_.calls, 1),
-                std::max(until - turn.now, std::chrono::nanoseconds(0)));
+    turn.TellTry(Notice::kCallsWait, text, false, std::max<std::uint32_t>(place_.calls, 1),
+                 std::max(until - turn.now, std::chrono::nanoseconds(0)));
   }
   trouble_ = std::move(text);
 }
@@ -185,7 +186,7 @@ void Engine::SetTrouble(std::string text, Turn& turn) {
 void Engine::Relieve(Turn& turn) {
   if (!trouble_.empty() && place_.sequence == 0 && !room_wanted_ && breaker_.closed()) {
     trouble_.clear();
-    turn.Log("going on", true);
+    turn.Tell(Notice::kCallsGoOn, "going on", true);
   }
 }
 
@@ -215,7 +216,8 @@ void Engine::TypeSucceeded(std::string_view type, Turn& turn) {
   if (ended.hold) {
     book_.EndHold(type);
     turn.Add(Command::Kind::kEndHold).text = std::string(type);
-    turn.Log("events of type " + QuotedName(type) + " are not held any more: one succeeded", true);
+    turn.Tell(Notice::kTypeFreed,
+              "events of type " + QuotedName(type) + " are not held any more: one succeeded", true);
     book_.MakeTypeDue(type, turn.now);
   } else if (ended.streak != 0) {
     book_.MakeStreakDue(type, ended.streak, turn.now);

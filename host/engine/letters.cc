@@ -71,9 +71,10 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   ledger_.Park(sequence);
   ++parked_;
   if (state != LetterState::kFollower) {
-    turn.LogTry("dead letter, " + std::string(LetterStateName(state)) + ", class " +
-                    std::string(FailureClassName(failure)) + AtEvent(sequence) + ": " + reason,
-                false, attempts, change->due - turn.now);
+    turn.TellTry(Notice::kLetterWritten,
+                 "dead letter, " + std::string(LetterStateName(state)) + ", class " +
+                     std::string(FailureClassName(failure)) + AtEvent(sequence) + ": " + reason,
+                 false, attempts, change->due - turn.now);
   }
   Command& command = turn.Add(Command::Kind::kPark);
   command.first = command.last = sequence;
@@ -148,7 +149,8 @@ void Engine::LetterDropped(std::string_view stream, Position position, Tick tick
   Turn turn(tick, out);
   letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
   book_.Remove(*id);
-  turn.Log("dead letter " + FormatPosition(position) + " dropped", true);
+  turn.Tell(Notice::kLetterDropped, "dead letter " + FormatPosition(position) + " dropped", true,
+            position);
   Plan(turn);
 }
 

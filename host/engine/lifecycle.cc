@@ -29,7 +29,9 @@ bool Lifecycle::Report(const Signs& signs) {
     return Show(final_state_, final_reason_);
   }
   if (ending_) {
-    return Show(GroupState::kDraining, final_reason_);
+    return signs.store_trouble.empty()
+               ? Show(GroupState::kDraining, final_reason_)
+               : Show(GroupState::kDraining, final_reason_ + "; " + signs.store_trouble);
   }
   if (!started_) {
     return false;
@@ -39,6 +41,9 @@ bool Lifecycle::Report(const Signs& signs) {
   }
   if (!signs.call_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.call_trouble);
+  }
+  if (!signs.store_trouble.empty()) {
+    return Show(GroupState::kWaiting, signs.store_trouble);
   }
   if (!signs.source_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.source_trouble);

@@ -1,6 +1,7 @@
 #include "host/plugins/spawn_plan.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -75,6 +76,11 @@ int OpenPidfd(pid_t pid) {
   }
   UniqueFd read_end(ends[0]);
   auto thread = StartThread([pid, write_end = ends[1]] {
+    // Whoever reaps the child may have closed the other end by the time of the write, and a command
+    // that ends with its reader has SIGPIPE at its default.
+    sigset_t all;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, nullptr);
     siginfo_t info{};
     // Leaves it to be reaped by who is told; one that was reaped meanwhile is gone as well.
     while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
@@ -96,8 +102,8 @@ Result<UniqueFd> Park(int fd, std::string_view what) {
   if (!parked.valid()) {
     // EINVAL: the limit (ulimit -n) ends below the number itself.
     const int error = errno == EINVAL ? EMFILE : errno;
-    return Status::FromErrno(
-        std::string(what) + " (fcntl, to a number from " + std::to_string(kParkingFd) + ")", error);
+    return Status::FromErrno(fmt::format("{} (fcntl, to a number from {})", what, kParkingFd),
+                             error);
   }
   return parked;
 }

@@ -40,6 +40,9 @@ using Ticket = std::uint64_t;
 // failure, and the host begins no epoch but after one.
 inline constexpr std::uint64_t kFirstEpoch = 1;
 
+// What the host waits for while it waits for no ticket to be settled.
+inline constexpr Ticket kNoWake = ~Ticket{0};
+
 // Version and commit of the host's build, which the runner compares with its own: a runner of
 // another installation is found even where the layout is the same.
 inline constexpr std::size_t kBuildIdBytes = 48;
@@ -224,7 +227,7 @@ struct OutcomeHeader {
 
 // Statuses of kFailure that no plugin says.
 inline constexpr std::int32_t kRunnerSetupFailed =
-    -1001;                                              // Not the plugin's fault or not loadable.
+    -1001;  // Not loadable, or no fault of the plugin's.
 inline constexpr std::int32_t kRunnerContract = -1002;  // The plugin broke the contract.
 
 static_assert(sizeof(RecordHeader) % kRecordAlign == 0);

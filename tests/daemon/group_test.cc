@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/daemon/group_slot.h"
+#include "tests/daemon/full_disk.h"
 #include "tests/daemon/scripted_source.h"
 #include "tests/daemon/workshop.h"
 
@@ -52,12 +53,16 @@ class GroupTest : public testing::Test {
   bool Reaches(GroupState state) {
     return Becomes([&] { return slot_->group()->Glance().state == state; });
   }
+  std::string Reason() { return slot_->group()->Glance().reason; }
   // What the plugin was called for, one line an event.
   std::string Called() const { return ReadFile(shop_.data() / "called"); }
   std::optional<Position> Stored() {
-    const auto store =
-        CheckpointStore::Open(shop_.state->groups(), shop_.config.name, shop_.config.filter);
-    EXPECT_TRUE(store.ok()) << store.status().message();
+    Result<std::unique_ptr<CheckpointStore>> store = Status::Internal("not tried");
+    // The job that closes it may still be on its way out.
+    EXPECT_TRUE(Becomes([&] {
+      store = CheckpointStore::Open(shop_.state->groups(), shop_.config.name, shop_.config.filter);
+      return store.ok();
+    })) << store.status().message();
     return store.ok() ? (*store)->record().checkpoint : std::nullopt;
   }
 
@@ -184,6 +189,83 @@ TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
 
   ASSERT_TRUE(finished_.Await().has_value());
   EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+}
+
+TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
+  const auto other = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+  ASSERT_TRUE(other.ok());
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+  EXPECT_EQ(Reason().rfind("checkpoint not opened: ", 0), 0u) << Reason();
+
+  slot_->group()->Stop();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+}
+
+TEST_F(GroupTest, GoesOnByItselfOnceItsStoreCanBeOpened) {
+  auto other = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+  ASSERT_TRUE(other.ok());
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+
+  (*other).reset();
+
+  EXPECT_TRUE(Reaches(GroupState::kCaughtUp));
+}
+
+TEST_F(GroupTest, WaitsForRoomForItsCheckpointAndSaysSo) {
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  auto full = std::make_unique<FullDisk>();
+  server_.Append("ok");
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+  EXPECT_EQ(Reason().rfind("checkpoint not written: ", 0), 0u) << Reason();
+  EXPECT_NE(Reason().find("No space left on device; next try in "), std::string::npos) << Reason();
+
+  full.reset();
+
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  slot_->group()->Stop();
+  ASSERT_TRUE(finished_.Await().has_value());
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{100, 100}));
+}
+
+TEST_F(GroupTest, WaitsForRoomForTheTokenOfItsNextRunner) {
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  auto full = std::make_unique<FullDisk>();
+  server_.Append("die-once");
+  ASSERT_TRUE(Becomes([&] { return Reason().rfind("fencing token not written: ", 0) == 0; }))
+      << Reason();
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kWaiting);
+  EXPECT_TRUE(slot_->group()->Glance().retry_at.has_value());
+
+  full.reset();
+
+  ASSERT_TRUE(Handles(1));
+  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
+}
+
+TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  auto full = std::make_unique<FullDisk>();
+  server_.Append("ok");
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+
+  slot_->group()->Stop();
+  ASSERT_TRUE(Becomes([&] { return Reason().rfind("stopped; checkpoint not written: ", 0) == 0; }))
+      << Reason();
+  EXPECT_FALSE(slot_->group()->CheckpointSafe());
+  full.reset();
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{100, 100}));
 }
 
 // Whatever is under way: its runner, a call, a timer.

@@ -1,9 +1,12 @@
 #include "host/daemon/source_side.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "tests/daemon/scripted_source.h"
@@ -11,6 +14,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::Optional;
 
 class SourceSideTest : public testing::Test, public SourceListener {
  protected:
@@ -51,6 +56,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
   void OnEvent(CallNumber, std::unique_ptr<EventFrame> frame) override {
     events_.Tell(frame->event.position.commit);
+    rounds_.Tell(side_->in_round());
     side_->Flow(wants_);
   }
   void OnCheckpoint(CallNumber, Position) override {}
@@ -71,6 +77,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   Told<std::pair<CallNumber, ServerTraits>> traits_;
   Told<std::optional<Position>> probed_, head_, end_;
   Told<std::uint64_t> events_;
+  Told<bool> rounds_;
   Told<CallNumber> caught_up_;
   Told<std::pair<CallNumber, EndClass>> ended_;
   Told<std::string> text_;
@@ -89,8 +96,7 @@ TEST_F(SourceSideTest, AsksForTheVersionThenBringsEventsAndTheHead) {
   EXPECT_TRUE(known->second.resumes_anywhere);
   EXPECT_EQ(events_.Await(1), 200u);
   EXPECT_EQ(caught_up_.Await(), 1u);
-  ASSERT_TRUE(head_.Await().has_value());
-  EXPECT_EQ(*head_.Await(), (Position{200, 200}));
+  ASSERT_THAT(head_.Await(), Optional((Position{200, 200})));
 }
 
 // What was read for the end of the log counts, where nothing else needs a later one.
@@ -116,6 +122,23 @@ TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
     ASSERT_TRUE(asked.Await().has_value());
     EXPECT_EQ(head_.size() - before, heads);
     gate_->Enter([&] { side_->Cancel(); });
+  }
+}
+
+TEST_F(SourceSideTest, IsInARoundFromAFrameToTheWordThatTheRoundIsOver) {
+  server_.Append("a");
+  Open();
+  gate_->Enter([this] {
+    EXPECT_FALSE(side_->in_round());
+    side_->Connect(1);
+  });
+
+  EXPECT_EQ(rounds_.Await(), true);
+  ASSERT_TRUE(caught_up_.Await().has_value());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (gate_->Inspect([this] { return side_->in_round(); })) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
   }
 }
 
@@ -210,8 +233,7 @@ TEST_F(SourceSideTest, AsksWhereTheLogEnds) {
 
   gate_->Enter([this] { side_->ReadEnd(1, {900, 900}); });
 
-  ASSERT_TRUE(end_.Await().has_value());
-  EXPECT_EQ(*end_.Await(), (Position{100, 100}));
+  ASSERT_THAT(end_.Await(), Optional((Position{100, 100})));
 }
 
 TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
@@ -222,8 +244,7 @@ TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
 
   gate_->Enter([this] { side_->Probe(1, {300, 300}); });
 
-  ASSERT_TRUE(probed_.Await().has_value());
-  EXPECT_EQ(*probed_.Await(), (Position{300, 300}));
+  ASSERT_THAT(probed_.Await(), Optional((Position{300, 300})));
 }
 
 }  // namespace

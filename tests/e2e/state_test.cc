@@ -66,6 +66,7 @@ TEST(StateTest, TheRecordNamesTheLastHandledEventAndItsWitnesses) {
 class RunningStateTest : public ::testing::Test {
  protected:
   RunningStateTest() {
+    site_.UseTestProgram(10);
     server_ = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
     EXPECT_TRUE(WaitUntil([&] { return server_->Output().find('\n') != std::string::npos; }))
         << server_->Errors();
@@ -159,8 +160,8 @@ TEST_F(RunningStateTest, AnIdleGroupWhoseWorkingDirectoryIsMovedAwayGetsANewOneA
   EXPECT_TRUE(host_->Log().Has("Working directory made again", "one"));
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "exitClass"), "killed");
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "level"), "info");
-  EXPECT_EQ(host_->Log().Last("Group notice", "one", "expected"), "true");
-  EXPECT_NE(host_->Log().Last("Group notice", "one", "reason").find("removed or moved away"),
+  EXPECT_EQ(host_->Log().Last("Runner restarts", "one", "expected"), "true");
+  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("removed or moved away"),
             std::string::npos)
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});
@@ -175,7 +176,7 @@ TEST_F(RunningStateTest, ARunnerFollowsItsWorkingDirectoryToAnotherPlace) {
   fs::rename(data, site_.file("away"));
   fs::create_directory(data);
   WaitForRunner(2);
-  EXPECT_NE(host_->Log().Last("Group notice", "one", "reason").find("another one has its name"),
+  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("another one has its name"),
             std::string::npos)
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});

@@ -53,7 +53,8 @@ class LifecycleTest : public testing::Test {
  protected:
   bool Report() {
     const bool changed =
-        life.Report({begun, live, caught_up, runner_trouble, call_trouble, source_trouble});
+        life.Report({begun, live, caught_up, runner_trouble, call_trouble, store_trouble,
+                     source_trouble});
     EXPECT_EQ(life.CheckInvariants(), "");
     return changed;
   }
@@ -64,6 +65,7 @@ class LifecycleTest : public testing::Test {
   bool caught_up = false;
   std::string runner_trouble;
   std::string call_trouble;
+  std::string store_trouble;
   std::string source_trouble;
 };
 
@@ -90,6 +92,19 @@ TEST_F(LifecycleTest, ShowsWhatItWaitsForTheRunnerFirst) {
   runner_trouble = "it died";
   EXPECT_TRUE(Report()) << "another reason";
   EXPECT_EQ(life.reason(), "it died");
+}
+
+TEST_F(LifecycleTest, ShowsWhatTheStoreWaitsForBeforeTheSourceAndAlsoWhileItDrains) {
+  life.Start();
+  source_trouble = "reset";
+  store_trouble = "no room";
+  Report();
+  EXPECT_EQ(life.state(), GroupState::kWaiting);
+  EXPECT_EQ(life.reason(), "no room");
+  life.End(GroupState::kStopped, "stopped");
+  EXPECT_TRUE(Report());
+  EXPECT_EQ(life.state(), GroupState::kDraining);
+  EXPECT_EQ(life.reason(), "stopped; no room");
 }
 
 TEST_F(LifecycleTest, AFailureTakesThePlaceOfAStopAndNothingThatOfAFailure) {
