@@ -55,7 +55,10 @@ void DeliveryWindow::Release(Sequence last) {
   settled_ = last;
 }
 
-void DeliveryWindow::BeginRunner() {
+void DeliveryWindow::BeginRunner() { TakeBack(); }
+
+// The wake-up that was asked for goes with what was to bring it about.
+void DeliveryWindow::TakeBack() {
   to_write_.clear();
   last_written_ = 0;
   armed_ = 0;

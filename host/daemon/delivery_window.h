@@ -38,7 +38,7 @@ class DeliveryWindow final : public EventNames {
   void Deliver(const Command& command);
 
   // kTakeBack: nothing more of what was delivered goes to the runner.
-  void TakeBack() { to_write_.clear(); }
+  void TakeBack();
 
   // kRelease: everything up to `last` is settled.
   void Release(Sequence last);

@@ -92,7 +92,7 @@ void Group::CommandsDone() {
   source_.Flow(engine().wants_frames());
   if (runner_.takes_events()) {
     // Where the source waits for the disk alone, what the runner settles does not help it.
-    const bool waits = source_.paused() && engine().progress_helps();
+    const bool waits = (source_.paused() && engine().progress_helps()) || engine().wants_outcomes();
     if (const auto wake_at = window.WakeAt(waits)) {
       runner_.WakeAt(*wake_at);
     }

@@ -195,6 +195,10 @@ class Engine {
   // `sequence` is an event.
   std::optional<Position> AdvanceAt(Sequence sequence) const { return ledger_.AdvanceAt(sequence); }
 
+  // Whether what is called next waits for what is being called now, so that the sooner its outcome
+  // is heard the better. False in the plain path, which keeps the runner busy by itself.
+  bool wants_outcomes() const { return ledger_.on_lane() > 0 && !Plain(); }
+
   GroupState state() const { return life_.state(); }
   const std::string& reason() const { return life_.reason(); }
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock

@@ -51,7 +51,9 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
   if (life_.ending()) {
     // A call that the drain let finish: its event comes again at the next start.
     CutLetterCall();
-    TakeBack(turn);
+    if (outcome.sequence != 0) {
+      TakeBack(turn);
+    }
     return;
   }
   if (outcome.sequence == 0) {

@@ -83,6 +83,22 @@ TEST(DeliveryWindowTest, GivesANewRunnerWhatTheEngineDeliversToIt) {
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{2, 3}));
 }
 
+// After a failure the ring begins anew, and with it what it was to wake the host at.
+TEST(DeliveryWindowTest, GivesAgainWhatWasTakenBackAndAsksForItsWakeUpAnew) {
+  DeliveryWindow window = WithThree();
+  Deliver(&window, 1, 3);
+  Fill(&window);
+  EXPECT_TRUE(window.WakeAt(true).has_value());
+
+  window.TakeBack();
+  EXPECT_TRUE(Fill(&window).empty());
+  EXPECT_FALSE(window.WakeAt(true).has_value());
+  Deliver(&window, 1, 1);
+
+  EXPECT_EQ(Fill(&window), (std::vector<Sequence>{1}));
+  EXPECT_EQ(window.WakeAt(true), 1u);
+}
+
 TEST(DeliveryWindowTest, MakesTheSlotOfAnAdvanceItself) {
   DeliveryWindow window = WithThree();
   Deliver(&window, 1, 3);
