@@ -90,9 +90,7 @@ class Checker {
         Skip(record);
         break;
       case Record::Kind::kTakeBack:
-        last_delivered_.reset();
-        outstanding_.clear();
-        outstanding_bytes_ = 0;
+        TakeBack();
         break;
       case Record::Kind::kRunnerDeath:
         Expose(h_.window, "W", [&](std::size_t i) {
@@ -224,6 +222,12 @@ class Checker {
     }
   }
 
+  void TakeBack() {
+    last_delivered_.reset();
+    outstanding_.clear();
+    outstanding_bytes_ = 0;
+  }
+
   void RunnerStart(const Record& record) {
     if (record.runner <= runner_) {
       Broken("I10", "runner " + std::to_string(record.runner) + " started after runner " +
@@ -231,9 +235,7 @@ class Checker {
     }
     runner_ = std::max(runner_, record.runner);
     store_unknown_ = store_unknown_ && record.blind;
-    last_delivered_.reset();
-    outstanding_.clear();
-    outstanding_bytes_ = 0;
+    TakeBack();
   }
 
   void Deliver(const Record& record) {

@@ -300,15 +300,13 @@ void FailureWorld::Carry(const Command& command) {
         Input([&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
       });
       break;
-    case Command::Kind::kWakeAt: {
-      const std::uint64_t number = ++wakes_;
-      After(std::max(command.at - scheduler_.now(), Time(0)), [this, number] {
+    case Command::Kind::kWakeAt:
+      After(std::max(command.at - scheduler_.now(), Time(0)), [this, number = ++wakes_] {
         if (number == wakes_) {
           Input([&](Commands* out) { engine_->Woke(Now(), out); });
         }
       });
       break;
-    }
     default:
       CarryLetter(command);
       break;
