@@ -4,6 +4,7 @@
 #   layers      host/ includes only what lies below it; plugins/, examples/ and sdk/ nothing of host/
 #   functions   none is longer than a screen
 #   text        {fmt} stays out of what the runner is made of, and out of every header
+#   locks       all of host/ are of host/base/mutex.h, where clang checks their use
 #   unused      what a header of host/ declares has a use somewhere in the tree
 #
 #   tests/structure.sh
@@ -119,6 +120,13 @@ check_text() {
   [ $found -eq 1 ]
 }
 
+check_locks() {
+  local found=0
+  git grep -nE '^ *# *include *<(mutex|shared_mutex|condition_variable)>|std::(mutex|[a-z]+_mutex|lock_guard|unique_lock|scoped_lock|condition_variable)' \
+    -- host ':!host/base/mutex.h' | sed 's/$/: wanted Mutex, MutexLock, CondVar, of host\/base\/mutex.h/' || found=$?
+  [ $found -eq 1 ]
+}
+
 # A name counts once where it is declared and once where it is defined; what is over is a use. Names
 # that are the same in two classes hide each other, so this finds not all.
 check_unused() {
@@ -163,7 +171,7 @@ check_unused() {
 }
 
 failed=0
-for part in layers functions text unused; do
+for part in layers functions text locks unused; do
   if "check_$part" >&2; then
     echo "$part: clean"
   else

@@ -2,8 +2,9 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <utility>
+
+#include "host/base/mutex.h"
 
 namespace catchup {
 
@@ -29,7 +30,7 @@ class Gate {
   // Returns what `answer` says at the end of the turn; false where none was had.
   template <typename Turn, typename Answer>
   bool Enter(Turn&& turn, Answer&& answer) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (closed_) {
       return false;
     }
@@ -41,7 +42,7 @@ class Gate {
   // Looks without a turn, closed or not: `look` changes nothing that anything follows from.
   template <typename Look>
   auto Inspect(Look&& look) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     return look();
   }
 
@@ -59,7 +60,7 @@ class Gate {
   // if it was closed before.
   template <typename Last>
   bool Close(Last&& last) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (closed_) {
       return false;
     }
@@ -69,8 +70,8 @@ class Gate {
   }
 
  private:
-  std::mutex mutex_;
-  bool closed_ = false;
+  Mutex mutex_;
+  bool closed_ CATCHUP_GUARDED_BY(mutex_) = false;
   const std::function<void()> after_;
 };
 

@@ -40,6 +40,12 @@ Status RaiseDescriptorLimit() {
 // Threads for what the machine can do at once.
 int Cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
 
+// Each waits for the connections of all, so one that serves no group's would only take what is for
+// another and wake that. What the host asks for itself needs no thread of its own.
+int SourceThreadsFor(std::size_t groups) {
+  return static_cast<int>(std::clamp<std::size_t>(groups, 1, static_cast<std::size_t>(Cores())));
+}
+
 // Whether the system knows what a runner is reached by. Asked before anything is opened, since a
 // group could only wait for it for ever; what is merely used up at present it does wait for.
 Status CheckSystem() {
@@ -63,8 +69,9 @@ Status HostResources::Open() {
   CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
   CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
-  CATCHUP_RETURN_IF_ERROR(
-      WaitOut("log not opened", [this] { return log_.Open(Cores(), &*worker_); }));
+  CATCHUP_RETURN_IF_ERROR(WaitOut("log not opened", [this] {
+    return log_.Open(SourceThreadsFor(config_.groups.size()), &*worker_);
+  }));
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
   return {};
 }

@@ -36,13 +36,13 @@ Status LogAddress::Open(int threads, WorkerPool* worker) {
     threads_ = std::move(*started);
   }
   if (config_.uri.kind != SourceUri::Kind::kEmbedded) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     address_ = config_.uri.target();
     return {};
   }
   auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
   if (endpoint.ok()) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     server_ = std::move(endpoint->server);
     address_ = endpoint->address;
   }
@@ -50,7 +50,7 @@ Status LogAddress::Open(int threads, WorkerPool* worker) {
 }
 
 std::string LogAddress::Now() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (config_.uri.kind == SourceUri::Kind::kEmbedded && server_ == nullptr) {
     if (auto live = embedded::LiveEmbeddedAddress(config_.uri.path)) {
       address_ = *std::move(live);
@@ -68,7 +68,7 @@ void LogAddress::Own() {
     return;
   }
   auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_), kOwnerPatience);
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   owning_ = false;
   if (!endpoint.ok()) {
     Log(LogLevel::kWarn, "Embedded log not opened", "Host.OwnEmbeddedLog", "",
@@ -93,7 +93,7 @@ Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
 
 void LogAddress::Close() {
   threads_.reset();
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   server_.reset();
 }
 

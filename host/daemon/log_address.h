@@ -3,9 +3,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/config/config.h"
 #include "host/daemon/worker_pool.h"
@@ -53,11 +53,11 @@ class LogAddress {
   WorkerPool* worker_ = nullptr;
   std::shared_ptr<SourceThreads> threads_;
   std::atomic<bool> closing_ = false;
-  // Guards the rest, which changes when the owner of an embedded log ends.
-  std::mutex mutex_;
-  std::unique_ptr<embedded::EmbeddedServer> server_;
-  std::string address_;
-  bool owning_ = false;
+  // What changes when the owner of an embedded log ends.
+  Mutex mutex_;
+  std::unique_ptr<embedded::EmbeddedServer> server_ CATCHUP_GUARDED_BY(mutex_);
+  std::string address_ CATCHUP_GUARDED_BY(mutex_);
+  bool owning_ CATCHUP_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace catchup

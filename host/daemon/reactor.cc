@@ -14,7 +14,7 @@ namespace catchup {
 namespace {
 
 // An idle loop still looks around this often; nothing depends on it.
-constexpr int kLongestWaitMs = 60'000;
+constexpr std::chrono::seconds kLongestWait{60};
 
 constexpr std::size_t kEventsAtOnce = 64;
 
@@ -45,7 +45,7 @@ Reactor::~Reactor() { Stop(); }
 
 void Reactor::Stop() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
   Wake();
@@ -60,38 +60,55 @@ void Reactor::Wake() {
   (void)!write(wake_.get(), &one, sizeof one);
 }
 
-void Reactor::Post(Task task) {
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    posted_.push_back(std::move(task));
+bool Reactor::EndsSleep(Clock::time_point due) {
+  if (due >= sleeps_until_) {
+    return false;
   }
-  Wake();
+  sleeps_until_ = kAwake;
+  return true;
+}
+
+void Reactor::Post(Task task) {
+  bool wake;
+  {
+    const MutexLock lock(&mutex_);
+    posted_.push_back(std::move(task));
+    // Before any time that it could sleep until.
+    wake = EndsSleep(kAwake + Clock::duration(1));
+  }
+  // Without the lock, which the loop takes first when it wakes.
+  if (wake) {
+    Wake();
+  }
 }
 
 Reactor::TimerId Reactor::After(std::chrono::nanoseconds delay, Task task) {
+  const Clock::time_point due = Clock::now() + delay;
   TimerId id;
+  bool wake;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     id = next_timer_++;
-    timers_.emplace(Clock::now() + delay, Timer{id, std::move(task)});
+    timer_places_.emplace(id, timers_.emplace(due, Timer{id, std::move(task)}));
+    wake = EndsSleep(due);
   }
-  if (std::this_thread::get_id() != thread_.get_id()) {
+  if (wake) {
     Wake();
   }
   return id;
 }
 
 void Reactor::Cancel(TimerId id) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = std::find_if(timers_.begin(), timers_.end(),
-                                  [id](const auto& entry) { return entry.second.id == id; });
-  if (found != timers_.end()) {
-    timers_.erase(found);
+  const MutexLock lock(&mutex_);
+  const auto found = timer_places_.find(id);
+  if (found != timer_places_.end()) {
+    timers_.erase(found->second);
+    timer_places_.erase(found);
   }
 }
 
 Status Reactor::Watch(int fd, Task task) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;
@@ -103,31 +120,37 @@ Status Reactor::Watch(int fd, Task task) {
 }
 
 void Reactor::Unwatch(int fd) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (watched_.erase(fd) != 0) {
     // It was added, so it can be removed.
     (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   }
 }
 
-int Reactor::NextTimeoutMs() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+int Reactor::FallAsleep() {
+  const MutexLock lock(&mutex_);
   if (!posted_.empty()) {
     return 0;
   }
-  if (timers_.empty()) {
-    return kLongestWaitMs;
+  const Clock::time_point now = Clock::now();
+  sleeps_until_ = now + kLongestWait;
+  if (!timers_.empty()) {
+    sleeps_until_ = std::min(sleeps_until_, timers_.begin()->first);
   }
-  const auto left = timers_.begin()->first - Clock::now();
   // Rounded up, so that the loop does not spin through the last millisecond.
-  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-  return static_cast<int>(std::clamp<std::int64_t>(ms, 0, kLongestWaitMs));
+  const auto ms = std::chrono::ceil<std::chrono::milliseconds>(sleeps_until_ - now).count();
+  return static_cast<int>(std::max<std::int64_t>(ms, 0));
+}
+
+void Reactor::WakeUp() {
+  const MutexLock lock(&mutex_);
+  sleeps_until_ = kAwake;
 }
 
 void Reactor::RunDue() {
   std::vector<Task> due;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     due.swap(posted_);
   }
   for (Task& task : due) {
@@ -136,11 +159,12 @@ void Reactor::RunDue() {
   while (true) {
     Task task;
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const MutexLock lock(&mutex_);
       if (stopping_ || timers_.empty() || timers_.begin()->first > Clock::now()) {
         return;
       }
       task = std::move(timers_.begin()->second.task);
+      timer_places_.erase(timers_.begin()->second.id);
       timers_.erase(timers_.begin());
     }
     task();
@@ -151,8 +175,9 @@ void Reactor::Run() {
   std::array<epoll_event, kEventsAtOnce> events;
   while (true) {
     const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), NextTimeoutMs());
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), FallAsleep());
     CATCHUP_CHECK(count >= 0 || errno == EINTR);
+    WakeUp();
     for (int i = 0; i < count; ++i) {
       std::shared_ptr<Task> task;
       if (events[static_cast<std::size_t>(i)].data.fd == wake_.get()) {
@@ -161,7 +186,7 @@ void Reactor::Run() {
         continue;
       }
       {
-        const std::lock_guard<std::mutex> lock(mutex_);
+        const MutexLock lock(&mutex_);
         const auto found = watched_.find(events[static_cast<std::size_t>(i)].data.fd);
         if (found != watched_.end()) {
           task = found->second;
@@ -172,7 +197,7 @@ void Reactor::Run() {
       }
     }
     RunDue();
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (stopping_) {
       return;
     }

@@ -5,11 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
 
@@ -45,27 +45,39 @@ class Reactor {
   void Unwatch(int fd);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr Clock::time_point kAwake = Clock::time_point::min();
+
   Reactor() = default;
 
   void Run();
   void RunDue();
-  int NextTimeoutMs();
+  int FallAsleep();  // Milliseconds, at most.
+  void WakeUp();
+  // Whether the loop would sleep on beyond `due`, so that whoever asks has to wake it; whoever asks
+  // next need not.
+  bool EndsSleep(Clock::time_point due) CATCHUP_REQUIRES(mutex_);
   void Wake();
 
-  using Clock = std::chrono::steady_clock;
   struct Timer {
     TimerId id;
     Task task;
   };
+  using Timers = std::multimap<Clock::time_point, Timer>;
 
   UniqueFd epoll_;
   UniqueFd wake_;
-  std::mutex mutex_;
-  bool stopping_ = false;
-  TimerId next_timer_ = 1;
-  std::vector<Task> posted_;
-  std::multimap<Clock::time_point, Timer> timers_;
-  std::unordered_map<int, std::shared_ptr<Task>> watched_;
+  Mutex mutex_;
+  bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
+  // When the loop looks around by itself; kAwake: before it sleeps again, so that nobody has to
+  // make a system call for that.
+  Clock::time_point sleeps_until_ CATCHUP_GUARDED_BY(mutex_) = kAwake;
+  TimerId next_timer_ CATCHUP_GUARDED_BY(mutex_) = 1;
+  std::vector<Task> posted_ CATCHUP_GUARDED_BY(mutex_);
+  Timers timers_ CATCHUP_GUARDED_BY(mutex_);
+  // Every group cancels timers all the time, most of which have fired.
+  std::unordered_map<TimerId, Timers::iterator> timer_places_ CATCHUP_GUARDED_BY(mutex_);
+  std::unordered_map<int, std::shared_ptr<Task>> watched_ CATCHUP_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

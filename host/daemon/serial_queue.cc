@@ -9,7 +9,7 @@ std::shared_ptr<SerialQueue> SerialQueue::Create(WorkerPool* pool) {
 }
 
 void SerialQueue::Post(Job job) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (closed_) {
     return;
   }
@@ -26,11 +26,11 @@ void SerialQueue::PostFront() {
 void SerialQueue::RunFront() {
   Job job;
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     job = std::move(jobs_.front());
   }
   job();
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   jobs_.pop_front();
   if (!jobs_.empty()) {
     PostFront();
@@ -38,7 +38,7 @@ void SerialQueue::RunFront() {
 }
 
 void SerialQueue::Close() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   closed_ = true;
 }
 

@@ -3,8 +3,8 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 
+#include "host/base/mutex.h"
 #include "host/daemon/worker_pool.h"
 
 namespace catchup {
@@ -33,12 +33,12 @@ class SerialQueue : public std::enable_shared_from_this<SerialQueue> {
   explicit SerialQueue(WorkerPool* pool) : pool_(*pool) {}
 
   void RunFront();
-  void PostFront();
+  void PostFront() CATCHUP_REQUIRES(mutex_);
 
   WorkerPool& pool_;
-  std::mutex mutex_;
-  bool closed_ = false;
-  std::deque<Job> jobs_;  // The front one is with the pool.
+  Mutex mutex_;
+  bool closed_ CATCHUP_GUARDED_BY(mutex_) = false;
+  std::deque<Job> jobs_ CATCHUP_GUARDED_BY(mutex_);  // The front one is with the pool.
 };
 
 }  // namespace catchup

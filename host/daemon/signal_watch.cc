@@ -68,13 +68,15 @@ SignalWatch::~SignalWatch() {
 }
 
 std::optional<ReceivedSignal> SignalWatch::AwaitStop(std::chrono::milliseconds time) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  heard_.wait_for(lock, time, [this] { return first_stop_.has_value(); });
+  const auto deadline = Clock::now() + time;
+  const MutexLock lock(&mutex_);
+  while (!first_stop_.has_value() && heard_.WaitUntil(&mutex_, deadline)) {
+  }
   return first_stop_;
 }
 
 void SignalWatch::Deliver(OnStop on_stop) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   on_stop_ = std::move(on_stop);
   for (const auto& [signal, at] : undelivered_) {
     on_stop_(signal, at);
@@ -132,7 +134,7 @@ void SignalWatch::Hear(const ReceivedSignal& signal) {
   if (!deadline_.has_value()) {
     deadline_ = now + limits_.stop;
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const MutexLock lock(&mutex_);
   if (on_stop_ != nullptr) {
     on_stop_(signal, now);
     return;
@@ -141,7 +143,7 @@ void SignalWatch::Hear(const ReceivedSignal& signal) {
   if (!first_stop_.has_value()) {
     first_stop_ = signal;
   }
-  heard_.notify_all();
+  heard_.NotifyAll();
 }
 
 }  // namespace catchup

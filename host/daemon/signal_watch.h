@@ -2,10 +2,8 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -13,6 +11,7 @@
 #include <vector>
 
 #include "host/base/log_level.h"
+#include "host/base/mutex.h"
 #include "host/base/signals.h"
 #include "host/base/status.h"
 #include "host/base/unique_fd.h"
@@ -68,11 +67,11 @@ class SignalWatch {
   std::atomic<bool> ending_ = false;
   std::atomic<int> verdict_;
 
-  std::mutex mutex_;
-  std::condition_variable heard_;
-  std::optional<ReceivedSignal> first_stop_;
-  std::vector<std::pair<ReceivedSignal, Clock::time_point>> undelivered_;
-  OnStop on_stop_;
+  Mutex mutex_;
+  CondVar heard_;
+  std::optional<ReceivedSignal> first_stop_ CATCHUP_GUARDED_BY(mutex_);
+  std::vector<std::pair<ReceivedSignal, Clock::time_point>> undelivered_ CATCHUP_GUARDED_BY(mutex_);
+  OnStop on_stop_ CATCHUP_GUARDED_BY(mutex_);
   std::thread thread_;  // Last: it uses the rest.
 };
 

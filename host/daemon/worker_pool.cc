@@ -21,10 +21,10 @@ Status WorkerPool::Start(int threads) {
 
 WorkerPool::~WorkerPool() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  changed_.notify_all();
+  changed_.NotifyAll();
   for (std::thread& thread : threads_) {
     thread.join();
   }
@@ -32,18 +32,20 @@ WorkerPool::~WorkerPool() {
 
 void WorkerPool::Post(Job job) {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     jobs_.push_back(std::move(job));
   }
-  changed_.notify_one();
+  changed_.NotifyOne();
 }
 
 void WorkerPool::Run() {
   while (true) {
     Job job;
     {
-      std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
+      const MutexLock lock(&mutex_);
+      while (!stopping_ && jobs_.empty()) {
+        changed_.Wait(&mutex_);
+      }
       if (jobs_.empty()) {
         return;
       }

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <condition_variable>
 #include <deque>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 
 namespace catchup {
@@ -33,10 +32,10 @@ class WorkerPool {
  private:
   void Run();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
-  std::deque<Job> jobs_;
+  Mutex mutex_;
+  CondVar changed_;
+  bool stopping_ CATCHUP_GUARDED_BY(mutex_) = false;
+  std::deque<Job> jobs_ CATCHUP_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
 

@@ -56,12 +56,13 @@ std::optional<Position> CheckpointPacer::Next(const std::optional<Position>& wat
   if (!hurried_ && !interval_over && new_events_ < batch_) {
     return std::nullopt;
   }
-  const bool spaced = !committed_at_ || now - *committed_at_ >= kCommitSpacing;
+  const bool spaced = !committed_at_ || now - *committed_at_ >= spacing_;
   const std::uint64_t half = (bound_ + 1) / 2;
   if (!hurried_ && !spaced && new_events_ + pending < half) {
     crowded_at_ = half - new_events_;
     return std::nullopt;
   }
+  spacing_ = new_events_ < kRush ? kCommitSpacing : kRushSpacing;
   hurried_ = false;
   writing_ = watermark;
   writing_events_ = new_events_;
@@ -108,7 +109,7 @@ std::optional<std::chrono::nanoseconds> CheckpointPacer::WakeAt(
   // A full batch waits for nothing but the spacing, and so does the interval once it is over.
   const std::chrono::nanoseconds due =
       new_events_ >= batch_ ? *new_since_ : *new_since_ + interval_;
-  return due <= now && committed_at_ ? std::max(due, *committed_at_ + kCommitSpacing) : due;
+  return due <= now && committed_at_ ? std::max(due, *committed_at_ + spacing_) : due;
 }
 
 }  // namespace catchup

@@ -317,7 +317,7 @@ bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t 
   const std::uint64_t size = AlignRecord(sizeof header + text.size());
   header.size = static_cast<std::uint32_t>(size);
   header.text_size = static_cast<std::uint32_t>(text.size());
-  const std::lock_guard<std::mutex> lock(post_mutex_);
+  const MutexLock lock(&post_mutex_);
   if (!posted_.Intact(outcomes().outcome_published)) [[unlikely]] {
     Damaged(kPostedDamage);
   }
@@ -390,7 +390,7 @@ void RunnerEnd::Log(std::uint16_t level, std::string_view text) {
                                                      : level < CATCHUP_LOG_ERROR ? kWorseLogReserve
                                                                                  : 0);
   if (!Post(header, text.substr(0, kMaxLogText), keep_free, PostHow::kIfIntact)) {
-    const std::lock_guard<std::mutex> lock(post_mutex_);
+    const MutexLock lock(&post_mutex_);
     OwnWord& dropped = lines_dropped_[level];
     (void)Write(&dropped, &outcomes().log_lines_dropped[level], dropped.number() + 1,
                 std::memory_order_relaxed, kPostedDamage);

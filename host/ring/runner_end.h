@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/base/plugin_setting.h"
 #include "host/base/position.h"
 #include "host/base/status.h"
@@ -209,9 +209,10 @@ class RunnerEnd {
   OwnWord call_;
   OwnWord call_ticket_;
   OwnWord epoch_;
-  OwnWord posted_;  // Bytes of outcomes, divided by kRecordAlign. Under post_mutex_.
+  // Bytes of outcomes, divided by kRecordAlign.
+  OwnWord posted_ CATCHUP_GUARDED_BY(post_mutex_);
   OwnWord sleep_;
-  std::array<OwnWord, kLogLevels> lines_dropped_;  // By level. Under post_mutex_.
+  std::array<OwnWord, kLogLevels> lines_dropped_ CATCHUP_GUARDED_BY(post_mutex_);  // By level.
   RecordSeal outcome_seal_;
 
   std::uint64_t published_ = 0;                      // Last value read.
@@ -223,7 +224,7 @@ class RunnerEnd {
   std::chrono::nanoseconds nap_{};  // Zero: it sleeps until it is woken.
   std::uint32_t short_sleeps_ = 0;  // Short ones in a row.
   std::string setup_bytes_;
-  std::mutex post_mutex_;  // Log may come from any thread.
+  Mutex post_mutex_;  // Log may come from any thread.
 };
 
 }  // namespace catchup

@@ -8,6 +8,8 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace catchup {
 namespace {
@@ -86,6 +88,63 @@ TEST_F(ReactorTest, WatchesADescriptorUntilToldNotTo) {
   Settle();
   Settle();
   EXPECT_EQ(times, 1);
+}
+
+TEST_F(ReactorTest, CancelsOneOfManyTimersAndNoneThatHasFired) {
+  std::vector<Reactor::TimerId> fired;
+  std::promise<void> last;
+  for (int i = 0; i < 9; ++i) {
+    fired.push_back(reactor_->After(milliseconds(0), [] {}));
+  }
+  reactor_->After(milliseconds(1), [&] { last.set_value(); });
+  EXPECT_EQ(last.get_future().wait_for(kPatience), std::future_status::ready);
+
+  int ran = 0;
+  std::promise<void> end;
+  std::vector<Reactor::TimerId> waiting;
+  reactor_->Post([&] {
+    for (int i = 0; i < 9; ++i) {
+      waiting.push_back(reactor_->After(milliseconds(1), [&] { ++ran; }));
+    }
+    reactor_->Cancel(waiting[4]);
+    for (const Reactor::TimerId id : fired) {
+      reactor_->Cancel(id);
+    }
+    reactor_->After(milliseconds(2), [&] { end.set_value(); });
+  });
+  EXPECT_EQ(end.get_future().wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(ran, 8);
+}
+
+// It sleeps for the one of an hour by then.
+TEST_F(ReactorTest, RunsATimerInItsTimeThatIsDueBeforeWhatItSleepsFor) {
+  reactor_->After(std::chrono::hours(1), [] {});
+  Settle();
+  std::promise<void> early;
+  reactor_->After(milliseconds(1), [&] { early.set_value(); });
+  EXPECT_EQ(early.get_future().wait_for(kPatience), std::future_status::ready);
+}
+
+// Whoever finds it asleep wakes it, whether or not another one just did.
+TEST_F(ReactorTest, LosesNoTaskOfSeveralThatPostWhileItFallsAsleep) {
+  constexpr int kTasks = 2'000;
+  const auto post = [this](bool* all) {
+    for (int i = 0; i < kTasks && *all; ++i) {
+      std::promise<void> ran;
+      reactor_->Post([&] { ran.set_value(); });
+      // On a loss the promise must outlive the task that comes late.
+      *all = ran.get_future().wait_for(kPatience) == std::future_status::ready;
+      if (!*all) {
+        reactor_->Stop();
+      }
+    }
+  };
+  bool here = true;
+  bool there = true;
+  std::thread other(post, &there);
+  post(&here);
+  other.join();
+  EXPECT_TRUE(here && there);
 }
 
 TEST_F(ReactorTest, CanBeDestroyedWithTimersPending) {

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@ namespace catchup::e2e {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::HasSubstr;
 
 CheckpointRecord RecordOf(const Site& site, const std::string& group) {
   auto store = CheckpointStore::Open(site.file("state/groups"), group,
@@ -281,8 +283,9 @@ TEST_F(RunningStateTest, AStateDirectoryThatIsGoneEndsTheHost) {
 TEST_F(RunningStateTest, WithoutDescriptorsANewRunnerIsWaitedFor) {
   SetLimit(RLIMIT_NOFILE, 3);
   KillRunner();
-  EXPECT_TRUE(WaitUntil([&] { return Reason().find("Too many open files") != std::string::npos; }))
-      << host_->Errors();
+  EXPECT_TRUE(host_->WaitForLog("Runner waits to be started", "one"));
+  EXPECT_THAT(host_->Log().Last("Runner waits to be started", "one", "reason"),
+              HasSubstr("Too many open files"));
   EXPECT_EQ(State(), "waiting");
   SetLimit(RLIMIT_NOFILE, 1024);
   EXPECT_TRUE(host_->WaitForLog("Wait over", "one"));

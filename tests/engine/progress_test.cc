@@ -152,6 +152,33 @@ TEST(CheckpointTest, DoesNotWaitOnceHalfOfTheDuplicateBoundIsUndurable) {
   EXPECT_EQ(Persisted(d.Settled(4)), P(4));
 }
 
+TEST(CheckpointTest, LeavesTheDiskTenMillisecondsAfterACommitOfManyEvents) {
+  Driver d({.window_events = 1'024});
+  d.Run();
+  d.Events(1, 200);
+  EXPECT_EQ(Persisted(d.Settled(128)), P(128));
+  d.Durable(P(128));
+  const Commands settled = d.Settled(200);
+  EXPECT_EQ(Persisted(settled), std::nullopt);
+  EXPECT_EQ(d.WakeIn(settled), 10ms);
+  EXPECT_EQ(Persisted(d.Wake(10ms)), P(200));
+  // That one had few.
+  d.Durable(P(200));
+  d.Events(201, 220);
+  EXPECT_EQ(d.WakeIn(d.Settled(220)), 2ms);
+}
+
+TEST(CheckpointTest, WaitsNoLongerThanHalfOfTheDuplicateBoundAfterACommitOfManyEventsEither) {
+  Driver d({.checkpoint_batch_size = 10, .window_events = 390});
+  d.Run();
+  d.Events(1, 327);
+  EXPECT_EQ(Persisted(d.Settled(128)), P(128));
+  d.Durable(P(128));
+  EXPECT_EQ(Persisted(d.Settled(327)), std::nullopt);
+  // Half of 10 + 390 lie beyond the last one.
+  EXPECT_EQ(Persisted(d.Event(P(328))), P(327));
+}
+
 TEST(CheckpointTest, FollowsAnnouncementsWhereNothingMatches) {
   Driver d({.checkpoint_interval = 1s});
   d.Run();

@@ -67,12 +67,7 @@ class Checker {
     JudgeProgress(record.at);
     switch (record.kind) {
       case Record::Kind::kHostStart:
-        ++process_;
-        stalled_ = false;
-        live_.reset();
-        BeginProgress();
-        outstanding_.clear();
-        outstanding_bytes_ = 0;
+        HostStart();
         break;
       case Record::Kind::kRunnerStart:
         RunnerStart(record);
@@ -124,10 +119,7 @@ class Checker {
         Lie(record);
         break;
       case Record::Kind::kAnnounce:
-        if (announced_ && *record.position > *announced_) {
-          proven_ = std::max(proven_, announced_);
-        }
-        announced_ = std::max(announced_, record.position);
+        Announce(record);
         break;
       case Record::Kind::kNoRoom:
         writing_ = false;
@@ -139,6 +131,22 @@ class Checker {
         break;
     }
     FollowProgress(record.at);
+  }
+
+  void HostStart() {
+    ++process_;
+    stalled_ = false;
+    live_.reset();
+    BeginProgress();
+    outstanding_.clear();
+    outstanding_bytes_ = 0;
+  }
+
+  void Announce(const Record& record) {
+    if (announced_ && *record.position > *announced_) {
+      proven_ = std::max(proven_, announced_);
+    }
+    announced_ = std::max(announced_, record.position);
   }
 
   // What the server hid goes down to its account until it is delivered.
