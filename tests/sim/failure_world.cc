@@ -92,6 +92,12 @@ FailureResult FailureWorld::Run() {
   PlanKill();
   while (result_.wrong.size() < kMostWrong && scheduler_.now() < scenario_.end) {
     if (!scheduler_.Step()) {
+      if (scenario_.until_healed && !Done()) {
+        Wrong("nothing more will happen, state " + std::string(GroupStateName(engine_->state())) +
+              " (" + engine_->reason() + "), breaker " +
+              (engine_->breaker().closed() ? "closed" : "not closed") + ", letter in call " +
+              (engine_->letters().in_call() ? "yes" : "no"));
+      }
       break;
     }
     if (scenario_.until_healed && Done()) {
