@@ -1,0 +1,156 @@
+#include "host/daemon/host_resources.h"
+
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include <algorithm>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "host/base/log.h"
+#include "host/base/shortage.h"
+#include "host/base/stop_budget.h"
+#include "host/base/time_text.h"
+#include "host/daemon/stall_detector.h"
+#include "host/plugins/children.h"
+#include "host/ring/host_end.h"
+
+namespace catchup {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Between two tries of what the host needs before its groups are there, while the machine lacks it.
+constexpr std::chrono::seconds kOpenPause{1};
+
+// Each group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of the system.
+Status RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return Status::FromErrno("look at the limit of open files", errno);
+  }
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0
+             ? Status()
+             : Status::FromErrno("raise the limit of open files", errno);
+}
+
+// Threads for what the machine can do at once.
+int Cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+
+// Whether the system knows what a runner is reached by. Asked before anything is opened, since a
+// group could only wait for it for ever; what is merely used up at present it does wait for.
+Status CheckSystem() {
+  const Status made = HostEnd::Create("check").status();
+  const bool may_come =
+      made.code() == Status::Code::kExhausted || made.code() == Status::Code::kUnavailable;
+  return may_come ? Status() : made;
+}
+
+}  // namespace
+
+Status HostResources::Open() {
+  // First, so that a stop has its deadline whatever may hang.
+  CATCHUP_RETURN_IF_ERROR(StartThreads());
+  // Before anything is found to be too little.
+  if (const Status raised = RaiseDescriptorLimit(); !raised.ok()) {
+    Log(LogLevel::kWarn, "Limit of open files not raised", "Host.Open", "",
+        {{"reason", raised.message()}});
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckSystem());
+  CATCHUP_RETURN_IF_ERROR(ProveLibraryNeeds());
+  CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
+  CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
+  CATCHUP_RETURN_IF_ERROR(
+      WaitOut("log not opened", [this] { return log_.Open(Cores(), &*worker_); }));
+  CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
+  return {};
+}
+
+// Does `step` until it succeeds or fails for something else than a shortage, and says all the while
+// what the host waits for. What waits for the log's end waits no longer than for a group.
+Status HostResources::WaitOut(std::string_view what, const std::function<Status()>& step) {
+  const auto since = Clock::now();
+  std::string waits_for;
+  while (true) {
+    const Status status = step();
+    if (status.code() != Status::Code::kExhausted) {
+      if (status.ok() && !waits_for.empty()) {
+        Log(LogLevel::kInfo, "Wait over", "Host.Open", "", {{"reason", waits_for}});
+      }
+      return status;
+    }
+    if (limits_.until_caught_up && Clock::now() - since >= StallDetector::kPatience) {
+      return status.Within(std::string(what) + " for " + FormatDuration(StallDetector::kPatience));
+    }
+    if (std::string now = std::string(what) + ": " + status.message(); now != waits_for) {
+      waits_for = std::move(now);
+      Log(LogLevel::kWarn, "Host waits", "Host.Open", "",
+          {{"reason", waits_for}, {"expected", true}});
+    }
+    if (signals_->AwaitStop(kOpenPause).has_value()) {
+      return Status::Cancelled("stopped");
+    }
+  }
+}
+
+Status HostResources::OpenState() {
+  auto state = StateDirectory::Open(config_.state.directory);
+  if (state.ok()) {
+    state_ = std::move(*state);
+  } else if (state.status().code() == Status::Code::kIncompatible) {
+    // No restart mends that, and a supervisor is to know it.
+    cannot_start_ = EX_CONFIG;
+  }
+  return state.status();
+}
+
+Status HostResources::FindRunner() {
+  auto runner = RunnerBinary::Find();
+  if (runner.ok()) {
+    runner_ = std::move(*runner);
+  }
+  return runner.status();
+}
+
+int HostResources::EndBeforeStart(const Status& opened) {
+  if (opened.code() == Status::Code::kCancelled) {
+    // Nothing was handled, so nothing can be lost.
+    const auto signal = signals_->AwaitStop({});
+    LogSignal(LogLevel::kInfo, "Stopping", *signal);
+    cannot_start_ = signal->number == SIGXCPU ? EXIT_FAILURE : EXIT_SUCCESS;
+    Log(cannot_start_ == EXIT_SUCCESS ? LogLevel::kInfo : LogLevel::kError, "Host ended",
+        "Host.Open", "", {{"exitCode", cannot_start_}});
+  } else {
+    Log(LogLevel::kError, "Host cannot start", "Host.Open", "", {{"reason", opened.message()}});
+  }
+  FlushLog();
+  return cannot_start_;
+}
+
+// All that the host itself ever needs, above all for its end: later there may be none to be had.
+Status HostResources::StartThreads() {
+  auto signals = SignalWatch::Start({limits_.stop + kStopAbandon, kStopPatience + kStopMargin});
+  if (!signals.ok()) {
+    return signals.status();
+  }
+  signals_ = std::move(*signals);
+  auto reactor = Reactor::Create();
+  if (!reactor.ok()) {
+    return reactor.status();
+  }
+  reactor_ = std::move(*reactor);
+  CATCHUP_RETURN_IF_ERROR(worker_->Start(1));
+  CATCHUP_RETURN_IF_ERROR(retirer_->Start(1));
+  return stores_->Start(Cores());
+}
+
+void HostResources::Close() {
+  worker_.reset();
+  retirer_.reset();
+  stores_.reset();
+  log_.Close();
+}
+
+}  // namespace catchup

@@ -1,0 +1,109 @@
+// The way from an order to a runner that is watched.
+#include <utility>
+
+#include "host/daemon/runner_side.h"
+#include "host/daemon/runner_start.h"
+
+namespace catchup {
+namespace {
+
+// A runner of a host that was killed is gone within milliseconds; longer is worth saying, and no
+// longer worth asking often.
+constexpr std::chrono::seconds kOldRunnerPatience{5};
+constexpr std::chrono::milliseconds kOldRunnerPause{20};
+constexpr std::chrono::milliseconds kOldRunnerSlowPause{500};
+
+// When the machine lacks what a runner needs: descriptors, memory, room.
+constexpr std::chrono::seconds kSpawnPause{2};
+
+}  // namespace
+
+void RunnerSide::Spawn(SpawnNumber spawn, std::uint64_t token,
+                       const std::filesystem::path& plugin) {
+  services_.reactor->Post(Gate::Wrap(
+      gate_, [this, order = Order{spawn, token, plugin, Clock::now()}] { SpawnNow(order); }));
+}
+
+void RunnerSide::SpawnLater(std::chrono::nanoseconds pause, const Order& order) {
+  services_.reactor->After(pause, Gate::Wrap(gate_, [this, order] { SpawnNow(order); }));
+}
+
+void RunnerSide::SpawnNow(const Order& order) {
+  if (cancelled(order.spawn)) {
+    GiveUp(order.spawn, ExitClass::kClean, "");
+    return;
+  }
+  const std::filesystem::path file = services_.state->runner_lock(config_.name, kOnlyLane);
+  const auto lock = RunnerLock::TryTake(file);
+  if (!lock.ok() && lock.status().code() == Status::Code::kInUse) {
+    const bool slow = Clock::now() - order.since > kOldRunnerPatience;
+    if (slow && !waiting_) {
+      waiting_ = true;
+      listener_.OnSpawnWaits(RunnerLock::DescribeHolder(file));
+    }
+    SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, order);
+    return;
+  }
+  const Status started = lock.ok() ? Start(order, *lock) : lock.status();
+  const bool no_folder = lock.status().code() == Status::Code::kNotFound;
+  if (started.ok()) {
+    if (std::exchange(waiting_, false)) {
+      listener_.OnSpawnWaitEnds(true);
+    }
+  } else if (started.code() == Status::Code::kInvalid || no_folder) {
+    // No plugin to set up, or the group's folder is gone.
+    GiveUp(order.spawn, ExitClass::kSetup, started.message());
+  } else {
+    // The machine's fault, so no death of the runner's: it waits until there is room.
+    waiting_ = true;
+    listener_.OnSpawnWaits("runner not started: " + started.message());
+    SpawnLater(kSpawnPause, order);
+  }
+}
+
+void RunnerSide::GiveUp(SpawnNumber spawn, ExitClass why, const std::string& text) {
+  if (std::exchange(waiting_, false)) {
+    listener_.OnSpawnWaitEnds(false);
+  }
+  listener_.OnRunnerNotStarted(spawn, why, text);
+}
+
+Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
+  const auto data = MakeDataDirectory();
+  if (!data.ok()) {
+    return data.status();
+  }
+  RunnerStart start;
+  start.binary = services_.binary;
+  start.group = &config_;
+  start.plugin = order.plugin;
+  start.working_directory = services_.state->group_data(config_.name);
+  start.spawn = order.spawn;
+  start.token = order.token;
+  auto link = StartRunner(start, lock);
+  if (!link.ok()) {
+    return link.status();
+  }
+  link_ = std::move(*link);
+  data_ = *data;
+  told_lost_ = 0;
+  if (Status watched = Watch(order.spawn); !watched.ok()) {
+    Unwatch();
+    link_.reset();  // Kills and reaps it.
+    return watched;
+  }
+  report_.Started(*link_, order.token);
+  SetClock();
+  return {};
+}
+
+// A plugin that finds its working directory empty begins there as on its first day.
+Result<StateDirectory::GroupData> RunnerSide::MakeDataDirectory() {
+  auto data = services_.state->EnsureGroupData(config_.name);
+  if (data.ok() && data->made) {
+    report_.DataDirectoryMade(services_.state->group_data(config_.name).string());
+  }
+  return data;
+}
+
+}  // namespace catchup
