@@ -121,13 +121,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     // No deadline of ours from here on: whoever answers has one.
     stream_.expires_never();
-    if (const Status allowed = Allowed(); !allowed.ok()) {
+    const auto peer = PeerOf(stream_.socket().native_handle());
+    const Status allowed = peer.ok() ? CheckPeer(*peer, group_) : peer.status();
+    if (!allowed.ok()) {
       Answer(ErrorResponse(403, allowed.message()));
       return;
     }
     const auto& message = parser_.get();
-    request_ = {std::string(message.method_string()), std::string(message.target()),
-                message.body()};
+    request_ = {std::string(message.method_string()), std::string(message.target()), message.body(),
+                *peer};
     router_->Route(request_, [weak = weak_from_this(), mailbox = mailbox_](HttpResponse response) {
       mailbox->Post([weak, response = std::move(response)]() mutable {
         if (const auto self = weak.lock()) {
@@ -135,11 +137,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
       });
     });
-  }
-
-  Status Allowed() {
-    const auto peer = PeerOf(stream_.socket().native_handle());
-    return peer.ok() ? CheckPeer(*peer, group_) : peer.status();
   }
 
   void Answer(HttpResponse response) {

@@ -27,6 +27,8 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   return options;
 }
 
+constexpr const char* kStopped = "stopped";
+
 using Waiter = GroupReport::Waiter;
 
 }  // namespace
@@ -81,7 +83,7 @@ void Group::Start() {
 
 void Group::Begin() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   if (const Status opened = source_.Open(); !opened.ok()) {
@@ -103,8 +105,17 @@ void Group::Prepare() {
 }
 
 void Group::OnPrepared(const Status& prepared) {
-  if (!prepared.ok() || stop_requested_) {
-    FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
+  if (stop_requested_) {
+    EndBeforeStart(GroupState::kStopped, kStopped);
+    return;
+  }
+  if (!prepared.ok()) {
+    EndBeforeStart(GroupState::kFailed, prepared.message());
+    return;
+  }
+  if (const auto& hold = store_.hold(); hold.has_value()) {
+    report_.HeldBeforeStart(hold->state, hold->reason);
+    Finished();
     return;
   }
   if (store_.needs_head()) {
@@ -120,6 +131,7 @@ void Group::OnPrepared(const Status& prepared) {
   }
   filter_changed_ = store_.filter_changed();
   start.filter_changed = filter_changed_;
+  reset_ = store_.pending_reset();
   report_.Starting(store_.plugin().sha256, start.checkpoint, source_.address());
   started_engine_ = true;
   engine().Start(start, Now(), out());
@@ -128,12 +140,12 @@ void Group::OnPrepared(const Status& prepared) {
 // Until there is an answer, or the group is to stop.
 void Group::AskForHead() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   source_.ReadHead([this](const Result<std::optional<Position>>& head) {
     if (stop_requested_) {
-      FailBeforeStart("");
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else if (head.ok()) {
       report_.EndWait(Waiter::kStore, true);
       store_.SetHead(*head);
@@ -147,8 +159,8 @@ void Group::AskForHead() {
   });
 }
 
-void Group::FailBeforeStart(const std::string& reason) {
-  report_.FailedBeforeStart(reason);
+void Group::EndBeforeStart(GroupState state, const std::string& reason) {
+  report_.EndedBeforeStart(state, reason);
   Finished();
 }
 
@@ -162,6 +174,23 @@ void Group::Stop() {
       source_.Shutdown();
     }
   });
+}
+
+void Group::StoreDesired(DesiredState desired, std::function<void(const Status&)> done) {
+  const bool entered = gate_->Enter([&] {
+    if (started_engine_) {
+      store_.StoreDesired(desired, done);
+    } else {
+      done(Status::Unavailable("the group has not opened its checkpoint"));
+    }
+  });
+  if (!entered) {
+    done(Status::Cancelled("the group is gone"));
+  }
+}
+
+bool Group::started() {
+  return gate_->Inspect([this] { return started_engine_; });
 }
 
 void Group::Close() {

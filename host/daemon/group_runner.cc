@@ -1,10 +1,14 @@
 // What a group makes of its runner's life: the way to a spawn, and what each thing that the runner
 // says or suffers is to the engine.
+#include <catchup/plugin.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
 
+#include "host/base/log.h"
 #include "host/daemon/group.h"
+#include "host/daemon/hold_text.h"
 
 namespace catchup {
 namespace {
@@ -26,7 +30,8 @@ void Group::SpawnRunner(SpawnNumber spawn) {
 
 void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status) {
   if (status.ok()) {
-    runner_.Spawn(spawn, token, store_.plugin().path);
+    token_ = token;
+    runner_.Spawn(spawn, token, store_.plugin().path, reset_);
   } else if (status.code() == Status::Code::kCancelled) {
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else if (token == 0) {
@@ -45,9 +50,12 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
   engine().RunnerExited(spawn, why, 0, text, Now(), out());
 }
 
+// What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
   if (filter_changed_ && !ready.loaded.has_value()) {
-    AcceptFilter(spawn, ready.position_mode);
+    AcceptFilter(spawn, ready);
+  } else if (reset_.has_value()) {
+    FinishReset(spawn, ready);
   } else {
     engine().RunnerReady(spawn, ready.position_mode, ready.loaded, Now(), out());
   }
@@ -55,16 +63,32 @@ void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
 
 // Nothing was handled under the old filter; the new one is durable before its first event is, so
 // that no position of the plugin's is taken for the old one's.
-void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
+void Group::AcceptFilter(SpawnNumber spawn, const Outcome& ready) {
   store_.AcceptFilter([this] { return engine().may_persist(); },
-                      [this, spawn, position_mode](const Status& accepted) {
+                      [this, spawn, ready](const Status& accepted) {
                         if (accepted.ok()) {
                           filter_changed_ = false;
-                          engine().RunnerReady(spawn, position_mode, std::nullopt, Now(), out());
+                          OnRunnerReady(spawn, ready);
                         } else {
                           OnStoreStatus(accepted);
                         }
                       });
+}
+
+// The runner has put the plugin's own position where it is to be, or the plugin keeps none.
+void Group::FinishReset(SpawnNumber spawn, const Outcome& ready) {
+  store_.FinishReset(
+      [this] { return engine().may_persist(); },
+      [this, spawn, ready](const Status& finished) {
+        if (finished.ok()) {
+          Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
+              {{"position", ResetText(*reset_)}, {"pluginKeepsPosition", ready.position_mode}});
+          reset_.reset();
+          OnRunnerReady(spawn, ready);
+        } else {
+          OnStoreStatus(finished);
+        }
+      });
 }
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
@@ -75,7 +99,20 @@ void Group::OnSettled(SpawnNumber spawn, Sequence last) {
 
 void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
   report_.CountError();
+  NoteFence(outcome);
   engine().Failed(spawn, outcome, Now(), out());
+}
+
+// A plugin's store that knows a newer token is another host's now, or was: each further try would
+// only bring our token nearer to that one.
+void Group::NoteFence(const BadOutcome& outcome) {
+  if (outcome.status != CATCHUP_FATAL) {
+    return;
+  }
+  if (const auto seen = FindSeenToken(outcome.text); seen.has_value() && *seen > token_) {
+    store_.StoreFence(*seen);
+    report_.Halt(FencedText(config_.name, *seen, token_));
+  }
 }
 
 void Group::OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) {
@@ -101,10 +138,6 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
   // One that hung was counted then.
   if (!gone.asked && ending.exit_class != ExitClass::kHung) {
     report_.CountError();
-  }
-  if (gone.position_refused && engine().may_persist()) {
-    // No other runner was spawned since, so it is the present token that goes.
-    store_.TakeBackToken();
   }
   // "died of SIGSEGV in handle of …".
   engine().RunnerExited(spawn, ending.exit_class, ending.charged,

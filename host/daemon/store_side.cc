@@ -71,6 +71,8 @@ void StoreSide::Prepare(Wanted wanted, Done done) {
       std::move(wanted), std::move(done));
 }
 
+const std::optional<Hold>& StoreSide::hold() const { return shared_->preparation.hold(); }
+
 bool StoreSide::needs_head() const { return shared_->preparation.needs_head(); }
 
 void StoreSide::SetHead(std::optional<Position> head) { shared_->preparation.SetHead(head); }
@@ -78,6 +80,11 @@ void StoreSide::SetHead(std::optional<Position> head) { shared_->preparation.Set
 const CheckpointRecord& StoreSide::record() const { return shared_->store->record(); }
 
 bool StoreSide::filter_changed() const { return shared_->store->filter_changed(); }
+
+std::optional<PositionReset> StoreSide::pending_reset() const {
+  const auto& reset = shared_->store->reset();
+  return reset.has_value() && reset->pending ? std::optional<PositionReset>(*reset) : std::nullopt;
+}
 
 const StagedPlugin& StoreSide::plugin() const { return shared_->preparation.plugin(); }
 
@@ -139,24 +146,41 @@ void StoreSide::CheckCopy(std::uint64_t token, Wanted wanted, SpawnReady done) {
       [token, done = std::move(done)](const Status& there) { done(token, there); });
 }
 
-void StoreSide::TakeBackToken() {
-  Do(
-      "fencing token not taken back",
-      [](Shared* shared) {
-        const Status taken = shared->store->TakeBackToken(shared->store->record().token);
-        if (!taken.ok()) {
-          Log(LogLevel::kWarn, "Fencing token not taken back", "Group.Spawn", shared->group.name,
-              {{"reason", taken.message()}});
-        }
-        return Status();  // It costs nothing but a number.
-      },
-      nullptr, [](const Status&) {});
-}
-
 void StoreSide::AcceptFilter(Wanted wanted, Done done) {
   Do(
       "filter not written", [](Shared* shared) { return shared->store->AcceptFilter(); },
       std::move(wanted), std::move(done));
+}
+
+void StoreSide::FinishReset(Wanted wanted, Done done) {
+  Do(
+      "reset not written", [](Shared* shared) { return shared->store->FinishReset(); },
+      std::move(wanted), std::move(done));
+}
+
+void StoreSide::StoreDesired(DesiredState desired, Done done) {
+  Do(
+      "command not written",
+      [desired](Shared* shared) {
+        const Status stored = shared->store->SetDesired(desired);
+        // Whoever waits for it would rather know than wait.
+        return stored.may_pass() ? Status::Cancelled(stored.message()) : stored;
+      },
+      nullptr, std::move(done));
+}
+
+void StoreSide::StoreFence(std::uint64_t seen) {
+  Do(
+      "fence not written",
+      [seen](Shared* shared) {
+        const Status stored = shared->store->SetFence(seen);
+        if (!stored.ok()) {
+          Log(LogLevel::kWarn, "Fence not written", "Group.Fence", shared->group.name,
+              {{"reason", stored.message()}});
+        }
+        return Status();  // The next start finds out again.
+      },
+      nullptr, [](const Status&) {});
 }
 
 void StoreSide::CheckFiles(const StateDirectory::GroupData& data, FilesDone done) {

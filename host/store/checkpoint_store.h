@@ -52,6 +52,12 @@ struct CheckpointRecord {
 // What the operator wants of a group; survives restarts.
 enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
 
+// Where an operator has put a group.
+struct ResetOrder : PositionReset {
+  // A plugin that keeps its own position has not been told yet.
+  bool pending = true;
+};
+
 // The checkpoint of one group: GROUPS/NAME/checkpoint, a plain file with two slots, each under a
 // check sum of its own (host/store/checkpoint_file.h, host/store/checkpoint_slot.h). A write
 // replaces the older slot, so how it can go wrong on a disk ends like this:
@@ -91,6 +97,17 @@ class CheckpointStore {
   static Result<std::string> Inspect(const std::filesystem::path& groups, const std::string& group,
                                      const EventFilter& filter);
 
+  // As Open(), for a command that decides about a changed filter, so that this is no failure, and
+  // for a group that has a folder: kNotFound where it has none.
+  static Result<std::unique_ptr<CheckpointStore>> OpenForCommand(
+      const std::filesystem::path& groups, const std::string& group, const EventFilter& filter);
+
+  // Puts a new store in the place of one that Open() finds kCorrupt, for a reset. The bad file, if
+  // there is one, is kept as `checkpoint.bad`. Nothing else of the group's folder is touched.
+  static Result<std::unique_ptr<CheckpointStore>> Replace(const std::filesystem::path& groups,
+                                                          const std::string& group,
+                                                          const EventFilter& filter);
+
   CheckpointStore(const CheckpointStore&) = delete;
   CheckpointStore& operator=(const CheckpointStore&) = delete;
   ~CheckpointStore();
@@ -100,14 +117,22 @@ class CheckpointStore {
   DesiredState desired() const;
   const std::filesystem::path& file() const;
 
-  // Whether the configuration's filter is another one than the last run's. Only without a
-  // checkpoint (else Open() refuses) and only once a runner was spawned; the old filter stays in
-  // the file until there is a checkpoint, or AcceptFilter() was called.
-  bool filter_changed() const;
+  // The last reset, until there is a checkpoint behind it and the plugin has been told.
+  const std::optional<ResetOrder>& reset() const;
+  // The token by which the plugin's store has refused ours; 0: it has not.
+  std::uint64_t fence() const;
 
-  // Makes the configuration's filter that of the file, without a checkpoint: nothing was handled
-  // under the old one. Before the first event, else a position that the plugin stores meanwhile
-  // would count as made with the old filter. As Save() otherwise; nothing to do if not changed.
+  // Whether the configuration's filter is another one than the last run's. From Open() only without
+  // a checkpoint (else it refuses), and only once a runner was spawned; the old filter stays in the
+  // file until there is a checkpoint, or AcceptFilter() was called.
+  bool filter_changed() const;
+  // The filter of the last run, as FilterText() writes it.
+  const std::string& filter_text() const;
+
+  // Makes the configuration's filter that of the file: without a checkpoint, since nothing was
+  // handled under the old one, or with one by an operator's word. Before the first event, else a
+  // position that the plugin stores meanwhile would count as made with the old filter. As Save()
+  // otherwise; nothing to do if not changed.
   Status AcceptFilter();
 
   // What Open() found worth a warning, as one slot that was bad; empty if nothing.
@@ -124,10 +149,18 @@ class CheckpointStore {
   // Writes the record with the next token and returns it. Call before each spawn.
   Result<std::uint64_t> RaiseToken();
 
-  // Takes back the last RaiseToken, whose runner is known to have ended without storing anything
-  // under `token`: else each refused start would bring a foreign store's fence nearer. kDenied when
-  // that is not the present token.
-  Status TakeBackToken(std::uint64_t token);
+  // The plugin's store has seen token `seen`, which is not ours. The group is not to start before
+  // TakeOver(), or each try would bring our token nearer to the other one.
+  Status SetFence(std::uint64_t seen);
+  // Raises the token to the one seen, so that the next RaiseToken() passes it. As Save() otherwise.
+  Status TakeOver();
+
+  // An operator's reset, in one write: the checkpoint goes to `to`, or away for the beginning, what
+  // lies beyond it is forgotten, and the configuration's filter becomes that of the file. reset()
+  // says from then on that the plugin is to be told.
+  Status Reset(std::optional<Position> to);
+  // The plugin knows, or keeps no position.
+  Status FinishReset();
 
   // As Save(), but the checkpoint may go back or away: an operator's command, or a plugin that
   // keeps its own position and is behind.
@@ -142,9 +175,11 @@ class CheckpointStore {
  private:
   struct State;
   explicit CheckpointStore(std::unique_ptr<State> state);
+  // Who opens it.
+  enum class For : std::uint8_t { kRun, kCommand };
   static Result<std::unique_ptr<CheckpointStore>> TryOpen(const std::filesystem::path& groups,
                                                           const std::string& group,
-                                                          const EventFilter& filter);
+                                                          const EventFilter& filter, For who);
 
   std::unique_ptr<State> state_;
 };
