@@ -1,5 +1,7 @@
 #include "host/base/host_port.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -35,6 +37,27 @@ bool IsAddress6(std::string_view text) {
          });
 }
 
+bool IsWholeAddress6(std::string_view text) {
+  in6_addr ignored;
+  return inet_pton(AF_INET6, std::string(text).c_str(), &ignored) == 1;
+}
+
+// How an IPv6 address that stands without its brackets may be meant, by itself or with a port
+// behind it; empty for what is none.
+std::string BracketedForms(std::string_view text) {
+  std::string forms;
+  const std::string_view address = text.substr(0, text.rfind(':'));
+  std::uint16_t port = 0;
+  if (address.size() < text.size() && IsWholeAddress6(address) &&
+      ParsePort(text.substr(address.size() + 1), &port)) {
+    forms = Quote("[" + std::string(address) + "]:" + std::to_string(port));
+  }
+  if (IsWholeAddress6(text)) {
+    forms += (forms.empty() ? "" : " or ") + Quote("[" + std::string(text) + "]:PORT");
+  }
+  return forms;
+}
+
 }  // namespace
 
 Result<HostPort> ParseHostPort(std::string_view text) {
@@ -48,6 +71,10 @@ Result<HostPort> ParseHostPort(std::string_view text) {
     found.host = text.substr(1, close - 1);
     rest = text.substr(close + 1);
   } else {
+    if (const std::string forms = BracketedForms(text); !forms.empty()) {
+      return Status::Invalid("IPv6 address without brackets in " + Quote(text) + ": wanted " +
+                             forms);
+    }
     const auto colon = text.find(':');
     found.host = text.substr(0, colon);
     rest = colon == std::string_view::npos ? std::string_view() : text.substr(colon);

@@ -87,7 +87,9 @@ int RunGuarded(const std::function<int()>& work) {
   // What ends a command from outside is held back while the guard works.
   sigset_t before;
   CATCHUP_CHECK(sigprocmask(SIG_SETMASK, nullptr, &before) == 0);
-  auto signals = SignalInbox::OpenForCommand({SIGINT, SIGTERM, SIGHUP, SIGQUIT});
+  // Those of a crash, too, as far as somebody sent them: of its own they end this process as ever.
+  auto signals = SignalInbox::OpenForCommand({SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU, SIGABRT,
+                                              SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP});
   if (!signals.ok()) {
     std::fprintf(stderr, "%s\n", signals.status().message().c_str());
     return kExitFailed;

@@ -63,6 +63,15 @@ void PluginOutput::Finish() {
                  static_cast<unsigned long long>(lines_ - most_lines_));
   }
   lines_ = 0;
+  constexpr const char* kLevels[kLogLevels] = {"debug", "info", "warn", "error"};
+  for (std::size_t level = 0; level < kLogLevels; ++level) {
+    if (lost_[level] > 0) {
+      std::fprintf(stderr,
+                   "plugin: (%llu more lines of level %s were logged too fast to be shown)\n",
+                   static_cast<unsigned long long>(lost_[level]), kLevels[level]);
+    }
+  }
+  lost_ = {};
   if (crash_.has_value()) {
     PrintCrash(*crash_);
     crash_.reset();

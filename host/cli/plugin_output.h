@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host/ring/contract/crash_line.h"
+#include "host/ring/layout.h"
 
 namespace catchup {
 
@@ -31,6 +32,9 @@ class PluginOutput {
   // One line of the plugin's by another way, behind what it wrote before.
   void PrintLine(const std::string& text);
 
+  // Lines that it logged and that did not come, by level; said at the end. The last count holds.
+  void NoteLost(const LinesByLevel& lines) { lost_ = lines; }
+
  private:
   void Print(const std::string& text);
   void EndLine();
@@ -39,6 +43,7 @@ class PluginOutput {
   int fd_;
   const std::uint64_t most_lines_;
   std::uint64_t lines_ = 0;
+  LinesByLevel lost_{};
   std::string line_;                  // Its end has not come yet.
   std::optional<CrashRecord> crash_;  // The report that came last, told at the end.
 };

@@ -257,6 +257,7 @@ Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit,
 
 Trial::Answer Trial::Ended() {
   const RunnerLink::Ending ending = link_->Reap();
+  output_->NoteLost(link_->rings().log_lines_dropped());
   output_->Finish();
   return {ending.exit_class == ExitClass::kClean ? CATCHUP_OK : CATCHUP_FAILED,
           ending.text.empty() ? std::string(ExitClassName(ending.exit_class)) : ending.text, true};

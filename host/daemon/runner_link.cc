@@ -24,6 +24,10 @@ constexpr std::size_t kMaxOutputLines = 100;
 constexpr std::size_t kMaxOutputRead = 64u << 10;
 constexpr std::size_t kMaxLastWords = 2u << 20;
 
+// The two reports of one crash follow each other within a fraction of a second, unless the process
+// is killed between them, or its unwinder hangs.
+constexpr std::chrono::seconds kSecondReportWait{5};
+
 constexpr std::string_view kStartTimeout = "start_timeout";
 
 }  // namespace
@@ -75,8 +79,8 @@ RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
     if (auto crash = ParseCrashLine(partial_line_)) {
       if (crash->pid == process_->pid()) {
         crash_ = std::move(crash);
-      } else if (output.other_crashes.size() < kMaxOutputLines) {
-        output.other_crashes.push_back(*std::move(crash));
+      } else {
+        TakeOtherCrash(*std::move(crash), &output);
       }
     } else if (output.lines.size() < kMaxOutputLines) {
       output.lines.push_back(std::move(partial_line_));
@@ -109,7 +113,30 @@ RunnerLink::Output RunnerLink::ReadOutput(ReadHow how) {
   if (how == ReadHow::kToTheEnd && !partial_line_.empty()) {
     end_line();
   }
+  const bool no_more = how == ReadHow::kToTheEnd || output.closed;
+  const Clock::time_point now = Clock::now();
+  std::erase_if(first_reports_, [&](FirstReport& first) {
+    const bool tell = no_more || now - first.since > kSecondReportWait;
+    if (tell) {
+      output.other_crashes.push_back(std::move(first.crash));
+    }
+    return tell;
+  });
   return output;
+}
+
+// A report may come twice, first without its frames.
+void RunnerLink::TakeOtherCrash(CrashRecord crash, Output* output) {
+  const auto same = [&](const FirstReport& first) { return first.crash.pid == crash.pid; };
+  const bool second = std::erase_if(first_reports_, same) > 0;
+  if (first_reports_.size() + output->other_crashes.size() >= kMaxOutputLines) {
+    return;
+  }
+  if (second || !crash.frames.empty()) {
+    output->other_crashes.push_back(std::move(crash));
+  } else {
+    first_reports_.push_back({std::move(crash), Clock::now()});
+  }
 }
 
 CrashRecord RunnerLink::Crash(const CallInProgress& call, int signal) const {

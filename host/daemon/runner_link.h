@@ -60,11 +60,13 @@ class RunnerLink {
   struct Output {
     std::vector<std::string> lines;
     std::uint64_t lines_left_out = 0;
-    // Reports of processes that the plugin started and that are not the runner.
+    // Reports of processes that the plugin started and that are not the runner, each once.
     std::vector<CrashRecord> other_crashes;
     bool closed = false;  // Nothing can come any more.
   };
   Output ReadOutput(ReadHow how);
+  // A crash waits to be told by one of the next calls, though nothing may be written any more.
+  bool owes_crashes() const { return !first_reports_.empty(); }
 
   // Reaps the process, which is gone, and says why, from its last words and its exit.
   struct Ending {
@@ -97,6 +99,7 @@ class RunnerLink {
   bool discarded() const { return discarded_; }
 
  private:
+  void TakeOtherCrash(CrashRecord crash, Output* output);
   CrashRecord Crash(const CallInProgress& call, int signal) const;
 
   SpawnNumber spawn_;
@@ -118,6 +121,12 @@ class RunnerLink {
   std::optional<Ending> refusal_;
   std::string partial_line_;
   std::optional<CrashRecord> crash_;  // The report that came last.
+  // First reports of other processes, without frames: what has them may follow.
+  struct FirstReport {
+    CrashRecord crash;
+    Clock::time_point since;
+  };
+  std::vector<FirstReport> first_reports_;
 };
 
 }  // namespace catchup

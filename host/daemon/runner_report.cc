@@ -102,11 +102,11 @@ void RunnerReport::Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked
       fields);
 }
 
-// Of lines that found no room on their way from the plugin to us, whatever their level.
-void RunnerReport::LinesLost(std::uint64_t lines) const {
-  Log(LogLevel::kWarn, "Plugin lines lost", "Plugin.Log", config_.name,
-      {{"lines", lines},
-       {"reason", "the plugin logged faster than the host could take its lines"}});
+// Counted with those that came and were held back, so that what a plugin said adds up.
+void RunnerReport::LinesLost(const LinesByLevel& lines) const {
+  for (std::size_t level = 0; level < lines.size(); ++level) {
+    LogLeftOutOfPlugin(LevelOf(level), kPluginSays, config_.name, lines[level]);
+  }
 }
 
 void RunnerReport::DataDirectoryMade(const std::string& path) const {

@@ -27,7 +27,8 @@ class RunnerReport {
   // `asked`: as the host wanted it to.
   void Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked,
              const EventFields& event) const;
-  void LinesLost(std::uint64_t lines) const;
+  // Of lines that found no room on their way from the plugin to us.
+  void LinesLost(const LinesByLevel& lines) const;
   void DataDirectoryMade(const std::string& path) const;
 
  private:

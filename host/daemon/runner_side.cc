@@ -100,6 +100,9 @@ void RunnerSide::SetClock() {
 
 void RunnerSide::OnClock() {
   Poll();
+  if (link_->owes_crashes()) {
+    TakeOutput(RunnerLink::ReadHow::kWhatIsThere);
+  }
   TellLostLines();
   // The memory behind a large event cannot be given back while its region is sealed, so an idle
   // runner that has had one makes room for a small one.
@@ -122,11 +125,13 @@ void RunnerSide::CheckCall() {
 }
 
 void RunnerSide::TellLostLines() {
-  const std::uint64_t lost = link_->rings().log_lines_dropped();
-  if (lost > told_lost_) {
-    report_.LinesLost(lost - told_lost_);
-    told_lost_ = lost;
+  const LinesByLevel& lost = link_->rings().log_lines_dropped();
+  LinesByLevel untold{};
+  for (std::size_t level = 0; level < lost.size(); ++level) {
+    untold[level] = lost[level] - told_lost_[level];
   }
+  report_.LinesLost(untold);
+  told_lost_ = lost;
 }
 
 void RunnerSide::OnWake(SpawnNumber spawn) {

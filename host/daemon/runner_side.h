@@ -146,7 +146,7 @@ class RunnerSide {
   std::unique_ptr<RunnerLink> link_;
   StateDirectory::GroupData data_;   // Where it works.
   bool waiting_ = false;             // It was said what for.
-  std::uint64_t told_lost_ = 0;      // Log lines of this spawn that found no room.
+  LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_ = 0;
 };

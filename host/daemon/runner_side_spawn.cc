@@ -88,7 +88,7 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   }
   link_ = std::move(*link);
   data_ = *data;
-  told_lost_ = 0;
+  told_lost_ = {};
   if (Status watched = Watch(order.spawn); !watched.ok()) {
     Unwatch();
     link_.reset();  // Kills and reaps it.

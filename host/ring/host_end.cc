@@ -86,7 +86,9 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   words.epoch.store(end->seals_->epoch.Close(kFirstEpoch));
   words.outcome_published.store(end->seals_->outcome_published.Close(0));
   words.sleep.store(end->seals_->sleep.Close(0));
-  words.log_lines_dropped.store(end->seals_->log_lines_dropped.Close(0));
+  for (std::size_t level = 0; level < kLogLevels; ++level) {
+    words.log_lines_dropped[level].store(end->seals_->log_lines_dropped[level].Close(0));
+  }
   return end;
 }
 
@@ -180,10 +182,20 @@ bool HostEnd::TakeEpoch() {
   return true;
 }
 
+bool HostEnd::TakeDropped() {
+  for (std::size_t level = 0; level < kLogLevels; ++level) {
+    std::uint64_t& seen = lines_dropped_seen_[level];
+    if (!Take(outcomes().log_lines_dropped[level], seals_->log_lines_dropped[level], 0,
+              seen + kMostSteps, &seen, "log_lines_dropped")) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool HostEnd::TakeWords() {
   return TakeSettled(&settled_seen_) && TakeRead() && TakeCall() && TakeSleep() && TakeEpoch() &&
-         Take(outcomes().log_lines_dropped, seals_->log_lines_dropped, 0,
-              lines_dropped_seen_ + kMostSteps, &lines_dropped_seen_, "log_lines_dropped");
+         TakeDropped();
 }
 
 void HostEnd::Publish() {
@@ -297,9 +309,8 @@ CallInProgress HostEnd::call() {
   return call;
 }
 
-std::uint64_t HostEnd::log_lines_dropped() {
-  (void)Take(outcomes().log_lines_dropped, seals_->log_lines_dropped, 0,
-             lines_dropped_seen_ + kMostSteps, &lines_dropped_seen_, "log_lines_dropped");
+const LinesByLevel& HostEnd::log_lines_dropped() {
+  (void)TakeDropped();
   return lines_dropped_seen_;
 }
 

@@ -138,7 +138,8 @@ class HostEnd {
   void DrainWake();
 
   CallInProgress call();
-  std::uint64_t log_lines_dropped();
+  // How many log lines of each level found no room in this spawn.
+  const LinesByLevel& log_lines_dropped();
   bool asleep();      // The runner waits to be woken.
   bool idle() const;  // The runner has taken and settled all there is, or a failure was taken.
 
@@ -171,6 +172,7 @@ class HostEnd {
   bool TakeCall();
   bool TakeSleep();
   bool TakeEpoch();
+  bool TakeDropped();
   bool TakeWords();
   Status Break(std::string text);
   Result<std::optional<Outcome>> TakeOutcome();
@@ -212,7 +214,7 @@ class HostEnd {
   Ticket call_ticket_seen_ = 0;
   std::uint64_t epoch_seen_ = kFirstEpoch;
   std::uint64_t sleep_seen_ = 0;
-  std::uint64_t lines_dropped_seen_ = 0;
+  LinesByLevel lines_dropped_seen_{};
   bool ready_seen_ = false;
   bool failure_seen_ = false;  // In this epoch.
   bool stopped_seen_ = false;

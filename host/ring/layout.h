@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 
 // Raised with every change to this file. Host and runner of one installation always agree, and a
 // mismatch is a set-up error, so old layouts need no reader.
-inline constexpr std::uint32_t kRingLayout = 3;
+inline constexpr std::uint32_t kRingLayout = 4;
 
 // Names one event or advance that a runner was given: 1, 2, 3 … in the order in which they were
 // written for one spawn, never reused. 0 names none.
@@ -58,6 +59,10 @@ inline constexpr std::uint64_t kOutcomeReserve = kMaxErrorText + 4096;
 // is worse than itself. Room for two of the longest lines.
 inline constexpr std::uint64_t kWorseLogReserve = kMaxErrorText / 2;
 static_assert(kWorseLogReserve >= 2 * kMaxLogText);
+
+// CATCHUP_LOG_DEBUG to CATCHUP_LOG_ERROR.
+inline constexpr std::size_t kLogLevels = 4;
+using LinesByLevel = std::array<std::uint64_t, kLogLevels>;
 
 inline constexpr std::size_t kCacheLine = 64;
 
@@ -137,7 +142,7 @@ struct OutcomeRingHeader {
   alignas(kCacheLine) std::atomic<std::uint64_t> outcome_published;
   // Odd while the runner sleeps and has to be woken; grows by one at both ends of a sleep.
   std::atomic<std::uint64_t> sleep;
-  std::atomic<std::uint64_t> log_lines_dropped;
+  std::array<std::atomic<std::uint64_t>, kLogLevels> log_lines_dropped;  // By level.
 };
 
 static_assert(sizeof(EventRingHeader) <= kRingHeaderBytes);

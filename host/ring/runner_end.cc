@@ -96,7 +96,10 @@ RunnerEnd::RunnerEnd(const RingKey& key)
       epoch_(WordSeal(key, Sealed::kEpoch), kFirstEpoch),
       posted_(WordSeal(key, Sealed::kOutcomePublished)),
       sleep_(WordSeal(key, Sealed::kSleep)),
-      lines_dropped_(WordSeal(key, Sealed::kLogLinesDropped)),
+      lines_dropped_{OwnWord(WordSeal(key, Sealed::kDebugLinesDropped)),
+                     OwnWord(WordSeal(key, Sealed::kInfoLinesDropped)),
+                     OwnWord(WordSeal(key, Sealed::kWarnLinesDropped)),
+                     OwnWord(WordSeal(key, Sealed::kErrorLinesDropped))},
       outcome_seal_(key) {}
 
 void* RunnerEnd::operator new(std::size_t size) {
@@ -361,7 +364,8 @@ void RunnerEnd::Log(std::uint16_t level, std::string_view text) {
                                                                                  : 0);
   if (!Post(header, text.substr(0, kMaxLogText), keep_free, PostHow::kIfIntact)) {
     const std::lock_guard<std::mutex> lock(post_mutex_);
-    (void)Write(&lines_dropped_, &outcomes().log_lines_dropped, lines_dropped_.number() + 1,
+    OwnWord& dropped = lines_dropped_[level];
+    (void)Write(&dropped, &outcomes().log_lines_dropped[level], dropped.number() + 1,
                 std::memory_order_relaxed, kPostedDamage);
   }
 }

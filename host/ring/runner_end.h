@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -156,7 +157,7 @@ class RunnerEnd {
                    std::string_view text);
   void PostStopped();
 
-  // Drops the line, and counts it, when the host does not keep up.
+  // Drops the line, and counts it with those of its level, when the host does not keep up.
   void Log(std::uint16_t level, std::string_view text);
 
  private:
@@ -209,7 +210,7 @@ class RunnerEnd {
   OwnWord epoch_;
   OwnWord posted_;  // Bytes of outcomes, divided by kRecordAlign. Under post_mutex_.
   OwnWord sleep_;
-  OwnWord lines_dropped_;  // Under post_mutex_.
+  std::array<OwnWord, kLogLevels> lines_dropped_;  // By level. Under post_mutex_.
   RecordSeal outcome_seal_;
 
   std::uint64_t published_ = 0;                      // Last value read.

@@ -65,7 +65,9 @@ RingSeals::RingSeals(const RingKey& key)
       epoch(key, Sealed::kEpoch),
       outcome_published(key, Sealed::kOutcomePublished),
       sleep(key, Sealed::kSleep),
-      log_lines_dropped(key, Sealed::kLogLinesDropped),
+      log_lines_dropped{
+          WordSeal(key, Sealed::kDebugLinesDropped), WordSeal(key, Sealed::kInfoLinesDropped),
+          WordSeal(key, Sealed::kWarnLinesDropped), WordSeal(key, Sealed::kErrorLinesDropped)},
       outcome(key) {}
 
 }  // namespace catchup

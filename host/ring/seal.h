@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -53,9 +54,12 @@ enum class Sealed : std::uint64_t {
   kCallTicket = 4,
   kOutcomePublished = 5,
   kSleep = 6,
-  kLogLinesDropped = 7,
   kOutcomeRecord = 8,
   kEpoch = 9,
+  kDebugLinesDropped = 10,
+  kInfoLinesDropped = 11,
+  kWarnLinesDropped = 12,
+  kErrorLinesDropped = 13,
 };
 
 // A word that only grows, as it lies in shared memory: the low bits of its number, and above them
@@ -128,7 +132,7 @@ struct RingSeals {
   WordSeal epoch;
   WordSeal outcome_published;
   WordSeal sleep;
-  WordSeal log_lines_dropped;
+  std::array<WordSeal, 4> log_lines_dropped;  // By level.
   RecordSeal outcome;
 };
 

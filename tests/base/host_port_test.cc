@@ -23,6 +23,19 @@ TEST(HostPortTest, SaysWhatItFoundAndWanted) {
   EXPECT_EQ(refusal("[::1"), "host in \"[::1\": wanted an IPv6 address in brackets");
   EXPECT_EQ(refusal("a:70000"), "port in \"a:70000\": wanted a number from 0 to 65535");
   EXPECT_EQ(refusal("[::1]5"), "port in \"[::1]5\": wanted a number from 0 to 65535");
+  EXPECT_EQ(refusal("a:b:5"), "port in \"a:b:5\": wanted a number from 0 to 65535");
+}
+
+TEST(HostPortTest, OffersTheBracketsThatAnIPv6AddressIsWithout) {
+  const auto refusal = [](std::string_view text) { return ParseHostPort(text).status().message(); };
+  EXPECT_EQ(refusal("::1"), "IPv6 address without brackets in \"::1\": wanted \"[::1]:PORT\"");
+  EXPECT_EQ(refusal("::"), "IPv6 address without brackets in \"::\": wanted \"[::]:PORT\"");
+  EXPECT_EQ(refusal("::1:2113"),
+            "IPv6 address without brackets in \"::1:2113\": wanted \"[::1]:2113\" or "
+            "\"[::1:2113]:PORT\"");
+  EXPECT_EQ(refusal("2001:db8:1:2:3:4:5:6:2113"),
+            "IPv6 address without brackets in \"2001:db8:1:2:3:4:5:6:2113\": wanted "
+            "\"[2001:db8:1:2:3:4:5:6]:2113\"");
 }
 
 TEST(ListenAddressTest, NeedsAPortWhichMayBeAnyFreeOne) {

@@ -69,7 +69,9 @@ TEST_F(GuardTest, TryLeavesNothingWhenItsPluginDies) {
 
 TEST_F(GuardTest, ASignalEndsTryAndEverythingBelowIt) {
   Events({"helper", "hang"});
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+  // SIGXCPU is a limit of CPU time; the others are what a user or a batch system may send.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU, SIGABRT, SIGSEGV, SIGTRAP}) {
+    SCOPED_TRACE(number);
     fs::remove(site_.file("work/helper"));
     const auto process = site_.Start({"try", Unruly("nothing"), "events.jsonl", "--work", "work"});
     const pid_t helper = AwaitPid(site_.file("work/helper"));

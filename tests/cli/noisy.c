@@ -20,6 +20,12 @@ static void Flood(void) {
   fflush(stdout);
 }
 
+/* More than the host can have taken by the end of the call. */
+static void FloodTheLog(const catchup_host* host) {
+  static const catchup_view line = CATCHUP_LITERAL("once more");
+  for (int i = 0; i < 20000; ++i) host->log(host, CATCHUP_LOG_WARN, line);
+}
+
 static int32_t Create(const catchup_host* host, catchup_instance** out) {
   g_instance.host = host;
   if (host->config_json.size > 2) Flood();
@@ -50,6 +56,7 @@ static int32_t Reject(catchup_instance* self) {
 
 static int32_t Handle(catchup_instance* self, const catchup_event* event) {
   if (Is(event->type, "flood")) Flood();
+  if (Is(event->type, "flood-the-log")) FloodTheLog(self->host);
   if (Is(event->type, "flood-at-stop")) self->flood_at_stop = 1;
   if (Is(event->type, "controls")) return Reject(self);
   if (Is(event->type, "close-all")) {

@@ -44,6 +44,16 @@ TEST_F(NoisyTest, ItMayDoSoInItsSetUpAndItsStop) {
   EXPECT_EQ(Count(tried.err, "plugin: line "), 4'000u);
 }
 
+TEST_F(NoisyTest, WhatAPluginLogsTooFastIsCountedByItsLevel) {
+  const Finished tried = Try({"flood-the-log"});
+  EXPECT_EQ(tried.exit, 0);
+  const std::size_t shown = Count(tried.err, "plugin: once more\n");
+  const std::string count = std::to_string(20'000 - shown);
+  EXPECT_EQ(
+      Count(tried.err, "plugin: (" + count + " more lines of level warn were logged too fast"), 1u)
+      << shown;
+}
+
 TEST_F(NoisyTest, AnUnfinishedLastLineIsPassedOn) {
   const Finished tried = Try({"ok"});
   EXPECT_EQ(tried.exit, 0);

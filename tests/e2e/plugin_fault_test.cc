@@ -2,7 +2,9 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
+#include <map>
 #include <string>
 
 #include "tests/e2e/harness.h"
@@ -96,6 +98,46 @@ TEST(PluginFaultTest, ACrashAndAnErrorAreToldBehindAFlood) {
       return line.at("level") == "error" && line.at("text") == "the one that matters";
     }));
   }
+}
+
+// Whatever found no room on its way to the log is counted with its level.
+TEST(PluginFaultTest, EveryLineOfAFloodIsToldOrCounted) {
+  Site site;
+  site.Append({EventLine("s", "flood-every-level")});
+  site.Configure(ScriptedGroup("loud"));
+  std::string text = ReadFile(site.file("host.toml"));
+  text.insert(text.find("[log]\n") + 6, "level = \"debug\"\n");
+  WriteFile(site.file("host.toml"), text);
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+
+  std::map<std::string, std::uint64_t> lines;
+  for (const JsonObject& line : run.Log().With("Plugin says", "loud")) {
+    lines[line.at("level")] += line.at("text") == "once more" ? 1 : 0;
+  }
+  for (const JsonObject& line : run.Log().With("Log lines left out", "loud")) {
+    if (line.at("of") == "Plugin says") {
+      lines[line.at("ofLevel")] += std::stoull(line.at("leftOut"));
+      EXPECT_EQ(line.at("level"), line.at("ofLevel") == "error" ? "error" : "warn");
+    }
+  }
+  EXPECT_EQ(lines, (std::map<std::string, std::uint64_t>{
+                       {"debug", 20'000}, {"info", 20'000}, {"warn", 20'000}, {"error", 20'000}}));
+}
+
+// The child has no rings, so it dies there; the runner goes on.
+TEST(PluginFaultTest, ACrashOfAForkedChildIsToldOnceAndWhole) {
+  Site site;
+  site.Append({EventLine("s", "ok"), EventLine("s", "fork-and-return"), EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("forks"));
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+
+  const auto crashes = run.Log().With("Process of the plugin crashed", "forks");
+  ASSERT_EQ(crashes.size(), 1u) << run.err;
+  EXPECT_NE(crashes[0].at("frames").find("+0x"), std::string::npos) << crashes[0].at("frames");
+  EXPECT_FALSE(run.Log().Has("Runner crashed", "forks"));
+  EXPECT_EQ(run.Log().Last("Group ended", "forks", "processedCount"), "3");
 }
 
 // Signal, call and event are known to the host itself, whatever the plugin did to the report.

@@ -1,5 +1,6 @@
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <string>
@@ -332,7 +333,7 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
   }
   EXPECT_EQ(others, 3u);
   EXPECT_GT(lines, 0u);
-  EXPECT_EQ(pair.host->log_lines_dropped(), 100 - lines);
+  EXPECT_EQ(pair.host->log_lines_dropped(), (LinesByLevel{0, 100 - lines, 0, 0}));
 }
 
 class RingFloodTest : public testing::TestWithParam<std::uint16_t> {};
@@ -352,10 +353,29 @@ TEST_P(RingFloodTest, KeepsRoomForErrors) {
     errors += outcome.value()->kind == OutcomeKind::kLog && outcome.value()->level == 3 ? 1 : 0;
   }
   EXPECT_EQ(errors, 100);
-  EXPECT_GT(pair.host->log_lines_dropped(), 0u);
+  EXPECT_GT(pair.host->log_lines_dropped()[GetParam()], 0u);
+  EXPECT_EQ(pair.host->log_lines_dropped()[3], 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, RingFloodTest, testing::Values(1, 2));
+
+TEST(RingTest, CountsTheLinesItDropsByTheirLevel) {
+  const RingPair pair = RingPair::OverDescriptors();
+  LinesByLevel said{};
+  for (std::uint16_t level = 0; level < kLogLevels; ++level) {
+    for (int i = 0; i < 5'000 + level; ++i) {
+      pair.runner->Log(level, "once more");
+      ++said[level];
+    }
+  }
+  LinesByLevel found = pair.host->log_lines_dropped();
+  EXPECT_GT(*std::min_element(found.begin(), found.end()), 0u);
+  for (auto outcome = pair.host->PollOutcome(); outcome.ok() && outcome.value().has_value();
+       outcome = pair.host->PollOutcome()) {
+    ++found[outcome.value()->level];
+  }
+  EXPECT_EQ(found, said);
+}
 
 TEST(RingTest, CallInProgressIsSeenByTheHost) {
   const RingPair pair = RingPair::OverDescriptors();
