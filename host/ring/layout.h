@@ -26,7 +26,7 @@ inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 
 // Raised with every change to this file. Host and runner of one installation always agree, and a
 // mismatch is a set-up error, so old layouts need no reader.
-inline constexpr std::uint32_t kRingLayout = 4;
+inline constexpr std::uint32_t kRingLayout = 5;
 
 // Names one event or advance that a runner was given: 1, 2, 3 … in the order in which they were
 // written for one spawn, never reused. 0 names none.

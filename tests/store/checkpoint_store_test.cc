@@ -339,8 +339,10 @@ TEST_F(CheckpointStoreTest, RefusesAChangedFilterAndNamesBoth) {
       file().string() +
           ": the filter of the group has changed: checkpoint 12:7 was made with event_type "
           "\"order-\", the configuration says stream_name \"a\", \"order-\"; older events of "
-          "the new filter would be lost, so wanted the old filter, or another group name for the "
-          "new one");
+          "the new filter would be lost, so wanted the old filter, another group name for the new "
+          "one, or a word for it: catchup start g --accept-filter goes on from there, catchup "
+          "reset "
+          "g --to beginning reads all");
   EXPECT_EQ(Open()->record().checkpoint, (Position{12, 7}));
 }
 
