@@ -3,6 +3,7 @@
 #
 #   layers      host/ includes only what lies below it; plugins/, examples/ and sdk/ nothing of host/
 #   functions   none is longer than a screen
+#   text        {fmt} stays out of what the runner is made of, and out of every header
 #   unused      what a header of host/ declares has a use somewhere in the tree
 #
 #   tests/structure.sh
@@ -108,6 +109,16 @@ check_functions() {
     END { exit bad }'
 }
 
+# The runner links no library of that kind, and a header would pass the include on to them. The log,
+# which the runner does without, formats by spdlog.
+check_text() {
+  local found=0
+  git grep -nE '^ *# *include *[<"](fmt|spdlog)/' -- 'host/*.h' 'host/base/*.cc' 'host/ring/*.cc' \
+    'host/runner/*.cc' ':!host/base/log*.cc' | sed 's/$/: wanted StrCat, of host\/base\/str_cat.h/' || found=$?
+  # git grep: 0 with lines, 1 without, more when it failed.
+  [ $found -eq 1 ]
+}
+
 # A name counts once where it is declared and once where it is defined; what is over is a use. Names
 # that are the same in two classes hide each other, so this finds not all.
 check_unused() {
@@ -152,7 +163,7 @@ check_unused() {
 }
 
 failed=0
-for part in layers functions unused; do
+for part in layers functions text unused; do
   if "check_$part" >&2; then
     echo "$part: clean"
   else

@@ -4,6 +4,7 @@ build_packages=(
   ca-certificates ccache cmake g++ git make ninja-build pkg-config  # make: for the README's first projection
   libboost-dev          # headers: Boost.Beast, Boost.DLL, Boost.UUID
   libcli11-dev          # command line
+  libfmt-dev            # messages
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libre2-dev            # regular expressions of the embedded log's filters
   libsodium-dev         # SHA-256, check sums
@@ -11,7 +12,7 @@ build_packages=(
   libsqlite3-dev
   libtomlplusplus-dev
   nlohmann-json3-dev    # the API, tests
-  libgtest-dev          # tests
+  libgmock-dev libgtest-dev  # tests
 )
 lint_packages=(clang clang-format clang-tidy)
 

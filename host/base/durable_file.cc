@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "host/base/str_cat.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -16,7 +17,7 @@ constexpr mode_t kDirectoryMode = 0700;
 constexpr mode_t kFileMode = 0600;
 
 Status Failed(std::string_view what, const std::filesystem::path& path, int error) {
-  return Status::FromErrno(std::string(what) + " " + path.string(), error);
+  return Status::FromErrno(StrCat(what, " ", path.string()), error);
 }
 
 Status WriteAll(int fd, std::string_view content, const std::filesystem::path& path) {

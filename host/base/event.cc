@@ -1,10 +1,11 @@
 #include "host/base/event.h"
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 
 std::string TooLargeEvent(std::uint64_t bytes) {
-  return "an event of " + std::to_string(bytes) + " bytes with its names: wanted at most " +
-         std::to_string(kMaxEventBytes);
+  return StrCat("an event of ", bytes, " bytes with its names: wanted at most ", kMaxEventBytes);
 }
 
 }  // namespace catchup

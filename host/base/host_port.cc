@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "host/base/str_cat.h"
 #include "host/base/text.h"
 
 namespace catchup {
@@ -66,7 +67,8 @@ Result<HostPort> ParseHostPort(std::string_view text) {
   if (text.starts_with('[')) {
     const auto close = text.find(']');
     if (close == std::string_view::npos || !IsAddress6(text.substr(1, close - 1))) {
-      return Status::Invalid("host in " + Quote(text) + ": wanted an IPv6 address in brackets");
+      return Status::Invalid(
+          StrCat("host in ", Quote(text), ": wanted an IPv6 address in brackets"));
     }
     found.host = text.substr(1, close - 1);
     rest = text.substr(close + 1);
@@ -79,14 +81,14 @@ Result<HostPort> ParseHostPort(std::string_view text) {
     found.host = text.substr(0, colon);
     rest = colon == std::string_view::npos ? std::string_view() : text.substr(colon);
     if (!IsHostName(found.host)) {
-      return Status::Invalid("host " + Quote(found.host) +
-                             ": wanted a name, an IPv4 address or an IPv6 one in brackets");
+      return Status::Invalid(StrCat("host ", Quote(found.host),
+                                    ": wanted a name, an IPv4 address or an IPv6 one in brackets"));
     }
   }
   if (!rest.empty()) {
     std::uint16_t port = 0;
     if (rest.front() != ':' || !ParsePort(rest.substr(1), &port)) {
-      return Status::Invalid("port in " + Quote(text) + ": wanted a number from 0 to 65535");
+      return Status::Invalid(StrCat("port in ", Quote(text), ": wanted a number from 0 to 65535"));
     }
     found.port = port;
   }
@@ -94,13 +96,15 @@ Result<HostPort> ParseHostPort(std::string_view text) {
 }
 
 std::string BracketedHost(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+  return host.find(':') == std::string::npos ? host : StrCat("[", host, "]");
 }
+
+std::string ListenAddress::text() const { return StrCat(BracketedHost(host), ":", port); }
 
 Result<ListenAddress> ParseListenAddress(std::string_view text) {
   CATCHUP_ASSIGN_OR_RETURN(auto found, ParseHostPort(text));
   if (!found.port.has_value()) {
-    return Status::Invalid("no port in " + Quote(text) + ": wanted HOST:PORT");
+    return Status::Invalid(StrCat("no port in ", Quote(text), ": wanted HOST:PORT"));
   }
   return ListenAddress{std::move(found.host), *found.port};
 }

@@ -28,7 +28,7 @@ struct ListenAddress {
   std::uint16_t port = 0;  // 0: any free one.
 
   // "host:port", an IPv6 address in brackets.
-  std::string text() const { return BracketedHost(host) + ":" + std::to_string(port); }
+  std::string text() const;
 };
 
 // The same with a port, which may be 0.

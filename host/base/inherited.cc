@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "host/base/signals.h"
+#include "host/base/str_cat.h"
 
 namespace catchup {
 namespace {
@@ -117,7 +118,7 @@ Status OpenStandardDescriptors() {
     // The lowest free number, which is this one, as those before are open. The wrong way round, so
     // that who reads events or writes results there is told, as without it.
     if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0) {
-      return Status::FromErrno("open /dev/null as descriptor " + std::to_string(fd), errno);
+      return Status::FromErrno(StrCat("open /dev/null as descriptor ", fd), errno);
     }
   }
   return {};
@@ -147,7 +148,7 @@ Status ResetSignals() {
         number == SIGTERM || number == SIGINT || number == SIGHUP || number == SIGQUIT;
     if ((!asks && sigaction(number, &ignore, nullptr) != 0) ||
         sigaction(number, &fallback, nullptr) != 0) {
-      return Status::FromErrno("reset signal " + std::to_string(number) + " (sigaction)", errno);
+      return Status::FromErrno(StrCat("reset signal ", number, " (sigaction)"), errno);
     }
   }
   CATCHUP_RETURN_IF_ERROR(SetLibrarySignals(SIG_DFL));
@@ -173,7 +174,7 @@ Status CloseDescriptorsFrom(int first) {
   }
   for (const int fd : OpenDescriptors(first)) {
     if (close(fd) != 0 && errno != EBADF && errno != EINTR && fcntl(fd, F_GETFD) >= 0) {
-      return Status::FromErrno("close inherited descriptor " + std::to_string(fd), errno);
+      return Status::FromErrno(StrCat("close inherited descriptor ", fd), errno);
     }
   }
   return {};

@@ -12,8 +12,8 @@ namespace catchup {
 // ours gets their numbers and is written to as standard output or error. First of all.
 Status OpenStandardDescriptors();
 
-// Gives every signal its default effect: dispositions, mask, none waiting but those that ask for an
-// end, and no interval timer left to send one.
+// Gives every signal its default effect: dispositions and mask are reset, none is pending but those
+// that ask for an end, and no interval timer is left to send one.
 // Only a SIGHUP that is ignored stays so: that is what nohup asks for.
 Status ResetSignals();
 

@@ -25,7 +25,7 @@ void ConfigureLog(const LogOptions& options);
 // Puts one line on its way to standard error, which a thread of this process writes in the order of
 // the calls.
 //
-// msg     fixed text: what varies belongs into fields, so that lines can be counted and searched
+// msg     fixed text: what varies belongs in fields, so that lines can be counted and searched
 // method  who speaks, as "Group.Start"
 // group   the group it is about, empty for the host's own lines
 //

@@ -14,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "host/base/str_cat.h"
 #include "host/base/wait.h"
 
 namespace catchup {
@@ -280,7 +281,7 @@ std::string LogOutput::Erase() {
   for (const std::size_t width : drawn_) {
     rows += std::max<std::size_t>((width + columns - 1) / columns, 1);
   }
-  std::string out = "\r\x1b[" + std::to_string(rows) + "A";
+  std::string out = StrCat("\r\x1b[", rows, "A");
   out += kClearBelow;
   drawn_.clear();
   return out;
@@ -302,7 +303,7 @@ std::string LogOutput::Draw() {
     draw(progress_[i]);
   }
   if (!all_fit) {
-    draw("... and " + std::to_string(progress_.size() - whole) + " more");
+    draw(StrCat("... and ", progress_.size() - whole, " more"));
   }
   return out;
 }

@@ -89,7 +89,7 @@ class LogOutput {
   bool gave_up_ CATCHUP_GUARDED_BY(mutex_) = false;
   std::deque<std::string> lines_ CATCHUP_GUARDED_BY(mutex_);
   std::size_t queued_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
-  std::uint64_t dropped_ CATCHUP_GUARDED_BY(mutex_) = 0;  // Not told yet.
+  std::uint64_t dropped_ CATCHUP_GUARDED_BY(mutex_) = 0;  // Lines not reported yet.
   std::optional<std::vector<std::string>> next_progress_ CATCHUP_GUARDED_BY(mutex_);
   std::uint64_t written_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
 

@@ -57,7 +57,7 @@ class LogRate {
   };
 
   Budget& Find(const Key& key, std::uint32_t burst, Time now);
-  // So many more for each second that has passed.
+  // Adds what each second that has passed allows.
   void Refill(Budget* budget, Time now) const;
 
   std::uint32_t lines_per_second_;

@@ -67,7 +67,7 @@ Status RefuseLinkToNothing(const std::filesystem::path& path) {
     part /= name;
     struct stat info {};
     if (::lstat(part.c_str(), &info) != 0) {
-      return {};  // Nor is there anything behind it.
+      return {};  // Then nothing below it exists either.
     }
     if (S_ISLNK(info.st_mode) && ::stat(part.c_str(), &info) != 0 &&
         (errno == ENOENT || errno == ENOTDIR)) {

@@ -2,6 +2,8 @@
 
 #include <charconv>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 namespace {
 
@@ -17,7 +19,7 @@ bool ParseNumber(std::string_view text, std::uint64_t* out) {
 }  // namespace
 
 std::string FormatPosition(Position position) {
-  return std::to_string(position.commit) + ":" + std::to_string(position.prepare);
+  return StrCat(position.commit, ":", position.prepare);
 }
 
 Result<Position> ParsePosition(std::string_view text) {
@@ -27,15 +29,15 @@ Result<Position> ParsePosition(std::string_view text) {
       ParseNumber(text.substr(0, colon), &position.commit) &&
       (colon == std::string_view::npos || ParseNumber(text.substr(colon + 1), &position.prepare));
   if (!valid) {
-    return Status::Invalid("position \"" + std::string(text) +
-                           "\": wanted COMMIT:PREPARE, two decimal numbers");
+    return Status::Invalid(
+        StrCat("position \"", text, "\": wanted COMMIT:PREPARE, two decimal numbers"));
   }
   if (position.prepare > position.commit) {
-    return Status::Invalid("position \"" + std::string(text) +
-                           "\": the prepare half is never above the commit half");
+    return Status::Invalid(
+        StrCat("position \"", text, "\": the prepare half is never above the commit half"));
   }
   if (!IsPlace(position) && position != kEndOfLog) {
-    return Status::Invalid("position \"" + std::string(text) + "\": wanted numbers below 2^63");
+    return Status::Invalid(StrCat("position \"", text, "\": wanted numbers below 2^63"));
   }
   return position;
 }

@@ -18,7 +18,7 @@ bool ReadDevice(std::uint64_t* number) {
   return device.valid() && read(device.get(), number, sizeof *number) == sizeof *number;
 }
 
-// From what differs anyhow.
+// Made of what differs between calls and machines.
 std::uint64_t Mix() {
   static std::atomic<std::uint64_t> calls = 0;
   const auto now = std::chrono::system_clock::now().time_since_epoch().count();

@@ -25,6 +25,7 @@
 
 #include "host/base/event_size.h"
 #include "host/base/mutex.h"
+#include "host/base/str_cat.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -205,7 +206,8 @@ Result<std::thread> StartThread(std::function<void()> body) {
   } catch (const std::system_error& error) {
     const std::string limits =
         error.code().value() == EAGAIN ? "; limits: ulimit -u, TasksMax, pids.max, ulimit -v" : "";
-    return Status::Exhausted("cannot start a thread (clone): " + error.code().message() + limits);
+    return Status::Exhausted(
+        StrCat("cannot start a thread (clone): ", error.code().message(), limits));
   }
 }
 
@@ -235,8 +237,8 @@ Status ProveThreads(int count) {
   for (std::thread& thread : threads) {
     thread.join();
   }
-  return proved.Within(std::to_string(count) + " threads are needed to begin with, " +
-                       std::to_string(threads.size()) + " can be had");
+  return proved.Within(
+      StrCat(count, " threads are needed to begin with, ", threads.size(), " can be had"));
 }
 
 Status ProveDescriptors(int count) {
@@ -244,8 +246,8 @@ Status ProveDescriptors(int count) {
   while (static_cast<int>(copies.size()) < count) {
     UniqueFd copy(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
     if (!copy.valid()) {
-      return Status::FromErrno(std::to_string(count) + " descriptors are needed to begin with, " +
-                                   std::to_string(copies.size()) + " can be had (ulimit -n)",
+      return Status::FromErrno(StrCat(count, " descriptors are needed to begin with, ",
+                                      copies.size(), " can be had (ulimit -n)"),
                                errno);
     }
     copies.push_back(std::move(copy));

@@ -8,8 +8,8 @@
 
 namespace catchup {
 
-// What becomes of this program where the machine has nothing left for it. Where a caller can wait
-// it waits; these are for the places where nobody can: a library that aborts, an allocation deep
+// What this program does when the machine has nothing left for it. Where a caller can wait, it
+// waits; these are for the places where nobody can: a library that aborts, an allocation deep
 // inside one. The process then ends with one line on standard error and exit code 1, not by a
 // signal, so that whoever supervises it starts it again, and reads why. Nothing can be lost by such
 // an end: what is durable is durable, and runners die with the host.
@@ -43,7 +43,7 @@ Status ProveThreads(int count);
 // The same for descriptors.
 Status ProveDescriptors(int count);
 
-// Both, for gRPC. Before the first use of it.
+// Both, for gRPC. Call it before its first use.
 Status ProveLibraryNeeds();
 
 }  // namespace catchup

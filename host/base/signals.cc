@@ -9,6 +9,8 @@
 
 #include <cerrno>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 namespace {
 
@@ -47,7 +49,7 @@ void Block(const sigset_t& set) {
 
 // Empty if it is gone or may not be looked at.
 std::string ProgramOf(pid_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/comm";
+  const std::string path = StrCat("/proc/", pid, "/comm");
   const UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   char name[kProgramBytes];
   const ssize_t size = file.valid() ? read(file.get(), name, sizeof name) : -1;
@@ -58,7 +60,7 @@ std::string ProgramOf(pid_t pid) {
 }  // namespace
 
 Status SetLibrarySignals(void (*handler)(int)) {
-  // As the kernel takes it.
+  // The struct that the kernel takes.
   const struct {
     void (*handler)(int);
     unsigned long flags = 0;
@@ -67,7 +69,7 @@ Status SetLibrarySignals(void (*handler)(int)) {
   } action{handler};
   for (const int number : {32, 33}) {
     if (syscall(SYS_rt_sigaction, number, &action, nullptr, sizeof action.mask) != 0) {
-      return Status::FromErrno("set signal " + std::to_string(number) + " (sigaction)", errno);
+      return Status::FromErrno(StrCat("set signal ", number, " (sigaction)"), errno);
     }
   }
   return {};
@@ -75,10 +77,10 @@ Status SetLibrarySignals(void (*handler)(int)) {
 
 std::string SignalName(int number) {
   if (number >= SIGRTMIN && number <= SIGRTMAX) {
-    return "SIGRTMIN+" + std::to_string(number - SIGRTMIN);
+    return StrCat("SIGRTMIN+", number - SIGRTMIN);
   }
   const char* name = sigabbrev_np(number);
-  return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(number);
+  return name != nullptr ? "SIG" + std::string(name) : StrCat("signal ", number);
 }
 
 void BlockIdleSignals() { Block(IdleSignals()); }
@@ -99,10 +101,9 @@ std::string ReceivedSignal::Sender() const {
     }
   }
   if (pid == 0) {
-    return "a process outside of this one's namespace, uid " + std::to_string(uid);
+    return StrCat("a process outside of this one's namespace, uid ", uid);
   }
-  return "pid " + std::to_string(pid) + (program.empty() ? "" : " (" + program + ")") + ", uid " +
-         std::to_string(uid);
+  return StrCat("pid ", pid, program.empty() ? "" : StrCat(" (", program, ")"), ", uid ", uid);
 }
 
 Result<SignalInbox> SignalInbox::Open() { return Of(HostSignals()); }

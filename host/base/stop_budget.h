@@ -6,7 +6,7 @@
 // force by a group's engine, the rest by the host.
 namespace catchup {
 
-// What was promised: whoever stops a host waits no longer before it ends.
+// The promise: a host has ended this long after it was told to stop.
 inline constexpr std::chrono::milliseconds kStopLimit{10'000};
 
 // The most a group may ask for, so that its runner finishes what it was handed.

@@ -8,8 +8,8 @@
 
 namespace catchup {
 
-// Text of others made fit for a message, a log or a file. All total: any bytes may come in. What is
-// not UTF-8 is passed on as it is by what only cuts, and becomes U+FFFD where JSON is written.
+// Makes other people's text fit for a message, a log or a file. Any bytes may come in: what is not
+// UTF-8 passes unchanged through what only cuts, and becomes U+FFFD where JSON is written.
 
 inline constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
 
@@ -17,7 +17,7 @@ inline constexpr std::string_view kEllipsis = "\xe2\x80\xa6";
 // many as that takes; no character is cut in two.
 std::string CutText(std::string_view text, std::size_t most);
 
-// The same on one line: each control character is a space.
+// The same on one line: each control character becomes a space.
 std::string OneLine(std::string_view text, std::size_t most);
 
 // Appends `text` as a JSON string with its quotes. Both blocks of controls are escaped, since the
@@ -33,7 +33,7 @@ std::string Quoted(std::string_view text, std::size_t most);
 
 inline constexpr char kHexDigits[] = "0123456789abcdef";
 
-// What a digit of either case counts, or -1.
+// The value of a hexadecimal digit of either case, or -1.
 inline int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;

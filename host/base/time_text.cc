@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 namespace {
 
@@ -57,9 +59,7 @@ std::string DescribeDuration(std::chrono::milliseconds duration) {
   using std::chrono::hours;
   using std::chrono::minutes;
   using std::chrono::seconds;
-  const auto in = [duration](auto unit, const char* name) {
-    return std::to_string(duration / unit) + name;
-  };
+  const auto in = [duration](auto unit, const char* name) { return StrCat(duration / unit, name); };
   if (duration.count() == 0 || duration % seconds(1) != duration.zero()) {
     return in(std::chrono::milliseconds(1), "ms");
   }

@@ -1,3 +1,4 @@
+#include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -164,9 +165,8 @@ int SayHowItEnded(const AppendArguments& arguments, const RunToken& token, const
                   const EventWriter& writer, const Status& end, bool output_lost) {
   const std::uint64_t next_line =
       std::max(writer.first_open_line().value_or(file.next_line()), arguments.from_line);
-  const std::string summary = "written " + std::to_string(writer.written()) + ", already there " +
-                              std::to_string(writer.already_there()) + ", next line " +
-                              std::to_string(next_line) + "\n";
+  const std::string summary = fmt::format("written {}, already there {}, next line {}\n",
+                                          writer.written(), writer.already_there(), next_line);
   // Whether that could be written is seen, and said, when all output is flushed.
   std::fputs(summary.c_str(), stdout);
   if (end.ok()) {

@@ -1,4 +1,5 @@
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
@@ -47,12 +48,11 @@ class Findings {
   // A whole line, as the reader of the file makes it.
   void AddLine(SourceLocation place, std::string line) { Insert(place, std::move(line)); }
   void Add(SourceLocation place, const std::string& text) {
-    Insert(place, file_ + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) +
-                      ": " + text);
+    Insert(place, fmt::format("{}:{}:{}: {}", file_, place.line, place.column, text));
   }
   void AddStatus(SourceLocation place, const std::string& group, const Status& status) {
     if (!status.ok()) {
-      Add(place, "group " + group + ": " + status.message());
+      Add(place, fmt::format("group {}: {}", group, status.message()));
     }
   }
 
@@ -200,9 +200,9 @@ Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, cons
   }
   Children::OfThisProcess().EndOrphans(kOrphansEnd);
   if (made.status != CATCHUP_OK) {
-    findings_.Add(group.settings_location, "group " + group.config.name +
-                                               ": create: " + CallStatusName(made.status) + ": " +
-                                               Printable(made.text));
+    findings_.Add(group.settings_location,
+                  fmt::format("group {}: create: {}: {}", group.config.name,
+                              CallStatusName(made.status), Printable(made.text)));
   }
   return {};
 }

@@ -38,7 +38,7 @@ int ControlCommand(const ControlArguments& arguments);
 
 struct CheckArguments {
   std::filesystem::path file;
-  bool create = false;  // Each plugin's own configuration too, by its `create`.
+  bool create = false;  // Check each plugin's configuration too, by its `create`.
 };
 int CheckCommand(const CheckArguments& arguments);
 

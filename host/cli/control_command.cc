@@ -122,7 +122,8 @@ int Control::Show(const HttpResponse& response) const {
   }
   if (!arguments_.json) {
     const std::string state = text("state");
-    const bool speaks = state != "stopped" && !text("reason").empty();
+    const bool speaks = arguments_.command == ControlArguments::Command::kStart &&
+                        state != "stopped" && !text("reason").empty();
     const std::string line = text("group") + ": " + state + (speaks ? ": " + text("reason") : "") +
                              (text("note").empty() ? "" : "; " + text("note"));
     std::printf("%s\n", Printable(line).c_str());

@@ -1,6 +1,7 @@
 #include "host/cli/event_file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,8 +84,8 @@ Result<bool> EventFile::ReadText(bool wait) {
   std::size_t end = FindLineEnd();
   while (end == std::string::npos && !ended_ && failure_.ok()) {
     if (text_.size() - begin_ > kMaxLine) {
-      return Status::Invalid(path_ + ":" + std::to_string(number_ + 1) + ": longer than " +
-                             std::to_string(kMaxLine) + " bytes");
+      return Status::Invalid(
+          fmt::format("{}:{}: longer than {} bytes", path_, number_ + 1, kMaxLine));
     }
     if (!wait) {
       return false;
@@ -141,7 +142,7 @@ Result<const EventFile::Line*> EventFile::Take(bool wait) {
 }
 
 Result<const EventFile::Line*> EventFile::Parse() {
-  const std::string place = path_ + ":" + std::to_string(number_) + ": ";
+  const std::string place = fmt::format("{}:{}: ", path_, number_);
   std::string error;
   if (!ParseEventLine(line_text_, &line_.event, &error)) {
     return Status::Invalid(place + error);
@@ -153,7 +154,7 @@ Result<const EventFile::Line*> EventFile::Parse() {
   const std::uint64_t bytes =
       event.stream.size() + event.type.size() + event.data.size() + event.metadata.size();
   if (bytes > kMaxEventBytes) {
-    return Status::Invalid(path_ + ":" + std::to_string(number_) + ": " + TooLargeEvent(bytes));
+    return Status::Invalid(fmt::format("{}:{}: {}", path_, number_, TooLargeEvent(bytes)));
   }
   line_.number = number_;
   line_.given_id = line_.event.id.has_value();

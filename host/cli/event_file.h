@@ -12,22 +12,23 @@
 
 namespace catchup {
 
-// A file of event lines, read line by line, also while it is still being written to, as a pipe is.
-// Blank lines are passed over, and a byte order mark at the very beginning. What stands behind the
-// last line feed is a line once the file has ended. One thread.
+// A file of event lines, read line by line, even while it is still being written, as a pipe is.
+// Skips blank lines, and a byte order mark at the very beginning. What follows the last line feed
+// counts as a line once the file has ended. One thread.
 class EventFile {
  public:
   struct Line {
     std::uint64_t number = 0;  // From 1.
     ParsedEventLine event;
-    Uuid id;                // The line's own, or one made of the seed, line number and line.
-    bool given_id = false;  // The line's own.
+    Uuid id;                // From the line, or made of the seed, line number and line.
+    bool given_id = false;  // `id` is from the line.
   };
 
   // "-" is standard input.
   static Result<EventFile> Open(const std::string& path);
 
-  // What ids are made of, together with line number and line. The absolute path unless said here.
+  // The seed of ids that are made, together with line number and line. Without it: the absolute
+  // path.
   void SeedIds(std::string seed) { seed_ = std::move(seed); }
 
   // The next event, or null at the end. Waits for one. kInvalid for a malformed line, as
@@ -38,25 +39,25 @@ class EventFile {
   Result<const Line*> NextRead() { return Take(false); }
   bool at_end() const { return ended_ && begin_ == text_.size(); }
 
-  // Reads once from fd(), which waits where nothing is there. What was wrong Next says.
+  // Reads once from fd(), and waits if nothing is there. A failure is reported by Next.
   void ReadMore();
 
   int fd() const { return fd_.get(); }
-  // Reading never waits, and what was not read stays.
+  // Reading never waits, and bytes that were not read stay where they are.
   bool is_regular() const { return regular_; }
-  // Bytes of the next line where it was read in part only. None once a line was refused, and none
-  // while whole lines were not taken yet.
+  // The bytes of a next line that was read only in part. None after a line was refused, and none
+  // while there are whole lines to take.
   std::uint64_t unfinished_bytes() const {
     return refused_ || text_.find('\n', begin_) != std::string::npos ? 0 : text_.size() - begin_;
   }
 
-  // How many events are left, malformed ones included, which are passed over. None for a pipe or a
-  // terminal, where the answer could be long in coming, and when the file cannot be read.
+  // How many events are left, malformed ones included, and skips them. None for a pipe or a
+  // terminal, where the answer could take long, and when the file cannot be read.
   std::optional<std::uint64_t> CountRest();
 
-  // Passes over lines before `number` without looking into them.
+  // Skips the lines before `number` without looking at them.
   void SkipTo(std::uint64_t number) { skip_before_ = number; }
-  // The number of the next line; of a malformed line once Next has refused it.
+  // The number of the next line, or of the line that Next has just refused.
   std::uint64_t next_line() const { return number_ + 1; }
 
  private:
@@ -65,7 +66,7 @@ class EventFile {
 
   Result<const Line*> Take(bool wait);
   std::size_t FindLineEnd();
-  // The next line into line_text_. False at the end of the file, or where it would have to wait.
+  // Puts the next line into line_text_. False at the end of the file, or if it would have to wait.
   Result<bool> ReadText(bool wait);
   bool TextIsBlank() const {
     return line_text_.find_first_not_of(" \t\r") == std::string_view::npos;
@@ -77,14 +78,14 @@ class EventFile {
   std::string path_;
   std::string seed_;
 
-  std::string text_;       // What was read.
-  std::size_t begin_ = 0;  // Of what is left of it.
-  std::size_t clean_ = 0;  // No line feed between begin_ and here.
+  std::string text_;       // What was read from the file.
+  std::size_t begin_ = 0;  // Where the lines not yet taken begin in text_.
+  std::size_t clean_ = 0;  // There is no line feed between begin_ and here.
   bool ended_ = false;
-  bool refused_ = false;  // A line that was malformed.
+  bool refused_ = false;  // The last line was malformed.
   Status failure_;
 
-  std::string_view line_text_;  // In text_, until the next read.
+  std::string_view line_text_;  // A part of text_, until the next read.
   std::uint64_t number_ = 0;
   std::uint64_t skip_before_ = 0;
   Line line_;

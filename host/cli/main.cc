@@ -1,4 +1,5 @@
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -26,9 +27,8 @@ namespace catchup {
 namespace {
 
 std::string VersionText() {
-  return "catchup " + std::string(BuildVersion()) + ", commit " + std::string(BuildCommit()) +
-         ", plugin ABI " + std::to_string(CATCHUP_ABI_MAJOR) + "." +
-         std::to_string(CATCHUP_ABI_MINOR);
+  return fmt::format("catchup {}, commit {}, plugin ABI {}.{}", BuildVersion(), BuildCommit(),
+                     CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR);
 }
 
 void AddRun(CLI::App* app, RunArguments* arguments) {
@@ -127,7 +127,7 @@ std::string CheckLineNumber(const std::string& text) {
 // Taken to the letter, "~/x" and "file:///x" would make odd folders.
 std::string CheckPath(const std::string& text) {
   const std::string fault = PathFault(text);
-  return fault.empty() ? "" : "found \"" + text + "\", wanted " + fault;
+  return fault.empty() ? "" : fmt::format("found \"{}\", wanted {}", text, fault);
 }
 
 // A shell variable that is not set gives an empty text. Taken for an option that was not given, it
@@ -241,7 +241,7 @@ std::string CommandNames(const CLI::App& app) {
 // one says that a command is missing.
 std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
   const std::string wanted =
-      ": wanted " + CommandNames(app) + "\nRun with --help for more information.\n";
+      fmt::format(": wanted {}\nRun with --help for more information.\n", CommandNames(app));
   if (argc < 2) {
     return "no command" + wanted;
   }
@@ -253,7 +253,7 @@ std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
     return {};
   }
   constexpr std::size_t kMaxShown = 80;
-  return "unknown command " + Quoted(command, kMaxShown) + wanted;
+  return fmt::format("unknown command {}{}", Quoted(command, kMaxShown), wanted);
 }
 
 int Main(int argc, char** argv) {

@@ -10,8 +10,8 @@
 namespace catchup {
 
 // What a plugin writes to its standard output and error, passed on to our standard error as it
-// comes, a "plugin: TEXT" for each line. Who tries a plugin wants to read all of it; who looks at
-// many sets a bound, and how many lines were left out is said at the end. One thread.
+// comes, a "plugin: TEXT" for each line. Whoever tries a plugin wants to read all of it; whoever
+// checks many sets a bound, and the end says how many lines were left out. One thread.
 class PluginOutput {
  public:
   // `fd` is the reading end, non-blocking. It stays the caller's and must outlive this.
@@ -19,17 +19,17 @@ class PluginOutput {
   PluginOutput(const PluginOutput&) = delete;
   PluginOutput& operator=(const PluginOutput&) = delete;
 
-  // What to wait for; -1 once nothing can come any more.
+  // The descriptor to wait for; -1 once nothing more can come.
   int fd() const { return fd_; }
 
-  // Passes on what has come. Waits for no more of it.
+  // Passes on what has come, without waiting.
   void Drain();
 
-  // The same, a last line that has no line feed, and where the plugin crashed, if it did. Once
-  // nothing more is wanted.
+  // The same, then a last line without a line feed, and where the plugin crashed, if it did. Call
+  // it once, at the end.
   void Finish();
 
-  // One line of the plugin's by another way, behind what it wrote before.
+  // Passes on a line that the plugin said another way, after all it has written before.
   void PrintLine(const std::string& text);
 
   // Lines that it logged and that did not come, by level; said at the end. The last count holds.
@@ -43,9 +43,9 @@ class PluginOutput {
   int fd_;
   const std::uint64_t most_lines_;
   std::uint64_t lines_ = 0;
-  LinesByLevel lost_{};
-  std::string line_;                  // Its end has not come yet.
-  std::optional<CrashRecord> crash_;  // The report that came last, told at the end.
+  LinesByLevel lost_{};               // Lines that the plugin logged and that did not come.
+  std::string line_;                  // A line whose end has not come yet.
+  std::optional<CrashRecord> crash_;  // The last report, told at the end.
 };
 
 }  // namespace catchup

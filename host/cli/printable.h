@@ -5,9 +5,9 @@
 
 namespace catchup {
 
-// `text` of a plugin or an event as a part of one line for people: control characters and
-// backslashes are escaped as in JSON, what is not UTF-8 becomes U+FFFD. So nothing in it can begin
-// another line or drive the terminal.
+// `text` of a plugin or an event as part of one line for people: control characters and backslashes
+// are escaped as in JSON, and what is not UTF-8 becomes U+FFFD. So nothing in it can begin another
+// line or drive the terminal.
 std::string Printable(std::string_view text);
 
 // `text` with `shown` in place of every `path`: a user knows the file that was given, not the copy

@@ -1,6 +1,7 @@
 #include "host/cli/scratch_directory.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -60,8 +61,8 @@ Result<ScratchDirectory> ScratchDirectory::Make() {
   if (failed) {
     // Read while there is one thread.
     const char* named = std::getenv("TMPDIR");  // NOLINT
-    return Status::Invalid("TMPDIR: " + std::string(named == nullptr ? "/tmp" : named) +
-                           ": wanted a directory");
+    return Status::Invalid(
+        fmt::format("TMPDIR: {}: wanted a directory", named == nullptr ? "/tmp" : named));
   }
   struct statvfs mount {};
   if (::statvfs(parent.c_str(), &mount) != 0) {

@@ -9,8 +9,8 @@
 namespace catchup {
 
 // A fresh directory of this command, below the one for temporary files, to load copies of plugins
-// from. Removed at the end with everything in it. Locked meanwhile: what a command that was killed
-// has left behind is not, and is removed by the next one. One thread.
+// from. Removed at the end with everything in it. Locked meanwhile: a directory that a
+// killed command has left behind is not, and the next command removes it. One thread.
 class ScratchDirectory {
  public:
   // kInvalid where there is no directory for temporary files, kDenied where it is mounted noexec;

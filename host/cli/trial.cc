@@ -1,6 +1,7 @@
 #include "host/cli/trial.h"
 
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
@@ -112,7 +114,7 @@ void Trial::Take(Outcome outcome) {
     case OutcomeKind::kFailure:
       if (outcome.status == kRunnerContract) {
         // As a host would: what such a plugin does next is not to be waited for.
-        BreakOff(outcome.status, std::string(CallName(outcome.call)) + " " + outcome.text);
+        BreakOff(outcome.status, fmt::format("{} {}", CallName(outcome.call), outcome.text));
       } else if (outcome.ticket != 0) {
         TakeFailure(std::move(outcome));
       } else {
@@ -129,11 +131,10 @@ void Trial::TakeFailure(Outcome failure) {
   AnswerUpTo(failure.ticket - 1);
   if (failure.call_first != failure.call_last && failure.status != CATCHUP_FATAL) {
     alone_until_ = tickets.ItemOf(failure.call_last);
-    output_->PrintLine(std::string(CallName(failure.call)) + " of " +
-                       std::to_string(failure.call_last - failure.call_first + 1) +
-                       " events: " + CallStatusName(failure.status) + " after " +
-                       std::to_string(failure.ticket - failure.call_first) +
-                       ", the rest comes again one by one: " + failure.text);
+    output_->PrintLine(fmt::format(
+        "{} of {} events: {} after {}, the rest comes again one by one: {}", CallName(failure.call),
+        failure.call_last - failure.call_first + 1, CallStatusName(failure.status),
+        failure.ticket - failure.call_first, failure.text));
     GiveAgain(failed - 1);
   } else {
     answers_.push_back({failure.status, std::move(failure.text), false});
@@ -218,7 +219,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
   alone_until_ = 0;
   // Its events count from 1 again, and those before have their answers.
   link_->tickets().Forget();
-  auto deadline = Clock::now() + group_.handler_timeout;
+  auto deadline = Clock::now() + Lasting(group_.handler_timeout);
   while (answers_.size() < events.size() && !end_.has_value()) {
     Give();
     // Woken early enough to fill the ring again, if not all had room.
@@ -227,7 +228,7 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
     const bool waits = wake_at == 0 || link_->rings().WakeWhenSettled(wake_at);
     const bool gone = waits && WaitForNews(deadline);
     if (Look()) {
-      deadline = Clock::now() + group_.handler_timeout;
+      deadline = Clock::now() + Lasting(group_.handler_timeout);
     }
     if (gone && !end_.has_value() && answers_.size() < events.size()) {
       end_ = Ended();
@@ -244,14 +245,18 @@ std::vector<Trial::Answer> Trial::Handle(std::span<const EventView> events) {
   return std::exchange(answers_, {});
 }
 
+std::chrono::nanoseconds Trial::Lasting(std::chrono::milliseconds limit) const {
+  return options_.other_limits_are_defaults ? FixedWait(limit) : limit;
+}
+
 Trial::Answer Trial::Hung(std::string_view key, std::chrono::milliseconds limit, bool is_default) {
   const CallInProgress call = link_->rings().call();
   link_->NoteHung();
   link_->process().Kill();
   Answer hung = Ended();
-  hung.text = (call.running() ? std::string(CallName(call.kind)) : "the plugin's process") +
-              " hung: it took longer than " + std::string(key) + " = " + DescribeDuration(limit) +
-              (is_default ? ", a group's default" : "");
+  hung.text = fmt::format("{} hung: it took longer than {} = {}{}",
+                          call.running() ? CallName(call.kind) : "the plugin's process", key,
+                          DescribeDuration(limit), is_default ? ", a group's default" : "");
   return hung;
 }
 
@@ -265,7 +270,7 @@ Trial::Answer Trial::Ended() {
 
 Trial::Answer Trial::Stop() {
   link_->rings().RequestStop();
-  const auto deadline = Clock::now() + group_.drain_timeout;
+  const auto deadline = Clock::now() + Lasting(group_.drain_timeout);
   while (!end_.has_value()) {
     const bool gone = WaitForNews(deadline);
     (void)Look();

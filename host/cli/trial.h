@@ -30,14 +30,14 @@ class Trial {
     std::filesystem::path work;     // The plugin's working directory.
     bool with_position = false;
     bool create_only = false;               // End after `create`; nothing can be handed to it.
-    std::uint64_t most_lines = UINT64_MAX;  // Of what the plugin says.
-    // What the user sets these with.
+    std::uint64_t most_lines = UINT64_MAX;  // Lines passed on of what the plugin says.
+    // The options by which the user sets these limits.
     std::string start_limit = "start_timeout";
     std::string projection = "`projection`";
-    bool other_limits_are_defaults = false;  // The user has nothing to set them with.
+    bool other_limits_are_defaults = false;  // The user has no option for them.
   };
 
-  // What became of one event, of the set-up or of the stop.
+  // The outcome of one event, of the set-up or of the stop.
   struct Answer {
     std::int32_t status = 0;  // CATCHUP_OK and so on.
     std::string text;
@@ -51,9 +51,9 @@ class Trial {
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
-  // Spawns the runner. Once, and first.
+  // Spawns the runner. Call it once, before anything else.
   Status Start();
-  // Waits until the plugin has started, or has not: then the runner is gone.
+  // Waits until the plugin has started, or has failed to: then the runner is gone.
   Answer AwaitReady();
   // Once ready: whether the plugin keeps its own position, and which one it holds.
   bool position_mode() const { return position_mode_; }
@@ -70,6 +70,8 @@ class Trial {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // As a time to wait: a default is the program's own.
+  std::chrono::nanoseconds Lasting(std::chrono::milliseconds limit) const;
   void Give();
   bool Look();
   void AnswerUpTo(Ticket settled);
@@ -89,7 +91,7 @@ class Trial {
   bool position_mode_ = false;
   std::optional<Position> loaded_;
 
-  // Of the present Handle. Items of the tickets are events, counted from 1.
+  // The state of the present Handle. The tickets' items are its events, counted from 1.
   std::span<const EventView> events_;
   std::vector<Answer> answers_;
   std::size_t given_ = 0;        // Events in the ring.

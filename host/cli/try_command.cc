@@ -1,4 +1,5 @@
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -211,7 +212,8 @@ Result<fs::path> WorkDirectory(const TryArguments& arguments, const ScratchDirec
     return work;
   }
   if (fs::exists(work, unknown)) {
-    return Status::Invalid("--work " + work.string() + ": found a file, wanted a directory");
+    return Status::Invalid(
+        fmt::format("--work {}: found a file, wanted a directory", work.string()));
   }
   if (Status linked = RefuseLinkToNothing(work); !linked.ok()) {
     return Status::Invalid("--work " + linked.message());

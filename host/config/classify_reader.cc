@@ -1,5 +1,7 @@
 #include "host/config/classify_reader.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -42,9 +44,10 @@ void ReadRules(TableReader* reader, std::string_view key,
   std::sort(wanted.begin(), wanted.end());
   std::sort(rules.begin(), rules.end());
   if (rules != wanted) {
-    reader->problems()->Add(reader->table().Find(key)->value.location,
-                            reader->prefix() + std::string(key) + " = " + found_text +
-                                ": this version supports the built-in rules only, " + wanted_text);
+    reader->problems()->Add(
+        reader->table().Find(key)->value.location,
+        fmt::format("{}{} = {}: this version supports the built-in rules only, {}",
+                    reader->prefix(), key, found_text, wanted_text));
   }
 }
 

@@ -5,8 +5,8 @@
 
 namespace catchup {
 
-// Reads a group's `classify` table. Rules of one's own do not exist yet, so a list must hold the
-// built-in ones, in any order; another is reported with both lists.
+// Reads a group's `classify` table. There are no rules but the built-in ones yet, so a list must
+// hold exactly those, in any order; any other is reported with both lists.
 void ReadClassify(const TomlValue& table, ConfigProblems* problems);
 
 }  // namespace catchup

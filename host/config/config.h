@@ -100,7 +100,7 @@ struct GroupConfig {
   ClassifyConfig classify;
   LimitsConfig limits;
   std::vector<std::string> env;  // Names only; the values are read from our own environment.
-  std::vector<SourceLocation> env_locations;  // Of each.
+  std::vector<SourceLocation> env_locations;  // The place of each.
   PluginSettings settings;
 };
 
@@ -119,7 +119,7 @@ struct StateConfig {
 
 struct PluginsConfig {
   std::vector<std::filesystem::path> directories;
-  std::vector<SourceLocation> locations;  // Of each.
+  std::vector<SourceLocation> locations;  // The place of each.
 };
 
 struct AdminConfig {

@@ -1,5 +1,7 @@
 #include "host/config/config_warnings.h"
 
+#include <fmt/core.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -8,7 +10,7 @@ namespace catchup {
 namespace {
 
 std::string At(const std::string& file, SourceLocation place) {
-  return file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column) + ": ";
+  return fmt::format("{}:{}:{}: ", file, place.line, place.column);
 }
 
 }  // namespace
@@ -21,16 +23,18 @@ std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const st
     const auto status = std::filesystem::status(directory, failed);
     // What cannot be looked at is told by the groups that need it.
     if (status.type() == std::filesystem::file_type::not_found) {
-      warnings.push_back({"", At(file, config.plugins.locations[i]) + "plugins.directories: " +
-                                  directory.string() + " does not exist, wanted a directory"});
+      warnings.push_back(
+          {"", fmt::format("{}plugins.directories: {} does not exist, wanted a directory",
+                           At(file, config.plugins.locations[i]), directory.string())});
     }
   }
   for (const GroupConfig& group : config.groups) {
     for (std::size_t i = 0; i < group.env.size(); ++i) {
       if (std::getenv(group.env[i].c_str()) == nullptr) {
-        warnings.push_back({group.name, At(file, group.env_locations[i]) + "env: " + group.env[i] +
-                                            " is not set here, so the plugin of group " +
-                                            group.name + " does not get it"});
+        warnings.push_back(
+            {group.name,
+             fmt::format("{}env: {} is not set here, so the plugin of group {} does not get it",
+                         At(file, group.env_locations[i]), group.env[i], group.name)});
       }
     }
   }

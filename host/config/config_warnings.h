@@ -7,14 +7,14 @@
 
 namespace catchup {
 
-// Something about a configuration that is not wrong in itself and still likely a mistake here.
+// Something in a configuration that is valid in itself and still likely to be a mistake here.
 struct ConfigWarning {
-  std::string group;  // Empty: of the host.
+  std::string group;  // Empty: it is about the host.
   std::string text;   // "file:line:column: what, and what was wanted"; or without a place.
 };
 
-// Looks at what a right configuration names on this machine: plugin directories that are not there,
-// variables that are not set in our environment. Any thread that does not change the environment.
+// Looks for what a valid configuration names and this machine lacks: plugin directories, variables
+// of our environment. Any thread that does not change the environment.
 // `file` is the configuration as the user named it.
 std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file);
 

@@ -1,5 +1,7 @@
 #include "host/config/group_reader.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
@@ -91,14 +93,14 @@ void OnlyDefaultDuration(TableReader* reader, std::string_view key, milliseconds
                          milliseconds most, milliseconds* out) {
   const milliseconds standard = *out;
   const bool read = reader->Duration(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, '"' + DescribeDuration(standard) + '"');
+  OnlyDefault(reader, key, read, *out, standard, fmt::format("\"{}\"", DescribeDuration(standard)));
 }
 
 void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t least,
                      std::uint64_t most, std::uint64_t* out) {
   const std::uint64_t standard = *out;
   const bool read = reader->Size(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, '"' + DescribeSize(standard) + '"');
+  OnlyDefault(reader, key, read, *out, standard, fmt::format("\"{}\"", DescribeSize(standard)));
 }
 
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
@@ -108,9 +110,10 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
     if (slash != std::string::npos && slash + 1 < text.size() && !HasControl(text)) {
       TomlValue name;
       name.value = text.substr(slash + 1);
-      reader->Wrong("plugin", reader->table().Find("plugin")->value,
-                    "the file name alone, as " + DescribeToml(name) +
-                        "; its folder belongs into plugins.directories");
+      reader->Wrong(
+          "plugin", reader->table().Find("plugin")->value,
+          fmt::format("the file name alone, as {}; its folder belongs in plugins.directories",
+                      DescribeToml(name)));
     } else if (slash != std::string::npos || text == "." || text == ".." ||
                text.size() > kMaxFileName || HasControl(text)) {
       reader->Wrong("plugin", reader->table().Find("plugin")->value, kWantedPlugin);
@@ -123,7 +126,7 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
     }
   }
   const std::string wanted =
-      "a projection's name, 1 to " + std::to_string(kMaxProjection) + " bytes without controls";
+      fmt::format("a projection's name, 1 to {} bytes without controls", kMaxProjection);
   if (reader->Text("projection", wanted, &text)) {
     if (text.size() > kMaxProjection || HasControl(text)) {
       reader->Wrong("projection", reader->table().Find("projection")->value, wanted);
@@ -131,7 +134,7 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
       group->projection = text;
     }
   }
-  const std::string wanted_digest = std::to_string(kSha256Digits) + " hexadecimal digits";
+  const std::string wanted_digest = fmt::format("{} hexadecimal digits", kSha256Digits);
   if (reader->Text("sha256", wanted_digest, &text)) {
     if (text.size() != kSha256Digits || !std::all_of(text.begin(), text.end(), IsHexDigit)) {
       reader->Wrong("sha256", reader->table().Find("sha256")->value, wanted_digest);
@@ -157,7 +160,7 @@ void CheckPrefixes(TableReader* reader, const TomlValue::List& list,
       meant.remove_suffix(!meant.empty() && star ? 1 : 0);
       TomlValue text;
       text.value = std::string(meant);
-      reader->Wrong("prefixes[" + std::to_string(i) + "]", list[i],
+      reader->Wrong(fmt::format("prefixes[{}]", i), list[i],
                     "how names begin, without a pattern, as " + DescribeToml(text));
     }
   }
@@ -170,9 +173,9 @@ void ReadFilter(TableReader* reader, GroupConfig* group) {
     if (prefixes.empty()) {
       reader->Wrong("prefixes", value, kWantedPrefixes);
     } else if (prefixes.size() > kMaxPrefixes) {
-      reader->problems()->Add(value.location,
-                              "prefixes = a list of " + std::to_string(prefixes.size()) +
-                                  ": wanted at most " + std::to_string(kMaxPrefixes));
+      reader->problems()->Add(
+          value.location,
+          fmt::format("prefixes = a list of {}: wanted at most {}", prefixes.size(), kMaxPrefixes));
     } else {
       CheckPrefixes(reader, *value.As<TomlValue::List>(), prefixes);
       group->filter.prefixes = std::move(prefixes);
@@ -243,7 +246,7 @@ void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLette
       const std::string scheme = sink.substr(0, colon);
       if (colon == std::string::npos || (scheme != "jsonl" && scheme != "stream") ||
           colon + 1 == sink.size()) {
-        reader.Wrong("sinks[" + std::to_string(i) + "]", list.As<TomlValue::List>()->at(i),
+        reader.Wrong(fmt::format("sinks[{}]", i), list.As<TomlValue::List>()->at(i),
                      "\"jsonl:FILE\" or \"stream:NAME\"");
         valid = false;
       }
@@ -310,7 +313,7 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
   // What is wrong is left out, so that nobody looks such a name up.
   const std::vector<std::string> names = std::exchange(group->env, {});
   for (std::size_t i = 0; i < list.size(); ++i) {
-    const std::string key = "env[" + std::to_string(i) + "]";
+    const std::string key = fmt::format("env[{}]", i);
     if (!IsEnvName(names[i])) {
       // "NAME=VALUE" may hold a secret, so the text is not repeated.
       reader->problems()->Add(list[i].location,
@@ -318,9 +321,9 @@ void ReadEnv(TableReader* reader, GroupConfig* group) {
                                   ": wanted the name of a variable, letters, digits and \"_\"; "
                                   "its value comes from the environment");
     } else if (IsForbiddenVariable(names[i])) {
-      reader->Wrong(key, list[i],
-                    "a variable other than " + std::string(kForbiddenVariables) +
-                        ", which a runner never gets");
+      reader->Wrong(
+          key, list[i],
+          fmt::format("a variable other than {}, which a runner never gets", kForbiddenVariables));
     } else {
       group->env.push_back(names[i]);
       group->env_locations.push_back(list[i].location);
@@ -359,7 +362,7 @@ GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigPro
   for (std::size_t i = 0; i < group.filter.prefixes.size(); ++i) {
     if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.filter.system_events) {
       const auto& list = *table.Find("prefixes")->value.As<TomlValue::List>();
-      reader.Wrong("prefixes[" + std::to_string(i) + "]", list[i],
+      reader.Wrong(fmt::format("prefixes[{}]", i), list[i],
                    "system_events = true beside it, because system events begin with \"$\"");
     }
   }

@@ -1,6 +1,7 @@
 #include "host/config/reader.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,7 +90,7 @@ class DocumentReader {
     const bool absent = root_.table().Find(name) == nullptr;
     const TomlValue* table = root_.Table(name);
     if (absent) {
-      root_.Missing(std::string(name) + "." + std::string(key), wanted);
+      root_.Missing(fmt::format("{}.{}", name, key), wanted);
     }
     return table;
   }
@@ -178,7 +179,7 @@ class DocumentReader {
       }
       const auto& list = *member->value.As<TomlValue::List>();
       for (std::size_t i = 0; i < texts.size(); ++i) {
-        if (CheckPath(&reader, "directories[" + std::to_string(i) + "]", list[i], texts[i])) {
+        if (CheckPath(&reader, fmt::format("directories[{}]", i), list[i], texts[i])) {
           config_.plugins.directories.push_back(Resolve(texts[i]));
           config_.plugins.locations.push_back(list[i].location);
         }
@@ -198,14 +199,14 @@ class DocumentReader {
     if (listen != nullptr && listen->value.As<std::string>() != nullptr &&
         listen->value.As<std::string>()->empty()) {
       (void)reader.Take("listen");
-      reader.Unsupported("listen", '"' + std::string(kDefaultAdmin) + '"');
+      reader.Unsupported("listen", fmt::format("\"{}\"", kDefaultAdmin));
     } else if (reader.Text("listen", kWantedAddress, &text)) {
       const auto address = ParseListenAddress(text);
       if (!address.ok()) {
         problems_->Add(table->Find("listen")->value.location,
                        "admin.listen: " + address.status().message());
       } else if (text != kDefaultAdmin) {
-        reader.Unsupported("listen", '"' + std::string(kDefaultAdmin) + '"');
+        reader.Unsupported("listen", fmt::format("\"{}\"", kDefaultAdmin));
       }
     }
     if (reader.Take("token_file") != nullptr) {
@@ -245,22 +246,24 @@ class DocumentReader {
     }
     const auto& members = *groups->As<TomlValue::Table>();
     if (members.empty() || members.size() > kMaxGroups) {
-      problems_->Add(groups->location, std::to_string(members.size()) + " groups: wanted 1 to " +
-                                           std::to_string(kMaxGroups));
+      problems_->Add(groups->location,
+                     fmt::format("{} groups: wanted 1 to {}", members.size(), kMaxGroups));
       return;
     }
     for (const TomlMember& member : members) {
       TomlValue name;
       name.value = member.key;
       if (!IsGroupName(member.key)) {
-        problems_->Add(member.location,
-                       "group name " + DescribeToml(name) +
-                           ": wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"");
+        problems_->Add(
+            member.location,
+            fmt::format(
+                "group name {}: wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"",
+                DescribeToml(name)));
       }
       if (member.value.As<TomlValue::Table>() == nullptr) {
-        problems_->Add(member.value.location, "group " + DescribeToml(name) + " = " +
-                                                  DescribeToml(member.value) +
-                                                  ": wanted a table [groups.NAME]");
+        problems_->Add(member.value.location,
+                       fmt::format("group {} = {}: wanted a table [groups.NAME]",
+                                   DescribeToml(name), DescribeToml(member.value)));
         continue;
       }
       ConfigProblems own;
@@ -274,7 +277,7 @@ class DocumentReader {
     }
   }
 
-  // Of the group read last.
+  // Of the group that was read last.
   GroupReading Describe(const TomlValue& table, const ConfigProblems& own) const {
     const std::vector<SourceLocation> places = own.Places();
     const auto is_right = [&](std::string_view key) {
@@ -335,7 +338,7 @@ Result<std::string> ReadWhole(const std::filesystem::path& file) {
   return text;
 }
 
-// Of the file as a whole.
+// A problem of the file as a whole, without a place.
 ConfigReading OneProblem(std::string text) {
   ConfigReading reading;
   reading.problems = {std::move(text)};
@@ -365,8 +368,8 @@ ConfigReading ReadConfigText(std::string_view text, const std::filesystem::path&
                           .message());
   }
   if (text.size() > kMaxConfigBytes) {
-    return OneProblem(file.string() + ": more than " + std::to_string(kMaxConfigBytes >> 10) +
-                      " KiB, wanted a configuration of at most that");
+    return OneProblem(fmt::format("{}: more than {} KiB, wanted a configuration of at most that",
+                                  file.string(), kMaxConfigBytes >> 10));
   }
   const auto parsed = ParseToml(text);
   if (const auto* fault = std::get_if<TomlError>(&parsed)) {

@@ -17,7 +17,8 @@ inline constexpr std::size_t kMaxConfigBytes = 256u << 10;
 // A group whose `plugin` could be read.
 struct GroupReading {
   GroupConfig config;
-  // Whether these keys were right; what was wrong has its default. So one fault hides no other.
+  // Whether these keys were valid; those that were not have their default, so no fault hides
+  // another.
   bool projection_read = false;
   bool filter_read = false;          // prefixes, match, system_events
   bool settings_read = false;        // config
@@ -30,9 +31,9 @@ struct ConfigReading {
   std::vector<std::string> problems;  // "file:line:column: what, and what was wanted", in order.
 
   // What a check of the plugins needs, whatever else is wrong in the file.
-  std::vector<SourceLocation> places;  // Of each problem; 0:0 has none.
+  std::vector<SourceLocation> places;  // The place of each problem; 0:0: none.
   std::vector<GroupReading> groups;    // In the order of the file.
-  HostConfig found;                    // What could be read, defaults elsewhere. Without groups.
+  HostConfig found;                    // What could be read, else defaults. Without groups.
 };
 
 // Reads and checks `file`. It does not look at what the file names: directories and plugins may be

@@ -1,5 +1,7 @@
 #include "host/config/settings.h"
 
+#include <fmt/core.h>
+
 #include <charconv>
 #include <cmath>
 #include <variant>
@@ -74,8 +76,9 @@ class SettingsWriter {
 
   void WriteReal(double real, const TomlValue& value, const std::string& path) {
     if (!std::isfinite(real)) {
-      problems_->Add(value.location, "config." + path + " = " + DescribeToml(value) +
-                                         ": wanted a number that JSON can say");
+      problems_->Add(value.location,
+                     fmt::format("config.{} = {}: wanted a number that JSON can say", path,
+                                 DescribeToml(value)));
       return;
     }
     char digits[40];
@@ -119,7 +122,7 @@ constexpr std::string_view kWantedSetting =
 
 // One setting alone, so that a fault names its own argument.
 Status CheckArgument(const std::string& argument) {
-  const std::string name = "setting '" + argument + "': ";
+  const std::string name = fmt::format("setting '{}': ", argument);
   const auto parsed = ParseToml(argument);
   if (const auto* error = std::get_if<TomlError>(&parsed)) {
     return Status::Invalid(name + error->text + std::string(kWantedSetting));
@@ -129,11 +132,11 @@ Status CheckArgument(const std::string& argument) {
   const std::size_t begin = argument.find_first_not_of(" \t\r\n");
   // A header would take the settings behind it into its table.
   if (keys != 1 || argument[begin] == '[') {
-    return Status::Invalid(name + "found " +
-                           (keys == 0   ? "no key"
-                            : keys == 1 ? "a table's header"
-                                        : std::to_string(keys) + " keys") +
-                           std::string(kWantedSetting));
+    return Status::Invalid(fmt::format("{}found {}{}", name,
+                                       keys == 0   ? "no key"
+                                       : keys == 1 ? "a table's header"
+                                                   : fmt::format("{} keys", keys),
+                                       kWantedSetting));
   }
   ConfigProblems problems;
   (void)MakeSettings(value, &problems);
@@ -149,10 +152,11 @@ bool IsToml(const std::string& text) { return std::holds_alternative<TomlValue>(
 Status Clash(const std::vector<std::string>& arguments) {
   for (std::size_t i = 1; i < arguments.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      if (!IsToml(arguments[j] + '\n' + arguments[i])) {
+      if (!IsToml(fmt::format("{}\n{}", arguments[j], arguments[i]))) {
         return Status::Invalid(
-            "setting '" + arguments[i] + "': found '" + arguments[j] +
-            "' before it, beside which its key cannot stand; wanted each key once");
+            fmt::format("setting '{}': found '{}' before it, beside which its key cannot stand; "
+                        "wanted each key once",
+                        arguments[i], arguments[j]));
       }
     }
   }

@@ -1,5 +1,7 @@
 #include "host/config/source_uri.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
@@ -45,15 +47,16 @@ Status CheckOptions(std::string_view query) {
         equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
     if (key == "tls") {
       if (Lower(value) != "false") {
-        return Status::Invalid("option tls=" + Quote(value) + ": this version supports tls=false");
+        return Status::Invalid(
+            fmt::format("option tls={}: this version supports tls=false", Quote(value)));
       }
       plain = true;
     } else if (std::find(kKnownOptions.begin(), kKnownOptions.end(), key) != kKnownOptions.end()) {
-      return Status::Invalid("option " + Quote(option.substr(0, equals)) +
-                             ": this version supports tls=false and no other");
+      return Status::Invalid(fmt::format("option {}: this version supports tls=false and no other",
+                                         Quote(option.substr(0, equals))));
     } else {
-      return Status::Invalid("unknown option " + Quote(option.substr(0, equals)) +
-                             ": wanted tls=false");
+      return Status::Invalid(
+          fmt::format("unknown option {}: wanted tls=false", Quote(option.substr(0, equals))));
     }
   }
   if (!plain) {
@@ -64,7 +67,7 @@ Status CheckOptions(std::string_view query) {
   return {};
 }
 
-// No host belongs into it, and no more slashes than the path itself has.
+// No host belongs in it, and no more slashes than the path itself has.
 Status CheckEmbeddedPath(std::string_view path) {
   const auto slashes = std::min(path.find_first_not_of('/'), path.size());
   if (slashes > 1) {
@@ -74,7 +77,8 @@ Status CheckEmbeddedPath(std::string_view path) {
         (meant.empty() ? "" : ", as " + Quote("embedded:" + std::string(meant))));
   }
   const std::string fault = PathFault(path);
-  return fault.empty() ? Status() : Status::Invalid("path " + Quote(path) + ": wanted " + fault);
+  return fault.empty() ? Status()
+                       : Status::Invalid(fmt::format("path {}: wanted {}", Quote(path), fault));
 }
 
 // Without the text, which may hold a password.
@@ -100,12 +104,14 @@ Result<SourceUri> ParseServer(std::string_view rest) {
   CATCHUP_RETURN_IF_ERROR(CheckVariables(rest));
   if (const auto slash = authority.find('/'); slash != std::string_view::npos) {
     if (slash + 1 != authority.size()) {
-      return Status::Invalid("path " + Quote(authority.substr(slash)) + ": wanted none or \"/\"");
+      return Status::Invalid(
+          fmt::format("path {}: wanted none or \"/\"", Quote(authority.substr(slash))));
     }
     authority = authority.substr(0, slash);
   }
   if (authority.find(',') != std::string_view::npos) {
-    return Status::Invalid("several hosts " + Quote(authority) + ": this version supports one");
+    return Status::Invalid(
+        fmt::format("several hosts {}: this version supports one", Quote(authority)));
   }
   CATCHUP_ASSIGN_OR_RETURN(auto server, ParseHostPort(authority));
   SourceUri uri;
@@ -124,7 +130,7 @@ std::string SourceUri::target() const {
   if (kind == Kind::kEmbedded) {
     return {};
   }
-  return BracketedHost(host) + ":" + std::to_string(port);
+  return fmt::format("{}:{}", BracketedHost(host), port);
 }
 
 Result<SourceUri> ParseSourceUri(std::string_view text) {
@@ -155,11 +161,11 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
     base.remove_suffix(kDiscover.size());
   }
   if (std::find(kSchemes.begin(), kSchemes.end(), base) == kSchemes.end()) {
-    return Status::Invalid("scheme " + Quote(scheme) + ": " + std::string(kWanted));
+    return Status::Invalid(fmt::format("scheme {}: {}", Quote(scheme), kWanted));
   }
   if (discover) {
-    return Status::Invalid("scheme " + Quote(scheme) + ": this version supports no discovery, " +
-                           std::string(kWanted));
+    return Status::Invalid(
+        fmt::format("scheme {}: this version supports no discovery, {}", Quote(scheme), kWanted));
   }
   return ParseServer(text.substr(colon + 3));
 }

@@ -1,5 +1,7 @@
 #include "host/config/table_reader.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -31,10 +33,10 @@ template <std::size_t N>
 std::string Describe(std::uint64_t value, const std::array<Unit, N>& units) {
   for (const Unit& unit : units) {
     if (value != 0 && value % unit.factor == 0) {
-      return std::to_string(value / unit.factor) + std::string(unit.name);
+      return fmt::format("{}{}", value / unit.factor, unit.name);
     }
   }
-  return std::to_string(value) + std::string(units.back().name);
+  return fmt::format("{}{}", value, units.back().name);
 }
 
 // Digits and one of the units, nothing between them; false also when the product is too large.
@@ -129,7 +131,7 @@ std::string Meant(std::optional<std::uint64_t> value, std::uint64_t least, std::
     return "";
   }
   const std::string meant = Describe(*value, units);
-  return meant == text ? "" : ", as \"" + meant + "\"";
+  return meant == text ? "" : fmt::format(", as \"{}\"", meant);
 }
 
 std::string Quote(std::string_view text) {
@@ -164,8 +166,8 @@ std::vector<SourceLocation> ConfigProblems::Places() const {
 std::vector<std::string> ConfigProblems::Format(std::string_view file) const {
   std::vector<std::string> lines;
   for (const Problem& problem : problems_) {
-    lines.push_back(std::string(file) + ":" + std::to_string(problem.location.line) + ":" +
-                    std::to_string(problem.location.column) + ": " + problem.text);
+    lines.push_back(fmt::format("{}:{}:{}: {}", file, problem.location.line,
+                                problem.location.column, problem.text));
   }
   return lines;
 }
@@ -201,7 +203,8 @@ bool TableReader::Integer(std::string_view key, std::uint64_t least, std::uint64
   const std::int64_t* number = member->value.As<std::int64_t>();
   if (number == nullptr || *number < 0 || static_cast<std::uint64_t>(*number) < least ||
       static_cast<std::uint64_t>(*number) > most) {
-    Wrong(key, member->value, "an integer from " + FormatCount(least) + " to " + FormatCount(most));
+    Wrong(key, member->value,
+          fmt::format("an integer from {} to {}", FormatCount(least), FormatCount(most)));
     return false;
   }
   *out = static_cast<std::uint64_t>(*number);
@@ -281,7 +284,7 @@ bool TableReader::TextList(std::string_view key, std::string_view wanted,
     if (const std::string* text = item.As<std::string>()) {
       texts.push_back(*text);
     } else {
-      Wrong(std::string(key) + "[" + std::to_string(&item - list->data()) + "]", item, "text");
+      Wrong(fmt::format("{}[{}]", key, &item - list->data()), item, "text");
       valid = false;
     }
   }
@@ -307,7 +310,7 @@ bool TableReader::Choice(std::string_view key, const std::vector<std::string_vie
   std::string wanted;
   for (std::size_t i = 0; i < names.size(); ++i) {
     wanted += i == 0 ? "" : i + 1 == names.size() ? " or " : ", ";
-    wanted += '"' + std::string(names[i]) + '"';
+    wanted += fmt::format("\"{}\"", names[i]);
   }
   Wrong(key, member->value, wanted);
   return false;
@@ -326,21 +329,20 @@ const TomlValue* TableReader::Table(std::string_view key) {
 }
 
 void TableReader::Wrong(std::string_view key, const TomlValue& value, std::string_view wanted) {
-  problems_->Add(value.location, prefix_ + std::string(key) + " = " + DescribeToml(value) +
-                                     ": wanted " + std::string(wanted));
+  problems_->Add(value.location,
+                 fmt::format("{}{} = {}: wanted {}", prefix_, key, DescribeToml(value), wanted));
 }
 
 void TableReader::Unsupported(std::string_view key, std::string_view supported) {
   const TomlMember* member = table_.Find(key);
   CATCHUP_CHECK(member != nullptr);
-  problems_->Add(member->value.location, prefix_ + std::string(key) + " = " +
-                                             DescribeToml(member->value) +
-                                             ": this version supports " + std::string(supported));
+  problems_->Add(member->value.location, fmt::format("{}{} = {}: this version supports {}", prefix_,
+                                                     key, DescribeToml(member->value), supported));
 }
 
 void TableReader::Missing(std::string_view key, std::string_view wanted) {
-  problems_->Add(table_.location, "missing key \"" + prefix_ + std::string(key) + "\": wanted " +
-                                      std::string(wanted));
+  problems_->Add(table_.location,
+                 fmt::format("missing key \"{}{}\": wanted {}", prefix_, key, wanted));
 }
 
 void TableReader::Finish() {
@@ -349,10 +351,11 @@ void TableReader::Finish() {
       continue;
     }
     const auto nearest = NearestName(member.key, known_);
-    const std::string advice = nearest.has_value()
-                                   ? "the nearest known key is \"" + prefix_ + *nearest + "\""
-                                   : "wanted " + ListKnown();
-    problems_->Add(member.location, "unknown key " + Quote(prefix_ + member.key) + ": " + advice);
+    const std::string advice =
+        nearest.has_value() ? fmt::format("the nearest known key is \"{}{}\"", prefix_, *nearest)
+                            : "wanted " + ListKnown();
+    problems_->Add(member.location,
+                   fmt::format("unknown key {}: {}", Quote(prefix_ + member.key), advice));
   }
 }
 
@@ -360,7 +363,7 @@ void TableReader::Finish() {
 std::string TableReader::ListKnown() const {
   std::string list = known_.size() > 1 ? "one of " : "";
   for (std::size_t i = 0; i < known_.size(); ++i) {
-    list += (i == 0 ? "\"" : ", \"") + prefix_ + known_[i] + '"';
+    list += fmt::format("{}{}{}\"", i == 0 ? "\"" : ", \"", prefix_, known_[i]);
   }
   return list;
 }
@@ -372,9 +375,10 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text,
   const auto to = static_cast<std::uint64_t>(most.count());
   std::uint64_t number = 0;
   if (!ParseWithUnit(text, kDurationUnits, &number) || number < from || number > to) {
-    return Status::Invalid("a duration from \"" + DescribeDuration(least) + "\" to \"" +
-                           DescribeDuration(most) + "\", an integer and ms, s, m or h" +
-                           Meant(Guess(text, kDurationAliases), from, to, text, kDurationUnits));
+    return Status::Invalid(
+        fmt::format("a duration from \"{}\" to \"{}\", an integer and ms, s, m or h{}",
+                    DescribeDuration(least), DescribeDuration(most),
+                    Meant(Guess(text, kDurationAliases), from, to, text, kDurationUnits)));
   }
   return std::chrono::milliseconds(number);
 }
@@ -382,9 +386,9 @@ Result<std::chrono::milliseconds> ParseDuration(std::string_view text,
 Result<std::uint64_t> ParseSize(std::string_view text, std::uint64_t least, std::uint64_t most) {
   std::uint64_t number = 0;
   if (!ParseWithUnit(text, kSizeUnits, &number) || number < least || number > most) {
-    return Status::Invalid("a size from \"" + DescribeSize(least) + "\" to \"" +
-                           DescribeSize(most) + "\", an integer and B, KiB, MiB or GiB" +
-                           Meant(Guess(text, kSizeAliases), least, most, text, kSizeUnits));
+    return Status::Invalid(fmt::format(
+        "a size from \"{}\" to \"{}\", an integer and B, KiB, MiB or GiB{}", DescribeSize(least),
+        DescribeSize(most), Meant(Guess(text, kSizeAliases), least, most, text, kSizeUnits)));
   }
   return number;
 }

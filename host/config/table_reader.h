@@ -21,7 +21,7 @@ class ConfigProblems {
   void Add(const ConfigProblems& others);
   bool empty() const { return problems_.empty(); }
 
-  // "file:line:column: text" each.
+  // One "file:line:column: text" for each.
   std::vector<std::string> Format(std::string_view file) const;
   // The place of each, in the same order.
   std::vector<SourceLocation> Places() const;
@@ -90,14 +90,14 @@ class TableReader {
   std::vector<std::string> known_;
 };
 
-// An integer and one of ms, s, m and h, or of B, KiB, MiB and GiB, nothing between them. Anything
-// else, also outside the bounds, is an error whose text follows "wanted".
+// An integer directly followed by ms, s, m or h, or by B, KiB, MiB or GiB. Anything else, or a
+// value outside the bounds, is an error whose text follows "wanted".
 Result<std::chrono::milliseconds> ParseDuration(std::string_view text,
                                                 std::chrono::milliseconds least,
                                                 std::chrono::milliseconds most);
 Result<std::uint64_t> ParseSize(std::string_view text, std::uint64_t least, std::uint64_t most);
 
-// The form that people write: "64KiB".
+// As people write it: "64KiB".
 std::string DescribeSize(std::uint64_t bytes);
 
 }  // namespace catchup

@@ -1,5 +1,6 @@
 #include "host/config/toml_tree.h"
 
+#include <fmt/core.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -149,8 +150,9 @@ std::variant<TomlValue, TomlError> ParseHere(std::string_view text) {
     TomlValue value;
     SourceLocation too_deep;
     if (!Convert(root, 0, &value, &too_deep)) {
-      return TomlError{too_deep, "nested deeper than " + std::to_string(kMaxTomlDepth) +
-                                     " levels, wanted at most that many"};
+      return TomlError{
+          too_deep,
+          fmt::format("nested deeper than {} levels, wanted at most that many", kMaxTomlDepth)};
     }
     return value;
   } catch (const toml::parse_error& error) {
@@ -165,7 +167,7 @@ struct ParseJob {
   std::variant<TomlValue, TomlError> result;
 };
 
-// At most so many levels does the text have.
+// An upper bound of the levels that the text has.
 std::size_t MostLevels(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return c == '.' || c == '[' || c == '{'; }));

@@ -59,7 +59,7 @@ void Dispatch::Carry(const Command& command) {
     case Command::Kind::kWakeAt:
       handler_.WakeAt(command.at);
       break;
-    case Command::Kind::kLog:
+    case Command::Kind::kNotice:
       handler_.Notice(command);
       break;
     case Command::Kind::kStateChanged:

@@ -24,7 +24,7 @@ class CommandHandler {
   virtual void CancelSubscription(CallNumber call) = 0;
   virtual void Persist(Position position, std::optional<Position> event) = 0;
   virtual void WakeAt(std::chrono::nanoseconds at) = 0;
-  virtual void Notice(const Command& notice) = 0;  // kLog.
+  virtual void Notice(const Command& notice) = 0;  // kNotice.
   virtual void StateChanged() = 0;
   virtual void Finished() = 0;
 

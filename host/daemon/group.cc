@@ -5,25 +5,25 @@
 
 #include "host/base/log.h"
 #include "host/base/random.h"
+#include "host/base/test_seams.h"
 
 namespace catchup {
 namespace {
 
-// Before another try of what the machine or the server does not have for now.
-constexpr std::chrono::seconds kRetryPause{1};
-
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
 
+// What is fixed in the engine passes faster under a test: all its time does, so what is a setting
+// is as much longer there.
 EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   EngineOptions options;
   options.checkpoint_batch_size = config.checkpoint_batch_size;
-  options.checkpoint_interval = config.checkpoint_interval;
+  options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
   options.window_events = config.window_events;
   options.window_bytes = config.window_bytes;
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
-  options.drain_timeout = config.drain_timeout;
+  options.drain_timeout = config.drain_timeout * WaitSpeed();
   return options;
 }
 
@@ -41,10 +41,7 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       dispatch_(OptionsOf(config, stop_on_caught_up), this),
       report_(config_, dispatch_.engine()),
       source_(config_, services.source, gate_, this),
-      store_(config_,
-             {services.pool, services.reactor, services.state, services.plugin_directories}, gate_,
-             {[this](const std::string& what) { report_.WaitFor(Waiter::kStore, what); },
-              [this](bool over) { report_.EndWait(Waiter::kStore, over); }}),
+      store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
       runner_(config_, {services.reactor, services.runner, services.state, services.on_runner_gone},
               gate_, this) {}
 
@@ -52,7 +49,7 @@ Group::~Group() { Close(); }
 
 Tick Group::Now() {
   now_ = Clock::now();
-  return {now_ - report_.started(), random_()};
+  return {(now_ - report_.started()) * WaitSpeed(), random_()};
 }
 
 void Group::AfterTurn() {
@@ -65,13 +62,18 @@ void Group::AfterTurn() {
 void Group::CommandsDone() {
   DeliveryWindow& window = dispatch_.window();
   runner_.Fill(&window, [this](Sequence advance) { return *engine().AdvanceAt(advance); });
+  if (!source_.in_round()) {
+    runner_.Publish();
+  }
   if (!engine().wants_frames() && !source_.paused()) {
     // Perhaps the runner is further than was last looked at.
     runner_.Poll();
   }
   source_.Flow(engine().wants_frames());
   if (runner_.takes_events()) {
-    if (const auto wake_at = window.WakeAt(source_.paused())) {
+    // Where the source waits for the disk alone, what the runner settles does not help it.
+    const bool waits = source_.paused() && engine().progress_helps();
+    if (const auto wake_at = window.WakeAt(waits)) {
       runner_.WakeAt(*wake_at);
     }
   }
@@ -88,7 +90,7 @@ void Group::Begin() {
   }
   if (const Status opened = source_.Open(); !opened.ok()) {
     report_.WaitFor(Waiter::kStore, opened.message());
-    Later(kRetryPause, &Group::Begin);
+    Later(FixedWait(kRetryPause), &Group::Begin);
     return;
   }
   report_.EndWait(Waiter::kStore, true);
@@ -96,7 +98,11 @@ void Group::Begin() {
 }
 
 void Group::Later(std::chrono::nanoseconds pause, void (Group::*step)()) {
-  services_.reactor->After(pause, Gate::Wrap(gate_, [this, step] { (this->*step)(); }));
+  wake_timer_ = services_.reactor->After(pause, Gate::Wrap(gate_, [this, step] {
+                                           waits_to_start_ = false;
+                                           (this->*step)();
+                                         }));
+  waits_to_start_ = true;
 }
 
 void Group::Prepare() {
@@ -106,9 +112,16 @@ void Group::Prepare() {
 
 void Group::OnPrepared(const Status& prepared) {
   if (stop_requested_) {
+    report_.EndWait(Waiter::kStore, false);
     EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
+  if (prepared.may_pass()) {
+    report_.WaitFor(Waiter::kStore, prepared.message());
+    Later(FixedWait(kRetryPause), &Group::Prepare);
+    return;
+  }
+  report_.EndWait(Waiter::kStore, prepared.ok());
   if (!prepared.ok()) {
     EndBeforeStart(GroupState::kFailed, prepared.message());
     return;
@@ -154,7 +167,7 @@ void Group::AskForHead() {
       // Whatever keeps it from the answer may pass: it is all the server's.
       report_.WaitFor(Waiter::kStore, "head of the log not read, where the group is to start: " +
                                           head.status().message());
-      Later(kRetryPause, &Group::AskForHead);
+      Later(FixedWait(kRetryPause), &Group::AskForHead);
     }
   });
 }
@@ -169,6 +182,9 @@ void Group::Stop() {
     stop_requested_ = true;
     if (started_engine_) {
       engine().Stop(Now(), out());
+    } else if (std::exchange(waits_to_start_, false)) {
+      services_.reactor->Cancel(wake_timer_);
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else {
       // Cuts short what the start may be waiting for; that ends the group.
       source_.Shutdown();
@@ -214,7 +230,7 @@ GroupStatus Group::Glance() {
   return gate_->Inspect([this] {
     std::optional<Clock::time_point> retry_at;
     if (const auto retry = engine().retry_at(); retry.has_value()) {
-      retry_at = report_.started() + *retry;
+      retry_at = report_.started() + FixedWait(*retry);
     }
     return report_.Glance(head_, retry_at);
   });
@@ -299,17 +315,21 @@ void Group::Persist(Position position, std::optional<Position> event) {
 
 void Group::OnSaved(Position position, const Status& saved) {
   if (saved.ok()) {
+    // So that the next write covers what was settled while this one lasted.
+    runner_.Poll();
     engine().CheckpointDurable(position, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());
+  } else if (saved.may_pass()) {
+    engine().CheckpointExhausted("checkpoint not written: " + saved.message(), Now(), out());
   } else {
     OnStoreStatus(saved);
   }
 }
 
-// What the store says beyond OK is final, unless nothing was tried.
+// What the store says beyond OK is final, unless nothing was tried or it may pass.
 void Group::OnStoreStatus(const Status& status) {
-  if (!status.ok() && status.code() != Status::Code::kCancelled) {
+  if (!status.ok() && !status.may_pass() && status.code() != Status::Code::kCancelled) {
     engine().StoreFailed(status.message(), Now(), out());
   }
 }
@@ -318,7 +338,7 @@ void Group::OnStoreStatus(const Status& status) {
 
 void Group::WakeAt(std::chrono::nanoseconds at) {
   services_.reactor->Cancel(wake_timer_);
-  const std::chrono::nanoseconds delay = report_.started() + at - Clock::now();
+  const std::chrono::nanoseconds delay = report_.started() + FixedWait(at) - Clock::now();
   wake_timer_ = services_.reactor->After(std::max(delay, std::chrono::nanoseconds(0)),
                                          Gate::Wrap(gate_, [this] {
                                            runner_.Poll();

@@ -132,8 +132,17 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   void EndBeforeStart(GroupState state, const std::string& reason);
 
   void AfterTurn();
-  void AcceptFilter(SpawnNumber spawn, const Outcome& ready);
-  void FinishReset(SpawnNumber spawn, const Outcome& ready);
+  // What is written before a runner that is ready gets its first event.
+  struct FirstWrite {
+    const char* what;
+    void (StoreSide::*ask)(StoreSide::Wanted wanted, StoreSide::Done done);
+    void (Group::*done)(const Outcome& ready);
+  };
+  void WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write);
+  void WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
+                       const Status& why);
+  void OnFilterAccepted(const Outcome&) { filter_changed_ = false; }
+  void OnResetDone(const Outcome& ready);
   void NoteFence(const BadOutcome& outcome);
   Engine& engine() { return dispatch_.engine(); }
   const Engine& engine() const { return dispatch_.engine(); }
@@ -141,6 +150,10 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   Tick Now();
 
   using Clock = std::chrono::steady_clock;
+
+  // Before another try of what the machine or the server does not have for now, where the engine
+  // does not know of it yet.
+  static constexpr std::chrono::seconds kRetryPause{1};
 
   const GroupConfig config_;
   const GroupServices services_;
@@ -163,6 +176,7 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   std::uint64_t token_ = 0;             // Of the last spawn.
   bool started_engine_ = false;
   bool stop_requested_ = false;
+  bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.
 };
 
 }  // namespace catchup

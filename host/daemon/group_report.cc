@@ -36,6 +36,40 @@ bool IsBad(GroupState state) {
 
 }  // namespace
 
+std::string_view NoticeMsg(Notice notice) {
+  switch (notice) {
+    case Notice::kRunnerRestarts:
+      return "Runner restarts";
+    case Notice::kRunnerReplaced:
+      return "Replacing the runner";
+    case Notice::kRunnerEndedBadly:
+      return "Runner ended badly";
+    case Notice::kSpawnWaits:
+      return "Runner waits to be started";
+    case Notice::kCheckpointWaits:
+      return "Checkpoint waits to be written";
+    case Notice::kWaitOver:
+      return "Wait over";
+    case Notice::kPluginBehind:
+      return "Plugin is behind the checkpoint";
+    case Notice::kPluginMoved:
+      return "Plugin's position moved";
+    case Notice::kSubscriptionDropped:
+      return "Subscription dropped";
+    case Notice::kSubscriptionRefused:
+      return "Subscription refused";
+    case Notice::kLogTooShort:
+      return "Log ends too early";
+    case Notice::kReadFromBeginning:
+      return "Reading the log from its beginning";
+    case Notice::kNoPlaceAnnounced:
+      return "Announced position ignored";
+    case Notice::kAnnouncedTooEarly:
+      break;
+  }
+  return "Event behind an announcement";
+}
+
 GroupReport::GroupReport(const GroupConfig& config, const Engine& engine)
     : config_(config), engine_(engine) {}
 
@@ -86,7 +120,12 @@ void GroupReport::Notice(const Command& notice) const {
     fields.emplace_back("attempt", notice.number);
     fields.emplace_back("delayMs", Milliseconds(notice.delay));
   }
-  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, "Group notice", "Group.Engine",
+  std::string position;
+  if (notice.from.has_value()) {
+    position = FormatPosition(*notice.from);
+    fields.emplace_back("position", position);
+  }
+  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, NoticeMsg(notice.notice), "Group.Engine",
       config_.name, fields);
 }
 

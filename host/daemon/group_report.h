@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "host/config/config.h"
@@ -12,6 +13,9 @@
 #include "host/engine/engine.h"
 
 namespace catchup {
+
+// The fixed message of a notice in the log; no two have the same.
+std::string_view NoticeMsg(Notice notice);
 
 // What is told of a group as a whole: its states, waits, notices, progress and end in the log, and
 // the glance. The engine is asked, never told. Serialised by the group.

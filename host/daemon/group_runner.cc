@@ -7,6 +7,7 @@
 #include <string>
 
 #include "host/base/log.h"
+#include "host/base/test_seams.h"
 #include "host/daemon/group.h"
 #include "host/daemon/hold_text.h"
 
@@ -29,7 +30,9 @@ void Group::SpawnRunner(SpawnNumber spawn) {
 }
 
 void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status) {
-  if (status.ok()) {
+  if (status.may_pass()) {
+    engine().SpawnExhausted(spawn, status.message(), Now(), out());
+  } else if (status.ok()) {
     token_ = token;
     runner_.Spawn(spawn, token, store_.plugin().path, reset_);
   } else if (status.code() == Status::Code::kCancelled) {
@@ -53,46 +56,57 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
 // What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
   if (filter_changed_ && !ready.loaded.has_value()) {
-    AcceptFilter(spawn, ready);
+    // Nothing was handled under the old filter; the new one is durable before its first event is,
+    // so that no position of the plugin's is taken for the old one's.
+    WriteFirst(spawn, ready,
+               {"filter not written", &StoreSide::AcceptFilter, &Group::OnFilterAccepted});
   } else if (reset_.has_value()) {
-    FinishReset(spawn, ready);
+    // The runner has put the plugin's own position where it is to be, or the plugin keeps none.
+    WriteFirst(spawn, ready, {"reset not written", &StoreSide::FinishReset, &Group::OnResetDone});
   } else {
     engine().RunnerReady(spawn, ready.position_mode, ready.loaded, Now(), out());
   }
 }
 
-// Nothing was handled under the old filter; the new one is durable before its first event is, so
-// that no position of the plugin's is taken for the old one's.
-void Group::AcceptFilter(SpawnNumber spawn, const Outcome& ready) {
-  store_.AcceptFilter([this] { return engine().may_persist(); },
-                      [this, spawn, ready](const Status& accepted) {
-                        if (accepted.ok()) {
-                          filter_changed_ = false;
+void Group::WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write) {
+  (store_.*write.ask)([this] { return engine().may_persist(); },
+                      [this, spawn, ready, write](const Status& written) {
+                        if (written.may_pass()) {
+                          WriteFirstLater(spawn, ready, write, written);
+                          return;
+                        }
+                        report_.EndWait(Waiter::kStore, written.ok());
+                        if (written.ok()) {
+                          (this->*write.done)(ready);
                           OnRunnerReady(spawn, ready);
                         } else {
-                          OnStoreStatus(accepted);
+                          OnStoreStatus(written);
                         }
                       });
 }
 
-// The runner has put the plugin's own position where it is to be, or the plugin keeps none.
-void Group::FinishReset(SpawnNumber spawn, const Outcome& ready) {
-  store_.FinishReset(
-      [this] { return engine().may_persist(); },
-      [this, spawn, ready](const Status& finished) {
-        if (finished.ok()) {
-          Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
-              {{"position", ResetText(*reset_)}, {"pluginKeepsPosition", ready.position_mode}});
-          reset_.reset();
-          OnRunnerReady(spawn, ready);
-        } else {
-          OnStoreStatus(finished);
-        }
-      });
+// The engine does not know of this runner yet, so it is not the one who waits.
+void Group::WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
+                            const Status& why) {
+  report_.WaitFor(Waiter::kStore, std::string(write.what) + ": " + why.message());
+  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, ready, write] {
+                             if (runner_.spawn() == spawn) {
+                               WriteFirst(spawn, ready, write);
+                             } else {
+                               report_.EndWait(Waiter::kStore, false);
+                             }
+                           }));
+}
+
+void Group::OnResetDone(const Outcome& ready) {
+  Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
+      {{"position", ResetText(*reset_)}, {"pluginKeepsPosition", ready.position_mode}});
+  reset_.reset();
 }
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
   if (last > dispatch_.window().settled()) {
+    PassFailPoint(FailPoint::kOutcomeUnread);
     engine().Settled(spawn, last, Now(), out());
   }
 }
@@ -152,7 +166,7 @@ void Group::OnClock() {
     return;
   }
   files_asked_ = true;
-  next_files_look_ = Clock::now() + kFilesInterval;
+  next_files_look_ = Clock::now() + FixedWait(kFilesInterval);
   store_.CheckFiles(runner_.data(),
                     [this, spawn = runner_.spawn()](const Status& checkpoint, bool has_data) {
                       files_asked_ = false;

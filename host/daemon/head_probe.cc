@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "host/base/test_seams.h"
+
 namespace catchup {
 namespace {
 
@@ -27,7 +29,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
   if (!someone_lives) {
     return;
   }
-  next_ = now + (someone_moves ? kInterval : kIdleInterval);
+  next_ = now + FixedWait(someone_moves ? kInterval : kIdleInterval);
   if (!Connect()) {
     return;
   }

@@ -16,6 +16,7 @@
 #include "host/base/mutex.h"
 #include "host/base/signals.h"
 #include "host/base/stop_budget.h"
+#include "host/base/test_seams.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
 #include "host/daemon/hold_text.h"
@@ -114,7 +115,7 @@ class Host final : public HostControl {
 
   // On the reactor only.
   ProgressTable progress_;
-  StallDetector stall_{Clock::now()};
+  StallDetector stall_{Clock::now(), FixedWait(StallDetector::kPatience)};
   bool stopping_ = false;
 
   std::string serve_told_;  // Why there is no way for commands.
@@ -376,7 +377,7 @@ int Host::Run() {
        {"groups", static_cast<std::uint64_t>(slots_.size())}});
   std::function<void()> tick = [this, &tick] {
     Tick();
-    resources_.reactor().After(kProgressEvery, tick);
+    resources_.reactor().After(FixedWait(kProgressEvery), tick);
   };
   resources_.reactor().Post(tick);
   if (options_.serve != nullptr) {

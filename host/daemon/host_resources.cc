@@ -11,6 +11,7 @@
 #include "host/base/log.h"
 #include "host/base/shortage.h"
 #include "host/base/stop_budget.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/daemon/stall_detector.h"
 #include "host/plugins/children.h"
@@ -81,7 +82,7 @@ Status HostResources::WaitOut(std::string_view what, const std::function<Status(
       }
       return status;
     }
-    if (limits_.until_caught_up && Clock::now() - since >= StallDetector::kPatience) {
+    if (limits_.until_caught_up && Clock::now() - since >= FixedWait(StallDetector::kPatience)) {
       return status.Within(std::string(what) + " for " + FormatDuration(StallDetector::kPatience));
     }
     if (std::string now = std::string(what) + ": " + status.message(); now != waits_for) {
@@ -89,7 +90,8 @@ Status HostResources::WaitOut(std::string_view what, const std::function<Status(
       Log(LogLevel::kWarn, "Host waits", "Host.Open", "",
           {{"reason", waits_for}, {"expected", true}});
     }
-    if (signals_->AwaitStop(kOpenPause).has_value()) {
+    if (signals_->AwaitStop(std::chrono::ceil<std::chrono::milliseconds>(FixedWait(kOpenPause)))
+            .has_value()) {
       return Status::Cancelled("stopped");
     }
   }

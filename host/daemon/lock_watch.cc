@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/base/test_seams.h"
 
 namespace catchup {
 namespace {
@@ -19,7 +20,7 @@ void LockWatch::Look(Clock::time_point now) {
     return;
   }
   asked_ = true;
-  next_ = now + kInterval;
+  next_ = now + FixedWait(kInterval);
   worker_.Post([this] { reactor_.Post([this, kept = state_.KeepLock()] { OnAnswer(kept); }); });
 }
 

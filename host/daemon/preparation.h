@@ -47,7 +47,7 @@ class Preparation {
   std::string_view what() const;
 
   // Once done.
-  std::unique_ptr<CheckpointStore> TakeStore() { return std::move(store_); }
+  std::unique_ptr<FencedStore> TakeStore() { return std::move(store_); }
   const StagedPlugin& plugin() const { return *plugin_; }
 
  private:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/base/test_seams.h"
 #include "host/ring/contract/calls.h"
 
 namespace catchup {
@@ -53,6 +54,7 @@ void RunnerSide::Unwatch() {
 void RunnerSide::Drain(SpawnNumber spawn) {
   if (Current(spawn)) {
     link_->rings().RequestStop();
+    PassFailPoint(FailPoint::kHostDrain);
   } else {
     cancelled_spawn_ = spawn;
   }
@@ -298,7 +300,6 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
     return;
   }
   HostEnd& rings = link_->rings();
-  bool wrote = false;
   for (; const auto slot = window->Next(); window->Wrote()) {
     const Ticket ticket = slot->frame != nullptr ? rings.WriteEvent(slot->frame->event, 1)
                                                  : rings.WriteAdvance(place(slot->sequence));
@@ -306,10 +307,13 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
       break;
     }
     link_->tickets().Give(ticket, slot->sequence);
-    wrote = true;
+    unpublished_ = true;
   }
-  if (wrote) {
-    rings.Publish();
+}
+
+void RunnerSide::Publish() {
+  if (std::exchange(unpublished_, false) && takes_events()) {
+    link_->rings().Publish();
   }
 }
 

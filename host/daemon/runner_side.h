@@ -93,8 +93,9 @@ class RunnerSide {
   bool Poll();
 
   // Puts into the ring what the window has and the ring has room for. `place` says where an advance
-  // goes to.
+  // goes to. The runner sees it once it is published.
   void Fill(DeliveryWindow* window, const std::function<Position(Sequence)>& place);
+  void Publish();
   // Asks to be woken at `sequence`; where it is settled already, takes that.
   void WakeAt(Sequence sequence);
   bool takes_events() const;
@@ -147,6 +148,7 @@ class RunnerSide {
   StateDirectory::GroupData data_;   // Where it works.
   bool waiting_ = false;             // It was said what for.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
+  bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
   SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
   Reactor::TimerId clock_ = 0;
 };

@@ -1,6 +1,7 @@
 // The way from an order to a runner that is watched.
 #include <utility>
 
+#include "host/base/test_seams.h"
 #include "host/daemon/runner_side.h"
 #include "host/daemon/runner_start.h"
 
@@ -37,12 +38,12 @@ void RunnerSide::SpawnNow(const Order& order) {
   const std::filesystem::path file = services_.state->runner_lock(config_.name, kOnlyLane);
   const auto lock = RunnerLock::TryTake(file);
   if (!lock.ok() && lock.status().code() == Status::Code::kInUse) {
-    const bool slow = Clock::now() - order.since > kOldRunnerPatience;
+    const bool slow = Clock::now() - order.since > FixedWait(kOldRunnerPatience);
     if (slow && !waiting_) {
       waiting_ = true;
       listener_.OnSpawnWaits(RunnerLock::DescribeHolder(file));
     }
-    SpawnLater(slow ? kOldRunnerSlowPause : kOldRunnerPause, order);
+    SpawnLater(FixedWait(slow ? kOldRunnerSlowPause : kOldRunnerPause), order);
     return;
   }
   const Status started = lock.ok() ? Start(order, *lock) : lock.status();
@@ -58,7 +59,7 @@ void RunnerSide::SpawnNow(const Order& order) {
     // The machine's fault, so no death of the runner's: it waits until there is room.
     waiting_ = true;
     listener_.OnSpawnWaits("runner not started: " + started.message());
-    SpawnLater(kSpawnPause, order);
+    SpawnLater(FixedWait(kSpawnPause), order);
   }
 }
 

@@ -4,8 +4,8 @@
 
 namespace catchup {
 
-std::shared_ptr<SerialQueue> SerialQueue::Create(WorkerPool* pool, Reactor* reactor) {
-  return std::shared_ptr<SerialQueue>(new SerialQueue(pool, reactor));
+std::shared_ptr<SerialQueue> SerialQueue::Create(WorkerPool* pool) {
+  return std::shared_ptr<SerialQueue>(new SerialQueue(pool));
 }
 
 void SerialQueue::Post(Job job) {
@@ -29,40 +29,17 @@ void SerialQueue::RunFront() {
     const std::lock_guard<std::mutex> lock(mutex_);
     job = std::move(jobs_.front());
   }
-  const auto again = job();
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (again.has_value() && !closed_) {
-      jobs_.front() = std::move(job);
-      waits_ = true;
-      reactor_.After(*again, [self = shared_from_this()] { self->RunAgain(); });
-      return;
-    }
-    jobs_.pop_front();
-    if (!jobs_.empty()) {
-      PostFront();
-    }
-  }
-}
-
-void SerialQueue::RunAgain() {
+  job();
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (std::exchange(waits_, false)) {
+  jobs_.pop_front();
+  if (!jobs_.empty()) {
     PostFront();
   }
 }
 
 void SerialQueue::Close() {
-  Job dropped;  // Destroyed after the lock is released.
   const std::lock_guard<std::mutex> lock(mutex_);
   closed_ = true;
-  if (std::exchange(waits_, false)) {
-    dropped = std::move(jobs_.front());
-    jobs_.pop_front();
-    if (!jobs_.empty()) {
-      PostFront();
-    }
-  }
 }
 
 }  // namespace catchup

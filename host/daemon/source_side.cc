@@ -34,22 +34,35 @@ class SourceSide::Sink : public SubscriptionSink {
       : gate_(side->gate_), side_(*side), listener_(side->listener_), call_(call) {}
 
   bool OnEvent(std::unique_ptr<EventFrame> frame) override {
-    return gate_->Enter([&] { listener_.OnEvent(call_, std::move(frame)); },
-                        [&] { return !side_.paused_; });
+    return Frame([&] { listener_.OnEvent(call_, std::move(frame)); });
   }
   bool OnCheckpoint(Position position) override {
-    return gate_->Enter([&] { listener_.OnCheckpoint(call_, position); },
-                        [&] { return !side_.paused_; });
+    return Frame([&] { listener_.OnCheckpoint(call_, position); });
   }
   bool OnCaughtUp(std::optional<Position> position) override {
-    return gate_->Enter([&] { listener_.OnCaughtUp(call_, position); },
-                        [&] { return !side_.paused_; });
+    return Frame([&] { listener_.OnCaughtUp(call_, position); });
+  }
+  void OnRoundEnd() override {
+    gate_->Enter([&] { side_.in_round_ = false; });
   }
   void OnEnded(EndOfCall end) override {
-    gate_->Enter([&] { listener_.OnEnded(call_, ClassOf(end.kind), end.text); });
+    gate_->Enter([&] {
+      side_.in_round_ = false;
+      listener_.OnEnded(call_, ClassOf(end.kind), end.text);
+    });
   }
 
  private:
+  template <typename Tell>
+  bool Frame(Tell tell) {
+    return gate_->Enter(
+        [&] {
+          side_.in_round_ = true;
+          tell();
+        },
+        [&] { return !side_.paused_; });
+  }
+
   const std::shared_ptr<Gate> gate_;
   SourceSide& side_;  // There while the gate is open, as the next.
   SourceListener& listener_;

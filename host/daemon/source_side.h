@@ -66,6 +66,10 @@ class SourceSide {
   void Flow(bool wants);
   bool paused() const { return paused_; }
 
+  // The source has more at hand, or soon another turn that says it has not: what is to be told
+  // elsewhere of several frames can wait until then.
+  bool in_round() const { return in_round_; }
+
   // The newest event of the log. Comes in a turn; not after Shutdown.
   void ReadHead(std::function<void(const Result<std::optional<Position>>&)> done);
 
@@ -101,6 +105,7 @@ class SourceSide {
   bool says_caught_up_ = false;  // The server of this call.
   bool head_told_ = false;       // In this call.
   bool paused_ = false;
+  bool in_round_ = false;
 };
 
 }  // namespace catchup

@@ -12,7 +12,7 @@ bool StallDetector::Look(const std::vector<GroupStatus>& groups, TimePoint now) 
     seen_ = sum;
     moved_at_ = now;
   }
-  return now - moved_at_ >= kPatience;
+  return now - moved_at_ >= patience_;
 }
 
 }  // namespace catchup

@@ -16,12 +16,14 @@ class StallDetector {
   // Without progress of any group for this long, waiting is waiting for something else.
   static constexpr std::chrono::seconds kPatience{60};
 
-  explicit StallDetector(TimePoint now) : moved_at_(now) {}
+  explicit StallDetector(TimePoint now, std::chrono::nanoseconds patience = kPatience)
+      : patience_(patience), moved_at_(now) {}
 
-  // True once nothing has moved for kPatience: no event, no position, no end of a group.
+  // True once nothing has moved for `patience`: no event, no position, no end of a group.
   bool Look(const std::vector<GroupStatus>& groups, TimePoint now);
 
  private:
+  const std::chrono::nanoseconds patience_;
   std::uint64_t seen_ = 0;  // A sum of what moves.
   TimePoint moved_at_;
 };

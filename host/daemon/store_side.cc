@@ -6,63 +6,39 @@
 #include "host/store/witnesses.h"
 
 namespace catchup {
-namespace {
-
-// While the disk is full, or whatever else may pass.
-constexpr std::chrono::seconds kRetryPause{1};
-
-}  // namespace
 
 StoreSide::StoreSide(const GroupConfig& config, const Services& services,
-                     std::shared_ptr<Gate> gate, Waits waits)
+                     std::shared_ptr<Gate> gate)
     : services_(services),
       gate_(std::move(gate)),
-      waits_(std::make_shared<const Waits>(std::move(waits))),
       shared_(std::make_shared<Shared>(config, *services.state, *services.plugin_directories)),
-      queue_(SerialQueue::Create(services.pool, services.reactor)) {}
+      queue_(SerialQueue::Create(services.pool)) {}
 
 StoreSide::~StoreSide() { queue_->Close(); }
 
-// Does `step` until what stops it is no longer something that may pass, and says all the while what
-// that is.
-void StoreSide::Do(std::string_view what, Step step, Wanted wanted, Done done) {
-  queue_->Post([gate = gate_, waits = waits_, shared = shared_, what, step = std::move(step),
-                wanted = std::move(wanted), done = std::move(done),
-                waited = false]() mutable -> std::optional<std::chrono::nanoseconds> {
+void StoreSide::Do(Step step, Wanted wanted, Done done) {
+  queue_->Post([gate = gate_, shared = shared_, step = std::move(step), wanted = std::move(wanted),
+                done = std::move(done)] {
     bool go_on = wanted == nullptr;
     gate->Enter([&] {
       go_on = go_on || wanted();
       if (!go_on) {
-        waits->end(false);
         done(Status::Cancelled("not wanted any more"));
       }
     });
-    if (!go_on) {
-      return std::nullopt;
+    if (go_on) {
+      const Status status = step(shared.get());
+      gate->Enter([&] { done(status); });
     }
-    const Status status = step(shared.get());
-    const bool again = status.may_pass();
-    gate->Enter([&] {
-      if (again) {
-        const std::string_view in = what.empty() ? shared->preparation.what() : what;
-        waits->begin(std::string(in) + ": " + status.message());
-        return;
-      }
-      if (waited) {
-        waits->end(status.ok());
-      }
-      done(status);
-    });
-    waited = again;
-    return again ? std::optional<std::chrono::nanoseconds>(kRetryPause) : std::nullopt;
   });
 }
 
 void StoreSide::Prepare(Wanted wanted, Done done) {
   Do(
-      "",
       [](Shared* shared) {
-        CATCHUP_RETURN_IF_ERROR(shared->preparation.Run());
+        if (const Status ran = shared->preparation.Run(); !ran.ok()) {
+          return ran.may_pass() ? ran.Within(shared->preparation.what()) : ran;
+        }
         if (shared->preparation.done()) {
           shared->store = shared->preparation.TakeStore();
         }
@@ -90,7 +66,6 @@ const StagedPlugin& StoreSide::plugin() const { return shared_->preparation.plug
 
 void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
   Do(
-      "checkpoint not written",
       [checkpoint = std::move(checkpoint)](Shared* shared) {
         CheckpointRecord record = shared->store->record();
         const bool back = checkpoint.may_go_back && record.checkpoint.has_value() &&
@@ -113,68 +88,51 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
 void StoreSide::PrepareSpawn(Wanted wanted, SpawnReady done) {
   const auto token = std::make_shared<std::uint64_t>(0);
   Do(
-      "fencing token not written",
-      [token](Shared* shared) {
-        const auto next = shared->store->RaiseToken();
-        *token = next.ok() ? *next : 0;
-        return next.status();
-      },
-      wanted,
-      [this, token, wanted, done](const Status& raised) {
-        if (raised.ok()) {
-          CheckCopy(*token, wanted, done);
-        } else {
-          done(0, raised);
+      [token, directories = services_.plugin_directories, state = services_.state](Shared* shared) {
+        if (shared->unused_token == 0) {
+          const auto next = shared->store->RaiseToken();
+          if (!next.ok()) {
+            return next.status().Within("fencing token not written");
+          }
+          shared->unused_token = *next;
         }
-      });
-}
-
-void StoreSide::CheckCopy(std::uint64_t token, Wanted wanted, SpawnReady done) {
-  Do(
-      "plugin's copy not checked",
-      [directories = services_.plugin_directories, state = services_.state](Shared* shared) {
+        *token = shared->unused_token;
         std::string lost;
-        CATCHUP_RETURN_IF_ERROR(
-            RestageIfLost(shared->preparation.plugin(), *directories, state->plugins(), &lost));
-        if (!lost.empty()) {
+        const Status there =
+            RestageIfLost(shared->preparation.plugin(), *directories, state->plugins(), &lost);
+        if (there.may_pass()) {
+          return there.Within("plugin's copy not checked");
+        }
+        shared->unused_token = 0;
+        if (there.ok() && !lost.empty()) {
           Log(LogLevel::kWarn, "Plugin copied again", "Group.Spawn", shared->group.name,
               {{"reason", lost}});
         }
-        return Status();
+        return there;
       },
       std::move(wanted),
-      [token, done = std::move(done)](const Status& there) { done(token, there); });
+      [token, done = std::move(done)](const Status& status) { done(*token, status); });
 }
 
 void StoreSide::AcceptFilter(Wanted wanted, Done done) {
-  Do(
-      "filter not written", [](Shared* shared) { return shared->store->AcceptFilter(); },
-      std::move(wanted), std::move(done));
+  Do([](Shared* shared) { return shared->store->AcceptFilter(); }, std::move(wanted),
+     std::move(done));
 }
 
 void StoreSide::FinishReset(Wanted wanted, Done done) {
-  Do(
-      "reset not written", [](Shared* shared) { return shared->store->FinishReset(); },
-      std::move(wanted), std::move(done));
+  Do([](Shared* shared) { return shared->store->FinishReset(); }, std::move(wanted),
+     std::move(done));
 }
 
 void StoreSide::StoreDesired(DesiredState desired, Done done) {
-  Do(
-      "command not written",
-      [desired](Shared* shared) {
-        const Status stored = shared->store->SetDesired(desired);
-        // Whoever waits for it would rather know than wait.
-        return stored.may_pass() ? Status::Cancelled(stored.message()) : stored;
-      },
-      nullptr, std::move(done));
+  Do([desired](Shared* shared) { return shared->store->SetDesired(desired); }, nullptr,
+     std::move(done));
 }
 
 void StoreSide::StoreFence(std::uint64_t seen) {
   Do(
-      "fence not written",
       [seen](Shared* shared) {
-        const Status stored = shared->store->SetFence(seen);
-        if (!stored.ok()) {
+        if (const Status stored = shared->store->SetFence(seen); !stored.ok()) {
           Log(LogLevel::kWarn, "Fence not written", "Group.Fence", shared->group.name,
               {{"reason", stored.message()}});
         }
@@ -186,7 +144,6 @@ void StoreSide::StoreFence(std::uint64_t seen) {
 void StoreSide::CheckFiles(const StateDirectory::GroupData& data, FilesDone done) {
   const auto has_data = std::make_shared<bool>(true);
   Do(
-      "checkpoint not looked at",
       [state = services_.state, data, has_data](Shared* shared) {
         CATCHUP_RETURN_IF_ERROR(shared->store->CheckStillThere());
         *has_data = state->HasGroupData(shared->group.name, data);

@@ -17,34 +17,25 @@ namespace catchup {
 // A group's side towards its disk: preparation, checkpoint, fencing token, the plugin's copy.
 //
 // Every request is a job of the group's queue, so they are carried out in order and one at a time,
-// and no function here waits. What the machine lacks, room above all, is tried again every second
-// for as long as the request is wanted. `done` comes in a turn of the gate; kCancelled: the request
-// was not wanted any more, nothing was done.
+// and no function here waits. Each is tried once: a status that may pass (Status::may_pass), as
+// where the disk has no room, changed nothing, and when to ask again is for whoever asked. `done`
+// comes in a turn of the gate; kCancelled: the request was not wanted any more, nothing was done.
 //
 // All functions: inside a turn.
 class StoreSide {
  public:
   using Done = std::function<void(const Status&)>;
-  // Asked right before each try, inside a turn. None: always wanted, by a group that has ended too.
+  // Asked right before the try, inside a turn. None: always wanted, by a group that has ended too.
   using Wanted = std::function<bool()>;
 
   // What it needs; all must outlive it and its jobs.
   struct Services {
     WorkerPool* pool = nullptr;
-    Reactor* reactor = nullptr;
     const StateDirectory* state = nullptr;
     const std::vector<std::filesystem::path>* plugin_directories = nullptr;
   };
 
-  // Told, inside a turn, what a request waits for, and that it does not any more: what it waited
-  // for is there (`over`), or nobody waits for it.
-  struct Waits {
-    std::function<void(const std::string& what)> begin;
-    std::function<void(bool over)> end;
-  };
-
-  StoreSide(const GroupConfig& config, const Services& services, std::shared_ptr<Gate> gate,
-            Waits waits);
+  StoreSide(const GroupConfig& config, const Services& services, std::shared_ptr<Gate> gate);
   ~StoreSide();
   StoreSide(const StoreSide&) = delete;
   StoreSide& operator=(const StoreSide&) = delete;
@@ -77,7 +68,8 @@ class StoreSide {
   void Save(Checkpoint checkpoint, Wanted wanted, Done done);
 
   // Before a spawn: raises the token, since a runner believed dead may be alive and must not commit
-  // any more, and makes sure of the plugin's copy. A token of 0: it was not raised, and why.
+  // any more, and makes sure of the plugin's copy. A token of 0: it was not raised, and why. A
+  // token that was raised for a spawn which then lacked something is the next spawn's.
   using SpawnReady = std::function<void(std::uint64_t token, const Status& status)>;
   void PrepareSpawn(Wanted wanted, SpawnReady done);
 
@@ -104,16 +96,15 @@ class StoreSide {
         : group(config), preparation(group, state, plugin_directories) {}
     const GroupConfig group;
     Preparation preparation;
-    std::unique_ptr<CheckpointStore> store;
+    std::unique_ptr<FencedStore> store;
+    std::uint64_t unused_token = 0;  // Raised, and no runner was given it.
   };
   using Step = std::function<Status(Shared*)>;
 
-  void Do(std::string_view what, Step step, Wanted wanted, Done done);
-  void CheckCopy(std::uint64_t token, Wanted wanted, SpawnReady done);
+  void Do(Step step, Wanted wanted, Done done);
 
   const Services services_;
   const std::shared_ptr<Gate> gate_;
-  const std::shared_ptr<const Waits> waits_;
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<SerialQueue> queue_;
 };

@@ -95,6 +95,11 @@ void CheckpointPacer::OnNotBegun() {
   new_events_ += std::exchange(writing_events_, 0);
 }
 
+void CheckpointPacer::OnExhausted() {
+  OnNotBegun();
+  hurried_ = true;
+}
+
 std::optional<std::chrono::nanoseconds> CheckpointPacer::WakeAt(
     const std::optional<Position>& watermark, std::chrono::nanoseconds now) const {
   if (writing_ || watermark <= covered_ || !new_since_) {

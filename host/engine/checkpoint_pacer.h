@@ -52,6 +52,10 @@ class CheckpointPacer {
   // What was being written was not begun, and counts as not asked for.
   void OnNotBegun();
 
+  // What was being written found no room, and nothing was changed by it: to be asked for again at
+  // the next chance. When that is, is for whoever asks.
+  void OnExhausted();
+
   // When Next may have another answer without further input.
   std::optional<std::chrono::nanoseconds> WakeAt(const std::optional<Position>& watermark,
                                                  std::chrono::nanoseconds now) const;

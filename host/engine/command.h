@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/base/position.h"
+#include "host/engine/notice.h"
 
 namespace catchup {
 
@@ -23,7 +24,8 @@ using CallNumber = std::uint64_t;
 // What the engine asks of its adapters.
 struct Command {
   enum class Kind : std::uint8_t {
-    kSpawnRunner,         // spawn: raise the token durably, then start this runner.
+    kSpawnRunner,         // spawn: raise the token durably, then start this runner. Say
+                          // SpawnExhausted where something that may come back is missing for it.
     kDrainRunner,         // spawn: deliver nothing more; let the current call end, then stop it.
     kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
     kKillRunner,          // spawn: SIGKILL.
@@ -36,20 +38,23 @@ struct Command {
     kDeliver,             // first..last, in order, to the present runner. Events and advances.
     kRelease,             // Everything up to `last` is settled; its buffers may go.
     kPersist,             // from, event: write as checkpoint, unless may_persist() says no right
-                          // before; then say CheckpointDurable, or CheckpointNotBegun.
+                          // before; then say CheckpointDurable, or CheckpointNotBegun, or
+                          // CheckpointExhausted. Never tried again without being asked to.
     kWakeAt,              // at: say Woke then, whatever was asked for before. One timer in all.
-    kLog,                 // text, expected: worth a line in the log. Warn unless expected. Of a try
-                          // that is to come: number, from 1, and delay.
+    kNotice,              // notice, text, expected: worth a line in the log. Warn unless expected.
+                          // from: the position it is about, if any. Of a try that is to come:
+                          // number, from 1, and delay.
     kStateChanged,        // See state() and reason().
     kFinished,            // Final state reached; nothing follows, and no timer is wanted any more.
   };
 
   Kind kind{};
+  Notice notice{};  // kNotice.
   bool expected = false;
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
-  std::optional<Position> from;   // kSubscribe; always set in kReadEnd, kProbe and kPersist.
+  std::optional<Position> from;   // kSubscribe, kNotice; always set in kReadEnd, kProbe, kPersist.
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.
   std::chrono::nanoseconds delay{};

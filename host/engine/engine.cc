@@ -62,6 +62,7 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
   }
   Turn turn(tick, out);
   lane_.OnReady();
+  spawn_wait_.OnDone(turn);
   heard_ = Ready{position_mode, loaded};
   Plan(turn);
 }
@@ -128,7 +129,7 @@ void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, C
   }
   Turn turn(tick, out);
   replacing_ = true;
-  turn.Log("replacing the runner, which has nothing to do: " + OneLine(why), true);
+  turn.Tell(Notice::kRunnerReplaced, "it has nothing to do: " + OneLine(why), true);
   lane_.Press(Lane::Force::kDrain, options_.drain_timeout);
   Plan(turn);
 }
@@ -155,11 +156,37 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
 
 // --- The store and the clock. ---
 
+void Engine::SpawnExhausted(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out) {
+  if (life_.finished() || !lane_.Is(spawn) || !lane_.starting()) {
+    return;
+  }
+  Turn turn(tick, out);
+  lane_.OnExited();
+  discarded_ = false;
+  if (!life_.ending()) {
+    spawn_wait_.OnExhausted(Notice::kSpawnWaits, text, turn);
+    lane_.SetTrouble(spawn_wait_.trouble());
+    lane_.SpawnAt(*spawn_wait_.retry_at());
+  }
+  Plan(turn);
+}
+
 void Engine::CheckpointDurable(Position position, Tick tick, Commands* out) {
   if (life_.finished() || !pacer_.OnDurable(position, tick.now)) {
     return;
   }
   Turn turn(tick, out);
+  checkpoint_wait_.OnDone(turn);
+  Plan(turn);
+}
+
+void Engine::CheckpointExhausted(std::string_view text, Tick tick, Commands* out) {
+  if (life_.finished() || store_failed_ || !pacer_.writing()) {
+    return;
+  }
+  Turn turn(tick, out);
+  pacer_.OnExhausted();
+  checkpoint_wait_.OnExhausted(Notice::kCheckpointWaits, text, turn);
   Plan(turn);
 }
 
@@ -193,7 +220,11 @@ bool Engine::HasRoom() const {
   if (ledger_.events() >= options_.window_events || ledger_.bytes() >= options_.window_bytes) {
     return false;
   }
-  // The duplicate bound needs no help in position mode: there is no duplicate to bound.
+  return WithinDuplicateBound();
+}
+
+bool Engine::WithinDuplicateBound() const {
+  // It needs no help in position mode: there is no duplicate to bound.
   return position_mode_ || pacer_.undurable_events() + ledger_.events() <
                                options_.checkpoint_batch_size + options_.window_events;
 }
@@ -202,8 +233,11 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
   if (life_.state() != GroupState::kWaiting) {
     return std::nullopt;
   }
-  // The reason speaks of the runner where both are waited for.
-  return lane_.trouble().empty() ? link_.connect_at() : lane_.spawn_at();
+  // The reason speaks of one thing where several are waited for, in this order.
+  if (!lane_.trouble().empty()) {
+    return lane_.spawn_at();
+  }
+  return checkpoint_wait_.trouble().empty() ? link_.connect_at() : checkpoint_wait_.retry_at();
 }
 
 }  // namespace catchup

@@ -19,6 +19,7 @@
 #include "host/engine/ledger.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/source_link.h"
+#include "host/engine/store_wait.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -100,6 +101,11 @@ class Engine {
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                     std::string_view text, Tick tick, Commands* out);
 
+  // The runner of kSpawnRunner was not started, because something is missing that may come back:
+  // room to write its token, above all. No death; it is asked for again after a pause, under
+  // another number. `text` says what is missing, and for what.
+  void SpawnExhausted(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out);
+
   // What kConnect found. A failure to find out is a SubscriptionEnded.
   void ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out);
 
@@ -131,6 +137,11 @@ class Engine {
   // The kPersist under way was not begun, because may_persist() said no.
   void CheckpointNotBegun(Tick tick, Commands* out);
 
+  // The kPersist under way found no room, or lacked something else that may come back; nothing was
+  // changed on the disk. It is asked for again after a pause; meanwhile the group waits and says
+  // so. `text` as above.
+  void CheckpointExhausted(std::string_view text, Tick tick, Commands* out);
+
   // The store cannot write any more: final for the group.
   void StoreFailed(std::string_view text, Tick tick, Commands* out);
 
@@ -142,6 +153,10 @@ class Engine {
 
   // Whether another frame may be asked for. When it turns true again after an input, ask.
   bool wants_frames() const { return link_.open() && HasRoom(); }
+
+  // While it does not: whether more settled events could change that. Not where what is settled
+  // already waits for a checkpoint that is being written.
+  bool progress_helps() const { return WithinDuplicateBound() || !pacer_.writing(); }
 
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
@@ -169,7 +184,7 @@ class Engine {
   std::uint64_t skipped() const { return skipped_; }  // Events skipped by a stated rule.
   std::uint64_t dropped() const { return dropped_; }  // Came a second time from the source.
   // Runners spawned because one had died.
-  std::uint64_t restarts() const { return lane_.spawn() > 1 ? lane_.spawn() - 1 - replaced_ : 0; }
+  std::uint64_t restarts() const { return restarts_; }
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const {
@@ -247,6 +262,7 @@ class Engine {
   Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
   bool Believe(Position position, Turn& turn);
   bool HasRoom() const;
+  bool WithinDuplicateBound() const;
   std::string DescribeResumePlace() const;
 
   const EngineOptions options_;
@@ -258,6 +274,8 @@ class Engine {
   SourceLink link_;
   Frontier frontier_;
   CheckpointPacer pacer_;
+  StoreWait checkpoint_wait_;
+  StoreWait spawn_wait_;
   CatchUp catch_up_;
 
   Heard heard_;
@@ -265,10 +283,11 @@ class Engine {
   bool position_mode_ = false;
   bool stop_asked_ = false;
   bool store_failed_ = false;
-  bool distrusted_ = false;     // A runner broke the contract: see ContractBroken.
-  bool replacing_ = false;      // The runner stops so that another takes its place.
-  bool discarded_ = false;      // It is killed for that.
-  std::uint64_t replaced_ = 0;  // Runners spawned for that.
+  bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
+  bool replacing_ = false;   // The runner stops so that another takes its place.
+  bool discarded_ = false;   // It is killed for that.
+  bool restarting_ = false;  // The next runner is spawned because one died.
+  std::uint64_t restarts_ = 0;
   std::uint64_t handled_ = 0;
   std::uint64_t skipped_ = 0;
   std::uint64_t dropped_ = 0;

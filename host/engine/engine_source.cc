@@ -58,7 +58,9 @@ void Engine::Announce(Position position, Turn& turn) {
   if (!IsPlace(position)) {
     if (position != kEndOfLog && !nonsense_told_) {
       nonsense_told_ = true;
-      turn.Log("ignoring what the server announced: position " + NoPlace(position), false);
+      turn.Tell(Notice::kNoPlaceAnnounced,
+                "ignoring what the server announced: position " + NoPlace(position), false,
+                position);
     }
     return;
   }
@@ -126,10 +128,11 @@ Sequence Engine::TakeEvent(Position position, std::uint64_t bytes, bool skip, bo
 bool Engine::Believe(Position position, Turn& turn) {
   if (frontier_.Contradicts(position)) {
     server_lied_ = true;
-    turn.Log("the server sent an event at " + FormatPosition(position) +
-                 " after it had announced that everything up to " + Place(frontier_.reached()) +
-                 " was sent; the event is handled, and no announcement is believed any more",
-             false);
+    turn.Tell(Notice::kAnnouncedTooEarly,
+              "the server sent an event at " + FormatPosition(position) +
+                  " after it had announced that everything up to " + Place(frontier_.reached()) +
+                  " was sent; the event is handled, and no announcement is believed any more",
+              false, position);
     frontier_.StepBack();
     // The event is here now: no checkpoint may be written beyond it before it is settled.
     ledger_.Withdraw(frontier_.reached());

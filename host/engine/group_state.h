@@ -10,7 +10,7 @@ enum class GroupState : std::uint8_t {
   kStarting,  // Runner or subscription is not there yet for the first time.
   kCatchingUp,
   kCaughtUp,  // Live; everything before caught_up was settled and durable.
-  kWaiting,   // Reconnecting, or a runner is to be restarted: the reason says which.
+  kWaiting,   // For the source, for a runner, or for room on the disk: the reason says which.
   kDraining,  // A stop was asked for; calls in flight are finishing.
   kStopped,   // Ended well: stopped, or caught up with stop_on_caught_up. Final.
   kFailed,    // Ended with a reason; the checkpoint is untouched by what failed. Final.
@@ -34,7 +34,7 @@ struct Transitions {
     kOperator = 1,  // Start, Stop.
     kRunner = 2,    // Ready, settled, failed, hung, gone.
     kSource = 4,    // Whatever a subscription brings, and its end.
-    kStore = 8,     // Durable, not begun, failed.
+    kStore = 8,     // Durable, not begun, exhausted, failed.
     kClock = 16,
   };
 
@@ -45,19 +45,19 @@ struct Transitions {
       {kIdle, kFailed, kOperator},  // Nothing can begin where it is recorded to.
       {kStarting, kCatchingUp, kSource},
       {kStarting, kCaughtUp, kSource},  // Nothing was there to catch up with.
-      {kStarting, kWaiting, kRunner | kSource},
+      {kStarting, kWaiting, kRunner | kSource | kStore},
       {kStarting, kDraining, kOperator | kRunner | kSource | kStore},
       {kCatchingUp, kCaughtUp, kRunner | kSource | kStore},
-      {kCatchingUp, kWaiting, kRunner | kSource},
+      {kCatchingUp, kWaiting, kRunner | kSource | kStore},
       {kCatchingUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCatchingUp, kFailed, kRunner},    // It ended with a verdict, and all is written.
       {kCaughtUp, kCatchingUp, kRunner},  // Put back while its runner was replaced.
-      {kCaughtUp, kWaiting, kRunner | kSource},
+      {kCaughtUp, kWaiting, kRunner | kSource | kStore},
       {kCaughtUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCaughtUp, kFailed, kRunner},
-      {kWaiting, kStarting, kRunner | kSource},
-      {kWaiting, kCatchingUp, kRunner | kSource},
-      {kWaiting, kCaughtUp, kRunner | kSource},
+      {kWaiting, kStarting, kRunner | kSource | kStore},
+      {kWaiting, kCatchingUp, kRunner | kSource | kStore},
+      {kWaiting, kCaughtUp, kRunner | kSource | kStore},
       {kWaiting, kDraining, kOperator | kRunner | kSource | kStore},
       {kWaiting, kStopped, kOperator},
       {kWaiting, kFailed, kRunner | kSource | kStore},

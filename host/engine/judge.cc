@@ -66,6 +66,11 @@ void Engine::BreakContract(const std::string& text) {
 void Engine::On(const Exit& exit, Turn& turn) {
   const Lane::Force pressed = lane_.pressed();
   lane_.OnExited();
+  if (life_.ending()) {
+    spawn_wait_.Forget();  // Perhaps it was never there.
+  } else {
+    spawn_wait_.OnDone(turn);
+  }
   const bool cut = ledger_.popped() < ledger_.handed_out();
   ledger_.TakeBack();
   std::string what = DescribeExit(exit.exit_class, exit.charged, exit.text);
@@ -83,17 +88,17 @@ void Engine::On(const Exit& exit, Turn& turn) {
     End(GroupState::kFailed, what, Lane::Force::kNone, {});
   } else if (life_.ending()) {
     if (exit.exit_class != ExitClass::kClean) {
-      turn.Log("while stopping, " + what +
-                   (cut ? "; what it had not finished comes again at the next start" : ""),
-               !cut && pressed >= Lane::Force::kAbort);
+      turn.Tell(Notice::kRunnerEndedBadly,
+                "while stopping, " + what +
+                    (cut ? "; what it had not finished comes again at the next start" : ""),
+                !cut && pressed >= Lane::Force::kAbort);
     }
   } else if (discarded) {
-    ++replaced_;
     Restart(what, true, turn);
   } else if (replaced) {
-    ++replaced_;
     lane_.SpawnAt(turn.now);
   } else {
+    restarting_ = true;
     Restart(what, false, turn);
   }
 }
@@ -110,7 +115,7 @@ void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
   lane_.SetTrouble(what + (at_once ? std::string("; restarting at once")
                                    : std::string(kRestartIn) + FormatDuration(verdict.delay)));
-  turn.LogTry(lane_.trouble(), expected, lane_.deaths(), verdict.delay);
+  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), expected, lane_.deaths(), verdict.delay);
 }
 
 void Engine::On(const Ready& ready, Turn& turn) {
@@ -151,12 +156,13 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
     start = loaded ? loaded : start_.recorded_start;
     began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
     if (start < start_.checkpoint) {
-      turn.Log(
+      turn.Tell(
+          Notice::kPluginBehind,
           "the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
               (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
               FormatPosition(*start_.checkpoint) + "; the plugin's counts, starting from " +
               Place(start),
-          false);
+          false, loaded);
       durable = start;
       was_reset = true;
     }
@@ -191,11 +197,12 @@ void Engine::Rejoin(std::optional<Position> loaded, Turn& turn) {
 
 // The plugin's store is somewhere else than we left it: somebody reset it. It wins.
 void Engine::Rewind(std::optional<Position> to, Turn& turn) {
-  turn.Log(
+  turn.Tell(
+      Notice::kPluginMoved,
       "the plugin's position is not where its last runner left it, as after a reset: it holds " +
           Place(to) + ", settled was " + Place(ledger_.stored()) + ", received " +
           Place(frontier_.reached()) + "; starting again from " + Place(to),
-      false);
+      false, to);
   link_.Cancel(turn);
   link_.Forget();
   const std::optional<Position> event =
@@ -217,6 +224,7 @@ void Engine::End(GroupState final_state, std::string reason, Lane::Force force,
                  std::chrono::nanoseconds patience) {
   if (!life_.ending()) {
     pacer_.Hurry();
+    checkpoint_wait_.Hurry();
   }
   life_.End(final_state, std::move(reason));
   lane_.Press(force, patience);

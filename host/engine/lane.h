@@ -40,6 +40,7 @@ class Lane {
   // Whether `spawn` is the runner that there is: what any other says is late.
   bool Is(SpawnNumber spawn) const { return alive() && spawn == spawn_; }
   void OnReady();
+  // Also where it never was there.
   void OnExited();
 
   // It died and another is to follow, or not any more. `random` is 64 fresh random bits.

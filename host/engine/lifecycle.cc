@@ -29,13 +29,18 @@ bool Lifecycle::Report(const Signs& signs) {
     return Show(final_state_, final_reason_);
   }
   if (ending_) {
-    return Show(GroupState::kDraining, final_reason_);
+    return signs.store_trouble.empty()
+               ? Show(GroupState::kDraining, final_reason_)
+               : Show(GroupState::kDraining, final_reason_ + "; " + signs.store_trouble);
   }
   if (!started_) {
     return false;
   }
   if (!signs.runner_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.runner_trouble);
+  }
+  if (!signs.store_trouble.empty()) {
+    return Show(GroupState::kWaiting, signs.store_trouble);
   }
   if (!signs.source_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.source_trouble);

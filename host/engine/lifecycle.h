@@ -19,6 +19,7 @@ class Lifecycle {
     bool been_live = false;  // The source has sent something.
     bool caught_up = false;
     const std::string& runner_trouble;  // Empty while there is none; as the next.
+    const std::string& store_trouble;
     const std::string& source_trouble;
   };
 

@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include "host/engine/engine.h"
 #include "host/engine/engine_text.h"
@@ -69,7 +71,11 @@ void Engine::PlanLane(Turn& turn) {
   if (life_.ending()) {
     lane_.SpawnNone();
   }
+  const SpawnNumber before = lane_.spawn();
   lane_.Plan(turn);
+  if (lane_.spawn() != before && std::exchange(restarting_, false)) {
+    ++restarts_;
+  }
 }
 
 // Hands the plugin a position without events, past what the filter hides, so that its own store
@@ -104,16 +110,25 @@ void Engine::PlanSource(Turn& turn) {
 }
 
 void Engine::Persist(Turn& turn) {
-  if (!placed_ || store_failed_ || distrusted_) {
+  const bool may_write = placed_ && !store_failed_ && !distrusted_;
+  if (!may_write || (!pacer_.writing() && pacer_.Covers(ledger_.watermark()))) {
+    checkpoint_wait_.Forget();  // Nothing is to be written any more.
+  }
+  if (!may_write) {
     return;
   }
   if (life_.ending() && !lane_.alive()) {
     pacer_.Hurry();
   }
+  if (checkpoint_wait_.holds(turn.now)) {
+    crowded_at_ = std::numeric_limits<std::uint64_t>::max();
+    return;
+  }
   if (const auto position = pacer_.Next(ledger_.watermark(), ledger_.events(), turn.now)) {
     Command& command = turn.Add(Command::Kind::kPersist);
     command.from = position;
     command.event = ledger_.last_event();
+    checkpoint_wait_.OnTry();
   }
   crowded_at_ = pacer_.crowded_at();
 }
@@ -133,6 +148,7 @@ void Engine::Report(Turn& turn, bool finished) {
                     .been_live = link_.been_live(),
                     .caught_up = caught_up(),
                     .runner_trouble = lane_.trouble(),
+                    .store_trouble = checkpoint_wait_.trouble(),
                     .source_trouble = link_.trouble()})) {
     turn.Add(Command::Kind::kStateChanged);
   }
@@ -162,7 +178,8 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
     consider(link_.connect_at());
   }
   if (placed_ && !store_failed_ && !distrusted_) {
-    consider(pacer_.WakeAt(ledger_.watermark(), now));
+    consider(checkpoint_wait_.holds(now) ? checkpoint_wait_.retry_at()
+                                         : pacer_.WakeAt(ledger_.watermark(), now));
     if (position_mode_ && !life_.ending() && lane_.takes() && ledger_.Passable()) {
       consider(next_advance_);
     }
@@ -202,6 +219,9 @@ std::string_view Engine::CheckInvariants() const {
   }
   if (lane_.takes() && ledger_.waits()) {
     return "events wait though the lane takes them";
+  }
+  if (checkpoint_wait_.retry_at() && pacer_.writing()) {
+    return "a checkpoint waits for its next try while one is written";
   }
   if (released_ != ledger_.popped()) {
     return "buffers are kept of what is settled";

@@ -103,7 +103,8 @@ SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, con
   const std::string what = "the log " + EndOf("ends", "is", end) + ", before " + place.words;
   if (!short_) {
     short_ = Short{.since = turn.now, .end = end};
-    turn.Log(what + "; looking again for " + FormatDuration(kEndPatience), false);
+    turn.Tell(Notice::kLogTooShort, what + "; looking again for " + FormatDuration(kEndPatience),
+              false, place.reached);
   }
   if (turn.now - short_->since >= kEndPatience) {
     return {.failed = what};
@@ -151,11 +152,12 @@ SourceLink::Found SourceLink::ResumeAtRecord(const std::optional<Position>& foun
   if (place.event && place.event < probed_) {
     Ask(Step::kProbing, Command::Kind::kProbe, place.event, turn);
   } else {
-    turn.Log("no event lies at " + catchup::Place(probed_) +
-                 ", and behind such a place this server would leave out the next one: reading the "
-                 "log from the beginning, what comes up to " +
-                 catchup::Place(seen_) + " was had before and is dropped",
-             true);
+    turn.Tell(Notice::kReadFromBeginning,
+              "no event lies at " + catchup::Place(probed_) +
+                  ", and behind such a place this server would leave out the next one: reading the "
+                  "log from the beginning, what comes up to " +
+                  catchup::Place(seen_) + " was had before and is dropped",
+              true, probed_);
     Ask(Step::kOpen, Command::Kind::kSubscribe, std::nullopt, turn);
   }
   return {.step_back = true, .failed = {}};
@@ -196,7 +198,8 @@ void SourceLink::OnEnded(EndClass end, std::string_view text,
   const bool dropped = end == EndClass::kDropped;
   trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
              OneLine(text) + ")" + std::string(kNextTryIn) + FormatDuration(delay);
-  turn.LogTry(trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
+  turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
+               trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
   connect_at_ = turn.now + delay;
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -30,16 +31,20 @@ struct Turn {
     return command;
   }
 
-  void Log(std::string text, bool expected) {
-    Command& command = Add(Command::Kind::kLog);
+  // Worth a line in the log; it is about `position`, if any.
+  void Tell(Notice notice, std::string text, bool expected,
+            const std::optional<Position>& position = std::nullopt) {
+    Command& command = Add(Command::Kind::kNotice);
+    command.notice = notice;
     command.text = std::move(text);
     command.expected = expected;
+    command.from = position;
   }
 
   // Of the try number `attempt`, from 1, that comes after `delay`.
-  void LogTry(std::string text, bool expected, std::uint64_t attempt,
-              std::chrono::nanoseconds delay) {
-    Log(std::move(text), expected);
+  void TellTry(Notice notice, std::string text, bool expected, std::uint64_t attempt,
+               std::chrono::nanoseconds delay) {
+    Tell(notice, std::move(text), expected);
     out->back().number = attempt;
     out->back().delay = delay;
   }

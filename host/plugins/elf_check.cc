@@ -1,4 +1,5 @@
 #include <elf.h>
+#include <fmt/core.h>
 
 #include <cstring>
 #include <optional>
@@ -57,11 +58,11 @@ Status CheckIdentity(const Elf64_Ehdr& header) {
     return Bad("is not a 64-bit little-endian ELF file");
   }
   if (header.e_machine != kMachine) {
-    return Bad("is built for ELF machine " + std::to_string(header.e_machine) + ": wanted " +
-               std::string(kMachineName));
+    return Bad(
+        fmt::format("is built for ELF machine {}: wanted {}", header.e_machine, kMachineName));
   }
   if (header.e_type != ET_DYN) {
-    return Bad("is not a shared object (ELF type " + std::to_string(header.e_type) + ")");
+    return Bad(fmt::format("is not a shared object (ELF type {})", header.e_type));
   }
   return {};
 }
@@ -84,7 +85,7 @@ std::string RunPath(const Elf& elf, const Elf64_Ehdr& header, const Elf64_Phdr& 
         strings - segment->p_vaddr < segment->p_filesz) {
       const std::string_view path =
           elf.Text(segment->p_offset + (strings - segment->p_vaddr) + offset);
-      return path.empty() ? "" : " (\"" + std::string(path) + "\")";
+      return path.empty() ? "" : fmt::format(" (\"{}\")", path);
     }
   }
   return {};
@@ -103,10 +104,10 @@ Status CheckDynamic(const Elf& elf, const Elf64_Ehdr& header, const Elf64_Phdr& 
         return Bad("has text relocations: build it with -fPIC");
       case DT_RPATH:
       case DT_RUNPATH:
-        return Bad(
-            "has a run path" + RunPath(elf, header, segment, entry->d_un.d_val) +
-            ": wanted none, since a plugin is loaded from a copy of its file; link it without "
-            "-rpath (CMake: SKIP_BUILD_RPATH, and no INSTALL_RPATH)");
+        return Bad(fmt::format(
+            "has a run path{}: wanted none, since a plugin is loaded from a copy of its file; link "
+            "it without -rpath (CMake: SKIP_BUILD_RPATH, and no INSTALL_RPATH)",
+            RunPath(elf, header, segment, entry->d_un.d_val)));
       default:
         break;
     }

@@ -1,6 +1,7 @@
 #include "host/plugins/plugin_file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <linux/openat2.h>
 #include <sodium/crypto_hash_sha256.h>
 #include <sys/stat.h>
@@ -35,18 +36,17 @@ constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 class OwnerFaults {
  public:
   void Look(const struct stat& info, const std::string& kind, const fs::path& path) {
-    const std::string what = kind + " " + path.string();
+    const std::string what = fmt::format("{} {}", kind, path.string());
     const std::string word = ShellWord(path.string());
     if (info.st_uid != 0 && info.st_uid != geteuid()) {
-      const std::string us = geteuid() == 0 ? "root" : "root or user " + std::to_string(geteuid());
-      Add(what + " belongs to user " + std::to_string(info.st_uid) + ": wanted " + us,
+      const std::string us = geteuid() == 0 ? "root" : fmt::format("root or user {}", geteuid());
+      Add(fmt::format("{} belongs to user {}: wanted {}", what, info.st_uid, us),
           "chown root " + word);
       as_root_ = true;
     }
     if ((info.st_mode & kOthersMayWrite) != 0) {
-      char mode[8];
-      std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
-      Add(what + " has mode " + mode + ": wanted no right to write for group and others",
+      Add(fmt::format("{} has mode {:04o}: wanted no right to write for group and others", what,
+                      info.st_mode & 07777U),
           "chmod go-w " + word);
       as_root_ = as_root_ || (geteuid() != 0 && info.st_uid != geteuid());
     }
@@ -72,23 +72,24 @@ class OwnerFaults {
 Status DeniedLink(const fs::path& link) {
   std::error_code failed;
   const fs::path target = (link.parent_path() / fs::read_symlink(link, failed)).lexically_normal();
-  const std::string found = "plugin " + link.string() + " is a symbolic link";
+  const std::string found = fmt::format("plugin {} is a symbolic link", link.string());
   if (failed || !fs::is_regular_file(target, failed)) {
-    return Status::Denied(found + " to " + target.string() +
-                          ", which is no file: wanted the plugin's file itself");
+    return Status::Denied(fmt::format("{} to {}, which is no file: wanted the plugin's file itself",
+                                      found, target.string()));
   }
-  return Status::Denied(found + ": wanted the file itself; run: cp --remove-destination " +
-                        ShellWord(target.string()) + " " + ShellWord(link.string()));
+  return Status::Denied(
+      fmt::format("{}: wanted the file itself; run: cp --remove-destination {} {}", found,
+                  ShellWord(target.string()), ShellWord(link.string())));
 }
 
 // Why `path` could not be opened, and the command that opens it where its modes are the reason.
 Status CannotOpen(const std::string& kind, const fs::path& path, int error_number) {
-  const Status status = Status::FromErrno(kind + " " + path.string(), error_number);
+  const Status status = Status::FromErrno(fmt::format("{} {}", kind, path.string()), error_number);
   const std::string command = error_number == EACCES ? CommandToRead(path) : std::string();
   return command.empty()
              ? status
-             : Status::Denied(status.message() + ": wanted user " + std::to_string(geteuid()) +
-                              " to be able to read it; run: " + command);
+             : Status::Denied(fmt::format("{}: wanted user {} to be able to read it; run: {}",
+                                          status.message(), geteuid(), command));
 }
 
 // A system without openat2, or a filter of system calls that does not know it.
@@ -131,8 +132,9 @@ Result<std::string> ReadWhole(const PluginFile& file) {
       return Status::FromErrno("read plugin " + file.path.string(), errno);
     }
     if (size == 0) {
-      return Status::Invalid("plugin " + file.path.string() + " changed while it was read: " +
-                             std::to_string(at) + " bytes instead of " + std::to_string(file.size));
+      return Status::Invalid(
+          fmt::format("plugin {} changed while it was read: {} bytes instead of {}",
+                      file.path.string(), at, file.size));
     }
     at += static_cast<std::size_t>(size);
   }
@@ -171,7 +173,8 @@ Status CheckCopy(const fs::path& path, const Digest32& digest) {
   }
   Digest32 found{};
   crypto_hash_sha256_final(&state, found.data());
-  return found == digest ? Status() : Status::Corrupt("the copy " + path.string() + " has changed");
+  return found == digest ? Status()
+                         : Status::Corrupt(fmt::format("the copy {} has changed", path.string()));
 }
 
 Status WriteCopy(std::string_view bytes, const fs::path& path) {
@@ -241,7 +244,7 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
     file.fd = UniqueFd(OpenBeneath(folder.get(), name.c_str()));
     if (!file.fd.valid()) {
       if (errno == ENOENT) {
-        // As people call it in other places.
+        // People often leave the suffix out, as other systems do.
         const std::string with_suffix = name + ".so";
         if (faccessat(folder.get(), with_suffix.c_str(), F_OK, 0) == 0) {
           advice = "; it has " + with_suffix;
@@ -259,9 +262,9 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
       return Status::FromErrno("plugin " + file.path.string(), errno);
     }
     if (!S_ISREG(info.st_mode)) {
-      return Status::Invalid("plugin " + file.path.string() + " is " +
-                             (S_ISDIR(info.st_mode) ? "a directory" : "no regular file") +
-                             ": wanted a shared object");
+      return Status::Invalid(
+          fmt::format("plugin {} is {}: wanted a shared object", file.path.string(),
+                      S_ISDIR(info.st_mode) ? "a directory" : "no regular file"));
     }
     OwnerFaults faults;
     faults.Look(info, "plugin", file.path);
@@ -269,19 +272,20 @@ Result<PluginFile> FindPlugin(const std::vector<fs::path>& directories, const st
     CATCHUP_RETURN_IF_ERROR(faults.status());
     file.size = static_cast<std::uint64_t>(info.st_size);
     if (file.size == 0 || file.size > kMaxPluginBytes) {
-      return Status::Invalid("plugin " + file.path.string() + " has " + std::to_string(file.size) +
-                             " bytes: wanted 1 to " + std::to_string(kMaxPluginBytes));
+      return Status::Invalid(fmt::format("plugin {} has {} bytes: wanted 1 to {}",
+                                         file.path.string(), file.size, kMaxPluginBytes));
     }
     return file;
   }
-  return Status::NotFound("plugin " + name + " not found: looked in " + looked_in + advice);
+  return Status::NotFound(
+      fmt::format("plugin {} not found: looked in {}{}", name, looked_in, advice));
 }
 
 Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_view pin) {
   return pin.empty() || pin == staged.sha256
              ? Status()
-             : Status::Denied("plugin " + file.path.string() + " has SHA-256 " + staged.sha256 +
-                              ": its group pins " + std::string(pin));
+             : Status::Denied(fmt::format("plugin {} has SHA-256 {}: its group pins {}",
+                                          file.path.string(), staged.sha256, pin));
 }
 
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins,
@@ -293,7 +297,7 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   staged.sha256 = HexText(staged.digest);
   CATCHUP_RETURN_IF_ERROR(CheckPin(file, staged, pin));
   if (Status elf = CheckElf(bytes); !elf.ok()) {
-    return Status(elf.code(), what + " " + elf.message());
+    return Status(elf.code(), fmt::format("{} {}", what, elf.message()));
   }
   // Groups of one host may stage the same file at once; a directory has one host at a time.
   static Mutex writing;
@@ -348,7 +352,8 @@ Status RestageIfLost(const StagedPlugin& plugin, const std::vector<fs::path>& di
     *lost = intact.message();
     return {};
   }
-  return {again.code(), intact.message() + ", and cannot be made again: " + again.message()};
+  return {again.code(),
+          fmt::format("{}, and cannot be made again: {}", intact.message(), again.message())};
 }
 
 }  // namespace catchup

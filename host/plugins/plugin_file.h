@@ -23,8 +23,8 @@ struct PluginFile {
 //
 // The directory and the file must belong to root or to us and be writable by nobody else, and the
 // file must be a regular one, reached without symbolic links: whoever can put a file there runs
-// code as us. The text of a failure names the file, what was found, what was wanted and,
-// where one mends it, the command.
+// code as us. The text of a failure names the file, what was found, what was wanted, and the
+// command that mends it, if there is one.
 Result<PluginFile> FindPlugin(const std::vector<std::filesystem::path>& directories,
                               const std::string& name);
 
@@ -42,17 +42,17 @@ struct StagedPlugin {
 Result<StagedPlugin> StagePlugin(const PluginFile& file, const std::filesystem::path& plugins,
                                  std::string_view pin);
 
-// Whether the digest of `staged`, a copy of `file`, is the one that its group pins; no pin always
-// is.
+// Whether the digest of `staged`, a copy of `file`, is the one that its group pins. Always, if
+// there is no pin.
 Status CheckPin(const PluginFile& file, const StagedPlugin& staged, std::string_view pin);
 
 // Hashes the copy again: nothing else may ever be loaded under its digest. kCorrupt: it has
 // changed; kNotFound: it is gone; a status that may pass says nothing about the copy.
 Status VerifyStaged(const StagedPlugin& plugin);
 
-// VerifyStaged, and where the copy is gone, changed or cannot be read makes it again from the file
-// of its name in `directories`, which must still be the one it was made from. *lost then says what
-// was wrong with it.
+// VerifyStaged; if the copy is gone, changed or cannot be read, makes it again from the file of its
+// name in `directories`, which must still be the one it was made from. *lost then says what was
+// wrong with the copy.
 Status RestageIfLost(const StagedPlugin& plugin,
                      const std::vector<std::filesystem::path>& directories,
                      const std::filesystem::path& plugins, std::string* lost);

@@ -1,5 +1,6 @@
 #include "host/plugins/plugin_probe.h"
 
+#include <fmt/core.h>
 #include <poll.h>
 #include <unistd.h>
 
@@ -74,7 +75,7 @@ std::pair<std::string, std::string> HowItEnded(const ProcessExit& exit) {
     return {"closed the descriptor that its runner answers on ",
             ": wanted a plugin that closes no descriptor that it did not open"};
   }
-  return {"ended the process ", ": exit code " + std::to_string(exit.code)};
+  return {"ended the process ", fmt::format(": exit code {}", exit.code)};
 }
 
 // One process that loads the plugin and answers.
@@ -155,9 +156,9 @@ void Asking::WaitForNews() {
 }
 
 Status Asking::failure() const {
-  std::string text = file_ + " " + end_->first +
-                     (loaded_ ? "while its tables were looked at" : "while it was loaded") +
-                     end_->second;
+  std::string text = fmt::format(
+      "{} {}{}{}", file_, end_->first,
+      loaded_ ? "while its tables were looked at" : "while it was loaded", end_->second);
   if (const std::string line = LastLine(output_); !line.empty()) {
     text += "; the last that it printed: " + line;
   }
@@ -185,10 +186,10 @@ Status StatusOf(const ProbeRecord& record) {
 
 Status Probed::Within(std::chrono::milliseconds start_timeout,
                       const std::filesystem::path& plugin) const {
-  return took < start_timeout
-             ? found
-             : Status::Incompatible(plugin.filename().string() + " " + TookLonger(start_timeout) +
-                                    " while it was loaded");
+  return took < start_timeout ? found
+                              : Status::Incompatible(fmt::format("{} {} while it was loaded",
+                                                                 plugin.filename().string(),
+                                                                 TookLonger(start_timeout)));
 }
 
 Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& probe) {

@@ -1,6 +1,7 @@
 #include "host/plugins/runner_process.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -45,7 +46,7 @@ std::string NotedRunner(int fd) {
 }
 
 std::string EarlierRunner(const std::string& runner, const fs::path& file) {
-  return "an earlier runner, pid " + runner + ", still holds " + file.string();
+  return fmt::format("an earlier runner, pid {}, still holds {}", runner, file.string());
 }
 
 }  // namespace
@@ -57,8 +58,9 @@ Result<RunnerBinary> RunnerBinary::Open(const fs::path& path) {
   }
   // Out of the way of the numbers that a runner's own descriptors get: it is executed after those
   // have been put in place.
-  CATCHUP_ASSIGN_OR_RETURN(UniqueFd parked,
-                           Park(fd.get(), "runner " + path.string() + ": copy its descriptor"));
+  CATCHUP_ASSIGN_OR_RETURN(
+      UniqueFd parked,
+      Park(fd.get(), fmt::format("runner {}: copy its descriptor", path.string())));
   return RunnerBinary(std::move(parked));
 }
 
@@ -76,8 +78,8 @@ Result<RunnerBinary> RunnerBinary::Find() {
       return Open(candidate);
     }
   }
-  return Status::NotFound("catchup-runner not found: wanted " + candidates[0].string() + " or " +
-                          candidates[1].string());
+  return Status::NotFound(fmt::format("catchup-runner not found: wanted {} or {}",
+                                      candidates[0].string(), candidates[1].string()));
 }
 
 Result<RunnerLock> RunnerLock::TryTake(const fs::path& file) {
@@ -108,8 +110,8 @@ std::string RunnerLock::DescribeHolder(const fs::path& file) {
     const std::string name = process->path().filename().string();
     const bool is_process = name.find_first_not_of("0123456789") == std::string::npos;
     if (is_process && name != self && Holds(process->path(), real)) {
-      return "pid " + name + ", left behind by the plugin of runner " + runner + ", still holds " +
-             file.string();
+      return fmt::format("pid {}, left behind by the plugin of runner {}, still holds {}", name,
+                         runner, file.string());
     }
   }
   return EarlierRunner(runner, file);

@@ -25,7 +25,7 @@ class RunnerBinary {
   static Result<RunnerBinary> Find();
   static Result<RunnerBinary> Open(const std::filesystem::path& path);
 
-  // Under which it is executed.
+  // The path that executes it.
   std::string path() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
 
  private:
@@ -84,7 +84,7 @@ class RunnerProcess {
     std::vector<std::string> projections;
     std::vector<std::string> env;
     std::filesystem::path working_directory;
-    int answer = -1;  // Where it writes its records.
+    int answer = -1;  // The descriptor that it writes its records to.
   };
   static Result<std::unique_ptr<RunnerProcess>> SpawnProbe(const RunnerBinary& binary,
                                                            const ProbeOptions& options);
@@ -98,9 +98,9 @@ class RunnerProcess {
   int pidfd() const { return pidfd_.get(); }    // Readable when the process is gone.
   int output() const { return output_.get(); }  // Standard output and error, non-blocking.
 
-  // To the process itself; a process that is gone is fine.
+  // Sends a signal to the process itself. One that is gone is no failure.
   void Signal(int signal_number) const;
-  // SIGKILL to its whole process group.
+  // Sends SIGKILL to its whole process group.
   void Kill() const;
 
   // Reaps it. Call once pidfd() is readable.

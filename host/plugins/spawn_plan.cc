@@ -1,6 +1,7 @@
 #include "host/plugins/spawn_plan.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -96,8 +97,8 @@ Result<UniqueFd> Park(int fd, std::string_view what) {
   if (!parked.valid()) {
     // EINVAL: the limit (ulimit -n) ends below the number itself.
     const int error = errno == EINVAL ? EMFILE : errno;
-    return Status::FromErrno(
-        std::string(what) + " (fcntl, to a number from " + std::to_string(kParkingFd) + ")", error);
+    return Status::FromErrno(fmt::format("{} (fcntl, to a number from {})", what, kParkingFd),
+                             error);
   }
   return parked;
 }

@@ -16,11 +16,11 @@ namespace catchup {
 // Where descriptors wait before they are given their numbers in the child, above all of those.
 inline constexpr int kParkingFd = 32;
 
-// A copy of `fd` there. kExhausted, also where the limit of descriptors leaves no such number.
+// A copy of `fd` there. kExhausted also if the limit of descriptors leaves no such number.
 Result<UniqueFd> Park(int fd, std::string_view what);
 
-// The environment of a runner: constructed, but for the names its group passes through from ours,
-// which count more. What host/base/environment.h forbids is never among them.
+// The environment of a runner: fixed values, and the variables that its group passes through from
+// ours, which win. What host/base/environment.h forbids is never among them.
 std::vector<std::string> ConstructEnvironment(const std::vector<std::string>& names);
 
 struct Pipe {

@@ -10,14 +10,11 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <limits>
 
 #include "host/base/build.h"
 
 namespace catchup {
 namespace {
-
-constexpr std::uint64_t kNoWake = std::numeric_limits<std::uint64_t>::max();
 
 // How much a counter that nothing bounds may grow between two looks: as far as the bits of a sealed
 // word tell numbers apart. Of calls, ten million a second for a quarter of an hour.

@@ -40,6 +40,9 @@ using Ticket = std::uint64_t;
 // failure, and the host begins no epoch but after one.
 inline constexpr std::uint64_t kFirstEpoch = 1;
 
+// What the host waits for while it waits for no ticket to be settled.
+inline constexpr Ticket kNoWake = ~Ticket{0};
+
 // Version and commit of the host's build, which the runner compares with its own: a runner of
 // another installation is found even where the layout is the same.
 inline constexpr std::size_t kBuildIdBytes = 48;

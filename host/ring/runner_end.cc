@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 
@@ -16,15 +17,21 @@
 namespace catchup {
 namespace {
 
-// While events keep coming the runner naps this long instead of asking to be woken: a wake-up per
-// event would cost both sides more than the event. A live event waits at most this long.
-constexpr long kNapNanoseconds = 500'000;
+// While events keep coming faster than these, the runner naps instead of asking to be woken: each
+// wake-up and each nap costs a switch of context, or two. A nap is as long as it takes to fill the
+// ring to an eighth up to a quarter, which leaves the host room for all that its own pauses bring.
+// It begins with the shortest, at the second sleep in a row that was shorter than that, and ends
+// where a nap brings next to nothing. So live events are never held back by one, unless they come
+// at many hundred a second: then by one nap at most.
+constexpr std::chrono::microseconds kShortestNap{500};
+constexpr std::chrono::microseconds kLongestNap{4000};
+constexpr std::uint32_t kShortSleepsBeforeNap = 2;
+constexpr std::uint64_t kNapBringsLittle = kEventRingBytes / 512;
+constexpr std::uint64_t kNapBringsEnough = kEventRingBytes / 8;
+constexpr std::uint64_t kNapBringsMuch = kEventRingBytes / 4;
 
-// Naps without work before the runner says that it sleeps.
-constexpr std::uint32_t kNapsBeforeSleep = 4;
-
-void Nap() {
-  const timespec nap{0, kNapNanoseconds};
+void SleepFor(std::chrono::nanoseconds time) {
+  const timespec nap{0, time.count()};
   // An early return only shortens the nap.
   (void)nanosleep(&nap, nullptr);
 }
@@ -214,13 +221,33 @@ void RunnerEnd::WaitForWork() {
   if (damage() != nullptr) {
     return;
   }
-  if (idle_naps_ < kNapsBeforeSleep) {
+  if (nap_ != std::chrono::nanoseconds::zero()) {
     Nap();
-    idle_naps_ = HasWork() ? 0 : idle_naps_ + 1;
     return;
   }
+  const auto begin = std::chrono::steady_clock::now();
   SleepUnless([this] { return HasWork() || damage() != nullptr; });
-  idle_naps_ = 0;
+  const bool was_short = std::chrono::steady_clock::now() - begin < kShortestNap;
+  short_sleeps_ = was_short ? short_sleeps_ + 1 : 0;
+  if (short_sleeps_ >= kShortSleepsBeforeNap) {
+    nap_ = kShortestNap;
+  }
+}
+
+void RunnerEnd::Nap() {
+  SleepFor(nap_);
+  const std::uint64_t brought = events().published.load(std::memory_order_acquire) - consumed();
+  // A host that asked to be told of what is not settled yet may have stood still meanwhile.
+  const Ticket wake_at = events().wake_at_settled.load(std::memory_order_relaxed);
+  const bool host_waits = wake_at != kNoWake && wake_at > settled_.number();
+  if (brought < kNapBringsLittle) {
+    nap_ = std::chrono::nanoseconds::zero();
+    short_sleeps_ = 0;
+  } else if (brought > kNapBringsMuch || host_waits) {
+    nap_ = std::max<std::chrono::nanoseconds>(nap_ / 2, kShortestNap);
+  } else if (brought < kNapBringsEnough) {
+    nap_ = std::min<std::chrono::nanoseconds>(nap_ * 2, kLongestNap);
+  }
 }
 
 void RunnerEnd::WaitForStop() {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -132,8 +133,8 @@ class RunnerEnd {
   // is damage.
   bool AwaitEpoch();
 
-  // Blocks until something is published or a stop is asked for. Naps first while events keep
-  // coming, so that neither side makes a system call per event; then says that it sleeps.
+  // Says that it sleeps and blocks until something is published or a stop is asked for. While
+  // events keep coming it naps instead, so that neither side makes a system call per event.
   void WaitForWork();
 
   // Blocks until a stop is asked for; takes nothing more from the ring.
@@ -177,6 +178,7 @@ class RunnerEnd {
   }
   OutcomeRingHeader& outcomes() const { return *reinterpret_cast<OutcomeRingHeader*>(outcomes_); }
   bool HasWork() const;
+  void Nap();
   template <typename Condition>
   void SleepUnless(Condition awake);
   std::optional<RecordView> Find(std::uint64_t offset, Ticket wanted);
@@ -219,7 +221,8 @@ class RunnerEnd {
   Ticket peeked_ = 0;                // The newest that was given.
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
   std::atomic<const char*> damage_ = nullptr;
-  std::uint32_t idle_naps_ = 0;
+  std::chrono::nanoseconds nap_{};  // Zero: it sleeps until it is woken.
+  std::uint32_t short_sleeps_ = 0;  // In a row.
   std::string setup_bytes_;
   std::mutex post_mutex_;  // Log may come from any thread.
 };

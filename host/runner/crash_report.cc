@@ -262,12 +262,25 @@ void AddModules(int count) {
   }
 }
 
+// Where the signal came to, in front of frames that do not reach it, with a mark of what is missing
+// between: no unwinder passes the handler of some runtimes, as Go's.
+int PutInFront(void* place, int count) {
+  const int kept = std::min(count, kMaxFrames - 2);
+  std::copy_backward(g_frames, g_frames + kept, g_frames + kept + 2);
+  g_frames[0] = place;
+  g_frames[1] = nullptr;
+  return kept + 2;
+}
+
 void AddFrames() {
-  const int count = backtrace(g_frames, kMaxFrames);
+  int count = backtrace(g_frames, kMaxFrames);
   // The report's own frames lie before the place that the signal came to, where that is known.
-  const auto place = reinterpret_cast<void*>(g_place.load());
-  const auto* const found = std::find(g_frames, g_frames + count, place);
-  const int first = found == g_frames + count ? 0 : static_cast<int>(found - g_frames);
+  auto* const place = reinterpret_cast<void*>(g_place.load());
+  int first = static_cast<int>(std::find(g_frames, g_frames + count, place) - g_frames);
+  if (first == count) {
+    first = 0;
+    count = place == nullptr ? count : PutInFront(place, count);
+  }
   const int chosen = ChooseFrames(first, count);
   g_line.Begin("frames", kMaxFramesBytes);
   for (int i = 0; i < chosen; ++i) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/test_seams.h"
 #include "host/runner/crash_report.h"
 #include "host/runner/event_array.h"
 #include "host/runner/instance.h"
@@ -113,6 +114,7 @@ CallResult Feeder::Call(const RecordView& record) {
     return *std::move(damage);
   }
   SetEventsOfCrashReport(record, events_.count());
+  PassFailPoint(FailPoint::kBeforeHandle);
   return record.alone ? instance_->HandleAlone(events_.view().front(), record.ticket)
                       : instance_->Handle(events_.view(), record.ticket);
 }
@@ -128,12 +130,14 @@ std::optional<CallResult> Feeder::Run() {
       continue;
     }
     CallResult result = Call(*record);
+    PassFailPoint(FailPoint::kAfterHandle);
     if (auto damage = FindDamage(*ring_)) {
       return damage;
     }
     if (result.ok()) {
       ring_->Consume(last_);
       ring_->Settle(last_.ticket);
+      PassFailPoint(FailPoint::kAfterOutcome);
       continue;
     }
     if (auto damage = Locate(*record, result)) {
@@ -235,6 +239,7 @@ int RunLoop(RunnerEnd* ring) {
     ring->PostFailure(result.call, result.status, failed, result.text);
     ring->WaitForStop();
   }
+  PassFailPoint(FailPoint::kRunnerDrain);
   instance.End();
   ring->PostStopped();
   return static_cast<int>(result.status == kRunnerContract ? RunnerExit::kContract

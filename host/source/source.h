@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -53,6 +54,14 @@ struct EndOfCall {
   std::string text;  // Server, status name and detail, in one line.
 };
 
+// The most that a round of a source's thread is made of, over all that it serves: what one
+// subscription is held back by a flood on another one. Enough to make a wake-up cheap, and less
+// than a sleeping thread needs to come to life.
+struct SourceRound {
+  static constexpr int kMostFrames = 64;
+  static constexpr std::chrono::microseconds kLongest{100};
+};
+
 // Receives one subscription. Called on the source's thread, never concurrently. The source keeps
 // the sink alive until OnEnded has returned, and calls nothing after that.
 //
@@ -72,6 +81,11 @@ class SubscriptionSink {
   // The subscription is live. Comes again when it fell behind and caught up again. `position`, when
   // the server tells it, is a place to resume from, like a checkpoint's.
   virtual bool OnCaughtUp(std::optional<Position> position) = 0;
+
+  // Ends a round: what the source had at hand when it began, at most SourceRound's bounds of it,
+  // was passed on, and it may wait next. Comes behind each run of the three above, so that what has
+  // to be said to others of several frames can be said once. Not behind OnEnded.
+  virtual void OnRoundEnd() {}
 
   // Exactly once, last. A new Subscribe may be made from inside, though not at once in a loop:
   // pacing is the caller's business.
@@ -99,7 +113,7 @@ struct SubscribeOptions {
   std::optional<Position> from;
   // Only what is written from now on; `from` is then ignored.
   bool from_end = false;
-  EventFilter filter;  // With at least one prefix.
+  EventFilter filter;  // Must have at least one prefix.
 };
 
 class Source {

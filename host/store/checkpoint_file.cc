@@ -1,6 +1,7 @@
 #include "host/store/checkpoint_file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@ constexpr int kMaxOpens = 3;
 
 // As FromErrno, but what an operator can mend while the host waits is no verdict on the file.
 Status Failed(std::string_view what, const std::filesystem::path& file, int error) {
-  Status status = Status::FromErrno(file.string() + ": " + std::string(what), error);
+  Status status = Status::FromErrno(fmt::format("{}: {}", file.string(), what), error);
   return status.code() == Status::Code::kDenied ? Status::Unavailable(status.message()) : status;
 }
 
@@ -55,8 +56,8 @@ Result<std::string> JudgeHeader(std::string_view header, const std::filesystem::
   const auto format = GetNumber<std::uint32_t>(header, kAtFormat);
   const auto slot_bytes = GetNumber<std::uint32_t>(header, kAtSlotBytes);
   if (format != kCheckpointFormat || slot_bytes != kSlotBytes) {
-    return Status::Incompatible(file.string() + ": format " + std::to_string(format) +
-                                ", this version reads " + std::to_string(kCheckpointFormat));
+    return Status::Incompatible(fmt::format("{}: format {}, this version reads {}", file.string(),
+                                            format, kCheckpointFormat));
   }
   return std::string();
 }
@@ -93,8 +94,7 @@ Result<CheckpointFile::Image> ReadImage(int fd, const std::filesystem::path& fil
   CheckpointFile::Image image;
   image.fault = std::move(fault);
   if (static_cast<std::size_t>(info.st_size) != kCheckpointFileBytes) {
-    image.fault =
-        std::to_string(info.st_size) + " bytes, wanted " + std::to_string(kCheckpointFileBytes);
+    image.fault = fmt::format("{} bytes, wanted {}", info.st_size, kCheckpointFileBytes);
   }
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
     if (bytes.size() >= SlotOffset(slot) + kSlotBytes) {

@@ -1,5 +1,7 @@
 #include "host/store/checkpoint_slot.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -224,14 +226,12 @@ Status TakeFields(std::string_view fields, SlotContent* content) {
     const bool again = seen[type] && field != Field::kWitness;
     seen[type] = true;
     if (again || !TakeField(field, whole.substr(kFieldHeadBytes), content)) {
-      return Status::Corrupt("its field " + std::to_string(type) +
-                             " holds a value that is never written");
+      return Status::Corrupt(fmt::format("its field {} holds a value that is never written", type));
     }
   }
   for (const Field field : kRequired) {
     if (!seen[static_cast<std::size_t>(field)]) {
-      return Status::Corrupt("its field " + std::to_string(static_cast<int>(field)) +
-                             " is missing");
+      return Status::Corrupt(fmt::format("its field {} is missing", static_cast<int>(field)));
     }
   }
   return {};
@@ -289,15 +289,14 @@ std::string EncodeSlot(std::uint8_t slot, const SlotContent& content) {
 
 Result<SlotContent> DecodeSlot(std::uint8_t slot, std::string_view bytes) {
   if (bytes.size() != kSlotBytes) {
-    return Status::Corrupt(std::to_string(bytes.size()) + " bytes, wanted " +
-                           std::to_string(kSlotBytes));
+    return Status::Corrupt(fmt::format("{} bytes, wanted {}", bytes.size(), kSlotBytes));
   }
   if (!SumFits(bytes)) {
     return Status::Corrupt("its check sum does not fit its content");
   }
   if (const auto format = GetNumber<std::uint32_t>(bytes, 0); format != kCheckpointFormat) {
-    return Status::Incompatible("format " + std::to_string(format) + ", this version reads " +
-                                std::to_string(kCheckpointFormat));
+    return Status::Incompatible(
+        fmt::format("format {}, this version reads {}", format, kCheckpointFormat));
   }
   const auto fields = GetNumber<std::uint16_t>(bytes, kAtFieldBytes);
   if (GetNumber<std::uint16_t>(bytes, kAtSlot) != slot || fields > kFieldsEnd - kPrefixBytes) {
@@ -307,9 +306,9 @@ Result<SlotContent> DecodeSlot(std::uint8_t slot, std::string_view bytes) {
   CATCHUP_RETURN_IF_ERROR(TakeFields(bytes.substr(kPrefixBytes, fields), &content));
   // What is known may grow up to its most, and what is not known must stay beside it.
   if (content.unknown.size() > kFieldsEnd - kPrefixBytes - kMaxFieldBytes) {
-    return Status::Incompatible("a newer version keeps " + std::to_string(content.unknown.size()) +
-                                " bytes in it, this version has room for " +
-                                std::to_string(kFieldsEnd - kPrefixBytes - kMaxFieldBytes));
+    return Status::Incompatible(
+        fmt::format("a newer version keeps {} bytes in it, this version has room for {}",
+                    content.unknown.size(), kFieldsEnd - kPrefixBytes - kMaxFieldBytes));
   }
   return content;
 }
@@ -317,7 +316,7 @@ Result<SlotContent> DecodeSlot(std::uint8_t slot, std::string_view bytes) {
 Digest32 FilterDigest(const EventFilter& filter) {
   std::string canonical(1, filter.match == EventFilter::Match::kEventType ? 't' : 's');
   for (const std::string& prefix : SortedPrefixes(filter)) {
-    canonical += std::to_string(prefix.size()) + ':' + prefix;
+    canonical += fmt::format("{}:{}", prefix.size(), prefix);
   }
   // No prefix's length begins with a letter. What is off adds nothing, so that a filter without
   // these has the digest it had before they counted.

@@ -1,5 +1,6 @@
 #include "host/store/checkpoint_store.h"
 
+#include <fmt/core.h>
 #include <sodium.h>
 #include <sys/stat.h>
 
@@ -8,6 +9,7 @@
 
 #include "host/base/check.h"
 #include "host/base/durable_file.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
@@ -19,14 +21,16 @@ namespace {
 constexpr const char* kFileName = "checkpoint";
 
 std::string WayOut(const std::filesystem::path& folder) {
-  return "; restore the file from a backup, or begin anew: catchup reset " +
-         folder.filename().string() + " --to beginning";
+  return fmt::format(
+      "; restore the file from a backup, or begin anew: catchup reset {} --to beginning",
+      folder.filename().string());
 }
 
 // Of a file that is whole, and not ours to replace.
 std::string ForeignWayOut(const std::filesystem::path& folder) {
-  return "; restore the file from a backup, or begin anew: stop the host and move the folder " +
-         folder.string() + " away";
+  return fmt::format(
+      "; restore the file from a backup, or begin anew: stop the host and move the folder {} away",
+      folder.string());
 }
 
 // What the slots of a file amount to.
@@ -50,8 +54,9 @@ std::string LostWrite(std::uint64_t older, std::uint64_t newer) {
   if (newer - older <= 1) {
     return {};
   }
-  return "a slot holds write " + std::to_string(older) + " where " + std::to_string(newer - 1) +
-         " was wanted: the disk has lost a write that it had confirmed";
+  return fmt::format(
+      "a slot holds write {} where {} was wanted: the disk has lost a write that it had confirmed",
+      older, newer - 1);
 }
 
 // Chooses the valid slot with the higher number.
@@ -70,8 +75,8 @@ Result<Found> Choose(const CheckpointFile::Image& image, const std::filesystem::
   }
   if (!slots[0] && !slots[1]) {
     const std::string whole = image.fault.empty() ? "" : image.fault + ", and ";
-    return Status::Corrupt(file.string() + ": " + whole + "both slots are bad (" + faults[0] +
-                           "; " + faults[1] + "), wanted at least one");
+    return Status::Corrupt(fmt::format("{}: {}both slots are bad ({}; {}), wanted at least one",
+                                       file.string(), whole, faults[0], faults[1]));
   }
   Found found;
   const std::size_t newest =
@@ -81,12 +86,12 @@ Result<Found> Choose(const CheckpointFile::Image& image, const std::filesystem::
     const std::string lost =
         LostWrite(slots[1 - newest]->record.number, slots[newest]->record.number);
     const std::string& fault = image.fault.empty() ? lost : image.fault;
-    found.warning = fault.empty() ? "" : file.string() + ": " + fault;
+    found.warning = fault.empty() ? "" : fmt::format("{}: {}", file.string(), fault);
     return found;
   }
-  found.warning = file.string() + ": slot " + (slots[0] ? "2" : "1") + " of 2 is bad (" +
-                  (slots[0] ? faults[1] : faults[0]) +
-                  "), the other one is used: some events may come again";
+  found.warning =
+      fmt::format("{}: slot {} of 2 is bad ({}), the other one is used: some events may come again",
+                  file.string(), slots[0] ? "2" : "1", slots[0] ? faults[1] : faults[0]);
   // The bad slot may have been the newer one, and a token is raised by one write. Never give a
   // token out twice.
   ++found.content.record.token;
@@ -108,22 +113,20 @@ Status CheckFilter(const Found& found, const SlotContent& wanted, const std::str
   if (found.content.filter_digest == wanted.filter_digest || !checkpoint) {
     return {};
   }
-  return Status::Invalid(file + ": the filter of the group has changed: checkpoint " +
-                         FormatPosition(*checkpoint) + " was made with " +
-                         found.content.filter_text + ", the configuration says " +
-                         wanted.filter_text +
-                         "; older events of the new filter would be lost, so wanted the old "
-                         "filter, another group name for the new one, or a word for it: catchup "
-                         "start " +
-                         wanted.group + " --accept-filter goes on from there, catchup reset " +
-                         wanted.group + " --to beginning reads all");
+  return Status::Invalid(fmt::format(
+      "{}: the filter of the group has changed: checkpoint {} was made with {}, the configuration "
+      "says {}; older events of the new filter would be lost, so wanted the old filter, another "
+      "group name for the new one, or a word for it: catchup start {} --accept-filter goes on from "
+      "there, catchup reset {} --to beginning reads all",
+      file, FormatPosition(*checkpoint), found.content.filter_text, wanted.filter_text,
+      wanted.group, wanted.group));
 }
 
 // Makes the group's folder with everything in it, in one step for whoever looks.
 Status CreateGroup(const std::filesystem::path& groups, const std::string& group,
                    const SlotContent& content) {
-  // No group's name begins with a dot, so this is a rest of an earlier start at most.
-  const std::filesystem::path fresh = groups / ("." + group + ".new");
+  // No group's name begins with a dot, so this can only be left over from an earlier start.
+  const std::filesystem::path fresh = groups / fmt::format(".{}.new", group);
   std::error_code error;
   std::filesystem::remove_all(fresh, error);
   if (error) {
@@ -147,13 +150,15 @@ Result<bool> GroupExists(const std::filesystem::path& folder, const std::filesys
     return Status::FromErrno("look at " + folder.string(), errno);
   }
   if (!S_ISDIR(info.st_mode)) {
-    return Status::Invalid(folder.string() + ": it is no directory, wanted the folder of group " +
-                           group);
+    return Status::Invalid(fmt::format("{}: it is no directory, wanted the folder of group {}",
+                                       folder.string(), group));
   }
   if (::lstat(file.c_str(), &info) != 0) {
     if (errno == ENOENT) {
-      return Status::Corrupt(file.string() + ": the file is gone while the folder of group " +
-                             group + " is there; without it nobody knows what was handled");
+      return Status::Corrupt(
+          fmt::format("{}: the file is gone while the folder of group {} is there; without it "
+                      "nobody knows what was handled",
+                      file.string(), group));
     }
     return Status::FromErrno("look at " + file.string(), errno);
   }
@@ -171,8 +176,8 @@ Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotConte
   }
   CATCHUP_ASSIGN_OR_RETURN(auto found, Choose(*image, file));
   if (found.content.group != wanted.group) {
-    return Status::Incompatible(file.string() + ": it belongs to group " + found.content.group +
-                                ", wanted that of group " + wanted.group);
+    return Status::Incompatible(fmt::format("{}: it belongs to group {}, wanted that of group {}",
+                                            file.string(), found.content.group, wanted.group));
   }
   return found;
 }
@@ -219,6 +224,12 @@ struct CheckpointStore::State {
   bool adopts_filter = true;
   Status dead;  // Not ok once the disk has failed.
 
+  Status WriteSlot(std::uint8_t slot, const SlotContent& next) {
+    CATCHUP_RETURN_IF_ERROR(CheckFailPoint(FailPoint::kBeforeCheckpointWrite));
+    CATCHUP_RETURN_IF_ERROR(slots->WriteSlot(slot, EncodeSlot(slot, next)));
+    PassFailPoint(FailPoint::kAfterCheckpointWrite);
+    return {};
+  }
   Status Write(SlotContent next);
   Status Write(CheckpointRecord record) {
     SlotContent next = content;
@@ -239,7 +250,7 @@ Status CheckpointStore::State::Write(SlotContent next) {
     next.filter_text = new_filter->filter_text;
   }
   const auto older = static_cast<std::uint8_t>(1 - newest);
-  if (Status written = slots->WriteSlot(older, EncodeSlot(older, next)); !written.ok()) {
+  if (Status written = WriteSlot(older, next); !written.ok()) {
     const bool may_pass =
         written.code() == Status::Code::kExhausted || written.code() == Status::Code::kUnavailable;
     if (!may_pass) {
@@ -363,19 +374,17 @@ const std::string& CheckpointStore::warning() const { return state_->warning; }
 Status CheckpointStore::Save(const CheckpointRecord& record) {
   const auto& present = state_->content.record.checkpoint;
   if (present && (!record.checkpoint || *record.checkpoint < *present)) {
-    return Status::Invalid(
-        state_->file.string() + ": checkpoint " +
-        (record.checkpoint ? FormatPosition(*record.checkpoint) : std::string("none")) +
-        " lies before the present one, wanted " + FormatPosition(*present) + " or later");
+    return Status::Invalid(fmt::format(
+        "{}: checkpoint {} lies before the present one, wanted {} or later", state_->file.string(),
+        record.checkpoint ? FormatPosition(*record.checkpoint) : "none", FormatPosition(*present)));
   }
   return Rewind(record);
 }
 
 Status CheckpointStore::Rewind(const CheckpointRecord& record) {
   if (record.token != state_->content.record.token) {
-    return Status::Denied(state_->file.string() + ": fenced: token " +
-                          std::to_string(record.token) + ", wanted " +
-                          std::to_string(state_->content.record.token));
+    return Status::Denied(fmt::format("{}: fenced: token {}, wanted {}", state_->file.string(),
+                                      record.token, state_->content.record.token));
   }
   return state_->Write(record);
 }

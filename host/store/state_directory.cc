@@ -1,6 +1,7 @@
 #include "host/store/state_directory.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -10,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -25,7 +25,7 @@ namespace {
 
 constexpr long kStateFormat = 2;
 
-// Of before the checkpoints were plain files.
+// The format of the versions before checkpoints were plain files.
 constexpr long kSqliteFormat = 1;
 
 constexpr mode_t kLockMode = 0600;
@@ -73,8 +73,9 @@ Status MakeDirectories(const std::filesystem::path& path) {
       const bool read_only = ::access(parent.c_str(), W_OK) != 0 && errno == EROFS;
       return status.code() != Status::Code::kDenied || read_only
                  ? status
-                 : Status::Denied(status.message() + "; as root run: install -d -m 0700 -o " +
-                                  std::to_string(::geteuid()) + " " + ShellWord(path.string()));
+                 : Status::Denied(fmt::format("{}; as root run: install -d -m 0700 -o {} {}",
+                                              status.message(), ::geteuid(),
+                                              ShellWord(path.string())));
     }
     CATCHUP_RETURN_IF_ERROR(SyncDirectory(made.parent_path()));
   }
@@ -103,17 +104,14 @@ Status CheckDirectory(const std::filesystem::path& path) {
     return Status::Invalid("it is no directory, wanted one");
   }
   if (info.st_uid != ::geteuid()) {
-    const std::string self = std::to_string(::geteuid());
-    return Status::Denied("it belongs to user " + std::to_string(info.st_uid) +
-                          ", wanted one of user " + self + "; as root run: chown -R " + self + " " +
-                          ShellWord(path.string()));
+    return Status::Denied(
+        fmt::format("it belongs to user {0}, wanted one of user {1}; as root run: chown -R {1} {2}",
+                    info.st_uid, ::geteuid(), ShellWord(path.string())));
   }
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    char mode[8];
-    std::snprintf(mode, sizeof mode, "%04o", info.st_mode & 07777U);
-    return Status::Denied(std::string("it has mode ") + mode +
-                          ", wanted no right to write for group and others; run: chmod go-w " +
-                          ShellWord(path.string()));
+    return Status::Denied(fmt::format(
+        "it has mode {:04o}, wanted no right to write for group and others; run: chmod go-w {}",
+        info.st_mode & 07777U, ShellWord(path.string())));
   }
   return CheckExecutable(path);
 }
@@ -128,12 +126,12 @@ Result<UniqueFd> Lock(const std::filesystem::path& file) {
       return Status::FromErrno("lock it", errno);
     }
     const long pid = ReadPid(fd.get());
-    return Status::InUse(pid > 0 ? "is in use by pid " + std::to_string(pid)
+    return Status::InUse(pid > 0 ? fmt::format("is in use by pid {}", pid)
                                  : std::string("is in use by a process that is just starting"));
   }
   // Over what is there, so that it takes no room that a full disk might not have. Where it cannot
   // be written it is left empty: it serves the text above only.
-  const std::string pid = std::to_string(::getpid()) + "\n";
+  const std::string pid = fmt::format("{}\n", ::getpid());
   const ssize_t written = ::pwrite(fd.get(), pid.data(), pid.size(), 0);
   if (::ftruncate(fd.get(), std::max<ssize_t>(written, 0)) != 0) {
     return Status::FromErrno("write its lock", errno);
@@ -177,10 +175,10 @@ Status NoFormat(const std::string& text) {
     AppendJsonString(text, &found);
   }
   const std::string wanted = std::to_string(kStateFormat);
-  return Status::Incompatible("its file \"format\" " + found +
-                              ", wanted the number of the layout: if this version has made the "
-                              "directory, put \"" +
-                              wanted + "\" into that file, else " + std::string(kAnew));
+  return Status::Incompatible(
+      fmt::format("its file \"format\" {}, wanted the number of the layout: if this version has "
+                  "made the directory, put \"{}\" into that file, else {}",
+                  found, wanted, kAnew));
 }
 
 // Whether the folder has a format, one that this version reads; false for a new folder.
@@ -201,9 +199,8 @@ Result<bool> HasFormat(const std::filesystem::path& path) {
       return true;
     }
     if (format != 0) {
-      return Status::Incompatible("its format is " + std::to_string(format) +
-                                  ", this version reads " + std::to_string(kStateFormat) +
-                                  WhatToDo(format));
+      return Status::Incompatible(fmt::format("its format is {}, this version reads {}{}", format,
+                                              kStateFormat, WhatToDo(format)));
     }
   }
   const auto fresh = IsNew(path);
@@ -223,7 +220,7 @@ Status CheckFormat(const std::filesystem::path& path) {
   if (has_format) {
     return {};
   }
-  return WriteFileDurably(path / "format", std::to_string(kStateFormat) + "\n");
+  return WriteFileDurably(path / "format", fmt::format("{}\n", kStateFormat));
 }
 
 // Folders of groups whose making a kill has cut short. One that cannot be removed is in the way of
@@ -253,8 +250,8 @@ long LockHolder(const std::filesystem::path& file) {
   }
   const long pid = ReadPid(fd.get());
   // "1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF"
-  const std::string holder = " " + std::to_string(pid) + " ";
-  const std::string inode = ":" + std::to_string(info.st_ino) + " ";
+  const std::string holder = fmt::format(" {} ", pid);
+  const std::string inode = fmt::format(":{} ", info.st_ino);
   std::ifstream locks("/proc/locks");
   for (std::string line; std::getline(locks, line);) {
     if (line.find(" FLOCK ") != std::string::npos && line.find(holder) != std::string::npos &&
@@ -286,7 +283,7 @@ Result<StateDirectory::Look> LookInto(const std::filesystem::path& path) {
   CATCHUP_ASSIGN_OR_RETURN(const auto has_format, HasFormat(path));
   const long holder = has_format ? LockHolder(path / "lock") : 0;
   if (holder != 0) {
-    look.note = "is in use by pid " + std::to_string(holder);
+    look.note = fmt::format("is in use by pid {}", holder);
     return look;
   }
   look.readable = has_format;
@@ -317,7 +314,7 @@ Result<StateDirectory::Look> StateDirectory::LookAt(const std::filesystem::path&
     return look.status().Within("state directory " + path.string());
   }
   if (!look->note.empty()) {
-    look->note = "state directory " + path.string() + " " + look->note;
+    look->note = fmt::format("state directory {} {}", path.string(), look->note);
   }
   return look;
 }
@@ -336,14 +333,16 @@ Result<bool> StateDirectory::KeepLock() {
   } else if (errno != ENOENT) {
     return Status::FromErrno("look at " + file.string(), errno);
   } else if (struct stat directory{}; ::stat(path_.c_str(), &directory) != 0 && errno == ENOENT) {
-    return Status::NotFound("state directory " + path_.string() +
-                            " is gone: it was removed or moved away while the host ran");
+    return Status::NotFound(
+        fmt::format("state directory {} is gone: it was removed or moved away while the host ran",
+                    path_.string()));
   }
   auto lock = Lock(file);
   if (!lock.ok()) {
     return lock.status().code() == Status::Code::kInUse
-               ? Status::InUse("state directory " + path_.string() + " " + lock.status().message() +
-                               ": its file \"lock\" was removed or replaced while this host ran")
+               ? Status::InUse(fmt::format("state directory {} {}: its file \"lock\" was removed "
+                                           "or replaced while this host ran",
+                                           path_.string(), lock.status().message()))
                : lock.status().Within("state directory " + path_.string());
   }
   lock_ = *std::move(lock);
@@ -364,12 +363,12 @@ Result<StateDirectory::GroupData> StateDirectory::EnsureGroupData(const std::str
       return Status::FromErrno("look at " + data.string(), errno);
     }
   }
-  // As a link that leads nowhere.
+  // Such as a link that leads nowhere.
   if (!S_ISDIR(info.st_mode)) {
-    return Status::Invalid(data.string() +
-                           ": it is no directory, wanted the working directory of the plugin of "
-                           "group " +
-                           name + "; move it away and start the host again");
+    return Status::Invalid(
+        fmt::format("{}: it is no directory, wanted the working directory of the plugin of group "
+                    "{}; move it away and start the host again",
+                    data.string(), name));
   }
   found.device = info.st_dev;
   found.inode = info.st_ino;
@@ -388,7 +387,8 @@ Result<StateDirectory> StateDirectory::Open(const std::filesystem::path& path) {
     const Status& status = lock.status();
     // The lock's text makes a sentence with the name, the others stand behind it.
     return status.code() == Status::Code::kInUse
-               ? Status::InUse("state directory " + path.string() + " " + status.message())
+               ? Status::InUse(
+                     fmt::format("state directory {} {}", path.string(), status.message()))
                : status.Within("state directory " + path.string());
   }
   return StateDirectory(path, *std::move(lock));

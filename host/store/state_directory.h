@@ -10,7 +10,7 @@
 
 namespace catchup {
 
-// Of the lanes that a group may have one day.
+// The most lanes that a group may have one day.
 inline constexpr int kOnlyLane = 0;
 
 // The directory that holds everything that must survive a restart, owned by one host at a time:

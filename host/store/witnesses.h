@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "host/store/checkpoint_store.h"
+#include "host/store/checkpoint_record.h"
 
 namespace catchup {
 

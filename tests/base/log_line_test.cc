@@ -1,5 +1,6 @@
 #include "host/base/log_line.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -11,6 +12,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::int64_t kTime = 17'955'583'175'720'000;
 
@@ -30,7 +34,7 @@ TEST(LogLineTest, WritesTheConstantPartFirst) {
 }
 
 TEST(LogLineTest, HasANullGroupForTheHost) {
-  EXPECT_NE(Json({}, "Text", "").find(R"("group":null})"), std::string::npos);
+  EXPECT_THAT(Json({}, "Text", ""), HasSubstr(R"("group":null})"));
 }
 
 TEST(LogLineTest, WritesEveryKindOfField) {
@@ -42,24 +46,22 @@ TEST(LogLineTest, WritesEveryKindOfField) {
                                  {"real", 0.5},
                                  {"nan", std::nan("")},
                                  {"flag", true}});
-  EXPECT_NE(line.find(R"("text":"a","owned":"b","negative":-5,"largest":18446744073709551615,)"
-                      R"("smallest":-9223372036854775808,"real":0.5,"nan":null,"flag":true})"),
-            std::string::npos)
-      << line;
+  EXPECT_THAT(line,
+              HasSubstr(R"("text":"a","owned":"b","negative":-5,"largest":18446744073709551615,)"
+                        R"("smallest":-9223372036854775808,"real":0.5,"nan":null,"flag":true})"));
 }
 
 TEST(LogLineTest, EscapesWhatJsonAndTerminalsTrip) {
   const std::string line =
       Json({{"x", std::string_view("a\"\\\n\r\t\0\x1b[2J\x7f\xc2\x9b\xe2\x82\xac", 17)}});
-  EXPECT_NE(line.find(R"("x":"a\"\\\n\r\t\u0000\u001b[2J\u007f\u009b€")"), std::string::npos)
-      << line;
+  EXPECT_THAT(line, HasSubstr(R"("x":"a\"\\\n\r\t\u0000\u001b[2J\u007f\u009b€")"));
 }
 
 TEST(LogLineTest, ReplacesWhatIsNotUtf8) {
   for (const std::string bad :
        {"\x80", "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf8\x88"}) {
     const std::string line = Json({{"x", bad}});
-    EXPECT_NE(line.find("\"x\":\"\xef\xbf\xbd"), std::string::npos) << line;
+    EXPECT_THAT(line, HasSubstr("\"x\":\"\xef\xbf\xbd"));
     EXPECT_TRUE(nlohmann::json::accept(line));
   }
 }
@@ -73,7 +75,7 @@ TEST(LogLineTest, ParsesWhateverIsPutIn) {
     for (char& c : value) c = static_cast<char>(random());
     const std::string line = Json({{name, value}, {"n", i}}, value, name + "g");
     ASSERT_LE(line.size(), kMaxLogLine);
-    ASSERT_EQ(line.find('\n'), std::string::npos);
+    ASSERT_THAT(line, Not(HasSubstr("\n")));
     const auto parsed = nlohmann::json::parse(line, nullptr, false);
     ASSERT_FALSE(parsed.is_discarded()) << line;
     ASSERT_EQ(parsed["level"], "warn");

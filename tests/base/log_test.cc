@@ -1,6 +1,7 @@
 #include "host/base/log.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,6 +22,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr int kMaxWaitMs = 60'000;
 
@@ -242,14 +245,14 @@ TEST(LogTest, DrawsTheNewestProgressForASlowTerminal) {
   writer.LetItEnd();
   const std::string text = ReadAll(terminal.master.get());
   writer.ExpectSuccess();
-  EXPECT_NE(text.find("step 1000\r\n"), std::string::npos);
+  EXPECT_THAT(text, HasSubstr("step 1000\r\n"));
   int steps = 0;
   for (int i = 0; i <= 1000; ++i) {
     steps += text.find("step " + std::to_string(i) + "\r\n") != std::string::npos;
   }
   EXPECT_LT(steps, 100) << "the terminal holds fewer lines than that";
   for (int i = 0; i < 100; ++i) {
-    EXPECT_NE(text.find("  m" + std::to_string(i) + "  "), std::string::npos) << i;
+    EXPECT_THAT(text, HasSubstr("  m" + std::to_string(i) + "  ")) << i;
   }
 }
 

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -18,6 +19,8 @@
 namespace catchup::e2e {
 namespace {
 
+using testing::HasSubstr;
+
 using Strings = std::vector<std::string>;
 
 std::string Text(const Strings& lines) {
@@ -26,10 +29,6 @@ std::string Text(const Strings& lines) {
     text += line + '\n';
   }
   return text;
-}
-
-void ExpectHas(const std::string& text, const std::string& word) {
-  EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
 }
 
 // What stands behind "run " in the first line that an append says.
@@ -79,8 +78,8 @@ TEST_F(AppendTest, DataAndMetadataComeBackAsTheyWereWritten) {
   ReadBack();
   const Strings lines = ReadLines(site_.data("all", "out.jsonl"));
   ASSERT_EQ(lines.size(), 3u);
-  ExpectHas(lines[0], "\"data\":{ \"n\" : 1.0e2, \"t\":\"\\u00e9\" }");
-  ExpectHas(lines[0], "\"metadata\":[1, 2]");
+  EXPECT_THAT(lines[0], HasSubstr("\"data\":{ \"n\" : 1.0e2, \"t\":\"\\u00e9\" }"));
+  EXPECT_THAT(lines[0], HasSubstr("\"metadata\":[1, 2]"));
   EXPECT_EQ(ParseJsonObject(lines[0]).at("id"), id);
   EXPECT_EQ(ParseJsonObject(lines[1]).at("dataBase64"), "AAEC/w==");
   EXPECT_FALSE(ParseJsonObject(lines[1]).contains("data"));
@@ -195,8 +194,8 @@ TEST_F(AppendTest, ResumeGoesOnWithACorrectedFile) {
   EXPECT_EQ(first.exit, 1);
   EXPECT_EQ(first.out, "written 1, already there 0, next line 2\n");
   const std::string token = TokenOf(first.err);
-  ExpectHas(first.err, "events.jsonl:2: ");
-  ExpectHas(first.err, "to go on: --resume " + token + " --from-line 2\n");
+  EXPECT_THAT(first.err, HasSubstr("events.jsonl:2: "));
+  EXPECT_THAT(first.err, HasSubstr("to go on: --resume " + token + " --from-line 2\n"));
   lines[1] = EventLine("a", "y");
   WriteFile(site_.file("events.jsonl"), Text(lines));
   const Finished rest = Append({"--resume", token});
@@ -214,7 +213,8 @@ TEST_F(AppendTest, ATokenThatNoRunHadIsAUsageError) {
                                   "20261124T033917Z-9f3b2c7de01a485", "20261124T033917Z"}) {
     const Finished appended = Append({"--resume", token});
     EXPECT_EQ(appended.exit, 2);
-    ExpectHas(appended.err, "--resume " + token + ": wanted the TOKEN of the line \"run TOKEN\"");
+    EXPECT_THAT(appended.err,
+                HasSubstr("--resume " + token + ": wanted the TOKEN of the line \"run TOKEN\""));
   }
 }
 
@@ -242,7 +242,7 @@ TEST_F(AppendTest, ResumeAfterAKilledAppendWritesTheRestAndNothingTwice) {
   }
   const Finished rest = Append({"--resume", token});
   EXPECT_EQ(rest.exit, 0) << rest.err;
-  ExpectHas(rest.out, "next line 20001\n");
+  EXPECT_THAT(rest.out, HasSubstr("next line 20001\n"));
   EXPECT_EQ(ReadBack().size(), 20'000u);
 }
 
@@ -253,8 +253,8 @@ TEST_F(AppendTest, AMalformedLineIsNamedAndNothingBehindItIsWritten) {
   const Finished appended = Append();
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 2, already there 0, next line 3\n");
-  ExpectHas(appended.err, "events.jsonl:3: ");
-  ExpectHas(appended.err, "wanted");
+  EXPECT_THAT(appended.err, HasSubstr("events.jsonl:3: "));
+  EXPECT_THAT(appended.err, HasSubstr("wanted"));
   EXPECT_EQ(ReadBack(), (Strings{"a@0 x", "b@0 y"}));
 }
 
@@ -263,7 +263,7 @@ TEST_F(AppendTest, AMalformedFirstLineWritesNothing) {
   const Finished appended = Append();
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 0, already there 0, next line 1\n");
-  ExpectHas(appended.err, "events.jsonl:1: ");
+  EXPECT_THAT(appended.err, HasSubstr("events.jsonl:1: "));
   EXPECT_EQ(ReadBack(), Strings{});
 }
 
@@ -273,7 +273,7 @@ TEST_F(AppendTest, FromLineGoesOnWhereACorrectedFileStopped) {
   const Finished first = Append();
   EXPECT_EQ(first.exit, 1);
   EXPECT_EQ(first.out, "written 1, already there 0, next line 2\n");
-  ExpectHas(first.err, "events.jsonl:2: ");
+  EXPECT_THAT(first.err, HasSubstr("events.jsonl:2: "));
   lines[1] = EventLine("a", "y");
   WriteFile(site_.file("events.jsonl"), Text(lines));
   const Finished rest = Append({"--from-line", "2"});
@@ -286,11 +286,11 @@ TEST_F(AppendTest, FromLineBehindTheFileIsAnErrorButNotRightBehindIt) {
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "y")}));
   const Finished none = Append({"--from-line", "0"});
   EXPECT_EQ(none.exit, 2);
-  ExpectHas(none.err, "--from-line");
-  ExpectHas(none.err, "wanted a line number from 1");
+  EXPECT_THAT(none.err, HasSubstr("--from-line"));
+  EXPECT_THAT(none.err, HasSubstr("wanted a line number from 1"));
   const Finished behind = Append({"--from-line", "99"});
   EXPECT_EQ(behind.exit, 1);
-  ExpectHas(behind.err, "\n--from-line 99: events.jsonl has 2 lines\n");
+  EXPECT_THAT(behind.err, HasSubstr("\n--from-line 99: events.jsonl has 2 lines\n"));
   EXPECT_EQ(behind.out, "");
   // What an append of the whole file names as the next line.
   const Finished rest = Append({"--from-line", "3"});
@@ -397,10 +397,10 @@ TEST_F(LivePipeTest, EndsWhenNobodyReadsItsOutputAnyMore) {
   ASSERT_TRUE(WaitUntil(
       [&] { return ReadFile(site_.file("errors")).find("to go on") != std::string::npos; }));
   const std::string errors = ReadFile(site_.file("errors"));
-  ExpectHas(errors, "stopped: nobody reads standard output any more\n");
+  EXPECT_THAT(errors, HasSubstr("stopped: nobody reads standard output any more\n"));
   // What it took before it noticed is the machine's affair, that it says so is not.
-  ExpectHas(errors, "\nwritten ");
-  ExpectHas(errors, ", next line ");
+  EXPECT_THAT(errors, HasSubstr("\nwritten "));
+  EXPECT_THAT(errors, HasSubstr(", next line "));
 }
 
 // ---- Lines of other makes ----
@@ -426,7 +426,7 @@ TEST_F(AppendTest, LinesThatCannotBeEventsAreNamed) {
     const Finished appended = Append();
     EXPECT_EQ(appended.exit, 1);
     EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
-    ExpectHas(appended.err, "events.jsonl:2: " + text);
+    EXPECT_THAT(appended.err, HasSubstr("events.jsonl:2: " + text));
   }
 }
 
@@ -435,7 +435,7 @@ TEST_F(AppendTest, AFileInPlaceOfTheLogIsNamed) {
   const Finished appended =
       site_.Catchup({"append", "--to", "embedded:events.jsonl", "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
-  ExpectHas(appended.err, "it is no directory, wanted the directory of the log");
+  EXPECT_THAT(appended.err, HasSubstr("it is no directory, wanted the directory of the log"));
 }
 
 TEST_F(AppendTest, ALinkToNothingInPlaceOfTheLogIsNamed) {
@@ -443,7 +443,7 @@ TEST_F(AppendTest, ALinkToNothingInPlaceOfTheLogIsNamed) {
   std::filesystem::create_symlink("gone", site_.file("log"));
   const Finished appended = site_.Catchup({"append", "--to", "embedded:log", "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
-  ExpectHas(appended.err, "log is a link to nothing, wanted a directory");
+  EXPECT_THAT(appended.err, HasSubstr("log is a link to nothing, wanted a directory"));
 }
 
 TEST_F(AppendTest, StandardInputIsAFileToo) {
@@ -457,17 +457,17 @@ TEST_F(AppendTest, StandardInputIsAFileToo) {
 TEST_F(AppendTest, AFileThatIsNotThereOrIsAFolderIsNamed) {
   const Finished absent = site_.Catchup({"append", "--to", "embedded:log", "absent.jsonl"});
   EXPECT_EQ(absent.exit, 1);
-  ExpectHas(absent.err, "absent.jsonl");
+  EXPECT_THAT(absent.err, HasSubstr("absent.jsonl"));
   const Finished folder = site_.Catchup({"append", "--to", "embedded:log", "."});
   EXPECT_EQ(folder.exit, 1);
-  ExpectHas(folder.err, "directory");
+  EXPECT_THAT(folder.err, HasSubstr("directory"));
 }
 
 TEST_F(AppendTest, AUriThatCannotBeReadIsAUsageError) {
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
   const Finished appended = site_.Catchup({"append", "--to", "nonsense://x", "events.jsonl"});
   EXPECT_EQ(appended.exit, 2);
-  ExpectHas(appended.err, "--to");
+  EXPECT_THAT(appended.err, HasSubstr("--to"));
 }
 
 TEST_F(AppendTest, AnUnreachableServerFailsWithItsAddress) {
@@ -476,7 +476,7 @@ TEST_F(AppendTest, AnUnreachableServerFailsWithItsAddress) {
       site_.Catchup({"append", "--to", "kurrentdb://127.0.0.1:1?tls=false", "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 0, already there 0, next line 1\n");
-  ExpectHas(appended.err, "127.0.0.1:1");
+  EXPECT_THAT(appended.err, HasSubstr("127.0.0.1:1"));
 }
 
 // The line the server prints is the URI that the others take.
@@ -498,8 +498,8 @@ class DevServerTest : public testing::Test {
 
 TEST_F(DevServerTest, AppendAndRunReachItByItsUri) {
   Serve();
-  ExpectHas(uri_, "kurrentdb://127.0.0.1:");
-  ExpectHas(server_->Errors(), "not for production");
+  EXPECT_THAT(uri_, HasSubstr("kurrentdb://127.0.0.1:"));
+  EXPECT_THAT(server_->Errors(), HasSubstr("not for production"));
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x"), EventLine("a", "y")}));
   const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
   EXPECT_EQ(appended.exit, 0) << appended.err;
@@ -567,7 +567,7 @@ TEST_F(DevServerTest, ASecondServerOnTheSameDataNamesTheFirst) {
   const Finished second =
       site_.Catchup({"dev-server", "--listen", "127.0.0.1:0", "--data", "served"});
   EXPECT_EQ(second.exit, 1);
-  ExpectHas(second.err, std::to_string(server_->pid()));
+  EXPECT_THAT(second.err, HasSubstr(std::to_string(server_->pid())));
 }
 
 TEST_F(DevServerTest, AnAppendAboveItsLimitIsRefused) {
@@ -579,8 +579,9 @@ TEST_F(DevServerTest, AnAppendAboveItsLimitIsRefused) {
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
   // As a server counts: a type twice.
-  ExpectHas(appended.err, "\nline 2, an event of 4012 bytes: append to stream b: ");
-  ExpectHas(appended.err, "MaximumAppendSizeExceeded: it takes 1024 bytes in one append\n");
+  EXPECT_THAT(appended.err, HasSubstr("\nline 2, an event of 4012 bytes: append to stream b: "));
+  EXPECT_THAT(appended.err,
+              HasSubstr("MaximumAppendSizeExceeded: it takes 1024 bytes in one append\n"));
 }
 
 // What gRPC itself does not take comes back without a word of why.
@@ -592,7 +593,8 @@ TEST_F(DevServerTest, AnAppendAboveWhatAConnectionTakesNamesItsLine) {
   const Finished appended = site_.Catchup({"append", "--to", uri_, "events.jsonl"});
   EXPECT_EQ(appended.exit, 1);
   EXPECT_EQ(appended.out, "written 1, already there 0, next line 2\n");
-  ExpectHas(appended.err, "\nline 2, an event of 17825504 bytes: append to stream b: ");
+  EXPECT_THAT(appended.err,
+              HasSubstr("\nline 2, an event of 17825504 bytes: append to stream b: "));
 }
 
 TEST_F(DevServerTest, OptionsThatCannotBeAreUsageErrors) {
@@ -627,9 +629,7 @@ TEST_F(AppendTest, OfTooFewDescriptorsItSaysSoAndExits) {
                        CATCHUP_EXECUTABLE},
                       {site_.path(), {}, ""});
       EXPECT_EQ(process.Wait(), 1);
-      EXPECT_NE(process.Errors().find("8 descriptors are needed to begin with, "),
-                std::string::npos)
-          << process.Errors();
+      EXPECT_THAT(process.Errors(), HasSubstr("8 descriptors are needed to begin with, "));
     }
   }
 }

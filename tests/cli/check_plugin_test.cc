@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +12,9 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 namespace fs = std::filesystem;
 
@@ -51,32 +55,31 @@ class CheckPluginTest : public testing::Test {
     }
   }
 
-  static void ExpectHas(const std::string& text, const std::string& word) {
-    EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
-  }
-
   Site site_;
 };
 
 TEST_F(CheckPluginTest, OneThatEndsItsProcessWhileItIsLoadedIsAFault) {
   const Finished checked = Check(Group("a", "exits"));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err,
-            "group a: unruly_exits.so ended the process while it was loaded: exit code 0");
+  EXPECT_THAT(
+      checked.err,
+      HasSubstr("group a: unruly_exits.so ended the process while it was loaded: exit code 0"));
 }
 
 TEST_F(CheckPluginTest, OneThatLeavesAChildToAnswerIsAFault) {
   const Finished checked = Check(Group("a", "forks"));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err, "unruly_forks.so ended the process while it was loaded: exit code 3");
+  EXPECT_THAT(checked.err,
+              HasSubstr("unruly_forks.so ended the process while it was loaded: exit code 3"));
 }
 
 TEST_F(CheckPluginTest, OneThatDiesIsNamedWithItsSignalAndItsLastLine) {
   const Finished checked = Check(Group("a", "aborts"));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err,
-            "unruly_aborts.so died while it was loaded: SIGABRT; the last that it printed: no "
-            "licence was found\n");
+  EXPECT_THAT(
+      checked.err,
+      HasSubstr("unruly_aborts.so died while it was loaded: SIGABRT; the last that it printed: no "
+                "licence was found\n"));
 }
 
 TEST_F(CheckPluginTest, WhatOnePrintsIsNoReason) {
@@ -85,17 +88,18 @@ TEST_F(CheckPluginTest, WhatOnePrintsIsNoReason) {
   EXPECT_EQ(good.err, "");
   const Finished bad = Check(Group("a", "prints", "projection = \"nobody\""));
   EXPECT_EQ(bad.exit, 78);
-  ExpectHas(bad.err, "offers no projection \"nobody\": it has unruly");
-  EXPECT_EQ(bad.err.find("banner"), std::string::npos) << bad.err;
+  EXPECT_THAT(bad.err, HasSubstr("offers no projection \"nobody\": it has unruly"));
+  EXPECT_THAT(bad.err, Not(HasSubstr("banner")));
 }
 
 TEST_F(CheckPluginTest, OneThatClosesEveryDescriptorIsRefusedInTime) {
   const Finished checked = Check(Group("a", "closes"));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(
+  EXPECT_THAT(
       checked.err,
-      "unruly_closes.so closed the descriptor that its runner answers on while it was loaded: "
-      "wanted a plugin that closes no descriptor that it did not open");
+      HasSubstr(
+          "unruly_closes.so closed the descriptor that its runner answers on while it was loaded: "
+          "wanted a plugin that closes no descriptor that it did not open"));
 }
 
 // The time limit would be 30 s.
@@ -111,9 +115,10 @@ TEST_F(CheckPluginTest, OneThatHangsIsLoadedOnceForAllItsGroups) {
       Check(Group("a", "hangs", limit) + Group("b", "hangs", limit) + Group("c", "hangs", limit));
   EXPECT_EQ(checked.exit, 78);
   for (const char* group : {"a", "b", "c"}) {
-    ExpectHas(checked.err,
-              "group " + std::string(group) +
-                  ": unruly_hangs.so took longer than start_timeout = 300ms while it was loaded");
+    EXPECT_THAT(
+        checked.err,
+        HasSubstr("group " + std::string(group) +
+                  ": unruly_hangs.so took longer than start_timeout = 300ms while it was loaded"));
   }
   ExpectHelpersGone(1);
 }
@@ -123,18 +128,19 @@ TEST_F(CheckPluginTest, OneThatIsSlowToLoadIsTheFaultOfThoseGroupsThatDoNotWaitF
   const Finished checked = Check(Group("a", "dawdles", "start_timeout = \"300ms\"") +
                                  Group("b", "dawdles", "start_timeout = \"10m\""));
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(
+  EXPECT_THAT(
       checked.err,
-      "group a: unruly_dawdles.so took longer than start_timeout = 300ms while it was loaded");
-  EXPECT_EQ(checked.err.find("group b"), std::string::npos) << checked.err;
+      HasSubstr(
+          "group a: unruly_dawdles.so took longer than start_timeout = 300ms while it was loaded"));
+  EXPECT_THAT(checked.err, Not(HasSubstr("group b")));
 }
 
 TEST_F(CheckPluginTest, OfWhatAPluginSaysInItsCreateThereIsABound) {
   const Finished checked = Check(Group("a", "prints"), {"--create"});
   EXPECT_EQ(checked.exit, 0) << checked.err;
-  ExpectHas(checked.err, "plugin: a banner, line 99 of many");
-  EXPECT_EQ(checked.err.find("line 100 of many"), std::string::npos);
-  ExpectHas(checked.err, "plugin: (3900 more lines left out)");
+  EXPECT_THAT(checked.err, HasSubstr("plugin: a banner, line 99 of many"));
+  EXPECT_THAT(checked.err, Not(HasSubstr("line 100 of many")));
+  EXPECT_THAT(checked.err, HasSubstr("plugin: (3900 more lines left out)"));
 }
 
 TEST_F(CheckPluginTest, ATableThatEndsTheProcessIsTheFaultOfItsGroupAlone) {
@@ -142,10 +148,12 @@ TEST_F(CheckPluginTest, ATableThatEndsTheProcessIsTheFaultOfItsGroupAlone) {
                                  Group("b", "aborts_in_a_table", "projection = \"second\"") +
                                  Group("c", "aborts_in_a_table", "projection = \"unheard-of\""));
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_EQ(checked.err.find("group a"), std::string::npos) << checked.err;
-  ExpectHas(checked.err,
-            "group b: unruly_aborts_in_a_table.so died while its tables were looked at: SIGABRT");
-  ExpectHas(checked.err, "group c: unruly_aborts_in_a_table.so: offers no projection");
+  EXPECT_THAT(checked.err, Not(HasSubstr("group a")));
+  EXPECT_THAT(
+      checked.err,
+      HasSubstr(
+          "group b: unruly_aborts_in_a_table.so died while its tables were looked at: SIGABRT"));
+  EXPECT_THAT(checked.err, HasSubstr("group c: unruly_aborts_in_a_table.so: offers no projection"));
 }
 
 TEST_F(CheckPluginTest, CreateFindsAMisspeltKeyWithoutStartingAnything) {
@@ -153,8 +161,8 @@ TEST_F(CheckPluginTest, CreateFindsAMisspeltKeyWithoutStartingAnything) {
   EXPECT_EQ(Check(Group("a", "nothing", misspelt)).exit, 0) << "not without --create";
   const Finished checked = Check(Group("a", "nothing", misspelt), {"--create"});
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err, ": group a: create: FATAL: unknown key \"databse\"\n");
-  ExpectHas(checked.err, "host.toml:13:1: ");
+  EXPECT_THAT(checked.err, HasSubstr(": group a: create: FATAL: unknown key \"databse\"\n"));
+  EXPECT_THAT(checked.err, HasSubstr("host.toml:13:1: "));
   EXPECT_FALSE(fs::exists(site_.file("started")));
 }
 
@@ -162,8 +170,9 @@ TEST_F(CheckPluginTest, CreateFindsAPathThatIsNotMeantToTheLetter) {
   site_.Configure("[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nconfig.file = \"~/x\"\n");
   const Finished checked = site_.Catchup({"check", "--create", "host.toml"});
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err,
-            "group a: create: FATAL: config \"file\": found the text \"~/x\", wanted ");
+  EXPECT_THAT(
+      checked.err,
+      HasSubstr("group a: create: FATAL: config \"file\": found the text \"~/x\", wanted "));
 }
 
 TEST_F(CheckPluginTest, CreateTriesEveryGroupWithItsOwnEnvironment) {
@@ -171,8 +180,8 @@ TEST_F(CheckPluginTest, CreateTriesEveryGroupWithItsOwnEnvironment) {
   const std::string wish = "[groups.b.config]\nwants_env = true";
   Finished checked = Check(Group("a", "nothing") + Group("b", "nothing", wish), {"--create"});
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_EQ(checked.err.find("group a"), std::string::npos) << checked.err;
-  ExpectHas(checked.err, "group b: create: FATAL: UNRULY_WISH is not set");
+  EXPECT_THAT(checked.err, Not(HasSubstr("group a")));
+  EXPECT_THAT(checked.err, HasSubstr("group b: create: FATAL: UNRULY_WISH is not set"));
   checked = Check(
       "[defaults]\nenv = [\"UNRULY_WISH\"]\n[groups.b]\nplugin = \"unruly_nothing.so\"\n"
       "prefixes = [\"\"]\n" +
@@ -186,15 +195,16 @@ TEST_F(CheckPluginTest, ACreateThatHangsHasTheGroupsLimit) {
       Check(Group("a", "nothing", "start_timeout = \"300ms\"\n[groups.a.config]\nhang = true"),
             {"--create"});
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err,
-            "group a: create: FAILED: create hung: it took longer than start_timeout = 300ms");
+  EXPECT_THAT(
+      checked.err,
+      HasSubstr("group a: create: FAILED: create hung: it took longer than start_timeout = 300ms"));
 }
 
 TEST_F(CheckPluginTest, ACreateAgainstTheContractIsAFaultAndItsHelpersAreGone) {
   Finished checked =
       Check(Group("a", "nothing", "[groups.a.config]\nstatus = true\nhelper = true"), {"--create"});
   EXPECT_EQ(checked.exit, 78);
-  ExpectHas(checked.err, "create: contract violation: create returned 42");
+  EXPECT_THAT(checked.err, HasSubstr("create: contract violation: create returned 42"));
   ExpectHelpersGone(1);
 }
 

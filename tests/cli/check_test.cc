@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,11 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
@@ -45,10 +51,6 @@ class CheckTest : public testing::Test {
   Site site_;
 };
 
-bool BeginsWith(const std::string& text, const std::string& start) {
-  return text.rfind(start, 0) == 0;
-}
-
 TEST_F(CheckTest, TellsMissingPluginsTogetherWithWhatIsWrongInTheFile) {
   site_.Configure(
       "[groups.a]\nplugin = \"absent.so\"\nprefixes = [\"\"]\nlanes = 4\n"
@@ -57,13 +59,10 @@ TEST_F(CheckTest, TellsMissingPluginsTogetherWithWhatIsWrongInTheFile) {
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
   const Strings lines = Lines(checked);
-  ASSERT_EQ(lines.size(), 4u) << checked.err;
-  EXPECT_TRUE(BeginsWith(lines[0], "host.toml:10:10: group a: plugin absent.so not found"))
-      << lines[0];
-  EXPECT_EQ(lines[1], "host.toml:12:9: lanes = 4: this version supports 1");
-  EXPECT_TRUE(BeginsWith(lines[2], "host.toml:14:10: group b: plugin gone.so not found"))
-      << lines[2];
-  EXPECT_TRUE(BeginsWith(lines[3], "host.toml:18:12: prefixes = 5: wanted")) << lines[3];
+  EXPECT_THAT(lines, ElementsAre(StartsWith("host.toml:10:10: group a: plugin absent.so not found"),
+                                 "host.toml:12:9: lanes = 4: this version supports 1",
+                                 StartsWith("host.toml:14:10: group b: plugin gone.so not found"),
+                                 StartsWith("host.toml:18:12: prefixes = 5: wanted")));
 }
 
 TEST_F(CheckTest, LooksAtCheckpointsWithoutTouchingThem) {
@@ -78,9 +77,9 @@ TEST_F(CheckTest, LooksAtCheckpointsWithoutTouchingThem) {
   const Strings damaged = Trace();
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_TRUE(BeginsWith(checked.err, "host.toml:9:1: group one: ")) << checked.err;
-  EXPECT_NE(checked.err.find("0 bytes"), std::string::npos) << checked.err;
-  EXPECT_NE(checked.err.find("begin anew"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, StartsWith("host.toml:9:1: group one: "));
+  EXPECT_THAT(checked.err, HasSubstr("0 bytes"));
+  EXPECT_THAT(checked.err, HasSubstr("begin anew"));
   EXPECT_EQ(Trace(), damaged);
 }
 
@@ -99,13 +98,12 @@ TEST_F(CheckTest, WarnsOfOneBadSlot) {
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 0);
   EXPECT_EQ(checked.out, "host.toml: ok, 1 group\n");
-  EXPECT_TRUE(BeginsWith(checked.err, "warning: group one: " + file.string() + ": slot "))
-      << checked.err;
-  EXPECT_NE(checked.err.find("some events may come again\n"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, StartsWith("warning: group one: " + file.string() + ": slot "));
+  EXPECT_THAT(checked.err, HasSubstr("some events may come again\n"));
   EXPECT_EQ(Trace(), before);
   const Finished run = site_.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 0);
-  EXPECT_NE(run.err.find("of 2 is bad"), std::string::npos) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("of 2 is bad"));
   EXPECT_EQ(site_.Check().err, "");
 }
 
@@ -113,10 +111,8 @@ TEST_F(CheckTest, NamesTheFileOfAPluginThatDoesNotLoad) {
   site_.Configure("[groups.a]\nplugin = \"broken_undefined_symbol.so\"\nprefixes = [\"\"]\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_NE(checked.err.find(std::string(RUNNER_FIXTURE_DIRECTORY) +
-                             "/broken_undefined_symbol.so: undefined symbol"),
-            std::string::npos)
-      << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr(std::string(RUNNER_FIXTURE_DIRECTORY) +
+                                     "/broken_undefined_symbol.so: undefined symbol"));
 }
 
 TEST_F(CheckTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamedBesideTheFindings) {
@@ -144,8 +140,8 @@ TEST_F(CheckTest, CreatesNothingInAnEmptyOrForeignStateDirectory) {
   WriteFile(site_.file("state/thesis.tex"), "x");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_EQ(checked.err.find("host.toml:4:13: state directory "), 0u) << checked.err;
-  EXPECT_NE(checked.err.find("no state directory"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, StartsWith("host.toml:4:13: state directory "));
+  EXPECT_THAT(checked.err, HasSubstr("no state directory"));
   EXPECT_EQ(Trace(), (Strings{"state", "state/thesis.tex x"}));
 }
 
@@ -188,7 +184,7 @@ TEST_F(CheckTest, SaysWhatKeepsRunFromStarting) {
     site_.Configure(JsonlGroup("one"), fault.uri, fault.state);
     const Finished checked = site_.Check();
     EXPECT_EQ(checked.exit, 78);
-    EXPECT_NE(checked.err.find(fault.found), std::string::npos) << checked.err;
+    EXPECT_THAT(checked.err, HasSubstr(fault.found));
     EXPECT_FALSE(fs::exists(site_.file("state")));
     EXPECT_FALSE(fs::exists(site_.file("log")));
     EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1) << "as check says";
@@ -206,8 +202,7 @@ TEST_F(CheckTest, AStateDirectoryThatWouldBeMadeOnANoexecMountIsAFault) {
   site_.Configure(JsonlGroup("one"), "embedded:log", "mount/new/state");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_NE(checked.err.find("noexec, from which no plugin can be loaded"), std::string::npos)
-      << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("noexec, from which no plugin can be loaded"));
   EXPECT_FALSE(fs::exists(site_.file("mount/new")));
   EXPECT_EQ(site_.RunUntilCaughtUp().exit, 1) << "as check says";
 }
@@ -218,10 +213,9 @@ TEST_F(CheckTest, AFaultHidesNoWarning) {
       "env = [\"NAME=secret\", \"LD_PRELOAD\", \"CATCHUP_TEST_UNSET\"]\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_NE(checked.err.find("warning: host.toml:13:37: env: CATCHUP_TEST_UNSET is not set here"),
-            std::string::npos)
-      << checked.err;
-  EXPECT_EQ(checked.err.find("secret"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err,
+              HasSubstr("warning: host.toml:13:37: env: CATCHUP_TEST_UNSET is not set here"));
+  EXPECT_THAT(checked.err, Not(HasSubstr("secret")));
   EXPECT_EQ(Lines(checked).size(), 4u) << checked.err;
 }
 
@@ -245,10 +239,10 @@ TEST_F(CheckTest, AForeignFileInTheLogsPlaceIsAFault) {
   WriteFile(site_.file("log/events.db"), "this is my thesis, and no database at all\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
-  EXPECT_NE(checked.err.find("log/events.db is no event log"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("log/events.db is no event log"));
   fs::remove(site_.file("log/events.db"));
   fs::create_directory(site_.file("log/events.db"));
-  EXPECT_NE(site_.Check().err.find("events.db is no regular file"), std::string::npos);
+  EXPECT_THAT(site_.Check().err, HasSubstr("events.db is no regular file"));
 }
 
 TEST_F(CheckTest, ADirectoryThatMayNotBeWrittenIsAFault) {
@@ -261,7 +255,7 @@ TEST_F(CheckTest, ADirectoryThatMayNotBeWrittenIsAFault) {
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
   EXPECT_EQ(Lines(checked).size(), 2u) << checked.err;
-  EXPECT_NE(checked.err.find("Permission denied"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("Permission denied"));
 }
 
 TEST_F(CheckTest, AnAddressThatIsTakenIsAFaultUnlessItServesThisLog) {
@@ -276,10 +270,10 @@ TEST_F(CheckTest, AnAddressThatIsTakenIsAFaultUnlessItServesThisLog) {
     const Finished checked = site_.Check();
     if (std::string(log) == "other") {
       EXPECT_EQ(checked.exit, 0) << checked.err;
-      EXPECT_NE(checked.err.find("is served at " + address), std::string::npos) << checked.err;
+      EXPECT_THAT(checked.err, HasSubstr("is served at " + address));
     } else {
       EXPECT_EQ(checked.exit, 78);
-      EXPECT_NE(checked.err.find("listen on " + address), std::string::npos) << checked.err;
+      EXPECT_THAT(checked.err, HasSubstr("listen on " + address));
     }
   }
 }
@@ -291,8 +285,7 @@ TEST_F(CheckTest, AStateDirectoryInUseIsNoFault) {
   ASSERT_TRUE(host->WaitForLog("Host started"));
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 0) << checked.err;
-  EXPECT_NE(checked.err.find("is in use by pid " + std::to_string(host->pid())), std::string::npos)
-      << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("is in use by pid " + std::to_string(host->pid())));
 }
 
 TEST_F(CheckTest, OneFaultOfAGroupHidesNoOther) {
@@ -313,14 +306,12 @@ TEST_F(CheckTest, OneFaultOfAGroupHidesNoOther) {
   EXPECT_EQ(checked.exit, 78);
   const Strings lines = Lines(checked);
   ASSERT_EQ(lines.size(), 5u) << checked.err;
-  EXPECT_NE(lines[0].find("host.toml:8:10: group a: plugin "), std::string::npos) << lines[0];
-  EXPECT_NE(lines[1].find("host.toml:10:14: batch_size"), std::string::npos) << lines[1];
-  EXPECT_NE(checked.err.find("group b: plugin " + site_.file("plugins/jsonl.so").string() +
-                             " has SHA-256 "),
-            std::string::npos)
-      << checked.err;
-  EXPECT_NE(checked.err.find("offers no projection \"nobody\""), std::string::npos) << checked.err;
-  EXPECT_NE(checked.err.find("max_retries"), std::string::npos) << checked.err;
+  EXPECT_THAT(lines[0], HasSubstr("host.toml:8:10: group a: plugin "));
+  EXPECT_THAT(lines[1], HasSubstr("host.toml:10:14: batch_size"));
+  EXPECT_THAT(checked.err, HasSubstr("group b: plugin " + site_.file("plugins/jsonl.so").string() +
+                                     " has SHA-256 "));
+  EXPECT_THAT(checked.err, HasSubstr("offers no projection \"nobody\""));
+  EXPECT_THAT(checked.err, HasSubstr("max_retries"));
 }
 
 TEST_F(CheckTest, WithoutAFileItTakesTheOneThatRunWouldTake) {

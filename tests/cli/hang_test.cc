@@ -7,11 +7,11 @@ namespace {
 
 TEST(HangTest, ACallThatNeverReturnsIsNamedWithItsLimitAndWhatWasNotFed) {
   Site site;
+  site.UseTestProgram(20);
   WriteFile(site.file("events.jsonl"), EventLine("s", "ok") + "\n" + EventLine("s", "hang") +
                                            "\n\n" + EventLine("s", "ok") + "\n" +
                                            EventLine("s", "ok"));
-  const Finished tried =
-      site.Catchup({"try", NOISY_PLUGIN, "events.jsonl"}, std::chrono::seconds(120));
+  const Finished tried = site.Catchup({"try", NOISY_PLUGIN, "events.jsonl"});
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(tried.out,
             "1  s@0  ok  OK\n2  s@1  hang  DIED  handle hung: it took longer than "

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -7,19 +8,17 @@
 namespace catchup::e2e {
 namespace {
 
-void ExpectHas(const std::string& text, const std::string& word) {
-  EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
-}
+using testing::HasSubstr;
 
 TEST(HelpTest, EveryCommandExplainsItself) {
   Site site;
   const Finished all = site.Catchup({"--help"});
   EXPECT_EQ(all.exit, 0);
   for (const char* command : {"run", "check", "append", "dev-server", "try"}) {
-    ExpectHas(all.out, command);
+    EXPECT_THAT(all.out, HasSubstr(command));
     const Finished one = site.Catchup({command, "--help"});
     EXPECT_EQ(one.exit, 0);
-    ExpectHas(one.out, command);
+    EXPECT_THAT(one.out, HasSubstr(command));
     EXPECT_EQ(one.err, "");
   }
 }
@@ -27,34 +26,34 @@ TEST(HelpTest, EveryCommandExplainsItself) {
 TEST(HelpTest, DevServerSaysWhatItIsFor) {
   Site site;
   const Finished help = site.Catchup({"dev-server", "--help"});
-  ExpectHas(help.out, "development and tests");
-  ExpectHas(help.out, "not for");
-  ExpectHas(help.out, "127.0.0.1:2113");
+  EXPECT_THAT(help.out, HasSubstr("development and tests"));
+  EXPECT_THAT(help.out, HasSubstr("not for"));
+  EXPECT_THAT(help.out, HasSubstr("127.0.0.1:2113"));
 }
 
 TEST(HelpTest, AppendSaysHowToGoOnAfterAnInterruption) {
   Site site;
   const Finished help = site.Catchup({"append", "--help"});
-  ExpectHas(help.out, "--resume TOKEN");
-  ExpectHas(help.out, "--from-line M then goes on exactly");
+  EXPECT_THAT(help.out, HasSubstr("--resume TOKEN"));
+  EXPECT_THAT(help.out, HasSubstr("--from-line M then goes on exactly"));
 }
 
 TEST(HelpTest, TrySaysWhereThePluginWorksAndWhenItStops) {
   Site site;
   const Finished help = site.Catchup({"try", "--help"});
-  ExpectHas(help.out, "made if it is missing");
-  ExpectHas(help.out, "DIED");
-  ExpectHas(help.out, "HELD");
-  ExpectHas(help.out, "--batch");
+  EXPECT_THAT(help.out, HasSubstr("made if it is missing"));
+  EXPECT_THAT(help.out, HasSubstr("DIED"));
+  EXPECT_THAT(help.out, HasSubstr("HELD"));
+  EXPECT_THAT(help.out, HasSubstr("--batch"));
 }
 
 TEST(HelpTest, VersionNamesCommitAndAbi) {
   Site site;
   const Finished version = site.Catchup({"--version"});
   EXPECT_EQ(version.exit, 0);
-  ExpectHas(version.out, "catchup 0.");
-  ExpectHas(version.out, "commit ");
-  ExpectHas(version.out, "ABI 1.0");
+  EXPECT_THAT(version.out, HasSubstr("catchup 0."));
+  EXPECT_THAT(version.out, HasSubstr("commit "));
+  EXPECT_THAT(version.out, HasSubstr("ABI 1.0"));
 }
 
 TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
@@ -96,7 +95,7 @@ TEST(HelpTest, AnEmptyTextIsAUsageError) {
            {"check", ""}}) {
     const Finished refused = site.Catchup(command);
     EXPECT_EQ(refused.exit, 2) << command.front();
-    ExpectHas(refused.err, "empty");
+    EXPECT_THAT(refused.err, HasSubstr("empty"));
   }
   EXPECT_FALSE(std::filesystem::exists(site.file("events")));
 }

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,12 +15,11 @@
 namespace catchup::e2e {
 namespace {
 
+using testing::HasSubstr;
+using testing::Not;
+
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
-
-void ExpectHas(const std::string& text, const std::string& word) {
-  EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
-}
 
 Strings Split(const std::string& text) {
   Strings lines;
@@ -95,7 +95,7 @@ TEST_F(TryTest, ACrashIsReportedForItsEventAndEndsTheTrial) {
   ASSERT_EQ(lines.size(), 2u) << tried.out;
   const JsonObject died = ParseJsonObject(lines[1]);
   EXPECT_EQ(died.at("status"), "DIED");
-  ExpectHas(died.at("text"), "SIGABRT");
+  EXPECT_THAT(died.at("text"), HasSubstr("SIGABRT"));
   EXPECT_EQ(tried.err.substr(tried.err.rfind("events.jsonl")),
             "events.jsonl: 1 event behind line 2 was not fed\n");
 }
@@ -104,7 +104,7 @@ TEST_F(TryTest, ACrashInTheLastEventLeavesNothingToSay) {
   Events({EventLine("a", "abort"), ""});
   const Finished tried = Try(scripted_);
   EXPECT_EQ(tried.exit, 1);
-  EXPECT_EQ(tried.err.find("not fed"), std::string::npos) << tried.err;
+  EXPECT_THAT(tried.err, Not(HasSubstr("not fed")));
 }
 
 // Whoever writes into a pipe may keep it open for long.
@@ -117,14 +117,14 @@ TEST_F(TryTest, TheRestOfAPipeIsNotWaitedFor) {
   const std::string line = EventLine("a", "abort") + '\n';
   ASSERT_EQ(::write(writer.get(), line.data(), line.size()), static_cast<ssize_t>(line.size()));
   EXPECT_EQ(process->Wait(), 1);
-  ExpectHas(process->Errors(), "input: the events behind line 1 were not fed\n");
+  EXPECT_THAT(process->Errors(), HasSubstr("input: the events behind line 1 were not fed\n"));
 }
 
 TEST_F(TryTest, AStatusThatDoesNotExistIsReported) {
   Events({EventLine("a", "unknown-status")});
   const Finished tried = Try(scripted_);
   EXPECT_EQ(tried.exit, 1);
-  ExpectHas(tried.out, "7");
+  EXPECT_THAT(tried.out, HasSubstr("7"));
 }
 
 TEST_F(TryTest, ASetUpThatRefusesIsReportedWithItsText) {
@@ -133,7 +133,7 @@ TEST_F(TryTest, ASetUpThatRefusesIsReportedWithItsText) {
     const Finished tried = Try(scripted_, {"--set", "refuse=\"" + std::string(call) + "\""});
     EXPECT_EQ(tried.exit, 1);
     EXPECT_EQ(tried.out, "");
-    ExpectHas(tried.err, "refused in " + std::string(call) + ", as configured");
+    EXPECT_THAT(tried.err, HasSubstr("refused in " + std::string(call) + ", as configured"));
   }
 }
 
@@ -141,7 +141,7 @@ TEST_F(TryTest, ACrashInTheSetUpIsReported) {
   Events({EventLine("a", "ok")});
   const Finished tried = Try(scripted_, {"--set", "refuse=\"crash\""});
   EXPECT_EQ(tried.exit, 1);
-  ExpectHas(tried.err, "SIGABRT");
+  EXPECT_THAT(tried.err, HasSubstr("SIGABRT"));
 }
 
 TEST_F(TryTest, SettingsReachThePlugin) {
@@ -149,15 +149,15 @@ TEST_F(TryTest, SettingsReachThePlugin) {
   const Finished tried =
       Try(scripted_, {"--set", "greeting.text=\"hello\"", "--set", "sizes=[1, 2]"});
   EXPECT_EQ(tried.exit, 0) << tried.err;
-  ExpectHas(tried.err, "greeting is hello");
-  ExpectHas(tried.err, "\"sizes\":[1,2]");
+  EXPECT_THAT(tried.err, HasSubstr("greeting is hello"));
+  EXPECT_THAT(tried.err, HasSubstr("\"sizes\":[1,2]"));
 }
 
 TEST_F(TryTest, ASettingThatIsNoTomlIsAUsageError) {
   Events({EventLine("a", "ok")});
   const Finished tried = Try(scripted_, {"--set", "greeting=hello there"});
   EXPECT_EQ(tried.exit, 2);
-  ExpectHas(tried.err, "--set");
+  EXPECT_THAT(tried.err, HasSubstr("--set"));
 }
 
 TEST_F(TryTest, WorkIsThePluginsDirectoryAndItsFilesStay) {
@@ -213,8 +213,8 @@ TEST_F(TryTest, TheProjectionIsChosenByName) {
   EXPECT_EQ(Try(scripted_, {"--projection", "scripted"}).exit, 0);
   const Finished other = Try(scripted_, {"--projection", "other"});
   EXPECT_EQ(other.exit, 1);
-  ExpectHas(other.err, "other");
-  ExpectHas(other.err, "scripted");
+  EXPECT_THAT(other.err, HasSubstr("other"));
+  EXPECT_THAT(other.err, HasSubstr("scripted"));
 }
 
 TEST_F(TryTest, ThePositionIsUsedOnlyWhenAskedFor) {
@@ -231,9 +231,9 @@ TEST_F(TryTest, ThePositionIsUsedOnlyWhenAskedFor) {
     EXPECT_EQ(tried.exit, 1) << tried.err;
     const Strings lines = Split(tried.out);
     ASSERT_EQ(lines.size(), 2u) << tried.out << tried.err;
-    ExpectHas(lines[0], "OK");
-    ExpectHas(lines[1], "REJECT");
-    ExpectHas(lines[1], "customerId");
+    EXPECT_THAT(lines[0], HasSubstr("OK"));
+    EXPECT_THAT(lines[1], HasSubstr("REJECT"));
+    EXPECT_THAT(lines[1], HasSubstr("customerId"));
   }
 }
 
@@ -242,7 +242,7 @@ TEST_F(TryTest, AMalformedLineIsNamedAfterTheEventsBeforeIt) {
   const Finished tried = Try(scripted_);
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(Split(tried.out).size(), 1u);
-  ExpectHas(tried.err, "events.jsonl:2: ");
+  EXPECT_THAT(tried.err, HasSubstr("events.jsonl:2: "));
 }
 
 // It keeps what it made of the good lines.
@@ -259,22 +259,24 @@ TEST_F(TryTest, APositionThatThePluginDoesNotKeepIsRefused) {
   const Finished tried = Try(scripted_, {"--with-position"});
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(tried.out, "");
-  ExpectHas(tried.err, "scripted.so: offers no catchup.position/1, which --with-position asks for");
+  EXPECT_THAT(
+      tried.err,
+      HasSubstr("scripted.so: offers no catchup.position/1, which --with-position asks for"));
 }
 
 TEST_F(TryTest, APluginThatIsNotThereOrIsNoneIsNamed) {
   Events({EventLine("a", "ok")});
   const Finished absent = Try(site_.file("absent.so"));
   EXPECT_EQ(absent.exit, 1);
-  ExpectHas(absent.err, "absent.so");
+  EXPECT_THAT(absent.err, HasSubstr("absent.so"));
   const Finished unresolved =
       Try(fs::path(RUNNER_FIXTURE_DIRECTORY) / "broken_undefined_symbol.so");
   EXPECT_EQ(unresolved.exit, 1);
-  ExpectHas(unresolved.err, std::string(RUNNER_FIXTURE_DIRECTORY) +
-                                "/broken_undefined_symbol.so: undefined symbol");
+  EXPECT_THAT(unresolved.err, HasSubstr(std::string(RUNNER_FIXTURE_DIRECTORY) +
+                                        "/broken_undefined_symbol.so: undefined symbol"));
   const Finished no_entry = Try(fs::path(RUNNER_FIXTURE_DIRECTORY) / "no_entry.so");
   EXPECT_EQ(no_entry.exit, 1);
-  ExpectHas(no_entry.err, "catchup_plugin_entry");
+  EXPECT_THAT(no_entry.err, HasSubstr("catchup_plugin_entry"));
 }
 
 TEST_F(TryTest, AStartThatHangsIsEndedByItsLimitWhichTheMessageNames) {
@@ -282,11 +284,12 @@ TEST_F(TryTest, AStartThatHangsIsEndedByItsLimitWhichTheMessageNames) {
   const Finished tried =
       Try(scripted_, {"--set", "refuse=\"start-by-hanging\"", "--start-timeout", "200ms"});
   EXPECT_EQ(tried.exit, 1);
-  ExpectHas(tried.err, "start hung: it took longer than --start-timeout = 200ms");
+  EXPECT_THAT(tried.err, HasSubstr("start hung: it took longer than --start-timeout = 200ms"));
   const Finished wrong = Try(scripted_, {"--start-timeout", "soon"});
   EXPECT_EQ(wrong.exit, 2);
-  ExpectHas(wrong.err,
-            "--start-timeout soon: wanted a duration from \"1ms\" to \"24h\", an integer and");
+  EXPECT_THAT(
+      wrong.err,
+      HasSubstr("--start-timeout soon: wanted a duration from \"1ms\" to \"24h\", an integer and"));
 }
 
 TEST_F(TryTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamed) {
@@ -317,10 +320,9 @@ TEST_F(TryTest, AskedForAProjectionItNamesTheOption) {
   Events({EventLine("a", "ok")});
   const Finished tried = Try(batching_, {});
   EXPECT_EQ(tried.exit, 1);
-  EXPECT_NE(tried.err.find("offers several projections (plain, batch, keeper): wanted --projection "
-                           "to name one"),
-            std::string::npos)
-      << tried.err;
+  EXPECT_THAT(tried.err,
+              HasSubstr("offers several projections (plain, batch, keeper): wanted --projection "
+                        "to name one"));
 }
 
 TEST_F(TryTest, BatchHandsOverSoManyEventsACall) {
@@ -330,14 +332,14 @@ TEST_F(TryTest, BatchHandsOverSoManyEventsACall) {
   EXPECT_EQ(tried.exit, 0) << tried.err;
   EXPECT_EQ(Split(tried.out), (Strings{"1  a@0  ok  OK", "2  b@0  ok  OK", "3  a@1  ok  OK",
                                        "4  a@2  ok  OK", "5  a@3  ok  OK"}));
-  ExpectHas(tried.err, "plugin: batch of 3\n");
-  ExpectHas(tried.err, "plugin: batch of 2\n");
+  EXPECT_THAT(tried.err, HasSubstr("plugin: batch of 3\n"));
+  EXPECT_THAT(tried.err, HasSubstr("plugin: batch of 2\n"));
   // Not more than the plugin's table says.
   Events(Strings(20, EventLine("a", "ok")));
   const Finished many = Try(batching_, {"--projection", "batch", "--batch", "20"});
   EXPECT_EQ(many.exit, 0) << many.err;
-  ExpectHas(many.err, "plugin: batch of 8\n");
-  ExpectHas(many.err, "plugin: batch of 4\n");
+  EXPECT_THAT(many.err, HasSubstr("plugin: batch of 8\n"));
+  EXPECT_THAT(many.err, HasSubstr("plugin: batch of 4\n"));
 }
 
 // As a host does: what was applied counts, the rest comes again one by one, through `handle`.
@@ -349,9 +351,11 @@ TEST_F(TryTest, AFailedBatchComesAgainOneByOne) {
   EXPECT_EQ(Split(tried.out),
             (Strings{"1  a@0  ok  OK", "2  a@1  reject  REJECT  never", "3  a@2  ok  OK",
                      "4  a@3  failed  FAILED  broken pipe", "5  a@4  ok  OK"}));
-  ExpectHas(tried.err,
-            "handle_batch of 5 events: REJECT after 1, the rest comes again one by one: never");
-  EXPECT_EQ(tried.err.find("batch of 4"), std::string::npos) << tried.err;
+  EXPECT_THAT(
+      tried.err,
+      HasSubstr(
+          "handle_batch of 5 events: REJECT after 1, the rest comes again one by one: never"));
+  EXPECT_THAT(tried.err, Not(HasSubstr("batch of 4")));
 }
 
 TEST_F(TryTest, ACrashInABatchIsTheFirstEventsAndTheOthersHaveNoAnswer) {
@@ -361,8 +365,8 @@ TEST_F(TryTest, ACrashInABatchIsTheFirstEventsAndTheOthersHaveNoAnswer) {
   EXPECT_EQ(tried.exit, 1);
   const Strings lines = Split(tried.out);
   ASSERT_EQ(lines.size(), 3u) << tried.out;
-  ExpectHas(lines[2], "3  a@2  abort  DIED  ");
-  ExpectHas(tried.err, "events.jsonl: 1 event behind line 3 was not answered\n");
+  EXPECT_THAT(lines[2], HasSubstr("3  a@2  abort  DIED  "));
+  EXPECT_THAT(tried.err, HasSubstr("events.jsonl: 1 event behind line 3 was not answered\n"));
 }
 
 TEST_F(TryTest, ABatchOfWrongSizeIsAUsageError) {
@@ -381,7 +385,7 @@ TEST_F(TryTest, WithPositionGoesOnBehindTheOneThatThePluginHolds) {
   EXPECT_EQ(Split(tried.out),
             (Strings{"1  a@0  ok  HELD  the plugin holds 2001:2000",
                      "2  a@1  ok  HELD  the plugin holds 2001:2000", "3  b@0  ok  OK"}));
-  ExpectHas(tried.err, "at 1 2001 -> 3000 token 1");
+  EXPECT_THAT(tried.err, HasSubstr("at 1 2001 -> 3000 token 1"));
 }
 
 TEST_F(TryTest, APositionThatIsNoPlaceIsRefusedAsByAHost) {
@@ -390,9 +394,9 @@ TEST_F(TryTest, APositionThatIsNoPlaceIsRefusedAsByAHost) {
       Try(batching_, {"--projection", "keeper", "--with-position", "--set", "stored=\"-1\""});
   EXPECT_EQ(tried.exit, 1);
   EXPECT_EQ(tried.out, "");
-  ExpectHas(tried.err,
-            "the plugin did not start: FAILED: load_position returned "
-            "18446744073709551615:18446744073709551614 is no place in a log");
+  EXPECT_THAT(tried.err,
+              HasSubstr("the plugin did not start: FAILED: load_position returned "
+                        "18446744073709551615:18446744073709551614 is no place in a log"));
 }
 
 TEST_F(TryTest, TheSameFileTwiceChangesNothingWithPosition) {

@@ -277,7 +277,7 @@ TEST(BadConfigTest, ChecksPluginAndFilter) {
     EXPECT_EQ(
         Problems(std::string(kHost) + "[groups.g]\nprefixes = [\"\"]\nplugin = \"" + value + "\""),
         "9:10: plugin = \"" + value +
-            "\": wanted the file name alone, as \"b.so\"; its folder belongs into "
+            "\": wanted the file name alone, as \"b.so\"; its folder belongs in "
             "plugins.directories");
   }
   for (const std::string value : {"${PLUGIN}.so", "{{plugin}}.so", "%i.so", "<plugin>.so"}) {
@@ -676,7 +676,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "2:9: log.level = \"loud\": wanted \"debug\", \"info\", \"warn\" or \"error\"\n"
       "4:7: source.uri: TLS is on: this version supports connections without it, wanted "
       "\"?tls=false\" at the end\n"
-      "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs into "
+      "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs in "
       "plugins.directories\n"
       "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"
       "8:9: lanes = 2: this version supports 1\n"

@@ -1,5 +1,6 @@
 #include "host/config/reader.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::ElementsAre;
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
@@ -98,9 +101,8 @@ TEST(ReaderTest, CountsRelativePathsFromTheFolderOfTheFile) {
   EXPECT_EQ(config.source.uri.path, "/etc/catchup/data/events");
   EXPECT_EQ(config.source.uri_text, "embedded:data/events");
   EXPECT_EQ(config.state.directory, "/etc/catchup/state");
-  ASSERT_EQ(config.plugins.directories.size(), 2u);
-  EXPECT_EQ(config.plugins.directories[0], "/etc/catchup/plugins");
-  EXPECT_EQ(config.plugins.directories[1], "/usr/lib/catchup/plugins");
+  ASSERT_THAT(config.plugins.directories,
+              ElementsAre("/etc/catchup/plugins", "/usr/lib/catchup/plugins"));
 }
 
 TEST(ReaderTest, ReadsEveryKeyOfTheManual) {

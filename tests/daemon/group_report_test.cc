@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
+#include <string_view>
 
 namespace catchup {
 namespace {
@@ -75,6 +77,14 @@ TEST_F(GroupReportTest, IsFinishedForGoodWhateverWasWaitedFor) {
 
   EXPECT_TRUE(Glance().finished);
   EXPECT_EQ(Glance().state, GroupState::kStopped);
+}
+
+// Lines are counted, searched and bounded by their message.
+TEST(NoticeMsgTest, NoTwoNoticesHaveTheSameMessage) {
+  std::set<std::string_view> messages;
+  for (std::size_t i = 0; i < kNotices; ++i) {
+    EXPECT_TRUE(messages.insert(NoticeMsg(static_cast<Notice>(i))).second) << i;
+  }
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
   }
   void Fill() {
     side_->Fill(&window_, [](Sequence) { return Position(); });
+    side_->Publish();
   }
 
   void OnSpawnWaits(const std::string& what) override { waits_.Tell(what); }

@@ -186,6 +186,7 @@ class ScriptedSource final : public Source {
     lock->unlock();
     const bool go_on =
         has_event ? call->sink->OnEvent(std::move(frame)) : call->sink->OnCaughtUp(std::nullopt);
+    call->sink->OnRoundEnd();
     lock->lock();
     call->next += has_event ? 1 : 0;
     call->live = call->live || !has_event;

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "tests/daemon/scripted_source.h"
@@ -51,6 +53,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
   void OnEvent(CallNumber, std::unique_ptr<EventFrame> frame) override {
     events_.Tell(frame->event.position.commit);
+    rounds_.Tell(side_->in_round());
     side_->Flow(wants_);
   }
   void OnCheckpoint(CallNumber, Position) override {}
@@ -71,6 +74,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   Told<std::pair<CallNumber, ServerTraits>> traits_;
   Told<std::optional<Position>> probed_, head_, end_;
   Told<std::uint64_t> events_;
+  Told<bool> rounds_;
   Told<CallNumber> caught_up_;
   Told<std::pair<CallNumber, EndClass>> ended_;
   Told<std::string> text_;
@@ -116,6 +120,23 @@ TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
     ASSERT_TRUE(asked.Await().has_value());
     EXPECT_EQ(head_.size() - before, heads);
     gate_->Enter([&] { side_->Cancel(); });
+  }
+}
+
+TEST_F(SourceSideTest, IsInARoundFromAFrameToTheWordThatTheRoundIsOver) {
+  server_.Append("a");
+  Open();
+  gate_->Enter([this] {
+    EXPECT_FALSE(side_->in_round());
+    side_->Connect(1);
+  });
+
+  EXPECT_EQ(rounds_.Await(), true);
+  ASSERT_TRUE(caught_up_.Await().has_value());
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (gate_->Inspect([this] { return side_->in_round(); })) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
   }
 }
 

@@ -367,7 +367,7 @@ TEST_F(ControlTest, AKillBetweenWordAndDeedLeavesOneOfBoth) {
   for (int round = 0; round < 8; ++round) {
     Run({"one", "two"});
     const auto command = site_.Start({stopped ? "start" : "stop", "one", "--config", "host.toml"});
-    usleep(random() % 60'000);
+    usleep(static_cast<useconds_t>(random() % 60'000));
     Kill();
     const bool answered = command->Wait() == 0;
     ASSERT_TRUE(Stored(site_, "one").has_value());

@@ -242,13 +242,13 @@ void Site::Configure(std::string_view groups, std::string_view uri, std::string_
 }
 
 std::unique_ptr<Process> Site::Start(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), CATCHUP_EXECUTABLE);
+  arguments.insert(arguments.begin(), program_);
   return std::make_unique<Process>(std::move(arguments), Process::Options{path_, env_, ""});
 }
 
 Finished Site::Catchup(std::vector<std::string> arguments, std::chrono::milliseconds limit,
                        const std::string& input) {
-  arguments.insert(arguments.begin(), CATCHUP_EXECUTABLE);
+  arguments.insert(arguments.begin(), program_);
   Process process(std::move(arguments), {path_, env_, input});
   const int exit = process.Wait(limit);
   return {exit, process.Output(), process.Errors()};
@@ -281,6 +281,15 @@ std::string ScriptedGroup(std::string_view name, std::string_view keys) {
   return text.append(keys) + "\n";
 }
 
+std::string TroubleGroup(std::string_view name, std::string_view keys) {
+  std::string text = "[groups." + std::string(name) +
+                     "]\nplugin = \"trouble.so\"\nconfig = { journal = \"journal\" }\n";
+  if (keys.find("projection") == std::string_view::npos) {
+    text += "projection = \"trouble\"\n";
+  }
+  return text.append(keys) + "\n";
+}
+
 std::vector<std::string> Written(const Site& site, std::string_view group) {
   std::vector<std::string> events;
   for (const std::string& line : ReadLines(site.data(group, "out.jsonl"))) {
@@ -292,6 +301,17 @@ std::vector<std::string> Written(const Site& site, std::string_view group) {
 
 std::vector<std::string> Called(const Site& site, std::string_view group) {
   return ReadLines(site.data(group, "called"));
+}
+
+std::vector<std::string> Delivered(const Site& site, std::string_view group) {
+  std::vector<std::string> deliveries;
+  for (const std::string& line : ReadLines(site.data(group, "journal"))) {
+    std::istringstream words(line);
+    std::string place, stream, revision, type, id, what, delivery;
+    words >> place >> stream >> revision >> type >> id >> what >> delivery;
+    deliveries.push_back(stream + "@" + revision + " " + what + " " + delivery);
+  }
+  return deliveries;
 }
 
 }  // namespace catchup::e2e

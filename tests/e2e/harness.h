@@ -142,6 +142,12 @@ class Site {
                    const std::string& input = {});
   // Starts it and returns at once.
   std::unique_ptr<Process> Start(std::vector<std::string> arguments);
+  // From here on starts the program that tests get hold of (host/base/test_seams.h), whose fixed
+  // waits pass `speed` times faster.
+  void UseTestProgram(int speed = 1) {
+    program_ = CATCHUP_TEST_EXECUTABLE;
+    SetEnv("CATCHUP_TEST_SPEED", std::to_string(speed));
+  }
   // Adds to the environment of what is started from here on.
   void SetEnv(std::string name, std::string value) {
     env_.emplace_back(std::move(name), std::move(value));
@@ -157,6 +163,7 @@ class Site {
 
  private:
   std::filesystem::path path_;
+  std::string program_ = CATCHUP_EXECUTABLE;
   std::vector<std::pair<std::string, std::string>> env_;
   int files_ = 0;
 };
@@ -169,9 +176,14 @@ std::string JsonlGroup(std::string_view name, std::string_view keys = "prefixes 
 // A group of tests/e2e/fixtures/scripted.c.
 std::string ScriptedGroup(std::string_view name, std::string_view keys = "prefixes = [\"\"]");
 
+// A group of tests/plugins/trouble, which does what the data of its events says.
+std::string TroubleGroup(std::string_view name, std::string_view keys = "prefixes = [\"\"]");
+
 // "STREAM@REVISION TYPE" of each line that the group's jsonl has written.
 std::vector<std::string> Written(const Site& site, std::string_view group);
 // The same of each call that the group's scripted plugin was given, tries included.
 std::vector<std::string> Called(const Site& site, std::string_view group);
+// "STREAM@REVISION DO DELIVERY" of each delivery to the group's trouble plugin.
+std::vector<std::string> Delivered(const Site& site, std::string_view group);
 
 }  // namespace catchup::e2e

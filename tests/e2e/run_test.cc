@@ -395,6 +395,7 @@ TEST(RunTest, EveryLineOfTheLogHasTheConstantContext) {
 // to let go of the group.
 TEST(RunTest, ARunnerStartsOnlyOnceTheLockOfAnEarlierOneIsFree) {
   Site site;
+  site.UseTestProgram(10);
   site.Append({EventLine("s", "until-stop")});
   site.Configure(ScriptedGroup("scripted"));
   auto first = site.Start({"run", "host.toml"});

@@ -159,8 +159,8 @@ TEST_F(RunningStateTest, AnIdleGroupWhoseWorkingDirectoryIsMovedAwayGetsANewOneA
   EXPECT_TRUE(host_->Log().Has("Working directory made again", "one"));
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "exitClass"), "killed");
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "level"), "info");
-  EXPECT_EQ(host_->Log().Last("Group notice", "one", "expected"), "true");
-  EXPECT_NE(host_->Log().Last("Group notice", "one", "reason").find("removed or moved away"),
+  EXPECT_EQ(host_->Log().Last("Runner restarts", "one", "expected"), "true");
+  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("removed or moved away"),
             std::string::npos)
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});
@@ -175,7 +175,7 @@ TEST_F(RunningStateTest, ARunnerFollowsItsWorkingDirectoryToAnotherPlace) {
   fs::rename(data, site_.file("away"));
   fs::create_directory(data);
   WaitForRunner(2);
-  EXPECT_NE(host_->Log().Last("Group notice", "one", "reason").find("another one has its name"),
+  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("another one has its name"),
             std::string::npos)
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});

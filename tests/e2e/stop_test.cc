@@ -98,7 +98,7 @@ TEST(StopTest, ACallThatOutlastsTheDrainIsCutWithAWarning) {
     host->Signal(SIGTERM);
     EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
 
-    const auto notices = host->Log().With("Group notice", "stuck");
+    const auto notices = host->Log().With("Runner ended badly", "stuck");
     EXPECT_TRUE(std::any_of(notices.begin(), notices.end(), [](const JsonObject& line) {
       return line.at("level") == "warn" &&
              line.at("reason").find("comes again at the next start") != std::string::npos;

@@ -151,6 +151,7 @@ TEST(WindowTest, StopsAskingWhenTheEventsAreFull) {
   EXPECT_TRUE(d.engine.wants_frames());
   d.Event(P(2));
   EXPECT_FALSE(d.engine.wants_frames());
+  EXPECT_TRUE(d.engine.progress_helps());
   d.Settled(1);
   EXPECT_TRUE(d.engine.wants_frames());
 }
@@ -186,6 +187,8 @@ TEST(WindowTest, WaitsForTheStoreWhenBatchAndWindowLieBeyondTheCheckpoint) {
   EXPECT_TRUE(d.engine.wants_frames());
   d.Event(P(5));
   EXPECT_FALSE(d.engine.wants_frames());
+  // Whoever is woken by the runner's progress would be woken for nothing.
+  EXPECT_FALSE(d.engine.progress_helps());
   d.Settled(5);
   EXPECT_FALSE(d.engine.wants_frames());
   d.Durable(P(2));

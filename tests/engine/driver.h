@@ -107,6 +107,14 @@ class Driver {
   Commands NotBegun() {
     return Run([&](Commands* out) { engine.CheckpointNotBegun(tick(), out); });
   }
+  Commands NoRoom(std::string_view text = "checkpoint not written: no space") {
+    return Run([&](Commands* out) { engine.CheckpointExhausted(text, tick(), out); });
+  }
+  Commands NoToken(SpawnNumber spawn) {
+    return Run([&](Commands* out) {
+      engine.SpawnExhausted(spawn, "fencing token not written: no space", tick(), out);
+    });
+  }
   Commands StoreFailed() {
     return Run([&](Commands* out) { engine.StoreFailed("no space", tick(), out); });
   }

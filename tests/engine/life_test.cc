@@ -52,7 +52,8 @@ TEST(CatchUpTest, WaitsForNoMoreThanIsLeftOfTheWatermark) {
 class LifecycleTest : public testing::Test {
  protected:
   bool Report() {
-    const bool changed = life.Report({begun, live, caught_up, runner_trouble, source_trouble});
+    const bool changed =
+        life.Report({begun, live, caught_up, runner_trouble, store_trouble, source_trouble});
     EXPECT_EQ(life.CheckInvariants(), "");
     return changed;
   }
@@ -62,6 +63,7 @@ class LifecycleTest : public testing::Test {
   bool live = false;
   bool caught_up = false;
   std::string runner_trouble;
+  std::string store_trouble;
   std::string source_trouble;
 };
 
@@ -88,6 +90,19 @@ TEST_F(LifecycleTest, ShowsWhatItWaitsForTheRunnerFirst) {
   runner_trouble = "it died";
   EXPECT_TRUE(Report()) << "another reason";
   EXPECT_EQ(life.reason(), "it died");
+}
+
+TEST_F(LifecycleTest, ShowsWhatTheStoreWaitsForBeforeTheSourceAndAlsoWhileItDrains) {
+  life.Start();
+  source_trouble = "reset";
+  store_trouble = "no room";
+  Report();
+  EXPECT_EQ(life.state(), GroupState::kWaiting);
+  EXPECT_EQ(life.reason(), "no room");
+  life.End(GroupState::kStopped, "stopped");
+  EXPECT_TRUE(Report());
+  EXPECT_EQ(life.state(), GroupState::kDraining);
+  EXPECT_EQ(life.reason(), "stopped; no room");
 }
 
 TEST_F(LifecycleTest, AFailureTakesThePlaceOfAStopAndNothingThatOfAFailure) {

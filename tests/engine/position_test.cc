@@ -27,7 +27,7 @@ TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsAhead) {
   d.Start({.recorded_start = {}, .checkpoint = P(10)});
   const Commands ready = d.ReadyAt(1, P(30));
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(30));
-  EXPECT_FALSE(Has(ready, Kind::kLog));
+  EXPECT_FALSE(Has(ready, Kind::kNotice));
   EXPECT_EQ(d.engine.watermark(), P(30));
   // The checkpoint is brought up to it.
   EXPECT_EQ(d.WakeIn(ready), 1s);
@@ -39,10 +39,10 @@ TEST(PositionStartTest, ThePluginsPositionWinsWhenItIsBehindAndTheLogNamesBoth) 
   d.Start({.recorded_start = {}, .checkpoint = P(30)});
   const Commands ready = d.ReadyAt(1, P(10));
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(10));
-  ASSERT_TRUE(Has(ready, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "reset"));
-  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "10:10"));
-  EXPECT_TRUE(Contains(Find(ready, Kind::kLog)->text, "30:30"));
+  ASSERT_TRUE(Has(ready, Kind::kNotice));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kNotice)->text, "reset"));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kNotice)->text, "10:10"));
+  EXPECT_TRUE(Contains(Find(ready, Kind::kNotice)->text, "30:30"));
   EXPECT_EQ(d.engine.durable(), P(10));
 }
 
@@ -51,7 +51,7 @@ TEST(PositionStartTest, NoPositionMeansTheRecordedStart) {
   d.Start({.recorded_start = P(5), .checkpoint = P(30)});
   const Commands ready = d.ReadyAt(1, {});
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(5));
-  EXPECT_TRUE(Has(ready, Kind::kLog));
+  EXPECT_TRUE(Has(ready, Kind::kNotice));
 }
 
 TEST(PositionRejoinTest, WhatThePluginHoldsIsSettledWithoutAReport) {
@@ -83,7 +83,7 @@ TEST(PositionRejoinTest, APositionBehindWhatWasSettledStartsAgainFromThere) {
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->from, P(1));
   EXPECT_EQ(Find(ready, Kind::kSubscribe)->number, 2u);
   EXPECT_EQ(Delivered(ready).first, 0u);
-  EXPECT_TRUE(Has(ready, Kind::kLog));
+  EXPECT_TRUE(Has(ready, Kind::kNotice));
   // Sequences go on where they were.
   d.Event(P(2), 1, false, 2);
   EXPECT_EQ(d.sequence, 5u);
@@ -257,7 +257,7 @@ TEST_F(LateEventTest, IsNoResetAfterItWasSettled) {
   d.Settled(late);
   d.Exited(1, ExitClass::kCrash);
   const Commands ready = d.ReadyAt(2, P(7));
-  EXPECT_FALSE(Has(ready, Kind::kLog));
+  EXPECT_FALSE(Has(ready, Kind::kNotice));
   EXPECT_FALSE(Has(ready, Kind::kConnect));
 }
 

@@ -96,14 +96,14 @@ TEST(ReplaceTest, AnIdleRunnerMakesRoomForAFreshOneAndNobodyDied) {
   RunUntilCaughtUp(&d);
   const Commands replace = d.Replace();
   EXPECT_TRUE(Has(replace, Kind::kDrainRunner));
-  ASSERT_TRUE(Has(replace, Kind::kLog));
-  EXPECT_TRUE(Find(replace, Kind::kLog)->expected);
-  EXPECT_TRUE(Contains(Find(replace, Kind::kLog)->text, "it is fat"));
+  ASSERT_TRUE(Has(replace, Kind::kNotice));
+  EXPECT_TRUE(Find(replace, Kind::kNotice)->expected);
+  EXPECT_TRUE(Contains(Find(replace, Kind::kNotice)->text, "it is fat"));
   EXPECT_TRUE(d.Replace().empty()) << "asked again";
 
   const Commands exited = d.Exited(1, ExitClass::kClean);
   EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
-  EXPECT_FALSE(Has(exited, Kind::kLog));
+  EXPECT_FALSE(Has(exited, Kind::kNotice));
   EXPECT_EQ(d.engine.state(), GroupState::kCaughtUp);
   EXPECT_EQ(d.engine.restarts(), 0u);
   d.Ready(2);
@@ -147,10 +147,11 @@ TEST(DiscardTest, WhatIsInFlightComesAgainAndNobodyDied) {
       d.Failed({.sequence = 2, .status = 3, .call = "handle", .text = "no such file"}).empty());
   const Commands exited = d.Exited(1, ExitClass::kKilled, 2, "killed by the host in handle");
   EXPECT_TRUE(Has(exited, Kind::kSpawnRunner));
-  ASSERT_NE(Find(exited, Kind::kLog), nullptr);
-  EXPECT_TRUE(Find(exited, Kind::kLog)->expected);
-  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "in handle: no ground; restarting at once"))
-      << Find(exited, Kind::kLog)->text;
+  ASSERT_NE(Find(exited, Kind::kNotice), nullptr);
+  EXPECT_TRUE(Find(exited, Kind::kNotice)->expected);
+  EXPECT_TRUE(
+      Contains(Find(exited, Kind::kNotice)->text, "in handle: no ground; restarting at once"))
+      << Find(exited, Kind::kNotice)->text;
   EXPECT_EQ(d.engine.restarts(), 0u);
   EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
 }
@@ -202,7 +203,7 @@ TEST(ReplaceTest, ARunnerThatDiesInItsStopHasDied) {
   RunUntilCaughtUp(&d);
   d.Replace();
   const Commands exited = d.Exited(1, ExitClass::kCrash, 0, "SIGSEGV");
-  EXPECT_TRUE(Has(exited, Kind::kLog));
+  EXPECT_TRUE(Has(exited, Kind::kNotice));
   EXPECT_EQ(d.engine.restarts(), 1u);
 }
 
@@ -229,8 +230,8 @@ TEST(RestartTest, ARunnerThatEndsUnaskedHasDied) {
   Driver d;
   RunUntilCaughtUp(&d);
   const Commands exited = d.Exited(1, ExitClass::kClean);
-  ASSERT_TRUE(Has(exited, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "without being asked to"));
+  ASSERT_TRUE(Has(exited, Kind::kNotice));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kNotice)->text, "without being asked to"));
   EXPECT_EQ(d.engine.restarts(), 1u);
 }
 

@@ -15,8 +15,8 @@ TEST(ReconnectTest, BacksOffFrom200MillisecondsAndKeepsRunnerAndWindow) {
   EXPECT_EQ(d.WakeIn(ended), 200ms);
   EXPECT_FALSE(Has(ended, Kind::kRelease));
   EXPECT_FALSE(Has(ended, Kind::kDrainRunner));
-  ASSERT_TRUE(Has(ended, Kind::kLog));
-  EXPECT_TRUE(Find(ended, Kind::kLog)->expected);
+  ASSERT_TRUE(Has(ended, Kind::kNotice));
+  EXPECT_TRUE(Find(ended, Kind::kNotice)->expected);
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   EXPECT_TRUE(Contains(d.engine.reason(), "reset")) << d.engine.reason();
   d.Settled(1);
@@ -65,8 +65,8 @@ TEST(ReconnectTest, ARefusalWaitsAtLeast10SecondsAndIsNotExpected) {
   d.Run();
   const Commands ended = d.Ended(EndClass::kRefused);
   EXPECT_EQ(d.WakeIn(ended), 10s);
-  ASSERT_TRUE(Has(ended, Kind::kLog));
-  EXPECT_FALSE(Find(ended, Kind::kLog)->expected);
+  ASSERT_TRUE(Has(ended, Kind::kNotice));
+  EXPECT_FALSE(Find(ended, Kind::kNotice)->expected);
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
 }
 
@@ -117,9 +117,9 @@ TEST(LyingServerTest, AnEventBehindAnAnnouncementIsHandledAndNoneIsBelievedAnyMo
   const Commands late = d.Event(P(7));
 
   EXPECT_EQ(Delivered(late), (std::pair<Sequence, Sequence>{2, 2}));
-  ASSERT_TRUE(Has(late, Kind::kLog));
-  EXPECT_FALSE(Find(late, Kind::kLog)->expected);
-  EXPECT_TRUE(Contains(Find(late, Kind::kLog)->text, "7:7")) << Find(late, Kind::kLog)->text;
+  ASSERT_TRUE(Has(late, Kind::kNotice));
+  EXPECT_FALSE(Find(late, Kind::kNotice)->expected);
+  EXPECT_TRUE(Contains(Find(late, Kind::kNotice)->text, "7:7")) << Find(late, Kind::kNotice)->text;
   d.Settled(2);
   EXPECT_EQ(d.engine.handled(), 2u);
   EXPECT_EQ(d.engine.watermark(), P(7));
@@ -199,7 +199,7 @@ TEST(LyingServerTest, AReconnectBeginsBehindTheLastEvent) {
   d.Event(P(7));
   d.Ended();
   EXPECT_EQ(Find(d.Wake(200ms), Kind::kSubscribe)->from, P(7));
-  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "it was said once";
+  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kNotice)) << "it was said once";
   d.Settled(3);
   EXPECT_EQ(d.engine.handled(), 3u);
   EXPECT_EQ(d.engine.watermark(), P(8));
@@ -317,8 +317,8 @@ TEST_F(OldServerStartTest, ReadsFromTheBeginningWhereNoEventIsKnownAndSaysSo) {
   const Commands probed = d.Probed(P(12));
   ASSERT_TRUE(Has(probed, Kind::kSubscribe));
   EXPECT_EQ(Find(probed, Kind::kSubscribe)->from, std::nullopt);
-  ASSERT_TRUE(Has(probed, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(probed, Kind::kLog)->text, "10:0"));
+  ASSERT_TRUE(Has(probed, Kind::kNotice));
+  EXPECT_TRUE(Contains(Find(probed, Kind::kNotice)->text, "10:0"));
   d.Event(P(5));
   d.Event(P(9));
   EXPECT_EQ(d.engine.dropped(), 2u);
@@ -384,7 +384,7 @@ TEST(OldServerTest, TakesOverFromANewerOne) {
   EXPECT_EQ(Find(d.Wake(200ms), Kind::kProbe)->from, P(10));
   d.Probed(P(12), 2);
   EXPECT_EQ(Find(d.Probed(P(5), 2), Kind::kSubscribe)->from, P(5));
-  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kLog)) << "no contradiction";
+  EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kNotice)) << "no contradiction";
   d.Settled(2);
   EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
 }
@@ -447,9 +447,9 @@ TEST(ImpossiblePlaceTest, AnAnnouncementIsIgnoredAndSaidOnce) {
     Driver d;
     d.Run();
     const Commands first = d.Checkpoint(nowhere);
-    ASSERT_TRUE(Has(first, Kind::kLog));
-    EXPECT_TRUE(Contains(Find(first, Kind::kLog)->text, FormatPosition(nowhere)));
-    EXPECT_FALSE(Has(d.CaughtUp(nowhere), Kind::kLog));
+    ASSERT_TRUE(Has(first, Kind::kNotice));
+    EXPECT_TRUE(Contains(Find(first, Kind::kNotice)->text, FormatPosition(nowhere)));
+    EXPECT_FALSE(Has(d.CaughtUp(nowhere), Kind::kNotice));
     d.Checkpoint(kEndOfLog);
     EXPECT_EQ(d.engine.watermark(), std::nullopt);
   }

@@ -37,8 +37,8 @@ TEST(StopTest, ClimbsTheLadderWhenACallDoesNotEnd) {
   EXPECT_EQ(d.WakeIn(drained), 3s);
   EXPECT_TRUE(Has(d.Wake(3s), Kind::kKillRunner));
   const Commands exited = d.Exited(1, ExitClass::kHung, 1);
-  ASSERT_TRUE(Has(exited, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
+  ASSERT_TRUE(Has(exited, Kind::kNotice));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kNotice)->text, "comes again"));
   EXPECT_TRUE(Has(exited, Kind::kFinished));
   EXPECT_EQ(d.engine.state(), GroupState::kStopped);
 }
@@ -49,9 +49,9 @@ TEST(StopTest, SaysNothingOfEventsThatACrashWhileStoppingDidNotConcern) {
   d.Run();
   (void)d.Stop();
   const Commands exited = d.Exited(1, ExitClass::kCrash, 0);
-  ASSERT_TRUE(Has(exited, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(exited, Kind::kLog)->text, "while stopping"));
-  EXPECT_FALSE(Contains(Find(exited, Kind::kLog)->text, "comes again"));
+  ASSERT_TRUE(Has(exited, Kind::kNotice));
+  EXPECT_TRUE(Contains(Find(exited, Kind::kNotice)->text, "while stopping"));
+  EXPECT_FALSE(Contains(Find(exited, Kind::kNotice)->text, "comes again"));
 }
 
 // Why a runner was killed is said by the setting that it outlasted, or by who asked.
@@ -61,8 +61,8 @@ TEST(StopTest, SaysWhyARunnerWasKilled) {
   d.Stop();
   d.Wake(5s);
   const Commands late = d.Exited(1, ExitClass::kKilled, 0, "killed by the host in destroy");
-  ASSERT_TRUE(Has(late, Kind::kLog));
-  EXPECT_EQ(Find(late, Kind::kLog)->text,
+  ASSERT_TRUE(Has(late, Kind::kNotice));
+  EXPECT_EQ(Find(late, Kind::kNotice)->text,
             "while stopping, the runner ended: killed by the host in destroy: it had not stopped "
             "when drain_timeout = 5s was over");
   Driver forced;
@@ -70,9 +70,10 @@ TEST(StopTest, SaysWhyARunnerWasKilled) {
   forced.Stop();
   forced.Stop();
   const Commands second = forced.Exited(1, ExitClass::kKilled, 0, "killed by the host in destroy");
-  ASSERT_TRUE(Has(second, Kind::kLog));
-  EXPECT_TRUE(Contains(Find(second, Kind::kLog)->text, "in destroy: a second stop was asked for"))
-      << Find(second, Kind::kLog)->text;
+  ASSERT_TRUE(Has(second, Kind::kNotice));
+  EXPECT_TRUE(
+      Contains(Find(second, Kind::kNotice)->text, "in destroy: a second stop was asked for"))
+      << Find(second, Kind::kNotice)->text;
 }
 
 TEST(StopTest, ASecondOneKillsAtOnce) {

@@ -1,5 +1,6 @@
 #include "host/plugins/plugin_file.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -22,6 +23,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 namespace fs = std::filesystem;
 
@@ -178,7 +181,7 @@ TEST_F(PluginFileTest, SaysWhereALinkLeadsThatLeadsNowhere) {
 }
 
 TEST_F(PluginFileTest, SaysThatTheSuffixIsMissing) {
-  EXPECT_NE(Find("good").status().message().find("; it has good.so"), std::string::npos);
+  EXPECT_THAT(Find("good").status().message(), HasSubstr("; it has good.so"));
 }
 
 TEST_F(PluginFileTest, MustBeReadable) {
@@ -196,10 +199,9 @@ TEST_F(PluginFileTest, MustBeReadable) {
                                             {root_ / "plugins", 0300U, "a+rx "}}) {
     ASSERT_EQ(chmod(path.c_str(), mode), 0);
     const std::string message = Find("good.so").status().message();
-    EXPECT_NE(message.find(": Permission denied: wanted user " + std::to_string(user) +
-                           " to be able to read it; run: chmod " + command + path.string()),
-              std::string::npos)
-        << message;
+    EXPECT_THAT(message,
+                HasSubstr(": Permission denied: wanted user " + std::to_string(user) +
+                          " to be able to read it; run: chmod " + command + path.string()));
     RunCommandOfMessage("good.so");
     EXPECT_TRUE(Find("good.so").ok());
   }
@@ -232,8 +234,7 @@ TEST_F(PluginFileTest, WhatIsTheAdministratorsIsMendedByTheAdministrator) {
   ASSERT_EQ(seteuid(12345), 0);
   const std::string message = Find("good.so").status().message();
   ASSERT_EQ(seteuid(0), 0);
-  EXPECT_NE(message.find("; as root run: chmod go-w " + plugin_.string()), std::string::npos)
-      << message;
+  EXPECT_THAT(message, HasSubstr("; as root run: chmod go-w " + plugin_.string()));
 }
 
 // As the umask 002 of many desktops makes both.
@@ -256,11 +257,9 @@ TEST_F(PluginFileTest, BelongsToNoStranger) {
   for (const fs::path& path : {plugin_, root_ / "plugins"}) {
     ASSERT_EQ(chown(path.c_str(), 12345, 12345), 0);
     const std::string message = Find("good.so").status().message();
-    EXPECT_NE(message.find(path.string() +
-                           " belongs to user 12345: wanted root; as root run: chown root " +
-                           path.string()),
-              std::string::npos)
-        << message;
+    EXPECT_THAT(message, HasSubstr(path.string() +
+                                   " belongs to user 12345: wanted root; as root run: chown root " +
+                                   path.string()));
     RunCommandOfMessage("good.so");
     EXPECT_TRUE(Find("good.so").ok());
   }
@@ -380,9 +379,7 @@ TEST_F(PluginProbeTest, ToldOfEachProjection) {
   ASSERT_EQ(probed.projections.size(), 3u);
   EXPECT_TRUE(probed.projections[0].found.ok()) << probed.projections[0].found.message();
   EXPECT_EQ(probed.projections[1].found.code(), Status::Code::kIncompatible);
-  EXPECT_NE(probed.projections[1].found.message().find("offers no projection \"nobody\""),
-            std::string::npos)
-      << probed.projections[1].found.message();
+  EXPECT_THAT(probed.projections[1].found.message(), HasSubstr("offers no projection \"nobody\""));
   EXPECT_TRUE(probed.projections[2].found.ok()) << probed.projections[2].found.message();
 }
 
@@ -400,8 +397,7 @@ TEST_F(PluginProbeTest, WhatDoesNotLoadIsNoProjectionEither) {
   };
   for (const auto& [file, reason] : faults) {
     const ProbedPlugin probed = Probe(file, {"a", "b"});
-    EXPECT_NE(probed.loaded.found.message().find(reason), std::string::npos)
-        << probed.loaded.found.message();
+    EXPECT_THAT(probed.loaded.found.message(), HasSubstr(reason));
     ASSERT_EQ(probed.projections.size(), 2u);
     EXPECT_EQ(probed.projections[1].found.message(), probed.loaded.found.message());
   }
@@ -417,8 +413,7 @@ TEST(RunnerBinaryTest, OfTooFewDescriptorsItSaysThatTheyAreTooFew) {
   const auto runner = RunnerBinary::Open(CATCHUP_RUNNER);
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(runner.status().code(), Status::Code::kExhausted);
-  EXPECT_NE(runner.status().message().find("Too many open files"), std::string::npos)
-      << runner.status().message();
+  EXPECT_THAT(runner.status().message(), HasSubstr("Too many open files"));
 }
 
 TEST_F(PluginFileTest, RunnerLockNamesTheRunnerThatHoldsIt) {

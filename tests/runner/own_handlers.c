@@ -26,6 +26,7 @@ static void OnFault(int number, siginfo_t* info, void* context) {
   } else {
     g_before.sa_handler(number);
   }
+  g_recovers = 0; /* So that neither is a jump, which would leave no frame of this one. */
 }
 
 /* While it is loaded, as a runtime does it. */

@@ -273,6 +273,16 @@ TEST(RunnerCrashReportTest, AFaultThatThePluginsRuntimeHandsOnIsReported) {
   EXPECT_EQ(report.ticket, 2u);
 }
 
+TEST(RunnerCrashReportTest, ThePlaceIsToldWhereNoUnwinderPassesThePluginsHandler) {
+  SpawnedRunner runner({.plugin = "opaque_handlers", .projection = "only"});
+  ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+  runner.Give("segv");
+  EXPECT_TRUE(WIFSIGNALED(runner.Ended()));
+  const CrashRecord report = Told(runner.Errors()).last();
+  EXPECT_TRUE(report.frames.starts_with("opaque_handlers.so+0x")) << report.frames;
+  EXPECT_NE(report.frames.find(" ... "), std::string::npos) << report.frames;
+}
+
 // The code alone says nothing: what tells a set-up failure is the runner's record of it.
 TEST_F(RunnerCrashTest, ExitWithTheCodeOfASetupFailureIsChargedToItsEvent) {
   ASSERT_NO_FATAL_FAILURE(CrashAt("exit-81"));

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,8 @@
 
 namespace catchup::test {
 namespace {
+
+using testing::HasSubstr;
 
 class EventCounterTest : public ::testing::Test {
  protected:
@@ -84,8 +87,7 @@ TEST_F(EventCounterTest, ABatchThatCouldNotBeWrittenDoesNotCount) {
   std::filesystem::create_directory(file_ + ".new");  // Nothing can be written there.
 
   EXPECT_EQ(instance.HandleBatch(OfTypes({"type", "other"})), CATCHUP_RETRY);
-  EXPECT_NE(host_.TakeError().find(file_ + ": cannot be replaced: Is a directory"),
-            std::string::npos);
+  EXPECT_THAT(host_.TakeError(), HasSubstr(file_ + ": cannot be replaced: Is a directory"));
   EXPECT_EQ(ReadFile(file_), "type\t1\n");
 
   std::filesystem::remove(file_ + ".new");
@@ -117,7 +119,7 @@ TEST_F(EventCounterTest, AFolderThatIsNotThereAtTheStartIsAPersonsToMend) {
   Instance instance(Projection(), &host);
   ASSERT_EQ(instance.Create(), CATCHUP_OK);
   EXPECT_EQ(instance.Start(), CATCHUP_FATAL);
-  EXPECT_NE(host.TakeError().find("No such file or directory"), std::string::npos);
+  EXPECT_THAT(host.TakeError(), HasSubstr("No such file or directory"));
 }
 
 TEST_F(EventCounterTest, RefusesAFileOfAnotherForm) {

@@ -1,11 +1,16 @@
 #include "catchup/event_line.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::Optional;
 
 EventLine Sample() {
   EventLine event;
@@ -64,8 +69,8 @@ TEST(AppendEventLineTest, LeavesOutWhatIsEmpty) {
 
   const std::string line = Write(event);
 
-  EXPECT_EQ(line.find("data"), std::string::npos);
-  EXPECT_EQ(line.find("contentType"), std::string::npos);
+  EXPECT_THAT(line, Not(HasSubstr("data")));
+  EXPECT_THAT(line, Not(HasSubstr("contentType")));
 }
 
 TEST(AppendEventLineTest, WritesTimesOfAnyAge) {
@@ -121,7 +126,7 @@ TEST(EventLineTest, BringsEveryPayloadBackUnchanged) {
       EXPECT_EQ(parsed.data, bytes);
       EXPECT_EQ(parsed.metadata, bytes);
       EXPECT_EQ(parsed.is_json, is_json) << bytes.substr(0, 20);
-      EXPECT_EQ(line.find('\n'), std::string::npos);
+      EXPECT_THAT(line, Not(HasSubstr("\n")));
     }
   }
 }
@@ -180,8 +185,7 @@ TEST(EventLineTest, BringsNamesAndIdBack) {
 
   EXPECT_EQ(parsed.stream, event.stream);
   EXPECT_EQ(parsed.type, "");
-  ASSERT_TRUE(parsed.id.has_value());
-  EXPECT_EQ(*parsed.id, event.id);
+  ASSERT_THAT(parsed.id, Optional(event.id));
 }
 
 TEST(EventLineTest, ANameThatIsNotUtf8LosesOnlyItsBadBytes) {

@@ -1,5 +1,6 @@
 #include "catchup/json_text.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -10,6 +11,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 bool IsOneValue(std::string_view text) {
   JsonCursor cursor(text);
@@ -168,8 +171,7 @@ TEST(JsonCursorTest, RefusesHalfASurrogateWhereTextIsWanted) {
     std::string out;
     JsonCursor cursor(text);
     EXPECT_FALSE(cursor.ReadString(&out)) << text;
-    EXPECT_NE(cursor.fault().find("column 2: found '\\', wanted a pair of surrogates"),
-              std::string::npos);
+    EXPECT_THAT(cursor.fault(), HasSubstr("column 2: found '\\', wanted a pair of surrogates"));
   }
 }
 

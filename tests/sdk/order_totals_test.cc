@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -16,6 +17,8 @@
 
 namespace catchup::test {
 namespace {
+
+using testing::HasSubstr;
 
 using Totals = std::map<std::string, std::pair<std::int64_t, std::int64_t>>;
 
@@ -276,7 +279,7 @@ TEST_F(OrderTotalsTest, ALockedFileIsRetriedAndThenExact) {
   ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
 
   EXPECT_EQ(At(*instance, {Placed("1", "ann", 1)}, std::nullopt, 5, 1), CATCHUP_RETRY);
-  EXPECT_NE(host_.TakeError().find("totals.db: database is locked"), std::string::npos);
+  EXPECT_THAT(host_.TakeError(), HasSubstr("totals.db: database is locked"));
   sqlite3_close(other);
 
   EXPECT_EQ(At(*instance, {Placed("1", "ann", 1)}, std::nullopt, 5, 1), CATCHUP_OK);
@@ -308,7 +311,7 @@ TEST_F(OrderTotalsTest, AFileThatIsNoDatabaseIsFatal) {
   ASSERT_EQ(instance.Create(), CATCHUP_OK);
 
   EXPECT_EQ(instance.Start(), CATCHUP_FATAL);
-  EXPECT_NE(host_.TakeError().find("file is not a database"), std::string::npos);
+  EXPECT_THAT(host_.TakeError(), HasSubstr("file is not a database"));
 }
 
 TEST_F(OrderTotalsTest, RefusesAConfigurationItDoesNotUnderstand) {

@@ -1,4 +1,5 @@
 // The C++ layer, driven through the C tables as a host does.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -12,6 +13,8 @@
 
 namespace catchup::test {
 namespace {
+
+using testing::ElementsAre;
 
 // What the projections below do, set by each test.
 struct Script {
@@ -175,8 +178,8 @@ TEST_F(PluginLayerTest, AnExceptionFromStopIsLogged) {
     ASSERT_EQ(instance.Create(), CATCHUP_OK);
     ASSERT_EQ(instance.Start(), CATCHUP_OK);
   }
-  ASSERT_EQ(host_.log_lines.size(), 1u);
-  EXPECT_EQ(host_.log_lines[0], std::pair(CATCHUP_LOG_ERROR, std::string("stop: late")));
+  ASSERT_THAT(host_.log_lines,
+              ElementsAre(std::pair(CATCHUP_LOG_ERROR, std::string("stop: late"))));
   EXPECT_EQ(script.destroyed, 1);
 }
 

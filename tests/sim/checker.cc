@@ -126,6 +126,11 @@ class Checker {
         }
         announced_ = std::max(announced_, record.position);
         break;
+      case Record::Kind::kNoRoom:
+        writing_ = false;
+        no_room_ = true;
+        due_since_.reset();
+        break;
       case Record::Kind::kStall:
         stalled_ = true;
         break;
@@ -176,6 +181,7 @@ class Checker {
     proven_.reset();
     asked_ = durable_;
     writing_ = false;
+    no_room_ = false;
     due_since_.reset();
   }
 
@@ -194,7 +200,7 @@ class Checker {
     if (h_.position_mode || stalled_ || h_.interval.count() == 0) {
       return;
     }
-    if (writing_ || Expected() <= asked_ || Expected() <= h_.start) {
+    if (writing_ || Expected() <= (no_room_ ? durable_ : asked_) || Expected() <= h_.start) {
       due_since_.reset();
     } else if (!due_since_) {
       due_since_ = at;
@@ -204,7 +210,10 @@ class Checker {
   void JudgeProgress(std::chrono::nanoseconds at) {
     // The spacing of writes, and what an answer of the store's may take to be heard.
     constexpr std::chrono::nanoseconds kSlack = std::chrono::milliseconds(10);
-    if (!stalled_ && due_since_ && at - *due_since_ > h_.interval + kSlack) {
+    // After a write that found no room: what a group may take to go on once there is some.
+    constexpr std::chrono::nanoseconds kRetry = std::chrono::seconds(5);
+    const std::chrono::nanoseconds limit = no_room_ ? kRetry : h_.interval;
+    if (!stalled_ && due_since_ && at - *due_since_ > limit + kSlack) {
       Broken("stuck", "no checkpoint was asked for although " + At(*Expected()) + " is settled");
       due_since_.reset();
     }
@@ -359,6 +368,7 @@ class Checker {
                        ", which was not applied by then");
     }
     writing_ = record.kind == Record::Kind::kAsk;
+    no_room_ = false;
     asked_ = std::max(asked_, record.position);
     if (record.kind == Record::Kind::kAsk) {
       asked_before_restore_ = store_unknown_;
@@ -475,6 +485,7 @@ class Checker {
   std::optional<std::size_t> live_;  // What the present call was said to have brought.
   bool lied_ = false;                // The server announced twice what it had not sent.
   bool stalled_ = false;
+  bool no_room_ = false;  // For what was asked for last.
   bool writing_ = false;
   std::size_t done_ = 0;               // Of wanted_: reported, or below the checkpoint found.
   std::optional<Position> announced_;  // In the present call, not proven yet.

@@ -47,6 +47,7 @@ class Script {
   Script& Live(std::size_t before) { return Add({.kind = Record::Kind::kLive, .event = before}); }
   Script& CaughtUp() { return Add({.kind = Record::Kind::kCaughtUp}); }
   Script& Announce(Position p) { return Add({.kind = Record::Kind::kAnnounce, .position = p}); }
+  Script& NoRoom() { return Add({.kind = Record::Kind::kNoRoom}); }
   Script& Stall() { return Add({.kind = Record::Kind::kStall}); }
   Script& Lie(std::size_t first, Position p) {
     return Add({.kind = Record::Kind::kLie, .event = first, .position = p});
@@ -570,6 +571,21 @@ TEST(CheckerTest, AcceptsThatTheLastAnnouncementStaysUnwritten) {
   s.h.interval = kInterval;
   s.Host().Runner(1).Call().Handle(0, 0).Ask(At(0)).Durable(At(0));
   s.Announce({12, 0}).Wait(kInterval * 2).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(CheckerTest, FindsAWriteThatIsNotTriedAgainWithinSecondsOfAFullDisk) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Handle(0, 0).Ask(At(0)).NoRoom().Wait(std::chrono::seconds(6)).Kill();
+  EXPECT_EQ(s.Broken(), Names{"stuck"});
+}
+
+TEST(CheckerTest, AcceptsThatAFullDiskIsNotTriedAtOnce) {
+  Script s;
+  s.h.interval = kInterval;
+  s.Host().Runner(1).Handle(0, 0).Ask(At(0)).NoRoom().Wait(std::chrono::seconds(4));
+  s.Ask(At(0)).Durable(At(0)).Kill();
   EXPECT_EQ(s.Broken(), Names{});
 }
 

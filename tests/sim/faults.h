@@ -18,6 +18,7 @@ enum class Fault : std::uint8_t {
   kForeignPlace,
   kForeignPlaceOfPlugin,
   kLogRestored,
+  kForeignLogGrows,
   kEndToldTooEarly,
   kHiddenEnd,
   kDropWhilePaused,
@@ -38,6 +39,7 @@ enum class Fault : std::uint8_t {
   kFilterChangedUnderPosition,
   kDiskFull,
   kDiskFullAtSpawn,
+  kStopWhileDiskFull,
   kForeignCommit,
   kResetDuringWrite,
   kStaleFrame,
@@ -86,6 +88,7 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kC
     "place to resume from that the log never had",
     "plugin holds such a place",
     "log restored from an older backup",
+    "another log grown past the place between two looks",
     "end of the log told too early",
     "log ends with records that no read shows",
     "call dropped while paused",
@@ -97,14 +100,16 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kC
     "hang in create or start",
     "clean exit that nobody asked for",
     "runner replaced",
+    "runner discarded",
     "plugin holds what is no position",
     "failure seen before what was settled",
     "checkpoint at what is no position",
     "stop before the start",
     "filter changed without a checkpoint",
     "filter changed under the plugin's position",
-    "disk full for long",
-    "disk full at a spawn",
+    "checkpoint found no room",
+    "token found no room",
+    "stop while the disk is full",
     "commit reported of another position",
     "plugin restored during a checkpoint write",
     "frame of an earlier call",
@@ -142,6 +147,8 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kC
     "stop before the runner is ready",
     "stop while waiting",
 };
+
+static_assert(!kFaultNames.back().empty(), "each fault has its name");
 
 class FaultCounts {
  public:

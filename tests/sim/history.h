@@ -35,6 +35,7 @@ struct Record {
     kRunnerDeath,  // runner: it ended without having been asked to.
     kAsk,          // position: the engine asked for this checkpoint.
     kDurable,      // position: the store committed it.
+    kNoRoom,       // The store had no room for what was asked for, and changed nothing.
     kGraceful,     // The group ended well; `cut` when a call had to be cut off for it.
     kKill,         // The process of the host, or its store, died at this instant.
     kRestore,      // position: the plugin's store was put back there, effects included.

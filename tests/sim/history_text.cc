@@ -41,6 +41,8 @@ std::string_view Name(Record::Kind kind) {
       return "lie";
     case Record::Kind::kAnnounce:
       return "announce";
+    case Record::Kind::kNoRoom:
+      return "no room";
     case Record::Kind::kStall:
       return "stall";
   }

@@ -39,6 +39,9 @@ SimServer::SimServer(const std::vector<LogEvent>* log, Random* random, FaultCoun
 }
 
 std::optional<Position> SimServer::head() const {
+  if (!foreign_.empty()) {
+    return foreign_.back();
+  }
   if (visible_ == 0) {
     return std::nullopt;
   }
@@ -63,9 +66,25 @@ void SimServer::RestoreBefore(Position place) {
   visible_ = random_.Chance(20) ? 0 : random_.Between(0, most);
 }
 
+void SimServer::GrowForeign(Position place) {
+  Position next = place;
+  for (std::uint64_t more = random_.Between(1, 3); more > 0; --more) {
+    next = {next.commit + random_.Between(1, 200), next.commit};
+    const std::size_t same = LowerBound(next);
+    if (same < log_.size() && log_[same].position == next) {
+      ++next.commit;  // No place of a record that was read.
+    }
+    foreign_.push_back(next);
+  }
+}
+
 std::optional<Position> SimServer::First(Position from) const {
   const std::size_t index = LowerBound(from);
-  return index < visible_ ? std::optional(log_[index].position) : std::nullopt;
+  if (index < visible_) {
+    return log_[index].position;
+  }
+  const auto foreign = std::lower_bound(foreign_.begin(), foreign_.end(), from);
+  return foreign != foreign_.end() ? std::optional(*foreign) : std::nullopt;
 }
 
 void SimServer::Open(std::optional<Position> from) {

@@ -47,6 +47,10 @@ class SimServer {
   // The last record before `place` that is visible; null where there is none.
   std::optional<Position> Before(Position place) const;
 
+  // The log turns out to be another one, which has grown past `place`, at which no record of it
+  // lies.
+  void GrowForeign(Position place);
+
   // A backup from before `place` was put back.
   void RestoreBefore(Position place);
 
@@ -79,6 +83,7 @@ class SimServer {
   Random& random_;
   FaultCounts& faults_;
   std::size_t visible_ = 0;
+  std::vector<Position> foreign_;  // Behind what is visible.
 
   std::size_t cursor_ = 0;      // Next record to look at.
   std::size_t considered_ = 0;  // Since the last checkpoint frame.

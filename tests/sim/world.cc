@@ -118,6 +118,10 @@ void World::Boot(bool last) {
   writing_.reset();
   persist_open_ = false;
   place_opened_ = false;
+  no_room_at_.reset();
+  no_token_at_.reset();
+  hurried_ = false;
+  told_short_ = misplaced_ = false;
   wake_at_.reset();
   if (last) {
     server_.lying = false;
@@ -172,6 +176,9 @@ void World::PlanTheEnd() {
   }
   After(when, [this] {
     faults_.Fired(Fault::kGracefulStop);
+    if (no_room_at_) {
+      faults_.Fired(Fault::kStopWhileDiskFull);
+    }
     if (engine_->state() == GroupState::kStarting) {
       faults_.Fired(Fault::kStopBeforeReady);
     } else if (engine_->state() == GroupState::kWaiting) {
@@ -352,6 +359,56 @@ void World::Store() {
   stored_ = std::exchange(writing_, std::nullopt);
   stored_event_ = writing_event_;
   Note({.kind = Record::Kind::kDurable, .position = stored_});
+  no_room_at_.reset();
+  hurried_ = false;
+}
+
+// For milliseconds or a minute, so over the end of a process as well.
+bool World::DiskIsFull() {
+  if (scheduler_.now() >= full_until_ && Trouble(10)) {
+    full_until_ = scheduler_.now() + Between(50'000, random_.Chance(80) ? 3'000'000 : 60'000'000);
+  }
+  return scheduler_.now() < full_until_;
+}
+
+// A write that finds no room says so, and the group says what it waits for and until when.
+void World::FindNoRoom() {
+  faults_.Fired(Fault::kDiskFull);
+  persist_open_ = true;
+  After(Between(0, 1'000), [this] {
+    persist_open_ = false;
+    no_room_at_ = scheduler_.now();
+    Note({.kind = Record::Kind::kNoRoom});
+    Input(Cause::kStore, [&](Commands* out) {
+      engine_->CheckpointExhausted("checkpoint not written:\nno room", Now(), out);
+      if (!engine_->settled_is_durable() && engine_->may_persist()) {
+        ExpectWait("checkpoint not written");
+      } else {
+        // The group went back meanwhile, or does not believe its runner any more: what it writes
+        // next is something else.
+        no_room_at_.reset();
+      }
+    });
+  });
+}
+
+// The group says that it waits for `what`, and until when.
+void World::ExpectWait(std::string_view what) {
+  const bool names = engine_->reason().find(what) != std::string::npos;
+  switch (engine_->state()) {
+    case GroupState::kWaiting:
+      if (names && !engine_->retry_at()) {
+        Wrong("no next try: " + engine_->reason());
+      }
+      break;
+    case GroupState::kDraining:
+      if (!names) {
+        Wrong("there is no room, and the group says only: " + engine_->reason());
+      }
+      break;
+    default:
+      Wrong("there is no room, and the group does not say that it waits");
+  }
 }
 
 void World::Persist(Position position, std::optional<Position> event) {
@@ -363,6 +420,16 @@ void World::Persist(Position position, std::optional<Position> event) {
     After(Between(0, 500), [this] {
       Input(Cause::kStore, [&](Commands* out) { engine_->CheckpointNotBegun(Now(), out); });
     });
+    return;
+  }
+  if (no_room_at_ && scheduler_.now() - *no_room_at_ < kMinBackoff &&
+      (!engine_->settled_is_durable() &&
+       (engine_->state() != GroupState::kDraining || std::exchange(hurried_, true)))) {
+    Wrong("asked for a checkpoint again at once though there was no room");
+  }
+  if (DiskIsFull()) {
+    Note({.kind = Record::Kind::kAsk, .position = position});
+    FindNoRoom();
     return;
   }
   persist_open_ = true;
@@ -381,10 +448,6 @@ void World::Persist(Position position, std::optional<Position> event) {
     return;
   }
   Duration delay = random_.Chance(10) ? Between(0, 30'000) : Between(100, 1'000);
-  if (Trouble(10)) {
-    faults_.Fired(Fault::kDiskFull);
-    delay = Between(50'000, 3'000'000);
-  }
   if (Trouble(10)) {
     // Said again of an earlier one, or of nothing that was asked for.
     const Position other =

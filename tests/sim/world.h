@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/daemon/dispatch.h"
@@ -90,6 +91,9 @@ class World final : public CommandHandler {
   void CommandsDone() override;
 
   void Store();
+  bool DiskIsFull();
+  void FindNoRoom();
+  void ExpectWait(std::string_view what);
   std::optional<Position> EndOfLog(Position from);
   void NoteResume(std::optional<Position> from);
   void CheckEngine();
@@ -106,6 +110,7 @@ class World final : public CommandHandler {
   bool EventsInFlight() const;
 
   // Runner.
+  void FindNoRoomForToken(SpawnNumber spawn);
   void RunnerSetUp(SpawnNumber spawn);
   void FillRing();
   void Work();
@@ -152,6 +157,9 @@ class World final : public CommandHandler {
   bool old_servers_ = false;   // Some of the nodes are.
   bool foreign_ = false;       // The checkpoint or the start is of another log.
   bool restored_log_ = false;  // From a backup older than what was read; it grows no more.
+  bool told_short_ = false;    // To this process: the log ended before where it would resume.
+  bool misplaced_ = false;     // A plugin of this process said that it stands where it does not.
+  bool log_grew_ = false;      // After that, though it is another one.
   bool vouches_ = false;  // An end was told that lay too early, so the engine may probe for it.
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
@@ -182,8 +190,12 @@ class World final : public CommandHandler {
   std::optional<Position> restored_;      // Where the plugin's store was put back to last.
   std::optional<Position> writing_;       // Not durable yet.
   std::optional<Position> writing_event_;
-  bool persist_open_ = false;  // Asked for, and the engine has no answer yet.
-  std::uint64_t wakes_ = 0;    // Asked for.
+  Duration full_until_{};                // The disk; whichever process finds it so.
+  std::optional<Duration> no_room_at_;   // The write asked for last found none; when that was said.
+  std::optional<Duration> no_token_at_;  // As much of the token of a spawn.
+  bool hurried_ = false;                 // A write was asked for again at once, because of the end.
+  bool persist_open_ = false;            // Asked for, and the engine has no answer yet.
+  std::uint64_t wakes_ = 0;              // Asked for.
   std::optional<Duration> wake_at_;
 };
 

@@ -11,16 +11,34 @@ void World::SpawnRunner(SpawnNumber spawn) {
   if (runner_) {
     Wrong("spawned a runner while one lives");
   }
+  if (no_token_at_ && scheduler_.now() - *no_token_at_ < kMinBackoff) {
+    Wrong("asked for a runner again at once though there was no room for its token");
+  }
+  if (DiskIsFull()) {
+    FindNoRoomForToken(spawn);
+    return;
+  }
   runner_ = std::make_unique<Runner>();
   runner_->spawn = spawn;
   runner_->token = ++token_;
   runner_->ignores_abort = random_.Chance(30);
-  Duration delay = Between(50, 2'000);
-  if (Trouble(8)) {
-    faults_.Fired(Fault::kDiskFullAtSpawn);  // The token waits.
-    delay = Between(50'000, 2'000'000);
-  }
-  After(delay, [this, spawn] { RunnerSetUp(spawn); });
+  After(Between(50, 2'000), [this, spawn] { RunnerSetUp(spawn); });
+}
+
+void World::FindNoRoomForToken(SpawnNumber spawn) {
+  faults_.Fired(Fault::kDiskFullAtSpawn);
+  After(Between(0, 1'000), [this, spawn] {
+    no_token_at_ = scheduler_.now();
+    Input(Cause::kStore, [&](Commands* out) {
+      engine_->SpawnExhausted(spawn, "fencing token not written:\nno room", Now(), out);
+      if (engine_->state() == GroupState::kWaiting &&
+          engine_->reason().find("fencing token not written") == std::string::npos) {
+        Wrong("no runner for want of room, and the group says only: " + engine_->reason());
+      } else if (engine_->state() <= GroupState::kWaiting) {
+        ExpectWait("fencing token not written");
+      }
+    });
+  });
 }
 
 void World::RunnerSetUp(SpawnNumber spawn) {
@@ -50,16 +68,17 @@ void World::RunnerSetUp(SpawnNumber spawn) {
   runner_->ready = true;
   runner_->position = loaded;
   std::optional<Position> said = loaded;
-  if (history_.position_mode && Trouble(8)) {
+  if (history_.position_mode && !log_grew_ && Trouble(8)) {
     faults_.Fired(Fault::kImpossibleLoad);
     said = Nowhere();
     start.blind = true;
-  } else if (history_.position_mode && Trouble(8)) {
+  } else if (history_.position_mode && !log_grew_ && Trouble(8)) {
     faults_.Fired(Fault::kForeignPlaceOfPlugin);
     said = Foreign();
     start.blind = true;
   }
   Note(start);
+  misplaced_ = misplaced_ || start.blind;
   const CallNumber before = call_;
   Input(Cause::kRunner, [&](Commands* out) {
     engine_->RunnerReady(spawn, history_.position_mode, said, Now(), out);
@@ -449,7 +468,7 @@ void World::LeaveZombie(const std::vector<Item>& batch) {
 
 // Puts an earlier state of the plugin's store in place, effects and position together.
 bool World::RestorePlugin() {
-  if (!history_.position_mode || !plugin_.position()) {
+  if (!history_.position_mode || !plugin_.position() || log_grew_) {
     return false;
   }
   std::optional<Position> target;

@@ -64,8 +64,18 @@ std::optional<Position> World::EndOfLog(Position from) {
     restored_log_ = true;
     server_.RestoreBefore(from);
   }
+  const bool other_log = IsForeign(from) || restored_log_;
+  // Before the first look nobody could tell, nor where the plugin says that it stands somewhere
+  // else meanwhile.
+  if (other_log && (foreign_ || restored_log_) && told_short_ && !log_grew_ && !misplaced_ &&
+      runner_ && runner_->ready && random_.Chance(40)) {
+    faults_.Fired(Fault::kForeignLogGrows);
+    log_grew_ = vouches_ = true;
+    server_.GrowForeign(from);
+  }
   const std::optional<Position> head = server_.head();
-  if (IsForeign(from) || restored_log_) {
+  if (other_log) {
+    told_short_ = told_short_ || head < from;
     return head;
   }
   if (head >= from && Trouble(40)) {
@@ -117,6 +127,9 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
     Wrong("subscribed twice, or without a connection");
   }
   NoteResume(from);
+  if (log_grew_) {
+    Wrong("resumes in another log, which has grown past the place");
+  }
   subscribed_ = place_opened_ = true;
   server_.Open(from);
   Note({.kind = Record::Kind::kCall});
@@ -144,7 +157,7 @@ void World::Pump() {
     return;
   }
   if (!engine_->wants_frames()) {
-    if (!EventsInFlight() && !persist_open_) {
+    if (!EventsInFlight() && !persist_open_ && !no_room_at_) {
       Wrong("wants no frames, though nothing is in flight and nothing is being written");
     }
     if (Trouble(3)) {

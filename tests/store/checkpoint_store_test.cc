@@ -1,5 +1,6 @@
 #include "host/store/checkpoint_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +12,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 const EventFilter kFilter{EventFilter::Match::kEventType, {"order-"}};
 
@@ -501,8 +504,7 @@ TEST_F(CheckpointStoreTest, StopsWhenAnotherFileHasTakenItsPlace) {
   const Status status = Save(store.get(), {6, 6});
 
   EXPECT_EQ(status.code(), Status::Code::kNotFound);
-  EXPECT_NE(status.message().find("another file was put in its place"), std::string::npos)
-      << status.message();
+  EXPECT_THAT(status.message(), HasSubstr("another file was put in its place"));
 }
 
 // A look from outside says what an open would say, and leaves every byte where it is.

@@ -1,5 +1,6 @@
 #include "host/source/client/append_question.h"
 
+#include <fmt/core.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <charconv>
@@ -40,7 +41,7 @@ AppendQuestion::AppendQuestion(std::string address, std::uint64_t number, std::i
 
 void AppendQuestion::GiveUp(std::chrono::milliseconds waited) {
   Abort(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                     "no answer within " + std::to_string(waited.count()) + " ms"));
+                     fmt::format("no answer within {} ms", waited.count())));
 }
 
 bool AppendQuestion::OnFrame(grpc::ByteBuffer* frame) {
@@ -69,9 +70,9 @@ bool AppendQuestion::OnFrame(grpc::ByteBuffer* frame) {
     return false;
   }
   if (answer_.ids.size() == kMaxIds) {
-    Abort(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED,
-                       "more than " + std::to_string(kMaxIds) +
-                           " events at the end of the stream since the run began"));
+    Abort(grpc::Status(
+        grpc::StatusCode::RESOURCE_EXHAUSTED,
+        fmt::format("more than {} events at the end of the stream since the run began", kMaxIds)));
     return false;
   }
   answer_.ids.push_back(Uuid::FromHalves(

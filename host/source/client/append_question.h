@@ -22,7 +22,7 @@ class AppendQuestion final : public ReadCall {
   // When the last frame came. Any thread.
   std::chrono::steady_clock::time_point last_progress() const { return last_progress_.load(); }
 
-  // Ends it with "no answer within …". Any thread.
+  // Ends the read with "no answer within …". Any thread.
   void GiveUp(std::chrono::milliseconds waited);
 
  protected:

@@ -1,5 +1,6 @@
 #include "host/source/client/appender.h"
 
+#include <fmt/core.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -35,11 +36,11 @@ using event_store::client::streams::Streams;
 // What the details of a failed append add to its name; empty if nothing.
 std::string Explain(const google::rpc::Status& error) {
   if (event_store::client::MaximumAppendSizeExceeded all; error.details().UnpackTo(&all)) {
-    return ": it takes " + std::to_string(all.maxappendsize()) + " bytes in one append";
+    return fmt::format(": it takes {} bytes in one append", all.maxappendsize());
   }
   if (event_store::client::MaximumAppendEventSizeExceeded one; error.details().UnpackTo(&one)) {
-    return ": event " + one.eventid() + " has " + std::to_string(one.proposedeventsize()) +
-           " bytes, it takes " + std::to_string(one.maxappendeventsize());
+    return fmt::format(": event {} has {} bytes, it takes {}", one.eventid(),
+                       one.proposedeventsize(), one.maxappendeventsize());
   }
   if (event_store::client::BadRequest bad; error.details().UnpackTo(&bad)) {
     return ": " + bad.message();
@@ -53,7 +54,7 @@ std::string Explain(const google::rpc::Status& error) {
 Status AppendError(std::string_view address, const google::rpc::Status& error) {
   // A server that is not ready or busy leaves the code at 0 and says so in words only.
   const std::string name = error.code() == google::rpc::OK ? "" : StatusName(error.code()) + ": ";
-  std::string text = std::string(address) + ": " + name + error.message() + Explain(error);
+  std::string text = fmt::format("{}: {}{}{}", address, name, error.message(), Explain(error));
   switch (error.code()) {
     case google::rpc::OK:
     case google::rpc::DEADLINE_EXCEEDED:
@@ -349,9 +350,9 @@ class BatchAppender final : public Appender {
   void EndCall() CATCHUP_REQUIRES(mutex_) {
     Status reason;
     if (given_up_) {
-      reason = Status::Unavailable(options_.address + ": no answer within " +
-                                   std::to_string(options_.deadline.count()) +
-                                   " ms; the events may have been written");
+      reason = Status::Unavailable(
+          fmt::format("{}: no answer within {} ms; the events may have been written",
+                      options_.address, options_.deadline.count()));
     } else if (call_->status.ok()) {
       reason = Status::Unavailable(options_.address + ": the server ended the call");
     } else {
@@ -420,7 +421,7 @@ class BatchAppender final : public Appender {
 Result<std::unique_ptr<Appender>> Appender::Open(const ConnectionOptions& options) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) {
-    return Status::FromErrno("append to " + options.address + " (eventfd)", errno);
+    return Status::FromErrno(fmt::format("append to {} (eventfd)", options.address), errno);
   }
   auto appender = std::make_unique<BatchAppender>(options, std::move(wake));
   CATCHUP_RETURN_IF_ERROR(appender->Start().Within("append to " + options.address));

@@ -19,7 +19,7 @@ namespace catchup {
 // An event to be written.
 struct NewEvent {
   Uuid id;           // Not zero. The same id again is recognised, as far as the server remembers.
-  std::string type;  // Not empty.
+  std::string type;  // Must not be empty.
   std::string data;
   std::string metadata;
   bool is_json = false;

@@ -1,5 +1,7 @@
 #include "host/source/client/call_status.h"
 
+#include <fmt/core.h>
+
 #include <array>
 
 #include "host/base/text.h"
@@ -79,7 +81,7 @@ std::string StatusName(int code) {
                                                               "DATA_LOSS",
                                                               "UNAUTHENTICATED"};
   if (code < 0 || code >= static_cast<int>(kNames.size())) {
-    return "status " + std::to_string(code);
+    return fmt::format("status {}", code);
   }
   return std::string(kNames[static_cast<std::size_t>(code)]);
 }
@@ -99,8 +101,8 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
   text += " (" + Detail(exception);
   const std::string_view leader = Trailer(context, "leader-endpoint-host");
   if (!leader.empty()) {
-    text += ", the leader is " + Detail(leader) + ":" +
-            Detail(Trailer(context, "leader-endpoint-port"));
+    text += fmt::format(", the leader is {}:{}", Detail(leader),
+                        Detail(Trailer(context, "leader-endpoint-port")));
   }
   return text + ")";
 }

@@ -17,8 +17,9 @@ struct ConnectionOptions {
   // Named in the server's log.
   std::string connection_name = "catchup";
 
-  // An HTTP/2 ping after so much silence, and how long its answer may take. Also while a
-  // subscription is paused, and without a limit: a server that minds pings is not one of ours.
+  // An HTTP/2 ping after so much silence, and how long its answer may take. Sent
+  // also while a subscription is paused, and without a limit: the servers that this is for do not
+  // mind pings.
   std::chrono::milliseconds keepalive_time = std::chrono::seconds(10);
   std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(10);
 

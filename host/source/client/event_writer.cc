@@ -1,5 +1,6 @@
 #include "host/source/client/event_writer.h"
 
+#include <fmt/core.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -197,8 +198,8 @@ void EventWriter::TakeAnswer(AppendAnswer answer) {
                (answer.status.code() == Status::Code::kInvalid ||
                 answer.status.code() == Status::Code::kExhausted)) {
       // It is this event that is refused, often for its size, which not every server names.
-      Fail(answer.status.Within("line " + std::to_string(stream->in_flight.front().line) +
-                                ", an event of " + std::to_string(bytes) + " bytes"));
+      Fail(answer.status.Within(
+          fmt::format("line {}, an event of {} bytes", stream->in_flight.front().line, bytes)));
     } else {
       Fail(answer.status);
     }

@@ -76,7 +76,7 @@ class EventWriter {
   // Takes the answers that have come. To be followed by Send.
   Status TakeAnswers();
 
-  // Nothing is on its way, and nothing waits but after a failure.
+  // Whether nothing is on its way and, unless there was a failure, nothing waits.
   bool idle() const { return requests_.empty() && (waiting_.empty() || !failure_.ok()); }
 
   // Sends all, and waits until it is confirmed or has failed.

@@ -1,5 +1,7 @@
 #include "host/source/client/frame_decoder.h"
 
+#include <fmt/core.h>
+
 #include <charconv>
 #include <string>
 
@@ -284,7 +286,7 @@ Status DecodeReadFrame(std::string_view bytes, ReadFrame* frame) {
     }
   }
   if (!ok || !reader.ok()) {
-    return Malformed("not a read response: " + std::to_string(bytes.size()) + " bytes");
+    return Malformed(fmt::format("not a read response: {} bytes", bytes.size()));
   }
   if (frame->kind == ReadFrame::Kind::kEvent) {
     return FinishEvent(&event, &link, frame);

@@ -1,5 +1,6 @@
 #include "host/source/client/kurrent_source.h"
 
+#include <fmt/core.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/slice.h>
@@ -35,7 +36,7 @@ bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
 // Of the codes that mean a refusal: trying again in haste gets the same event.
 grpc::Status TooLarge(const EventView& event) {
   return {grpc::StatusCode::INVALID_ARGUMENT,
-          FormatPosition(event.position) + ": " + TooLargeEvent(event.size())};
+          fmt::format("{}: {}", FormatPosition(event.position), TooLargeEvent(event.size()))};
 }
 
 grpc::Status BadFrame(const Status& why) { return {grpc::StatusCode::INTERNAL, why.message()}; }
@@ -51,6 +52,12 @@ class SubscriptionCall final : public ReadCall {
  public:
   SubscriptionCall(std::string address, std::shared_ptr<SubscriptionSink> sink)
       : address_(std::move(address)), sink_(std::move(sink)) {}
+
+  void OnRoundEnd() override {
+    if (std::exchange(in_round_, false)) {
+      sink_->OnRoundEnd();
+    }
+  }
 
  private:
   bool OnFrame(grpc::ByteBuffer* buffer) override {
@@ -73,10 +80,13 @@ class SubscriptionCall final : public ReadCall {
         }
         spare_->event = frame.event;
         spare_->target_missing = frame.target_missing;
+        in_round_ = true;
         return sink_->OnEvent(std::move(spare_));
       case ReadFrame::Kind::kCheckpoint:
+        in_round_ = true;
         return !frame.position.has_value() || sink_->OnCheckpoint(*frame.position);
       case ReadFrame::Kind::kCaughtUp:
+        in_round_ = true;
         return sink_->OnCaughtUp(frame.position);
       case ReadFrame::Kind::kConfirmation:
       case ReadFrame::Kind::kOther:
@@ -86,6 +96,7 @@ class SubscriptionCall final : public ReadCall {
   }
 
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
+    in_round_ = false;
     sink_->OnEnded(ClassifyEnd(address_, status, context));
     sink_.reset();
     spare_.reset();
@@ -93,6 +104,7 @@ class SubscriptionCall final : public ReadCall {
 
   const std::string address_;
   std::shared_ptr<SubscriptionSink> sink_;
+  bool in_round_ = false;                // The sink was told something and not of the round's end.
   std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
 };
 
@@ -114,8 +126,8 @@ class PlaceCall final : public ReadCall {
     const bool is_event = status.ok() && frame.kind == ReadFrame::Kind::kEvent;
     if (is_event && !IsPlace(frame.event.position)) {
       status =
-          Status::Invalid("malformed frame: an event at " + FormatPosition(frame.event.position) +
-                          ", which is no place in a log");
+          Status::Invalid(fmt::format("malformed frame: an event at {}, which is no place in a log",
+                                      FormatPosition(frame.event.position)));
     }
     if (!status.ok()) {
       Abort(BadFrame(status));
@@ -341,7 +353,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
 
   const ConnectionOptions options_;
   const std::shared_ptr<SourceThreads> threads_;
-  grpc::CompletionQueue* const queue_;  // Of one of them.
+  grpc::CompletionQueue* const queue_;  // The queue of one of them.
   grpc::GenericStub stub_;
   Mutex mutex_;
   CondVar all_done_;

@@ -57,6 +57,9 @@ class ReadCall {
   // The operation in the queue is complete. On the queue's thread. True: this was the last one.
   bool Proceed(bool ok);
 
+  // On the queue's thread, behind one or more calls of Proceed, unless the last one returned true.
+  virtual void OnRoundEnd() {}
+
   // See Subscription. Any thread.
   void Resume();
   void Cancel() { Abort(grpc::Status(grpc::StatusCode::CANCELLED, "cancelled by this host")); }

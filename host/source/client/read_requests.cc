@@ -1,5 +1,6 @@
 #include "host/source/client/read_requests.h"
 
+#include <fmt/core.h>
 #include <grpcpp/support/slice.h>
 
 #include <limits>
@@ -29,8 +30,8 @@ grpc::ByteBuffer Serialize(const ReadReq& request) {
 
 Status SetPlace(Position from, std::string_view verb, ReadReq::Options* out) {
   if (!IsPlace(from)) {
-    return Status::Invalid("cannot " + std::string(verb) + " from position " +
-                           FormatPosition(from) + ": wanted prepare <= commit < 2^63");
+    return Status::Invalid(fmt::format(
+        "cannot {} from position {}: wanted prepare <= commit < 2^63", verb, FormatPosition(from)));
   }
   ReadReq::Options::Position* position = out->mutable_all()->mutable_position();
   position->set_commit_position(from.commit);

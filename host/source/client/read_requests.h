@@ -30,7 +30,7 @@ Result<grpc::ByteBuffer> FirstRequest(Position from);
 // The request for the events of one stream, newest first, links unresolved.
 grpc::ByteBuffer StreamEndRequest(std::string_view stream);
 
-// A request that says nothing.
+// A request without content.
 grpc::ByteBuffer EmptyRequest();
 
 }  // namespace catchup

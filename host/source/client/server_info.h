@@ -13,8 +13,8 @@ struct ServerInfo {
   bool batch_append = false;  // Whether Appender can write to it.
 };
 
-// Asks the server; blocks for at most the deadline. A server that knows no such question is no
-// failure: nothing is then known about it. kUnavailable when it cannot be reached.
+// Asks the server; blocks for at most the deadline. A server that does not know
+// the question is no failure: the answer is then empty. kUnavailable when it cannot be reached.
 Result<ServerInfo> ReadServerInfo(const ConnectionOptions& options);
 
 }  // namespace catchup

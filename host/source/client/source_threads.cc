@@ -3,27 +3,52 @@
 #include <grpcpp/completion_queue.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "host/base/check.h"
 #include "host/base/shortage.h"
 #include "host/source/client/read_call.h"
+#include "host/source/source.h"
 
 namespace catchup {
 
 struct SourceThreads::Server {
   grpc::CompletionQueue queue;
   std::thread thread;
+  std::vector<ReadCall*> round;  // The calls that have a part in the present one.
 
   void Serve() {
     void* tag = nullptr;
     bool ok = false;
     while (queue.Next(&tag, &ok)) {
+      ServeRound(tag, ok);
+    }
+  }
+
+  // What is complete by now, this operation first.
+  void ServeRound(void* tag, bool ok) {
+    constexpr int kLookAtClockEvery = 8;
+    const auto end = std::chrono::steady_clock::now() + SourceRound::kLongest;
+    int frames = 0;
+    do {
       auto* call = static_cast<ReadCall*>(tag);
+      if (std::find(round.begin(), round.end(), call) == round.end()) {
+        round.push_back(call);
+      }
       if (call->Proceed(ok)) {
+        std::erase(round, call);
         call->keeper()->LetGo(call);
       }
+      ++frames;
+    } while (frames < SourceRound::kMostFrames &&
+             (frames % kLookAtClockEvery != 0 || std::chrono::steady_clock::now() < end) &&
+             queue.AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_MONOTONIC)) ==
+                 grpc::CompletionQueue::GOT_EVENT);
+    for (ReadCall* call : round) {
+      call->OnRoundEnd();
     }
+    round.clear();
   }
 };
 

@@ -1,6 +1,7 @@
 #include "host/source/embedded/data_directory.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -78,8 +79,8 @@ Status CheckPath(const std::filesystem::path& directory) {
   std::error_code error;  // What cannot be looked at is told by the call that needs it.
   const auto status = std::filesystem::status(directory, error);
   if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
-    return Status::Invalid("event log " + directory.string() +
-                           ": it is no directory, wanted the directory of the log");
+    return Status::Invalid(fmt::format(
+        "event log {}: it is no directory, wanted the directory of the log", directory.string()));
   }
   return {};
 }
@@ -117,8 +118,8 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
       return Status::FromErrno("lock " + file.string(), errno);
     }
     const std::string owner = ReadText(file);
-    return Status::InUse("event log " + directory.string() + " is in use by process " +
-                         (owner.empty() ? "(starting)" : owner));
+    return Status::InUse(fmt::format("event log {} is in use by process {}", directory.string(),
+                                     owner.empty() ? "(starting)" : owner));
   }
   DataDirectory owned(directory, std::move(lock));
   // The order matters to LiveEndpoint(): a lock file that names this process promises that no
@@ -128,7 +129,7 @@ Result<DataDirectory> DataDirectory::Own(const std::filesystem::path& directory)
     return Status::FromErrno("truncate " + file.string(), errno);
   }
   CATCHUP_RETURN_IF_ERROR(
-      WriteAll(owned.lock_.get(), std::to_string(::getpid()) + "\n", "write " + file.string()));
+      WriteAll(owned.lock_.get(), fmt::format("{}\n", ::getpid()), "write " + file.string()));
   return owned;
 }
 
@@ -162,8 +163,9 @@ Result<std::optional<std::string>> DataDirectory::LiveEndpoint(
       }
     }
     if (late) {
-      return Status::Unavailable("event log " + directory.string() + " is owned by process " +
-                                 ReadText(file) + ", which serves no endpoint");
+      return Status::Unavailable(
+          fmt::format("event log {} is owned by process {}, which serves no endpoint",
+                      directory.string(), ReadText(file)));
     }
     std::this_thread::sleep_for(kPollInterval);
   }

@@ -1,6 +1,7 @@
 #include "host/source/embedded/listener.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -53,11 +54,11 @@ Result<Addresses> Resolve(const ListenAddress& address) {
   if (error == 0) {
     return Addresses(found, ::freeaddrinfo);
   }
-  const std::string what = "listen address '" + address.text() + "'";
+  const std::string what = fmt::format("listen address '{}'", address.text());
   if (error == EAI_SYSTEM) {
     return Status::FromErrno(what, number);
   }
-  const std::string text = what + ": " + ::gai_strerror(error);
+  const std::string text = fmt::format("{}: {}", what, ::gai_strerror(error));
   if (error == EAI_MEMORY) {
     return Status::Exhausted(text);
   }
@@ -178,13 +179,14 @@ Status LookForRoom(int socket) {
   (void)::getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t kept = std::min<rlim_t>(limit.rlim_cur / kKeptPart, kMostKept);
   if (static_cast<rlim_t>(next.get()) + kept >= limit.rlim_cur) {
-    return Status::Exhausted("accept: the last " + std::to_string(kept) + " of " +
-                             std::to_string(limit.rlim_cur) +
-                             " descriptors are kept for other things (ulimit -n)");
+    return Status::Exhausted(
+        fmt::format("accept: the last {} of {} descriptors are kept for other things (ulimit -n)",
+                    kept, limit.rlim_cur));
   }
   if (next.get() >= kMaxDescriptor) {
-    return Status::Exhausted("accept: this process has " + std::to_string(kMaxDescriptor) +
-                             " descriptors in use, and takes no more connections");
+    return Status::Exhausted(
+        fmt::format("accept: this process has {} descriptors in use, and takes no more connections",
+                    kMaxDescriptor));
   }
   return {};
 }
@@ -199,7 +201,7 @@ Status CheckListenable(const ListenAddress& address) {
 Result<std::unique_ptr<Listener>> Listener::Open(const ListenAddress& address) {
   UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.valid()) {
-    return Status::FromErrno("listen on " + address.text() + " (eventfd)", errno);
+    return Status::FromErrno(fmt::format("listen on {} (eventfd)", address.text()), errno);
   }
   CATCHUP_ASSIGN_OR_RETURN(const auto addresses, Resolve(address));
   auto sockets = OpenSockets(address, addresses.get(), Use::kListen);

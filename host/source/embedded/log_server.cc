@@ -1,5 +1,6 @@
 #include "host/source/embedded/log_server.h"
 
+#include <fmt/core.h>
 #include <grpcpp/server_posix.h>
 
 #include <optional>
@@ -123,7 +124,7 @@ class EmbeddedServer::Impl {
       grpc::AddInsecureChannelFromFd(server, connection.Release());
     }));
     address_ = ListenAddress{address.host, core_->port}.text();
-    endpoint_ = core_->host + ":" + std::to_string(core_->port);
+    endpoint_ = fmt::format("{}:{}", core_->host, core_->port);
     return directory_->WriteEndpoint(endpoint_);
   }
 
@@ -207,7 +208,7 @@ EmbeddedLook LookAtEmbedded(const ServerOptions& options) {
   EmbeddedLook look;
   const auto live = DataDirectory::LiveEndpoint(options.directory, std::chrono::milliseconds(0));
   if (live.ok() && live->has_value()) {
-    look.note = "event log " + options.directory.string() + " is served at " + **live;
+    look.note = fmt::format("event log {} is served at {}", options.directory.string(), **live);
     return look;
   }
   if (live.status().code() == Status::Code::kUnavailable) {

@@ -90,8 +90,8 @@ Result<EmbeddedEndpoint> OpenEmbedded(
 // elsewhere is no fault.
 struct EmbeddedLook {
   std::string note;  // Who owns the log, if somebody does; then the rest was not looked at.
-  Status log;        // Of the directory and its files.
-  Status listen;     // Of the address.
+  Status log;        // What is wrong with the directory or its files.
+  Status listen;     // What is wrong with the address.
 };
 EmbeddedLook LookAtEmbedded(const ServerOptions& options);
 

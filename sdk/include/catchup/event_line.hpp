@@ -3,15 +3,15 @@
 //     {"stream":"order-7","type":"order-placed","id":"…","revision":0,"commit":"812","prepare":"812",
 //      "created":"2026-11-24T03:39:17.5720000Z","data":{"orderId":"7"},"metadata":{"by":"web"}}
 //
-// (without the break). The same form everywhere: what the host and its plugins write can be read
-// back, here and there.
+// (without the line break). The host and its plugins use the same form, so each can read what the
+// other wrote.
 //
-// `data` and `metadata` are JSON whose bytes are the source text unchanged, never parsed and
-// written anew. Where that is not possible (no JSON, a line feed in it, blanks around it) the
-// member is `dataBase64` or `metadataBase64`, and where there are no bytes it is absent.
+// `data` and `metadata` are JSON with the bytes of the source text, never parsed and written anew.
+// Bytes that cannot stand there (not JSON, a line feed inside, blanks around it) go into the member
+// `dataBase64` or `metadataBase64`. Where there are no bytes, the member is absent.
 //
-// An event's content type is application/json where `data` stands, else application/octet-stream;
-// where it is the other one, a member `contentType` says so.
+// An event's content type is application/json if there is a `data`, else application/octet-stream.
+// If it is the other one, a member `contentType` says so.
 //
 // Needs the standard library only. Nothing here has state beyond its arguments, so any thread may
 // call it. The only exception it lets out is std::bad_alloc.
@@ -46,7 +46,7 @@ struct EventLine {
   bool is_json = false;            // The content type is application/json.
 };
 
-// An event that was read. Owns its bytes, so the line may go; to be reused for the next line, which
+// An event that was read. Owns its bytes, so the line may go. Reuse it for the next line, which
 // then costs no allocation.
 struct ParsedEventLine {
   std::string stream;  // Never empty.

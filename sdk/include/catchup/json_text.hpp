@@ -1,4 +1,4 @@
-// JSON text as bytes: is this exactly one JSON value, where does it end, what does this string say.
+// JSON text as bytes: whether it is exactly one JSON value, where that ends, what a string says.
 //
 // For code that must pass JSON on without changing a byte of it, and so cannot go through a parser
 // that builds values and writes them anew. The grammar is RFC 8259 to the letter: no comments, no

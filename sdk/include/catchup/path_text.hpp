@@ -3,9 +3,9 @@
 // they should have named stays empty. The host reads its own file by this, and `Host::RequirePath`
 // a plugin's.
 //
-//     PathFault("~/x")      "a whole path, because only a shell replaces \"~\"", and which, if
-//     known PathFault("{{dir}}")  "a whole path, because nothing is put in the place of
-//     \"{{dir}}\"" PathFault("a~b %x")   "": a name may have any of these characters alone
+//     PathFault("~/x")      "a whole path, because only a shell replaces \"~\"", and that path
+//     PathFault("{{dir}}")  "a whole path, because nothing is put in the place of \"{{dir}}\""
+//     PathFault("a~b %x")   "": a name may have any of these characters alone
 //
 // Needs the standard library only. Nothing here has state, so any thread may call it. The only
 // exception it lets out is std::bad_alloc.
@@ -23,7 +23,7 @@
 
 namespace catchup {
 
-// What keeps `text` from being taken as a path, as what was wanted in its place, or empty.
+// Why `text` cannot be taken as a path, worded as what was wanted in its place; empty if it can.
 inline std::string PathFault(std::string_view text);
 
 // Whether a shell would replace something in `text`: "$NAME", "${NAME}", "$(command)".
@@ -53,7 +53,7 @@ inline std::string Quote(std::string_view text) {
   return quoted;
 }
 
-// The first `open` with a `close` and something between them.
+// The first `open` that a `close` follows, with something between them.
 inline std::string_view Between(std::string_view text, std::string_view open,
                                 std::string_view close) {
   for (auto begin = text.find(open); begin != std::string_view::npos;

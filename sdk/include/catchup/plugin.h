@@ -86,8 +86,8 @@ typedef struct catchup_header {
 #define CATCHUP_EVENT_JSON UINT32_C(1)   /* content type application/json */
 #define CATCHUP_EVENT_SYSTEM UINT32_C(2) /* the type begins with "$" */
 
-/* The most that stream, type, data and metadata of one event are together: 17 MiB. No part of it
- * has a limit of its own. A larger one never reaches a plugin. Since 1.0. */
+/* The largest event: 17 MiB of stream, type, data and metadata together. None of these has a limit
+ * of its own. A larger event never reaches a plugin. Since 1.0. */
 #define CATCHUP_MAX_EVENT_BYTES UINT64_C(17825792)
 
 /* One recorded event, borrowed with everything in it until the call returns. Since 1.0. */
@@ -106,8 +106,8 @@ typedef struct catchup_event {
   uint32_t lane;
 } catchup_event;
 
-/* Somewhere to put bytes. The receiver of the bytes owns it and it dies with the call it was passed
- * to.
+/* Somewhere to put bytes. It belongs to whoever receives the bytes, and lives until the call that
+ * it was passed to returns.
  *
  * write returns how many bytes it took: fewer than asked is a short write, after which the caller
  * may offer the rest; a negative number is a refusal, after which it offers nothing more. The bytes
@@ -126,7 +126,7 @@ struct catchup_sink {
 #define CATCHUP_LOG_WARN INT32_C(2)
 #define CATCHUP_LOG_ERROR INT32_C(3)
 
-/* What stands at a path of the configuration: the kinds of catchup_host.config_get. Since 1.0. */
+/* What is at a path of the configuration: the kinds of catchup_host.config_get. Since 1.0. */
 #define CATCHUP_CONFIG_ABSENT INT32_C(0) /* nothing */
 #define CATCHUP_CONFIG_TEXT INT32_C(1)   /* also a date or a time, as RFC 3339 has it */
 #define CATCHUP_CONFIG_NUMBER INT32_C(2)
@@ -167,14 +167,14 @@ struct catchup_host {
    * [any-thread] Since 1.0. */
   int32_t (*stop_requested)(const catchup_host* host);
 
-  /* Says what stands at one path of the configuration and, of a text, number or boolean, writes the
-   * text to `sink`: a text without quotes, a number in decimal, a boolean as true or false.
+  /* Says what is at one path of the configuration. If it is a text, a number or a boolean, writes
+   * it to `sink`: a text without quotes, a number in decimal, a boolean as true or false.
    *
    * path  a TOML dotted key: "database.host"; quoted where a key holds more than letters, digits,
    *       '-' and '_', so that `"a.b"` is one key and `a.b` are two. Members of a list by their
    *       index from 0: "servers.0.host"
-   * kind  required; gets one of the kinds above, CATCHUP_CONFIG_ABSENT where nothing stands
-   * sink  null: only the kind is asked for
+   * kind  required; set to one of the kinds above, CATCHUP_CONFIG_ABSENT where there is nothing
+   * sink  may be null, to ask for the kind alone
    *
    * returns  CATCHUP_CONFIG_OK        *kind says what is there
    *          CATCHUP_CONFIG_BAD_PATH  the plugin's own mistake
@@ -299,9 +299,9 @@ typedef struct catchup_position_keeper {
   uint32_t max_events; /* the most events of one handle_at, at least 1 */
 
   /* In one committed transaction: writes `token` into the position's row, making it if need be, and
-   * reads the row into *out. The position found wins over the host's own. Finds a higher token in
-   * the row: changes nothing and returns CATCHUP_FATAL, saying both numbers ("fenced: token 57
-   * seen, ours 1"). Called once after every start, before the first event.
+   * reads the row into *out. The position found wins over the host's own. If the row holds a
+   * higher token, changes nothing and returns CATCHUP_FATAL with both numbers in the text ("fenced:
+   * token 57 seen, ours 1"). Called once after every start, before the first event.
    * [instance-thread & started] Since 1.0. Required in this table. */
   int32_t (*load_position)(catchup_instance* self, uint64_t token, catchup_loaded_position* out);
 

@@ -65,7 +65,7 @@ struct Holder {
   Type projection;
 };
 
-// Type has a Handle of its own or of a base.
+// Type has a Handle, its own or a base's.
 template <typename Type>
 concept Handles = requires(Type& projection, const Event& event) {
   projection.Handle(event);
@@ -114,8 +114,8 @@ struct Callbacks {
     const std::int32_t status = Guard(Of(self).host, true, [&] {
       Of(self).projection.HandleBatch(Events(events, count), leading);
     });
-    // All events applied and an error all the same fits no status. Then none counts, and they come
-    // again, which at least once allows.
+    // An error after all events were applied fits no status. Then none of them counts and all come
+    // again, as delivery at least once allows.
     *applied = status == CATCHUP_OK ? count : leading < count ? leading : 0;
     return status;
   }

@@ -74,14 +74,14 @@ class Host {
   // A path is a TOML dotted key: "database.host", or "\"a.b\".c" where a key has a dot in it; a
   // list's members go by index, "servers.0".
 
-  // What stands at a path, of a scalar with its text: one of CATCHUP_CONFIG_TEXT and the others.
+  // What is at a path, one of CATCHUP_CONFIG_TEXT and the others, and the text if it is a scalar.
   struct Setting {
     std::int32_t kind = CATCHUP_CONFIG_ABSENT;
     std::string text;
   };
   Setting Look(std::string_view path) const;
 
-  // The text of one text, number or boolean; none if absent.
+  // The value of a text, number or boolean as text; none if absent.
   std::optional<std::string> config(std::string_view path) const;
 
   // The value by its path as std::string, bool, double or any integer type, whose range is checked.
@@ -101,11 +101,11 @@ class Host {
   Value Require(std::string_view path) const;
 
   // The same for the path of a file or folder: text that names none, as "~/x" or "{{dir}}/x", is
-  // refused with what was meant (catchup/path_text.hpp). Nothing is looked at on the disk.
+  // refused with what was meant (catchup/path_text.hpp). Does not look at the disk.
   std::string RequirePath(std::string_view path) const;
 
-  // Throws if the configuration has a key at its top that is not in `known`: a key that is ignored
-  // is most often a key that was misspelt.
+  // Throws if the configuration has a top-level key that is not in `known`: a key that nobody reads
+  // is most often a misspelt one.
   void RequireOnly(std::initializer_list<std::string_view> known) const;
 
   const catchup_host* raw() const { return raw_; }

@@ -1,5 +1,6 @@
 #include "host/source/client/appender.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -17,6 +18,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::EndsWith;
+using testing::StartsWith;
 
 using event_store::client::streams::BatchAppendReq;
 using event_store::client::streams::BatchAppendResp;
@@ -237,8 +241,7 @@ TEST(AppenderTest, SaysWhichQuestionFailed) {
   const AppendAnswer answer = Await(appender.get());
 
   EXPECT_EQ(answer.status.code(), Status::Code::kDenied);
-  EXPECT_TRUE(answer.status.message().starts_with("read the end of stream orders: 127.0.0.1:"))
-      << answer.status.message();
+  EXPECT_THAT(answer.status.message(), StartsWith("read the end of stream orders: 127.0.0.1:"));
 }
 
 TEST(AppenderTest, GivesUpAQuestionWithoutProgress) {
@@ -301,12 +304,9 @@ TEST(AppenderTest, SaysHowMuchTheServerTakes) {
   const Status status = AppendAgainst(error);
 
   EXPECT_EQ(status.code(), Status::Code::kInvalid);
-  EXPECT_TRUE(status.message().starts_with("append to stream orders: 127.0.0.1:"))
-      << status.message();
-  EXPECT_TRUE(
-      status.message().ends_with("INVALID_ARGUMENT: MaximumAppendSizeExceeded: it takes "
-                                 "1048576 bytes in one append"))
-      << status.message();
+  EXPECT_THAT(status.message(), StartsWith("append to stream orders: 127.0.0.1:"));
+  EXPECT_THAT(status.message(), EndsWith("INVALID_ARGUMENT: MaximumAppendSizeExceeded: it takes "
+                                         "1048576 bytes in one append"));
 }
 
 // A server that is starting leaves the code at its default, which reads as "fine".
@@ -317,7 +317,7 @@ TEST(AppenderTest, TakesAnErrorWithoutACodeForUnavailable) {
   const Status status = AppendAgainst(error);
 
   EXPECT_EQ(status.code(), Status::Code::kUnavailable);
-  EXPECT_TRUE(status.message().ends_with(": Server Is Not Ready")) << status.message();
+  EXPECT_THAT(status.message(), EndsWith(": Server Is Not Ready"));
 }
 
 TEST(AppenderTest, TellsRefusalsApart) {
@@ -340,9 +340,8 @@ TEST(AppenderTest, ReportsAServerThatCannotBeReached) {
   const Status status = Write(appender.get(), MakeEvent(1)).status;
 
   EXPECT_EQ(status.code(), Status::Code::kUnavailable);
-  EXPECT_TRUE(
-      status.message().starts_with("append to stream orders: " + address + ": UNAVAILABLE: "))
-      << status.message();
+  EXPECT_THAT(status.message(),
+              StartsWith("append to stream orders: " + address + ": UNAVAILABLE: "));
 }
 
 TEST(AppenderTest, ReportsWhyTheServerEndedTheCallAndMakesANewOne) {
@@ -361,8 +360,7 @@ TEST(AppenderTest, ReportsWhyTheServerEndedTheCallAndMakesANewOne) {
 
   const Status status = Write(appender.get(), MakeEvent(1)).status;
   EXPECT_EQ(status.code(), Status::Code::kDenied);
-  EXPECT_TRUE(status.message().ends_with("PERMISSION_DENIED: Access denied (access-denied)"))
-      << status.message();
+  EXPECT_THAT(status.message(), EndsWith("PERMISSION_DENIED: Access denied (access-denied)"));
 
   EXPECT_TRUE(Write(appender.get(), MakeEvent(1)).status.ok());
 }

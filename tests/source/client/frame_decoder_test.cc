@@ -1,5 +1,6 @@
 #include "host/source/client/frame_decoder.h"
 
+#include <gmock/gmock.h>
 #include <google/protobuf/stubs/logging.h>
 #include <gtest/gtest.h>
 
@@ -15,6 +16,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::StartsWith;
 
 using event_store::client::streams::ReadResp;
 using RecordedEvent = ReadResp::ReadEvent::RecordedEvent;
@@ -144,7 +147,7 @@ bool Compare(std::string_view bytes) {
   const Status status = DecodeReadFrame(exact.view(), &frame);
   if (!status.ok()) {
     EXPECT_EQ(status.code(), Status::Code::kInvalid);
-    EXPECT_TRUE(status.message().starts_with("malformed frame: ")) << status.message();
+    EXPECT_THAT(status.message(), StartsWith("malformed frame: "));
     return false;
   }
   for (const std::string_view part :

@@ -1,5 +1,6 @@
 #include "host/source/client/kurrent_source.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -16,6 +17,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 using event_store::client::streams::ReadReq;
 
@@ -293,8 +296,7 @@ TEST(SourceTest, AFailureToReadTheEndIsAFailure) {
     const auto source = *OpenKurrentSource(options);
     const auto end = AskEnd(source.get());
     ASSERT_FALSE(end.ok());
-    EXPECT_NE(end.status().message().find("read the end of the log"), std::string::npos)
-        << end.status().message();
+    EXPECT_THAT(end.status().message(), HasSubstr("read the end of the log"));
   }
 }
 
@@ -334,7 +336,7 @@ TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
   const auto source = *OpenKurrentSource(To(server.address()));
   const auto version = AskVersion(source.get());
   ASSERT_FALSE(version.ok());
-  EXPECT_NE(version.status().message().find(server.address()), std::string::npos);
+  EXPECT_THAT(version.status().message(), HasSubstr(server.address()));
 }
 
 TEST(VersionTest, TellsWhatAServerCanBeReliedOnFor) {
@@ -437,8 +439,7 @@ TEST(SourceTest, GivesUpReadingTheHeadAtTheDeadline) {
   const auto head = ReadHeadAndWait(source.get());
 
   EXPECT_EQ(head.status().code(), Status::Code::kUnavailable);
-  EXPECT_NE(head.status().message().find("DEADLINE_EXCEEDED"), std::string::npos)
-      << head.status().message();
+  EXPECT_THAT(head.status().message(), HasSubstr("DEADLINE_EXCEEDED"));
 }
 
 TEST(SourceTest, EndsWhateverComesAfterItsShutdown) {

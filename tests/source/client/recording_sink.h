@@ -26,6 +26,12 @@ class RecordingSink final : public SubscriptionSink {
     pause_from_ = count;
   }
 
+  // Runs on the source's thread inside of every OnRoundEnd.
+  void SetOnRoundEnd(std::function<void()> action) {
+    const std::lock_guard lock(mutex_);
+    on_round_end_ = std::move(action);
+  }
+
   // Runs on the source's thread inside of every OnEvent.
   void SetOnEvent(std::function<void()> action) {
     const std::lock_guard lock(mutex_);
@@ -55,6 +61,18 @@ class RecordingSink final : public SubscriptionSink {
   bool OnCaughtUp(std::optional<Position> position) override {
     const std::lock_guard lock(mutex_);
     return Note("caught up" + (position ? " " + FormatPosition(*position) : ""));
+  }
+
+  void OnRoundEnd() override {
+    std::function<void()> action;
+    {
+      const std::lock_guard lock(mutex_);
+      calls_after_end_ += end_.has_value() ? 1 : 0;
+      action = on_round_end_;
+    }
+    if (action) {
+      action();
+    }
   }
 
   void OnEnded(EndOfCall end) override {
@@ -107,6 +125,7 @@ class RecordingSink final : public SubscriptionSink {
   std::vector<std::unique_ptr<EventFrame>> frames_;
   std::optional<EndOfCall> end_;
   std::function<void()> on_event_;
+  std::function<void()> on_round_end_;
   std::size_t pause_from_ = SIZE_MAX;
   int calls_after_end_ = 0;
 };

@@ -1,5 +1,7 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <string>
 #include <vector>
@@ -13,6 +15,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 using event_store::client::streams::ReadReq;
 using Notes = std::vector<std::string>;
@@ -69,6 +74,78 @@ TEST(SubscriptionTest, PassesOnEveryFrameInOrder) {
   const Heard heard = Listen(server.address());
 
   EXPECT_EQ(heard.notes, (Notes{"event 10:10", "checkpoint 10:0", "caught up 20:20", "caught up"}));
+}
+
+TEST(SubscriptionTest, EveryFrameIsFollowedByTheEndOfItsRound) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    call->Write(Confirmation());
+    call->Write(Event(10));
+    call->AwaitCancel();
+  });
+  const auto sink = std::make_shared<RecordingSink>();
+  std::promise<std::size_t> told;
+  sink->SetOnRoundEnd([&] { told.set_value(sink->notes().size()); });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  const auto subscription = source->Subscribe(Everything(), sink);
+
+  EXPECT_EQ(told.get_future().get(), 1u);
+}
+
+// One thread serves both. What is passed on to the quiet one is not held back until the flood is
+// over: its round ends after a bounded number of frames, whoever they are for.
+TEST(SubscriptionTest, AFloodOnOneHoldsNothingBackOnAnother) {
+  constexpr std::uint64_t kSingles = 20;
+  FakeServer server([](FakeCall* call) {
+    ReadReq request;
+    (void)request.ParseFromString(call->Read().value_or(""));
+    const bool quiet = request.options().filter().event_type().prefix(0) == "quiet";
+    call->Write(Confirmation());
+    std::uint64_t number = 1;
+    while (call->Write(Event(number)) && (!quiet || number < kSingles)) {
+      ++number;
+    }
+    call->AwaitCancel();
+  });
+  const auto flooded = std::make_shared<RecordingSink>();
+  const auto quiet = std::make_shared<RecordingSink>();
+  // All on the source's thread.
+  int frames = 0;
+  int waits_since = 0;  // The frame that the quiet one was told of; 0 once its round has ended.
+  int longest = 0;
+  std::promise<void> flowing;
+  std::promise<void> done;
+  std::uint64_t singles = 0;
+  flooded->SetOnEvent([&] {
+    if (++frames == 1'000) {
+      flowing.set_value();
+    }
+  });
+  quiet->SetOnEvent([&] {
+    ++frames;
+    ++singles;
+    waits_since = waits_since == 0 ? frames : waits_since;
+  });
+  quiet->SetOnRoundEnd([&] {
+    longest = std::max(longest, frames - waits_since + 1);
+    waits_since = 0;
+    if (singles == kSingles) {
+      done.set_value();
+    }
+  });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  const auto flood = source->Subscribe(Everything(), flooded);
+  flowing.get_future().wait();
+  SubscribeOptions options;
+  options.filter.prefixes = {"quiet"};
+  const auto subscription = source->Subscribe(options, quiet);
+  done.get_future().wait();
+  flood->Cancel();
+  subscription->Cancel();
+  EXPECT_TRUE(flooded->AwaitEnd().has_value());
+  EXPECT_TRUE(quiet->AwaitEnd().has_value());
+
+  EXPECT_LE(longest, SourceRound::kMostFrames);
 }
 
 TEST(SubscriptionTest, ShowsTheWholeEvent) {
@@ -145,7 +222,7 @@ TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
 
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kInvalidPosition);
-  EXPECT_NE(heard.end->text.find("18446744073709551615"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("18446744073709551615"));
 }
 
 TEST(SubscriptionTest, TakesACleanEndForADrop) {
@@ -153,8 +230,7 @@ TEST(SubscriptionTest, TakesACleanEndForADrop) {
 
   EXPECT_EQ(end.kind, EndKind::kDropped);
   EXPECT_EQ(end.code, 0);
-  EXPECT_NE(end.text.find(": OK: the server ended the subscription"), std::string::npos)
-      << end.text;
+  EXPECT_THAT(end.text, HasSubstr(": OK: the server ended the subscription"));
 }
 
 TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
@@ -165,7 +241,7 @@ TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
         code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::UNIMPLEMENTED;
     EXPECT_EQ(end.kind, refused ? EndKind::kRefused : EndKind::kDropped) << end.text;
     EXPECT_EQ(end.code, code);
-    EXPECT_NE(end.text.find(": why"), std::string::npos) << end.text;
+    EXPECT_THAT(end.text, HasSubstr(": why"));
   }
 }
 
@@ -206,7 +282,7 @@ TEST(SubscriptionTest, EndsOnAFrameThatIsNone) {
   EXPECT_EQ(heard.notes, Notes{"event 10:10"});
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kDropped);
-  EXPECT_NE(heard.end->text.find("malformed frame"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("malformed frame"));
 }
 
 TEST(SubscriptionTest, IgnoresFramesItDoesNotKnow) {
@@ -247,10 +323,8 @@ TEST(SubscriptionTest, SaysWhichEventIsTooLarge) {
   EXPECT_EQ(heard.notes, Notes{});
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kRefused);
-  EXPECT_NE(heard.end->text.find("10:10: an event of "), std::string::npos) << heard.end->text;
-  EXPECT_NE(heard.end->text.find("wanted at most " + std::to_string(kMaxEventBytes)),
-            std::string::npos)
-      << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("10:10: an event of "));
+  EXPECT_THAT(heard.end->text, HasSubstr("wanted at most " + std::to_string(kMaxEventBytes)));
 }
 
 // gRPC's own servers never leave a message unfinished; a connection that breaks does.
@@ -278,7 +352,7 @@ TEST(SubscriptionTest, EndsWhenNobodyListens) {
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->kind, EndKind::kDropped);
   EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_TRUE(heard.end->text.starts_with(address + ": UNAVAILABLE: ")) << heard.end->text;
+  EXPECT_THAT(heard.end->text, StartsWith(address + ": UNAVAILABLE: "));
 }
 
 TEST(SubscriptionTest, EndsWhenTheServerNeverSpeaks) {
@@ -294,7 +368,7 @@ TEST(SubscriptionTest, EndsWhenTheNameDoesNotResolve) {
 
   ASSERT_TRUE(heard.end.has_value());
   EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
-  EXPECT_NE(heard.end->text.find("no-such-host.invalid"), std::string::npos) << heard.end->text;
+  EXPECT_THAT(heard.end->text, HasSubstr("no-such-host.invalid"));
 }
 
 }  // namespace

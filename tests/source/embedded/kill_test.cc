@@ -1,5 +1,6 @@
 // What the log promises across a kill of its process, with a real process and a real kill.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,6 +23,8 @@
 
 namespace catchup::embedded {
 namespace {
+
+using testing::HasSubstr;
 
 using test::Child;
 using test::LogClient;
@@ -145,9 +148,7 @@ TEST(OwnershipTest, RefusesASecondOwnerAndNamesTheFirst) {
 
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().code(), Status::Code::kInUse);
-  EXPECT_NE(second.status().message().find("process " + std::to_string(child.pid())),
-            std::string::npos)
-      << second.status().message();
+  EXPECT_THAT(second.status().message(), HasSubstr("process " + std::to_string(child.pid())));
 }
 
 TEST(OwnershipTest, IsNotRefusedBecauseSomebodyAsksWhoOwnsIt) {

@@ -2,6 +2,7 @@
 // is no room.
 #include "host/source/embedded/listener.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -23,6 +24,8 @@
 
 namespace catchup::embedded {
 namespace {
+
+using testing::HasSubstr;
 
 using test::Child;
 using test::LogClient;
@@ -106,8 +109,8 @@ TEST_F(FloodedServerTest, AcceptsClientsAgainOnceThereAreDescriptors) {
   EXPECT_TRUE(CanRead(address_));
   EXPECT_TRUE(Await([&] { return Count(Said(), "Clients are accepted again") == 1; })) << Said();
   EXPECT_EQ(Count(Said(), "Clients wait to be accepted"), 1) << Said();
-  EXPECT_NE(Said().find(address_), std::string::npos) << Said();
-  EXPECT_NE(Said().find("(ulimit -n)"), std::string::npos) << Said();
+  EXPECT_THAT(Said(), HasSubstr(address_));
+  EXPECT_THAT(Said(), HasSubstr("(ulimit -n)"));
 }
 
 TEST_F(FloodedServerTest, ServesThoseItHasMeanwhile) {

@@ -1,4 +1,5 @@
 // Behaviour that the recordings show in part or not at all: see replay_test.cc for the rest.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
@@ -13,6 +14,8 @@
 
 namespace catchup::embedded {
 namespace {
+
+using testing::HasSubstr;
 
 using test::LogClient;
 using test::RawCall;
@@ -319,9 +322,7 @@ TEST_F(ServerOnAFailingDiskTest, OnlyReadsAfterAFailedSyncUntilItIsStartedAgain)
   const grpc::Status refused = TryAppend(Some(1));
 
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_NE(refused.error_message().find("nothing is written until it is opened again"),
-            std::string::npos)
-      << refused.error_message();
+  EXPECT_THAT(refused.error_message(), HasSubstr("nothing is written until it is opened again"));
   EXPECT_EQ(Read(LogClient::ReadAll()).size(), 2u);
   Start();
   client_->MustAppend("orders", Some(1));
@@ -355,9 +356,7 @@ TEST_F(ServerTest, RefusesALogOfANewerFormat) {
 
   ASSERT_FALSE(server.ok());
   EXPECT_EQ(server.status().code(), Status::Code::kIncompatible);
-  EXPECT_NE(server.status().message().find("event log format 2, this version reads 1"),
-            std::string::npos)
-      << server.status().message();
+  EXPECT_THAT(server.status().message(), HasSubstr("event log format 2, this version reads 1"));
 }
 
 TEST_F(ServerTest, RefusesADatabaseThatIsNoEventLog) {

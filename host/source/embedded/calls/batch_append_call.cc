@@ -1,4 +1,6 @@
 // Streams/BatchAppend: many appends on one call, in pieces or whole, answered as they complete.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -351,9 +353,9 @@ class BatchAppendHandler final : public CallHandler {
       return false;
     }
     if (begun_.size() >= kMaxBegun) {
-      Answer(begun.correlation, begun.stream,
-             BadRequest("More than " + std::to_string(kMaxBegun) +
-                        " appends have begun and are not final."));
+      Answer(
+          begun.correlation, begun.stream,
+          BadRequest(fmt::format("More than {} appends have begun and are not final.", kMaxBegun)));
       return false;
     }
     begun.expected = *expected;

@@ -1,5 +1,8 @@
 #include "host/source/embedded/log/event_log.h"
 
+#include <fmt/core.h>
+
+#include <string>
 #include <utility>
 
 #include "host/base/time_text.h"
@@ -53,8 +56,8 @@ Status EventLog::CheckFormat() {
   CATCHUP_ASSIGN_OR_RETURN(const std::int64_t version,
                            connection_->QueryInt("PRAGMA user_version"));
   if (version != kFormatVersion) {
-    return Status::Incompatible("event log format " + std::to_string(version) +
-                                ", this version reads " + std::to_string(kFormatVersion));
+    return Status::Incompatible(
+        fmt::format("event log format {}, this version reads {}", version, kFormatVersion));
   }
   return {};
 }

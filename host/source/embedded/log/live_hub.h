@@ -21,7 +21,7 @@ using LiveBatch = std::vector<std::shared_ptr<const Record>>;
 // The committed end of the log, as shown to readers.
 struct Head {
   std::uint64_t last = 0;        // Position of the record written last, with or without an event.
-  std::uint64_t last_event = 0;  // Of the last record with an event.
+  std::uint64_t last_event = 0;  // Position of the last record with an event.
   std::uint64_t end = 0;         // The first position after `last`.
   std::uint64_t commits = 0;     // Events committed since the process started.
 };
@@ -62,8 +62,8 @@ class LiveFeed {
   struct Options {
     std::function<bool(const Record&)> matches;  // Called from the writer's thread.
     std::uint64_t checkpoint_interval = 0;       // In events committed; 0: no checkpoints.
-    std::size_t limit = 0;                       // Frames held.
-    std::uint64_t limit_bytes = 0;               // Of matching events held.
+    std::size_t limit = 0;                       // The most frames held.
+    std::uint64_t limit_bytes = 0;               // Bytes of the matching events held.
     std::function<void()> wake;                  // Called when entries came or the feed was lost.
   };
 

@@ -1,5 +1,7 @@
 #include "host/source/embedded/log/log_reader.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -64,8 +66,8 @@ Result<bool> LogReader::Cursor::Next(EventView* event) {
     event->is_json = statement_.Int(kIsJson) != 0;
     const std::string_view id = statement_.Bytes(kId);
     if (id.size() != event->id.bytes.size()) {
-      return Status::Corrupt("event log: record at " + std::to_string(position) + " has an id of " +
-                             std::to_string(id.size()) + " bytes, want 16");
+      return Status::Corrupt(fmt::format("event log: record at {} has an id of {} bytes, wanted 16",
+                                         position, id.size()));
     }
     std::memcpy(event->id.bytes.data(), id.data(), id.size());
     event->stream = statement_.Bytes(kStream);

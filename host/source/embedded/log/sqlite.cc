@@ -1,5 +1,7 @@
 #include "host/source/embedded/log/sqlite.h"
 
+#include <fmt/core.h>
+
 #include <cerrno>
 #include <string>
 
@@ -20,8 +22,7 @@ bool IsShortage(int code, int system_error) {
 
 Status SqliteFailure(sqlite3* database, std::string_view what) {
   const int code = sqlite3_extended_errcode(database);
-  std::string text = std::string(what) + ": " + sqlite3_errmsg(database) + " (SQLite error " +
-                     std::to_string(code) + ")";
+  std::string text = fmt::format("{}: {} (SQLite error {})", what, sqlite3_errmsg(database), code);
   if (IsShortage(code, sqlite3_system_errno(database))) {
     return Status::Exhausted(std::move(text));
   }
@@ -102,7 +103,7 @@ Result<Connection> Connection::Open(const std::filesystem::path& file, Mode mode
   const int code = sqlite3_open_v2(file.c_str(), &database, flags, nullptr);
   Connection connection(database);
   if (database == nullptr) {
-    return Status::Exhausted("open " + file.string() + ": out of memory");
+    return Status::Exhausted(fmt::format("open {}: out of memory", file.string()));
   }
   if (code != SQLITE_OK) {
     return connection.Failure("open " + file.string());

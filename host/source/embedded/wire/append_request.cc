@@ -1,5 +1,7 @@
 #include "host/source/embedded/wire/append_request.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 namespace catchup::embedded {
@@ -7,7 +9,7 @@ namespace {
 
 RpcError MissingProperty(const std::string& name) {
   return {RpcCode::kInvalidArgument,
-          "Required Metadata Property '" + name + "' is missing",
+          fmt::format("Required Metadata Property '{}' is missing", name),
           {{"exception", "missing-required-metadata-property"},
            {"required-metadata-properties", "type,content-type"}}};
 }

@@ -1,5 +1,7 @@
 #include "host/source/embedded/wire/read_request.h"
 
+#include <fmt/core.h>
+
 #include <limits>
 #include <optional>
 #include <utility>
@@ -28,13 +30,12 @@ std::string PrintFilter(const Filter& filter) {
     first = false;
   };
   if (filter.window_case() == Filter::kMax) {
-    add("\"max\": " + std::to_string(filter.max()));
+    add(fmt::format("\"max\": {}", filter.max()));
   } else if (filter.window_case() == Filter::kCount) {
     add("\"count\": { }");
   }
   if (filter.checkpointintervalmultiplier() != 0) {
-    add("\"checkpointIntervalMultiplier\": " +
-        std::to_string(filter.checkpointintervalmultiplier()));
+    add(fmt::format("\"checkpointIntervalMultiplier\": {}", filter.checkpointintervalmultiplier()));
   }
   return text == "{ " ? "{ }" : text + " }";
 }
@@ -48,8 +49,8 @@ std::string CombinationText(const Options& options) {
   const char* filter = options.has_filter()      ? "Filter"
                        : options.has_no_filter() ? "NoFilter"
                                                  : "None";
-  return std::string("The combination of (") + stream + ", " + count + ", " + direction + ", " +
-         filter + ") is invalid.";
+  return fmt::format("The combination of ({}, {}, {}, {}) is invalid.", stream, count, direction,
+                     filter);
 }
 
 bool IsKnownCombination(const Options& options) {
@@ -76,10 +77,9 @@ std::optional<RpcError> PlanFilter(const Filter& filter, bool subscription, Read
       expression = &filter.event_type();
       break;
     case Filter::FILTER_NOT_SET:
-      return RpcError::Invalid("'" + PrintFilter(filter) +
-                               "' is not a valid "
-                               "EventStore.Client.Streams.ReadReq+Types+Options+Types+"
-                               "FilterOptions");
+      return RpcError::Invalid(fmt::format(
+          "'{}' is not a valid EventStore.Client.Streams.ReadReq+Types+Options+Types+FilterOptions",
+          PrintFilter(filter)));
   }
   Result<RecordFilter> made = RecordFilter::Create(
       field, expression->regex(),

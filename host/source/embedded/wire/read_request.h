@@ -25,9 +25,9 @@ struct ReadPlan {
   bool forwards = true;
   bool resolve_links = false;
   From from = From::kStart;
-  Position position;          // Where kAt, of `$all`.
-  std::int64_t revision = 0;  // Where kAt, of a stream.
-  std::uint64_t count = 0;    // Of a read that ends.
+  Position position;          // For kAt in `$all`.
+  std::int64_t revision = 0;  // For kAt in a stream.
+  std::uint64_t count = 0;    // For a read that ends.
   FrameEncoder encoder;
   std::uint32_t compatibility = 0;
 

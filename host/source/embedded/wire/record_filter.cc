@@ -1,5 +1,6 @@
 #include "host/source/embedded/wire/record_filter.h"
 
+#include <fmt/core.h>
 #include <re2/re2.h>
 
 #include <utility>
@@ -16,7 +17,7 @@ Result<RecordFilter> RecordFilter::Create(Field field, const std::string& regex,
     options.set_log_errors(false);
     auto pattern = std::make_shared<const re2::RE2>(regex, options);
     if (!pattern->ok()) {
-      return Status::Invalid("filter pattern '" + regex + "': " + pattern->error());
+      return Status::Invalid(fmt::format("filter pattern '{}': {}", regex, pattern->error()));
     }
     filter.regex_ = std::move(pattern);
   }

@@ -65,7 +65,7 @@ class CallHandler {
 struct ServerCore {
   LogWriter& writer;
   LiveHub& hub;
-  std::string host;  // As told to clients.
+  std::string host;  // The name that clients are told.
   std::uint16_t port = 0;
   Uuid instance_id;
   std::uint64_t max_append_bytes = 0;

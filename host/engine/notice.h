@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace catchup {
+
+// What the engine finds worth a line in the log, by kind. Each kind is one fixed message there, and
+// so has a rate limit of its own; the text of the command says the facts, in one sentence.
+enum class Notice : std::uint8_t {
+  kRunnerRestarts,       // It died, or was discarded: another follows. A try.
+  kRunnerReplaced,       // It has nothing to do, and a fresh one is better.
+  kRunnerEndedBadly,     // While the group stops, otherwise than it was asked to.
+  kSpawnWaits,           // A runner cannot be spawned for want of something. A try.
+  kCheckpointWaits,      // A checkpoint cannot be written for want of something. A try.
+  kWaitOver,             // Of either: it is there.
+  kPluginBehind,         // The plugin's position lies before the group's checkpoint, and wins.
+  kPluginMoved,          // The plugin's position is not where its last runner left it, and wins.
+  kSubscriptionDropped,  // The call ended. A try.
+  kSubscriptionRefused,  // As it does not by itself. A try.
+  kLogTooShort,  // The log ends before the place to resume from; perhaps it was asked too early.
+  kReadFromBeginning,  // No place to resume from serves an old server.
+  kNoPlaceAnnounced,   // The server announced what is no position.
+  kAnnouncedTooEarly,  // It sent an event after it had announced as sent what lies behind it.
+};
+
+inline constexpr std::size_t kNotices = static_cast<std::size_t>(Notice::kAnnouncedTooEarly) + 1;
+
+}  // namespace catchup
