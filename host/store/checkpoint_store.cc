@@ -245,6 +245,10 @@ Status CheckpointStore::State::Write(SlotContent next) {
   }
   next.record.number = content.record.number + 1;
   next.record.time_ticks = NowTicks();
+  // Without a checkpoint it stays to be known that the beginning was wanted.
+  if (next.reset && !next.reset->pending && next.record.checkpoint) {
+    next.reset.reset();
+  }
   if (new_filter && adopts_filter && next.record.checkpoint) {
     next.filter_digest = new_filter->filter_digest;
     next.filter_text = new_filter->filter_text;
@@ -443,10 +447,6 @@ Status CheckpointStore::FinishReset() {
     return {};
   }
   next.reset->pending = false;
-  // Without a checkpoint it stays to be known that the beginning was wanted.
-  if (next.record.checkpoint.has_value()) {
-    next.reset.reset();
-  }
   return state_->Write(std::move(next));
 }
 

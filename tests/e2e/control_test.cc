@@ -269,7 +269,7 @@ TEST_F(ControlTest, TakingOverWhatIsNotFencedIsRefused) {
 }
 
 TEST_F(ControlTest, AChangedFilterIsAcceptedByAWord) {
-  site_.Append({EventLine("s", "a-1"), EventLine("s", "b-1")});
+  site_.Append({EventLine("s", "b-1"), EventLine("s", "a-1")});
   site_.Configure(JsonlGroup("one", "prefixes = [\"a-\"]") + JsonlGroup("other"));
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
   site_.Configure(JsonlGroup("one", "prefixes = [\"a-\", \"b-\"]") + JsonlGroup("other"));
