@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <system_error>
 
 namespace catchup {
 namespace {
@@ -20,6 +23,10 @@ Status CheckAccess(const std::filesystem::path& path, int mode, const char* what
   }
   return result == 0 ? Status() : Status::FromErrno(what + path.string(), errno);
 }
+
+// What a host cannot begin with: it keeps 20 KiB for each group and a copy of each plugin.
+constexpr std::uint64_t kLeastBytes = 1u << 20;
+constexpr std::uint64_t kLeastFiles = 16;
 
 // The kernel's own file systems, in which even the administrator makes no files, whatever the mode
 // of a directory says.
@@ -75,6 +82,30 @@ Status RefuseLinkToNothing(const std::filesystem::path& path) {
     }
   }
   return {};
+}
+
+std::string DescribeShortRoom(const std::filesystem::path& path) {
+  std::error_code failed;
+  std::filesystem::path there = std::filesystem::absolute(path, failed);
+  struct statvfs disk {};
+  while (::statvfs(there.c_str(), &disk) != 0) {
+    if (!there.has_relative_path()) {
+      return {};
+    }
+    there = there.parent_path();
+  }
+  // What is kept back for root counts for root alone.
+  const bool root = ::geteuid() == 0;
+  const std::uint64_t bytes = disk.f_frsize * (root ? disk.f_bfree : disk.f_bavail);
+  const std::uint64_t files = root ? disk.f_ffree : disk.f_favail;
+  // Without a bound of its own a file system says 0 of everything.
+  std::string left;
+  if (disk.f_blocks != 0 && bytes < kLeastBytes) {
+    left = std::to_string(bytes) + " bytes";
+  } else if (disk.f_files != 0 && files < kLeastFiles) {
+    left = "room for " + std::to_string(files) + " files";
+  }
+  return left.empty() ? left : left + " left in the file system of " + there.string();
 }
 
 Status CheckUsableFile(const std::filesystem::path& path) {

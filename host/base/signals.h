@@ -54,7 +54,7 @@ class SignalInbox {
   // end, that the parent did not have it ignore, as `nohup` does, and receives them. Before any
   // thread is made.
   static Result<SignalInbox> OpenForCommand(std::initializer_list<int> signals = {SIGINT, SIGTERM,
-                                                                                  SIGHUP});
+                                                                                  SIGHUP, SIGXCPU});
 
   int fd() const { return fd_.get(); }  // Readable when there is one.
   // The next one; none if there is none at present.

@@ -27,14 +27,14 @@ Result<TextRules> TextRules::Compile(const std::vector<std::string>& rules, std:
     const std::string_view rule = rules[i];
     if (!rule.starts_with(kPatternPrefix)) {
       if (rule.empty()) {
-        return Status::Invalid("an empty rule matches every text");
+        return Status::Invalid("an empty one, which matches every text");
       }
       compiled.parts_.push_back(LowerText(rule));
       continue;
     }
     const std::string_view pattern = rule.substr(kPatternPrefix.size());
     if (pattern.empty()) {
-      return Status::Invalid("an empty regular expression matches every text");
+      return Status::Invalid("an empty one, which matches every text");
     }
     re2::RE2::Options options;
     options.set_log_errors(false);
@@ -42,7 +42,7 @@ Result<TextRules> TextRules::Compile(const std::vector<std::string>& rules, std:
     auto expression =
         std::make_shared<const re2::RE2>(re2::StringPiece(pattern.data(), pattern.size()), options);
     if (!expression->ok()) {
-      return Status::Invalid("not a regular expression of RE2: " + expression->error());
+      return Status::Invalid("none: " + expression->error());
     }
     compiled.patterns_.push_back(std::move(expression));
   }

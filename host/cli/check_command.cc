@@ -102,6 +102,7 @@ class PluginCheck {
   const fs::path& scratch_;
   Findings& findings_;
   std::map<fs::path, Shared> copies_;
+  Status short_of_;  // What this machine lacked for a copy: no fault of the file.
 };
 
 Status PluginCheck::Run(bool create) {
@@ -117,7 +118,7 @@ Status PluginCheck::Run(bool create) {
   for (const auto& [copy, shared] : copies_) {
     CATCHUP_RETURN_IF_ERROR(Probe(copy, shared, create));
   }
-  return {};
+  return short_of_;
 }
 
 // Loaded from a copy, as a group would load it. Another digest than the pinned one does not hide
@@ -130,7 +131,11 @@ void PluginCheck::Stage(const GroupReading& group) {
   }
   const auto staged = StagePlugin(*file, scratch_, "");
   if (!staged.ok()) {
-    Add(group, staged.status());
+    if (staged.status().may_pass()) {
+      short_of_ = staged.status().Within("group " + group.config.name + " was not looked at");
+    } else {
+      Add(group, staged.status());
+    }
     return;
   }
   Add(group, CheckPin(*file, *staged, group.config.sha256));
@@ -231,6 +236,14 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
   }
 }
 
+// No finding: `run` starts and waits for room.
+void WarnOfShortRoom(std::string_view what, const fs::path& path) {
+  if (const std::string room = DescribeShortRoom(path); !room.empty()) {
+    std::fprintf(stderr, "warning: %.*s: %s; a host waits for more\n",
+                 static_cast<int>(what.size()), what.data(), room.c_str());
+  }
+}
+
 // What `run` would meet before its first group.
 void CheckState(const ConfigReading& reading, Findings* findings) {
   const StateConfig& config = reading.found.state;
@@ -242,6 +255,7 @@ void CheckState(const ConfigReading& reading, Findings* findings) {
     findings->Add(config.location, state.status().message());
     return;
   }
+  WarnOfShortRoom("state directory", config.directory);
   if (!state->note.empty()) {
     std::fprintf(stderr, "%s: checkpoints were not looked at\n", state->note.c_str());
   }
@@ -258,6 +272,7 @@ void CheckSource(const SourceConfig& source, Findings* findings) {
   options.directory = source.uri.path;
   options.listen = source.embedded_listen;
   const embedded::EmbeddedLook look = embedded::LookAtEmbedded(options);
+  WarnOfShortRoom("embedded log", options.directory);
   if (!look.note.empty()) {
     std::fprintf(stderr, "%s: not looked at\n", look.note.c_str());
   }

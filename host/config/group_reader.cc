@@ -260,10 +260,10 @@ void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLette
 
 void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig* out) {
   TableReader reader(table, "breaker.", problems);
-  OnlyDefaultInteger(&reader, "failures", 1, kMaxFailures, &out->failures);
-  OnlyDefaultDuration(&reader, "open", kMinRetryDelay, kMaxRetryDelay, &out->open);
-  OnlyDefaultDuration(&reader, "max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
-  OnlyDefaultInteger(&reader, "budget", 0, kBudgetWindow, &out->budget);
+  reader.Integer("failures", std::uint32_t{1}, kMaxFailures, &out->failures);
+  reader.Duration("open", kMinRetryDelay, kMaxRetryDelay, &out->open);
+  reader.Duration("max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
+  reader.Integer("budget", std::uint32_t{0}, kBudgetWindow, &out->budget);
   reader.Finish();
 }
 
@@ -275,11 +275,10 @@ void ReadLimits(const TomlValue& table, ConfigProblems* problems, LimitsConfig* 
 }
 
 void ReadFailure(TableReader* reader, GroupConfig* group) {
-  OnlyDefaultInteger(reader, "max_retries", 0, kMaxRetries, &group->max_retries);
-  OnlyDefaultDuration(reader, "retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
-  OnlyDefaultDuration(reader, "retry_max_delay", kMinRetryDelay, kMaxRetryDelay,
-                      &group->retry_max_delay);
-  OnlyDefaultInteger(reader, "max_crashes", 1, kMaxCrashes, &group->max_crashes);
+  reader->Integer("max_retries", std::uint32_t{0}, kMaxRetries, &group->max_retries);
+  reader->Duration("retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
+  reader->Duration("retry_max_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_max_delay);
+  reader->Integer("max_crashes", std::uint32_t{1}, kMaxCrashes, &group->max_crashes);
   OnlyDefaultInteger(reader, "lanes", 1, kMaxLanes, &group->lanes);
   const bool read = reader->Bool("resolve_links", &group->filter.resolve_links);
   OnlyDefault(reader, "resolve_links", read, group->filter.resolve_links, false, "false");
@@ -290,7 +289,7 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
     ReadBreaker(*table, reader->problems(), &group->breaker);
   }
   if (const TomlValue* table = reader->Table("classify")) {
-    ReadClassify(*table, reader->problems());
+    ReadClassify(*table, reader->problems(), &group->classify);
   }
   if (const TomlValue* table = reader->Table("limits")) {
     ReadLimits(*table, reader->problems(), &group->limits);

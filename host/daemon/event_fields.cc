@@ -1,5 +1,7 @@
 #include "host/daemon/event_fields.h"
 
+#include <fmt/core.h>
+
 #include "host/base/position.h"
 #include "host/base/uuid.h"
 
@@ -10,8 +12,8 @@ EventFields::EventFields(const EventView& event)
       known_(true),
       id_(FormatUuid(event.id)),
       position_(FormatPosition(event.position)) {
-  text_ = id_ + " " + std::string(event.stream) + "@" + std::to_string(event.revision) + " " +
-          std::string(event.type) + " at " + position_;
+  text_ =
+      fmt::format("{} {}@{} {} at {}", id_, event.stream, event.revision, event.type, position_);
 }
 
 void EventFields::AddTo(std::vector<LogField>* fields) const {

@@ -1,8 +1,10 @@
 #include "host/daemon/group.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
+#include "host/base/failure_rules.h"
 #include "host/base/log.h"
 #include "host/base/random.h"
 #include "host/base/test_seams.h"
@@ -12,6 +14,18 @@ namespace {
 
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
+
+// The configuration has tried every rule.
+TextRules RulesOf(const std::optional<std::vector<std::string>>& rules,
+                  std::span<const std::string_view> standard) {
+  std::size_t bad = 0;
+  return rules.has_value() ? TextRules::Compile(*rules, &bad).value() : TextRules::Of(standard);
+}
+
+Classifier ClassifierOf(const ClassifyConfig& config) {
+  return {RulesOf(config.domain, kDomainRules),
+          RulesOf(config.infrastructure, kInfrastructureRules)};
+}
 
 // What is fixed in the engine passes faster under a test: all its time does, so what is a setting
 // is as much longer there.
@@ -24,6 +38,14 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
   options.drain_timeout = config.drain_timeout * WaitSpeed();
+  options.max_retries = config.max_retries;
+  options.retry = {config.retry_delay * WaitSpeed(), config.retry_max_delay * WaitSpeed()};
+  options.max_crashes = config.max_crashes;
+  options.breaker = {config.breaker.failures, config.breaker.open * WaitSpeed(),
+                     config.breaker.max_open * WaitSpeed()};
+  options.budget = config.breaker.budget;
+  options.classifier = ClassifierOf(config.classify);
+  options.letter_order = LetterOrder::kHalt;  // Until there is a store for letters.
   return options;
 }
 
@@ -275,8 +297,8 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
 
 void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   const EventView& event = frame->event;
-  const Sequence sequence =
-      engine().Event(call, event.position, event.size(), event.is_system(), Now(), out());
+  const Sequence sequence = engine().Event(call, event.position, event.size(), event.is_system(),
+                                           {event.stream, event.type}, Now(), out());
   if (sequence == 0) {
     return;
   }

@@ -84,6 +84,10 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
     source_.Subscribe(call, from);
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
+  void TakeBack(SpawnNumber spawn) override { runner_.TakeBack(spawn); }
+  // With the order "halt" there is no letter.
+  void CallLetter(Position) override {}
+  void ChangeLetters(const Command&) override {}
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(std::chrono::nanoseconds at) override;
   void Notice(const Command& notice) override { report_.Notice(notice); }

@@ -65,9 +65,25 @@ std::string_view NoticeMsg(Notice notice) {
     case Notice::kNoPlaceAnnounced:
       return "Announced position ignored";
     case Notice::kAnnouncedTooEarly:
+      return "Event behind an announcement";
+    case Notice::kCallsWait:
+      return "Waiting after a failed call";
+    case Notice::kCallsGoOn:
+      return "Going on after failed calls";
+    case Notice::kLetterWritten:
+      return "Dead letter written";
+    case Notice::kLetterHealed:
+      return "Dead letter healed";
+    case Notice::kLetterDead:
+      return "Dead letter waits for a person";
+    case Notice::kLetterDropped:
+      return "Dead letter dropped";
+    case Notice::kTypeHeld:
+      return "Event type held";
+    case Notice::kTypeFreed:
       break;
   }
-  return "Event behind an announcement";
+  return "Event type not held any more";
 }
 
 GroupReport::GroupReport(const GroupConfig& config, const Engine& engine)

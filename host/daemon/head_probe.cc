@@ -44,7 +44,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
   });
 }
 
-// To where the server is now.
+// Connects to where the server is now.
 bool HeadProbe::Connect() {
   const std::string address = services_.address();
   if (source_ != nullptr && source_->address() == address) {

@@ -412,7 +412,7 @@ int Host::Conclude() {
   resources_.log().Closing();
   resources_.signals().Ending(EXIT_FAILURE);
   const int code = ExitCode();
-  // From here on only what holds no event has to end.
+  // What has yet to end from here on holds no event.
   resources_.signals().Ending(code);
   for (const auto& slot : slots_) {
     slot->Close();

@@ -1,5 +1,7 @@
 #include "host/daemon/progress.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -78,7 +80,7 @@ std::string_view NameOf(Rank rank) { return kRankNames[static_cast<std::size_t>(
 // "17s", "2m10s": tenths would only flicker.
 std::string WholeSeconds(std::chrono::nanoseconds duration) {
   const auto seconds = std::chrono::ceil<std::chrono::seconds>(duration);
-  return seconds < std::chrono::minutes(1) ? std::to_string(seconds.count()) + "s"
+  return seconds < std::chrono::minutes(1) ? fmt::format("{}s", seconds.count())
                                            : FormatDuration(seconds);
 }
 
@@ -122,11 +124,11 @@ std::string Padded(std::string text, std::size_t width, bool right) {
 
 // "200 groups: 190 caught up, 7 catching up, 2 waiting, 1 failed"
 std::string Summary(const std::array<std::size_t, kRankNames.size()>& counts, std::size_t groups) {
-  std::string text = std::to_string(groups) + " groups:";
+  std::string text = fmt::format("{} groups:", groups);
   const char* separator = " ";
   for (std::size_t rank = counts.size(); rank-- > 0;) {
     if (counts[rank] != 0) {
-      text += separator + std::to_string(counts[rank]) + " " + std::string(kRankNames[rank]);
+      text += fmt::format("{}{} {}", separator, counts[rank], kRankNames[rank]);
       separator = ", ";
     }
   }
@@ -134,7 +136,7 @@ std::string Summary(const std::array<std::size_t, kRankNames.size()>& counts, st
 }
 
 struct Row {
-  // Of a group that has no reason.
+  // The columns of a group that has no reason to show.
   enum Column : std::size_t { kEvents, kRate, kPercent, kEta, kPlace, kColumns };
 
   std::string name;
@@ -154,7 +156,7 @@ void DescribeCatchUp(const GroupStatus& status, double bytes_per_second, Row* ro
   std::snprintf(percent, sizeof percent, "%.1f %%",
                 100.0 * static_cast<double>(commit) / static_cast<double>(head));
   row->columns[Row::kPercent] = percent;
-  row->columns[Row::kPlace] = "at " + FormatCount(commit) + " of " + FormatCount(head);
+  row->columns[Row::kPlace] = fmt::format("at {} of {}", FormatCount(commit), FormatCount(head));
   if (commit == head) {
     return;
   }
@@ -284,7 +286,7 @@ std::vector<std::string> ProgressTable::Draw(const std::vector<GroupStatus>& gro
     lines.push_back(FormatRow(row, layout, width));
   }
   if (hidden != 0) {
-    lines.push_back("... and " + std::to_string(hidden) + " more");
+    lines.push_back(fmt::format("... and {} more", hidden));
   }
   if (summary) {
     lines.push_back(Summary(counts, groups.size()));

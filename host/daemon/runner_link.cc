@@ -1,5 +1,6 @@
 #include "host/daemon/runner_link.h"
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,7 +37,7 @@ std::string RunnerLink::Overdue::LimitText() const {
   // The call that runs when that limit is over may be the shortest of those that share it.
   const std::string_view counted =
       limit == kStartTimeout ? ", counted from the runner's start" : "";
-  return std::string(limit) + " = " + DescribeDuration(limit_value) + std::string(counted);
+  return fmt::format("{} = {}{}", limit, DescribeDuration(limit_value), counted);
 }
 
 std::optional<RunnerLink::Overdue> RunnerLink::CheckClock(Clock::time_point now,
@@ -167,7 +168,7 @@ RunnerLink::Ending RunnerLink::Reap() {
     if (killed_) {
       return {ExitClass::kKilled, charged, "killed by the host" + in, {}};
     }
-    return {ExitClass::kCrash, charged, "died of " + SignalName(exit.code) + in,
+    return {ExitClass::kCrash, charged, fmt::format("died of {}{}", SignalName(exit.code), in),
             Crash(call, exit.code)};
   }
   if (stopped_) {
@@ -175,20 +176,21 @@ RunnerLink::Ending RunnerLink::Reap() {
   }
   // Only before the first call into the plugin: later it may be the plugin that chose the number.
   if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0) {
-    return {
-        ExitClass::kSetup,
-        0,
-        "it ended with exit code " + std::to_string(exit.code) +
-            " before the first call; the reason it gave, if any, is in a line \"Runner output\"",
-        {}};
+    return {ExitClass::kSetup,
+            0,
+            fmt::format("it ended with exit code {} before the first call; the reason it gave, if "
+                        "any, is in a line \"Runner output\"",
+                        exit.code),
+            {}};
   }
   if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running()) {
     return {ExitClass::kClean, 0, "", {}};
   }
   return {ExitClass::kExit,
           charged,
-          "exit code " + std::to_string(exit.code) +
-              (call.running() ? " in " + std::string(CallName(call.kind)) : " between two calls"),
+          fmt::format(
+              "exit code {}{}", exit.code,
+              call.running() ? fmt::format(" in {}", CallName(call.kind)) : " between two calls"),
           {}};
 }
 

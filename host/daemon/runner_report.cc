@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kRunnerOutput = "Runner output";
 constexpr std::string_view kPluginSays = "Plugin says";
 
-// Of a plugin's CATCHUP_LOG_*.
+// The level of a plugin's CATCHUP_LOG_*.
 LogLevel LevelOf(std::size_t level) {
   constexpr LogLevel kLevels[] = {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn,
                                   LogLevel::kError};

@@ -78,6 +78,17 @@ void RunnerSide::Kill(SpawnNumber spawn) {
   }
 }
 
+void RunnerSide::TakeBack(SpawnNumber spawn) {
+  if (!Current(spawn) || link_->contract_broken()) {
+    return;
+  }
+  if (const Status begun = link_->rings().BeginEpoch(); !begun.ok()) {
+    BreakContract(begun.message());
+    return;
+  }
+  link_->tickets().Forget();
+}
+
 void RunnerSide::Close() {
   services_.reactor->Cancel(clock_);
   if (link_ != nullptr) {
@@ -252,7 +263,8 @@ void RunnerSide::TakeFailure(Outcome outcome) {
   }
   const EventFields event = listener_.Describe(sequence);
   report_.CallFailed(outcome, event);
-  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text});
+  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text,
+                                      link_->tickets().ItemOf(outcome.call_last)});
 }
 
 // True: what the runner works in is not the group's data/ any more, so a call that fails says
@@ -301,8 +313,10 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
   }
   HostEnd& rings = link_->rings();
   for (; const auto slot = window->Next(); window->Wrote()) {
-    const Ticket ticket = slot->frame != nullptr ? rings.WriteEvent(slot->frame->event, 1)
-                                                 : rings.WriteAdvance(place(slot->sequence));
+    const Ticket ticket = slot->frame != nullptr
+                              ? rings.WriteEvent(slot->frame->event, slot->attempt,
+                                                 slot->alone ? CallFor::kOne : CallFor::kSeveral)
+                              : rings.WriteAdvance(place(slot->sequence));
     if (ticket == 0) {
       break;
     }

@@ -40,7 +40,7 @@ class RunnerListener {
   // Reaped.
   struct Gone {
     RunnerLink::Ending ending;
-    bool asked = false;  // As the host wanted it to.
+    bool asked = false;  // The host wanted it to end.
   };
   virtual void OnRunnerGone(SpawnNumber spawn, const Gone& gone) = 0;
   // The folder of the group was taken away while it ran.
@@ -87,6 +87,8 @@ class RunnerSide {
   void Drain(SpawnNumber spawn);
   void Abort(SpawnNumber spawn);
   void Kill(SpawnNumber spawn);
+  // What the runner has and has not settled, it is to forget; only after a failure.
+  void TakeBack(SpawnNumber spawn);
   bool cancelled(SpawnNumber spawn) const { return cancelled_spawn_ == spawn; }
 
   // Takes what the runner has said so far. True: there was more than one look takes.
@@ -146,10 +148,10 @@ class RunnerSide {
   const RunnerReport report_;
   std::unique_ptr<RunnerLink> link_;
   StateDirectory::GroupData data_;   // Where it works.
-  bool waiting_ = false;             // It was said what for.
+  bool waiting_ = false;             // What for has been said.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
-  SpawnNumber cancelled_spawn_ = 0;  // Not wanted any more before it was there.
+  SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.
   Reactor::TimerId clock_ = 0;
 };
 

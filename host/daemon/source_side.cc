@@ -20,7 +20,7 @@ EndClass ClassOf(EndKind kind) {
   return EndClass::kDropped;
 }
 
-// Of a question that found no answer.
+// What a failed question says about the connection.
 EndClass ClassOf(const Status& failure) {
   return failure.code() == Status::Code::kDenied ? EndClass::kRefused : EndClass::kDropped;
 }

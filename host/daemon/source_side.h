@@ -102,8 +102,8 @@ class SourceSide {
   std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
-  bool says_caught_up_ = false;  // The server of this call.
-  bool head_told_ = false;       // In this call.
+  bool says_caught_up_ = false;  // Whether the server of this call does.
+  bool head_told_ = false;       // In this call already.
   bool paused_ = false;
   bool in_round_ = false;
 };

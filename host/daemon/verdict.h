@@ -16,8 +16,8 @@ class Verdict {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // What a signal that asks for the end means. Whoever stops a process may tell it twice, itself
-  // and as one of its group; within 50 ms that is one wish.
+  // What a signal that asks for the end means. Whoever stops a process may signal it twice, alone
+  // and with its process group; two within 50 ms count as one.
   enum class Wish : std::uint8_t { kStop, kForce, kSaidBefore };
   Wish Told(const ReceivedSignal& signal, TimePoint at);
 

@@ -367,6 +367,18 @@ void LetterBook::EndHold(std::string_view type) {
   }
 }
 
+void LetterBook::EndAllHolds() {
+  std::vector<std::string> held;
+  for (const Type& type : types_) {
+    if (type.held) {
+      held.push_back(*type.name);
+    }
+  }
+  for (const std::string& type : held) {
+    EndHold(type);
+  }
+}
+
 const LetterBook::Letter* LetterBook::Get(const Id& id) const {
   if (id.stream >= streams_.size()) {
     return nullptr;

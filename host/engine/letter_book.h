@@ -104,6 +104,7 @@ class LetterBook {
   // Letters of the type are called one at each `next` only, or never (null).
   void Hold(std::string_view type, std::optional<Time> next);
   void EndHold(std::string_view type);
+  void EndAllHolds();
 
   // --- Questions. ---
 

@@ -76,6 +76,11 @@ int OpenPidfd(pid_t pid) {
   }
   UniqueFd read_end(ends[0]);
   auto thread = StartThread([pid, write_end = ends[1]] {
+    // Whoever reaps the child may have closed the other end by the time of the write, and a command
+    // that ends with its reader has SIGPIPE at its default.
+    sigset_t all;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, nullptr);
     siginfo_t info{};
     // Leaves it to be reaped by who is told; one that was reaped meanwhile is gone as well.
     while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {

@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "host/base/build.h"
+#include "host/base/str_cat.h"
 
 namespace catchup {
 namespace {
@@ -43,7 +44,8 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
       {&end->large_region_, "-large", kLargeRegionBytes, RegionWriters::kCreatorOnly},
   };
   for (const auto& want : wanted) {
-    Result<Region> region = CreateRegion("catchup-" + name + want.suffix, want.size, want.writers);
+    Result<Region> region =
+        CreateRegion(StrCat("catchup-", name, want.suffix), want.size, want.writers);
     if (!region.ok()) {
       return region.status();
     }
@@ -53,13 +55,13 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   // an eventfd and makes it blocking, which both sides would share, would stop the host.
   int pipe_ends[2];
   if (pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-    return Status::FromErrno("create the runner's wake-up of " + name + " (pipe2)", errno);
+    return Status::FromErrno(StrCat("create the runner's wake-up of ", name, " (pipe2)"), errno);
   }
   end->runner_wake_read_ = UniqueFd(pipe_ends[0]);
   end->runner_wake_ = UniqueFd(pipe_ends[1]);
   end->host_wake_ = UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!end->host_wake_.valid()) {
-    return Status::FromErrno("create the host's wake-up of " + name + " (eventfd)", errno);
+    return Status::FromErrno(StrCat("create the host's wake-up of ", name, " (eventfd)"), errno);
   }
   Result<RingKey> key = MakeRingKey();
   if (!key.ok()) {
@@ -129,10 +131,10 @@ bool HostEnd::Take(const std::atomic<std::uint64_t>& word, const WordSeal& seal,
   if (!number.has_value()) [[unlikely]] {
     char hex[2 * sizeof found + 1];
     std::snprintf(hex, sizeof hex, "%016" PRIx64, found);
-    (void)Break("the runner's word " + std::string(name) + " holds 0x" + hex +
-                ": wanted a number from " + std::to_string(least) + " to " + std::to_string(most) +
-                " with the check bits of this runner, so something in its process wrote over "
-                "memory that is not its own");
+    (void)Break(StrCat("the runner's word ", name, " holds 0x", hex, ": wanted a number from ",
+                       least, " to ", most,
+                       " with the check bits of this runner, so something in its process wrote "
+                       "over memory that is not its own"));
     return false;
   }
   *seen = *number;
@@ -172,8 +174,8 @@ bool HostEnd::TakeEpoch() {
   const bool speaks_of_it = settled_seen_ >= epoch_ticket_ || call_ticket_seen_ >= epoch_ticket_ ||
                             read_seen_ * kRecordAlign >= epoch_begin_;
   if (epoch_seen_ != epoch_ && speaks_of_it) {
-    (void)Break("the runner says that it handled events of epoch " + std::to_string(epoch_) +
-                " and that it is in epoch " + std::to_string(epoch_seen_) + " still");
+    (void)Break(StrCat("the runner says that it handled events of epoch ", epoch_,
+                       " and that it is in epoch ", epoch_seen_, " still"));
     return false;
   }
   return true;
@@ -298,9 +300,8 @@ CallInProgress HostEnd::call() {
     }
   }
   if (!IsKnown(call.kind)) {
-    (void)Break("the runner says that it is in call " +
-                std::to_string(static_cast<std::uint32_t>(call.kind)) +
-                ": no call has that number");
+    (void)Break(StrCat("the runner says that it is in call ", static_cast<std::uint32_t>(call.kind),
+                       ": no call has that number"));
     return {};
   }
   return call;

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "host/base/str_cat.h"
 #include "host/ring/host_end.h"
 
 // What the host writes: the setup, events and advances.
@@ -64,9 +65,8 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   }
   size = AlignRecord(size);
   if (size > kEventRingBytes / 2) {
-    return Status::Exhausted("the configuration of group " + std::string(setup.group) + " takes " +
-                             std::to_string(size) + " bytes: wanted at most " +
-                             std::to_string(kEventRingBytes / 2));
+    return Status::Exhausted(StrCat("the configuration of group ", setup.group, " takes ", size,
+                                    " bytes: wanted at most ", kEventRingBytes / 2));
   }
   std::byte* at = Reserve(size);
   CATCHUP_CHECK(at != nullptr);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "host/base/str_cat.h"
 #include "host/ring/host_end.h"
 
 // What the runner reports: outcome records, copied and then checked.
@@ -22,9 +23,8 @@ Status HostEnd::CheckSizes(const OutcomeHeader& header, std::uint64_t available)
   const std::uint64_t wanted = AlignRecord(sizeof header + header.text_size);
   if (header.size % kRecordAlign != 0 || header.size > available || header.size < sizeof header ||
       header.text_size > kMaxErrorText || header.size != wanted) {
-    return Status::Corrupt("outcome record of " + std::to_string(header.size) +
-                           " bytes with a text of " + std::to_string(header.text_size) + ": " +
-                           std::to_string(available) + " bytes were published");
+    return Status::Corrupt(StrCat("outcome record of ", header.size, " bytes with a text of ",
+                                  header.text_size, ": ", available, " bytes were published"));
   }
   return {};
 }
@@ -35,8 +35,8 @@ Status HostEnd::CheckOutcome(const OutcomeHeader& header) const {
       return CheckReady(header);
     case OutcomeKind::kLog:
       if (header.level > CATCHUP_LOG_ERROR) {
-        return Status::Corrupt("the runner logs a line of level " + std::to_string(header.level) +
-                               ": wanted 0 to 3");
+        return Status::Corrupt(
+            StrCat("the runner logs a line of level ", header.level, ": wanted 0 to 3"));
       }
       return {};
     case OutcomeKind::kStopped:
@@ -44,8 +44,8 @@ Status HostEnd::CheckOutcome(const OutcomeHeader& header) const {
     case OutcomeKind::kFailure:
       return CheckFailure(header);
   }
-  return Status::Corrupt("outcome record of unknown kind " +
-                         std::to_string(static_cast<unsigned>(header.kind)));
+  return Status::Corrupt(
+      StrCat("outcome record of unknown kind ", static_cast<unsigned>(header.kind)));
 }
 
 Status HostEnd::CheckReady(const OutcomeHeader& header) const {
@@ -54,11 +54,10 @@ Status HostEnd::CheckReady(const OutcomeHeader& header) const {
   }
   if (header.max_events == 0 || header.max_events > kMostEventsPerCall ||
       header.position_mode > 1 || header.loaded > header.position_mode) {
-    return Status::Corrupt("the runner is ready for " + std::to_string(header.max_events) +
-                           " events a call, position mode " + std::to_string(header.position_mode) +
-                           ", loaded " + std::to_string(header.loaded) + ": wanted 1 to " +
-                           std::to_string(kMostEventsPerCall) +
-                           " events, and a loaded position in position mode only");
+    return Status::Corrupt(StrCat("the runner is ready for ", header.max_events,
+                                  " events a call, position mode ", header.position_mode,
+                                  ", loaded ", header.loaded, ": wanted 1 to ", kMostEventsPerCall,
+                                  " events, and a loaded position in position mode only"));
   }
   return {};
 }
@@ -68,10 +67,9 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
     return Status::Corrupt("the runner reports a failure after it said that it failed or stopped");
   }
   if (!IsFailureStatus(header.status) || !IsKnown(header.call)) {
-    return Status::Corrupt("the runner reports a failure of call " +
-                           std::to_string(static_cast<std::uint32_t>(header.call)) +
-                           " with status " + std::to_string(header.status) +
-                           ": one of them is not known");
+    return Status::Corrupt(StrCat("the runner reports a failure of call ",
+                                  static_cast<std::uint32_t>(header.call), " with status ",
+                                  header.status, ": one of them is not known"));
   }
   const Ticket first = std::max(settled_ + 1, epoch_ticket_);
   const bool of_event = header.ticket >= first && header.call_first >= epoch_ticket_ &&
@@ -80,12 +78,10 @@ Status HostEnd::CheckFailure(const OutcomeHeader& header) const {
                         header.call_last - header.call_first < kMostEventsPerCall;
   const bool of_none = header.ticket == 0 && header.call_first == 0 && header.call_last == 0;
   if (HasEvents(header.call) ? !of_event : !of_none) {
-    return Status::Corrupt("the runner reports a failure of event " +
-                           std::to_string(header.ticket) + " in call " +
-                           std::to_string(static_cast<std::uint32_t>(header.call)) + " for " +
-                           std::to_string(header.call_first) + " to " +
-                           std::to_string(header.call_last) + ": events " + std::to_string(first) +
-                           " to " + std::to_string(last_published_ticket_) + " were its to handle");
+    return Status::Corrupt(StrCat("the runner reports a failure of event ", header.ticket,
+                                  " in call ", static_cast<std::uint32_t>(header.call), " for ",
+                                  header.call_first, " to ", header.call_last, ": events ", first,
+                                  " to ", last_published_ticket_, " were its to handle"));
   }
   return {};
 }
@@ -109,8 +105,8 @@ Result<std::optional<Outcome>> HostEnd::PollOutcome() {
 Result<std::optional<Outcome>> HostEnd::TakeOutcome() {
   const std::uint64_t available = outcome_seen_ * kRecordAlign - outcome_read_;
   if (available < sizeof(OutcomeHeader)) {
-    return Status::Corrupt("the runner published an outcome of " + std::to_string(available) +
-                           " bytes: wanted at least " + std::to_string(sizeof(OutcomeHeader)));
+    return Status::Corrupt(StrCat("the runner published an outcome of ", available,
+                                  " bytes: wanted at least ", sizeof(OutcomeHeader)));
   }
   // Records may wrap here, since they are copied anyway.
   const std::byte* data = outcome_bytes();
@@ -131,9 +127,9 @@ Result<std::optional<Outcome>> HostEnd::TakeOutcome() {
   OutcomeHeader unchecked = header;
   unchecked.check = 0;
   if (seals_->outcome.Check(outcome_read_, &unchecked, sizeof unchecked, text) != header.check) {
-    return Status::Corrupt("the outcome record at byte " + std::to_string(outcome_read_) +
-                           " is not as the runner wrote it: something in its process wrote over "
-                           "memory that is not its own");
+    return Status::Corrupt(StrCat("the outcome record at byte ", outcome_read_,
+                                  " is not as the runner wrote it: something in its process wrote "
+                                  "over memory that is not its own"));
   }
   CATCHUP_RETURN_IF_ERROR(CheckOutcome(header));
   Outcome outcome;

@@ -228,7 +228,7 @@ struct OutcomeHeader {
 
 // Statuses of kFailure that no plugin says.
 inline constexpr std::int32_t kRunnerSetupFailed =
-    -1001;                                              // Not the plugin's fault or not loadable.
+    -1001;  // Not loadable, or no fault of the plugin's.
 inline constexpr std::int32_t kRunnerContract = -1002;  // The plugin broke the contract.
 
 static_assert(sizeof(RecordHeader) % kRecordAlign == 0);

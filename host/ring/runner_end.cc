@@ -12,6 +12,7 @@
 #include <new>
 
 #include "host/base/build.h"
+#include "host/base/str_cat.h"
 #include "host/base/wait.h"
 
 namespace catchup {
@@ -42,14 +43,13 @@ constexpr char kOneInstallation[] = "; host and runner must come from one instal
 
 Status CheckHeader(const EventRingHeader& header) {
   if (header.magic != kRingMagic || header.layout != kRingLayout) {
-    return Status::Incompatible("ring of layout " + std::to_string(header.layout) +
-                                ": this runner has " + std::to_string(kRingLayout) +
-                                kOneInstallation);
+    return Status::Incompatible(StrCat("ring of layout ", header.layout, ": this runner has ",
+                                       kRingLayout, kOneInstallation));
   }
   const std::string_view build(header.build_id, strnlen(header.build_id, sizeof header.build_id));
   if (build != BuildId().substr(0, sizeof header.build_id - 1)) {
-    return Status::Incompatible("the host is build " + std::string(build) + ", this runner is " +
-                                std::string(BuildId()) + kOneInstallation);
+    return Status::Incompatible(
+        StrCat("the host is build ", build, ", this runner is ", BuildId(), kOneInstallation));
   }
   return {};
 }

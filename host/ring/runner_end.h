@@ -47,7 +47,7 @@ struct SetupView {
 struct RecordView {
   RecordKind kind{};
   bool is_json = false;
-  bool alone = false;  // To be called for by itself.
+  bool alone = false;  // It gets a call of its own.
   Ticket ticket = 0;
   std::uint64_t begin = 0;  // Ring offsets of its first byte, and behind its last.
   std::uint64_t end = 0;
@@ -222,7 +222,7 @@ class RunnerEnd {
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
   std::atomic<const char*> damage_ = nullptr;
   std::chrono::nanoseconds nap_{};  // Zero: it sleeps until it is woken.
-  std::uint32_t short_sleeps_ = 0;  // In a row.
+  std::uint32_t short_sleeps_ = 0;  // Short ones in a row.
   std::string setup_bytes_;
   std::mutex post_mutex_;  // Log may come from any thread.
 };

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 
 Mapping& Mapping::operator=(Mapping&& other) noexcept {
@@ -39,10 +41,10 @@ Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionW
   Region region;
   region.fd = UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!region.fd.valid()) {
-    return Status::FromErrno("create shared memory " + name + " (memfd_create)", errno);
+    return Status::FromErrno(StrCat("create shared memory ", name, " (memfd_create)"), errno);
   }
   if (ftruncate(region.fd.get(), static_cast<off_t>(size)) != 0) {
-    return Status::FromErrno("size shared memory " + name + " (ftruncate)", errno);
+    return Status::FromErrno(StrCat("size shared memory ", name, " (ftruncate)"), errno);
   }
   Result<Mapping> mapping = Mapping::Map(region.fd.get(), size, Mapping::Access::kReadWrite);
   if (!mapping.ok()) {
@@ -54,7 +56,7 @@ Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionW
     seals |= F_SEAL_FUTURE_WRITE;
   }
   if (fcntl(region.fd.get(), F_ADD_SEALS, seals | F_SEAL_SEAL) != 0) {
-    return Status::FromErrno("seal shared memory " + name + " (fcntl F_ADD_SEALS)", errno);
+    return Status::FromErrno(StrCat("seal shared memory ", name, " (fcntl F_ADD_SEALS)"), errno);
   }
   return region;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 namespace {
 
@@ -38,13 +40,12 @@ CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t co
   result.text = host_->error();
   if (!IsStatus(status)) {
     result.status = kRunnerContract;
-    result.text =
-        "returned " + std::to_string(status) + ": wanted one of CATCHUP_OK … CATCHUP_FATAL";
+    result.text = StrCat("returned ", status, ": wanted one of CATCHUP_OK … CATCHUP_FATAL");
     result.applied = 0;
   } else if (status == CATCHUP_OK || (count != 0 && applied >= count)) {
     result.status = kRunnerContract;
-    result.text = "returned " + CallStatusName(status) + " with " + std::to_string(applied) +
-                  " of " + std::to_string(count) + " events applied";
+    result.text = StrCat("returned ", CallStatusName(status), " with ", applied, " of ", count,
+                         " events applied");
     result.applied = 0;
   } else if (status == CATCHUP_REJECT && !HasEvents(call)) {
     result.status = kRunnerContract;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "host/base/str_cat.h"
 #include "host/base/test_seams.h"
 #include "host/runner/crash_report.h"
 #include "host/runner/event_array.h"
@@ -43,8 +44,7 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   limit.rlim_max = std::min<rlim_t>(limit.rlim_max, open_files);
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    return Status::FromErrno(
-        "limit open files to " + std::to_string(limit.rlim_max) + " (setrlimit)", errno);
+    return Status::FromErrno(StrCat("limit open files to ", limit.rlim_max, " (setrlimit)"), errno);
   }
   return {};
 }
@@ -98,7 +98,7 @@ class Feeder {
   RunnerEnd* const ring_;
   Instance* const instance_;
   EventArray events_;
-  RecordView last_;  // Of the present call.
+  RecordView last_;  // The last record of the present call.
   FailedEvents failed_;
 };
 
@@ -198,8 +198,7 @@ int RunLoop(RunnerEnd* ring) {
   if (!library.ok()) {
     return RefuseSetup(ring, CallKind::kLoad, library.status().message());
   }
-  NamePluginInCrashReport(std::string(library->name()) + " " + std::string(library->version()),
-                          setup->lane);
+  NamePluginInCrashReport(StrCat(library->name(), " ", library->version()), setup->lane);
   RingServices services(ring);
   HostTable table({setup->group, library->projection_name(), setup->config_json, setup->lane},
                   std::move(setup->settings), &services);

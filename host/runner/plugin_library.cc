@@ -11,6 +11,7 @@
 #include <set>
 #include <system_error>
 
+#include "host/base/str_cat.h"
 #include "host/runner/copy_table.h"
 
 namespace catchup {
@@ -20,9 +21,7 @@ std::string_view Text(catchup_view view) {
   return view.data == nullptr ? std::string_view() : std::string_view(view.data, view.size);
 }
 
-std::string AbiText(unsigned major, unsigned minor) {
-  return std::to_string(major) + "." + std::to_string(minor);
-}
+std::string AbiText(unsigned major, unsigned minor) { return StrCat(major, ".", minor); }
 
 bool IsProjectionName(std::string_view name) {
   constexpr std::size_t kLongest = 63;
@@ -53,22 +52,23 @@ Status CheckAbi(const catchup_header& header) {
     std::snprintf(found, sizeof found, "%08x", header.magic);
     char wanted[16];
     std::snprintf(wanted, sizeof wanted, "%08x", CATCHUP_MAGIC);
-    return Status::Incompatible(std::string("not a catchup plugin: its magic is ") + found +
-                                ", wanted " + wanted);
+    return Status::Incompatible(
+        StrCat("not a catchup plugin: its magic is ", found, ", wanted ", wanted));
   }
   if (header.struct_size < kFirstDescriptorBytes) {
-    return Status::Incompatible("its descriptor has " + std::to_string(header.struct_size) +
-                                " bytes, wanted at least " + std::to_string(kFirstDescriptorBytes));
+    return Status::Incompatible(StrCat("its descriptor has ", header.struct_size,
+                                       " bytes, wanted at least ", kFirstDescriptorBytes));
   }
   if (header.abi_major != CATCHUP_ABI_MAJOR) {
-    return Status::Incompatible("built for ABI " + std::to_string(header.abi_major) +
-                                ".x, host has " + AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR));
+    return Status::Incompatible(StrCat("built for ABI ", header.abi_major, ".x, host has ",
+                                       AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR)));
   }
   // A newer minor may rely on host functions we lack; an older one only uses fewer. Written so that
   // it also compiles while our minor is 0.
   if (header.abi_minor >= CATCHUP_ABI_MINOR + 1) {
-    return Status::Incompatible("needs ABI " + AbiText(header.abi_major, header.abi_minor) +
-                                ", host has " + AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR));
+    return Status::Incompatible(StrCat("needs ABI ", AbiText(header.abi_major, header.abi_minor),
+                                       ", host has ",
+                                       AbiText(CATCHUP_ABI_MAJOR, CATCHUP_ABI_MINOR)));
   }
   return {};
 }
@@ -98,12 +98,12 @@ Result<PluginLibrary> PluginLibrary::Load(const std::filesystem::path& path) {
     if (failed) {
       // The code is the same for every failure; only the loader knows the reason.
       const char* reason = dlerror();  // NOLINT: no other thread of ours loads.
-      return Status::Incompatible(file + " cannot be loaded: " +
-                                  (reason != nullptr ? reason : "the loader gives no reason"));
+      return Status::Incompatible(StrCat(
+          file, " cannot be loaded: ", reason != nullptr ? reason : "the loader gives no reason"));
     }
   } catch (const std::exception& error) {
     // Boost's own, or of a constructor of the library.
-    return Status::Incompatible(file + " cannot be loaded: " + error.what());
+    return Status::Incompatible(StrCat(file, " cannot be loaded: ", error.what()));
   }
   using Entry = const catchup_plugin*();
   Entry* entry = nullptr;
@@ -111,11 +111,12 @@ Result<PluginLibrary> PluginLibrary::Load(const std::filesystem::path& path) {
     entry = &library->get<Entry>(kEntrySymbol);
   }
   if (entry == nullptr) {
-    return Status::Incompatible(file + " is not a catchup plugin: it exports no " + kEntrySymbol);
+    return Status::Incompatible(
+        StrCat(file, " is not a catchup plugin: it exports no ", kEntrySymbol));
   }
   const catchup_plugin* plugin = entry();
   if (plugin == nullptr) {
-    return Status::Incompatible(file + ": " + kEntrySymbol + " returned null");
+    return Status::Incompatible(StrCat(file, ": ", kEntrySymbol, " returned null"));
   }
   if (Status abi = CheckAbi(plugin->header); !abi.ok()) {
     return abi.Within(file);
@@ -137,10 +138,9 @@ Status PluginLibrary::Choose(std::string_view projection) {
 Status PluginLibrary::Find(std::string_view wanted) {
   const catchup_plugin& plugin = descriptor_;
   if (name_.empty() || version_.empty()) {
-    return Status::Incompatible(std::string("has an empty ") +
-                                (name_.empty() ? "name" : "version") +
-                                " in its descriptor: wanted one, as logs and letters tell which "
-                                "plugin was at work");
+    return Status::Incompatible(StrCat(
+        "has an empty ", name_.empty() ? "name" : "version",
+        " in its descriptor: wanted one, as logs and letters tell which plugin was at work"));
   }
   if (plugin.projection_count == 0 || plugin.projections == nullptr) {
     return Status::Incompatible("offers no projection");
@@ -152,14 +152,14 @@ Status PluginLibrary::Find(std::string_view wanted) {
     const catchup_projection* candidate = plugin.projections[i];
     const std::string_view name = candidate == nullptr ? std::string_view() : NameOf(candidate);
     if (!IsProjectionName(name)) {
-      return Status::Incompatible("projection " + std::to_string(i) +
-                                  " has no name of the form [a-z0-9][a-z0-9-]{0,62}");
+      return Status::Incompatible(
+          StrCat("projection ", i, " has no name of the form [a-z0-9][a-z0-9-]{0,62}"));
     }
     offered += offered.empty() ? "" : ", ";
     offered += name;
     if (!names.insert(name).second) {
-      return Status::Incompatible("offers two projections of the name \"" + std::string(name) +
-                                  "\": wanted a name for each");
+      return Status::Incompatible(
+          StrCat("offers two projections of the name \"", name, "\": wanted a name for each"));
     }
     if (wanted.empty() ? plugin.projection_count == 1 : name == wanted) {
       found = candidate;
@@ -168,8 +168,8 @@ Status PluginLibrary::Find(std::string_view wanted) {
   if (found == nullptr) {
     return Status::Incompatible(
         wanted.empty()
-            ? "offers several projections (" + offered + "): wanted `projection` to name one"
-            : "offers no projection \"" + std::string(wanted) + "\": it has " + offered);
+            ? StrCat("offers several projections (", offered, "): wanted `projection` to name one")
+            : StrCat("offers no projection \"", wanted, "\": it has ", offered));
   }
   CopyTable(found, &projection_);
   return CheckTables(found);
@@ -177,8 +177,8 @@ Status PluginLibrary::Find(std::string_view wanted) {
 
 Status PluginLibrary::CheckTables(const catchup_projection* original) {
   const auto missing = [&](std::string_view function) {
-    return Status::Incompatible("projection \"" + std::string(projection_name()) +
-                                "\" has no function " + std::string(function));
+    return Status::Incompatible(
+        StrCat("projection \"", projection_name(), "\" has no function ", function));
   };
   if (projection_.create == nullptr) return missing("create");
   if (projection_.destroy == nullptr) return missing("destroy");

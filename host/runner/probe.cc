@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "host/base/str_cat.h"
 #include "host/runner/loop.h"
 #include "host/runner/plugin_library.h"
 
@@ -41,9 +42,9 @@ int Probe(const char* path, const char* const* projections, std::size_t count) {
   // A plugin that closes it may have opened something else under its number.
   bool told = open && fstat(kProbeAnswerFd, &now) == 0 && now.st_dev == before.st_dev &&
               now.st_ino == before.st_ino;
-  told = told && Answer(library.ok(), library.ok() ? std::string(library->name()) + " " +
-                                                         std::string(library->version())
-                                                   : library.status().message());
+  told =
+      told && Answer(library.ok(), library.ok() ? StrCat(library->name(), " ", library->version())
+                                                : library.status().message());
   for (std::size_t i = 0; library.ok() && told && i < count; ++i) {
     told = AnswerOne(*library, projections[i]);
   }

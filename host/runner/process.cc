@@ -11,6 +11,7 @@
 #include <string>
 
 #include "host/base/inherited.h"
+#include "host/base/str_cat.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -31,7 +32,7 @@ Status StartClean(int first_free) {
   nothing.sa_flags = SA_RESTART;
   for (const int number : {SIGTERM, SIGINT, SIGPIPE, SIGXFSZ, SIGHUP, SIGALRM}) {
     if (sigaction(number, &nothing, nullptr) != 0) {
-      return Status::FromErrno("take signal " + std::to_string(number) + " (sigaction)", errno);
+      return Status::FromErrno(StrCat("take signal ", number, " (sigaction)"), errno);
     }
   }
   return {};
@@ -60,7 +61,7 @@ Status PrepareProcess(int host_pid, int first_free_fd) {
   }
   for (int fd = kEventRingFd; fd < first_free_fd; ++fd) {
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-      return Status::FromErrno("keep descriptor " + std::to_string(fd) + " from children", errno);
+      return Status::FromErrno(StrCat("keep descriptor ", fd, " from children"), errno);
     }
   }
   umask(077);

@@ -352,8 +352,10 @@ TEST_F(LivePipeTest, ARefusedLineWasReadInWhole) {
 }
 
 TEST_F(LivePipeTest, ASignalWritesWhatWasTakenAndSaysWhichLineComesNext) {
-  for (const auto& [signal, name] :
-       {std::pair{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"}}) {
+  for (const auto& [signal, name] : {std::pair{SIGINT, "SIGINT"},
+                                     {SIGTERM, "SIGTERM"},
+                                     {SIGHUP, "SIGHUP"},
+                                     {SIGXCPU, "SIGXCPU"}}) {
     const std::string log = std::string("log") + name;
     const auto append = site_.Start({"append", "--to", "embedded:" + log, "input"});
     Feed(Text({EventLine("a", "x"), EventLine("b", "y"), EventLine("c", "z")}) + "{\"str");

@@ -1,5 +1,6 @@
 #include "host/daemon/head_probe.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -12,6 +13,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::Optional;
 
 using std::chrono::seconds;
 
@@ -53,8 +56,7 @@ class HeadProbeTest : public testing::Test {
 TEST_F(HeadProbeTest, FindsTheNewestEventEveryTwoSecondsWhileAGroupMoves) {
   server_.Append("a");
   Look(seconds(0));
-  ASSERT_TRUE(found_.Await(0).has_value());
-  EXPECT_EQ(*found_.Await(0), (Position{100, 100}));
+  ASSERT_THAT(found_.Await(0), Optional((Position{100, 100})));
 
   Look(seconds(1));
   Look(seconds(2));

@@ -1,5 +1,6 @@
 #include "host/daemon/preparation.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -11,6 +12,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 class PreparationTest : public testing::Test {
  protected:
@@ -49,7 +52,7 @@ TEST_F(PreparationTest, FailsForGoodWithoutThePlugin) {
 
   EXPECT_FALSE(prepared.ok());
   EXPECT_FALSE(prepared.may_pass());
-  EXPECT_NE(prepared.message().find("none.so"), std::string::npos);
+  EXPECT_THAT(prepared.message(), HasSubstr("none.so"));
   EXPECT_EQ(preparation->what(), "plugin not copied");
 }
 

@@ -1,5 +1,6 @@
 #include "host/daemon/source_side.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,6 +14,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::Optional;
 
 class SourceSideTest : public testing::Test, public SourceListener {
  protected:
@@ -93,8 +96,7 @@ TEST_F(SourceSideTest, AsksForTheVersionThenBringsEventsAndTheHead) {
   EXPECT_TRUE(known->second.resumes_anywhere);
   EXPECT_EQ(events_.Await(1), 200u);
   EXPECT_EQ(caught_up_.Await(), 1u);
-  ASSERT_TRUE(head_.Await().has_value());
-  EXPECT_EQ(*head_.Await(), (Position{200, 200}));
+  ASSERT_THAT(head_.Await(), Optional((Position{200, 200})));
 }
 
 // What was read for the end of the log counts, where nothing else needs a later one.
@@ -231,8 +233,7 @@ TEST_F(SourceSideTest, AsksWhereTheLogEnds) {
 
   gate_->Enter([this] { side_->ReadEnd(1, {900, 900}); });
 
-  ASSERT_TRUE(end_.Await().has_value());
-  EXPECT_EQ(*end_.Await(), (Position{100, 100}));
+  ASSERT_THAT(end_.Await(), Optional((Position{100, 100})));
 }
 
 TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
@@ -243,8 +244,7 @@ TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
 
   gate_->Enter([this] { side_->Probe(1, {300, 300}); });
 
-  ASSERT_TRUE(probed_.Await().has_value());
-  EXPECT_EQ(*probed_.Await(), (Position{300, 300}));
+  ASSERT_THAT(probed_.Await(), Optional((Position{300, 300})));
 }
 
 }  // namespace

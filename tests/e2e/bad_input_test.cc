@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -16,12 +17,14 @@
 namespace catchup::e2e {
 namespace {
 
+using testing::HasSubstr;
+
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
 
 void ExpectSays(const std::string& text, const Strings& words) {
   for (const std::string& word : words) {
-    EXPECT_NE(text.find(word), std::string::npos) << "wanted \"" << word << "\" in: " << text;
+    EXPECT_THAT(text, HasSubstr(word));
   }
 }
 
@@ -91,8 +94,8 @@ TEST(BadFileTest, AVariableThatIsNotSetIsAWarning) {
   ExpectSays(check.err, {"warning: ", "CATCHUP_TEST_UNSET is not set here"});
   const Finished run = site.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 0) << run.err;
-  EXPECT_NE(run.Log().Last("Configuration", "copy", "reason").find("CATCHUP_TEST_UNSET is not set"),
-            std::string::npos)
+  EXPECT_THAT(run.Log().Last("Configuration", "copy", "reason"),
+              HasSubstr("CATCHUP_TEST_UNSET is not set"))
       << run.err;
 }
 
@@ -349,7 +352,7 @@ TEST(BadStateTest, AForeignStateDirectoryStaysFenced) {
     const Finished run = site.RunUntilCaughtUp();
     EXPECT_EQ(run.exit, 1) << run.err;
     const std::string reason = run.Log().Last("Group ended", "totals", "reason");
-    EXPECT_NE(reason.find("fenced: token 3 seen, ours 1"), std::string::npos) << reason;
+    EXPECT_THAT(reason, HasSubstr("fenced: token 3 seen, ours 1"));
   }
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -16,6 +17,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 // Checkpoint batch and window, as configured below.
 constexpr std::size_t kDuplicateBound = 10 + 64;
@@ -135,7 +138,7 @@ TEST_F(FailPointTest, ACheckpointThatIsNotWrittenAtOnceIsWaitedFor) {
 
   EXPECT_TRUE(Fired());
   EXPECT_EQ(run.exit, 0) << run.err;
-  EXPECT_NE(run.err.find("told to by a test"), std::string::npos) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("told to by a test"));
   EXPECT_TRUE(run.Log().Has("Wait over"));
   ExpectWhole();
 }

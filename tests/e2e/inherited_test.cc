@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -11,6 +12,9 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 using Options = std::vector<std::string>;
 
@@ -42,17 +46,17 @@ class InheritedTest : public testing::Test {
   // What `try` or `run` passes on of the plugin's lines.
   static void ExpectACleanProcess(const std::string& text) {
     // The runner's own are 0 to 8 and one for its crash report.
-    EXPECT_NE(text.find("descriptors: 0 1 2 3 4 5 6 7 8 9"), std::string::npos) << text;
-    EXPECT_NE(text.find("alive after the signals"), std::string::npos) << text;
-    EXPECT_NE(text.find("broken pipe: Broken pipe"), std::string::npos) << text;
-    EXPECT_NE(text.find("too large: File too large"), std::string::npos) << text;
+    EXPECT_THAT(text, HasSubstr("descriptors: 0 1 2 3 4 5 6 7 8 9"));
+    EXPECT_THAT(text, HasSubstr("alive after the signals"));
+    EXPECT_THAT(text, HasSubstr("broken pipe: Broken pipe"));
+    EXPECT_THAT(text, HasSubstr("too large: File too large"));
     const int deadly[] = {SIGTERM, SIGINT, SIGPIPE, SIGXFSZ, SIGHUP, SIGALRM, SIGUSR1};
     std::string deaths = "children died of:";
     for (const int number : deadly) {
       deaths += " " + std::to_string(number);
     }
-    EXPECT_NE(text.find(deaths), std::string::npos) << text;
-    EXPECT_NE(text.find("state: blocked 0 ignored 0"), std::string::npos) << text;
+    EXPECT_THAT(text, HasSubstr(deaths));
+    EXPECT_THAT(text, HasSubstr("state: blocked 0 ignored 0"));
   }
 
   Site site_;
@@ -111,7 +115,7 @@ TEST_F(InheritedTest, ClosedStandardDescriptorsAreNoFilesOfOurs) {
     SCOPED_TRACE(closed.size() > 2 ? "all" : closed.back());
     const Finished ran = Launched(site_, closed, {"run", "host.toml", "--until-caught-up"});
     EXPECT_EQ(ran.exit, 0) << ran.err;
-    EXPECT_EQ(ReadFile(site_.path() / "state/lock").find('{'), std::string::npos);
+    EXPECT_THAT(ReadFile(site_.path() / "state/lock"), Not(HasSubstr("{")));
     std::filesystem::remove_all(site_.path() / "state");
   }
 }
@@ -120,7 +124,7 @@ TEST_F(InheritedTest, ClosedStandardDescriptorsAreNoFilesOfOurs) {
 TEST_F(InheritedTest, AResultForAClosedOutputIsAFailure) {
   const Finished checked = Launched(site_, {"--close", "1"}, {"check", "host.toml"});
   EXPECT_EQ(checked.exit, 1) << checked.err;
-  EXPECT_NE(checked.err.find("cannot write the result"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("cannot write the result"));
 }
 
 // A library that looked for eventfds before main must not have become the standard input.
@@ -128,7 +132,7 @@ TEST_F(InheritedTest, EventsFromAClosedInputAreAFailure) {
   const Finished appended =
       Launched(site_, {"--close", "0"}, {"append", "--to", "embedded:events", "-"});
   EXPECT_EQ(appended.exit, 1) << appended.err;
-  EXPECT_NE(appended.err.find("Bad file descriptor"), std::string::npos) << appended.err;
+  EXPECT_THAT(appended.err, HasSubstr("Bad file descriptor"));
 }
 
 TEST_F(InheritedTest, AStackTooSmallForAThreadIsNone) {
@@ -157,7 +161,7 @@ TEST_F(InheritedTest, AWorkingDirectoryThatIsGoneIsSaidOrNotNeeded) {
     const Finished ran = Launched(site_, {"--gone"}, arguments);
     EXPECT_LE(ran.exit, 78) << ran.err;
     EXPECT_TRUE(ran.exit == 0 || !ran.err.empty());
-    EXPECT_EQ(ran.err.find("terminate"), std::string::npos) << ran.err;
+    EXPECT_THAT(ran.err, Not(HasSubstr("terminate")));
   }
 }
 

@@ -17,6 +17,8 @@ using Strings = std::vector<std::string>;
 
 class LogEndTest : public testing::Test {
  protected:
+  LogEndTest() { site_.UseTestProgram(10); }
+
   static Strings Events(const std::string& stream, int count) {
     return Strings(static_cast<std::size_t>(count), EventLine(stream, "x"));
   }

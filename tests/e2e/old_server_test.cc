@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -20,6 +21,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 namespace wire = event_store::client::streams;
 using Strings = std::vector<std::string>;
@@ -276,7 +279,7 @@ TEST_P(OldServerTest, AStartBeyondTheEndOfItsLogFailsTheGroup) {
   const Finished run = site_.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 1) << run.err;
   const std::string reason = run.Log().Last("Group ended", "copy", "reason");
-  EXPECT_NE(reason.find("ends at 400:400, before 9999999:9999999"), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("ends at 400:400, before 9999999:9999999"));
   EXPECT_EQ(node_.resumed(), Strings{}) << "nothing is asked for from there";
 }
 
@@ -294,7 +297,7 @@ TEST(NodeTest, APlaceAtARecordThatNoReadShowsLiesInTheLog) {
   const Finished shorter = site.RunUntilCaughtUp();
   EXPECT_EQ(shorter.exit, 1) << shorter.err;
   const std::string reason = shorter.Log().Last("Group ended", "copy", "reason");
-  EXPECT_NE(reason.find("ends at 240:240, before 250:250"), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("ends at 240:240, before 250:250"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OldServerTest, testing::Values("21.10.11", "22.10.5", "23.10.7"),

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -15,6 +16,9 @@
 namespace catchup::e2e {
 namespace {
 
+using testing::HasSubstr;
+using testing::Not;
+
 using Strings = std::vector<std::string>;
 
 // Three events of which the plugin does not like the second, and a group beside.
@@ -31,8 +35,7 @@ struct Fault {
     const HostLog log = run.Log();
     EXPECT_EQ(log.Last("Group ended", "bad", "state"), "failed") << run.err;
     for (const std::string& word : words) {
-      EXPECT_NE(log.Last("Group ended", "bad", "reason").find(word), std::string::npos)
-          << "wanted \"" << word << "\" in: " << log.Last("Group ended", "bad", "reason");
+      EXPECT_THAT(log.Last("Group ended", "bad", "reason"), HasSubstr(word));
     }
     EXPECT_EQ(log.Last("Group ended", "good", "state"), "stopped") << run.err;
     EXPECT_EQ(Written(site, "good").size(), 3u);
@@ -57,12 +60,34 @@ TEST_P(StatusTest, StopsTheGroupWithItsTextAndLeavesTheCheckpointBeforeTheEvent)
   EXPECT_EQ(again.exit, 1);
   EXPECT_EQ(again.Log().Last("Group starting", "bad", "checkpoint"),
             log.Last("Group ended", "bad", "position"));
-  EXPECT_EQ(Called(fault.site, "bad"), (Strings{"s@0 ok", "s@1 " + type, "s@1 " + type}));
+  // A failure that nobody can classify is tried three times more before it counts, in each run.
+  const std::size_t calls = type == "failed" ? 2 * 4 : 2;
+  Strings wanted(1 + calls, "s@1 " + type);
+  wanted[0] = "s@0 ok";
+  EXPECT_EQ(Called(fault.site, "bad"), wanted);
+}
+
+// Infrastructure is waited for in place, however long that takes; the wait ends with the group.
+TEST(PluginFaultTest, ARetryWaitsInPlaceAndAStopCutsTheWait) {
+  Site site;
+  site.Append({EventLine("s", "ok"), EventLine("s", "retry"), EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("bad"));
+  const auto host = site.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Waiting after a failed call", "bad"));
+  ASSERT_TRUE(WaitUntil([&] { return Called(site, "bad").size() >= 3; }));
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0);
+
+  const HostLog log = host->Log();
+  EXPECT_EQ(log.Last("Group ended", "bad", "state"), "stopped");
+  EXPECT_EQ(log.Last("Group ended", "bad", "processedCount"), "1");
+  const Strings called = Called(site, "bad");
+  EXPECT_EQ(called[1], "s@1 retry");
+  EXPECT_EQ(called.back(), "s@1 retry");
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StatusTest,
-                         testing::Values(Strings{"retry", "RETRY", "the database is away"},
-                                         Strings{"reject", "REJECT", "no such customer"},
+                         testing::Values(Strings{"reject", "REJECT", "no such customer"},
                                          Strings{"failed", "FAILED", "something went wrong"},
                                          Strings{"fatal", "FATAL", "the schema is too new"}),
                          [](const auto& param) { return param.param[0]; });
@@ -91,8 +116,8 @@ TEST(PluginFaultTest, ACrashAndAnErrorAreToldBehindAFlood) {
     EXPECT_EQ(crash.at("stream"), "s");
     EXPECT_EQ(crash.at("revision"), "1");
     EXPECT_NE(crash.at("event"), "none");
-    EXPECT_NE(crash.at("frames").find("scripted.so+0x"), std::string::npos) << crash.at("frames");
-    EXPECT_NE(crash.at("modules").find("scripted.so="), std::string::npos) << crash.at("modules");
+    EXPECT_THAT(crash.at("frames"), HasSubstr("scripted.so+0x"));
+    EXPECT_THAT(crash.at("modules"), HasSubstr("scripted.so="));
     const std::vector<JsonObject> said = log.With("Plugin says", "bad");
     EXPECT_TRUE(std::any_of(said.begin(), said.end(), [](const JsonObject& line) {
       return line.at("level") == "error" && line.at("text") == "the one that matters";
@@ -135,7 +160,7 @@ TEST(PluginFaultTest, ACrashOfAForkedChildIsToldOnceAndWhole) {
 
   const auto crashes = run.Log().With("Process of the plugin crashed", "forks");
   ASSERT_EQ(crashes.size(), 1u) << run.err;
-  EXPECT_NE(crashes[0].at("frames").find("+0x"), std::string::npos) << crashes[0].at("frames");
+  EXPECT_THAT(crashes[0].at("frames"), HasSubstr("+0x"));
   EXPECT_FALSE(run.Log().Has("Runner crashed", "forks"));
   EXPECT_EQ(run.Log().Last("Group ended", "forks", "processedCount"), "3");
 }
@@ -169,7 +194,7 @@ TEST(PluginFaultTest, ACrashWithoutAReportIsToldWithoutItsFrames) {
     EXPECT_EQ(crash.at("stream"), "s");
     EXPECT_EQ(crash.at("revision"), "1");
     if (death.has_report) {
-      EXPECT_NE(crash.at("frames").find("scripted.so+0x"), std::string::npos) << crash.at("frames");
+      EXPECT_THAT(crash.at("frames"), HasSubstr("scripted.so+0x"));
     } else {
       EXPECT_EQ(crash.at("frames"), "no report came");
     }
@@ -200,22 +225,25 @@ TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
   const HostLog log = fault.run.Log();
   EXPECT_EQ(log.Last("Call failed", "bad", "status"), "REJECT");
   EXPECT_EQ(log.Last("Call failed", "bad", "level"), "error");
-  EXPECT_NE(log.Last("Call failed", "bad", "event").find("s@1 reject"), std::string::npos);
+  EXPECT_THAT(log.Last("Call failed", "bad", "event"), HasSubstr("s@1 reject"));
   EXPECT_EQ(log.Last("Group ended", "bad", "errorCount"), "1");
   // What an operator reads last names it as well.
   const std::string reason = log.Last("Group failed", "bad", "reason");
-  EXPECT_NE(reason.find("s@1 reject at "), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("s@1 reject at "));
 }
 
 TEST(PluginFaultTest, AHangIsEndedByItsTimeLimitAndTheCheckpointStaysBeforeIt) {
   Fault fault("hang", "prefixes = [\"\"]\nhandler_timeout = \"1s\"");
   fault.ExpectFailed({"s@1 hang at ", " hung", "handler_timeout = "});
-  EXPECT_NE(fault.run.Log().Last("Call hung", "bad", "event").find("s@1 hang"), std::string::npos);
+  EXPECT_THAT(fault.run.Log().Last("Call hung", "bad", "event"), HasSubstr("s@1 hang"));
   EXPECT_EQ(fault.run.Log().Last("Group ended", "bad", "processedCount"), "1");
   EXPECT_GE(std::stoi(fault.run.Log().Last("Group ended", "bad", "timingMs")), 1000);
   const Finished again = fault.site.RunUntilCaughtUp();
   EXPECT_EQ(again.exit, 1);
-  EXPECT_EQ(Called(fault.site, "bad"), (Strings{"s@0 ok", "s@1 hang", "s@1 hang"}));
+  // The first call and three alone in a fresh runner, in each run.
+  Strings wanted(1 + 2 * 4, "s@1 hang");
+  wanted[0] = "s@0 ok";
+  EXPECT_EQ(Called(fault.site, "bad"), wanted);
 }
 
 // The set-up calls have a limit of their own, together; a message names it.
@@ -316,7 +344,7 @@ TEST(PluginFaultTest, AChildThatWasThereBeforeTheHostIsLeftAlone) {
   EXPECT_EQ(std::system(command.c_str()), 0) << ReadFile(site.file("wrapped.log"));
   const pid_t helper = std::stoi(ReadFile(site.file("helper")));
   EXPECT_FALSE(ForeignProcess(helper).Gone());
-  EXPECT_EQ(ReadFile(site.file("wrapped.log")).find(kLeftBehind), std::string::npos);
+  EXPECT_THAT(ReadFile(site.file("wrapped.log")), Not(HasSubstr(kLeftBehind)));
   kill(helper, SIGKILL);
 }
 
@@ -346,8 +374,8 @@ TEST(PluginFaultTest, ASetUpThatRefusesStopsTheGroupWithItsText) {
     EXPECT_EQ(run.exit, 1) << run.err;
     EXPECT_EQ(run.Log().Last("Group ended", "bad", "state"), "failed");
     const std::string reason = run.Log().Last("Group ended", "bad", "reason");
-    EXPECT_NE(reason.find(call), std::string::npos) << reason;
-    EXPECT_NE(reason.find("as configured"), std::string::npos) << reason;
+    EXPECT_THAT(reason, HasSubstr(call));
+    EXPECT_THAT(reason, HasSubstr("as configured"));
     EXPECT_EQ(Written(site, "good").size(), 1u);
   }
 }
@@ -358,8 +386,7 @@ TEST(PluginFaultTest, AMissingSettingOfThePluginIsNamed) {
   site.Configure("[groups.totals]\nplugin = \"order_totals.so\"\nprefixes = [\"order-\"]\n");
   const Finished run = site.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 1);
-  EXPECT_NE(run.Log().Last("Group ended", "totals", "reason").find("database"), std::string::npos)
-      << run.err;
+  EXPECT_THAT(run.Log().Last("Group ended", "totals", "reason"), HasSubstr("database")) << run.err;
 }
 
 }  // namespace

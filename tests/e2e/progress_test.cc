@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 // Each takes a call of 20 ms, so that there is time to watch.
 std::vector<std::string> SlowEvents(std::size_t count) {
@@ -88,14 +92,14 @@ TEST_F(TerminalTest, ShowsALinePerGroupThatMovesAndWhatTheyAddUpTo) {
 
   EXPECT_EQ(host->Wait(), 0) << shown_;
   for (const char* group : {"one", "two"}) {
-    EXPECT_NE(shown_.find(std::string(group) + "  catching up  "), std::string::npos) << shown_;
+    EXPECT_THAT(shown_, HasSubstr(std::string(group) + "  catching up  "));
   }
-  EXPECT_NE(shown_.find(" events  "), std::string::npos) << shown_;
-  EXPECT_NE(shown_.find("/s"), std::string::npos) << shown_;
-  EXPECT_NE(shown_.find(" %  "), std::string::npos) << shown_;
-  EXPECT_NE(shown_.find("2 groups: 2 catching up"), std::string::npos) << shown_;
-  EXPECT_EQ(shown_.find("{\"time\""), std::string::npos) << "the log of a terminal is text";
-  EXPECT_EQ(shown_.find("Progress"), std::string::npos) << "said twice";
+  EXPECT_THAT(shown_, HasSubstr(" events  "));
+  EXPECT_THAT(shown_, HasSubstr("/s"));
+  EXPECT_THAT(shown_, HasSubstr(" %  "));
+  EXPECT_THAT(shown_, HasSubstr("2 groups: 2 catching up"));
+  EXPECT_THAT(shown_, Not(HasSubstr("{\"time\""))) << "the log of a terminal is text";
+  EXPECT_THAT(shown_, Not(HasSubstr("Progress"))) << "said twice";
 }
 
 TEST_F(TerminalTest, AFailedGroupKeepsItsLineBeforeTheOthers) {
@@ -123,8 +127,8 @@ TEST_F(TerminalTest, ADumbOneGetsNoTable) {
     return !host->Running();
   }));
   Drain(terminal_.get(), &shown_);
-  EXPECT_EQ(shown_.find('\x1b'), std::string::npos) << shown_;
-  EXPECT_NE(shown_.find("Group ended"), std::string::npos) << shown_;
+  EXPECT_THAT(shown_, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(shown_, HasSubstr("Group ended"));
 }
 
 TEST(ProgressTest, ElsewhereALogLineSaysHowFarAGroupIs) {

@@ -68,6 +68,7 @@ TEST_P(RefusedCallTest, HasAnotherWayOrIsNamed) {
     Expect(error, {"run", "host.toml", "--until-caught-up"});
     std::filesystem::remove_all(site_.path() / "state");
     Expect(error, {"check", "host.toml"});
+    Expect(error, {"check", "--create", "host.toml"});
     Expect(error,
            {"try", PLUGIN_DIRECTORY "/jsonl.so", "events.jsonl", "--set", "file=\"out.jsonl\""});
     Expect(error, {"append", "--to", "embedded:log", "events.jsonl"});
@@ -87,6 +88,19 @@ TEST(RefusedCallsTest, WithoutPidfdsADeathIsSeenAsEver) {
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_EQ(Called(site, "copy"),
             (std::vector<std::string>{"s@0 ok", "s@1 die-once", "s@1 die-once", "s@2 ok"}));
+}
+
+// What watches a child instead may be late, when nobody wants to know any more: many times, since
+// that is a race.
+TEST(RefusedCallsTest, WithoutPidfdsACommandEndsAsEver) {
+  Site site;
+  site.Configure(JsonlGroup("copy"));
+  for (int i = 0; i < 30; ++i) {
+    const Finished checked =
+        Launched(site, {"--deny", "pidfd_open", "ENOSYS"}, {"check", "--create", "host.toml"});
+    ASSERT_EQ(checked.exit, 0) << checked.err;
+    ASSERT_EQ(checked.out, "host.toml: ok, 1 group\n");
+  }
 }
 
 // What replaces openat2 follows no link either.

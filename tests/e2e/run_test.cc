@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/file.h>
@@ -11,6 +12,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 using Strings = std::vector<std::string>;
 
@@ -120,7 +123,7 @@ TEST(RunTest, AHostWithoutALivingGroupEndsAndSaysWhy) {
   EXPECT_EQ(first.at("reason"), host->Log().Last("Group ended", "rejects", "reason"));
   EXPECT_EQ(second.at("msg"), "Group failed");
   EXPECT_EQ(second.at("group"), "missing");
-  EXPECT_NE(second.at("reason").find("missing.so"), std::string::npos);
+  EXPECT_THAT(second.at("reason"), HasSubstr("missing.so"));
   EXPECT_EQ(ParseJsonObject(last[2]).at("msg"), "Host ended");
 }
 
@@ -173,8 +176,8 @@ TEST(RunTest, AGroupThatTheFileDoesNotHaveIsAUsageError) {
   site.Configure(JsonlGroup("one") + JsonlGroup("two"));
   const Finished run = site.Catchup({"run", "host.toml", "--group", "three"});
   EXPECT_EQ(run.exit, 2);
-  EXPECT_NE(run.err.find("--group three"), std::string::npos) << run.err;
-  EXPECT_NE(run.err.find("one, two"), std::string::npos) << run.err;
+  EXPECT_THAT(run.err, HasSubstr("--group three"));
+  EXPECT_THAT(run.err, HasSubstr("one, two"));
 }
 
 TEST(RunTest, TheFileIsFoundThroughTheEnvironment) {
@@ -302,7 +305,7 @@ TEST(RunTest, SystemEventsNeedToBeAskedFor) {
   const Finished changed = site.RunUntilCaughtUp();
   EXPECT_EQ(changed.exit, 1);
   const std::string reason = changed.Log().Last("Group ended", "without", "reason");
-  EXPECT_NE(reason.find("with system_events"), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("with system_events"));
 }
 
 TEST(RunTest, APluginThatKeepsItsPositionHandlesNothingTwice) {
@@ -336,10 +339,8 @@ TEST(RunTest, ThePluginGetsItsConfigurationAsJsonAndByPath) {
   const auto said = run.Log().With("Plugin says", "scripted");
   ASSERT_GE(said.size(), 2u) << run.err;
   EXPECT_EQ(said[0].at("text"), "greeting is good \"day\"");
-  EXPECT_NE(said[1].at("text").find("\"text\":\"good \\\"day\\\"\""), std::string::npos)
-      << said[1].at("text");
-  EXPECT_NE(said[1].at("text").find("\"since\":\"2026-11-24\""), std::string::npos)
-      << said[1].at("text");
+  EXPECT_THAT(said[1].at("text"), HasSubstr("\"text\":\"good \\\"day\\\"\""));
+  EXPECT_THAT(said[1].at("text"), HasSubstr("\"since\":\"2026-11-24\""));
 }
 
 TEST(RunTest, TheRunnerHasItsOwnDirectoryAndOnlyTheEnvironmentThatIsNamed) {

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -11,6 +12,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr int kEvents = 3000;
 
@@ -41,8 +44,7 @@ TEST_P(ScribbleTest, StopsTheGroupAndNoEventIsLost) {
 
   EXPECT_EQ(run.exit, 1) << run.err;
   EXPECT_EQ(run.Log().Last("Group ended", "bad", "state"), "failed") << run.err;
-  EXPECT_NE(run.Log().Last("Group ended", "bad", "reason").find("contract"), std::string::npos)
-      << run.Log().Last("Group ended", "bad", "reason");
+  EXPECT_THAT(run.Log().Last("Group ended", "bad", "reason"), HasSubstr("contract"));
   EXPECT_EQ(run.Log().With("Runner started", "bad").size(), 1u);
   EXPECT_EQ(run.Log().Last("Group ended", "good", "state"), "stopped") << run.err;
 

@@ -121,6 +121,38 @@ TEST_F(ShortageTest, WithoutRoomForTheStateDirectoryTheHostWaitsAndSaysForWhat) 
   EXPECT_EQ(host->Log().Last("Host ended", "", "exitCode"), "0");
 }
 
+// It would start and wait, so nothing is wrong with the file.
+TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
+  const fs::path disk = site_.file("disk");
+  fs::create_directory(disk);
+  const SmallDisk full(disk);
+  if (!full.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  site_.Configure(JsonlGroup("copy"), "embedded:disk/log", "disk/state");
+  const Finished checked = site_.Check();
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+  for (const std::string what : {"embedded log", "state directory"}) {
+    EXPECT_NE(
+        checked.err.find("warning: " + what + ": room for 3 files left in the file system of " +
+                         disk.string() + "; a host waits for more\n"),
+        std::string::npos)
+        << checked.err;
+  }
+  ASSERT_TRUE(full.Grow());
+  EXPECT_EQ(site_.Check().err, "");
+  EXPECT_TRUE(fs::is_empty(disk));
+}
+
+// A supervisor does not try again what a configuration's exit code says.
+TEST_F(ShortageTest, CheckBlamesNoFileForAScratchDirectoryWithoutRoom) {
+  site_.Configure(JsonlGroup("copy"));
+  const Finished checked = Launched(site_, {"--limit", "fsize", "4096"}, {"check", "host.toml"});
+  EXPECT_EQ(checked.exit, 1);
+  EXPECT_EQ(checked.err.rfind("group copy was not looked at: write ", 0), 0u) << checked.err;
+  EXPECT_NE(checked.err.find(": File too large\n"), std::string::npos) << checked.err;
+}
+
 // Whatever of it is the first to find no room: directory, lock, format, log, checkpoint, plugin.
 TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   const fs::path disk = site_.file("disk");

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -8,6 +9,9 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr std::chrono::seconds kStopLimit{10};
 
@@ -68,8 +72,7 @@ TEST_F(SignalTest, AStopNamesWhoSentIt) {
   EXPECT_EQ(line.at("signalName"), "SIGTERM");
   EXPECT_EQ(line.at("senderPid"), std::to_string(getpid()));
   EXPECT_EQ(line.at("senderUid"), std::to_string(getuid()));
-  EXPECT_TRUE(line.at("sender").starts_with("pid " + std::to_string(getpid()) + " ("))
-      << line.at("sender");
+  EXPECT_THAT(line.at("sender"), StartsWith("pid " + std::to_string(getpid()) + " ("));
 }
 
 // Nobody asked for that end, so whoever supervises the host starts it again.
@@ -93,7 +96,7 @@ TEST_F(SignalTest, ADevServerStopsForWhoAsksAndSaysWhoThatWas) {
   })) << server->Errors();
   server->Signal(SIGTERM);
   EXPECT_EQ(server->Wait(kStopLimit), 0) << server->Errors();
-  EXPECT_NE(server->Errors().find("stopped by SIGTERM, from " + us), std::string::npos);
+  EXPECT_THAT(server->Errors(), HasSubstr("stopped by SIGTERM, from " + us));
 }
 
 }  // namespace

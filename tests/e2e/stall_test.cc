@@ -1,9 +1,12 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/e2e/harness.h"
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 // Takes the 60 s that the host grants, here divided.
 TEST(StallTest, UntilCaughtUpGivesUpAfterAMinuteAndSaysWhatItWaitedFor) {
@@ -14,8 +17,7 @@ TEST(StallTest, UntilCaughtUpGivesUpAfterAMinuteAndSaysWhatItWaitedFor) {
   EXPECT_EQ(run.exit, 1) << run.err;
   const HostLog log = run.Log();
   EXPECT_EQ(log.Last("No group has moved for 60 s", "one", "state"), "waiting") << run.err;
-  EXPECT_NE(log.Last("No group has moved for 60 s", "one", "reason").find("127.0.0.1:1"),
-            std::string::npos)
+  EXPECT_THAT(log.Last("No group has moved for 60 s", "one", "reason"), HasSubstr("127.0.0.1:1"))
       << run.err;
 }
 

@@ -66,6 +66,7 @@ TEST(StateTest, TheRecordNamesTheLastHandledEventAndItsWitnesses) {
 class RunningStateTest : public ::testing::Test {
  protected:
   RunningStateTest() {
+    site_.UseTestProgram(10);
     server_ = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
     EXPECT_TRUE(WaitUntil([&] { return server_->Output().find('\n') != std::string::npos; }))
         << server_->Errors();

@@ -53,7 +53,8 @@ class LifecycleTest : public testing::Test {
  protected:
   bool Report() {
     const bool changed =
-        life.Report({begun, live, caught_up, runner_trouble, store_trouble, source_trouble});
+        life.Report({begun, live, caught_up, runner_trouble, call_trouble, store_trouble,
+                     source_trouble});
     EXPECT_EQ(life.CheckInvariants(), "");
     return changed;
   }
@@ -63,6 +64,7 @@ class LifecycleTest : public testing::Test {
   bool live = false;
   bool caught_up = false;
   std::string runner_trouble;
+  std::string call_trouble;
   std::string store_trouble;
   std::string source_trouble;
 };

@@ -1,4 +1,5 @@
 #include <catchup/plugin.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,6 +27,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr std::size_t kEvents = 60;
 constexpr std::size_t kWindow = 16;
@@ -387,7 +390,7 @@ void RunTwice(const Misdeed& misdeed, Tally* tally) {
     ASSERT_EQ(wrong, "");
     if (host.state() == GroupState::kFailed) {
       ++tally->broken;
-      ASSERT_NE(host.reason().find("contract"), std::string::npos) << host.reason();
+      ASSERT_THAT(host.reason(), HasSubstr("contract"));
     } else {
       ++tally->harmless;
       ASSERT_EQ(host.state(), GroupState::kStopped);

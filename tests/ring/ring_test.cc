@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr std::uint64_t kFixed = sizeof(RecordHeader) + sizeof(EventRecord);
 
@@ -107,7 +110,7 @@ TEST(RingTest, RefusesAConfigurationLargerThanHalfTheRing) {
   const Status status = pair.host->WriteSetup(setup);
 
   EXPECT_EQ(status.code(), Status::Code::kExhausted);
-  EXPECT_NE(status.message().find("group big"), std::string::npos) << status.message();
+  EXPECT_THAT(status.message(), HasSubstr("group big"));
 }
 
 TEST(RingTest, EventArrivesWithEveryField) {

@@ -1,5 +1,6 @@
 #include "host/ring/seal.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 constexpr std::uint64_t kMost = (std::uint64_t{1} << WordSeal::kNumberBits) - 1;
 
@@ -117,7 +120,7 @@ TEST_F(DamageTest, AWordThatIsNotWhatTheRunnerWroteStopsAllFurtherWords) {
   pair_.outcomes().settled.store(pair_.seals.settled.Close(2));
   pair_.runner->Settle(1);
   ASSERT_NE(pair_.runner->damage(), nullptr);
-  EXPECT_NE(std::string(pair_.runner->damage()).find("settled"), std::string::npos);
+  EXPECT_THAT(std::string(pair_.runner->damage()), HasSubstr("settled"));
 
   pair_.runner->Consume(first);
   pair_.runner->BeginCall(CallKind::kHandle, 2);

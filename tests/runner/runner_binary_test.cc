@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <sys/wait.h>
 
 #include <sstream>
@@ -6,6 +7,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 // What the runner links, a plugin cannot bring in another version; what it exports, a plugin's
 // functions of the same name are bound to.
@@ -48,7 +51,7 @@ TEST_F(RunnerBinaryTest, ExportsNothing) {
 TEST_F(RunnerBinaryTest, SaysThatItIsNotForCallingByHand) {
   const CommandOutput output = RunCommand(std::string(CATCHUP_RUNNER) + " 2>&1");
   EXPECT_EQ(WEXITSTATUS(output.status), 2);
-  EXPECT_NE(output.text.find("nothing to call by hand"), std::string::npos) << output.text;
+  EXPECT_THAT(output.text, HasSubstr("nothing to call by hand"));
 }
 
 }  // namespace

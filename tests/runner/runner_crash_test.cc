@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -17,6 +18,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 // The reports among what a runner wrote, and what else it wrote.
 struct Told {
@@ -128,9 +132,9 @@ TEST_F(RunnerCrashTest, ReportHasOffsetsInModulesAndTheirBuildIds) {
   ASSERT_FALSE(offsets.empty()) << report.frames;
   EXPECT_FALSE(OffsetsIn(report, "catchup-runner").empty()) << report.frames;
   // The first frame is where it crashed, not the report's own.
-  EXPECT_EQ(report.frames.find("fixture.so+"), 0u) << report.frames;
+  EXPECT_THAT(report.frames, StartsWith("fixture.so+"));
   const std::string resolve = "addr2line -fi -e '" + FixturePath("fixture") + "' " + offsets[0];
-  EXPECT_NE(RunCommand(resolve).text.find("Crash"), std::string::npos) << report.frames;
+  EXPECT_THAT(RunCommand(resolve).text, HasSubstr("Crash")) << report.frames;
   const std::string notes = RunCommand("readelf -n '" + FixturePath("fixture") + "'").text;
   bool found = false;
   for (const std::string& module : Words(report.modules)) {
@@ -150,8 +154,8 @@ TEST_F(RunnerCrashTest, ReportHasFramesOfThePluginHoweverDeepTheCrashIs) {
   (void)runner_.Ended();
   const CrashRecord report = ExpectReportOf(SIGABRT);
   EXPECT_FALSE(OffsetsIn(report, "fixture.so").empty()) << report.frames;
-  EXPECT_NE(report.frames.find(" ... fixture.so+"), std::string::npos) << report.frames;
-  EXPECT_EQ(report.modules.find("fixture.so="), 0u) << report.modules;
+  EXPECT_THAT(report.frames, HasSubstr(" ... fixture.so+"));
+  EXPECT_THAT(report.modules, StartsWith("fixture.so="));
 }
 
 // What the plugin prints beside it, in a line that it never ends, costs the report nothing.
@@ -160,7 +164,7 @@ TEST_F(RunnerCrashTest, ReportIsWholeBesideUnfinishedOutput) {
   (void)runner_.Ended();
   const std::string text = runner_.Errors();
   EXPECT_FALSE(Told(text).last().frames.empty()) << text;
-  EXPECT_NE(Told(text).rest.find("no line feed"), std::string::npos) << text;
+  EXPECT_THAT(Told(text).rest, HasSubstr("no line feed")) << text;
 }
 
 TEST_F(RunnerCrashTest, StackOverflowIsReported) {
@@ -279,8 +283,8 @@ TEST(RunnerCrashReportTest, ThePlaceIsToldWhereNoUnwinderPassesThePluginsHandler
   runner.Give("segv");
   EXPECT_TRUE(WIFSIGNALED(runner.Ended()));
   const CrashRecord report = Told(runner.Errors()).last();
-  EXPECT_TRUE(report.frames.starts_with("opaque_handlers.so+0x")) << report.frames;
-  EXPECT_NE(report.frames.find(" ... "), std::string::npos) << report.frames;
+  EXPECT_THAT(report.frames, StartsWith("opaque_handlers.so+0x"));
+  EXPECT_THAT(report.frames, HasSubstr(" ... "));
 }
 
 // The code alone says nothing: what tells a set-up failure is the runner's record of it.

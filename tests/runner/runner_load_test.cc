@@ -1,4 +1,5 @@
 #include <catchup/plugin.h>
+#include <gmock/gmock.h>
 #include <sys/wait.h>
 
 #include "host/runner/loop.h"
@@ -6,6 +7,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 struct BrokenCase {
   const char* file;
@@ -22,9 +25,8 @@ TEST_P(RunnerLoadTest, RefusesAndSaysWhy) {
   EXPECT_EQ(failure.kind, OutcomeKind::kFailure);
   EXPECT_EQ(failure.call, CallKind::kLoad);
   EXPECT_EQ(failure.status, kRunnerSetupFailed);
-  EXPECT_NE(failure.text.find(GetParam().says), std::string::npos) << failure.text;
-  EXPECT_NE(failure.text.find(std::string(GetParam().file) + ".so"), std::string::npos)
-      << failure.text;
+  EXPECT_THAT(failure.text, HasSubstr(GetParam().says));
+  EXPECT_THAT(failure.text, HasSubstr(std::string(GetParam().file) + ".so"));
   const int status = runner.Ended();
   EXPECT_TRUE(WIFEXITED(status)) << status;
   EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(RunnerExit::kSetup));
@@ -63,27 +65,26 @@ TEST(RunnerLoadMoreTest, GivesTheLoadersReasonAndNothingElse) {
 
 TEST(RunnerLoadMoreTest, RefusesAProjectionThatIsNotOfferedAndSaysWhichAre) {
   SpawnedRunner runner({.projection = "totals"});
-  EXPECT_NE(runner.Next().text.find("offers no projection \"totals\": it has plain, batch, keeper"),
-            std::string::npos);
+  EXPECT_THAT(runner.Next().text,
+              HasSubstr("offers no projection \"totals\": it has plain, batch, keeper"));
 }
 
 TEST(RunnerLoadMoreTest, RefusesTwoProjectionsOfOneName) {
   SpawnedRunner runner({.plugin = "broken_twice", .projection = "only"});
-  EXPECT_NE(runner.Next().text.find("two projections of the name \"only\""), std::string::npos);
+  EXPECT_THAT(runner.Next().text, HasSubstr("two projections of the name \"only\""));
 }
 
 // Also where the group has chosen a third one, or another group's choice would be told wrong.
 TEST(RunnerLoadMoreTest, RefusesTwoProjectionsOfOneNameWhateverIsWanted) {
   SpawnedRunner runner({.plugin = "broken_twice", .projection = "another"});
-  EXPECT_NE(runner.Next().text.find("two projections of the name \"only\""), std::string::npos);
+  EXPECT_THAT(runner.Next().text, HasSubstr("two projections of the name \"only\""));
 }
 
 TEST(RunnerLoadMoreTest, RefusesADescriptorWithoutNameOrVersion) {
   SpawnedRunner nameless({.plugin = "broken_no_plugin_name", .projection = "only"});
-  EXPECT_NE(nameless.Next().text.find("has an empty name in its descriptor"), std::string::npos);
+  EXPECT_THAT(nameless.Next().text, HasSubstr("has an empty name in its descriptor"));
   SpawnedRunner versionless({.plugin = "broken_no_version", .projection = "only"});
-  EXPECT_NE(versionless.Next().text.find("has an empty version in its descriptor"),
-            std::string::npos);
+  EXPECT_THAT(versionless.Next().text, HasSubstr("has an empty version in its descriptor"));
 }
 
 TEST(RunnerLoadMoreTest, NeverReadsPastTheEndOfAnOlderTable) {

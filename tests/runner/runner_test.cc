@@ -1,5 +1,6 @@
 #include <catchup/plugin.h>
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 bool ExitedWith(int status, RunnerExit code) {
   return WIFEXITED(status) && WEXITSTATUS(status) == static_cast<int>(code);
@@ -299,7 +302,7 @@ TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
 
     EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
     EXPECT_EQ(failure.ticket, first);
-    EXPECT_NE(failure.text.find("events applied"), std::string::npos) << failure.text;
+    EXPECT_THAT(failure.text, HasSubstr("events applied"));
     EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
     EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
   }
@@ -317,7 +320,7 @@ TEST(RunnerBatchTest, StatusThatIsNoneIsNamedWhateverItsCount) {
 
   EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
   EXPECT_EQ(failure.ticket, first);
-  EXPECT_NE(failure.text.find("returned 77: wanted one of"), std::string::npos) << failure.text;
+  EXPECT_THAT(failure.text, HasSubstr("returned 77: wanted one of"));
   EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
   EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
 }

@@ -89,6 +89,11 @@ class Checker {
       case Record::Kind::kSkip:
         Skip(record);
         break;
+      case Record::Kind::kTakeBack:
+        last_delivered_.reset();
+        outstanding_.clear();
+        outstanding_bytes_ = 0;
+        break;
       case Record::Kind::kRunnerDeath:
         Expose(h_.window, "W", [&](std::size_t i) {
           return state_[i].runner == record.runner && !state_[i].reported;

@@ -24,7 +24,7 @@ struct CrashRecord {
   std::int64_t pid = 0;
   std::int64_t signal = 0;
   std::string call;          // As CallName() has it, "none" between two calls.
-  std::uint64_t ticket = 0;  // Of the call's first event.
+  std::uint64_t ticket = 0;  // That of the call's first event.
   std::uint64_t events = 0;  // Of the call; 0: it has none.
   std::string stream;        // Of the first one, with controls and backslashes as \xNN.
   std::uint64_t revision = 0;

@@ -10,7 +10,7 @@ struct RecordHead {
   char magic[4];
   std::int32_t sender;
   std::uint32_t ok;
-  std::uint32_t size;  // Of the text behind it.
+  std::uint32_t size;  // Bytes of the text behind it.
   std::uint64_t check;
 };
 static_assert(sizeof(RecordHead) == 24);
