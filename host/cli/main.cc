@@ -20,6 +20,7 @@
 #include "host/base/signals.h"
 #include "host/base/text.h"
 #include "host/cli/commands.h"
+#include "host/cli/dlq_options.h"
 #include "host/cli/guard.h"
 #include "host/ring/layout.h"
 
@@ -142,6 +143,7 @@ void RefuseEmptyTexts(CLI::App* app) {
         option->check(check);
       }
     }
+    RefuseEmptyTexts(command);
   }
 }
 
@@ -270,6 +272,7 @@ int Main(int argc, char** argv) {
   ControlArguments stop;
   ControlArguments start;
   ControlArguments reset;
+  DlqArguments dlq;
   AddRun(&app, &run);
   AddStop(&app, &stop);
   AddStart(&app, &start);
@@ -278,6 +281,7 @@ int Main(int argc, char** argv) {
   AddAppend(&app, &append);
   AddDevServer(&app, &dev_server);
   AddTry(&app, &attempt);
+  AddDlq(&app, &dlq);
   RefuseEmptyTexts(&app);
   if (const std::string problem = CommandProblem(app, argc, argv); !problem.empty()) {
     std::cerr << problem;
@@ -313,6 +317,9 @@ int Main(int argc, char** argv) {
   }
   if (app.got_subcommand("dev-server")) {
     return DevServerCommand(dev_server);
+  }
+  if (app.got_subcommand("dlq")) {
+    return DlqCommand(dlq);
   }
   return TryCommand(attempt);
 }
