@@ -9,6 +9,7 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/system/system_error.hpp>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -337,9 +338,14 @@ AdminServer::~AdminServer() = default;
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Start(std::filesystem::path directory,
                                                         Router router) {
-  auto impl = std::make_unique<Impl>(std::move(directory), std::move(router));
-  CATCHUP_RETURN_IF_ERROR(impl->Start());
-  return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+  try {
+    auto impl = std::make_unique<Impl>(std::move(directory), std::move(router));
+    CATCHUP_RETURN_IF_ERROR(impl->Start());
+    return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+  } catch (const boost::system::system_error& error) {
+    // Its event loop needs descriptors.
+    return Status::Exhausted(std::string("no event loop for the control socket: ") + error.what());
+  }
 }
 
 }  // namespace catchup
