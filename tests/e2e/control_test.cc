@@ -91,6 +91,7 @@ TEST_F(ControlTest, AStoppedGroupStaysSoOverARestartUntilItIsStarted) {
   site_.Append(Lines(3));
   site_.Configure(JsonlGroup("one") + JsonlGroup("two"));
   Run({"one", "two"});
+  ASSERT_TRUE(WaitUntil([&] { return Written(site_, "one").size() == 3; })) << host_->Errors();
   const Finished stop = Ask({"stop", "one"});
   EXPECT_EQ(stop.exit, 0) << stop.err;
   EXPECT_EQ(stop.out, "one: stopped\n");
