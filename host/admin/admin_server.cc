@@ -9,6 +9,7 @@
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/system/system_error.hpp>
 #include <list>
 #include <mutex>
 #include <optional>
@@ -121,13 +122,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     // No deadline of ours from here on: whoever answers has one.
     stream_.expires_never();
-    if (const Status allowed = Allowed(); !allowed.ok()) {
+    const auto peer = PeerOf(stream_.socket().native_handle());
+    const Status allowed = peer.ok() ? CheckPeer(*peer, group_) : peer.status();
+    if (!allowed.ok()) {
       Answer(ErrorResponse(403, allowed.message()));
       return;
     }
     const auto& message = parser_.get();
-    request_ = {std::string(message.method_string()), std::string(message.target()),
-                message.body()};
+    request_ = {std::string(message.method_string()), std::string(message.target()), message.body(),
+                *peer};
     router_->Route(request_, [weak = weak_from_this(), mailbox = mailbox_](HttpResponse response) {
       mailbox->Post([weak, response = std::move(response)]() mutable {
         if (const auto self = weak.lock()) {
@@ -135,11 +138,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
         }
       });
     });
-  }
-
-  Status Allowed() {
-    const auto peer = PeerOf(stream_.socket().native_handle());
-    return peer.ok() ? CheckPeer(*peer, group_) : peer.status();
   }
 
   void Answer(HttpResponse response) {
@@ -340,9 +338,14 @@ AdminServer::~AdminServer() = default;
 
 Result<std::unique_ptr<AdminServer>> AdminServer::Start(std::filesystem::path directory,
                                                         Router router) {
-  auto impl = std::make_unique<Impl>(std::move(directory), std::move(router));
-  CATCHUP_RETURN_IF_ERROR(impl->Start());
-  return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+  try {
+    auto impl = std::make_unique<Impl>(std::move(directory), std::move(router));
+    CATCHUP_RETURN_IF_ERROR(impl->Start());
+    return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+  } catch (const boost::system::system_error& error) {
+    // Its event loop needs descriptors.
+    return Status::Exhausted(std::string("no event loop for the control socket: ") + error.what());
+  }
 }
 
 }  // namespace catchup

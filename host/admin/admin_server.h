@@ -18,7 +18,7 @@ namespace catchup {
 class AdminServer {
  public:
   // The caller holds the lock of `directory` for as long as the server lives. `router` may be asked
-  // on the server's thread only. kExhausted: no thread to be had.
+  // on the server's thread only. kExhausted: no thread or descriptors to be had.
   static Result<std::unique_ptr<AdminServer>> Start(std::filesystem::path directory, Router router);
 
   // Lets every connection go, removes the socket. Replies may still come later, to nobody.

@@ -24,6 +24,7 @@ struct HttpRequest {
   std::string method;  // In capitals, as "POST".
   std::string target;  // As it came: "/api/groups/orders/stop?x=y".
   std::string body;
+  Peer peer;  // Set by the server.
 };
 
 struct HttpResponse {

@@ -23,6 +23,19 @@ struct RunArguments {
 };
 int RunCommand(const RunArguments& arguments);
 
+// stop, start and reset of a group, by way of the host that runs, or on what is stored.
+struct ControlArguments {
+  enum class Command : std::uint8_t { kStop, kStart, kReset };
+  Command command = Command::kStop;
+  std::string group;
+  std::filesystem::path config = "catchup.toml";
+  bool json = false;
+  bool accept_filter = false;  // kStart
+  bool take_over = false;      // kStart
+  std::string to;              // kReset
+};
+int ControlCommand(const ControlArguments& arguments);
+
 struct CheckArguments {
   std::filesystem::path file;
   bool create = false;  // Check each plugin's configuration too, by its `create`.

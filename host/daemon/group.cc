@@ -49,6 +49,8 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   return options;
 }
 
+constexpr const char* kStopped = "stopped";
+
 using Waiter = GroupReport::Waiter;
 
 }  // namespace
@@ -105,7 +107,7 @@ void Group::Start() {
 
 void Group::Begin() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   if (const Status opened = source_.Open(); !opened.ok()) {
@@ -131,14 +133,24 @@ void Group::Prepare() {
 }
 
 void Group::OnPrepared(const Status& prepared) {
-  if (prepared.may_pass() && !stop_requested_) {
+  if (stop_requested_) {
+    report_.EndWait(Waiter::kStore, false);
+    EndBeforeStart(GroupState::kStopped, kStopped);
+    return;
+  }
+  if (prepared.may_pass()) {
     report_.WaitFor(Waiter::kStore, prepared.message());
     Later(FixedWait(kRetryPause), &Group::Prepare);
     return;
   }
   report_.EndWait(Waiter::kStore, prepared.ok());
-  if (!prepared.ok() || stop_requested_) {
-    FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
+  if (!prepared.ok()) {
+    EndBeforeStart(GroupState::kFailed, prepared.message());
+    return;
+  }
+  if (const auto& hold = store_.hold(); hold.has_value()) {
+    report_.HeldBeforeStart(hold->state, hold->reason);
+    Finished();
     return;
   }
   if (store_.needs_head()) {
@@ -154,6 +166,7 @@ void Group::OnPrepared(const Status& prepared) {
   }
   filter_changed_ = store_.filter_changed();
   start.filter_changed = filter_changed_;
+  reset_ = store_.pending_reset();
   report_.Starting(store_.plugin().sha256, start.checkpoint, source_.address());
   started_engine_ = true;
   engine().Start(start, Now(), out());
@@ -162,12 +175,12 @@ void Group::OnPrepared(const Status& prepared) {
 // Until there is an answer, or the group is to stop.
 void Group::AskForHead() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   source_.ReadHead([this](const Result<std::optional<Position>>& head) {
     if (stop_requested_) {
-      FailBeforeStart("");
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else if (head.ok()) {
       report_.EndWait(Waiter::kStore, true);
       store_.SetHead(*head);
@@ -181,8 +194,8 @@ void Group::AskForHead() {
   });
 }
 
-void Group::FailBeforeStart(const std::string& reason) {
-  report_.FailedBeforeStart(reason);
+void Group::EndBeforeStart(GroupState state, const std::string& reason) {
+  report_.EndedBeforeStart(state, reason);
   Finished();
 }
 
@@ -193,12 +206,29 @@ void Group::Stop() {
       engine().Stop(Now(), out());
     } else if (std::exchange(waits_to_start_, false)) {
       services_.reactor->Cancel(wake_timer_);
-      FailBeforeStart("");
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else {
       // Cuts short what the start may be waiting for; that ends the group.
       source_.Shutdown();
     }
   });
+}
+
+void Group::StoreDesired(DesiredState desired, std::function<void(const Status&)> done) {
+  const bool entered = gate_->Enter([&] {
+    if (started_engine_) {
+      store_.StoreDesired(desired, done);
+    } else {
+      done(Status::Unavailable("the group has not opened its checkpoint"));
+    }
+  });
+  if (!entered) {
+    done(Status::Cancelled("the group is gone"));
+  }
+}
+
+bool Group::started() {
+  return gate_->Inspect([this] { return started_engine_; });
 }
 
 void Group::Close() {

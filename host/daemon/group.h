@@ -52,6 +52,14 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   // Drains and stops; a second call forces. Returns at once.
   void Stop();
 
+  // Has what the operator wants from now on written to its store. `done` comes once, on any thread,
+  // perhaps at once, and not from a group that is closed meanwhile; it must not call back. kOk: it
+  // is durable. A group that has no store yet, or none any more, says so.
+  void StoreDesired(DesiredState desired, std::function<void(const Status&)> done);
+
+  // Its preparations are over, and it did not end by them.
+  bool started();
+
   // Ends what is left without ceremony: the runner is killed, no callback comes any more. Waits for
   // the source to end, so not on a source's thread; before the reactor goes.
   void Close();
@@ -125,11 +133,21 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   void Prepare();
   void AskForHead();
   void Later(std::chrono::nanoseconds pause, void (Group::*step)());
-  void FailBeforeStart(const std::string& reason);
+  void EndBeforeStart(GroupState state, const std::string& reason);
 
   void AfterTurn();
-  void AcceptFilter(SpawnNumber spawn, bool position_mode);
-  void AcceptFilterLater(SpawnNumber spawn, bool position_mode, const Status& why);
+  // What is written before a runner that is ready gets its first event.
+  struct FirstWrite {
+    const char* what;
+    void (StoreSide::*ask)(StoreSide::Wanted wanted, StoreSide::Done done);
+    void (Group::*done)(const Outcome& ready);
+  };
+  void WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write);
+  void WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
+                       const Status& why);
+  void OnFilterAccepted(const Outcome&) { filter_changed_ = false; }
+  void OnResetDone(const Outcome& ready);
+  void NoteFence(const BadOutcome& outcome);
   Engine& engine() { return dispatch_.engine(); }
   const Engine& engine() const { return dispatch_.engine(); }
   Commands* out() { return dispatch_.commands(); }
@@ -157,7 +175,9 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   Reactor::TimerId wake_timer_ = 0;
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
-  bool filter_changed_ = false;  // The store does not hold the new one yet.
+  bool filter_changed_ = false;         // The store does not hold the new one yet.
+  std::optional<PositionReset> reset_;  // The plugin does not know of it yet.
+  std::uint64_t token_ = 0;             // Of the last spawn.
   bool started_engine_ = false;
   bool stop_requested_ = false;
   bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.

@@ -30,7 +30,8 @@ std::string PositionText(const std::optional<Position>& position) {
 }
 
 bool IsBad(GroupState state) {
-  return state == GroupState::kFailed || state == GroupState::kGivenUp;
+  return state == GroupState::kFailed || state == GroupState::kGivenUp ||
+         state == GroupState::kHalted;
 }
 
 }  // namespace
@@ -107,12 +108,17 @@ void GroupReport::EndWait(Waiter who, bool over) {
   waits_for.clear();
 }
 
-void GroupReport::FailedBeforeStart(const std::string& reason) {
-  failed_before_start_ = reason;
-  if (!reason.empty()) {
+void GroupReport::EndedBeforeStart(GroupState state, const std::string& reason) {
+  ended_before_start_.emplace(state, reason);
+  if (state != GroupState::kStopped) {
     Log(LogLevel::kError, "State changed", "Group.Start", config_.name,
-        {{"state", GroupStateName(GroupState::kFailed)}, {"reason", reason}, {"position", "none"}});
+        {{"state", GroupStateName(state)}, {"reason", reason}, {"position", "none"}});
   }
+}
+
+void GroupReport::HeldBeforeStart(GroupState state, const std::string& reason) {
+  held_ = true;
+  EndedBeforeStart(state, reason);
 }
 
 void GroupReport::Starting(const std::string& plugin_sha256, std::optional<Position> checkpoint,
@@ -145,10 +151,11 @@ void GroupReport::StateChanged() {
   }
   told_state_ = engine_.state();
   const bool waits = told_state_ == GroupState::kWaiting;
-  Log(IsBad(told_state_) ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo),
+  const auto [state, reason] = EngineState();
+  Log(IsBad(state) ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo),
       "State changed", "Group.Engine", config_.name,
-      {{"state", GroupStateName(told_state_)},
-       {"reason", engine_.reason()},
+      {{"state", GroupStateName(state)},
+       {"reason", reason},
        {"position", PositionText(engine_.watermark())}});
 }
 
@@ -191,14 +198,20 @@ void GroupReport::Finished() {
 }
 
 std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
-  if (failed_before_start_.has_value()) {
-    return failed_before_start_->empty() ? std::pair(GroupState::kStopped, std::string("stopped"))
-                                         : std::pair(GroupState::kFailed, *failed_before_start_);
+  if (ended_before_start_.has_value()) {
+    return *ended_before_start_;
   }
   for (const std::string& waits_for : waits_for_) {
     if (!waits_for.empty() && !finished_) {
       return {GroupState::kWaiting, waits_for};
     }
+  }
+  return EngineState();
+}
+
+std::pair<GroupState, std::string> GroupReport::EngineState() const {
+  if (!halt_.empty() && engine_.state() == GroupState::kFailed) {
+    return {GroupState::kHalted, halt_};
   }
   return {engine_.state(), engine_.reason()};
 }
@@ -214,6 +227,7 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   status.position = engine_.watermark();
   status.head = head;
   status.finished = finished_;
+  status.held = finished_ && (held_ || status.state == GroupState::kHalted);
   if (status.state == GroupState::kWaiting) {
     status.retry_at = retry_at;
   }

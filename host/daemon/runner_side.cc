@@ -186,7 +186,6 @@ void RunnerSide::OnGone(SpawnNumber spawn) {
   gone.ending = link_->Reap();
   gone.asked = gone.ending.exit_class == ExitClass::kClean ||
                (link_->discarded() && gone.ending.exit_class == ExitClass::kKilled);
-  gone.position_refused = link_->position_refused();
   report_.Ended(link_->process().pid(), gone.ending, gone.asked,
                 listener_.Describe(gone.ending.charged));
   if (gone.ending.crash.has_value()) {
@@ -267,9 +266,6 @@ void RunnerSide::TakeFailure(Outcome outcome) {
   }
   if (link_->discarded() || LostDataDirectory()) {
     return;
-  }
-  if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
-    link_->NotePositionRefused();
   }
   const EventFields event = listener_.Describe(sequence);
   report_.CallFailed(outcome, event);

@@ -155,6 +155,8 @@ std::string_view GroupStateName(GroupState state) {
       return "stopped";
     case GroupState::kFailed:
       return "failed";
+    case GroupState::kHalted:
+      return "halted";
     case GroupState::kGivenUp:
       break;
   }

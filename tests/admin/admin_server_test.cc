@@ -65,7 +65,7 @@ class AdminServerTest : public ::testing::Test {
   }
 
   Result<HttpResponse> Ask(const std::string& target, const std::string& body = "") {
-    return AskHost(folder_.path(), {"POST", target, body}, kPatience);
+    return AskHost(folder_.path(), {"POST", target, body, {}}, kPatience);
   }
 
   // A connection of the test's own.

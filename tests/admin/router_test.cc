@@ -27,7 +27,7 @@ HttpResponse Ask(const std::string& method, const std::string& target,
                  const std::string& body = "") {
   HttpResponse got;
   int answers = 0;
-  MakeRouter().Route({method, target, body}, [&](HttpResponse response) {
+  MakeRouter().Route({method, target, body, {}}, [&](HttpResponse response) {
     got = std::move(response);
     ++answers;
   });

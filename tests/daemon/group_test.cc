@@ -37,7 +37,7 @@ class GroupTest : public testing::Test {
 
   void TearDown() override {
     if (slot_ != nullptr) {
-      slot_->group()->Close();
+      slot_->Close();
     }
     slot_.reset();
     shop_.CloseShop();
@@ -48,12 +48,12 @@ class GroupTest : public testing::Test {
     return *slot_;
   }
   bool Handles(std::uint64_t events) {
-    return Becomes([&] { return slot_->group()->Glance().processed >= events; });
+    return Becomes([&] { return slot_->Glance().processed >= events; });
   }
   bool Reaches(GroupState state) {
-    return Becomes([&] { return slot_->group()->Glance().state == state; });
+    return Becomes([&] { return slot_->Glance().state == state; });
   }
-  std::string Reason() { return slot_->group()->Glance().reason; }
+  std::string Reason() { return slot_->Glance().reason; }
   // What the plugin was called for, one line an event.
   std::string Called() const { return ReadFile(shop_.data() / "called"); }
   std::optional<Position> Stored() {
@@ -81,9 +81,9 @@ TEST_F(GroupTest, HandlesWhatTheSourceHasAndEndsWithItsPlaceOnTheDisk) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->group()->Glance().processed, 20u);
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().processed, 20u);
+  EXPECT_TRUE(slot_->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{2000, 2000}));
 }
@@ -96,10 +96,10 @@ TEST_F(GroupTest, FollowsALiveLogUntilItIsStopped) {
   server_.Append("ok");
   ASSERT_TRUE(Handles(2));
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_TRUE(slot_->CheckpointSafe());
 }
 
 // More than the ring holds at once, so that the source is paused and asked again.
@@ -111,7 +111,7 @@ TEST_F(GroupTest, HandsAllOfALongLogToItsRunnerThoughItsWindowIsShort) {
   Slot(true).Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().processed, 3'000u);
+  EXPECT_EQ(slot_->Glance().processed, 3'000u);
 }
 
 TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
@@ -122,8 +122,8 @@ TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().restarts, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 die-once\nstream@1 die-once\nstream@2 ok\n");
 }
 
@@ -135,8 +135,8 @@ TEST_F(GroupTest, FailsAtWhatCannotBeHandledWithItsPlaceBefore) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->group()->Glance().reason.find("the schema is too new"), std::string::npos);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("the schema is too new"), std::string::npos);
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
 }
@@ -146,9 +146,9 @@ TEST_F(GroupTest, FailsWithoutItsPlugin) {
   Slot().Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->group()->Glance().reason.find("none.so"), std::string::npos);
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("none.so"), std::string::npos);
+  EXPECT_TRUE(slot_->CheckpointSafe());
 }
 
 // The slot stays while a group in it ends; the next one goes on where that stopped.
@@ -158,10 +158,16 @@ TEST_F(GroupTest, BeginsAgainWhereItEnded) {
   ASSERT_TRUE(finished_.Await(0).has_value());
   server_.Append("ok");
 
-  slot_->Start();
+  Told<ControlAnswer> told;
+  shop_.reactor->Post([&] {
+    slot_->StartByCommand({}, "a test", [&](const ControlAnswer& answer) { told.Tell(answer); });
+  });
 
+  const auto answer = told.Await();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->kind, ControlAnswer::Kind::kDone) << answer->text;
   ASSERT_TRUE(finished_.Await(1).has_value());
-  EXPECT_EQ(slot_->group()->Glance().processed, 1u);
+  EXPECT_EQ(slot_->Glance().processed, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 ok\n");
 }
 
@@ -182,13 +188,13 @@ TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
   server_.unreachable = Status::Unavailable("nobody is there");
   Slot().Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_EQ(slot_->group()->Glance().reason,
+  EXPECT_EQ(slot_->Glance().reason,
             "head of the log not read, where the group is to start: nobody is there");
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
 }
 
 TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
@@ -198,10 +204,10 @@ TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
   EXPECT_EQ(Reason().rfind("checkpoint not opened: ", 0), 0u) << Reason();
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
 }
 
 TEST_F(GroupTest, GoesOnByItselfOnceItsStoreCanBeOpened) {
@@ -227,7 +233,7 @@ TEST_F(GroupTest, WaitsForRoomForItsCheckpointAndSaysSo) {
   full.reset();
 
   ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
-  slot_->group()->Stop();
+  slot_->Stop();
   ASSERT_TRUE(finished_.Await().has_value());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
@@ -240,13 +246,13 @@ TEST_F(GroupTest, WaitsForRoomForTheTokenOfItsNextRunner) {
   server_.Append("die-once");
   ASSERT_TRUE(Becomes([&] { return Reason().rfind("fencing token not written: ", 0) == 0; }))
       << Reason();
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kWaiting);
-  EXPECT_TRUE(slot_->group()->Glance().retry_at.has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kWaiting);
+  EXPECT_TRUE(slot_->Glance().retry_at.has_value());
 
   full.reset();
 
   ASSERT_TRUE(Handles(1));
-  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
+  EXPECT_EQ(slot_->Glance().restarts, 1u);
 }
 
 TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
@@ -256,14 +262,14 @@ TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
   server_.Append("ok");
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
 
-  slot_->group()->Stop();
+  slot_->Stop();
   ASSERT_TRUE(Becomes([&] { return Reason().rfind("stopped; checkpoint not written: ", 0) == 0; }))
       << Reason();
-  EXPECT_FALSE(slot_->group()->CheckpointSafe());
+  EXPECT_FALSE(slot_->CheckpointSafe());
   full.reset();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_TRUE(slot_->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
 }
@@ -274,7 +280,7 @@ TEST_F(GroupTest, IsGoneAtOnceWhenItIsClosed) {
   Slot().Start();
   ASSERT_TRUE(Becomes([&] { return !Called().empty(); }));
 
-  slot_->group()->Close();
+  slot_->Close();
   slot_.reset();
 
   const auto lock = RunnerLock::TryTake(shop_.state->runner_lock(shop_.config.name, 0));
