@@ -58,4 +58,23 @@ struct TryArguments {
 };
 int TryCommand(const TryArguments& arguments);
 
+// Dead letters. Texts as given; empty: not given.
+struct DlqArguments {
+  std::string verb;  // "list", "show", "export", "retry", "drop", "park", "unpark"
+  std::filesystem::path config;
+  std::string group;
+  std::string id;  // COMMIT:PREPARE
+  std::string state;
+  std::string letter_class;
+  std::string stream;
+  std::string type;
+  std::string older;  // A duration.
+  std::string newer;
+  std::uint64_t limit = 0;  // 0: none.
+  bool json = false;
+  bool all = false;
+  std::string reason;
+};
+int DlqCommand(const DlqArguments& arguments);
+
 }  // namespace catchup

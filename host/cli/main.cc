@@ -20,6 +20,7 @@
 #include "host/base/signals.h"
 #include "host/base/text.h"
 #include "host/cli/commands.h"
+#include "host/cli/dlq_options.h"
 #include "host/cli/guard.h"
 #include "host/ring/layout.h"
 
@@ -82,6 +83,7 @@ void RefuseEmptyTexts(CLI::App* app) {
         option->check(check);
       }
     }
+    RefuseEmptyTexts(command);
   }
 }
 
@@ -207,11 +209,13 @@ int Main(int argc, char** argv) {
   AppendArguments append;
   DevServerArguments dev_server;
   TryArguments attempt;
+  DlqArguments dlq;
   AddRun(&app, &run);
   AddCheck(&app, &check);
   AddAppend(&app, &append);
   AddDevServer(&app, &dev_server);
   AddTry(&app, &attempt);
+  AddDlq(&app, &dlq);
   RefuseEmptyTexts(&app);
   if (const std::string problem = CommandProblem(app, argc, argv); !problem.empty()) {
     std::cerr << problem;
@@ -238,6 +242,9 @@ int Main(int argc, char** argv) {
   }
   if (app.got_subcommand("dev-server")) {
     return DevServerCommand(dev_server);
+  }
+  if (app.got_subcommand("dlq")) {
+    return DlqCommand(dlq);
   }
   return TryCommand(attempt);
 }
