@@ -42,7 +42,7 @@ constexpr std::uint32_t kMaxLetters = 10'000'000;
 // A full store waits, so it must have room for the largest event.
 constexpr std::uint64_t kMinLetterBytes = 32ull << 20;
 constexpr std::uint64_t kMaxLetterBytes = 1024ull << 30;
-constexpr milliseconds kMinHealFor = minutes(1);
+constexpr milliseconds kMinHealFor{0};  // Never.
 constexpr milliseconds kMaxHealFor = hours(24 * 366);
 constexpr std::uint32_t kMaxFailures = 1000;
 constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
@@ -87,13 +87,6 @@ void OnlyDefaultInteger(TableReader* reader, std::string_view key, std::uint32_t
   const std::uint32_t standard = *out;
   const bool read = reader->Integer(key, least, most, out);
   OnlyDefault(reader, key, read, *out, standard, std::to_string(standard));
-}
-
-void OnlyDefaultDuration(TableReader* reader, std::string_view key, milliseconds least,
-                         milliseconds most, milliseconds* out) {
-  const milliseconds standard = *out;
-  const bool read = reader->Duration(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, fmt::format("\"{}\"", DescribeDuration(standard)));
 }
 
 void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t least,
@@ -231,12 +224,15 @@ void ReadPace(TableReader* reader, GroupConfig* group) {
 void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLettersConfig* out) {
   TableReader reader(table, "dead_letters.", problems);
   std::size_t order = 0;
-  if (reader.Choice("order", {"stream", "event", "halt"}, &order) && order != 0) {
-    reader.Unsupported("order", "\"stream\"");
+  if (reader.Choice("order", {"stream", "event", "halt"}, &order)) {
+    constexpr DeadLettersConfig::Order kOrders[] = {DeadLettersConfig::Order::kStream,
+                                                    DeadLettersConfig::Order::kEvent,
+                                                    DeadLettersConfig::Order::kHalt};
+    out->order = kOrders[order];
   }
-  OnlyDefaultInteger(&reader, "max_letters", 1, kMaxLetters, &out->max_letters);
-  OnlyDefaultSize(&reader, "max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
-  OnlyDefaultDuration(&reader, "heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
+  reader.Integer("max_letters", 1, kMaxLetters, &out->max_letters);
+  reader.Size("max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
+  reader.Duration("heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
   if (reader.TextList("sinks", "a list of \"jsonl:FILE\" and \"stream:NAME\"", &out->sinks)) {
     const TomlValue& list = reader.table().Find("sinks")->value;
     bool valid = true;

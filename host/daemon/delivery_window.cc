@@ -55,16 +55,31 @@ void DeliveryWindow::Release(Sequence last) {
   settled_ = last;
 }
 
+void DeliveryWindow::CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt) {
+  letter_ = std::move(letter);
+  letter_attempt_ = attempt;
+  letter_waits_ = true;
+}
+
+void DeliveryWindow::ForgetLetter() {
+  letter_.reset();
+  letter_waits_ = false;
+}
+
 void DeliveryWindow::BeginRunner() { TakeBack(); }
 
 // The wake-up that was asked for goes with what was to bring it about.
 void DeliveryWindow::TakeBack() {
   to_write_.clear();
+  ForgetLetter();
   last_written_ = 0;
   armed_ = 0;
 }
 
 std::optional<DeliveryWindow::Slot> DeliveryWindow::Next() const {
+  if (letter_waits_) [[unlikely]] {
+    return Slot{kLetterCall, letter_.get(), letter_attempt_, true};
+  }
   if (to_write_.empty()) {
     return std::nullopt;
   }
@@ -76,6 +91,10 @@ std::optional<DeliveryWindow::Slot> DeliveryWindow::Next() const {
 }
 
 void DeliveryWindow::Wrote() {
+  if (letter_waits_) [[unlikely]] {
+    letter_waits_ = false;
+    return;
+  }
   Range& range = to_write_.front();
   last_written_ = range.first;
   if (range.first++ == range.last) {
@@ -99,6 +118,9 @@ EventName DeliveryWindow::NameOf(Sequence sequence) const {
 }
 
 const EventFrame* DeliveryWindow::Find(Sequence sequence) const {
+  if (sequence == kLetterCall) {
+    return letter_.get();
+  }
   if (sequence == 0 || slots_.empty() || sequence < slots_.front().sequence ||
       sequence > slots_.back().sequence) {
     return nullptr;

@@ -18,6 +18,8 @@ namespace catchup {
 //             ▲                          │                              │
 //             └───────────────────── kTakeBack ─────────────────────────┘
 //
+// Beside them it may hold one letter, which is called by itself: kCallLetter.
+//
 // A slot is an event with its bytes, or an advance, which the engine makes up itself and which has
 // none. A runner that ends takes nothing with it: the engine delivers to the next one again.
 //
@@ -40,6 +42,12 @@ class DeliveryWindow final : public EventNames {
   // kTakeBack: nothing more of what was delivered goes to the runner.
   void TakeBack();
 
+  // kCallLetter, once its event is read back: it may go to the runner now, before all others, as
+  // the call number `attempt`. Kept until it is forgotten or taken back.
+  void CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt);
+  // What became of it is decided.
+  void ForgetLetter();
+
   // kRelease: everything up to `last` is settled.
   void Release(Sequence last);
 
@@ -57,7 +65,7 @@ class DeliveryWindow final : public EventNames {
 
   EventName NameOf(Sequence sequence) const override;
 
-  // The event named so, while it is here; null for an advance.
+  // The event named so, kLetterCall included, while it is here; null for an advance.
   const EventFrame* Find(Sequence sequence) const;
 
   Sequence settled() const { return settled_; }
@@ -86,6 +94,9 @@ class DeliveryWindow final : public EventNames {
 
   std::deque<Entry> slots_;  // Oldest first, without gaps.
   std::deque<Range> to_write_;
+  std::unique_ptr<EventFrame> letter_;
+  std::uint32_t letter_attempt_ = 0;
+  bool letter_waits_ = false;  // It is not in the ring yet.
   Sequence last_written_ = 0;  // To the present runner.
   Sequence settled_ = 0;
   Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.

@@ -27,6 +27,18 @@ Classifier ClassifierOf(const ClassifyConfig& config) {
           RulesOf(config.infrastructure, kInfrastructureRules)};
 }
 
+LetterOrder OrderOf(DeadLettersConfig::Order order) {
+  switch (order) {
+    case DeadLettersConfig::Order::kStream:
+      return LetterOrder::kStream;
+    case DeadLettersConfig::Order::kEvent:
+      return LetterOrder::kEvent;
+    case DeadLettersConfig::Order::kHalt:
+      break;
+  }
+  return LetterOrder::kHalt;
+}
+
 // What is fixed in the engine passes faster under a test: all its time does, so what is a setting
 // is as much longer there.
 EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
@@ -45,7 +57,10 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
                      config.breaker.max_open * WaitSpeed()};
   options.budget = config.breaker.budget;
   options.classifier = ClassifierOf(config.classify);
-  options.letter_order = LetterOrder::kHalt;  // Until there is a store for letters.
+  options.letter_order = OrderOf(config.dead_letters.order);
+  options.max_letters = config.dead_letters.max_letters;
+  options.max_letter_bytes = config.dead_letters.max_bytes;
+  options.heal_for = config.dead_letters.heal_for * WaitSpeed();
   return options;
 }
 
@@ -60,10 +75,14 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       services_(services),
       gate_(std::make_shared<Gate>([this] { AfterTurn(); })),
       random_(RandomNumber()),
+      classifier_(ClassifierOf(config.classify)),
       dispatch_(OptionsOf(config, stop_on_caught_up), this),
       report_(config_, dispatch_.engine()),
       source_(config_, services.source, gate_, this),
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
+      letters_(
+          config_, {services.pool, services.reactor, services.state}, gate_,
+          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
       runner_(config_, {services.reactor, services.runner, services.state, services.on_runner_gone},
               gate_, this) {}
 
@@ -157,6 +176,36 @@ void Group::OnPrepared(const Status& prepared) {
     AskForHead();
     return;
   }
+  OpenLetters();
+}
+
+void Group::OpenLetters() {
+  letters_.Open([this](const Status& opened, const LetterSide::Contents& contents) {
+    OnLettersOpen(opened, contents);
+  });
+}
+
+void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& contents) {
+  if (opened.may_pass() && !stop_requested_) {
+    report_.WaitFor(Waiter::kStore, "dead letters not opened: " + opened.message());
+    Later(FixedWait(kRetryPause), &Group::OpenLetters);
+    return;
+  }
+  report_.EndWait(Waiter::kStore, opened.ok());
+  if (!opened.ok() || stop_requested_) {
+    FailBeforeStart(stop_requested_ ? std::string() : opened.message());
+    return;
+  }
+  for (const LetterHead& letter : contents.letters) {
+    engine().LoadLetter(letters_.SummaryOf(letter));
+  }
+  for (const LetterHold& hold : contents.holds) {
+    engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);
+  }
+  StartEngine();
+}
+
+void Group::StartEngine() {
   const CheckpointRecord& record = store_.record();
   StartPoint start;
   start.checkpoint = record.checkpoint;
@@ -168,8 +217,13 @@ void Group::OnPrepared(const Status& prepared) {
   start.filter_changed = filter_changed_;
   reset_ = store_.pending_reset();
   report_.Starting(store_.plugin().sha256, start.checkpoint, source_.address());
+  letters_.SetPlugin(store_.plugin().digest);
   started_engine_ = true;
   engine().Start(start, Now(), out());
+  const Digest32& before = record.plugin_digest;
+  if (before != Digest32{} && before != store_.plugin().digest) {
+    engine().PluginChanged(Now(), out());
+  }
 }
 
 // Until there is an answer, or the group is to stop.

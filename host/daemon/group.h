@@ -13,6 +13,7 @@
 #include "host/daemon/dispatch.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
+#include "host/daemon/letter_side.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_side.h"
 #include "host/daemon/source_side.h"
@@ -38,7 +39,10 @@ struct GroupServices {
 // Frames arrive on a source's thread, outcomes, exits and timers on the reactor's, results of the
 // store on the pool's. Each takes a turn of the gate, becomes one input of the engine, and what the
 // engine asks for is carried out before the next turn.
-class Group final : private CommandHandler, private RunnerListener, private SourceListener {
+class Group final : private CommandHandler,
+                    private RunnerListener,
+                    private SourceListener,
+                    private LetterListener {
  public:
   Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up);
   ~Group();
@@ -85,9 +89,8 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
   void TakeBack(SpawnNumber spawn) override { runner_.TakeBack(spawn); }
-  // With the order "halt" there is no letter.
-  void CallLetter(Position) override {}
-  void ChangeLetters(const Command&) override {}
+  void CallLetter(Position position) override;
+  void ChangeLetters(const Command& change) override;
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(std::chrono::nanoseconds at) override;
   void Notice(const Command& notice) override { report_.Notice(notice); }
@@ -122,9 +125,17 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   bool Draining() const override { return engine().state() == GroupState::kDraining; }
   EventFields Describe(Sequence sequence) const override;
 
+  // From the letters.
+  void OnLetterDurable(Sequence sequence) override;
+  void OnLetterStored() override;
+  void OnLettersWait(const std::string& what) override;
+  void OnLettersWaitEnds() override;
+  void OnLettersFailed(const std::string& text) override;
+
   // From the store.
   void OnPrepared(const Status& prepared);
   void OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status);
+  void OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnSaved(Position position, const Status& saved);
   void OnStoreStatus(const Status& status);
 
@@ -132,6 +143,9 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   void Begin();
   void Prepare();
   void AskForHead();
+  void OpenLetters();
+  void OnLettersOpen(const Status& opened, const LetterSide::Contents& contents);
+  void StartEngine();
   void Later(std::chrono::nanoseconds pause, void (Group::*step)());
   void EndBeforeStart(GroupState state, const std::string& reason);
 
@@ -165,14 +179,17 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
 
   // Everything from here on inside a turn.
   std::mt19937_64 random_;
+  const Classifier classifier_;
   Dispatch dispatch_;
   GroupReport report_;
   SourceSide source_;
   StoreSide store_;
+  LetterSide letters_;
   RunnerSide runner_;
   Clock::time_point now_ = Clock::now();  // Of the last tick.
   std::optional<Position> head_;
   Reactor::TimerId wake_timer_ = 0;
+  std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
   bool filter_changed_ = false;         // The store does not hold the new one yet.

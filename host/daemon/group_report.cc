@@ -170,10 +170,14 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
   if (LogDrawsProgress()) {
     return;
   }
+  const LetterBook& letters = engine_.letters();
+  const std::uint64_t healing = letters.count(LetterState::kHealing);
   Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
       {{"processedCount", engine_.handled()},
        {"errorCount", errors_},
-       {"dlqCount", std::uint64_t{0}},
+       {"dlqCount", healing + letters.count(LetterState::kDead)},
+       {"healingCount", healing},
+       {"followerCount", letters.count(LetterState::kFollower)},
        {"timingMs", Milliseconds(now - started_)},
        {"avgRate", Rate(engine_.handled(), now - started_)},
        {"rate", rate},
@@ -185,6 +189,8 @@ void GroupReport::Finished() {
   finished_ = true;
   const auto took = Clock::now() - started_;
   const auto [state, reason] = StateAndReason();
+  const LetterBook& letters = engine_.letters();
+  const std::uint64_t healing = letters.count(LetterState::kHealing);
   Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
       config_.name,
       {{"state", GroupStateName(state)},
@@ -192,7 +198,9 @@ void GroupReport::Finished() {
        {"position", PositionText(engine_.durable())},
        {"processedCount", engine_.handled()},
        {"errorCount", errors_},
-       {"dlqCount", std::uint64_t{0}},
+       {"dlqCount", healing + letters.count(LetterState::kDead)},
+       {"healingCount", healing},
+       {"followerCount", letters.count(LetterState::kFollower)},
        {"timingMs", Milliseconds(took)},
        {"avgRate", Rate(engine_.handled(), took)}});
 }

@@ -27,7 +27,7 @@ class GroupReport {
   GroupReport(const GroupConfig& config, const Engine& engine);
 
   // Who waits for something that the engine does not know of.
-  enum class Waiter : std::uint8_t { kStore, kSpawn };
+  enum class Waiter : std::uint8_t { kStore, kSpawn, kLetters };
   void WaitFor(Waiter who, const std::string& what);
   // `over`: what it waited for is there; else nobody waits for it any more.
   void EndWait(Waiter who, bool over);
@@ -69,7 +69,7 @@ class GroupReport {
   std::optional<std::pair<GroupState, std::string>> ended_before_start_;
   std::string halt_;
   bool held_ = false;
-  std::array<std::string, 2> waits_for_;  // By Waiter; empty while it does not wait.
+  std::array<std::string, 3> waits_for_;  // By Waiter; empty while it does not wait.
   std::uint64_t errors_ = 0;
   GroupState told_state_ = GroupState::kIdle;
   std::uint64_t told_handled_ = 0;

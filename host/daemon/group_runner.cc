@@ -23,6 +23,7 @@ using Waiter = GroupReport::Waiter;
 }  // namespace
 
 void Group::SpawnRunner(SpawnNumber spawn) {
+  ++letter_call_;
   store_.PrepareSpawn([this, spawn] { return !runner_.cancelled(spawn); },
                       [this, spawn](std::uint64_t token, const Status& status) {
                         OnSpawnReady(spawn, token, status);
@@ -34,7 +35,8 @@ void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& s
     engine().SpawnExhausted(spawn, status.message(), Now(), out());
   } else if (status.ok()) {
     token_ = token;
-    runner_.Spawn(spawn, token, store_.plugin().path, reset_);
+    letters_.SetToken(token,
+                      [this, spawn, token](const Status& set) { OnTokenKnown(spawn, token, set); });
   } else if (status.code() == Status::Code::kCancelled) {
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else if (token == 0) {
@@ -42,6 +44,18 @@ void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& s
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else {
     engine().RunnerExited(spawn, ExitClass::kSetup, 0, status.message(), Now(), out());
+  }
+}
+
+void Group::OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status) {
+  if (status.may_pass()) {
+    engine().SpawnExhausted(
+        spawn, "fencing token not written to the dead letters: " + status.message(), Now(), out());
+  } else if (status.ok()) {
+    runner_.Spawn(spawn, token, store_.plugin().path, reset_);
+  } else {
+    engine().StoreFailed(status.message(), Now(), out());
+    engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   }
 }
 
@@ -114,6 +128,8 @@ void Group::OnSettled(SpawnNumber spawn, Sequence last) {
 void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
   report_.CountError();
   NoteFence(outcome);
+  letters_.NoteFailedCall(outcome.sequence, classifier_.Classify(outcome.status, outcome.text),
+                          outcome.text.empty() ? outcome.call + " said nothing" : outcome.text);
   engine().Failed(spawn, outcome, Now(), out());
 }
 
@@ -152,6 +168,15 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
   // One that hung was counted then.
   if (!gone.asked && ending.exit_class != ExitClass::kHung) {
     report_.CountError();
+  }
+  if (!gone.asked && ending.charged != 0) {
+    const bool hung = ending.exit_class == ExitClass::kHung;
+    std::string text = ending.text;
+    if (ending.crash.has_value()) {
+      text += "\n" + ending.crash->frames;
+    }
+    letters_.NoteFailedCall(ending.charged, hung ? FailureClass::kHang : FailureClass::kCrash,
+                            text);
   }
   // "died of SIGSEGV in handle of …".
   engine().RunnerExited(spawn, ending.exit_class, ending.charged,

@@ -209,7 +209,11 @@ bool RunnerSide::Poll() {
     return false;
   }
   if (link_->ready()) {
-    listener_.OnSettled(link_->spawn(), link_->tickets().ItemOf(*settled));
+    const Sequence last = link_->tickets().ItemOf(*settled);
+    if (last == kLetterCall) {
+      link_->tickets().Forget();  // It is told once, and events follow.
+    }
+    listener_.OnSettled(link_->spawn(), last);
   }
   for (int i = 0; i < kMostOutcomes; ++i) {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
@@ -326,7 +330,14 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
     if (ticket == 0) {
       break;
     }
+    if (slot->sequence == kLetterCall) {
+      // The runner has nothing else.
+      link_->tickets().Forget();
+    }
     link_->tickets().Give(ticket, slot->sequence);
+    if (slot->sequence == kLetterCall) {
+      (void)rings.WakeWhenSettled(ticket);  // Nothing else brings its outcome about.
+    }
     unpublished_ = true;
   }
 }

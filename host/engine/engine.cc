@@ -217,7 +217,7 @@ void Engine::StoreFailed(std::string_view text, Tick tick, Commands* out) {
   }
   Turn turn(tick, out);
   store_failed_ = true;
-  End(GroupState::kFailed, "the checkpoint store cannot be written: " + OneLine(text),
+  End(GroupState::kFailed, "a store of the group cannot be written: " + OneLine(text),
       Lane::Force::kDrain, options_.drain_timeout);
   Plan(turn);
 }

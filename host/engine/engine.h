@@ -159,6 +159,8 @@ class Engine {
   void LetterDurable(Sequence sequence, Tick tick, Commands* out);
   // The kUpdateLetter or kRemoveLetter under way has been committed; there is one at a time.
   void LetterStored(Tick tick, Commands* out);
+  // The letter that is to be called is not in the store any more.
+  void LetterGone(Tick tick, Commands* out);
   // A letter was dropped: the store does not hold it any more.
   void LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out);
 

@@ -141,6 +141,20 @@ void Engine::LetterStored(Tick tick, Commands* out) {
   Plan(turn);
 }
 
+void Engine::LetterGone(Tick tick, Commands* out) {
+  if (life_.finished() || !CallsLetter()) {
+    return;
+  }
+  Turn turn(tick, out);
+  const LetterBook::Id id = *letter_call_;
+  const bool known = !letter_call_lost_;
+  CutLetterCall();
+  if (known) {
+    book_.Remove(id);
+  }
+  Plan(turn);
+}
+
 void Engine::LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out) {
   const auto id = book_.Find(stream, position);
   if (life_.finished() || !id) {

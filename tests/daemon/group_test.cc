@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/daemon/group_slot.h"
+#include "host/store/letter_reader.h"
 #include "tests/daemon/full_disk.h"
 #include "tests/daemon/scripted_source.h"
 #include "tests/daemon/workshop.h"
@@ -64,6 +65,19 @@ class GroupTest : public testing::Test {
       return store.ok();
     })) << store.status().message();
     return store.ok() ? (*store)->record().checkpoint : std::nullopt;
+  }
+  // Of a group that has let go of them.
+  std::vector<Letter> Letters() {
+    std::vector<Letter> letters;
+    auto reader = LetterReader::Open(shop_.state->groups() / shop_.config.name, shop_.config.name);
+    EXPECT_TRUE(reader.ok()) << reader.status().message();
+    std::vector<Position> positions;
+    EXPECT_TRUE(
+        reader->Scan([&](const LetterHead& head) { positions.push_back(head.position); }).ok());
+    for (const Position position : positions) {
+      letters.push_back(**reader->Read(position));
+    }
+    return letters;
   }
 
   Workshop shop_;
@@ -272,6 +286,135 @@ TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
   EXPECT_TRUE(slot_->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
+}
+
+// ---- Calls that fail.
+
+TEST_F(GroupTest, WaitsInPlaceWhileWhatItsPluginDependsOnIsAway) {
+  server_.Append("retry-until-mended");
+  server_.Append("ok");
+  Slot(true).Start();
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+  EXPECT_NE(slot_->group()->Glance().reason.find("the database is away"), std::string::npos);
+
+  WriteFile(shop_.data() / "mended", "");
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->group()->Glance().processed, 2u);
+  EXPECT_EQ(slot_->group()->Glance().restarts, 0u);
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{200, 200}));
+  EXPECT_EQ(Letters().size(), 0u);
+}
+
+// Later events of its stream queue behind it, also those that come after a restart.
+TEST_F(GroupTest, MakesALetterOfWhatItsPluginRejectsAndGoesOn) {
+  for (const char* type : {"ok", "reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await(0).has_value());
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  server_.Append("ok");
+  slot_->Start();
+  ASSERT_TRUE(finished_.Await(1).has_value());
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 reject\n");
+  EXPECT_EQ(Stored(), (Position{400, 400}));
+  const std::vector<Letter> letters = Letters();
+  ASSERT_EQ(letters.size(), 3u);
+  EXPECT_EQ(letters[0].head.position, (Position{200, 200}));
+  EXPECT_EQ(letters[0].head.state, StoredState::kDead);
+  EXPECT_EQ(letters[0].head.letter_class, StoredClass::kDomain);
+  EXPECT_EQ(letters[0].head.attempts, 1u);
+  EXPECT_EQ(letters[0].head.stream, "stream");
+  EXPECT_EQ(letters[0].head.type, "reject");
+  EXPECT_EQ(letters[0].data, "{}");
+  EXPECT_EQ(letters[0].cause.reason, "no such customer");
+  ASSERT_EQ(letters[0].cause.calls.size(), 1u);
+  EXPECT_EQ(letters[0].cause.calls[0].letter_class, StoredClass::kDomain);
+  EXPECT_NE(letters[0].cause.plugin_digest, Digest32{});
+  EXPECT_NE(letters[0].cause.token, 0u);
+  for (std::size_t i : {1u, 2u}) {
+    EXPECT_EQ(letters[i].head.state, StoredState::kFollower);
+    EXPECT_EQ(letters[i].head.position, (Position{(i + 2) * 100, (i + 2) * 100}));
+  }
+}
+
+TEST_F(GroupTest, PassesALetterAloneWhereItsOrderIsThatOfEvents) {
+  shop_.config.dead_letters.order = DeadLettersConfig::Order::kEvent;
+  for (const char* type : {"reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 reject\nstream@1 ok\n");
+  EXPECT_EQ(Letters().size(), 1u);
+}
+
+TEST_F(GroupTest, StopsBeforeWhatWouldBeALetterWhereItsOrderIsToHalt) {
+  shop_.config.dead_letters.order = DeadLettersConfig::Order::kHalt;
+  for (const char* type : {"ok", "reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+
+  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->group()->Glance().reason.find("no such customer"), std::string::npos);
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{100, 100}));
+  EXPECT_EQ(Letters().size(), 0u);
+}
+
+// Without a command, and what queued behind it follows in order.
+TEST_F(GroupTest, HealsALetterOnceItsEventCanBeHandled) {
+  shop_.config.max_retries = 1;
+  for (const char* type : {"fail-until-mended", "ok"}) {
+    server_.Append(type);
+  }
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  EXPECT_EQ(Called(), "stream@0 fail-until-mended\nstream@0 fail-until-mended\n");
+
+  WriteFile(shop_.data() / "mended", "");
+
+  ASSERT_TRUE(Becomes([&] { return Called().find("stream@1 ok") != std::string::npos; }));
+  server_.Append("ok");
+  ASSERT_TRUE(Handles(1));
+  slot_->group()->Stop();
+  ASSERT_TRUE(finished_.Await().has_value());
+  slot_.reset();
+  EXPECT_EQ(Called(),
+            "stream@0 fail-until-mended\nstream@0 fail-until-mended\n"
+            "stream@0 fail-until-mended\nstream@1 ok\nstream@2 ok\n");
+  EXPECT_EQ(Letters().size(), 0u);
+  EXPECT_EQ(Stored(), (Position{300, 300}));
+}
+
+TEST_F(GroupTest, MakesALetterOfWhatKillsItsRunnersAlone) {
+  shop_.config.max_crashes = 1;
+  for (const char* type : {"ok", "abort", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->group()->Glance().restarts, 2u);
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 abort\nstream@1 abort\n");
+  const std::vector<Letter> letters = Letters();
+  ASSERT_EQ(letters.size(), 2u);
+  EXPECT_EQ(letters[0].head.state, StoredState::kHealing);
+  EXPECT_EQ(letters[0].head.letter_class, StoredClass::kCrash);
+  EXPECT_EQ(letters[0].head.attempts, 2u);
+  EXPECT_EQ(letters[0].cause.calls.size(), 2u);
+  EXPECT_NE(letters[0].cause.reason.find("SIGABRT"), std::string::npos);
+  EXPECT_EQ(letters[1].head.state, StoredState::kFollower);
 }
 
 // Whatever is under way: its runner, a call, a timer.

@@ -21,9 +21,12 @@ using testing::Not;
 
 using Strings = std::vector<std::string>;
 
+// The group stops where it would write a letter.
+constexpr char kHalts[] = "prefixes = [\"\"]\ndead_letters.order = \"halt\"";
+
 // Three events of which the plugin does not like the second, and a group beside.
 struct Fault {
-  explicit Fault(const std::string& type, std::string_view keys = "prefixes = [\"\"]") {
+  explicit Fault(const std::string& type, std::string_view keys = kHalts) {
     site.Append({EventLine("s", "ok"), EventLine("s", type), EventLine("s", "ok")});
     site.Configure(ScriptedGroup("bad", keys) + JsonlGroup("good"));
     run = site.RunUntilCaughtUp();
@@ -233,7 +236,7 @@ TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
 }
 
 TEST(PluginFaultTest, AHangIsEndedByItsTimeLimitAndTheCheckpointStaysBeforeIt) {
-  Fault fault("hang", "prefixes = [\"\"]\nhandler_timeout = \"1s\"");
+  Fault fault("hang", std::string(kHalts) + "\nhandler_timeout = \"1s\"");
   fault.ExpectFailed({"s@1 hang at ", " hung", "handler_timeout = "});
   EXPECT_THAT(fault.run.Log().Last("Call hung", "bad", "event"), HasSubstr("s@1 hang"));
   EXPECT_EQ(fault.run.Log().Last("Group ended", "bad", "processedCount"), "1");
