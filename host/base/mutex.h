@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "host/base/check.h"
 
@@ -20,6 +21,8 @@
 //   while (jobs_.empty()) {
 //     changed_.Wait(&mutex_);
 //   }
+//
+// What one thread alone touches needs no lock and says whose it is by a Role in the lock's place.
 
 #if defined(__clang__)
 #define CATCHUP_THREAD_ATTRIBUTE(x) __attribute__((x))
@@ -107,6 +110,34 @@ class CondVar {
 
  private:
   std::condition_variable changed_;
+};
+
+// What only one thread does: the reactor, a worker. It has no lock to take; it is held by the first
+// thread that says so, for as long as the Role lives.
+//
+//   Role on_reactor_;
+//   bool asked_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+//   void OnAnswer() CATCHUP_REQUIRES(on_reactor_);
+//
+//   reactor->Post([this] {
+//     on_reactor_.AssertHeld();
+//     OnAnswer();
+//   });
+class CATCHUP_THREAD_ATTRIBUTE(capability("role")) Role {
+ public:
+  Role() = default;
+  Role(const Role&) = delete;
+  Role& operator=(const Role&) = delete;
+
+  // First line of what that thread calls. Aborts on any other one.
+  void AssertHeld() CATCHUP_ASSERT_HELD() {
+    const std::thread::id self = std::this_thread::get_id();
+    std::thread::id holder;
+    CATCHUP_CHECK(holder_.compare_exchange_strong(holder, self) || holder == self);
+  }
+
+ private:
+  std::atomic<std::thread::id> holder_{};
 };
 
 }  // namespace catchup

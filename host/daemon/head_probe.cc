@@ -17,6 +17,7 @@ HeadProbe::HeadProbe(SourceSide::Services services, Reactor* reactor, Found foun
     : services_(std::move(services)), reactor_(*reactor), found_(std::move(found)) {}
 
 void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point now) {
+  on_reactor_.AssertHeld();
   if (asked_ || now < next_) {
     return;
   }
@@ -36,6 +37,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
   asked_ = true;
   source_->ReadHead([this](const Result<std::optional<Position>>& head) {
     reactor_.Post([this, head] {
+      on_reactor_.AssertHeld();
       asked_ = false;
       if (head.ok()) {
         found_(*head);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "host/base/mutex.h"
 #include "host/daemon/group_status.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/source_side.h"
@@ -30,14 +31,15 @@ class HeadProbe {
   void Look(const std::vector<GroupStatus>& groups, Clock::time_point now);
 
  private:
-  bool Connect();
+  bool Connect() CATCHUP_REQUIRES(on_reactor_);
 
   const SourceSide::Services services_;
   Reactor& reactor_;
   const Found found_;
-  std::shared_ptr<Source> source_;
-  bool asked_ = false;
-  Clock::time_point next_{};
+  Role on_reactor_;
+  std::shared_ptr<Source> source_ CATCHUP_GUARDED_BY(on_reactor_);
+  bool asked_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+  Clock::time_point next_ CATCHUP_GUARDED_BY(on_reactor_){};
 };
 
 }  // namespace catchup

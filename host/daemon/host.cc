@@ -91,11 +91,12 @@ class Host final : public HostControl {
   GroupServices ServicesOfGroups();
   void StartGroups();
   void SweepOrphans(const std::string& group);
-  void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at);
-  void OnStateLost(const Status& why);
-  void StopGroups();
-  void Tick();
-  bool CheckStalled(const std::vector<GroupStatus>& statuses);
+  void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at)
+      CATCHUP_REQUIRES(on_reactor_);
+  void OnStateLost(const Status& why) CATCHUP_REQUIRES(on_reactor_);
+  void StopGroups() CATCHUP_REQUIRES(on_reactor_);
+  void Tick() CATCHUP_REQUIRES(on_reactor_);
+  bool CheckStalled(const std::vector<GroupStatus>& statuses) CATCHUP_REQUIRES(on_reactor_);
   void TellLateGroups() const;
   std::vector<GroupStatus> Glance() const;
   void LogFailedGroups() const;
@@ -113,10 +114,11 @@ class Host final : public HostControl {
   std::optional<HeadProbe> head_;
   std::optional<LockWatch> lock_;
 
-  // On the reactor only.
-  ProgressTable progress_;
-  StallDetector stall_{Clock::now(), FixedWait(StallDetector::kPatience)};
-  bool stopping_ = false;
+  Role on_reactor_;
+  ProgressTable progress_ CATCHUP_GUARDED_BY(on_reactor_);
+  StallDetector stall_ CATCHUP_GUARDED_BY(on_reactor_){Clock::now(),
+                                                       FixedWait(StallDetector::kPatience)};
+  bool stopping_ CATCHUP_GUARDED_BY(on_reactor_) = false;
 
   std::string serve_told_;  // Why there is no way for commands.
 
@@ -145,14 +147,22 @@ GroupServices Host::ServicesOfGroups() {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
   };
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
-  services.on_finished = [this] { resources_.reactor().Post([this] { Tick(); }); };
+  services.on_finished = [this] {
+    resources_.reactor().Post([this] {
+      on_reactor_.AssertHeld();
+      Tick();
+    });
+  };
   return services;
 }
 
 void Host::StartGroups() {
   const GroupServices services = ServicesOfGroups();
   lock_.emplace(&resources_.state(), &resources_.worker(), &resources_.reactor(),
-                [this](const Status& why) { OnStateLost(why); });
+                [this](const Status& why) {
+                  on_reactor_.AssertHeld();
+                  OnStateLost(why);
+                });
   head_.emplace(services.source, &resources_.reactor(), [this](const auto& head) {
     for (const auto& slot : slots_) {
       slot->SetHead(head);
@@ -182,7 +192,6 @@ void Host::SweepOrphans(const std::string& group) {
   }
 }
 
-// Runs on the reactor.
 void Host::OnStopSignal(const ReceivedSignal& signal, Clock::time_point at) {
   const Verdict::Wish wish = [&] {
     const MutexLock lock(&mutex_);
@@ -195,7 +204,6 @@ void Host::OnStopSignal(const ReceivedSignal& signal, Clock::time_point at) {
   }
 }
 
-// Runs on the reactor.
 void Host::OnStateLost(const Status& why) {
   if (stopping_) {
     return;
@@ -273,7 +281,7 @@ void Host::AwaitEnd() {
   }
 }
 
-// Runs on the reactor: draws, looks for the end.
+// Draws, looks for the end.
 void Host::Tick() {
   const std::vector<GroupStatus> statuses = Glance();
   if (LogDrawsProgress()) {
@@ -369,13 +377,17 @@ int Host::Run() {
   StartGroups();
   // Only now: a signal that came meanwhile is still there, and finds every group.
   resources_.signals().Deliver([this](const ReceivedSignal& signal, Clock::time_point at) {
-    resources_.reactor().Post([this, signal, at] { OnStopSignal(signal, at); });
+    resources_.reactor().Post([this, signal, at] {
+      on_reactor_.AssertHeld();
+      OnStopSignal(signal, at);
+    });
   });
   Log(LogLevel::kInfo, "Host started", "Host.Run", "",
       {{"pid", static_cast<std::int64_t>(getpid())},
        {"source", resources_.log().Now()},
        {"groups", static_cast<std::uint64_t>(slots_.size())}});
   std::function<void()> tick = [this, &tick] {
+    on_reactor_.AssertHeld();
     Tick();
     resources_.reactor().After(FixedWait(kProgressEvery), tick);
   };

@@ -16,12 +16,18 @@ LockWatch::LockWatch(StateDirectory* state, WorkerPool* worker, Reactor* reactor
     : state_(*state), worker_(*worker), reactor_(*reactor), on_lost_(std::move(on_lost)) {}
 
 void LockWatch::Look(Clock::time_point now) {
+  on_reactor_.AssertHeld();
   if (asked_ || lost_ || now < next_) {
     return;
   }
   asked_ = true;
   next_ = now + FixedWait(kInterval);
-  worker_.Post([this] { reactor_.Post([this, kept = state_.KeepLock()] { OnAnswer(kept); }); });
+  worker_.Post([this] {
+    reactor_.Post([this, kept = state_.KeepLock()] {
+      on_reactor_.AssertHeld();
+      OnAnswer(kept);
+    });
+  });
 }
 
 void LockWatch::OnAnswer(const Result<bool>& kept) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 
+#include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/worker_pool.h"
@@ -29,15 +30,16 @@ class LockWatch {
   void Look(Clock::time_point now);
 
  private:
-  void OnAnswer(const Result<bool>& kept);
+  void OnAnswer(const Result<bool>& kept) CATCHUP_REQUIRES(on_reactor_);
 
   StateDirectory& state_;
   WorkerPool& worker_;
   Reactor& reactor_;
   const OnLost on_lost_;
-  bool asked_ = false;
-  bool lost_ = false;
-  Clock::time_point next_{};
+  Role on_reactor_;
+  bool asked_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+  bool lost_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+  Clock::time_point next_ CATCHUP_GUARDED_BY(on_reactor_){};
 };
 
 }  // namespace catchup

@@ -90,6 +90,7 @@ void SignalWatch::Ending(int verdict) {
 }
 
 void SignalWatch::Run() {
+  on_thread_.AssertHeld();
   bool ending = false;
   while (true) {
     pollfd waits[] = {{inbox_.fd(), POLLIN, 0}, {ended_.get(), POLLIN, 0}};

@@ -57,13 +57,14 @@ class SignalWatch {
   explicit SignalWatch(const Limits& limits, SignalInbox inbox, UniqueFd ended);
 
   void Run();
-  int TimeoutMs() const;
-  void Hear(const ReceivedSignal& signal);
+  int TimeoutMs() const CATCHUP_REQUIRES(on_thread_);
+  void Hear(const ReceivedSignal& signal) CATCHUP_REQUIRES(on_thread_);
 
   const Limits limits_;
   SignalInbox inbox_;
   const UniqueFd ended_;
-  std::optional<Clock::time_point> deadline_;  // On the thread only.
+  Role on_thread_;
+  std::optional<Clock::time_point> deadline_ CATCHUP_GUARDED_BY(on_thread_);
   std::atomic<bool> ending_ = false;
   std::atomic<int> verdict_;
 

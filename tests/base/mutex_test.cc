@@ -80,5 +80,14 @@ TEST(MutexTest, AWaitEndsAtItsDeadlineWithTheLockHeld) {
   EXPECT_TRUE(entered);
 }
 
+TEST(RoleTest, BelongsToTheFirstThreadThatSaysSo) {
+  Role role;
+  std::thread([&] {
+    role.AssertHeld();
+    role.AssertHeld();
+  }).join();
+  EXPECT_DEATH(role.AssertHeld(), "broken invariant");
+}
+
 }  // namespace
 }  // namespace catchup

@@ -400,7 +400,8 @@ class Checker {
     durable_ = position;
   }
 
-  // Marks what a death lost track of; the plugin's own position loses nothing.
+  // Marks what a death lost track of; the plugin's own position loses nothing. What an earlier
+  // process lost and has not had again is that one's duplicate.
   template <typename Lost>
   void Expose(std::uint64_t bound, const char* name, Lost lost) {
     if (h_.position_mode) {
@@ -409,8 +410,10 @@ class Checker {
     std::uint64_t count = 0;
     for (const std::size_t i : wanted_) {
       if (state_[i].applied && lost(i)) {
+        if (!state_[i].may_repeat || state_[i].process == process_) {
+          ++count;
+        }
         state_[i].may_repeat = true;
-        ++count;
       }
     }
     if (count > bound) {

@@ -407,6 +407,13 @@ TEST(CheckerTest, FindsASecondDuplicateOfOneKill) {
   EXPECT_EQ(s.Broken(), Names{"I5"});
 }
 
+TEST(CheckerTest, CountsWhatAnEarlierKillHasLostForThatKillOnly) {
+  Script s;
+  s.Host().Runner(1).Handle(0, 4).Kill();
+  s.Host().Runner(2).Handle(5, 5).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
 // --- I9: monotone. ---
 
 TEST(CheckerTest, FindsACheckpointThatGoesBack) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "tests/sim/checker.h"
 #include "tests/sim/faults.h"
@@ -28,9 +29,11 @@ bool g_single = false;
 // Fewer histories may miss a rare fault without that being a defect.
 constexpr std::uint64_t kSeedsThatMeetEveryFault = 5'000;
 
-// The rarest of these needs a checkpoint write that finds no room, or fails, before the first frame
-// has come: 500,000 histories had none.
+// All but the rarest, which needs a checkpoint write that finds no room before the first frame has
+// come.
+constexpr std::uint64_t kSeedsThatMeetMostTransitions = 500'000;
 constexpr std::uint64_t kSeedsThatMeetEveryTransition = 10'000'000;
+constexpr std::string_view kRarestTransition = "waiting to starting by 8; ";
 
 constexpr int kReportedFailures = 5;
 
@@ -73,8 +76,12 @@ TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
       EXPECT_GT(count, 0u) << kFaultNames[i] << " never happened";
     }
   }
-  if (!g_single && failures == 0 && g_seeds >= kSeedsThatMeetEveryTransition) {
-    EXPECT_EQ(transitions.Missing(), "") << "(1 operator, 2 runner, 4 source, 8 store, 16 clock)";
+  if (!g_single && failures == 0 && g_seeds >= kSeedsThatMeetMostTransitions) {
+    std::string missing = transitions.Missing();
+    if (missing == kRarestTransition && g_seeds < kSeedsThatMeetEveryTransition) {
+      missing.clear();
+    }
+    EXPECT_EQ(missing, "") << "(1 operator, 2 runner, 4 source, 8 store, 16 clock)";
   }
 }
 

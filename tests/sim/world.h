@@ -119,6 +119,8 @@ class World final : public CommandHandler {
 
   // Runner.
   void FindNoRoomForToken(SpawnNumber spawn);
+  void FailToRaiseToken(SpawnNumber spawn);
+  void StartRunner(SpawnNumber spawn);
   void RunnerSetUp(SpawnNumber spawn);
   void FillRing();
   void Work();

@@ -19,11 +19,35 @@ void World::SpawnRunner(SpawnNumber spawn) {
     FindNoRoomForToken(spawn);
     return;
   }
+  if (!persist_open_ && Trouble(2)) {
+    After(Between(0, 1'000), [this, spawn] { FailToRaiseToken(spawn); });
+    return;
+  }
+  StartRunner(spawn);
+}
+
+void World::StartRunner(SpawnNumber spawn) {
   runner_ = std::make_unique<Runner>();
   runner_->spawn = spawn;
   runner_->token = ++token_;
   runner_->ignores_abort = random_.Chance(30);
   After(Between(50, 2'000), [this, spawn] { RunnerSetUp(spawn); });
+}
+
+// A write that has begun meanwhile was asked for later, so it is too late for this fault.
+void World::FailToRaiseToken(SpawnNumber spawn) {
+  if (persist_open_ || store_failed_) {
+    StartRunner(spawn);
+    return;
+  }
+  faults_.Fired(Fault::kTokenNotWritten);
+  store_failed_ = true;
+  Note({.kind = Record::Kind::kStall});
+  Input(Cause::kStore, [&](Commands* out) {
+    engine_->StoreFailed("fencing token not written: disk on fire", Now(), out);
+  });
+  Input(Cause::kStore,
+        [&](Commands* out) { engine_->RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out); });
 }
 
 void World::FindNoRoomForToken(SpawnNumber spawn) {

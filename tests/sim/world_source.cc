@@ -146,9 +146,11 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
             [&](Commands* out) { engine_->Head(call, server_.head(), Now(), out); });
     });
   }
-  // The first frame is asked for together with the call, whether there is room by then or not.
+  // The first frame is asked for together with the call, whether there is room by then or not. It
+  // may take longer than a checkpoint without room is waited for.
   frame_asked_ = true;
-  After(Between(0, 800), [this, call] { PumpFrame(call); });
+  After(random_.Chance(2) ? Between(0, 3'000'000) : Between(0, 800),
+        [this, call] { PumpFrame(call); });
 }
 
 // Asks for one more frame when the engine wants it and none is on its way.
