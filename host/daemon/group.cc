@@ -193,11 +193,21 @@ void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& cont
   }
   report_.EndWait(Waiter::kStore, opened.ok());
   if (!opened.ok() || stop_requested_) {
-    FailBeforeStart(stop_requested_ ? std::string() : opened.message());
+    EndBeforeStart(stop_requested_ ? GroupState::kStopped : GroupState::kFailed,
+                   stop_requested_ ? kStopped : opened.message());
     return;
   }
+  const auto reset = store_.pending_reset();
+  if (reset.has_value()) {
+    Command beyond;
+    beyond.kind = Command::Kind::kRemoveLetters;
+    beyond.from = reset->to;
+    letters_.Change(beyond);
+  }
   for (const LetterHead& letter : contents.letters) {
-    engine().LoadLetter(letters_.SummaryOf(letter));
+    if (!reset.has_value() || letter.position <= reset->to) {
+      engine().LoadLetter(letters_.SummaryOf(letter));
+    }
   }
   for (const LetterHold& hold : contents.holds) {
     engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);
