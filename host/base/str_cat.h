@@ -15,16 +15,17 @@ class TextPiece {
  public:
   explicit TextPiece(std::string_view text) : text_(text) {}
   template <std::integral T>
-  requires(!std::same_as<T, bool> && !std::same_as<T, char>) explicit TextPiece(T number)
-      : text_(digits_.data(),
-              std::to_chars(digits_.data(), digits_.data() + digits_.size(), number).ptr) {}
+  requires(!std::same_as<T, bool> && !std::same_as<T, char>) explicit TextPiece(T number) {
+    char* const begin = digits_.data();
+    text_ = {begin, std::to_chars(begin, begin + digits_.size(), number).ptr};
+  }
   TextPiece(const TextPiece&) = delete;
   TextPiece& operator=(const TextPiece&) = delete;
 
   std::string_view text() const { return text_; }
 
  private:
-  std::array<char, 20> digits_;  // As many as 2^64 - 1 has, or -2^63 with its sign.
+  std::array<char, 20> digits_{};  // As many as 2^64 - 1 has, or -2^63 with its sign.
   std::string_view text_;
 };
 
