@@ -201,6 +201,8 @@ Ledger::Popped Ledger::Pop() {
     watermark_ = watermark_ ? std::max(*watermark_, front.position) : front.position;
     items_.pop_front();
     ++first_;
+    // What was a letter already may go before what is handed out again has come that far.
+    handed_out_ = std::max(handed_out_, first_ - 1);
   }
 }
 
@@ -232,6 +234,9 @@ std::string_view Ledger::CheckInvariants() const {
     }
     item.is_advance ? ++advances : ++events;
     bytes += item.bytes;
+  }
+  if (handed_out_ < popped()) {
+    return "what is gone was not handed out";
   }
   for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
     if (At(sequence).state == State::kWaiting) {

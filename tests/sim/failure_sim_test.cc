@@ -13,7 +13,7 @@
 
 // What failures cost a group: letters, time, and nothing else. Options:
 //
-//   --seeds N   how many random histories (60)
+//   --seeds N   how many random histories (300)
 //   --seed S    only this one
 
 namespace catchup::sim {
@@ -22,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
-std::uint64_t g_seeds = 60;
+std::uint64_t g_seeds = 300;
 std::uint64_t g_first = 1;
 
 std::string Text(const FailureResult& result) {

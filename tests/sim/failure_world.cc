@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "catchup/plugin.h"
@@ -105,17 +107,15 @@ FailureResult FailureWorld::Run() {
     }
   }
   result_.ended_at = scheduler_.now();
-  for (const auto& [position, stored] : letters_) {
-    ++(stored.letter.state == LetterState::kHealing ? result_.left_healing : result_.left_dead);
-  }
+  result_.left_healing = StillHealing();
+  result_.left_dead = letters_.size() - result_.left_healing;
   result_.complete = Done();
   return result_;
 }
 
 // Nothing more is to be expected.
 bool FailureWorld::Done() const {
-  if (next_ < scenario_.events || !events_.empty() || !store_.empty() ||
-      engine_->letters().count(LetterState::kHealing) > 0) {
+  if (next_ < scenario_.events || !events_.empty() || !store_.empty() || StillHealing() > 0) {
     return false;
   }
   for (const Trouble& trouble : scenario_.troubles) {
@@ -128,6 +128,22 @@ bool FailureWorld::Done() const {
   }
   // A follower behind a letter that waits for a person waits with it.
   return engine_->letters().NextAt(Time(0)) == std::nullopt;
+}
+
+// Letters that heal without a person. One that was written while an earlier event of its stream was
+// in a call of which a dead letter came waits behind that.
+std::uint64_t FailureWorld::StillHealing() const {
+  std::uint64_t count = 0;
+  std::set<std::string_view> dead;
+  for (const auto& [position, stored] : letters_) {
+    if (stored.letter.state == LetterState::kDead && scenario_.order == LetterOrder::kStream) {
+      dead.insert(stored.stream);
+    }
+    if (stored.letter.state == LetterState::kHealing && !dead.contains(stored.stream)) {
+      ++count;
+    }
+  }
+  return count;
 }
 
 void FailureWorld::Wrong(std::string text) {
