@@ -11,7 +11,6 @@
 #include <boost/beast/http.hpp>
 #include <boost/system/system_error.hpp>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -21,6 +20,7 @@
 #include "host/admin/limits.h"
 #include "host/base/build.h"
 #include "host/base/log.h"
+#include "host/base/mutex.h"
 
 namespace catchup {
 namespace {
@@ -44,19 +44,19 @@ class Mailbox {
 
   template <typename Task>
   void Post(Task task) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     if (context_ != nullptr) {
       net::post(*context_, std::move(task));
     }
   }
   void Close() {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const MutexLock lock(&mutex_);
     context_ = nullptr;
   }
 
  private:
-  std::mutex mutex_;
-  net::io_context* context_;
+  Mutex mutex_;
+  net::io_context* context_ CATCHUP_GUARDED_BY(mutex_);
 };
 
 // What is wrong with a request that could not be read; no answer for one that never came.

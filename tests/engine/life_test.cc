@@ -52,9 +52,8 @@ TEST(CatchUpTest, WaitsForNoMoreThanIsLeftOfTheWatermark) {
 class LifecycleTest : public testing::Test {
  protected:
   bool Report() {
-    const bool changed =
-        life.Report({begun, live, caught_up, runner_trouble, call_trouble, store_trouble,
-                     source_trouble});
+    const bool changed = life.Report(
+        {begun, live, caught_up, runner_trouble, call_trouble, store_trouble, source_trouble});
     EXPECT_EQ(life.CheckInvariants(), "");
     return changed;
   }
