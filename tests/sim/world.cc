@@ -274,6 +274,9 @@ void World::Input(Cause cause, const std::function<void(Commands*)>& input) {
     Wrong("commands after kFinished");
   }
   CheckEngine();
+  if (engine_->settled_is_durable()) {
+    no_room_at_.reset();  // As after the group went back: what it writes next is something else.
+  }
   dispatch_->Run();
   Pump();
 }
