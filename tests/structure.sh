@@ -22,7 +22,8 @@ source: base
 engine: base
 store: base
 daemon: base config ring plugins source engine store
-cli: base config ring plugins source engine store daemon
+admin: base config engine store daemon
+cli: base config ring plugins source engine store daemon admin
 '
 
 # The same within the embedded log; its server lies on top.

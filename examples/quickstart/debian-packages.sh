@@ -2,7 +2,7 @@
 
 build_packages=(
   ca-certificates ccache cmake g++ git make ninja-build pkg-config  # make: for the README's first projection
-  libboost-dev          # headers: Boost.DLL, Boost.UUID
+  libboost-dev          # headers: Boost.Beast, Boost.DLL, Boost.UUID
   libcli11-dev          # command line
   libfmt-dev            # messages
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
@@ -11,7 +11,8 @@ build_packages=(
   libspdlog-dev
   libsqlite3-dev
   libtomlplusplus-dev
-  libgmock-dev libgtest-dev nlohmann-json3-dev  # tests
+  nlohmann-json3-dev    # the API, tests
+  libgmock-dev libgtest-dev  # tests
 )
 lint_packages=(clang clang-format clang-tidy)
 

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,5 +38,10 @@ std::string FormatPosition(Position position);
 // repeat one event but never skips one. kInvalid for anything else and for what is no place,
 // kEndOfLog apart.
 Result<Position> ParsePosition(std::string_view text);
+
+// An operator's word for where a group is to go on.
+struct PositionReset {
+  std::optional<Position> to;  // The first event is the one after it; none: the beginning.
+};
 
 }  // namespace catchup

@@ -23,6 +23,19 @@ struct RunArguments {
 };
 int RunCommand(const RunArguments& arguments);
 
+// stop, start and reset of a group, by way of the host that runs, or on what is stored.
+struct ControlArguments {
+  enum class Command : std::uint8_t { kStop, kStart, kReset };
+  Command command = Command::kStop;
+  std::string group;
+  std::filesystem::path config = "catchup.toml";
+  bool json = false;
+  bool accept_filter = false;  // kStart
+  bool take_over = false;      // kStart
+  std::string to;              // kReset
+};
+int ControlCommand(const ControlArguments& arguments);
+
 struct CheckArguments {
   std::filesystem::path file;
   bool create = false;  // Check each plugin's configuration too, by its `create`.
@@ -57,5 +70,24 @@ struct TryArguments {
   std::string start_timeout = "30s";
 };
 int TryCommand(const TryArguments& arguments);
+
+// Dead letters. Texts as given; empty: not given.
+struct DlqArguments {
+  std::string verb;  // "list", "show", "export", "retry", "drop", "park", "unpark"
+  std::filesystem::path config;
+  std::string group;
+  std::string id;  // COMMIT:PREPARE
+  std::string state;
+  std::string letter_class;
+  std::string stream;
+  std::string type;
+  std::string older;  // A duration.
+  std::string newer;
+  std::uint64_t limit = 0;  // 0: none.
+  bool json = false;
+  bool all = false;
+  std::string reason;
+};
+int DlqCommand(const DlqArguments& arguments);
 
 }  // namespace catchup

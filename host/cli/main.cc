@@ -20,6 +20,7 @@
 #include "host/base/signals.h"
 #include "host/base/text.h"
 #include "host/cli/commands.h"
+#include "host/cli/dlq_options.h"
 #include "host/cli/guard.h"
 #include "host/ring/layout.h"
 
@@ -56,6 +57,66 @@ void AddCheck(CLI::App* app, CheckArguments* arguments) {
       "one. Neither the server nor, without --create, a plugin's own `config` is tried.");
 }
 
+// What each command to a group takes.
+CLI::App* AddControl(CLI::App* app, const char* name, const char* what,
+                     ControlArguments::Command command, ControlArguments* arguments) {
+  CLI::App* control = app->add_subcommand(name, what);
+  arguments->command = command;
+  control->add_option("GROUP", arguments->group, "The group's name")->required();
+  control->add_option("--config", arguments->config, "The host's configuration, in TOML")
+      ->envname("CATCHUP_CONFIG")
+      ->default_str("catchup.toml");
+  control->add_flag("--json", arguments->json, "The answer as one JSON object");
+  return control;
+}
+
+constexpr const char* kWithoutHost =
+    "Asks the host that runs on the configuration's state directory, through its socket\n"
+    "admin.sock. Where none runs it is stored for the next run.";
+
+void AddStop(CLI::App* app, ControlArguments* arguments) {
+  AddControl(app, "stop",
+             "Drains a group and ends it. It stays so, over restarts too, until `catchup start`",
+             ControlArguments::Command::kStop, arguments)
+      ->footer(
+          "Asks the host that runs on the configuration's state directory, through its socket\n"
+          "admin.sock. Waits until the group has ended: drain_timeout and 4.5 s at most.");
+}
+
+void AddStart(CLI::App* app, ControlArguments* arguments) {
+  CLI::App* start =
+      AddControl(app, "start",
+                 "Lets a group run again that was stopped, has failed, was given up or is halted",
+                 ControlArguments::Command::kStart, arguments);
+  start->add_flag(
+      "--accept-filter", arguments->accept_filter,
+      "Go on from the checkpoint although prefixes or match have changed: events before "
+      "it that only the new filter takes are not read");
+  start->add_flag(
+      "--take-over", arguments->take_over,
+      "Of a fenced group: raise the fencing token above the one that the plugin's store "
+      "has seen. Only where whoever wrote that one is gone for good");
+  start->footer(kWithoutHost);
+}
+
+void AddReset(CLI::App* app, ControlArguments* arguments) {
+  CLI::App* reset = AddControl(
+      app, "reset", "Puts the place from which a group goes on elsewhere, while it does not run",
+      ControlArguments::Command::kReset, arguments);
+  reset
+      ->add_option(
+          "--to", arguments->to,
+          "beginning, or a position as commit:prepare; the first event is the one after it")
+      ->required();
+  reset->footer(
+      "Events behind it are handled again: what a plugin keeps in data/ stays as it is, but for a\n"
+      "position of its own (catchup.position/1), which goes to the same place at the next start.\n"
+      "A checkpoint that is lost or bad is replaced. The group does not run by it: `catchup "
+      "start`.\n"
+      "Asks the host that runs on the configuration's state directory, through its socket\n"
+      "admin.sock. Where none runs it is stored for the next run.");
+}
+
 // From 1, as editors count.
 std::string CheckLineNumber(const std::string& text) {
   std::uint64_t number = 0;
@@ -82,6 +143,7 @@ void RefuseEmptyTexts(CLI::App* app) {
         option->check(check);
       }
     }
+    RefuseEmptyTexts(command);
   }
 }
 
@@ -207,11 +269,19 @@ int Main(int argc, char** argv) {
   AppendArguments append;
   DevServerArguments dev_server;
   TryArguments attempt;
+  ControlArguments stop;
+  ControlArguments start;
+  ControlArguments reset;
+  DlqArguments dlq;
   AddRun(&app, &run);
+  AddStop(&app, &stop);
+  AddStart(&app, &start);
+  AddReset(&app, &reset);
   AddCheck(&app, &check);
   AddAppend(&app, &append);
   AddDevServer(&app, &dev_server);
   AddTry(&app, &attempt);
+  AddDlq(&app, &dlq);
   RefuseEmptyTexts(&app);
   if (const std::string problem = CommandProblem(app, argc, argv); !problem.empty()) {
     std::cerr << problem;
@@ -230,6 +300,15 @@ int Main(int argc, char** argv) {
     BlockHostSignals();
     return RunCommand(run);
   }
+  if (app.got_subcommand("stop")) {
+    return ControlCommand(stop);
+  }
+  if (app.got_subcommand("start")) {
+    return ControlCommand(start);
+  }
+  if (app.got_subcommand("reset")) {
+    return ControlCommand(reset);
+  }
   if (app.got_subcommand("check")) {
     return CheckCommand(check);
   }
@@ -238,6 +317,9 @@ int Main(int argc, char** argv) {
   }
   if (app.got_subcommand("dev-server")) {
     return DevServerCommand(dev_server);
+  }
+  if (app.got_subcommand("dlq")) {
+    return DlqCommand(dlq);
   }
   return TryCommand(attempt);
 }

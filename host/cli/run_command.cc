@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "host/admin/host_service.h"
 #include "host/base/log.h"
 #include "host/cli/commands.h"
 #include "host/config/config_warnings.h"
@@ -36,7 +37,7 @@ int RunCommand(const RunArguments& arguments) {
           {{"reason", warning.text}});
     }
   }
-  return RunHost(config, {arguments.until_caught_up, arguments.group});
+  return RunHost(config, {arguments.until_caught_up, arguments.group, ServeHost});
 }
 
 }  // namespace catchup

@@ -1,62 +1,51 @@
 #include "host/config/classify_reader.h"
 
-#include <fmt/core.h>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include <algorithm>
-#include <array>
-#include <span>
+#include "host/base/text_rules.h"
 
 namespace catchup {
 namespace {
 
-// Parts of an error text that say of which class it is, whatever their case.
-constexpr std::array<std::string_view, 5> kDomain = {"validation", "invalid", "constraint",
-                                                     "domain", "business"};
-constexpr std::array<std::string_view, 22> kInfrastructure = {
-    "timeout",       "connection",  "network",     "database",        "redis",
-    "timed out",     "unavailable", "unreachable", "refused",         "broken pipe",
-    "certificate",   "resolve",     "dns",         "name resolution", "name not found",
-    "deadlock",      "lock",        "serializ",    "read-only",       "disk",
-    "no space left", "too many"};
-
-// More of a wrong list tells nothing.
-constexpr std::size_t kMaxShown = 8;
-
-std::string Show(const std::vector<std::string>& rules, std::size_t most) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < std::min(rules.size(), most); ++i) {
-    TomlValue rule;
-    rule.value = rules[i];
-    text += (i == 0 ? "" : ", ") + DescribeToml(rule);
-  }
-  return text + (rules.size() > most ? ", …]" : "]");
-}
+// Each is tried against every failure's text.
+constexpr std::size_t kMaxRules = 256;
 
 void ReadRules(TableReader* reader, std::string_view key,
-               std::span<const std::string_view> builtin) {
+               std::optional<std::vector<std::string>>* out) {
   std::vector<std::string> rules;
   if (!reader->TextList(key, "a list of texts", &rules)) {
     return;
   }
-  std::vector<std::string> wanted(builtin.begin(), builtin.end());
-  const std::string wanted_text = Show(wanted, wanted.size());
-  const std::string found_text = Show(rules, kMaxShown);
-  std::sort(wanted.begin(), wanted.end());
-  std::sort(rules.begin(), rules.end());
-  if (rules != wanted) {
-    reader->problems()->Add(
-        reader->table().Find(key)->value.location,
-        fmt::format("{}{} = {}: this version supports the built-in rules only, {}",
-                    reader->prefix(), key, found_text, wanted_text));
+  const TomlValue& list = reader->table().Find(key)->value;
+  if (rules.size() > kMaxRules) {
+    reader->Wrong(key, list, "at most " + std::to_string(kMaxRules) + " rules");
+    return;
+  }
+  bool good = true;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    std::size_t bad = 0;
+    if (const auto compiled = TextRules::Compile({rules[i]}, &bad); !compiled.ok()) {
+      reader->Wrong(std::string(key) + "[" + std::to_string(i) + "]",
+                    list.As<TomlValue::List>()->at(i),
+                    "a part of an error text, or re: and a regular expression of RE2; this is " +
+                        compiled.status().message());
+      good = false;
+    }
+  }
+  if (good) {
+    *out = std::move(rules);
   }
 }
 
 }  // namespace
 
-void ReadClassify(const TomlValue& table, ConfigProblems* problems) {
+void ReadClassify(const TomlValue& table, ConfigProblems* problems, ClassifyConfig* out) {
   TableReader reader(table, "classify.", problems);
-  ReadRules(&reader, "domain", kDomain);
-  ReadRules(&reader, "infrastructure", kInfrastructure);
+  ReadRules(&reader, "domain", &out->domain);
+  ReadRules(&reader, "infrastructure", &out->infrastructure);
   reader.Finish();
 }
 

@@ -53,7 +53,7 @@ struct BreakerConfig {
   std::uint32_t budget = 10;
 };
 
-// Lower-case substrings of an error text; absent means the built-in rules.
+// Rules of TextRules, known to be good; absent means the built-in ones.
 struct ClassifyConfig {
   std::optional<std::vector<std::string>> domain;
   std::optional<std::vector<std::string>> infrastructure;

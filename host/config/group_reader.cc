@@ -42,7 +42,7 @@ constexpr std::uint32_t kMaxLetters = 10'000'000;
 // A full store waits, so it must have room for the largest event.
 constexpr std::uint64_t kMinLetterBytes = 32ull << 20;
 constexpr std::uint64_t kMaxLetterBytes = 1024ull << 30;
-constexpr milliseconds kMinHealFor = minutes(1);
+constexpr milliseconds kMinHealFor{0};  // Never.
 constexpr milliseconds kMaxHealFor = hours(24 * 366);
 constexpr std::uint32_t kMaxFailures = 1000;
 constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
@@ -87,13 +87,6 @@ void OnlyDefaultInteger(TableReader* reader, std::string_view key, std::uint32_t
   const std::uint32_t standard = *out;
   const bool read = reader->Integer(key, least, most, out);
   OnlyDefault(reader, key, read, *out, standard, std::to_string(standard));
-}
-
-void OnlyDefaultDuration(TableReader* reader, std::string_view key, milliseconds least,
-                         milliseconds most, milliseconds* out) {
-  const milliseconds standard = *out;
-  const bool read = reader->Duration(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, fmt::format("\"{}\"", DescribeDuration(standard)));
 }
 
 void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t least,
@@ -231,12 +224,15 @@ void ReadPace(TableReader* reader, GroupConfig* group) {
 void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLettersConfig* out) {
   TableReader reader(table, "dead_letters.", problems);
   std::size_t order = 0;
-  if (reader.Choice("order", {"stream", "event", "halt"}, &order) && order != 0) {
-    reader.Unsupported("order", "\"stream\"");
+  if (reader.Choice("order", {"stream", "event", "halt"}, &order)) {
+    constexpr DeadLettersConfig::Order kOrders[] = {DeadLettersConfig::Order::kStream,
+                                                    DeadLettersConfig::Order::kEvent,
+                                                    DeadLettersConfig::Order::kHalt};
+    out->order = kOrders[order];
   }
-  OnlyDefaultInteger(&reader, "max_letters", 1, kMaxLetters, &out->max_letters);
-  OnlyDefaultSize(&reader, "max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
-  OnlyDefaultDuration(&reader, "heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
+  reader.Integer("max_letters", 1, kMaxLetters, &out->max_letters);
+  reader.Size("max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
+  reader.Duration("heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
   if (reader.TextList("sinks", "a list of \"jsonl:FILE\" and \"stream:NAME\"", &out->sinks)) {
     const TomlValue& list = reader.table().Find("sinks")->value;
     bool valid = true;
@@ -260,10 +256,10 @@ void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLette
 
 void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig* out) {
   TableReader reader(table, "breaker.", problems);
-  OnlyDefaultInteger(&reader, "failures", 1, kMaxFailures, &out->failures);
-  OnlyDefaultDuration(&reader, "open", kMinRetryDelay, kMaxRetryDelay, &out->open);
-  OnlyDefaultDuration(&reader, "max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
-  OnlyDefaultInteger(&reader, "budget", 0, kBudgetWindow, &out->budget);
+  reader.Integer("failures", std::uint32_t{1}, kMaxFailures, &out->failures);
+  reader.Duration("open", kMinRetryDelay, kMaxRetryDelay, &out->open);
+  reader.Duration("max_open", kMinRetryDelay, kMaxRetryDelay, &out->max_open);
+  reader.Integer("budget", std::uint32_t{0}, kBudgetWindow, &out->budget);
   reader.Finish();
 }
 
@@ -275,11 +271,10 @@ void ReadLimits(const TomlValue& table, ConfigProblems* problems, LimitsConfig* 
 }
 
 void ReadFailure(TableReader* reader, GroupConfig* group) {
-  OnlyDefaultInteger(reader, "max_retries", 0, kMaxRetries, &group->max_retries);
-  OnlyDefaultDuration(reader, "retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
-  OnlyDefaultDuration(reader, "retry_max_delay", kMinRetryDelay, kMaxRetryDelay,
-                      &group->retry_max_delay);
-  OnlyDefaultInteger(reader, "max_crashes", 1, kMaxCrashes, &group->max_crashes);
+  reader->Integer("max_retries", std::uint32_t{0}, kMaxRetries, &group->max_retries);
+  reader->Duration("retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
+  reader->Duration("retry_max_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_max_delay);
+  reader->Integer("max_crashes", std::uint32_t{1}, kMaxCrashes, &group->max_crashes);
   OnlyDefaultInteger(reader, "lanes", 1, kMaxLanes, &group->lanes);
   const bool read = reader->Bool("resolve_links", &group->filter.resolve_links);
   OnlyDefault(reader, "resolve_links", read, group->filter.resolve_links, false, "false");
@@ -290,7 +285,7 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
     ReadBreaker(*table, reader->problems(), &group->breaker);
   }
   if (const TomlValue* table = reader->Table("classify")) {
-    ReadClassify(*table, reader->problems());
+    ReadClassify(*table, reader->problems(), &group->classify);
   }
   if (const TomlValue* table = reader->Table("limits")) {
     ReadLimits(*table, reader->problems(), &group->limits);

@@ -12,6 +12,7 @@
 #include <tuple>
 
 #include "host/base/check.h"
+#include "host/base/nearest.h"
 #include "host/base/time_text.h"
 
 namespace catchup {
@@ -21,8 +22,6 @@ struct Unit {
   std::string_view name;
   std::uint64_t factor;
 };
-
-constexpr std::size_t kMaxCompared = 64;
 
 // Largest first, so that a value is described by the largest unit that divides it.
 constexpr std::array<Unit, 4> kDurationUnits = {
@@ -134,38 +133,6 @@ std::string Meant(std::optional<std::uint64_t> value, std::uint64_t least, std::
   const std::string meant = Describe(*value, units);
   return meant == text ? "" : fmt::format(", as \"{}\"", meant);
 }
-
-// Levenshtein's distance, for texts as short as keys.
-std::size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-// How far a key is from a known one. A part of a name counts as near: people write "timeout" where
-// "handler_timeout" is meant, and "dir" for "directory".
-std::size_t KeyDistance(std::string_view key, std::string_view known) {
-  constexpr std::size_t kLeastPart = 4;
-  constexpr std::size_t kLeastBeginning = 3;
-  const std::size_t at = known.find(key);
-  if ((key.size() >= kLeastPart && at != std::string_view::npos) ||
-      (key.size() >= kLeastBeginning && at == 0)) {
-    return 1;
-  }
-  return Distance(key, known);
-}
-
-// Whether so many edits still make a slip of the hand and not another word.
-bool IsNear(std::string_view key, std::size_t distance) { return 2 * distance <= key.size(); }
 
 std::string Quote(std::string_view text) {
   TomlValue value;
@@ -383,15 +350,10 @@ void TableReader::Finish() {
     if (std::find(known_.begin(), known_.end(), member.key) != known_.end()) {
       continue;
     }
-    // Our keys are short, so the rest of a long one tells nothing.
-    const std::string_view key = std::string_view(member.key).substr(0, kMaxCompared);
-    const auto nearest = std::min_element(
-        known_.begin(), known_.end(),
-        [&](const auto& a, const auto& b) { return KeyDistance(key, a) < KeyDistance(key, b); });
+    const auto nearest = NearestName(member.key, known_);
     const std::string advice =
-        IsNear(key, KeyDistance(key, *nearest))
-            ? fmt::format("the nearest known key is \"{}{}\"", prefix_, *nearest)
-            : "wanted " + ListKnown();
+        nearest.has_value() ? fmt::format("the nearest known key is \"{}{}\"", prefix_, *nearest)
+                            : "wanted " + ListKnown();
     problems_->Add(member.location,
                    fmt::format("unknown key {}: {}", Quote(prefix_ + member.key), advice));
   }

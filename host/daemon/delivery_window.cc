@@ -12,15 +12,22 @@ void DeliveryWindow::Add(Sequence sequence, std::unique_ptr<EventFrame> frame) {
   slots_.push_back({sequence, std::move(frame)});
 }
 
-void DeliveryWindow::Deliver(Sequence first, Sequence last) {
-  if (next_write_ == 0) {
-    next_write_ = first;
-  }
+void DeliveryWindow::Deliver(const Command& command) {
   // What the engine made up itself, an advance, has no frame.
-  if (slots_.empty() || slots_.back().sequence < last) {
-    slots_.push_back({last, nullptr});
+  if (slots_.empty() || slots_.back().sequence < command.last) {
+    slots_.push_back({command.last, nullptr});
   }
-  deliver_until_ = last;
+  const auto attempt = static_cast<std::uint32_t>(command.number);
+  const Range range{command.first, command.last, attempt, command.alone, command.advance};
+  if (!to_write_.empty()) {
+    Range& back = to_write_.back();
+    if (back.last + 1 == range.first && back.attempt == range.attempt && !back.alone &&
+        !range.alone && !back.advance && !range.advance) {
+      back.last = range.last;
+      return;
+    }
+  }
+  to_write_.push_back(range);
 }
 
 void DeliveryWindow::Release(Sequence last) {
@@ -38,42 +45,82 @@ void DeliveryWindow::Release(Sequence last) {
     }
     slots_.pop_front();
   }
-  if (next_write_ != 0 && next_write_ <= last) {
-    next_write_ = last + 1;
+  while (!to_write_.empty() && to_write_.front().first <= last) {
+    Range& range = to_write_.front();
+    range.first = std::min(range.last, last) + 1;
+    if (range.first > range.last) {
+      to_write_.pop_front();
+    }
   }
   settled_ = last;
 }
 
-void DeliveryWindow::BeginRunner() {
-  next_write_ = 0;
-  deliver_until_ = 0;
+void DeliveryWindow::CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt) {
+  letter_ = std::move(letter);
+  letter_attempt_ = attempt;
+  letter_waits_ = true;
+}
+
+void DeliveryWindow::ForgetLetter() {
+  letter_.reset();
+  letter_waits_ = false;
+}
+
+void DeliveryWindow::BeginRunner() { TakeBack(); }
+
+// The wake-up that was asked for goes with what was to bring it about.
+void DeliveryWindow::TakeBack() {
+  to_write_.clear();
+  ForgetLetter();
+  last_written_ = 0;
   armed_ = 0;
 }
 
 std::optional<DeliveryWindow::Slot> DeliveryWindow::Next() const {
-  if (next_write_ == 0 || next_write_ > deliver_until_) {
+  if (letter_waits_) [[unlikely]] {
+    return Slot{kLetterCall, letter_.get(), letter_attempt_, true};
+  }
+  if (to_write_.empty()) {
     return std::nullopt;
   }
-  CATCHUP_CHECK(!slots_.empty() && next_write_ >= slots_.front().sequence);
-  const Entry& entry = slots_[next_write_ - slots_.front().sequence];
-  return Slot{entry.sequence, entry.frame.get()};
+  const Range& range = to_write_.front();
+  CATCHUP_CHECK(!slots_.empty() && range.first >= slots_.front().sequence);
+  const Entry& entry = slots_[range.first - slots_.front().sequence];
+  return Slot{entry.sequence, range.advance ? nullptr : entry.frame.get(), range.attempt,
+              range.alone};
+}
+
+void DeliveryWindow::Wrote() {
+  if (letter_waits_) [[unlikely]] {
+    letter_waits_ = false;
+    return;
+  }
+  Range& range = to_write_.front();
+  last_written_ = range.first;
+  if (range.first++ == range.last) {
+    to_write_.pop_front();
+  }
 }
 
 std::optional<Sequence> DeliveryWindow::WakeAt(bool paused) {
-  if (next_write_ == 0) {
-    return std::nullopt;
-  }
-  const bool waits = paused || next_write_ <= deliver_until_;
-  const Sequence last_written = next_write_ - 1;
-  if (!waits || last_written <= settled_ || armed_ > settled_) {
+  const bool waits = paused || !to_write_.empty();
+  if (!waits || last_written_ <= settled_ || armed_ > settled_) {
     return std::nullopt;
   }
   // Half of what the runner has: early enough to keep it busy, late enough to be rare.
-  armed_ = settled_ + std::max<Sequence>(1, (last_written - settled_) / 2);
+  armed_ = settled_ + std::max<Sequence>(1, (last_written_ - settled_) / 2);
   return armed_;
 }
 
+EventName DeliveryWindow::NameOf(Sequence sequence) const {
+  const EventFrame* frame = Find(sequence);
+  return frame == nullptr ? EventName{} : EventName{frame->event.stream, frame->event.type};
+}
+
 const EventFrame* DeliveryWindow::Find(Sequence sequence) const {
+  if (sequence == kLetterCall) {
+    return letter_.get();
+  }
   if (sequence == 0 || slots_.empty() || sequence < slots_.front().sequence ||
       sequence > slots_.back().sequence) {
     return nullptr;

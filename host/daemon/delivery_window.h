@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -14,23 +15,38 @@ namespace catchup {
 // present runner has been handed them. Carries out the engine's kDeliver and kRelease:
 //
 //   Add ──► waits ──kDeliver──► may go to the ring ──Next, Wrote──► in the ring ──kRelease──► gone
+//             ▲                          │                              │
+//             └───────────────────── kTakeBack ─────────────────────────┘
+//
+// Beside them it may hold one letter, which is called by itself: kCallLetter.
 //
 // A slot is an event with its bytes, or an advance, which the engine makes up itself and which has
 // none. A runner that ends takes nothing with it: the engine delivers to the next one again.
 //
 // Pure: no I/O, no clock. Not thread safe.
-class DeliveryWindow {
+class DeliveryWindow final : public EventNames {
  public:
   struct Slot {
     Sequence sequence = 0;
     const EventFrame* frame = nullptr;  // Null for an advance. Valid until its release.
+    std::uint32_t attempt = 1;
+    bool alone = false;  // In a call of its own.
   };
 
   // An event that the engine named `sequence`, the next one.
   void Add(Sequence sequence, std::unique_ptr<EventFrame> frame);
 
-  // kDeliver: these may go to the runner now.
-  void Deliver(Sequence first, Sequence last);
+  // kDeliver: these may go to the runner now, behind those before.
+  void Deliver(const Command& command);
+
+  // kTakeBack: nothing more of what was delivered goes to the runner.
+  void TakeBack();
+
+  // kCallLetter, once its event is read back: it may go to the runner now, before all others, as
+  // the call number `attempt`. Kept until it is forgotten or taken back.
+  void CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt);
+  // What became of it is decided.
+  void ForgetLetter();
 
   // kRelease: everything up to `last` is settled.
   void Release(Sequence last);
@@ -41,13 +57,15 @@ class DeliveryWindow {
   // The slot that is to go into the ring next; nothing while there is none.
   std::optional<Slot> Next() const;
   // Next() is in the ring.
-  void Wrote() { ++next_write_; }
+  void Wrote();
 
   // Where the runner is to wake the host, if anything waits for its progress: `paused`, the source,
   // or slots that found no room. Asked for once for each stretch; nothing while none is due.
   std::optional<Sequence> WakeAt(bool paused);
 
-  // The event named so, while it is here; null for an advance.
+  EventName NameOf(Sequence sequence) const override;
+
+  // The event named so, kLetterCall included, while it is here; null for an advance.
   const EventFrame* Find(Sequence sequence) const;
 
   Sequence settled() const { return settled_; }
@@ -65,9 +83,21 @@ class DeliveryWindow {
     std::unique_ptr<EventFrame> frame;
   };
 
-  std::deque<Entry> slots_;     // Oldest first, without gaps.
-  Sequence next_write_ = 1;     // The first not yet in the present runner's ring; 0: not known yet.
-  Sequence deliver_until_ = 0;  // The last that may go there.
+  // Delivered and not in the ring yet.
+  struct Range {
+    Sequence first;
+    Sequence last;
+    std::uint32_t attempt;
+    bool alone;
+    bool advance;
+  };
+
+  std::deque<Entry> slots_;  // Oldest first, without gaps.
+  std::deque<Range> to_write_;
+  std::unique_ptr<EventFrame> letter_;
+  std::uint32_t letter_attempt_ = 0;
+  bool letter_waits_ = false;  // It is not in the ring yet.
+  Sequence last_written_ = 0;  // To the present runner.
   Sequence settled_ = 0;
   Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
   std::optional<Witness> last_released_;

@@ -48,7 +48,22 @@ void Dispatch::Carry(const Command& command) {
       handler_.CancelSubscription(command.number);
       break;
     case Command::Kind::kDeliver:
-      window_.Deliver(command.first, command.last);
+      window_.Deliver(command);
+      break;
+    case Command::Kind::kTakeBack:
+      window_.TakeBack();
+      handler_.TakeBack(command.number);
+      break;
+    case Command::Kind::kCallLetter:
+      handler_.CallLetter(*command.from);
+      break;
+    case Command::Kind::kPark:
+    case Command::Kind::kUpdateLetter:
+    case Command::Kind::kRemoveLetter:
+    case Command::Kind::kRemoveLetters:
+    case Command::Kind::kHold:
+    case Command::Kind::kEndHold:
+      handler_.ChangeLetters(command);
       break;
     case Command::Kind::kRelease:
       window_.Release(command.last);

@@ -22,6 +22,10 @@ class CommandHandler {
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
+  virtual void TakeBack(SpawnNumber spawn) = 0;
+  virtual void CallLetter(Position position) = 0;
+  // kPark, kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold and kEndHold, in their order.
+  virtual void ChangeLetters(const Command& change) = 0;
   virtual void Persist(Position position, std::optional<Position> event) = 0;
   virtual void WakeAt(std::chrono::nanoseconds at) = 0;
   virtual void Notice(const Command& notice) = 0;  // kNotice.
@@ -43,7 +47,7 @@ class Dispatch {
  public:
   // `handler` must outlive this.
   Dispatch(const EngineOptions& options, CommandHandler* handler)
-      : engine_(options), handler_(*handler) {}
+      : engine_(options, &window_), handler_(*handler) {}
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
 
@@ -62,8 +66,8 @@ class Dispatch {
  private:
   void Carry(const Command& command);
 
-  Engine engine_;
   DeliveryWindow window_;
+  Engine engine_;
   Commands commands_;
   CommandHandler& handler_;
 };

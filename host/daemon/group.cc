@@ -1,8 +1,10 @@
 #include "host/daemon/group.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
+#include "host/base/failure_rules.h"
 #include "host/base/log.h"
 #include "host/base/random.h"
 #include "host/base/test_seams.h"
@@ -12,6 +14,30 @@ namespace {
 
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
+
+// The configuration has tried every rule.
+TextRules RulesOf(const std::optional<std::vector<std::string>>& rules,
+                  std::span<const std::string_view> standard) {
+  std::size_t bad = 0;
+  return rules.has_value() ? TextRules::Compile(*rules, &bad).value() : TextRules::Of(standard);
+}
+
+Classifier ClassifierOf(const ClassifyConfig& config) {
+  return {RulesOf(config.domain, kDomainRules),
+          RulesOf(config.infrastructure, kInfrastructureRules)};
+}
+
+LetterOrder OrderOf(DeadLettersConfig::Order order) {
+  switch (order) {
+    case DeadLettersConfig::Order::kStream:
+      return LetterOrder::kStream;
+    case DeadLettersConfig::Order::kEvent:
+      return LetterOrder::kEvent;
+    case DeadLettersConfig::Order::kHalt:
+      break;
+  }
+  return LetterOrder::kHalt;
+}
 
 // What is fixed in the engine passes faster under a test: all its time does, so what is a setting
 // is as much longer there.
@@ -24,8 +50,21 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
   options.drain_timeout = config.drain_timeout * WaitSpeed();
+  options.max_retries = config.max_retries;
+  options.retry = {config.retry_delay * WaitSpeed(), config.retry_max_delay * WaitSpeed()};
+  options.max_crashes = config.max_crashes;
+  options.breaker = {config.breaker.failures, config.breaker.open * WaitSpeed(),
+                     config.breaker.max_open * WaitSpeed()};
+  options.budget = config.breaker.budget;
+  options.classifier = ClassifierOf(config.classify);
+  options.letter_order = OrderOf(config.dead_letters.order);
+  options.max_letters = config.dead_letters.max_letters;
+  options.max_letter_bytes = config.dead_letters.max_bytes;
+  options.heal_for = config.dead_letters.heal_for * WaitSpeed();
   return options;
 }
+
+constexpr const char* kStopped = "stopped";
 
 using Waiter = GroupReport::Waiter;
 
@@ -36,10 +75,14 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       services_(services),
       gate_(std::make_shared<Gate>([this] { AfterTurn(); })),
       random_(RandomNumber()),
+      classifier_(ClassifierOf(config.classify)),
       dispatch_(OptionsOf(config, stop_on_caught_up), this),
       report_(config_, dispatch_.engine()),
       source_(config_, services.source, gate_, this),
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
+      letters_(
+          config_, {services.pool, services.reactor, services.state}, gate_,
+          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
       runner_(config_, {services.reactor, services.runner, services.state, services.on_runner_gone},
               gate_, this) {}
 
@@ -70,7 +113,7 @@ void Group::CommandsDone() {
   source_.Flow(engine().wants_frames());
   if (runner_.takes_events()) {
     // Where the source waits for the disk alone, what the runner settles does not help it.
-    const bool waits = source_.paused() && engine().progress_helps();
+    const bool waits = (source_.paused() && engine().progress_helps()) || engine().wants_outcomes();
     if (const auto wake_at = window.WakeAt(waits)) {
       runner_.WakeAt(*wake_at);
     }
@@ -83,7 +126,7 @@ void Group::Start() {
 
 void Group::Begin() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   if (const Status opened = source_.Open(); !opened.ok()) {
@@ -109,20 +152,70 @@ void Group::Prepare() {
 }
 
 void Group::OnPrepared(const Status& prepared) {
-  if (prepared.may_pass() && !stop_requested_) {
+  if (stop_requested_) {
+    report_.EndWait(Waiter::kStore, false);
+    EndBeforeStart(GroupState::kStopped, kStopped);
+    return;
+  }
+  if (prepared.may_pass()) {
     report_.WaitFor(Waiter::kStore, prepared.message());
     Later(FixedWait(kRetryPause), &Group::Prepare);
     return;
   }
   report_.EndWait(Waiter::kStore, prepared.ok());
-  if (!prepared.ok() || stop_requested_) {
-    FailBeforeStart(stop_requested_ ? std::string() : prepared.message());
+  if (!prepared.ok()) {
+    EndBeforeStart(GroupState::kFailed, prepared.message());
+    return;
+  }
+  if (const auto& hold = store_.hold(); hold.has_value()) {
+    report_.HeldBeforeStart(hold->state, hold->reason);
+    Finished();
     return;
   }
   if (store_.needs_head()) {
     AskForHead();
     return;
   }
+  OpenLetters();
+}
+
+void Group::OpenLetters() {
+  letters_.Open([this](const Status& opened, const LetterSide::Contents& contents) {
+    OnLettersOpen(opened, contents);
+  });
+}
+
+void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& contents) {
+  if (opened.may_pass() && !stop_requested_) {
+    report_.WaitFor(Waiter::kStore, "dead letters not opened: " + opened.message());
+    Later(FixedWait(kRetryPause), &Group::OpenLetters);
+    return;
+  }
+  report_.EndWait(Waiter::kStore, opened.ok());
+  if (!opened.ok() || stop_requested_) {
+    EndBeforeStart(stop_requested_ ? GroupState::kStopped : GroupState::kFailed,
+                   stop_requested_ ? kStopped : opened.message());
+    return;
+  }
+  const auto reset = store_.pending_reset();
+  if (reset.has_value()) {
+    Command beyond;
+    beyond.kind = Command::Kind::kRemoveLetters;
+    beyond.from = reset->to;
+    letters_.Change(beyond);
+  }
+  for (const LetterHead& letter : contents.letters) {
+    if (!reset.has_value() || letter.position <= reset->to) {
+      engine().LoadLetter(letters_.SummaryOf(letter));
+    }
+  }
+  for (const LetterHold& hold : contents.holds) {
+    engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);
+  }
+  StartEngine();
+}
+
+void Group::StartEngine() {
   const CheckpointRecord& record = store_.record();
   StartPoint start;
   start.checkpoint = record.checkpoint;
@@ -132,20 +225,26 @@ void Group::OnPrepared(const Status& prepared) {
   }
   filter_changed_ = store_.filter_changed();
   start.filter_changed = filter_changed_;
+  reset_ = store_.pending_reset();
   report_.Starting(store_.plugin().sha256, start.checkpoint, source_.address());
+  letters_.SetPlugin(store_.plugin().digest);
   started_engine_ = true;
   engine().Start(start, Now(), out());
+  const Digest32& before = record.plugin_digest;
+  if (before != Digest32{} && before != store_.plugin().digest) {
+    engine().PluginChanged(Now(), out());
+  }
 }
 
 // Until there is an answer, or the group is to stop.
 void Group::AskForHead() {
   if (stop_requested_) {
-    FailBeforeStart("");
+    EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
   source_.ReadHead([this](const Result<std::optional<Position>>& head) {
     if (stop_requested_) {
-      FailBeforeStart("");
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else if (head.ok()) {
       report_.EndWait(Waiter::kStore, true);
       store_.SetHead(*head);
@@ -159,8 +258,8 @@ void Group::AskForHead() {
   });
 }
 
-void Group::FailBeforeStart(const std::string& reason) {
-  report_.FailedBeforeStart(reason);
+void Group::EndBeforeStart(GroupState state, const std::string& reason) {
+  report_.EndedBeforeStart(state, reason);
   Finished();
 }
 
@@ -171,12 +270,29 @@ void Group::Stop() {
       engine().Stop(Now(), out());
     } else if (std::exchange(waits_to_start_, false)) {
       services_.reactor->Cancel(wake_timer_);
-      FailBeforeStart("");
+      EndBeforeStart(GroupState::kStopped, kStopped);
     } else {
       // Cuts short what the start may be waiting for; that ends the group.
       source_.Shutdown();
     }
   });
+}
+
+void Group::StoreDesired(DesiredState desired, std::function<void(const Status&)> done) {
+  const bool entered = gate_->Enter([&] {
+    if (started_engine_) {
+      store_.StoreDesired(desired, done);
+    } else {
+      done(Status::Unavailable("the group has not opened its checkpoint"));
+    }
+  });
+  if (!entered) {
+    done(Status::Cancelled("the group is gone"));
+  }
+}
+
+bool Group::started() {
+  return gate_->Inspect([this] { return started_engine_; });
 }
 
 void Group::Close() {
@@ -245,8 +361,8 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
 
 void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   const EventView& event = frame->event;
-  const Sequence sequence =
-      engine().Event(call, event.position, event.size(), event.is_system(), Now(), out());
+  const Sequence sequence = engine().Event(call, event.position, event.size(), event.is_system(),
+                                           {event.stream, event.type}, Now(), out());
   if (sequence == 0) {
     return;
   }

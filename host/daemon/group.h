@@ -13,6 +13,7 @@
 #include "host/daemon/dispatch.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
+#include "host/daemon/letter_side.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_side.h"
 #include "host/daemon/source_side.h"
@@ -38,7 +39,10 @@ struct GroupServices {
 // Frames arrive on a source's thread, outcomes, exits and timers on the reactor's, results of the
 // store on the pool's. Each takes a turn of the gate, becomes one input of the engine, and what the
 // engine asks for is carried out before the next turn.
-class Group final : private CommandHandler, private RunnerListener, private SourceListener {
+class Group final : private CommandHandler,
+                    private RunnerListener,
+                    private SourceListener,
+                    private LetterListener {
  public:
   Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up);
   ~Group();
@@ -51,6 +55,14 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
 
   // Drains and stops; a second call forces. Returns at once.
   void Stop();
+
+  // Has what the operator wants from now on written to its store. `done` comes once, on any thread,
+  // perhaps at once, and not from a group that is closed meanwhile; it must not call back. kOk: it
+  // is durable. A group that has no store yet, or none any more, says so.
+  void StoreDesired(DesiredState desired, std::function<void(const Status&)> done);
+
+  // Its preparations are over, and it did not end by them.
+  bool started();
 
   // Ends what is left without ceremony: the runner is killed, no callback comes any more. Waits for
   // the source to end, so not on a source's thread; before the reactor goes.
@@ -76,6 +88,9 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
     source_.Subscribe(call, from);
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
+  void TakeBack(SpawnNumber spawn) override { runner_.TakeBack(spawn); }
+  void CallLetter(Position position) override;
+  void ChangeLetters(const Command& change) override;
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(std::chrono::nanoseconds at) override;
   void Notice(const Command& notice) override { report_.Notice(notice); }
@@ -110,9 +125,17 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   bool Draining() const override { return engine().state() == GroupState::kDraining; }
   EventFields Describe(Sequence sequence) const override;
 
+  // From the letters.
+  void OnLetterDurable(Sequence sequence) override;
+  void OnLetterStored() override;
+  void OnLettersWait(const std::string& what) override;
+  void OnLettersWaitEnds() override;
+  void OnLettersFailed(const std::string& text) override;
+
   // From the store.
   void OnPrepared(const Status& prepared);
   void OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status);
+  void OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnSaved(Position position, const Status& saved);
   void OnStoreStatus(const Status& status);
 
@@ -120,12 +143,25 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
   void Begin();
   void Prepare();
   void AskForHead();
+  void OpenLetters();
+  void OnLettersOpen(const Status& opened, const LetterSide::Contents& contents);
+  void StartEngine();
   void Later(std::chrono::nanoseconds pause, void (Group::*step)());
-  void FailBeforeStart(const std::string& reason);
+  void EndBeforeStart(GroupState state, const std::string& reason);
 
   void AfterTurn();
-  void AcceptFilter(SpawnNumber spawn, bool position_mode);
-  void AcceptFilterLater(SpawnNumber spawn, bool position_mode, const Status& why);
+  // What is written before a runner that is ready gets its first event.
+  struct FirstWrite {
+    const char* what;
+    void (StoreSide::*ask)(StoreSide::Wanted wanted, StoreSide::Done done);
+    void (Group::*done)(const Outcome& ready);
+  };
+  void WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write);
+  void WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
+                       const Status& why);
+  void OnFilterAccepted(const Outcome&) { filter_changed_ = false; }
+  void OnResetDone(const Outcome& ready);
+  void NoteFence(const BadOutcome& outcome);
   Engine& engine() { return dispatch_.engine(); }
   const Engine& engine() const { return dispatch_.engine(); }
   Commands* out() { return dispatch_.commands(); }
@@ -143,17 +179,22 @@ class Group final : private CommandHandler, private RunnerListener, private Sour
 
   // Everything from here on inside a turn.
   std::mt19937_64 random_;
+  const Classifier classifier_;
   Dispatch dispatch_;
   GroupReport report_;
   SourceSide source_;
   StoreSide store_;
+  LetterSide letters_;
   RunnerSide runner_;
   Clock::time_point now_ = Clock::now();  // Of the last tick.
   std::optional<Position> head_;
   Reactor::TimerId wake_timer_ = 0;
+  std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
-  bool filter_changed_ = false;  // The store does not hold the new one yet.
+  bool filter_changed_ = false;         // The store does not hold the new one yet.
+  std::optional<PositionReset> reset_;  // The plugin does not know of it yet.
+  std::uint64_t token_ = 0;             // Of the last spawn.
   bool started_engine_ = false;
   bool stop_requested_ = false;
   bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.

@@ -30,7 +30,8 @@ std::string PositionText(const std::optional<Position>& position) {
 }
 
 bool IsBad(GroupState state) {
-  return state == GroupState::kFailed || state == GroupState::kGivenUp;
+  return state == GroupState::kFailed || state == GroupState::kGivenUp ||
+         state == GroupState::kHalted;
 }
 
 }  // namespace
@@ -64,9 +65,25 @@ std::string_view NoticeMsg(Notice notice) {
     case Notice::kNoPlaceAnnounced:
       return "Announced position ignored";
     case Notice::kAnnouncedTooEarly:
+      return "Event behind an announcement";
+    case Notice::kCallsWait:
+      return "Waiting after a failed call";
+    case Notice::kCallsGoOn:
+      return "Going on after failed calls";
+    case Notice::kLetterWritten:
+      return "Dead letter written";
+    case Notice::kLetterHealed:
+      return "Dead letter healed";
+    case Notice::kLetterDead:
+      return "Dead letter waits for a person";
+    case Notice::kLetterDropped:
+      return "Dead letter dropped";
+    case Notice::kTypeHeld:
+      return "Event type held";
+    case Notice::kTypeFreed:
       break;
   }
-  return "Event behind an announcement";
+  return "Event type not held any more";
 }
 
 GroupReport::GroupReport(const GroupConfig& config, const Engine& engine)
@@ -91,12 +108,17 @@ void GroupReport::EndWait(Waiter who, bool over) {
   waits_for.clear();
 }
 
-void GroupReport::FailedBeforeStart(const std::string& reason) {
-  failed_before_start_ = reason;
-  if (!reason.empty()) {
+void GroupReport::EndedBeforeStart(GroupState state, const std::string& reason) {
+  ended_before_start_.emplace(state, reason);
+  if (state != GroupState::kStopped) {
     Log(LogLevel::kError, "State changed", "Group.Start", config_.name,
-        {{"state", GroupStateName(GroupState::kFailed)}, {"reason", reason}, {"position", "none"}});
+        {{"state", GroupStateName(state)}, {"reason", reason}, {"position", "none"}});
   }
+}
+
+void GroupReport::HeldBeforeStart(GroupState state, const std::string& reason) {
+  held_ = true;
+  EndedBeforeStart(state, reason);
 }
 
 void GroupReport::Starting(const std::string& plugin_sha256, std::optional<Position> checkpoint,
@@ -129,10 +151,11 @@ void GroupReport::StateChanged() {
   }
   told_state_ = engine_.state();
   const bool waits = told_state_ == GroupState::kWaiting;
-  Log(IsBad(told_state_) ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo),
+  const auto [state, reason] = EngineState();
+  Log(IsBad(state) ? LogLevel::kError : (waits ? LogLevel::kWarn : LogLevel::kInfo),
       "State changed", "Group.Engine", config_.name,
-      {{"state", GroupStateName(told_state_)},
-       {"reason", engine_.reason()},
+      {{"state", GroupStateName(state)},
+       {"reason", reason},
        {"position", PositionText(engine_.watermark())}});
 }
 
@@ -147,10 +170,14 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
   if (LogDrawsProgress()) {
     return;
   }
+  const LetterBook& letters = engine_.letters();
+  const std::uint64_t healing = letters.count(LetterState::kHealing);
   Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
       {{"processedCount", engine_.handled()},
        {"errorCount", errors_},
-       {"dlqCount", std::uint64_t{0}},
+       {"dlqCount", healing + letters.count(LetterState::kDead)},
+       {"healingCount", healing},
+       {"followerCount", letters.count(LetterState::kFollower)},
        {"timingMs", Milliseconds(now - started_)},
        {"avgRate", Rate(engine_.handled(), now - started_)},
        {"rate", rate},
@@ -162,6 +189,8 @@ void GroupReport::Finished() {
   finished_ = true;
   const auto took = Clock::now() - started_;
   const auto [state, reason] = StateAndReason();
+  const LetterBook& letters = engine_.letters();
+  const std::uint64_t healing = letters.count(LetterState::kHealing);
   Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
       config_.name,
       {{"state", GroupStateName(state)},
@@ -169,20 +198,28 @@ void GroupReport::Finished() {
        {"position", PositionText(engine_.durable())},
        {"processedCount", engine_.handled()},
        {"errorCount", errors_},
-       {"dlqCount", std::uint64_t{0}},
+       {"dlqCount", healing + letters.count(LetterState::kDead)},
+       {"healingCount", healing},
+       {"followerCount", letters.count(LetterState::kFollower)},
        {"timingMs", Milliseconds(took)},
        {"avgRate", Rate(engine_.handled(), took)}});
 }
 
 std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
-  if (failed_before_start_.has_value()) {
-    return failed_before_start_->empty() ? std::pair(GroupState::kStopped, std::string("stopped"))
-                                         : std::pair(GroupState::kFailed, *failed_before_start_);
+  if (ended_before_start_.has_value()) {
+    return *ended_before_start_;
   }
   for (const std::string& waits_for : waits_for_) {
     if (!waits_for.empty() && !finished_) {
       return {GroupState::kWaiting, waits_for};
     }
+  }
+  return EngineState();
+}
+
+std::pair<GroupState, std::string> GroupReport::EngineState() const {
+  if (!halt_.empty() && engine_.state() == GroupState::kFailed) {
+    return {GroupState::kHalted, halt_};
   }
   return {engine_.state(), engine_.reason()};
 }
@@ -198,6 +235,7 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   status.position = engine_.watermark();
   status.head = head;
   status.finished = finished_;
+  status.held = finished_ && (held_ || status.state == GroupState::kHalted);
   if (status.state == GroupState::kWaiting) {
     status.retry_at = retry_at;
   }

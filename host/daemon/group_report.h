@@ -27,13 +27,19 @@ class GroupReport {
   GroupReport(const GroupConfig& config, const Engine& engine);
 
   // Who waits for something that the engine does not know of.
-  enum class Waiter : std::uint8_t { kStore, kSpawn };
+  enum class Waiter : std::uint8_t { kStore, kSpawn, kLetters };
   void WaitFor(Waiter who, const std::string& what);
   // `over`: what it waited for is there; else nobody waits for it any more.
   void EndWait(Waiter who, bool over);
 
-  // The group ends before its engine has begun; empty: because it was stopped.
-  void FailedBeforeStart(const std::string& reason);
+  // The group ends before its engine has begun.
+  void EndedBeforeStart(GroupState state, const std::string& reason);
+
+  // The same for a group that is not to begin before a command says so.
+  void HeldBeforeStart(GroupState state, const std::string& reason);
+
+  // Whatever end the engine will come to, if it is a failure: an operator is to decide, and why.
+  void Halt(std::string why) { halt_ = std::move(why); }
 
   void Starting(const std::string& plugin_sha256, std::optional<Position> checkpoint,
                 const std::string& source) const;
@@ -54,12 +60,16 @@ class GroupReport {
   Clock::time_point started() const { return started_; }
 
  private:
+  std::pair<GroupState, std::string> EngineState() const;
+
   const GroupConfig& config_;
   const Engine& engine_;
   const Clock::time_point started_ = Clock::now();
   bool finished_ = false;
-  std::optional<std::string> failed_before_start_;
-  std::array<std::string, 2> waits_for_;  // By Waiter; empty while it does not wait.
+  std::optional<std::pair<GroupState, std::string>> ended_before_start_;
+  std::string halt_;
+  bool held_ = false;
+  std::array<std::string, 3> waits_for_;  // By Waiter; empty while it does not wait.
   std::uint64_t errors_ = 0;
   GroupState told_state_ = GroupState::kIdle;
   std::uint64_t told_handled_ = 0;

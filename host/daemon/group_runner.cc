@@ -1,11 +1,15 @@
 // What a group makes of its runner's life: the way to a spawn, and what each thing that the runner
 // says or suffers is to the engine.
+#include <catchup/plugin.h>
+
 #include <chrono>
 #include <optional>
 #include <string>
 
+#include "host/base/log.h"
 #include "host/base/test_seams.h"
 #include "host/daemon/group.h"
+#include "host/daemon/hold_text.h"
 
 namespace catchup {
 namespace {
@@ -19,6 +23,7 @@ using Waiter = GroupReport::Waiter;
 }  // namespace
 
 void Group::SpawnRunner(SpawnNumber spawn) {
+  ++letter_call_;
   store_.PrepareSpawn([this, spawn] { return !runner_.cancelled(spawn); },
                       [this, spawn](std::uint64_t token, const Status& status) {
                         OnSpawnReady(spawn, token, status);
@@ -29,7 +34,9 @@ void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& s
   if (status.may_pass()) {
     engine().SpawnExhausted(spawn, status.message(), Now(), out());
   } else if (status.ok()) {
-    runner_.Spawn(spawn, token, store_.plugin().path);
+    token_ = token;
+    letters_.SetToken(token,
+                      [this, spawn, token](const Status& set) { OnTokenKnown(spawn, token, set); });
   } else if (status.code() == Status::Code::kCancelled) {
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else if (token == 0) {
@@ -37,6 +44,18 @@ void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& s
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else {
     engine().RunnerExited(spawn, ExitClass::kSetup, 0, status.message(), Now(), out());
+  }
+}
+
+void Group::OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status) {
+  if (status.may_pass()) {
+    engine().SpawnExhausted(
+        spawn, "fencing token not written to the dead letters: " + status.message(), Now(), out());
+  } else if (status.ok()) {
+    runner_.Spawn(spawn, token, store_.plugin().path, reset_);
+  } else {
+    engine().StoreFailed(status.message(), Now(), out());
+    engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   }
 }
 
@@ -48,43 +67,55 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
   engine().RunnerExited(spawn, why, 0, text, Now(), out());
 }
 
+// What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
   if (filter_changed_ && !ready.loaded.has_value()) {
-    AcceptFilter(spawn, ready.position_mode);
+    // Nothing was handled under the old filter; the new one is durable before its first event is,
+    // so that no position of the plugin's is taken for the old one's.
+    WriteFirst(spawn, ready,
+               {"filter not written", &StoreSide::AcceptFilter, &Group::OnFilterAccepted});
+  } else if (reset_.has_value()) {
+    // The runner has put the plugin's own position where it is to be, or the plugin keeps none.
+    WriteFirst(spawn, ready, {"reset not written", &StoreSide::FinishReset, &Group::OnResetDone});
   } else {
     engine().RunnerReady(spawn, ready.position_mode, ready.loaded, Now(), out());
   }
 }
 
-// Nothing was handled under the old filter; the new one is durable before its first event is, so
-// that no position of the plugin's is taken for the old one's.
-void Group::AcceptFilter(SpawnNumber spawn, bool position_mode) {
-  store_.AcceptFilter([this] { return engine().may_persist(); },
-                      [this, spawn, position_mode](const Status& accepted) {
-                        if (accepted.may_pass()) {
-                          AcceptFilterLater(spawn, position_mode, accepted);
+void Group::WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write) {
+  (store_.*write.ask)([this] { return engine().may_persist(); },
+                      [this, spawn, ready, write](const Status& written) {
+                        if (written.may_pass()) {
+                          WriteFirstLater(spawn, ready, write, written);
                           return;
                         }
-                        report_.EndWait(Waiter::kStore, accepted.ok());
-                        if (accepted.ok()) {
-                          filter_changed_ = false;
-                          engine().RunnerReady(spawn, position_mode, std::nullopt, Now(), out());
+                        report_.EndWait(Waiter::kStore, written.ok());
+                        if (written.ok()) {
+                          (this->*write.done)(ready);
+                          OnRunnerReady(spawn, ready);
                         } else {
-                          OnStoreStatus(accepted);
+                          OnStoreStatus(written);
                         }
                       });
 }
 
 // The engine does not know of this runner yet, so it is not the one who waits.
-void Group::AcceptFilterLater(SpawnNumber spawn, bool position_mode, const Status& why) {
-  report_.WaitFor(Waiter::kStore, "filter not written: " + why.message());
-  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, position_mode] {
+void Group::WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
+                            const Status& why) {
+  report_.WaitFor(Waiter::kStore, std::string(write.what) + ": " + why.message());
+  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, ready, write] {
                              if (runner_.spawn() == spawn) {
-                               AcceptFilter(spawn, position_mode);
+                               WriteFirst(spawn, ready, write);
                              } else {
                                report_.EndWait(Waiter::kStore, false);
                              }
                            }));
+}
+
+void Group::OnResetDone(const Outcome& ready) {
+  Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
+      {{"position", ResetText(*reset_)}, {"pluginKeepsPosition", ready.position_mode}});
+  reset_.reset();
 }
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
@@ -96,7 +127,22 @@ void Group::OnSettled(SpawnNumber spawn, Sequence last) {
 
 void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
   report_.CountError();
+  NoteFence(outcome);
+  letters_.NoteFailedCall(outcome.sequence, classifier_.Classify(outcome.status, outcome.text),
+                          outcome.text.empty() ? outcome.call + " said nothing" : outcome.text);
   engine().Failed(spawn, outcome, Now(), out());
+}
+
+// A plugin's store that knows a newer token is another host's now, or was: each further try would
+// only bring our token nearer to that one.
+void Group::NoteFence(const BadOutcome& outcome) {
+  if (outcome.status != CATCHUP_FATAL) {
+    return;
+  }
+  if (const auto seen = FindSeenToken(outcome.text); seen.has_value() && *seen > token_) {
+    store_.StoreFence(*seen);
+    report_.Halt(FencedText(config_.name, *seen, token_));
+  }
 }
 
 void Group::OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) {
@@ -123,9 +169,14 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
   if (!gone.asked && ending.exit_class != ExitClass::kHung) {
     report_.CountError();
   }
-  if (gone.position_refused && engine().may_persist()) {
-    // No other runner was spawned since, so it is the present token that goes.
-    store_.TakeBackToken();
+  if (!gone.asked && ending.charged != 0) {
+    const bool hung = ending.exit_class == ExitClass::kHung;
+    std::string text = ending.text;
+    if (ending.crash.has_value()) {
+      text += "\n" + ending.crash->frames;
+    }
+    letters_.NoteFailedCall(ending.charged, hung ? FailureClass::kHang : FailureClass::kCrash,
+                            text);
   }
   // "died of SIGSEGV in handle of …".
   engine().RunnerExited(spawn, ending.exit_class, ending.charged,

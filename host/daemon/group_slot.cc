@@ -1,25 +1,415 @@
 #include "host/daemon/group_slot.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/log.h"
+#include "host/base/stop_budget.h"
+#include "host/base/time_text.h"
+#include "host/daemon/group_orders.h"
+#include "host/daemon/hold_text.h"
 
 namespace catchup {
+namespace {
+
+// For a command whose store is not to be had at once, or on a full disk.
+constexpr std::chrono::seconds kOrderLimit{5};
+
+// For an incarnation to begin: what waits longer (a server, a disk) is answered with its state.
+constexpr std::chrono::seconds kStartLimit{5};
+
+// Between two looks at an incarnation that begins, or tries of a store that is not free yet.
+constexpr std::chrono::milliseconds kLookAgain{20};
+
+ControlAnswer::Kind KindOf(const Status& status) {
+  switch (status.code()) {
+    case Status::Code::kInvalid:
+    case Status::Code::kDenied:
+    case Status::Code::kNotFound:
+    case Status::Code::kCorrupt:
+    case Status::Code::kIncompatible:
+      return ControlAnswer::Kind::kRefused;
+    default:
+      return ControlAnswer::Kind::kFailed;
+  }
+}
+
+}  // namespace
 
 GroupSlot::GroupSlot(const GroupConfig& config, GroupServices services, bool stop_on_caught_up)
     : config_(config),
       services_(std::move(services)),
       stop_on_caught_up_(stop_on_caught_up),
-      group_(std::make_unique<Group>(config_, services_, stop_on_caught_up_)) {}
+      group_(std::make_unique<Group>(config_, services_, stop_on_caught_up_)) {
+  last_.name = config_.name;
+  last_.finished = true;
+}
+
+GroupSlot::~GroupSlot() { Close(); }
 
 void GroupSlot::Start() {
-  if (std::exchange(started_, true)) {
-    CATCHUP_CHECK(group_->Glance().finished);
-    // The one before first lets go of its checkpoint.
-    group_.reset();
-    group_ = std::make_unique<Group>(config_, services_, stop_on_caught_up_);
-  }
+  const MutexLock lock(&mutex_);
   group_->Start();
+}
+
+// ---- Commands.
+
+void GroupSlot::StopByCommand(const std::string& by, ControlReply reply) {
+  if (Refuse(reply)) {
+    return;
+  }
+  Log(LogLevel::kInfo, "Command", "GroupSlot.Stop", config_.name,
+      {{"command", "stop"}, {"by", by}});
+  Command command;
+  command.kind = Kind::kStop;
+  command.reply = std::move(reply);
+  command.order = [this](const std::filesystem::path& groups) {
+    const Status stored = OrderStop(groups, config_);
+    return stored.ok() ? Result<std::string>(std::string()) : stored;
+  };
+  const bool running = Running();
+  command.deadline = Clock::now() + (running ? config_.drain_timeout + kStopPatience + kStopMargin
+                                             : std::chrono::milliseconds(kOrderLimit));
+  Begin(std::move(command));
+  if (!running) {
+    GiveOrder();
+    return;
+  }
+  const MutexLock lock(&mutex_);
+  drains_ = true;
+  // Both at once: a group that hangs is to end all the same, and the writing comes first.
+  group_->StoreDesired(DesiredState::kStopped, [this](const Status& stored) {
+    services_.reactor->Post([this, ok = stored.ok()] {
+      if (command_.has_value()) {
+        command_->stored = ok;
+      }
+    });
+  });
+  group_->Stop();
+}
+
+void GroupSlot::StartByCommand(const StartOrder& order, const std::string& by, ControlReply reply) {
+  if (Refuse(reply)) {
+    return;
+  }
+  if (Running()) {
+    // The words that operators know from the earlier hosts.
+    constexpr const char* kRunning = "Catch-up subscription already running";
+    Log(LogLevel::kWarn, kRunning, "GroupSlot.Start", config_.name,
+        {{"by", by}, {"expected", true}});
+    ControlAnswer answer = Answer(ControlAnswer::Kind::kRefused, kRunning);
+    answer.expected = true;
+    reply(answer);
+    return;
+  }
+  Log(LogLevel::kInfo, "Command", "GroupSlot.Start", config_.name,
+      {{"command", "start"}, {"by", by}});
+  Command command;
+  command.kind = Kind::kStart;
+  command.reply = std::move(reply);
+  command.deadline = Clock::now() + kOrderLimit;
+  command.order = [this, order, by](const std::filesystem::path& groups) {
+    return OrderStart(groups, config_, order, by);
+  };
+  Begin(std::move(command));
+  GiveOrder();
+}
+
+void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
+                               ControlReply reply) {
+  if (Refuse(reply)) {
+    return;
+  }
+  if (Running()) {
+    const std::string found = std::string(GroupStateName(Glance().state));
+    reply(Answer(ControlAnswer::Kind::kRefused,
+                 "group " + config_.name + " is " + found +
+                     ", wanted stopped, halted or failed: catchup stop " + config_.name +
+                     " first"));
+    return;
+  }
+  Command command;
+  command.kind = Kind::kReset;
+  command.reply = std::move(reply);
+  command.deadline = Clock::now() + kOrderLimit;
+  command.order = [this, target, by](const std::filesystem::path& groups) {
+    return OrderReset(groups, config_, target, by);
+  };
+  Begin(std::move(command));
+  GiveOrder();
+}
+
+const char* GroupSlot::NameOf(Kind kind) {
+  switch (kind) {
+    case Kind::kStop:
+      return "stop";
+    case Kind::kStart:
+      return "start";
+    case Kind::kReset:
+      break;
+  }
+  return "reset";
+}
+
+// True: it was answered.
+bool GroupSlot::Refuse(const ControlReply& reply) {
+  const bool ending = [this] {
+    const MutexLock lock(&mutex_);
+    return ending_;
+  }();
+  if (ending) {
+    reply(Answer(ControlAnswer::Kind::kEnding, "the host is ending"));
+  } else if (command_.has_value()) {
+    reply(Answer(ControlAnswer::Kind::kRefused, "another command for group " + config_.name +
+                                                    " is under way: " + NameOf(command_->kind)));
+  }
+  return ending || command_.has_value();
+}
+
+void GroupSlot::Begin(Command command) {
+  command_ = std::move(command);
+  {
+    const MutexLock lock(&mutex_);
+    commanded_ = true;
+  }
+  Watch();
+}
+
+// Looks again and again until the command is answered.
+void GroupSlot::Watch() {
+  if (std::exchange(watching_, true)) {
+    return;
+  }
+  services_.reactor->After(kLookAgain, [this] {
+    watching_ = false;
+    Look();
+    OnTime();
+    if (command_.has_value()) {
+      Watch();
+    }
+  });
+}
+
+bool GroupSlot::AwaitsIncarnation() const {
+  return command_->kind == Kind::kStart && command_->order == nullptr;
+}
+
+void GroupSlot::Look() {
+  if (!command_.has_value() || command_->ordered) {
+    return;
+  }
+  if (AwaitsIncarnation()) {
+    LookAtIncarnation();
+  } else if (!Running()) {
+    if (command_->stored) {
+      OnOrderDone("");
+    } else {
+      GiveOrder();
+    }
+  }
+}
+
+// Whether what a start has begun is on its way, or has come to an end at once.
+void GroupSlot::LookAtIncarnation() {
+  {
+    const MutexLock lock(&mutex_);
+    if (group_ == nullptr || !(group_->started() || group_->Glance().finished)) {
+      return;
+    }
+  }
+  const GroupStatus status = Glance();
+  const bool begun = !status.finished || status.state == GroupState::kStopped;
+  Finish(begun ? ControlAnswer::Kind::kDone : ControlAnswer::Kind::kRefused,
+         begun ? command_->note : status.reason);
+}
+
+// Has the order carried out where it may block, once the incarnation has let go of its store.
+void GroupSlot::GiveOrder() {
+  command_->ordered = true;
+  {
+    const MutexLock lock(&mutex_);
+    if (ending_) {
+      return;
+    }
+    ordering_ = true;
+  }
+  services_.pool->Post([this, order = command_->order, groups = services_.state->groups()] {
+    LetGo();
+    services_.reactor->Post([this, done = order(groups)] { OnOrdered(done); });
+    const MutexLock lock(&mutex_);
+    ordering_ = false;
+    changed_.NotifyAll();
+  });
+}
+
+// Ends the incarnation, which has finished, and keeps what was to be seen of it.
+void GroupSlot::LetGo() {
+  std::unique_ptr<Group> old;
+  {
+    const MutexLock lock(&mutex_);
+    if (group_ == nullptr) {
+      return;
+    }
+    last_ = group_->Glance();
+    last_safe_ = group_->CheckpointSafe();
+    last_.rate = 0;
+    old = std::move(group_);
+  }
+  old->Close();
+}
+
+void GroupSlot::OnOrdered(const Result<std::string>& done) {
+  if (!command_.has_value()) {
+    return;
+  }
+  if (done.ok()) {
+    OnOrderDone(*done);
+  } else if (done.status().may_pass() && Clock::now() < command_->deadline) {
+    command_->ordered = false;  // The next look tries again.
+  } else {
+    const bool stop = command_->kind == Kind::kStop;
+    Finish(KindOf(done.status()),
+           (stop ? "the group does not run, but that could not be stored, so the next run of the "
+                   "host starts it: "
+                 : "") +
+               done.status().message());
+  }
+}
+
+void GroupSlot::OnOrderDone(const std::string& note) {
+  if (command_->kind == Kind::kStop) {
+    const MutexLock lock(&mutex_);
+    stopped_by_command_ = true;
+  }
+  if (command_->kind == Kind::kStart) {
+    command_->note = note;
+    BeginNext();
+  } else {
+    Finish(ControlAnswer::Kind::kDone, note);
+  }
+}
+
+void GroupSlot::BeginNext() {
+  const MutexLock lock(&mutex_);
+  if (ending_) {
+    return;
+  }
+  stopped_by_command_ = false;
+  drains_ = false;
+  group_ = std::make_unique<Group>(config_, services_, stop_on_caught_up_);
+  group_->Start();
+  command_->order = nullptr;
+  command_->ordered = false;
+  command_->deadline = Clock::now() + kStartLimit;
+}
+
+void GroupSlot::OnTime() {
+  if (!command_.has_value() || command_->ordered || Clock::now() < command_->deadline) {
+    return;
+  }
+  const GroupStatus status = Glance();
+  if (AwaitsIncarnation()) {
+    // It has begun, and says what it waits for.
+    Finish(ControlAnswer::Kind::kDone, command_->note);
+    return;
+  }
+  Finish(ControlAnswer::Kind::kTimedOut, "group " + config_.name +
+                                             " did not end in time: it is still " +
+                                             std::string(GroupStateName(status.state)));
+}
+
+ControlAnswer GroupSlot::Answer(ControlAnswer::Kind kind, std::string text) {
+  const GroupStatus status = Glance();
+  ControlAnswer answer;
+  answer.kind = kind;
+  answer.text = std::move(text);
+  answer.group = config_.name;
+  answer.state = status.state;
+  answer.reason = status.reason;
+  return answer;
+}
+
+void GroupSlot::Finish(ControlAnswer::Kind kind, std::string text) {
+  const ControlReply reply = std::move(command_->reply);
+  const char* name = NameOf(command_->kind);
+  command_.reset();
+  {
+    const MutexLock lock(&mutex_);
+    commanded_ = false;
+  }
+  if (kind != ControlAnswer::Kind::kDone) {
+    Log(LogLevel::kWarn, "Command not done", "GroupSlot.Finish", config_.name,
+        {{"command", name}, {"reason", text}});
+  }
+  reply(Answer(kind, std::move(text)));
+}
+
+// ---- Any thread.
+
+void GroupSlot::Stop() {
+  bool first = false;
+  {
+    const MutexLock lock(&mutex_);
+    first = !std::exchange(ending_, true);
+    // A drain that a command has begun is not to be forced by the first word.
+    if (group_ != nullptr && !std::exchange(drains_, false)) {
+      group_->Stop();
+    }
+  }
+  if (first) {
+    services_.reactor->Post([this] {
+      if (command_.has_value()) {
+        Finish(ControlAnswer::Kind::kEnding,
+               "the host is ending; what it has stored of the command stays");
+      }
+    });
+  }
+}
+
+void GroupSlot::Close() {
+  std::unique_ptr<Group> old;
+  {
+    const MutexLock lock(&mutex_);
+    ending_ = true;
+    while (ordering_) {
+      changed_.Wait(&mutex_);
+    }
+  }
+  LetGo();
+}
+
+GroupStatus GroupSlot::Glance() {
+  const MutexLock lock(&mutex_);
+  GroupStatus status = group_ != nullptr ? group_->Glance() : last_;
+  status.held = status.held || commanded_;
+  if (status.finished && stopped_by_command_) {
+    status.held = true;
+    const bool well = status.state == GroupState::kStopped || status.reason.empty();
+    status.reason =
+        StoppedByCommand(config_.name) +
+        (well ? ""
+              : "; it was " + std::string(GroupStateName(status.state)) + ": " + status.reason);
+    status.state = GroupState::kStopped;
+  }
+  return status;
+}
+
+bool GroupSlot::CheckpointSafe() {
+  const MutexLock lock(&mutex_);
+  return group_ != nullptr ? group_->CheckpointSafe() : last_safe_;
+}
+
+void GroupSlot::SetHead(const std::optional<Position>& head) {
+  const MutexLock lock(&mutex_);
+  if (group_ != nullptr) {
+    group_->SetHead(head);
+  }
+}
+
+bool GroupSlot::Running() {
+  const MutexLock lock(&mutex_);
+  return group_ != nullptr && !group_->Glance().finished;
 }
 
 }  // namespace catchup

@@ -1,35 +1,111 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
+#include "host/base/mutex.h"
 #include "host/config/config.h"
 #include "host/daemon/group.h"
+#include "host/daemon/host_control.h"
 
 namespace catchup {
 
-// A group's place in the host: its configuration and its present incarnation, which has not begun
-// yet, runs, or has ended and stays to be looked at until the next begins. So a group can end and
-// begin again while the host runs.
+// A group's place in the host: its configuration, what an operator wants of it, and its present
+// incarnation, which runs, or has ended and stays to be looked at until its store is needed or the
+// next one begins. So a group can end and begin again while the host runs.
+//
+//   command   while it runs            once it has ended
+//   stop      stored, drains, ends     stored
+//   start     refused                  what was asked for is stored; the next incarnation begins
+//   reset     refused                  stored; the next incarnation finishes it
+//
+// One command at a time; each has a limit of time and is answered once, by the host's end at the
+// latest. What it stores is stored before it is answered, and a kill in between leaves either what
+// was before or what was ordered.
 class GroupSlot {
  public:
   // What `services` name must outlive this.
   GroupSlot(const GroupConfig& config, GroupServices services, bool stop_on_caught_up);
+  ~GroupSlot();
   GroupSlot(const GroupSlot&) = delete;
   GroupSlot& operator=(const GroupSlot&) = delete;
 
-  // Begins the first incarnation, or the next one: the one before must have finished, and nobody
-  // may be at work with it.
+  const std::string& name() const { return config_.name; }
+
+  // Begins the first incarnation.
   void Start();
 
-  // The present one, never null. Any thread; valid until the next Start but the first.
-  Group* group() const { return group_.get(); }
+  // ---- Commands. On the reactor.
+  void StopByCommand(const std::string& by, ControlReply reply);
+  void StartByCommand(const StartOrder& order, const std::string& by, ControlReply reply);
+  void ResetByCommand(const ResetTarget& target, const std::string& by, ControlReply reply);
+  // An incarnation has ended, of this slot or of another. On the reactor.
+  void Look();
+
+  // ---- Any thread.
+
+  // Drains and ends for the host's end; a second call forces. No command is taken any more.
+  void Stop();
+  // As Group::Close; also waits for what a command has going on a disk.
+  void Close();
+  GroupStatus Glance();
+  bool CheckpointSafe();
+  void SetHead(const std::optional<Position>& head);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  enum class Kind : std::uint8_t { kStop, kStart, kReset };
+  struct Command {
+    Kind kind = Kind::kStop;
+    ControlReply reply;
+    Clock::time_point deadline;
+    // What is to be done once the incarnation has ended and let go of its store; none while a start
+    // waits for its incarnation to begin.
+    std::function<Result<std::string>(const std::filesystem::path& groups)> order;
+    bool stored = false;   // By the incarnation itself.
+    bool ordered = false;  // `order` is under way, or done.
+    std::string note;
+  };
+
+  static const char* NameOf(Kind kind);
+  bool Refuse(const ControlReply& reply);
+  void Begin(Command command);
+  void LookAtIncarnation();
+  void GiveOrder();
+  void OnOrdered(const Result<std::string>& done);
+  void OnOrderDone(const std::string& note);
+  void BeginNext();
+  bool AwaitsIncarnation() const;
+  void Watch();
+  void OnTime();
+  void Finish(ControlAnswer::Kind kind, std::string text);
+  ControlAnswer Answer(ControlAnswer::Kind kind, std::string text);
+  bool Running();
+  void LetGo();
+
   const GroupConfig config_;
   const GroupServices services_;
   const bool stop_on_caught_up_;
-  bool started_ = false;
-  std::unique_ptr<Group> group_;
+
+  // On the reactor.
+  std::optional<Command> command_;
+  bool watching_ = false;
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::unique_ptr<Group> group_ CATCHUP_GUARDED_BY(mutex_);
+  // Of the last incarnation, once it is gone.
+  GroupStatus last_ CATCHUP_GUARDED_BY(mutex_);
+  bool last_safe_ CATCHUP_GUARDED_BY(mutex_) = true;
+  bool stopped_by_command_ CATCHUP_GUARDED_BY(mutex_) = false;
+  bool commanded_ CATCHUP_GUARDED_BY(mutex_) = false;  // A command is under way.
+  bool drains_ CATCHUP_GUARDED_BY(mutex_) = false;     // By command, so told once already.
+  bool ending_ CATCHUP_GUARDED_BY(mutex_) = false;     // The host is.
+  bool ordering_ CATCHUP_GUARDED_BY(mutex_) = false;   // A job of the pool is at work with this.
 };
 
 }  // namespace catchup

@@ -23,6 +23,7 @@ struct GroupStatus {
   // When the next try is due that the reason speaks of.
   std::optional<std::chrono::steady_clock::time_point> retry_at;
   bool finished = false;
+  bool held = false;  // By a command, or until one comes: it keeps the host up.
 };
 
 }  // namespace catchup

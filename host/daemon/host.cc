@@ -19,6 +19,7 @@
 #include "host/base/test_seams.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
+#include "host/daemon/hold_text.h"
 #include "host/daemon/host_resources.h"
 #include "host/daemon/lock_watch.h"
 #include "host/daemon/progress.h"
@@ -60,7 +61,10 @@ std::chrono::milliseconds StopLimit(const HostConfig& config, const RunOptions& 
   return drain + kStopPatience + kStopMargin;
 }
 
-class Host {
+// Between two tries of opening the way for commands.
+constexpr std::chrono::seconds kServeAgain{2};
+
+class Host final : public HostControl {
  public:
   Host(const HostConfig& config, const RunOptions& options)
       : config_(config),
@@ -72,7 +76,18 @@ class Host {
 
   int Run();
 
+  // From the front end.
+  void StopGroup(const std::string& group, const std::string& by, ControlReply reply) override;
+  void StartGroup(const std::string& group, const StartOrder& order, const std::string& by,
+                  ControlReply reply) override;
+  void ResetGroup(const std::string& group, const ResetTarget& target, const std::string& by,
+                  ControlReply reply) override;
+
  private:
+  void InSlot(const std::string& group, ControlReply reply,
+              std::function<void(GroupSlot*, const ControlReply&)> command);
+  void Serve();
+  void StopServing();
   GroupServices ServicesOfGroups();
   void StartGroups();
   void SweepOrphans(const std::string& group);
@@ -104,6 +119,12 @@ class Host {
   StallDetector stall_ CATCHUP_GUARDED_BY(on_reactor_){Clock::now(),
                                                        FixedWait(StallDetector::kPatience)};
   bool stopping_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+
+  std::string serve_told_;  // Why there is no way for commands.
+
+  Mutex serve_mutex_;
+  std::shared_ptr<void> served_ CATCHUP_GUARDED_BY(serve_mutex_);
+  bool serves_no_more_ CATCHUP_GUARDED_BY(serve_mutex_) = false;
 
   Mutex mutex_;
   CondVar changed_;
@@ -144,7 +165,7 @@ void Host::StartGroups() {
                 });
   head_.emplace(services.source, &resources_.reactor(), [this](const auto& head) {
     for (const auto& slot : slots_) {
-      slot->group()->SetHead(head);
+      slot->SetHead(head);
     }
   });
   for (const GroupConfig& group : config_.groups) {
@@ -205,7 +226,7 @@ void Host::StopGroups() {
     });
   }
   for (const auto& slot : slots_) {
-    slot->group()->Stop();
+    slot->Stop();
   }
 }
 
@@ -222,7 +243,7 @@ void Host::TellLateGroups() const {
 std::vector<GroupStatus> Host::Glance() const {
   std::vector<GroupStatus> statuses;
   for (const auto& slot : slots_) {
-    statuses.push_back(slot->group()->Glance());
+    statuses.push_back(slot->Glance());
   }
   return statuses;
 }
@@ -268,14 +289,85 @@ void Host::Tick() {
   }
   head_->Look(statuses, Clock::now());
   lock_->Look(Clock::now());
+  for (const auto& slot : slots_) {
+    slot->Look();
+  }
   // Whatever ended the groups: none of them comes back by itself, and a supervisor that restarts
   // the host helps more than a host that waits for nothing.
-  if (std::all_of(statuses.begin(), statuses.end(),
-                  [](const GroupStatus& status) { return status.finished; })) {
+  const bool for_commands = !stopping_ && !options_.until_caught_up;
+  if (std::all_of(statuses.begin(), statuses.end(), [&](const GroupStatus& status) {
+        return status.finished && !(for_commands && status.held);
+      })) {
     GroupsEnded();
   } else if (options_.until_caught_up && !stopping_ && CheckStalled(statuses)) {
     GiveUpWaiting();
   }
+}
+
+// Runs on the reactor.
+void Host::Serve() {
+  const MutexLock lock(&serve_mutex_);
+  if (serves_no_more_) {
+    return;
+  }
+  auto served = options_.serve(this, resources_.state());
+  if (served.ok()) {
+    served_ = *std::move(served);
+    return;
+  }
+  if (served.status().message() != serve_told_) {
+    serve_told_ = served.status().message();
+    Log(LogLevel::kWarn, "No way for commands", "Host.Serve", "", {{"reason", serve_told_}});
+  }
+  resources_.reactor().After(kServeAgain, [this] { Serve(); });
+}
+
+void Host::StopServing() {
+  std::shared_ptr<void> served;
+  {
+    const MutexLock lock(&serve_mutex_);
+    serves_no_more_ = true;
+    served = std::move(served_);
+  }
+}
+
+// Has `command` done where the groups are, or answers that there is none of this name.
+void Host::InSlot(const std::string& group, ControlReply reply,
+                  std::function<void(GroupSlot*, const ControlReply&)> command) {
+  resources_.reactor().Post([this, group, reply = std::move(reply), command = std::move(command)] {
+    std::vector<std::string> names;
+    for (const auto& slot : slots_) {
+      if (slot->name() == group) {
+        command(slot.get(), reply);
+        return;
+      }
+      names.push_back(slot->name());
+    }
+    ControlAnswer answer;
+    answer.kind = ControlAnswer::Kind::kNoSuchGroup;
+    answer.group = group;
+    answer.text = NoSuchGroup(group, names);
+    reply(answer);
+  });
+}
+
+void Host::StopGroup(const std::string& group, const std::string& by, ControlReply reply) {
+  InSlot(group, std::move(reply),
+         [by](GroupSlot* slot, const ControlReply& answer) { slot->StopByCommand(by, answer); });
+}
+
+void Host::StartGroup(const std::string& group, const StartOrder& order, const std::string& by,
+                      ControlReply reply) {
+  InSlot(group, std::move(reply), [order, by](GroupSlot* slot, const ControlReply& answer) {
+    slot->StartByCommand(order, by, answer);
+  });
+}
+
+void Host::ResetGroup(const std::string& group, const ResetTarget& target, const std::string& by,
+                      ControlReply reply) {
+  InSlot(group, std::move(reply), [target, by](GroupSlot* slot, const ControlReply& answer) {
+    slot->ResetByCommand(target, by, answer);
+  });
 }
 
 int Host::Run() {
@@ -300,6 +392,9 @@ int Host::Run() {
     resources_.reactor().After(FixedWait(kProgressEvery), tick);
   };
   resources_.reactor().Post(tick);
+  if (options_.serve != nullptr) {
+    resources_.reactor().Post([this] { Serve(); });
+  }
   AwaitEnd();
   return Conclude();
 }
@@ -307,8 +402,8 @@ int Host::Run() {
 // Says once more, as the last of the log, what each failed group had said in its time.
 void Host::LogFailedGroups() const {
   for (const GroupStatus& status : Glance()) {
-    if (Verdict::IsFailure(status.state)) {
-      Log(LogLevel::kError, "Group failed", "Host.Run", status.name,
+    if (Verdict::IsFailure(status.state) || status.held) {
+      Log(LogLevel::kError, status.held ? "Group not run" : "Group failed", "Host.Run", status.name,
           {{"state", GroupStateName(status.state)}, {"reason", status.reason}});
     }
   }
@@ -317,7 +412,7 @@ void Host::LogFailedGroups() const {
 int Host::ExitCode() {
   std::vector<Verdict::GroupEnd> ends;
   for (const auto& slot : slots_) {
-    ends.push_back({slot->group()->Glance(), slot->group()->CheckpointSafe()});
+    ends.push_back({slot->Glance(), slot->CheckpointSafe()});
   }
   const MutexLock lock(&mutex_);
   return verdict_.ExitCode(ends);
@@ -325,13 +420,14 @@ int Host::ExitCode() {
 
 int Host::Conclude() {
   SetProgressLines({});
+  StopServing();
   resources_.log().Closing();
   resources_.signals().Ending(EXIT_FAILURE);
   const int code = ExitCode();
   // What has yet to end from here on holds no event.
   resources_.signals().Ending(code);
   for (const auto& slot : slots_) {
-    slot->group()->Close();
+    slot->Close();
   }
   // The runners are gone; so is, in a moment, what came to this process from them. What the kernel
   // cannot end that soon is left to whoever adopts it next.

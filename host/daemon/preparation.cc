@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/daemon/hold_text.h"
 
 namespace catchup {
 namespace {
@@ -28,7 +29,8 @@ bool Matches(const RecordedStart& found, const GroupStart& wanted) {
 Status Preparation::Run() {
   if (step_ == Step::kOpen) {
     CATCHUP_RETURN_IF_ERROR(OpenStore());
-    step_ = Step::kStage;
+    hold_ = FindHold();
+    step_ = hold_.has_value() ? Step::kHeld : Step::kStage;
   }
   if (step_ == Step::kStage) {
     CATCHUP_RETURN_IF_ERROR(StagePluginFile());
@@ -50,6 +52,7 @@ std::string_view Preparation::what() const {
       return "checkpoint not opened";
     case Step::kStage:
       return "plugin not copied";
+    case Step::kHeld:
     case Step::kLookAtStart:
     case Step::kAwaitHead:
     case Step::kWriteStart:
@@ -72,6 +75,17 @@ Status Preparation::OpenStore() {
   return {};
 }
 
+std::optional<Hold> Preparation::FindHold() const {
+  if (store_->desired() != DesiredState::kRunning) {
+    return Hold{GroupState::kStopped, StoppedByCommand(config_.name)};
+  }
+  if (store_->fence() != 0) {
+    return Hold{GroupState::kHalted,
+                FencedText(config_.name, store_->fence(), store_->record().token)};
+  }
+  return std::nullopt;
+}
+
 Status Preparation::StagePluginFile() {
   auto file = FindPlugin(plugin_directories_, config_.plugin);
   if (!file.ok()) {
@@ -91,6 +105,12 @@ Status Preparation::StagePluginFile() {
 Status Preparation::LookAtStart() {
   record_ = store_->record();
   const bool is_new = record_.start.kind == RecordedStart::Kind::kUnknown;
+  if (store_->reset().has_value()) {
+    // By an operator's word, which the configuration does not overrule.
+    record_.start.kind = is_new ? RecordedStart::Kind::kBeginning : record_.start.kind;
+    step_ = is_new ? Step::kWriteStart : Step::kDone;
+    return {};
+  }
   if (!is_new && (record_.checkpoint.has_value() || Matches(record_.start, config_.start))) {
     step_ = Step::kDone;
     return {};

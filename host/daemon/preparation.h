@@ -3,15 +3,23 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/engine/group_state.h"
 #include "host/plugins/plugin_file.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {
+
+// Why a group is not to start before a command says so.
+struct Hold {
+  GroupState state = GroupState::kStopped;
+  std::string reason;
+};
 
 // What comes before a group can start: its checkpoint store is opened, its plugin found and copied,
 // and the start of a new group written down. Blocks on the disk; one thread at a time.
@@ -32,6 +40,9 @@ class Preparation {
   void SetHead(std::optional<Position> head);
 
   bool done() const { return step_ == Step::kDone; }
+  // Run() succeeded and found that the group is not to start: stopped, or fenced. The store stays
+  // with this.
+  const std::optional<Hold>& hold() const { return hold_; }
   // What Run() failed in: "checkpoint not opened" and the like.
   std::string_view what() const;
 
@@ -40,9 +51,18 @@ class Preparation {
   const StagedPlugin& plugin() const { return *plugin_; }
 
  private:
-  enum class Step : std::uint8_t { kOpen, kStage, kLookAtStart, kAwaitHead, kWriteStart, kDone };
+  enum class Step : std::uint8_t {
+    kOpen,
+    kHeld,
+    kStage,
+    kLookAtStart,
+    kAwaitHead,
+    kWriteStart,
+    kDone
+  };
 
   Status OpenStore();
+  std::optional<Hold> FindHold() const;
   Status StagePluginFile();
   Status LookAtStart();
 
@@ -51,6 +71,7 @@ class Preparation {
   const std::vector<std::filesystem::path>& plugin_directories_;
   Step step_ = Step::kOpen;
   std::unique_ptr<CheckpointStore> store_;
+  std::optional<Hold> hold_;
   std::optional<StagedPlugin> plugin_;
   CheckpointRecord record_;  // With the start, for kWriteStart.
 };

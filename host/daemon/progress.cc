@@ -35,6 +35,7 @@ constexpr std::string_view kCut = "...";
 enum class Rank : std::uint8_t {
   kFailed,
   kGivenUp,
+  kHalted,
   kWaiting,
   kDraining,
   kStarting,
@@ -43,9 +44,9 @@ enum class Rank : std::uint8_t {
   kStopped,
   kEnded,
 };
-constexpr std::array<std::string_view, 9> kRankNames = {"failed",    "given up", "waiting",
-                                                        "draining",  "starting", "catching up",
-                                                        "caught up", "stopped",  "ended"};
+constexpr std::array<std::string_view, 10> kRankNames = {
+    "failed",   "given up",    "halted",    "waiting", "draining",
+    "starting", "catching up", "caught up", "stopped", "ended"};
 
 Rank RankOf(const GroupStatus& status) {
   switch (status.state) {
@@ -53,6 +54,8 @@ Rank RankOf(const GroupStatus& status) {
       return Rank::kFailed;
     case GroupState::kGivenUp:
       return Rank::kGivenUp;
+    case GroupState::kHalted:
+      return Rank::kHalted;
     case GroupState::kWaiting:
       return Rank::kWaiting;
     case GroupState::kDraining:

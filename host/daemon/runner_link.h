@@ -97,9 +97,6 @@ class RunnerLink {
   // The host wants another one in its place. From here on no failure of it says anything.
   void NoteDiscarded() { discarded_ = true; }
   bool discarded() const { return discarded_; }
-  // load_position answered FATAL: nothing was stored under this spawn's token.
-  void NotePositionRefused() { position_refused_ = true; }
-  bool position_refused() const { return position_refused_; }
 
  private:
   void TakeOtherCrash(CrashRecord crash, Output* output);
@@ -120,7 +117,6 @@ class RunnerLink {
   bool hung_ = false;
   bool killed_ = false;
   bool discarded_ = false;
-  bool position_refused_ = false;
   bool contract_broken_ = false;
   std::optional<Ending> refusal_;
   std::string partial_line_;

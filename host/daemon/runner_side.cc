@@ -82,6 +82,17 @@ void RunnerSide::Kill(SpawnNumber spawn) {
   }
 }
 
+void RunnerSide::TakeBack(SpawnNumber spawn) {
+  if (!Current(spawn) || link_->contract_broken()) {
+    return;
+  }
+  if (const Status begun = link_->rings().BeginEpoch(); !begun.ok()) {
+    BreakContract(begun.message());
+    return;
+  }
+  link_->tickets().Forget();
+}
+
 void RunnerSide::Close() {
   services_.reactor->Cancel(clock_);
   if (link_ != nullptr) {
@@ -175,7 +186,6 @@ void RunnerSide::OnGone(SpawnNumber spawn) {
   gone.ending = link_->Reap();
   gone.asked = gone.ending.exit_class == ExitClass::kClean ||
                (link_->discarded() && gone.ending.exit_class == ExitClass::kKilled);
-  gone.position_refused = link_->position_refused();
   report_.Ended(link_->process().pid(), gone.ending, gone.asked,
                 listener_.Describe(gone.ending.charged));
   if (gone.ending.crash.has_value()) {
@@ -199,7 +209,11 @@ bool RunnerSide::Poll() {
     return false;
   }
   if (link_->ready()) {
-    listener_.OnSettled(link_->spawn(), link_->tickets().ItemOf(*settled));
+    const Sequence last = link_->tickets().ItemOf(*settled);
+    if (last == kLetterCall) {
+      link_->tickets().Forget();  // It is told once, and events follow.
+    }
+    listener_.OnSettled(link_->spawn(), last);
   }
   for (int i = 0; i < kMostOutcomes; ++i) {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
@@ -257,12 +271,10 @@ void RunnerSide::TakeFailure(Outcome outcome) {
   if (link_->discarded() || LostDataDirectory()) {
     return;
   }
-  if (outcome.call == CallKind::kLoadPosition && outcome.status == CATCHUP_FATAL) {
-    link_->NotePositionRefused();
-  }
   const EventFields event = listener_.Describe(sequence);
   report_.CallFailed(outcome, event);
-  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text});
+  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text,
+                                      link_->tickets().ItemOf(outcome.call_last)});
 }
 
 // True: what the runner works in is not the group's data/ any more, so a call that fails says
@@ -311,12 +323,21 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
   }
   HostEnd& rings = link_->rings();
   for (; const auto slot = window->Next(); window->Wrote()) {
-    const Ticket ticket = slot->frame != nullptr ? rings.WriteEvent(slot->frame->event, 1)
-                                                 : rings.WriteAdvance(place(slot->sequence));
+    const Ticket ticket = slot->frame != nullptr
+                              ? rings.WriteEvent(slot->frame->event, slot->attempt,
+                                                 slot->alone ? CallFor::kOne : CallFor::kSeveral)
+                              : rings.WriteAdvance(place(slot->sequence));
     if (ticket == 0) {
       break;
     }
+    if (slot->sequence == kLetterCall) {
+      // The runner has nothing else.
+      link_->tickets().Forget();
+    }
     link_->tickets().Give(ticket, slot->sequence);
+    if (slot->sequence == kLetterCall) {
+      (void)rings.WakeWhenSettled(ticket);  // Nothing else brings its outcome about.
+    }
     unpublished_ = true;
   }
 }

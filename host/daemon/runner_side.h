@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "host/config/config.h"
@@ -39,8 +40,7 @@ class RunnerListener {
   // Reaped.
   struct Gone {
     RunnerLink::Ending ending;
-    bool asked = false;             // The host wanted it to end.
-    bool position_refused = false;  // Nothing was stored under its token.
+    bool asked = false;  // The host wanted it to end.
   };
   virtual void OnRunnerGone(SpawnNumber spawn, const Gone& gone) = 0;
   // The folder of the group was taken away while it ran.
@@ -78,13 +78,17 @@ class RunnerSide {
   RunnerSide& operator=(const RunnerSide&) = delete;
 
   // Starts a runner with the group's plugin, once the one of an earlier host is gone. Ends in
-  // OnRunnerReady, OnRunnerNotStarted or OnRunnerGone.
-  void Spawn(SpawnNumber spawn, std::uint64_t token, const std::filesystem::path& plugin);
+  // OnRunnerReady, OnRunnerNotStarted or OnRunnerGone. With `reset` the plugin's own position is
+  // put there first.
+  void Spawn(SpawnNumber spawn, std::uint64_t token, const std::filesystem::path& plugin,
+             const std::optional<PositionReset>& reset = std::nullopt);
 
   // Also of a spawn that is not there yet: it then never comes.
   void Drain(SpawnNumber spawn);
   void Abort(SpawnNumber spawn);
   void Kill(SpawnNumber spawn);
+  // What the runner has and has not settled, it is to forget; only after a failure.
+  void TakeBack(SpawnNumber spawn);
   bool cancelled(SpawnNumber spawn) const { return cancelled_spawn_ == spawn; }
 
   // Takes what the runner has said so far. True: there was more than one look takes.
@@ -113,6 +117,7 @@ class RunnerSide {
     SpawnNumber spawn = 0;
     std::uint64_t token = 0;
     std::filesystem::path plugin;
+    std::optional<PositionReset> reset;
     Clock::time_point since;
   };
 

@@ -19,10 +19,11 @@ constexpr std::chrono::seconds kSpawnPause{2};
 
 }  // namespace
 
-void RunnerSide::Spawn(SpawnNumber spawn, std::uint64_t token,
-                       const std::filesystem::path& plugin) {
+void RunnerSide::Spawn(SpawnNumber spawn, std::uint64_t token, const std::filesystem::path& plugin,
+                       const std::optional<PositionReset>& reset) {
   services_.reactor->Post(Gate::Wrap(
-      gate_, [this, order = Order{spawn, token, plugin, Clock::now()}] { SpawnNow(order); }));
+      gate_,
+      [this, order = Order{spawn, token, plugin, reset, Clock::now()}] { SpawnNow(order); }));
 }
 
 void RunnerSide::SpawnLater(std::chrono::nanoseconds pause, const Order& order) {
@@ -81,6 +82,7 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   start.working_directory = services_.state->group_data(config_.name);
   start.spawn = order.spawn;
   start.token = order.token;
+  start.reset = order.reset;
   auto link = StartRunner(start, lock);
   if (!link.ok()) {
     return link.status();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "host/base/status.h"
 #include "host/config/config.h"
@@ -21,6 +22,7 @@ struct RunnerStart {
   SpawnNumber spawn = 1;
   std::uint64_t token = 0;
   // See RunnerSetup.
+  std::optional<PositionReset> reset;
   bool ignore_position = false;
   bool create_only = false;
 };

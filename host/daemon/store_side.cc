@@ -47,6 +47,8 @@ void StoreSide::Prepare(Wanted wanted, Done done) {
       std::move(wanted), std::move(done));
 }
 
+const std::optional<Hold>& StoreSide::hold() const { return shared_->preparation.hold(); }
+
 bool StoreSide::needs_head() const { return shared_->preparation.needs_head(); }
 
 void StoreSide::SetHead(std::optional<Position> head) { shared_->preparation.SetHead(head); }
@@ -54,6 +56,11 @@ void StoreSide::SetHead(std::optional<Position> head) { shared_->preparation.Set
 const CheckpointRecord& StoreSide::record() const { return shared_->store->record(); }
 
 bool StoreSide::filter_changed() const { return shared_->store->filter_changed(); }
+
+std::optional<PositionReset> StoreSide::pending_reset() const {
+  const auto& reset = shared_->store->reset();
+  return reset.has_value() && reset->pending ? std::optional<PositionReset>(*reset) : std::nullopt;
+}
 
 const StagedPlugin& StoreSide::plugin() const { return shared_->preparation.plugin(); }
 
@@ -107,22 +114,31 @@ void StoreSide::PrepareSpawn(Wanted wanted, SpawnReady done) {
       [token, done = std::move(done)](const Status& status) { done(*token, status); });
 }
 
-void StoreSide::TakeBackToken() {
-  Do(
-      [](Shared* shared) {
-        const Status taken = shared->store->TakeBackToken(shared->store->record().token);
-        if (!taken.ok()) {
-          Log(LogLevel::kWarn, "Fencing token not taken back", "Group.Spawn", shared->group.name,
-              {{"reason", taken.message()}});
-        }
-        return Status();  // It costs nothing but a number.
-      },
-      nullptr, [](const Status&) {});
-}
-
 void StoreSide::AcceptFilter(Wanted wanted, Done done) {
   Do([](Shared* shared) { return shared->store->AcceptFilter(); }, std::move(wanted),
      std::move(done));
+}
+
+void StoreSide::FinishReset(Wanted wanted, Done done) {
+  Do([](Shared* shared) { return shared->store->FinishReset(); }, std::move(wanted),
+     std::move(done));
+}
+
+void StoreSide::StoreDesired(DesiredState desired, Done done) {
+  Do([desired](Shared* shared) { return shared->store->SetDesired(desired); }, nullptr,
+     std::move(done));
+}
+
+void StoreSide::StoreFence(std::uint64_t seen) {
+  Do(
+      [seen](Shared* shared) {
+        if (const Status stored = shared->store->SetFence(seen); !stored.ok()) {
+          Log(LogLevel::kWarn, "Fence not written", "Group.Fence", shared->group.name,
+              {{"reason", stored.message()}});
+        }
+        return Status();  // The next start finds out again.
+      },
+      nullptr, [](const Status&) {});
 }
 
 void StoreSide::CheckFiles(const StateDirectory::GroupData& data, FilesDone done) {

@@ -43,6 +43,8 @@ class StoreSide {
   // First. See Preparation: where that needs the head, `done` comes with needs_head(), and after
   // SetHead() this is called again.
   void Prepare(Wanted wanted, Done done);
+  // Inside `done`: the group is not to start.
+  const std::optional<Hold>& hold() const;
   bool needs_head() const;
   void SetHead(std::optional<Position> head);
 
@@ -52,6 +54,8 @@ class StoreSide {
   const CheckpointRecord& record() const;
   // Whether the file holds the filter of an earlier run.
   bool filter_changed() const;
+  // A reset that the plugin has not been told of yet.
+  std::optional<PositionReset> pending_reset() const;
   const StagedPlugin& plugin() const;
 
   // Writes a checkpoint. `handled`, the last event released, becomes a witness if it lies within.
@@ -69,10 +73,15 @@ class StoreSide {
   using SpawnReady = std::function<void(std::uint64_t token, const Status& status)>;
   void PrepareSpawn(Wanted wanted, SpawnReady done);
 
-  // The runner that had the present token stored nothing under it: keeps a fence where it is.
-  void TakeBackToken();
-
   void AcceptFilter(Wanted wanted, Done done);
+  // The plugin has been told of the reset.
+  void FinishReset(Wanted wanted, Done done);
+
+  // What the operator wants from now on. Always wanted; `done` comes once it is durable, or with
+  // why it is not.
+  void StoreDesired(DesiredState desired, Done done);
+  // The plugin's store has refused our token. Always wanted.
+  void StoreFence(std::uint64_t seen);
 
   // Whether the checkpoint is still where a restart would look for it, and whether `data` is what
   // the group's data/ leads to.

@@ -30,7 +30,8 @@ int Verdict::ExitCode(const std::vector<GroupEnd>& groups) const {
   const bool asked = wishes_ > 0;
   const bool failed = gave_up_ || lost_state_ || forced || limit_reached_ ||
                       std::any_of(groups.begin(), groups.end(), [asked](const GroupEnd& group) {
-                        return !group.checkpoint_safe || (!asked && IsFailure(group.status.state));
+                        return !group.checkpoint_safe ||
+                               (!asked && (IsFailure(group.status.state) || group.status.held));
                       });
   return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -31,8 +31,8 @@ class Verdict {
     bool checkpoint_safe = false;  // Everything that was handled is durable.
   };
   // EXIT_SUCCESS or EXIT_FAILURE. A stop asked for by a signal is a success once nothing handled
-  // can be lost, whatever a group's own end was; one that had to be forced, or that a limit of the
-  // system brought about, is none.
+  // can be lost, whatever a group's own end was; without one, no group may wait for a command. One
+  // that had to be forced, or that a limit of the system brought about, is none.
   int ExitCode(const std::vector<GroupEnd>& groups) const;
 
   // A final state that is no good end: failed, given up.

@@ -2,11 +2,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "host/base/position.h"
+#include "host/engine/letter.h"
 #include "host/engine/notice.h"
 
 namespace catchup {
@@ -14,6 +16,9 @@ namespace catchup {
 // Names of one event or announcement inside a group and process: 1, 2, 3 … in order of arrival,
 // never reused. 0 names none.
 using Sequence = std::uint64_t;
+
+// In place of the sequence of an event: the letter that kCallLetter handed to the runner.
+inline constexpr Sequence kLetterCall = ~Sequence{0};
 
 // Names one runner process of a group: 1, 2, 3 … Inputs of an earlier spawn are ignored.
 using SpawnNumber = std::uint64_t;
@@ -35,30 +40,47 @@ struct Command {
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
     kCancelSubscription,  // call: whichever of the four it is at.
-    kDeliver,             // first..last, in order, to the present runner. Events and advances.
-    kRelease,             // Everything up to `last` is settled; its buffers may go.
-    kPersist,             // from, event: write as checkpoint, unless may_persist() says no right
-                          // before; then say CheckpointDurable, or CheckpointNotBegun, or
-                          // CheckpointExhausted. Never tried again without being asked to.
-    kWakeAt,              // at: say Woke then, whatever was asked for before. One timer in all.
-    kNotice,              // notice, text, expected: worth a line in the log. Warn unless expected.
-                          // from: the position it is about, if any. Of a try that is to come:
-                          // number, from 1, and delay.
-    kStateChanged,        // See state() and reason().
-    kFinished,            // Final state reached; nothing follows, and no timer is wanted any more.
+    kDeliver,             // first..last, in order, to the present runner and behind what it has:
+                          // events and advances. number: which call it is, from 1. With `alone`,
+                          // in a call of its own; with `advance`, of an event its place alone.
+    kTakeBack,            // number (spawn): nothing of what was delivered and is not settled may
+                          // reach the plugin any more; what is delivered from now on comes after.
+    kCallLetter,          // from: to the present runner, which has nothing else, the event of the
+                          // letter that lies there. Its outcome is that of kLetterCall.
+    kPark,                // first, letter: write the event as a letter; then say LetterDurable. In
+                          // the order given; those that wait together may share a commit.
+    kUpdateLetter,        // letter: write what became of it; then say LetterStored.
+    kRemoveLetter,        // from: it is healed; then say LetterStored.
+    kRemoveLetters,  // from: every letter behind it, null for all, since its events come again.
+    kHold,           // text (type), expected (by hand): store that the type is held.
+    kEndHold,        // text (type, or empty for all): not any more.
+    kRelease,        // Everything up to `last` is settled; its buffers may go.
+    kPersist,        // from, event: write as checkpoint, unless may_persist() says no right
+                     // before; then say CheckpointDurable, or CheckpointNotBegun, or
+                     // CheckpointExhausted. Never tried again without being asked to.
+    kWakeAt,         // at: say Woke then, whatever was asked for before. One timer in all.
+    kNotice,         // notice, text, expected: worth a line in the log. Warn unless expected.
+                     // from: the position it is about, if any. Of a try that is to come:
+                     // number, from 1, and delay.
+    kStateChanged,   // See state() and reason().
+    kFinished,       // Final state reached; nothing follows, and no timer is wanted any more.
   };
 
   Kind kind{};
   Notice notice{};  // kNotice.
   bool expected = false;
+  bool alone = false;
+  bool advance = false;
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
-  std::optional<Position> from;   // kSubscribe, kNotice; always set in kReadEnd, kProbe, kPersist.
+  // kSubscribe, kRemoveLetters, kNotice; else set where it is named.
+  std::optional<Position> from;
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.
   std::chrono::nanoseconds delay{};
   std::string text;
+  std::shared_ptr<const LetterChange> letter;  // kPark, kUpdateLetter.
 };
 
 using Commands = std::vector<Command>;

@@ -9,10 +9,14 @@
 
 namespace catchup {
 
-Engine::Engine(const EngineOptions& options)
+Engine::Engine(const EngineOptions& options, const EventNames* names)
     : options_(options),
       pacer_(std::max<std::uint32_t>(options.checkpoint_batch_size, 1), options.checkpoint_interval,
-             options.checkpoint_batch_size + options.window_events) {}
+             options.checkpoint_batch_size + options.window_events),
+      breaker_(options.breaker),
+      doubt_(options.budget),
+      book_(options.letter_order, options.max_letters, options.max_letter_bytes),
+      names_(names) {}
 
 void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
   if (life_.finished() || life_.started()) {
@@ -68,15 +72,21 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
 }
 
 void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
-  if (distrusted_ || !lane_.Is(spawn) || last == ledger_.popped()) {
+  if (distrusted_ || !lane_.Is(spawn) || last == ledger_.settled()) {
     return;
   }
   Turn turn(tick, out);
-  if (last < ledger_.popped() || last > ledger_.handed_out()) [[unlikely]] {
+  if (last == kLetterCall) [[unlikely]] {
+    if (!CallsLetter()) {
+      return;
+    }
+    LetterSucceeded(turn);
+  } else if (last < ledger_.settled() || last > ledger_.handed_out()) [[unlikely]] {
     heard_ =
         Breach{"settled up to event " + std::to_string(last) + ", wanted " +
-               std::to_string(ledger_.popped()) + " to " + std::to_string(ledger_.handed_out())};
+               std::to_string(ledger_.settled()) + " to " + std::to_string(ledger_.handed_out())};
   } else {
+    CountSuccesses(last, turn);
     ledger_.SettleThrough(last);
   }
   Plan(turn);
@@ -87,15 +97,16 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
     return;
   }
   Turn turn(tick, out);
-  const bool in_flight = outcome.sequence == 0 || (outcome.sequence > ledger_.popped() &&
-                                                   outcome.sequence <= ledger_.handed_out());
+  const bool of_letter = outcome.sequence == kLetterCall && CallsLetter();
+  const bool in_flight = outcome.sequence == 0 || of_letter || ledger_.IsOnLane(outcome.sequence);
   if (!in_flight || outcome.status == 0) {
     heard_ = Breach{DescribeOutcome(outcome) + "; wanted a failure of event " +
-                    std::to_string(ledger_.popped() + 1) + " to " +
+                    std::to_string(ledger_.settled() + 1) + " to " +
                     std::to_string(ledger_.handed_out())};
   } else {
     // A failure of one event says that all before it are settled; it may be seen before they are.
-    if (outcome.sequence != 0) {
+    if (outcome.sequence != 0 && !of_letter && outcome.sequence - 1 > ledger_.settled()) {
+      CountSuccesses(outcome.sequence - 1, turn);
       ledger_.SettleThrough(outcome.sequence - 1);
     }
     heard_ = outcome;
@@ -124,7 +135,8 @@ void Engine::ContractBroken(SpawnNumber spawn, std::string_view text, Tick tick,
 }
 
 void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
-  if (life_.ending() || !lane_.Is(spawn) || !lane_.takes() || !ledger_.idle() || !caught_up()) {
+  if (life_.ending() || !lane_.Is(spawn) || !lane_.takes() || !ledger_.idle() || CallsLetter() ||
+      !caught_up()) {
     return;
   }
   Turn turn(tick, out);
@@ -205,7 +217,7 @@ void Engine::StoreFailed(std::string_view text, Tick tick, Commands* out) {
   }
   Turn turn(tick, out);
   store_failed_ = true;
-  End(GroupState::kFailed, "the checkpoint store cannot be written: " + OneLine(text),
+  End(GroupState::kFailed, "a store of the group cannot be written: " + OneLine(text),
       Lane::Force::kDrain, options_.drain_timeout);
   Plan(turn);
 }
@@ -236,6 +248,9 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
   // The reason speaks of one thing where several are waited for, in this order.
   if (!lane_.trouble().empty()) {
     return lane_.spawn_at();
+  }
+  if (!trouble_.empty()) {
+    return breaker_.open() ? breaker_.open_until() : std::optional(place_.not_before);
   }
   return checkpoint_wait_.trouble().empty() ? link_.connect_at() : checkpoint_wait_.retry_at();
 }

@@ -4,19 +4,24 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <variant>
 
 #include "host/base/position.h"
+#include "host/engine/breaker.h"
 #include "host/engine/catch_up.h"
 #include "host/engine/checkpoint_pacer.h"
 #include "host/engine/command.h"
+#include "host/engine/doubt.h"
 #include "host/engine/frontier.h"
 #include "host/engine/group_state.h"
 #include "host/engine/input.h"
 #include "host/engine/lane.h"
 #include "host/engine/ledger.h"
+#include "host/engine/letter_book.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/source_link.h"
 #include "host/engine/store_wait.h"
@@ -45,16 +50,23 @@ namespace catchup {
 //   report      state and reason, where they changed
 //   wake        one time at which to look again
 //
-// Parts do not know each other; what one needs of another goes through the plan. What is to come
-// has its place: classes of failures, the breaker and suspects of crashes in judge; dead letters
-// between pop and caught up; streams and further lanes in deliver.
+// Parts do not know each other; what one needs of another goes through the plan. Calls that fail
+// are decided in judge (judge_call.cc), letters in letters.cc and heal.cc; what is called next, an
+// event or a letter, in deliver (deliver.cc).
 //
-// An event in the middle of a catch-up needs the step deliver alone, and takes only that.
+// An event in the middle of a catch-up needs the step deliver alone, and takes only that; where
+// nothing has failed, deliver hands on whatever waits and asks for no name.
 //
 // Not thread safe: the adapter serialises the inputs of a group.
 class Engine {
  public:
-  explicit Engine(const EngineOptions& options);
+  // `names` must outlive it; without, every event is of one stream and type.
+  explicit Engine(const EngineOptions& options, const EventNames* names = nullptr);
+
+  // --- Before Start: what the letters' store holds. ---
+
+  void LoadLetter(const LetterSummary& letter);
+  void LoadHold(std::string_view type, bool by_hand);
 
   // --- Inputs. Each appends to *out what is to be done. ---
 
@@ -69,11 +81,12 @@ class Engine {
   void RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded, Tick tick,
                    Commands* out);
 
-  // Everything up to and including `last` returned OK.
+  // Everything up to and including `last` that is on the lane returned OK; or, kLetterCall, the
+  // letter did.
   void Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out);
 
-  // Any status but OK. Until classification exists, it stops the group. Everything before the event
-  // returned OK, whether Settled has said so yet or not.
+  // Any status but OK. Everything before the event returned OK, whether Settled has said so yet or
+  // not; what was delivered behind it is taken back.
   void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
 
   // A call lasted longer than handler_timeout, or set-up longer than its limit.
@@ -123,8 +136,8 @@ class Engine {
 
   // A matching event. Returns its sequence, which names it from now on; 0 when it needs no
   // delivery (skipped by rule, or seen before) and may be forgotten.
-  Sequence Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system, Tick tick,
-                 Commands* out);
+  Sequence Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
+                 EventName name, Tick tick, Commands* out);
 
   void CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out);
   void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);
@@ -141,6 +154,28 @@ class Engine {
   // changed on the disk. It is asked for again after a pause; meanwhile the group waits and says
   // so. `text` as above.
   void CheckpointExhausted(std::string_view text, Tick tick, Commands* out);
+
+  // The kPark of `sequence` has been committed.
+  void LetterDurable(Sequence sequence, Tick tick, Commands* out);
+  // The kUpdateLetter or kRemoveLetter under way has been committed; there is one at a time.
+  void LetterStored(Tick tick, Commands* out);
+  // The letter that is to be called is not in the store any more.
+  void LetterGone(Tick tick, Commands* out);
+  // A letter was dropped: the store does not hold it any more.
+  void LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out);
+
+  // From the next runner on the plugin is another file: letters are due, holds and doubt end.
+  void PluginChanged(Tick tick, Commands* out);
+
+  // What an operator decides. Each answers why it does not do so; empty when it does.
+  //
+  // The event there is parked as dead when its turn comes, without a further call.
+  std::string ParkEvent(Position position, Tick tick, Commands* out);
+  // Events of the type are parked without a call until UnparkType or another plugin file.
+  std::string ParkType(std::string_view type, Tick tick, Commands* out);
+  std::string UnparkType(std::string_view type, Tick tick, Commands* out);
+  // Calls the letter as soon as may be, healing or dead.
+  std::string RetryLetter(std::string_view stream, Position position, Tick tick, Commands* out);
 
   // The store cannot write any more: final for the group.
   void StoreFailed(std::string_view text, Tick tick, Commands* out);
@@ -161,6 +196,10 @@ class Engine {
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
   std::optional<Position> AdvanceAt(Sequence sequence) const { return ledger_.AdvanceAt(sequence); }
+
+  // Whether what is called next waits for what is being called now, so that the sooner its outcome
+  // is heard the better. False in the plain path, which keeps the runner busy by itself.
+  bool wants_outcomes() const { return ledger_.on_lane() > 0 && !Plain(); }
 
   GroupState state() const { return life_.state(); }
   const std::string& reason() const { return life_.reason(); }
@@ -183,6 +222,9 @@ class Engine {
   std::uint64_t handled() const { return handled_; }  // Events settled in this process.
   std::uint64_t skipped() const { return skipped_; }  // Events skipped by a stated rule.
   std::uint64_t dropped() const { return dropped_; }  // Came a second time from the source.
+  std::uint64_t parked() const { return parked_; }    // Letters written in this process.
+  const LetterBook& letters() const { return book_; }
+  const Breaker& breaker() const { return breaker_; }
   // Runners spawned because one had died.
   std::uint64_t restarts() const { return restarts_; }
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
@@ -227,6 +269,7 @@ class Engine {
   // The plan (plan.cc) and its steps.
   void Plan(Turn& turn);
   void Pop(Turn& turn);
+  void DropSettledPlace();
   void FollowCaughtUp();
   void PlanLane(Turn& turn);
   void MaybeAdvance(Turn& turn);
@@ -246,13 +289,62 @@ class Engine {
   void On(const Hang& hang, Turn& turn);
   void On(const Breach& breach, Turn& turn);
   void On(const Exit& exit, Turn& turn);
+  void OnDeath(const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
   void Restart(const std::string& what, bool expected, Turn& turn);
+  void RestartAtOnce(const std::string& what, Turn& turn);
   void Begin(std::optional<Position> loaded, Turn& turn);
   void Rejoin(std::optional<Position> loaded, Turn& turn);
   void Rewind(std::optional<Position> to, Turn& turn);
   void BreakContract(const std::string& text);
   void End(GroupState final_state, std::string reason, Lane::Force force,
            std::chrono::nanoseconds patience);
+
+  // A call that failed (judge_call.cc).
+  void JudgeEvent(Sequence sequence, FailureClass failure, const std::string& text, Turn& turn);
+  void OnReject(Turn& turn);
+  void OnInfrastructure(Turn& turn);
+  void OnDomainText(Turn& turn);
+  void OnDoubt(Turn& turn);
+  void OnFailedProbe(Turn& turn);
+  std::uint32_t CallsBeforeDoubt(FailureClass failure) const;
+  void HoldType(Turn& turn);
+  void OpenBreaker(const std::string& why, Turn& turn);
+  void ReopenBreaker(const std::string& last, Turn& turn);
+  void WaitToRetry(std::chrono::nanoseconds delay, Turn& turn);
+  void CountSuccesses(Sequence last, Turn& turn);
+  void TypeSucceeded(std::string_view type, Turn& turn);
+  void CallSucceeded(std::uint64_t count, Turn& turn);
+  void SetTrouble(std::string text, Turn& turn);
+  void Relieve(Turn& turn);
+
+  // What is called next (deliver.cc).
+  bool Plain() const;
+  void DeliverCarefully(Turn& turn);
+  bool CallNext(Turn& turn);
+  bool CallProbe(Turn& turn);
+  bool CallNextEvent(Turn& turn);
+  bool CallInPlace(Turn& turn);
+  enum class Route : std::uint8_t { kCall, kGone, kWait };
+  Route RouteOf(Sequence sequence, Turn& turn);
+  void HandOut(std::uint32_t attempt, bool alone, Turn& turn);
+  void TakeBack(Turn& turn);
+  EventName NameOf(Sequence sequence) const;
+
+  // Letters (letters.cc) and their calls (heal.cc).
+  enum class Parked : std::uint8_t { kYes, kFull };
+  Parked Park(Sequence sequence, LetterState state, FailureClass failure, std::uint32_t attempts,
+              const std::string& reason, Turn& turn);
+  Parked ParkInPlace(LetterState state, Turn& turn);
+  void PassLetter(Sequence sequence);
+  void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
+  void CallLetter(const LetterBook::Id& id, Turn& turn);
+  void LetterSucceeded(Turn& turn);
+  void LetterFailed(FailureClass failure, const std::string& text, Turn& turn);
+  void CutLetterCall();
+  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn);
+  bool CallsLetter() const { return letter_call_.has_value(); }
+  void WakeForFailures(std::chrono::nanoseconds now,
+                       std::optional<std::chrono::nanoseconds>* next) const;
 
   // Source.
   void Take(const SourceLink::Found& found);
@@ -277,6 +369,47 @@ class Engine {
   StoreWait checkpoint_wait_;
   StoreWait spawn_wait_;
   CatchUp catch_up_;
+  Breaker breaker_;
+  Doubt doubt_;
+  LetterBook book_;
+
+  // The event in place: its call has failed and it is to be called again, before any other.
+  struct InPlace {
+    Sequence sequence = 0;
+    std::uint32_t calls = 0;           // That failed, in all.
+    std::uint32_t waits = 0;           // Of these: for infrastructure,
+    std::uint32_t fails = 0;           // unknown,
+    std::uint32_t deaths = 0;          // deaths and hangs.
+    std::uint32_t counted_deaths = 0;  // Of these: crashes that the lane's pacing has counted.
+    std::chrono::nanoseconds not_before{};
+    FailureClass failure = FailureClass::kUnknown;
+    std::string text;
+    std::optional<LetterState> parks;  // Once there is room for its letter.
+  };
+  InPlace place_;
+  Sequence solo_through_ = 0;  // Up to there one event a call, and alone.
+  std::string trouble_;        // Why events wait; empty when they do not.
+  bool room_wanted_ = false;   // What comes next is a letter that finds no room.
+  std::optional<Hang> hang_;   // The call that hung, until its runner is gone.
+  struct SetUpWait {
+    std::string text;
+  };
+  std::optional<SetUpWait> set_up_wait_;  // Its plugin could not begin, for infrastructure.
+
+  std::optional<LetterBook::Id> letter_call_;
+  bool letter_call_lost_ = false;  // Its letter was dropped meanwhile.
+  std::chrono::nanoseconds letter_called_at_{};
+  std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
+  bool letter_was_last_ = false;             // No event was called since.
+  bool letter_probed_last_ = false;          // While the store is full.
+  bool letter_writing_ = false;              // An update or a removal.
+  bool letters_passed_ = false;              // Events that are letters already, just now.
+  std::unordered_map<Sequence, LetterBook::Id> parking_;
+  std::set<Position> park_asked_;
+  std::uint64_t parked_ = 0;
+
+  const EventNames* const names_;
+  std::optional<std::pair<Sequence, EventName>> arriving_;  // Not in the adapter's window yet.
 
   Heard heard_;
   bool begun_ = false;  // The place to begin at was chosen.

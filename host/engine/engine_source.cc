@@ -73,7 +73,7 @@ void Engine::Announce(Position position, Turn& turn) {
 }
 
 Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
-                       Tick tick, Commands* out) {
+                       EventName name, Tick tick, Commands* out) {
   if (!link_.Is(call)) {
     return 0;
   }
@@ -92,10 +92,12 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
   } else {
     sequence = TakeEvent(position, bytes, is_system && !options_.system_events, &plain, turn);
   }
-  if (plain && turn.now < wake_at_ && ledger_.events() < crowded_at_) [[likely]] {
+  if (plain && turn.now < wake_at_ && ledger_.events() < crowded_at_ && Plain()) [[likely]] {
     Deliver(turn);
   } else {
+    arriving_ = std::pair(sequence, name);
     Plan(turn);
+    arriving_.reset();
   }
   return sequence;
 }

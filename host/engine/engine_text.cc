@@ -81,9 +81,15 @@ std::string PluginStatusName(std::int32_t status) {
   }
 }
 
+std::string QuotedName(std::string_view name) {
+  constexpr std::size_t kMostBytes = 128;
+  return Quoted(name, kMostBytes);
+}
+
 std::string AtEvent(Sequence sequence) {
-  return sequence == 0 ? std::string()
-                       : std::string(kEvent).append(std::to_string(sequence)).append(kOfThisRun);
+  return sequence == 0 || sequence == kLetterCall
+             ? std::string()
+             : std::string(kEvent).append(std::to_string(sequence)).append(kOfThisRun);
 }
 
 std::string StopsBefore(Sequence sequence) {
@@ -149,6 +155,8 @@ std::string_view GroupStateName(GroupState state) {
       return "stopped";
     case GroupState::kFailed:
       return "failed";
+    case GroupState::kHalted:
+      return "halted";
     case GroupState::kGivenUp:
       break;
   }

@@ -27,6 +27,9 @@ std::string LoadedNoPlace(Position position);
 // A plugin's status by name; "status 17 (unknown)" when it has none.
 std::string PluginStatusName(std::int32_t status);
 
+// A stream's or type's name in quotes, on one line and of bounded length.
+std::string QuotedName(std::string_view name);
+
 // " (event 17 of this run)", or nothing when no event is to blame. Which one that is in the log is
 // the adapter's to say, in the texts that it hands in.
 std::string AtEvent(Sequence sequence);

@@ -15,6 +15,7 @@ enum class GroupState : std::uint8_t {
   kStopped,   // Ended well: stopped, or caught up with stop_on_caught_up. Final.
   kFailed,    // Ended with a reason; the checkpoint is untouched by what failed. Final.
   kGivenUp,   // The runner died too often. Final until an operator acts.
+  kHalted,    // Going on might do harm, so an operator decides. No state of the engine's own.
 };
 
 std::string_view GroupStateName(GroupState state);

@@ -7,6 +7,9 @@
 #include <string_view>
 
 #include "host/base/position.h"
+#include "host/engine/backoff.h"
+#include "host/engine/breaker.h"
+#include "host/engine/classifier.h"
 #include "host/engine/command.h"
 
 namespace catchup {
@@ -21,6 +24,34 @@ struct EngineOptions {
   bool system_events = false;
   bool stop_on_caught_up = false;
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+
+  // What is done about calls that fail.
+  Classifier classifier{};
+  std::uint32_t max_retries = 3;  // Of an unknown failure, beyond the first call.
+  Backoff retry{std::chrono::seconds(1), std::chrono::seconds(30)};
+  std::uint32_t max_crashes = 3;  // Of an event alone in a runner, beyond the first death.
+  Breaker::Options breaker{};
+  std::uint32_t budget = 10;  // Letters by text rules among the last 20 events of a type; 0 is off.
+  LetterOrder letter_order = LetterOrder::kStream;
+  std::uint64_t max_letters = 100'000;
+  std::uint64_t max_letter_bytes = 4ull << 30;
+  std::chrono::nanoseconds heal_for = std::chrono::hours(168);  // 0: doubt is dead at once.
+};
+
+// Whose event it is. The views live as long as the event does in the adapter's window.
+struct EventName {
+  std::string_view stream;
+  std::string_view type;
+};
+
+// Names of events in the adapter's window, asked for only where there is trouble.
+class EventNames {
+ public:
+  // Of an event that Engine::Event took and that is not released.
+  virtual EventName NameOf(Sequence sequence) const = 0;
+
+ protected:
+  ~EventNames() = default;
 };
 
 // Where a group begins: its recorded start, and the durable checkpoint if there is one. A null
@@ -73,6 +104,7 @@ struct BadOutcome {
   std::int32_t status = 0;  // CATCHUP_* as the plugin said it.
   std::string call;         // "handle", "handle_at", "create" …
   std::string text;         // set_error's, may be empty.
+  Sequence last = 0;        // Last event of the call, where it was for several; else 0.
 };
 
 }  // namespace catchup

@@ -34,20 +34,66 @@ void Engine::On(std::monostate, Turn&) {}
 
 // The one place where a plugin's answer other than OK meets the rules. Everything before
 // outcome.sequence is settled already and that event is the first one unapplied, so whatever is
-// decided here concerns this event alone: its class by status and text, then a retry in place after
-// a delay, a dead letter (durable before the event is settled), holding it while others go on, or
-// the end of the group. Only the end is decided today: it is right for FATAL, and for the others it
-// costs time, never an event, because the checkpoint stays before it.
-void Engine::On(const BadOutcome& outcome, Turn&) {
-  End(GroupState::kFailed, DescribeOutcome(outcome) + StopsBefore(outcome.sequence),
-      Lane::Force::kDrain, options_.drain_timeout);
+// decided here concerns this event alone.
+void Engine::On(const BadOutcome& outcome, Turn& turn) {
+  const std::string text = DescribeOutcome(outcome);
+  const FailureClass failure = options_.classifier.Classify(outcome.status, outcome.text);
+  if (failure == FailureClass::kFatal || failure == FailureClass::kContract) {
+    const bool of_letter = outcome.sequence == kLetterCall;
+    if (of_letter && !life_.ending()) {
+      LetterFailed(failure, text, turn);
+    }
+    CutLetterCall();
+    End(GroupState::kFailed, text + StopsBefore(of_letter ? 0 : outcome.sequence),
+        Lane::Force::kDrain, options_.drain_timeout);
+    return;
+  }
+  if (life_.ending()) {
+    // A call that the drain let finish: its event comes again at the next start.
+    CutLetterCall();
+    if (outcome.sequence != 0) {
+      TakeBack(turn);
+    }
+    return;
+  }
+  if (outcome.sequence == 0) {
+    // What cannot begin for want of what it depends on is tried again; else nothing can be told
+    // from waiting.
+    if (failure == FailureClass::kInfrastructure) {
+      set_up_wait_ = SetUpWait{text};
+      lane_.Press(Lane::Force::kDrain, options_.drain_timeout);
+    } else {
+      End(GroupState::kFailed, text + StopsBefore(0), Lane::Force::kDrain, options_.drain_timeout);
+    }
+    return;
+  }
+  TakeBack(turn);
+  if (outcome.sequence == kLetterCall) {
+    LetterFailed(failure, text, turn);
+    return;
+  }
+  if (outcome.last > outcome.sequence) {
+    // A batch says nothing about any one of its events: each says it for itself.
+    solo_through_ = outcome.last;
+    if (failure == FailureClass::kInfrastructure) {
+      JudgeEvent(outcome.sequence, failure, text, turn);
+    }
+    return;
+  }
+  JudgeEvent(outcome.sequence, failure, text, turn);
 }
 
+// It is killed for it, with time for a report; what that means for the event is judged once the
+// runner is gone.
 void Engine::On(const Hang& hang, Turn&) {
-  End(GroupState::kFailed,
-      hang.call + " hung" + AtEvent(hang.sequence) + ": it took longer than " + hang.limit +
-          StopsBefore(hang.sequence),
-      Lane::Force::kAbort, kHangPatience);
+  if (hang.sequence == 0) {
+    End(GroupState::kFailed,
+        hang.call + " hung: it took longer than " + hang.limit + StopsBefore(0),
+        Lane::Force::kAbort, kHangPatience);
+    return;
+  }
+  hang_ = hang;
+  lane_.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
 
 void Engine::On(const Breach& breach, Turn&) { BreakContract(breach.text); }
@@ -71,7 +117,9 @@ void Engine::On(const Exit& exit, Turn& turn) {
   } else {
     spawn_wait_.OnDone(turn);
   }
-  const bool cut = ledger_.popped() < ledger_.handed_out();
+  const bool cut = ledger_.on_lane() > 0 || CallsLetter();
+  const bool was_on_lane =
+      ledger_.IsOnLane(exit.charged) || (exit.charged == kLetterCall && CallsLetter());
   ledger_.TakeBack();
   std::string what = DescribeExit(exit.exit_class, exit.charged, exit.text);
   if (exit.exit_class == ExitClass::kKilled && !lane_.why().empty()) {
@@ -81,12 +129,15 @@ void Engine::On(const Exit& exit, Turn& turn) {
       std::exchange(discarded_, false) &&
       (exit.exit_class == ExitClass::kKilled || exit.exit_class == ExitClass::kClean);
   const bool replaced = std::exchange(replacing_, false) && exit.exit_class == ExitClass::kClean;
+  const auto set_up_wait = std::exchange(set_up_wait_, std::nullopt);
   if (exit.exit_class == ExitClass::kContract) {
     distrusted_ = true;
   }
   if (IsVerdict(exit.exit_class)) {
+    CutLetterCall();
     End(GroupState::kFailed, what, Lane::Force::kNone, {});
   } else if (life_.ending()) {
+    CutLetterCall();
     if (exit.exit_class != ExitClass::kClean) {
       turn.Tell(Notice::kRunnerEndedBadly,
                 "while stopping, " + what +
@@ -94,13 +145,60 @@ void Engine::On(const Exit& exit, Turn& turn) {
                 !cut && pressed >= Lane::Force::kAbort);
     }
   } else if (discarded) {
+    CutLetterCall();
     Restart(what, true, turn);
   } else if (replaced) {
     lane_.SpawnAt(turn.now);
+  } else if (set_up_wait) {
+    const auto delay = lane_.Wait(turn.now, turn.random);
+    lane_.SetTrouble(set_up_wait->text + std::string(kRestartIn) + FormatDuration(delay));
+    turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, lane_.waits(), delay);
   } else {
-    restarting_ = true;
+    OnDeath(exit, what, was_on_lane, turn);
+  }
+  hang_.reset();
+}
+
+// A death that nobody asked for is charged to the event or letter that was being handled, else to
+// the plugin.
+void Engine::OnDeath(const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn) {
+  restarting_ = true;
+  const bool hung = exit.exit_class == ExitClass::kHung;
+  const bool crashed = exit.exit_class == ExitClass::kCrash ||
+                       exit.exit_class == ExitClass::kExit || exit.exit_class == ExitClass::kMemory;
+  if (!was_on_lane || (!hung && !crashed)) {
+    CutLetterCall();
+    Restart(what, false, turn);
+    return;
+  }
+  const FailureClass failure = hung ? FailureClass::kHang : FailureClass::kCrash;
+  std::string text = what;
+  if (hung && hang_) {
+    text =
+        hang_->call + " hung" + AtEvent(hang_->sequence) + ": it took longer than " + hang_->limit;
+  }
+  if (exit.charged == kLetterCall) {
+    LetterFailed(failure, text, turn);
+    RestartAtOnce(what, turn);
+    return;
+  }
+  JudgeEvent(exit.charged, failure, text, turn);
+  if (life_.ending()) {
+    return;
+  }
+  // One that has become a letter, or that its limit paces, says nothing about the next runner.
+  if (hung || place_.sequence != exit.charged) {
+    RestartAtOnce(what, turn);
+  } else {
+    ++place_.counted_deaths;
     Restart(what, false, turn);
   }
+}
+
+void Engine::RestartAtOnce(const std::string& what, Turn& turn) {
+  lane_.SpawnAt(turn.now);
+  lane_.SetTrouble(what + "; restarting at once");
+  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, 1, {});
 }
 
 void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
@@ -165,6 +263,7 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
           false, loaded);
       durable = start;
       was_reset = true;
+      RemoveLettersBeyond(start, turn);
     }
     covered = was_reset ? std::nullopt : durable;
   }
@@ -209,6 +308,7 @@ void Engine::Rewind(std::optional<Position> to, Turn& turn) {
       ledger_.last_event() <= to ? ledger_.last_event() : std::nullopt;
   ledger_.Reset(to, position_mode_, event);
   frontier_.Reset(to, event);
+  RemoveLettersBeyond(to, turn);
   began_ = to;
   placed_ = false;
   pacer_.GoBack(to);

@@ -1,6 +1,7 @@
 #include "host/engine/lane.h"
 
 #include "host/base/time_text.h"
+#include "host/engine/backoff.h"
 
 namespace catchup {
 
@@ -16,6 +17,7 @@ void Lane::Press(Force force, std::chrono::nanoseconds patience, std::string why
 
 void Lane::OnReady() {
   state_ = State::kReady;
+  waits_ = 0;
   trouble_.clear();
 }
 
@@ -31,6 +33,13 @@ RunnerPacing::Verdict Lane::OnDeath(std::chrono::nanoseconds now, std::uint64_t 
     SpawnAt(now + verdict.delay);
   }
   return verdict;
+}
+
+std::chrono::nanoseconds Lane::Wait(std::chrono::nanoseconds now, std::uint64_t random) {
+  constexpr Backoff kWait{std::chrono::seconds(1), std::chrono::seconds(60)};
+  const auto delay = kWait.Delay(waits_++, random);
+  SpawnAt(now + delay);
+  return delay;
 }
 
 void Lane::Plan(Turn& turn) {

@@ -46,7 +46,13 @@ class Lane {
   // It died and another is to follow, or not any more. `random` is 64 fresh random bits.
   RunnerPacing::Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
   std::uint64_t deaths() const { return pacing_.deaths(); }
+  void Forgive(std::uint64_t deaths) { pacing_.Forgive(deaths); }
   void OnSettled() { pacing_.OnSettled(); }
+
+  // It could not begin for want of what its plugin depends on; the next one comes after a wait that
+  // this returns. No death, and never given up.
+  std::chrono::nanoseconds Wait(std::chrono::nanoseconds now, std::uint64_t random);
+  std::uint64_t waits() const { return waits_; }  // In a row.
 
   // Why the group waits for a runner; empty when it does not. Over once one is ready.
   void SetTrouble(std::string trouble) { trouble_ = std::move(trouble); }
@@ -90,6 +96,7 @@ class Lane {
   std::optional<std::chrono::nanoseconds> climb_at_;
 
   RunnerPacing pacing_;
+  std::uint32_t waits_ = 0;
   std::string trouble_;
 };
 

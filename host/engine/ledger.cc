@@ -8,7 +8,8 @@ namespace catchup {
 
 void Ledger::Reset(std::optional<Position> start, bool hold_passed, std::optional<Position> event) {
   first_ = last() + 1;
-  handed_out_ = first_ - 1;
+  handed_out_ = settled_ = first_ - 1;
+  on_lane_ = parking_ = 0;
   items_.clear();
   passed_.clear();
   watermark_ = start;
@@ -59,34 +60,81 @@ void Ledger::MakeAdvance() {
   items_.push_back({.position = *position, .is_advance = true});
 }
 
-Ledger::Range Ledger::HandOut() {
+Ledger::Range Ledger::HandOut(std::uint64_t most) {
   Sequence first = handed_out_ + 1;
   while (first <= last() && At(first).state != State::kWaiting) {
-    ++first;  // Done before the runner went that had it.
+    ++first;  // Done before the runner went that had it, or a letter.
   }
   Sequence end = first;
-  for (; end <= last() && At(end).state == State::kWaiting; ++end) {
+  for (; end <= last() && end - first < most && At(end).state == State::kWaiting; ++end) {
     At(end).state = State::kOnLane;
   }
   handed_out_ = end - 1;
+  on_lane_ += end - first;
   return end == first ? Range{} : Range{first, end - 1};
 }
 
+Sequence Ledger::NextWaiting() const {
+  Sequence next = handed_out_ + 1;
+  while (next <= last() && At(next).state != State::kWaiting) {
+    ++next;
+  }
+  return next <= last() ? next : 0;
+}
+
+void Ledger::Park(Sequence sequence) {
+  At(sequence).state = State::kParking;
+  At(sequence).parked = true;
+  handed_out_ = sequence;
+  ++parking_;
+}
+
+void Ledger::Skip(Sequence sequence) {
+  At(sequence).state = State::kDone;
+  At(sequence).parked = true;
+  handed_out_ = sequence;
+}
+
+void Ledger::SettleParked(Sequence sequence) {
+  if (IsPending(sequence) && At(sequence).state == State::kParking) {
+    At(sequence).state = State::kDone;
+    --parking_;
+  }
+}
+
+void Ledger::PassParked(Sequence sequence) {
+  if (IsPending(sequence) && At(sequence).state == State::kParking) {
+    At(sequence).state = State::kWaiting;
+    --parking_;
+    handed_out_ = std::min(handed_out_, sequence - 1);
+  }
+}
+
 void Ledger::TakeBack() {
-  for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
+  for (Sequence sequence = settled() + 1; sequence <= handed_out_; ++sequence) {
     if (At(sequence).state == State::kOnLane) {
       At(sequence).state = State::kWaiting;
     }
   }
-  handed_out_ = popped();
+  on_lane_ = 0;
+  handed_out_ = settled();
 }
 
-void Ledger::Settle(Sequence sequence) { At(sequence).state = State::kDone; }
+void Ledger::Settle(Sequence sequence) {
+  on_lane_ -= At(sequence).state == State::kOnLane ? 1 : 0;
+  parking_ -= At(sequence).state == State::kParking ? 1 : 0;
+  At(sequence).state = State::kDone;
+}
 
 void Ledger::SettleThrough(Sequence sequence) {
-  for (Sequence done = first_; done <= sequence; ++done) {
-    Settle(done);
+  for (Sequence done = settled() + 1; done <= sequence; ++done) {
+    Item& item = At(done);
+    if (item.state == State::kOnLane) [[likely]] {
+      item.state = State::kDone;
+      --on_lane_;
+    }
   }
+  settled_ = sequence;
 }
 
 bool Ledger::SettleAt(Position position) {
@@ -97,7 +145,9 @@ bool Ledger::SettleAt(Position position) {
   if (sequence < first_) {
     return false;
   }
-  SettleThrough(sequence);
+  for (Sequence done = first_; done <= sequence; ++done) {
+    Settle(done);
+  }
   handed_out_ = std::max(handed_out_, sequence);
   return true;
 }
@@ -141,6 +191,7 @@ Ledger::Popped Ledger::Pop() {
       advance_event_.reset();
     } else {
       ++popped.events;
+      popped.parked += front.parked ? 1 : 0;
       --events_;
       bytes_ -= front.bytes;
       last_event_ = front.position;
@@ -150,32 +201,50 @@ Ledger::Popped Ledger::Pop() {
     watermark_ = watermark_ ? std::max(*watermark_, front.position) : front.position;
     items_.pop_front();
     ++first_;
+    // What was a letter already may go before what is handed out again has come that far.
+    handed_out_ = std::max(handed_out_, first_ - 1);
   }
 }
 
 std::optional<Position> Ledger::AdvanceAt(Sequence sequence) const {
-  if (sequence < first_ || sequence > last() || !At(sequence).is_advance) {
+  if (sequence < first_ || sequence > last()) {
     return std::nullopt;
   }
-  return At(sequence).position;
+  const Item& item = At(sequence);
+  const bool passes =
+      item.parked && (item.state == State::kWaiting || item.state == State::kOnLane);
+  return item.is_advance || passes ? std::optional(item.position) : std::nullopt;
 }
 
 std::string_view Ledger::CheckInvariants() const {
   std::uint64_t events = 0;
   std::uint64_t bytes = 0;
   std::size_t advances = 0;
+  std::uint64_t on_lane = 0;
+  std::uint64_t parking = 0;
   for (Sequence sequence = first_; sequence <= last(); ++sequence) {
     const Item& item = At(sequence);
     if (item.state == State::kOnLane && sequence > handed_out_) {
       return "an item is on a lane that was not handed out";
     }
+    on_lane += item.state == State::kOnLane ? 1 : 0;
+    parking += item.state == State::kParking ? 1 : 0;
+    if (sequence <= settled_ && (item.state == State::kOnLane || item.state == State::kWaiting)) {
+      return "an item is to be handled that stands before one which the lane settled";
+    }
     item.is_advance ? ++advances : ++events;
     bytes += item.bytes;
+  }
+  if (handed_out_ < popped()) {
+    return "what is gone was not handed out";
   }
   for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
     if (At(sequence).state == State::kWaiting) {
       return "an item waits that stands before one which was handed out";
     }
+  }
+  if (on_lane != on_lane_ || parking != parking_) {
+    return "the counts of what is on the lane or becomes a letter are wrong";
   }
   if (events != events_ || bytes != bytes_ || advances > 1) {
     return "the counts of what is pending are wrong, or there are two advances";

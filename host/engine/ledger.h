@@ -21,12 +21,14 @@ namespace catchup {
 // the plugin to be stored. It is in exactly one state,
 //
 //   waiting ──HandOut──► on a lane ──Settle──► done ──Pop──► gone
-//      ▲ └───────────────── SettleAt ───────────▲
-//      └────── TakeBack ────────┘
+//    │ ▲ └──────── SettleAt, Skip ──────────────▲
+//    │ └────── TakeBack ────────┘               │
+//    └──Park──► parking ──SettleParked──────────┘
 //
-// and dead letters will add one beside done: parking, until the letter is durable. What an event is
+// Parking is an event that becomes a letter, until that is durable. Where the plugin stores its
+// position, PassParked then makes it wait again, as an advance to its place. What an event is
 // (stream, type, id, data) stays with whoever holds its buffers, by sequence; here is only what
-// decides about its place. Attempts and the key of its stream will come with what asks for them.
+// decides about its place.
 //
 // Between two items there may be a passed position: an announcement, or an event skipped by rule.
 // Several next to each other are one, so there is never more than one for each item, and one in
@@ -40,7 +42,7 @@ namespace catchup {
 // something behind it that the plugin stores is settled.
 class Ledger {
  public:
-  enum class State : std::uint8_t { kWaiting, kOnLane, kDone };
+  enum class State : std::uint8_t { kWaiting, kOnLane, kParking, kDone };
 
   // Items next to each other; none when `first` is 0.
   struct Range {
@@ -50,6 +52,7 @@ class Ledger {
 
   struct Popped {
     std::uint64_t events = 0;
+    std::uint64_t parked = 0;  // Of these: letters.
     std::uint64_t places = 0;  // Items and passed positions.
   };
 
@@ -86,15 +89,25 @@ class Ledger {
 
   // --- What becomes of it. ---
 
-  // Puts the next items that wait on a lane, as many as lie side by side.
-  Range HandOut();
+  // Puts the next items that wait on a lane, as many as lie side by side, but at most `most`.
+  Range HandOut(std::uint64_t most = std::numeric_limits<std::uint64_t>::max());
+
+  // The first that waits; 0 when none does.
+  Sequence NextWaiting() const;
+
+  // The first that waits becomes a letter; is one already, so it is done.
+  void Park(Sequence sequence);
+  void Skip(Sequence sequence);
+  // Its letter is durable. Nothing where it is gone.
+  void SettleParked(Sequence sequence);
+  void PassParked(Sequence sequence);
 
   // The lane's runner is gone: what it had and did not finish waits again.
   void TakeBack();
 
   // One item that is on a lane is done; others before it may not be.
   void Settle(Sequence sequence);
-  // Every item up to it.
+  // Every item on the lane up to it.
   void SettleThrough(Sequence sequence);
 
   // The plugin holds `position`: what it stores there and everything before it is done. False when
@@ -127,6 +140,19 @@ class Ledger {
   Sequence handed_out() const { return handed_out_; }           // None after it is on a lane.
   bool waits() const { return handed_out_ != last(); }          // Something may be to hand out.
   bool idle() const { return items_.empty(); }
+  // What the lane settled last, or everything up to there is gone.
+  Sequence settled() const { return std::max(settled_, popped()); }
+  bool IsOnLane(Sequence sequence) const {
+    return sequence > popped() && sequence <= handed_out_ && At(sequence).state == State::kOnLane;
+  }
+  // Neither done nor gone.
+  bool IsPending(Sequence sequence) const {
+    return sequence >= first_ && sequence <= last() && At(sequence).state != State::kDone;
+  }
+  std::uint64_t on_lane() const { return on_lane_; }
+  std::uint64_t parking() const { return parking_; }
+  Position PositionOf(Sequence sequence) const { return At(sequence).position; }
+  std::uint64_t BytesOf(Sequence sequence) const { return At(sequence).bytes; }
   std::uint64_t events() const { return events_; }
   std::uint64_t bytes() const { return bytes_; }
 
@@ -142,6 +168,7 @@ class Ledger {
     std::uint32_t bytes = 0;
     State state = State::kWaiting;
     bool is_advance = false;
+    bool parked = false;
   };
 
   struct Passed {
@@ -159,6 +186,9 @@ class Ledger {
   Fifo<Passed> passed_;
   Sequence first_ = 1;  // Of items_, or of the next one.
   Sequence handed_out_ = 0;
+  Sequence settled_ = 0;
+  std::uint64_t on_lane_ = 0;
+  std::uint64_t parking_ = 0;
 
   std::optional<Position> watermark_;
   std::optional<Position> stored_;

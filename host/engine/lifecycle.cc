@@ -39,6 +39,9 @@ bool Lifecycle::Report(const Signs& signs) {
   if (!signs.runner_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.runner_trouble);
   }
+  if (!signs.call_trouble.empty()) {
+    return Show(GroupState::kWaiting, signs.call_trouble);
+  }
   if (!signs.store_trouble.empty()) {
     return Show(GroupState::kWaiting, signs.store_trouble);
   }

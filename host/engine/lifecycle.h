@@ -18,7 +18,8 @@ class Lifecycle {
     bool begun = false;      // The place to begin at is chosen.
     bool been_live = false;  // The source has sent something.
     bool caught_up = false;
-    const std::string& runner_trouble;  // Empty while there is none; as the next.
+    const std::string& runner_trouble;  // Empty while there is none; as the next three.
+    const std::string& call_trouble;    // Events wait because calls have failed.
     const std::string& store_trouble;
     const std::string& source_trouble;
   };

@@ -22,8 +22,16 @@ enum class Notice : std::uint8_t {
   kReadFromBeginning,  // No place to resume from serves an old server.
   kNoPlaceAnnounced,   // The server announced what is no position.
   kAnnouncedTooEarly,  // It sent an event after it had announced as sent what lies behind it.
+  kCallsWait,          // A call failed, or a letter finds no room: events wait. A try.
+  kCallsGoOn,          // They do not any more.
+  kLetterWritten,      // An event became a letter. A try: its healing call.
+  kLetterHealed,       // Its call succeeded, and it is gone.
+  kLetterDead,         // It waits for a person from now on.
+  kLetterDropped,      // A person decided so.
+  kTypeHeld,           // Its events become letters without a call.
+  kTypeFreed,          // They are called again.
 };
 
-inline constexpr std::size_t kNotices = static_cast<std::size_t>(Notice::kAnnouncedTooEarly) + 1;
+inline constexpr std::size_t kNotices = static_cast<std::size_t>(Notice::kTypeFreed) + 1;
 
 }  // namespace catchup

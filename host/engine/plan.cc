@@ -14,12 +14,17 @@ void Engine::Plan(Turn& turn) {
   if (life_.finished()) {
     return;
   }
-  Judge(turn);
-  Pop(turn);
-  FollowCaughtUp();
-  PlanLane(turn);
-  MaybeAdvance(turn);
-  Deliver(turn);
+  do {
+    Judge(turn);
+    Pop(turn);
+    DropSettledPlace();
+    FollowCaughtUp();
+    PlanLane(turn);
+    MaybeAdvance(turn);
+    Deliver(turn);
+    // Events that are letters already are done without a call.
+  } while (std::exchange(letters_passed_, false));
+  Relieve(turn);
   PlanSource(turn);
   Persist(turn);
   const bool finished = NothingIsUnderWay();
@@ -38,8 +43,8 @@ void Engine::PlanAgain(Tick tick, Commands* out) {
 void Engine::Pop(Turn& turn) {
   const Ledger::Popped popped = ledger_.Pop();
   if (popped.places > 0) {
-    if (popped.events > 0) {
-      handled_ += popped.events;
+    if (popped.events > popped.parked) {
+      handled_ += popped.events - popped.parked;
       lane_.OnSettled();
     }
     pacer_.OnProgress(popped.events, turn.now);
@@ -47,6 +52,16 @@ void Engine::Pop(Turn& turn) {
   if (released_ != ledger_.popped()) {
     released_ = ledger_.popped();
     turn.Add(Command::Kind::kRelease).last = released_;
+  }
+}
+
+// What was in place is settled, or gone because the group went back.
+void Engine::DropSettledPlace() {
+  if (place_.sequence != 0 && !ledger_.IsPending(place_.sequence)) {
+    place_ = {};
+  }
+  while (!park_asked_.empty() && *park_asked_.begin() <= ledger_.watermark()) {
+    park_asked_.erase(park_asked_.begin());
   }
 }
 
@@ -85,17 +100,6 @@ void Engine::MaybeAdvance(Turn& turn) {
       ledger_.Passable()) {
     next_advance_ = turn.now + options_.checkpoint_interval;
     ledger_.MakeAdvance();
-  }
-}
-
-void Engine::Deliver(Turn& turn) {
-  while (lane_.takes() && ledger_.waits()) {
-    const Ledger::Range range = ledger_.HandOut();
-    if (range.first != 0) {
-      Command& command = turn.Add(Command::Kind::kDeliver);
-      command.first = range.first;
-      command.last = range.last;
-    }
   }
 }
 
@@ -140,7 +144,8 @@ bool Engine::NothingIsUnderWay() const {
     return false;
   }
   const bool written = distrusted_ || settled_is_durable();
-  return !begun_ || store_failed_ || (written && !pacer_.writing());
+  const bool writing = pacer_.writing() || letter_writing_ || !parking_.empty();
+  return !begun_ || store_failed_ || (written && !writing);
 }
 
 void Engine::Report(Turn& turn, bool finished) {
@@ -148,6 +153,7 @@ void Engine::Report(Turn& turn, bool finished) {
                     .been_live = link_.been_live(),
                     .caught_up = caught_up(),
                     .runner_trouble = lane_.trouble(),
+                    .call_trouble = trouble_,
                     .store_trouble = checkpoint_wait_.trouble(),
                     .source_trouble = link_.trouble()})) {
     turn.Add(Command::Kind::kStateChanged);
@@ -184,12 +190,13 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
       consider(next_advance_);
     }
   }
+  WakeForFailures(now, &next);
   return next;
 }
 
 std::string_view Engine::CheckInvariants() const {
-  for (const std::string_view wrong :
-       {life_.CheckInvariants(), lane_.CheckInvariants(), ledger_.CheckInvariants()}) {
+  for (const std::string_view wrong : {life_.CheckInvariants(), lane_.CheckInvariants(),
+                                       ledger_.CheckInvariants(), book_.CheckInvariants()}) {
     if (!wrong.empty()) {
       return wrong;
     }
@@ -214,11 +221,26 @@ std::string_view Engine::CheckInvariants() const {
   if (life_.started() && !life_.ending() && lane_.alive() == lane_.spawn_at().has_value()) {
     return "a group that goes on has no runner and none to come, or both";
   }
-  if (!lane_.alive() && ledger_.handed_out() != ledger_.popped()) {
+  if (!lane_.alive() && (ledger_.on_lane() != 0 || CallsLetter())) {
     return "events are on a lane without a runner";
   }
-  if (lane_.takes() && ledger_.waits()) {
+  if (lane_.takes() && ledger_.waits() && Plain()) {
     return "events wait though the lane takes them";
+  }
+  if (ledger_.parking() > parking_.size()) {
+    return "an event becomes a letter of which nobody waits to hear";
+  }
+  if (CallsLetter() && ledger_.on_lane() != 0) {
+    return "a letter is called beside events";
+  }
+  if (breaker_.half_open() && ledger_.on_lane() > 1) {
+    return "more than a probe is called";
+  }
+  if (breaker_.open() && (ledger_.on_lane() != 0 || CallsLetter())) {
+    return "something is called though the breaker is open";
+  }
+  if (place_.sequence != 0 && !ledger_.IsPending(place_.sequence)) {
+    return "what is in place is settled";
   }
   if (checkpoint_wait_.retry_at() && pacer_.writing()) {
     return "a checkpoint waits for its next try while one is written";

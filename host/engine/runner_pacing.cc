@@ -26,4 +26,11 @@ RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::u
   return {.give_up = false, .delay = kRespawn.Delay(attempt_++, random)};
 }
 
+void RunnerPacing::Forgive(std::uint64_t deaths) {
+  for (; deaths > 0 && !deaths_.empty(); --deaths) {
+    deaths_.pop_back();
+  }
+  attempt_ = 0;
+}
+
 }  // namespace catchup

@@ -26,6 +26,10 @@ class RunnerPacing {
   // A runner died at `now`, by any monotonic clock; `random` is 64 fresh random bits.
   Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
 
+  // The last `deaths` of them were those of an event that has become a letter, which says nothing
+  // about the plugin's ability to run.
+  void Forgive(std::uint64_t deaths);
+
   // Deaths that count now, the last one included: which restart in a row is to come.
   std::uint64_t deaths() const { return deaths_.size(); }
 

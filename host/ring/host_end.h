@@ -27,6 +27,8 @@ struct RunnerSetup {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;  // 0 leaves the limit alone.
   std::uint64_t token = 0;
+  // Put the plugin's own position there, if it keeps one, before it says that it is ready.
+  std::optional<PositionReset> reset;
   bool ignore_position = false;  // For a trial of a plugin: leave its own position alone.
   bool create_only = false;      // Ready after `create`, then end.
   // Every value of the configuration by its path, so that the runner parses nothing.

@@ -56,7 +56,7 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
                                     setup.config_json};
   static const std::vector<PluginSetting> kNoSettings;
   const auto& settings = setup.settings == nullptr ? kNoSettings : *setup.settings;
-  std::uint64_t size = sizeof(RecordHeader) + 6 * sizeof(std::uint64_t);
+  std::uint64_t size = sizeof(RecordHeader) + 10 * sizeof(std::uint64_t);
   for (const std::string_view text : texts) {
     size += sizeof(std::uint64_t) + text.size();
   }
@@ -74,11 +74,17 @@ Status HostEnd::WriteSetup(const RunnerSetup& setup) {
   const RecordHeader header{static_cast<std::uint32_t>(size), RecordKind::kSetup, 0, 0};
   std::memcpy(at, &header, sizeof header);
   at += sizeof header;
+  const PositionReset reset = setup.reset.value_or(PositionReset{});
+  const Position to = reset.to.value_or(Position{});
   const std::uint64_t numbers[] = {setup.lane,
                                    setup.open_files,
                                    setup.token,
                                    setup.ignore_position ? 1u : 0u,
                                    setup.create_only ? 1u : 0u,
+                                   setup.reset.has_value() ? 1u : 0u,
+                                   reset.to.has_value() ? 1u : 0u,
+                                   to.commit,
+                                   to.prepare,
                                    settings.size()};
   std::memcpy(at, numbers, sizeof numbers);
   at += sizeof numbers;

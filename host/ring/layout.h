@@ -26,7 +26,7 @@ inline constexpr std::uint32_t kRingMagic = 0x52555443;  // "CTUR"
 
 // Raised with every change to this file. Host and runner of one installation always agree, and a
 // mismatch is a set-up error, so old layouts need no reader.
-inline constexpr std::uint32_t kRingLayout = 4;
+inline constexpr std::uint32_t kRingLayout = 5;
 
 // Names one event or advance that a runner was given: 1, 2, 3 … in the order in which they were
 // written for one spawn, never reused. 0 names none.
@@ -108,12 +108,13 @@ enum class CallKind : std::uint32_t {
   kHandleAt = 7,
   kStop = 8,
   kDestroy = 9,
+  kSetPosition = 10,
 };
 
 // Bits of OutcomeRingHeader::call below the number.
 inline constexpr unsigned kCallKindBits = 4;
 
-constexpr bool IsKnown(CallKind kind) { return kind <= CallKind::kDestroy; }
+constexpr bool IsKnown(CallKind kind) { return kind <= CallKind::kSetPosition; }
 
 // Calls that are made for events, and so fail at one.
 constexpr bool HasEvents(CallKind kind) {
@@ -235,7 +236,7 @@ static_assert(sizeof(EventRecord) % kRecordAlign == 0);
 static_assert(sizeof(OutcomeHeader) % kRecordAlign == 0);
 static_assert(std::is_trivially_copyable_v<OutcomeHeader>);
 static_assert(std::has_unique_object_representations_v<OutcomeHeader>);  // No byte without check.
-static_assert(CallKind::kDestroy < CallKind{1u << kCallKindBits});
+static_assert(CallKind::kSetPosition < CallKind{1u << kCallKindBits});
 
 constexpr std::uint64_t AlignRecord(std::uint64_t size) {
   return (size + kRecordAlign - 1) & ~(kRecordAlign - 1);

@@ -37,6 +37,7 @@ struct SetupView {
   std::uint32_t lane = 0;
   std::uint32_t open_files = 0;
   std::uint64_t token = 0;
+  std::optional<PositionReset> reset;
   bool ignore_position = false;
   bool create_only = false;
   std::vector<SettingView> settings;

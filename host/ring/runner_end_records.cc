@@ -68,6 +68,16 @@ Result<SetupView> RunnerEnd::ReadSetup() {
   setup.token = cursor.Number();
   setup.ignore_position = cursor.Number() != 0;
   setup.create_only = cursor.Number() != 0;
+  const bool has_reset = cursor.Number() != 0;
+  const bool to_position = cursor.Number() != 0;
+  const std::uint64_t commit = cursor.Number();
+  const std::uint64_t prepare = cursor.Number();
+  if (has_reset) {
+    setup.reset.emplace();
+  }
+  if (has_reset && to_position) {
+    setup.reset->to = Position{commit, prepare};
+  }
   const std::uint64_t settings = cursor.Number();
   setup.group = cursor.Text();
   setup.projection = cursor.Text();

@@ -87,6 +87,18 @@ CallResult Instance::LoadPosition(std::uint64_t token) {
   return result;
 }
 
+CallResult Instance::SetPosition(std::optional<Position> position) {
+  const catchup_position to = Plain(position.value_or(Position{}));
+  const std::int32_t status = Observed(CallKind::kSetPosition, 0, [&] {
+    return library_.position().set_position(self_, position.has_value() ? &to : nullptr, token_);
+  });
+  CallResult result = Finish(CallKind::kSetPosition, status, 0, 0);
+  if (result.ok()) {
+    stored_ = position;
+  }
+  return result;
+}
+
 std::uint32_t Instance::max_events() const {
   if (position_mode()) return std::min(library_.position().max_events, kMostEventsPerCall);
   if (library_.has_batch()) return std::min(library_.batch().max_events, kMostEventsPerCall);

@@ -44,6 +44,8 @@ class Instance {
   CallResult Create();
   CallResult Start();
   CallResult LoadPosition(std::uint64_t token);
+  // By an operator's word; after LoadPosition. None: away, so that it begins anew.
+  CallResult SetPosition(std::optional<Position> position);
 
   // The most events one Handle may be given.
   std::uint32_t max_events() const;

@@ -216,6 +216,9 @@ int RunLoop(RunnerEnd* ring) {
   }
   if (result.ok() && !setup->create_only && instance.position_mode()) {
     result = instance.LoadPosition(setup->token);
+    if (result.ok() && setup->reset.has_value()) {
+      result = instance.SetPosition(setup->reset->to);
+    }
   }
   FailedEvents failed;
   if (auto damage = FindDamage(*ring)) {

@@ -32,6 +32,15 @@ struct RecordedStart {
   Position position;  // kPosition; kBeginning: kEndOfLog where that was an empty log's end.
 };
 
+// What the operator wants of a group; survives restarts.
+enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
+
+// Where an operator has put a group.
+struct ResetOrder : PositionReset {
+  // A plugin that keeps its own position has not been told yet.
+  bool pending = true;
+};
+
 // What a store keeps of a group. The filter it was made with is kept beside it by the store.
 struct CheckpointRecord {
   std::optional<Position> checkpoint;  // None until the first one is written.

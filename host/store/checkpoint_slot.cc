@@ -28,8 +28,10 @@ enum class Field : std::uint16_t {
   kPluginDigest = 10,  // 32 bytes.
   kTime = 11,          // i64, 100 ns since 1970.
   kWitness = 12,  // Position, 16 bytes of id, u64 revision, stream; one field each, newest first.
+  kReset = 13,    // u8 whether pending, u8 whether to a position, position; absent: none.
+  kFence = 14,    // u64; absent: none.
 };
-constexpr std::uint16_t kLastField = 12;
+constexpr std::uint16_t kLastField = 14;
 
 constexpr std::size_t kPrefixBytes = 8;
 constexpr std::size_t kAtSlot = 4;
@@ -42,11 +44,12 @@ constexpr std::size_t kMaxFilterText = 512;
 constexpr std::size_t kPositionBytes = 16;
 constexpr std::size_t kIdBytes = 16;
 constexpr std::size_t kWitnessHeadBytes = kPositionBytes + kIdBytes + 8;
+constexpr std::size_t kResetBytes = 2 + kPositionBytes;
 
 // What this version can write at most.
 constexpr std::size_t kMaxFieldBytes =
-    11 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
-    kMaxFilterText + 1 + 32 + 8 +
+    13 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
+    kMaxFilterText + 1 + 32 + 8 + kResetBytes + 8 +
     kMaxWitnesses * (kFieldHeadBytes + kWitnessHeadBytes + kMaxWitnessStream);
 static_assert(kPrefixBytes + kMaxFieldBytes + kSpareBytes <= kFieldsEnd);
 
@@ -109,6 +112,27 @@ bool TakeWitness(std::string_view value, CheckpointRecord* record) {
   return true;
 }
 
+void PutReset(const ResetOrder& reset, std::string* bytes) {
+  std::string text;
+  text.push_back(reset.pending ? 1 : 0);
+  text.push_back(reset.to.has_value() ? 1 : 0);
+  PutPosition(reset.to.value_or(Position{}), &text);
+  PutField(Field::kReset, text, bytes);
+}
+
+bool TakeReset(std::string_view value, SlotContent* content) {
+  if (value.size() != kResetBytes || static_cast<std::uint8_t>(value[0]) > 1 ||
+      static_cast<std::uint8_t>(value[1]) > 1) {
+    return false;
+  }
+  ResetOrder& reset = content->reset.emplace();
+  reset.pending = value[0] != 0;
+  if (value[1] != 0) {
+    reset.to = GetPosition(value, 2);
+  }
+  return true;
+}
+
 // Takes one field; false when its value is one that is never written.
 bool TakeField(Field type, std::string_view value, SlotContent* content) {
   CheckpointRecord& record = content->record;
@@ -168,6 +192,10 @@ bool TakeField(Field type, std::string_view value, SlotContent* content) {
       return take_number(&record.time_ticks);
     case Field::kWitness:
       return TakeWitness(value, &record);
+    case Field::kReset:
+      return TakeReset(value, content);
+    case Field::kFence:
+      return take_number(&content->fence);
   }
   return false;
 }
@@ -242,6 +270,12 @@ std::string EncodeSlot(std::uint8_t slot, const SlotContent& content) {
   PutNumberField(Field::kTime, record.time_ticks, &bytes);
   for (const Witness& witness : record.witnesses) {
     PutWitness(witness, &bytes);
+  }
+  if (content.reset.has_value()) {
+    PutReset(*content.reset, &bytes);
+  }
+  if (content.fence != 0) {
+    PutNumberField(Field::kFence, content.fence, &bytes);
   }
   bytes += content.unknown;
   CATCHUP_CHECK(bytes.size() <= kFieldsEnd);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,6 +33,8 @@ struct SlotContent {
   CheckpointRecord record;
   std::string group;
   DesiredState desired = DesiredState::kRunning;
+  std::optional<ResetOrder> reset;
+  std::uint64_t fence = 0;
   Digest32 filter_digest{};
   std::string filter_text;
   std::string unknown;  // Fields of a newer version, as they stand.

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "host/base/check.h"
@@ -12,6 +13,7 @@
 #include "host/base/time_text.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
+#include "host/store/witnesses.h"
 
 namespace catchup {
 namespace {
@@ -19,6 +21,13 @@ namespace {
 constexpr const char* kFileName = "checkpoint";
 
 std::string WayOut(const std::filesystem::path& folder) {
+  return fmt::format(
+      "; restore the file from a backup, or begin anew: catchup reset {} --to beginning",
+      folder.filename().string());
+}
+
+// Of a file that is whole, and not ours to replace.
+std::string ForeignWayOut(const std::filesystem::path& folder) {
   return fmt::format(
       "; restore the file from a backup, or begin anew: stop the host and move the folder {} away",
       folder.string());
@@ -106,9 +115,11 @@ Status CheckFilter(const Found& found, const SlotContent& wanted, const std::str
   }
   return Status::Invalid(fmt::format(
       "{}: the filter of the group has changed: checkpoint {} was made with {}, the configuration "
-      "says {}; older events of the new filter would be lost, so wanted the old filter, or another "
-      "group name for the new one",
-      file, FormatPosition(*checkpoint), found.content.filter_text, wanted.filter_text));
+      "says {}; older events of the new filter would be lost, so wanted the old filter, another "
+      "group name for the new one, or a word for it: catchup start {} --accept-filter goes on from "
+      "there, catchup reset {} --to beginning reads all",
+      file, FormatPosition(*checkpoint), found.content.filter_text, wanted.filter_text,
+      wanted.group, wanted.group));
 }
 
 // Makes the group's folder with everything in it, in one step for whoever looks.
@@ -157,7 +168,7 @@ Result<bool> GroupExists(const std::filesystem::path& folder, const std::filesys
   return true;
 }
 
-// Chooses from what was read, and checks that it is what the group of `wanted` may go on from.
+// Chooses from what was read, and checks that it is the group's of `wanted`.
 Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
                      const std::filesystem::path& file) {
   if (!image.ok()) {
@@ -168,6 +179,13 @@ Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotConte
     return Status::Incompatible(fmt::format("{}: it belongs to group {}, wanted that of group {}",
                                             file.string(), found.content.group, wanted.group));
   }
+  return found;
+}
+
+// The same, and that the group may go on from it.
+Result<Found> AcceptForRun(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
+                           const std::filesystem::path& file) {
+  CATCHUP_ASSIGN_OR_RETURN(auto found, Accept(image, wanted, file));
   CATCHUP_RETURN_IF_ERROR(CheckFilter(found, wanted, file.string()));
   return found;
 }
@@ -177,8 +195,9 @@ Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotConte
 Status Explain(const Status& status, const std::filesystem::path& folder) {
   switch (status.code()) {
     case Status::Code::kCorrupt:
-    case Status::Code::kIncompatible:
       return {status.code(), status.message() + WayOut(folder)};
+    case Status::Code::kIncompatible:
+      return {status.code(), status.message() + ForeignWayOut(folder)};
     case Status::Code::kDenied:
       return Status::Unavailable(status.message());
     default:
@@ -201,6 +220,8 @@ struct CheckpointStore::State {
   std::string warning;
   // What takes the place of the content's filter with the first checkpoint.
   std::optional<SlotContent> new_filter;
+  // With its first checkpoint. A command says so itself.
+  bool adopts_filter = true;
   Status dead;  // Not ok once the disk has failed.
 
   Status WriteSlot(std::uint8_t slot, const SlotContent& next) {
@@ -224,7 +245,11 @@ Status CheckpointStore::State::Write(SlotContent next) {
   }
   next.record.number = content.record.number + 1;
   next.record.time_ticks = NowTicks();
-  if (new_filter && next.record.checkpoint) {
+  // Without a checkpoint it stays to be known that the beginning was wanted.
+  if (next.reset && !next.reset->pending && next.record.checkpoint) {
+    next.reset.reset();
+  }
+  if (new_filter && adopts_filter && next.record.checkpoint) {
     next.filter_digest = new_filter->filter_digest;
     next.filter_text = new_filter->filter_text;
   }
@@ -251,28 +276,58 @@ CheckpointStore::~CheckpointStore() = default;
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesystem::path& groups,
                                                                const std::string& group,
                                                                const EventFilter& filter) {
-  auto store = TryOpen(groups, group, filter);
+  auto store = TryOpen(groups, group, filter, For::kRun);
   return store.ok() ? std::move(store) : Explain(store.status(), groups / group);
 }
 
-Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
+Result<std::unique_ptr<CheckpointStore>> CheckpointStore::OpenForCommand(
     const std::filesystem::path& groups, const std::string& group, const EventFilter& filter) {
+  auto store = TryOpen(groups, group, filter, For::kCommand);
+  return store.ok() ? std::move(store) : Explain(store.status(), groups / group);
+}
+
+Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Replace(
+    const std::filesystem::path& groups, const std::string& group, const EventFilter& filter) {
+  CATCHUP_RETURN_IF_ERROR(StartSums());
+  const std::filesystem::path file = groups / group / kFileName;
+  std::filesystem::path bad = file;
+  bad += ".bad";
+  std::filesystem::path fresh = file;
+  fresh += ".new";
+  struct stat info {};
+  if (::lstat(file.c_str(), &info) == 0) {
+    CATCHUP_RETURN_IF_ERROR(RenameDurably(file, bad));
+  }
+  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh, MakeSlots(Wanted(group, filter))));
+  CATCHUP_RETURN_IF_ERROR(RenameDurably(fresh, file));
+  return OpenForCommand(groups, group, filter);
+}
+
+Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
+    const std::filesystem::path& groups, const std::string& group, const EventFilter& filter,
+    For who) {
   CATCHUP_RETURN_IF_ERROR(StartSums());
   const std::filesystem::path folder = groups / group;
   auto state = std::make_unique<State>();
   state->file = folder / kFileName;
   const SlotContent wanted = Wanted(group, filter);
   CATCHUP_ASSIGN_OR_RETURN(const auto exists, GroupExists(folder, state->file, group));
+  if (!exists && who == For::kCommand) {
+    return Status::NotFound("group " + group + " has never run: there is no " + folder.string());
+  }
   if (!exists) {
     CATCHUP_RETURN_IF_ERROR(CreateGroup(groups, group, wanted));
   }
   CATCHUP_ASSIGN_OR_RETURN(auto opened, CheckpointFile::Open(state->file));
-  CATCHUP_ASSIGN_OR_RETURN(auto found, Accept(opened->Read(), wanted, state->file));
+  CATCHUP_ASSIGN_OR_RETURN(auto found, who == For::kRun
+                                           ? AcceptForRun(opened->Read(), wanted, state->file)
+                                           : Accept(opened->Read(), wanted, state->file));
   state->slots = std::move(opened);
+  state->adopts_filter = who == For::kRun;
   state->content = std::move(found.content);
   state->warning = std::move(found.warning);
   if (state->content.filter_digest != wanted.filter_digest) {
-    if (state->content.record.token > 0) {
+    if (state->content.record.token > 0 || state->content.record.checkpoint) {
       state->new_filter = wanted;
     } else {
       state->content.filter_digest = wanted.filter_digest;
@@ -303,7 +358,7 @@ Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups
     if (!*exists) {
       return std::string();
     }
-    found = Accept(CheckpointFile::Read(file), wanted, file);
+    found = AcceptForRun(CheckpointFile::Read(file), wanted, file);
     if (found.ok() ? found->warning.empty() : found.status().code() != Status::Code::kCorrupt) {
       break;
     }
@@ -313,6 +368,9 @@ Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups
 
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }
 DesiredState CheckpointStore::desired() const { return state_->content.desired; }
+const std::optional<ResetOrder>& CheckpointStore::reset() const { return state_->content.reset; }
+std::uint64_t CheckpointStore::fence() const { return state_->content.fence; }
+const std::string& CheckpointStore::filter_text() const { return state_->content.filter_text; }
 const std::filesystem::path& CheckpointStore::file() const { return state_->file; }
 bool CheckpointStore::filter_changed() const { return state_->new_filter.has_value(); }
 const std::string& CheckpointStore::warning() const { return state_->warning; }
@@ -352,14 +410,44 @@ Status CheckpointStore::AcceptFilter() {
   return state_->Write(std::move(next));
 }
 
-Status CheckpointStore::TakeBackToken(std::uint64_t token) {
-  CheckpointRecord record = state_->content.record;
-  if (token == 0 || record.token != token) {
-    return Status::Denied(fmt::format("{}: cannot take back token {}: the present one is {}",
-                                      state_->file.string(), token, record.token));
+Status CheckpointStore::SetFence(std::uint64_t seen) {
+  SlotContent next = state_->content;
+  next.fence = seen;
+  return state_->Write(std::move(next));
+}
+
+Status CheckpointStore::TakeOver() {
+  SlotContent next = state_->content;
+  next.record.token = std::max(next.record.token, next.fence);
+  next.fence = 0;
+  return state_->Write(std::move(next));
+}
+
+Status CheckpointStore::Reset(std::optional<Position> to) {
+  SlotContent next = state_->content;
+  next.record.checkpoint = to;
+  next.record.last_event.reset();
+  if (to.has_value()) {
+    DropWitnessesBeyond(*to, &next.record.witnesses);
+  } else {
+    next.record.witnesses.clear();
+    next.record.start = {RecordedStart::Kind::kBeginning, {}};
   }
-  --record.token;
-  return state_->Write(std::move(record));
+  next.reset = ResetOrder{{to}, true};
+  if (state_->new_filter) {
+    next.filter_digest = state_->new_filter->filter_digest;
+    next.filter_text = state_->new_filter->filter_text;
+  }
+  return state_->Write(std::move(next));
+}
+
+Status CheckpointStore::FinishReset() {
+  SlotContent next = state_->content;
+  if (!next.reset.has_value()) {
+    return {};
+  }
+  next.reset->pending = false;
+  return state_->Write(std::move(next));
 }
 
 Status CheckpointStore::SetDesired(DesiredState desired) {

@@ -11,9 +11,6 @@
 
 namespace catchup {
 
-// What the operator wants of a group; survives restarts.
-enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
-
 // The checkpoint of one group: GROUPS/NAME/checkpoint, a plain file with two slots, each under a
 // check sum of its own (host/store/checkpoint_file.h, host/store/checkpoint_slot.h). A write
 // replaces the older slot, so each way in which a disk can fail ends like this:
@@ -53,6 +50,17 @@ class CheckpointStore final : public FencedStore {
   static Result<std::string> Inspect(const std::filesystem::path& groups, const std::string& group,
                                      const EventFilter& filter);
 
+  // As Open(), for a command that decides about a changed filter, so that this is no failure, and
+  // for a group that has a folder: kNotFound where it has none.
+  static Result<std::unique_ptr<CheckpointStore>> OpenForCommand(
+      const std::filesystem::path& groups, const std::string& group, const EventFilter& filter);
+
+  // Puts a new store in the place of one that Open() finds kCorrupt, for a reset. The bad file, if
+  // there is one, is kept as `checkpoint.bad`. Nothing else of the group's folder is touched.
+  static Result<std::unique_ptr<CheckpointStore>> Replace(const std::filesystem::path& groups,
+                                                          const std::string& group,
+                                                          const EventFilter& filter);
+
   CheckpointStore(const CheckpointStore&) = delete;
   CheckpointStore& operator=(const CheckpointStore&) = delete;
   ~CheckpointStore() override;
@@ -63,24 +71,41 @@ class CheckpointStore final : public FencedStore {
 
   // What Open() found worth a warning, such as one bad slot; empty if nothing.
   const std::string& warning() const;
+  // The token by which the plugin's store has refused ours; 0: it has not.
+  std::uint64_t fence() const;
+  // The filter of the last run, as FilterText() writes it.
+  const std::string& filter_text() const;
 
   bool filter_changed() const override;
   Status AcceptFilter() override;
   Status Save(const CheckpointRecord& record) override;
   Status Rewind(const CheckpointRecord& record) override;
   Result<std::uint64_t> RaiseToken() override;
-  Status TakeBackToken(std::uint64_t token) override;
+  Status SetFence(std::uint64_t seen) override;
+  Status SetDesired(DesiredState desired) override;
+  const std::optional<ResetOrder>& reset() const override;
+  Status FinishReset() override;
   // By the file's name: what is written to a removed file is gone with the next start.
   Status CheckStillThere() override;
 
-  Status SetDesired(DesiredState desired);
+  // ---- For commands.
+
+  // Raises the token to the one seen, so that the next RaiseToken() passes it. As Save() otherwise.
+  Status TakeOver();
+
+  // An operator's reset, in one write: the checkpoint goes to `to`, or away for the beginning, what
+  // lies beyond it is forgotten, and the configuration's filter becomes that of the file. reset()
+  // says from then on that the plugin is to be told.
+  Status Reset(std::optional<Position> to);
 
  private:
   struct State;
   explicit CheckpointStore(std::unique_ptr<State> state);
+  // Who opens it.
+  enum class For : std::uint8_t { kRun, kCommand };
   static Result<std::unique_ptr<CheckpointStore>> TryOpen(const std::filesystem::path& groups,
                                                           const std::string& group,
-                                                          const EventFilter& filter);
+                                                          const EventFilter& filter, For who);
 
   std::unique_ptr<State> state_;
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "host/base/status.h"
 #include "host/store/checkpoint_record.h"
@@ -33,14 +34,15 @@ class FencedStore {
   // The last record committed or loaded.
   virtual const CheckpointRecord& record() const = 0;
 
-  // Whether the configuration's filter is another one than the last run's. Only without a
+  // Whether the configuration's filter is another one than the last run's. For a run only without a
   // checkpoint (opening is refused else) and only once a runner was spawned; the old filter stays
   // until there is a checkpoint, or AcceptFilter() was called.
   virtual bool filter_changed() const = 0;
 
-  // Makes the configuration's filter the recorded one, without a checkpoint: nothing was handled
-  // under the old one. Before the first event, else a position that the plugin stores meanwhile
-  // would count as made with the old filter. Nothing to do if not changed.
+  // Makes the configuration's filter the recorded one: without a checkpoint, since nothing was
+  // handled under the old one, or with one by an operator's word. Before the first event, else a
+  // position that the plugin stores meanwhile would count as made with the old filter. Nothing to
+  // do if not changed.
   virtual Status AcceptFilter() = 0;
 
   // Commits `record`. kDenied: its token is not the present one, it is a writer of an earlier
@@ -55,10 +57,17 @@ class FencedStore {
   // then on what an earlier runner reports can be committed by nobody.
   virtual Result<std::uint64_t> RaiseToken() = 0;
 
-  // Takes back the last RaiseToken, whose runner is known to have ended without storing anything
-  // under `token`: else each refused start would bring a foreign store's fence nearer. kDenied when
-  // that is not the present token.
-  virtual Status TakeBackToken(std::uint64_t token) = 0;
+  // The plugin's store has seen token `seen`, which is not ours. The group is not to start again
+  // before an operator takes over, or each try would bring our token nearer to the other one.
+  virtual Status SetFence(std::uint64_t seen) = 0;
+
+  // What the operator wants of the group from now on.
+  virtual Status SetDesired(DesiredState desired) = 0;
+
+  // The last reset, until there is a checkpoint behind it and the plugin has been told.
+  virtual const std::optional<ResetOrder>& reset() const = 0;
+  // The plugin has been told, or keeps no position.
+  virtual Status FinishReset() = 0;
 
   // Whether the record is still where the next start will look for it, as each commit finds out,
   // too. Final like a failed commit.

@@ -36,7 +36,8 @@ class Loop {
         engine_.Woke(Now(), &commands_);
         CarryOut();
       }
-      const Sequence sequence = engine_.Event(1, {n * 100, n * 100}, 256, false, Now(), &commands_);
+      const Sequence sequence =
+          engine_.Event(1, {n * 100, n * 100}, 256, false, {}, Now(), &commands_);
       CarryOut();
       if (sequence % kOutcomes == 0 && sequence > kLag) {
         engine_.Settled(1, sequence - kLag, Now(), &commands_);

@@ -14,7 +14,8 @@ TEST(HelpTest, EveryCommandExplainsItself) {
   Site site;
   const Finished all = site.Catchup({"--help"});
   EXPECT_EQ(all.exit, 0);
-  for (const char* command : {"run", "check", "append", "dev-server", "try"}) {
+  for (const char* command :
+       {"run", "stop", "start", "reset", "check", "append", "dev-server", "try", "dlq"}) {
     EXPECT_THAT(all.out, HasSubstr(command));
     const Finished one = site.Catchup({command, "--help"});
     EXPECT_EQ(one.exit, 0);
@@ -75,7 +76,8 @@ TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
 TEST(HelpTest, ACommandThatDoesNotExistIsNamedWithThoseThatDo) {
   Site site;
   const std::string wanted =
-      ": wanted run, check, append, dev-server or try\nRun with --help for more information.\n";
+      ": wanted run, stop, start, reset, check, append, dev-server, try or dlq\nRun with --help "
+      "for more information.\n";
   EXPECT_EQ(site.Catchup({"status"}).err, "unknown command \"status\"" + wanted);
   EXPECT_EQ(site.Catchup({"chek", "host.toml"}).err, "unknown command \"chek\"" + wanted);
   EXPECT_EQ(site.Catchup({}).err, "no command" + wanted);

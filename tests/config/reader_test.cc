@@ -130,21 +130,21 @@ start = "12:7"
 stop_on_caught_up = true
 batch_size = 1000
 checkpoint_interval = "250ms"
-max_retries = 3
-retry_delay = "1000ms"
-retry_max_delay = "30s"
+max_retries = 5
+retry_delay = "200ms"
+retry_max_delay = "1m"
 lanes = 1
 handler_timeout = "2m"
 start_timeout = "5m"
 drain_timeout = "100ms"
-max_crashes = 3
+max_crashes = 1
 sha256 = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 window = { events = 16, bytes = "1GiB" }
 system_events = true
 resolve_links = false
-dead_letters = { order = "stream", max_letters = 100000, max_bytes = "4096MiB", heal_for = "168h", sinks = [] }
-breaker = { failures = 5, open = "5s", max_open = "1m", budget = 10 }
-classify = {}
+dead_letters = { order = "event", max_letters = 7, max_bytes = "64MiB", heal_for = "0s", sinks = [] }
+breaker = { failures = 2, open = "1s", max_open = "2m", budget = 0 }
+classify = { domain = ["Bad Order", "re:^E[0-9]+$"], infrastructure = [] }
 limits = { memory = "512MiB", open_files = 64 }
 env = ["PGHOST", "_x1"]
 [groups.order-totals.config]
@@ -177,6 +177,20 @@ handler_timeout = "24h"
   EXPECT_EQ(group.handler_timeout, minutes(2));
   EXPECT_EQ(group.start_timeout, minutes(5));
   EXPECT_EQ(group.drain_timeout, milliseconds(100));
+  EXPECT_EQ(group.max_retries, 5u);
+  EXPECT_EQ(group.retry_delay, milliseconds(200));
+  EXPECT_EQ(group.retry_max_delay, minutes(1));
+  EXPECT_EQ(group.max_crashes, 1u);
+  EXPECT_EQ(group.dead_letters.order, DeadLettersConfig::Order::kEvent);
+  EXPECT_EQ(group.dead_letters.max_letters, 7u);
+  EXPECT_EQ(group.dead_letters.max_bytes, 64u << 20);
+  EXPECT_EQ(group.dead_letters.heal_for, milliseconds(0));
+  EXPECT_EQ(group.breaker.failures, 2u);
+  EXPECT_EQ(group.breaker.open, seconds(1));
+  EXPECT_EQ(group.breaker.max_open, minutes(2));
+  EXPECT_EQ(group.breaker.budget, 0u);
+  EXPECT_EQ(group.classify.domain, (std::vector<std::string>{"Bad Order", "re:^E[0-9]+$"}));
+  EXPECT_EQ(group.classify.infrastructure, std::vector<std::string>());
   EXPECT_EQ(group.sha256, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
   EXPECT_EQ(group.window_events, 16u);
   EXPECT_EQ(group.window_bytes, 1u << 30);

@@ -24,6 +24,15 @@ std::unique_ptr<EventFrame> Frame(std::uint64_t commit, const std::string& strea
 }
 
 // What goes to the ring now, at most `room` slots.
+void Deliver(DeliveryWindow* window, Sequence first, Sequence last) {
+  Command command;
+  command.kind = Command::Kind::kDeliver;
+  command.first = first;
+  command.last = last;
+  command.number = 1;
+  window->Deliver(command);
+}
+
 std::vector<Sequence> Fill(DeliveryWindow* window, std::size_t room = 100) {
   std::vector<Sequence> written;
   while (written.size() < room && window->Next().has_value()) {
@@ -45,16 +54,16 @@ TEST(DeliveryWindowTest, GivesToTheRingOnlyWhatTheEngineDelivered) {
   DeliveryWindow window = WithThree();
   EXPECT_TRUE(Fill(&window).empty());
 
-  window.Deliver(1, 2);
+  Deliver(&window, 1, 2);
 
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{1, 2}));
-  window.Deliver(3, 3);
+  Deliver(&window, 3, 3);
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{3}));
 }
 
 TEST(DeliveryWindowTest, GoesOnWhereTheRingWasFull) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 3);
+  Deliver(&window, 1, 3);
 
   EXPECT_EQ(Fill(&window, 1), (std::vector<Sequence>{1}));
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{2, 3}));
@@ -63,21 +72,37 @@ TEST(DeliveryWindowTest, GoesOnWhereTheRingWasFull) {
 // What had not been settled is the next runner's, from the event on that the engine names.
 TEST(DeliveryWindowTest, GivesANewRunnerWhatTheEngineDeliversToIt) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 3);
+  Deliver(&window, 1, 3);
   Fill(&window);
   window.Release(1);
 
   window.BeginRunner();
   EXPECT_TRUE(Fill(&window).empty());
-  window.Deliver(2, 3);
+  Deliver(&window, 2, 3);
 
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{2, 3}));
 }
 
+// After a failure the ring begins anew, and with it what it was to wake the host at.
+TEST(DeliveryWindowTest, GivesAgainWhatWasTakenBackAndAsksForItsWakeUpAnew) {
+  DeliveryWindow window = WithThree();
+  Deliver(&window, 1, 3);
+  Fill(&window);
+  EXPECT_TRUE(window.WakeAt(true).has_value());
+
+  window.TakeBack();
+  EXPECT_TRUE(Fill(&window).empty());
+  EXPECT_FALSE(window.WakeAt(true).has_value());
+  Deliver(&window, 1, 1);
+
+  EXPECT_EQ(Fill(&window), (std::vector<Sequence>{1}));
+  EXPECT_EQ(window.WakeAt(true), 1u);
+}
+
 TEST(DeliveryWindowTest, MakesTheSlotOfAnAdvanceItself) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 3);
-  window.Deliver(4, 4);
+  Deliver(&window, 1, 3);
+  Deliver(&window, 4, 4);
   Fill(&window, 3);
 
   ASSERT_TRUE(window.Next().has_value());
@@ -88,7 +113,7 @@ TEST(DeliveryWindowTest, MakesTheSlotOfAnAdvanceItself) {
 
 TEST(DeliveryWindowTest, KeepsAnEventUntilItIsReleased) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 3);
+  Deliver(&window, 1, 3);
 
   window.Release(2);
 
@@ -105,12 +130,12 @@ TEST(DeliveryWindowTest, KeepsAnEventUntilItIsReleased) {
 // The group went back: what was received and never handed out is let go.
 TEST(DeliveryWindowTest, SkipsWhatIsReleasedBeforeItWasWritten) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 1);
+  Deliver(&window, 1, 1);
   Fill(&window);
   window.Release(3);
   window.Add(4, Frame(20));
 
-  window.Deliver(4, 4);
+  Deliver(&window, 4, 4);
 
   EXPECT_EQ(Fill(&window), (std::vector<Sequence>{4}));
 }
@@ -119,8 +144,8 @@ TEST(DeliveryWindowTest, RemembersTheLastEventReleasedWithItsOwnStream) {
   DeliveryWindow window;
   window.Add(1, Frame(10, "first"));
   window.Add(2, Frame(20, "second"));
-  window.Deliver(1, 2);
-  window.Deliver(3, 3);  // An advance.
+  Deliver(&window, 1, 2);
+  Deliver(&window, 3, 3);  // An advance.
 
   window.Release(1);
   ASSERT_TRUE(window.last_released().has_value());
@@ -134,7 +159,7 @@ TEST(DeliveryWindowTest, RemembersTheLastEventReleasedWithItsOwnStream) {
 
 TEST(DeliveryWindowTest, WantsNoWakeUpWhileNothingWaits) {
   DeliveryWindow window = WithThree();
-  window.Deliver(1, 3);
+  Deliver(&window, 1, 3);
   Fill(&window);
 
   EXPECT_EQ(window.WakeAt(false), std::nullopt);
@@ -145,7 +170,7 @@ TEST(DeliveryWindowTest, AsksOnceToBeWokenHalfWayThroughWhatTheRunnerHas) {
   for (Sequence at = 1; at <= 10; ++at) {
     window.Add(at, Frame(at));
   }
-  window.Deliver(1, 10);
+  Deliver(&window, 1, 10);
   Fill(&window, 8);
 
   EXPECT_EQ(window.WakeAt(false), std::optional<Sequence>(4));  // Two found no room.
@@ -160,7 +185,7 @@ TEST(DeliveryWindowTest, AsksNobodyWhoHasNothing) {
   window.BeginRunner();
   EXPECT_EQ(window.WakeAt(true), std::nullopt);
 
-  window.Deliver(1, 3);
+  Deliver(&window, 1, 3);
   EXPECT_EQ(window.WakeAt(true), std::nullopt);  // Nothing is written yet.
 }
 

@@ -52,17 +52,26 @@ TEST_F(GroupReportTest, ShowsWhenTheNextTryIsDueOnlyWhileTheGroupWaits) {
 }
 
 TEST_F(GroupReportTest, TellsAFailureBeforeTheStartFromAStop) {
-  report_.FailedBeforeStart("no such plugin");
+  report_.EndedBeforeStart(GroupState::kFailed, "no such plugin");
   EXPECT_EQ(Glance().state, GroupState::kFailed);
   EXPECT_EQ(Glance().reason, "no such plugin");
 
-  report_.FailedBeforeStart("");
+  report_.EndedBeforeStart(GroupState::kStopped, "stopped");
   EXPECT_EQ(Glance().state, GroupState::kStopped);
+}
+
+// Such a group keeps the host up.
+TEST_F(GroupReportTest, TellsAGroupThatWaitsForACommandFromOneThatHasEnded) {
+  report_.HeldBeforeStart(GroupState::kHalted, "fenced");
+  EXPECT_FALSE(Glance().held) << "not before it has finished";
+  report_.Finished();
+  EXPECT_TRUE(Glance().held);
+  EXPECT_EQ(Glance().state, GroupState::kHalted);
 }
 
 TEST_F(GroupReportTest, IsFinishedForGoodWhateverWasWaitedFor) {
   report_.WaitFor(Waiter::kStore, "no room");
-  report_.FailedBeforeStart("");
+  report_.EndedBeforeStart(GroupState::kStopped, "stopped");
 
   report_.Finished();
 

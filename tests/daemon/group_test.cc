@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/daemon/group_slot.h"
+#include "host/store/letter_reader.h"
 #include "tests/daemon/full_disk.h"
 #include "tests/daemon/scripted_source.h"
 #include "tests/daemon/workshop.h"
@@ -37,7 +38,7 @@ class GroupTest : public testing::Test {
 
   void TearDown() override {
     if (slot_ != nullptr) {
-      slot_->group()->Close();
+      slot_->Close();
     }
     slot_.reset();
     shop_.CloseShop();
@@ -48,12 +49,12 @@ class GroupTest : public testing::Test {
     return *slot_;
   }
   bool Handles(std::uint64_t events) {
-    return Becomes([&] { return slot_->group()->Glance().processed >= events; });
+    return Becomes([&] { return slot_->Glance().processed >= events; });
   }
   bool Reaches(GroupState state) {
-    return Becomes([&] { return slot_->group()->Glance().state == state; });
+    return Becomes([&] { return slot_->Glance().state == state; });
   }
-  std::string Reason() { return slot_->group()->Glance().reason; }
+  std::string Reason() { return slot_->Glance().reason; }
   // What the plugin was called for, one line an event.
   std::string Called() const { return ReadFile(shop_.data() / "called"); }
   std::optional<Position> Stored() {
@@ -64,6 +65,19 @@ class GroupTest : public testing::Test {
       return store.ok();
     })) << store.status().message();
     return store.ok() ? (*store)->record().checkpoint : std::nullopt;
+  }
+  // Of a group that has let go of them.
+  std::vector<Letter> Letters() {
+    std::vector<Letter> letters;
+    auto reader = LetterReader::Open(shop_.state->groups() / shop_.config.name, shop_.config.name);
+    EXPECT_TRUE(reader.ok()) << reader.status().message();
+    std::vector<Position> positions;
+    EXPECT_TRUE(
+        reader->Scan([&](const LetterHead& head) { positions.push_back(head.position); }).ok());
+    for (const Position position : positions) {
+      letters.push_back(**reader->Read(position));
+    }
+    return letters;
   }
 
   Workshop shop_;
@@ -81,9 +95,9 @@ TEST_F(GroupTest, HandlesWhatTheSourceHasAndEndsWithItsPlaceOnTheDisk) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->group()->Glance().processed, 20u);
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().processed, 20u);
+  EXPECT_TRUE(slot_->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{2000, 2000}));
 }
@@ -96,10 +110,10 @@ TEST_F(GroupTest, FollowsALiveLogUntilItIsStopped) {
   server_.Append("ok");
   ASSERT_TRUE(Handles(2));
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_TRUE(slot_->CheckpointSafe());
 }
 
 // More than the ring holds at once, so that the source is paused and asked again.
@@ -111,7 +125,7 @@ TEST_F(GroupTest, HandsAllOfALongLogToItsRunnerThoughItsWindowIsShort) {
   Slot(true).Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().processed, 3'000u);
+  EXPECT_EQ(slot_->Glance().processed, 3'000u);
 }
 
 TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
@@ -122,8 +136,8 @@ TEST_F(GroupTest, HandsToAFreshRunnerWhatADeadOneHadNotHandled) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
-  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().restarts, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 die-once\nstream@1 die-once\nstream@2 ok\n");
 }
 
@@ -135,8 +149,8 @@ TEST_F(GroupTest, FailsAtWhatCannotBeHandledWithItsPlaceBefore) {
 
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->group()->Glance().reason.find("the schema is too new"), std::string::npos);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("the schema is too new"), std::string::npos);
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
 }
@@ -146,9 +160,9 @@ TEST_F(GroupTest, FailsWithoutItsPlugin) {
   Slot().Start();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->group()->Glance().reason.find("none.so"), std::string::npos);
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("none.so"), std::string::npos);
+  EXPECT_TRUE(slot_->CheckpointSafe());
 }
 
 // The slot stays while a group in it ends; the next one goes on where that stopped.
@@ -158,10 +172,16 @@ TEST_F(GroupTest, BeginsAgainWhereItEnded) {
   ASSERT_TRUE(finished_.Await(0).has_value());
   server_.Append("ok");
 
-  slot_->Start();
+  Told<ControlAnswer> told;
+  shop_.reactor->Post([&] {
+    slot_->StartByCommand({}, "a test", [&](const ControlAnswer& answer) { told.Tell(answer); });
+  });
 
+  const auto answer = told.Await();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->kind, ControlAnswer::Kind::kDone) << answer->text;
   ASSERT_TRUE(finished_.Await(1).has_value());
-  EXPECT_EQ(slot_->group()->Glance().processed, 1u);
+  EXPECT_EQ(slot_->Glance().processed, 1u);
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 ok\n");
 }
 
@@ -182,13 +202,13 @@ TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
   server_.unreachable = Status::Unavailable("nobody is there");
   Slot().Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_EQ(slot_->group()->Glance().reason,
+  EXPECT_EQ(slot_->Glance().reason,
             "head of the log not read, where the group is to start: nobody is there");
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
 }
 
 TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
@@ -198,10 +218,10 @@ TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
   EXPECT_EQ(Reason().rfind("checkpoint not opened: ", 0), 0u) << Reason();
 
-  slot_->group()->Stop();
+  slot_->Stop();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
 }
 
 TEST_F(GroupTest, GoesOnByItselfOnceItsStoreCanBeOpened) {
@@ -227,7 +247,7 @@ TEST_F(GroupTest, WaitsForRoomForItsCheckpointAndSaysSo) {
   full.reset();
 
   ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
-  slot_->group()->Stop();
+  slot_->Stop();
   ASSERT_TRUE(finished_.Await().has_value());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
@@ -240,13 +260,13 @@ TEST_F(GroupTest, WaitsForRoomForTheTokenOfItsNextRunner) {
   server_.Append("die-once");
   ASSERT_TRUE(Becomes([&] { return Reason().rfind("fencing token not written: ", 0) == 0; }))
       << Reason();
-  EXPECT_EQ(slot_->group()->Glance().state, GroupState::kWaiting);
-  EXPECT_TRUE(slot_->group()->Glance().retry_at.has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kWaiting);
+  EXPECT_TRUE(slot_->Glance().retry_at.has_value());
 
   full.reset();
 
   ASSERT_TRUE(Handles(1));
-  EXPECT_EQ(slot_->group()->Glance().restarts, 1u);
+  EXPECT_EQ(slot_->Glance().restarts, 1u);
 }
 
 TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
@@ -256,16 +276,146 @@ TEST_F(GroupTest, StoppedWhileTheDiskIsFullItEndsOnceThereIsRoom) {
   server_.Append("ok");
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
 
-  slot_->group()->Stop();
+  slot_->Stop();
   ASSERT_TRUE(Becomes([&] { return Reason().rfind("stopped; checkpoint not written: ", 0) == 0; }))
       << Reason();
-  EXPECT_FALSE(slot_->group()->CheckpointSafe());
+  EXPECT_FALSE(slot_->CheckpointSafe());
   full.reset();
 
   ASSERT_TRUE(finished_.Await().has_value());
-  EXPECT_TRUE(slot_->group()->CheckpointSafe());
+  EXPECT_TRUE(slot_->CheckpointSafe());
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
+}
+
+// ---- Calls that fail.
+
+TEST_F(GroupTest, WaitsInPlaceWhileWhatItsPluginDependsOnIsAway) {
+  server_.Append("retry-until-mended");
+  server_.Append("ok");
+  Slot(true).Start();
+  ASSERT_TRUE(Reaches(GroupState::kWaiting));
+  EXPECT_NE(slot_->Glance().reason.find("the database is away"), std::string::npos);
+
+  WriteFile(shop_.data() / "mended", "");
+
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  EXPECT_EQ(slot_->Glance().processed, 2u);
+  EXPECT_EQ(slot_->Glance().restarts, 0u);
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{200, 200}));
+  EXPECT_EQ(Letters().size(), 0u);
+}
+
+// Later events of its stream queue behind it, also those that come after a restart.
+TEST_F(GroupTest, MakesALetterOfWhatItsPluginRejectsAndGoesOn) {
+  for (const char* type : {"ok", "reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await(0).has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kStopped);
+  slot_.reset();
+  server_.Append("ok");
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await(1).has_value());
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 reject\n");
+  EXPECT_EQ(Stored(), (Position{400, 400}));
+  const std::vector<Letter> letters = Letters();
+  ASSERT_EQ(letters.size(), 3u);
+  EXPECT_EQ(letters[0].head.position, (Position{200, 200}));
+  EXPECT_EQ(letters[0].head.state, StoredState::kDead);
+  EXPECT_EQ(letters[0].head.letter_class, StoredClass::kDomain);
+  EXPECT_EQ(letters[0].head.attempts, 1u);
+  EXPECT_EQ(letters[0].head.stream, "stream");
+  EXPECT_EQ(letters[0].head.type, "reject");
+  EXPECT_EQ(letters[0].data, "{}");
+  EXPECT_EQ(letters[0].cause.reason, "no such customer");
+  ASSERT_EQ(letters[0].cause.calls.size(), 1u);
+  EXPECT_EQ(letters[0].cause.calls[0].letter_class, StoredClass::kDomain);
+  EXPECT_NE(letters[0].cause.plugin_digest, Digest32{});
+  EXPECT_NE(letters[0].cause.token, 0u);
+  for (std::size_t i : {1u, 2u}) {
+    EXPECT_EQ(letters[i].head.state, StoredState::kFollower);
+    EXPECT_EQ(letters[i].head.position, (Position{(i + 2) * 100, (i + 2) * 100}));
+  }
+}
+
+TEST_F(GroupTest, PassesALetterAloneWhereItsOrderIsThatOfEvents) {
+  shop_.config.dead_letters.order = DeadLettersConfig::Order::kEvent;
+  for (const char* type : {"reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 reject\nstream@1 ok\n");
+  EXPECT_EQ(Letters().size(), 1u);
+}
+
+TEST_F(GroupTest, StopsBeforeWhatWouldBeALetterWhereItsOrderIsToHalt) {
+  shop_.config.dead_letters.order = DeadLettersConfig::Order::kHalt;
+  for (const char* type : {"ok", "reject", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+
+  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_NE(slot_->Glance().reason.find("no such customer"), std::string::npos);
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{100, 100}));
+  EXPECT_EQ(Letters().size(), 0u);
+}
+
+// Without a command, and what queued behind it follows in order.
+TEST_F(GroupTest, HealsALetterOnceItsEventCanBeHandled) {
+  shop_.config.max_retries = 1;
+  for (const char* type : {"fail-until-mended", "ok"}) {
+    server_.Append(type);
+  }
+  Slot().Start();
+  ASSERT_TRUE(Reaches(GroupState::kCaughtUp));
+  EXPECT_EQ(Called(), "stream@0 fail-until-mended\nstream@0 fail-until-mended\n");
+
+  WriteFile(shop_.data() / "mended", "");
+
+  ASSERT_TRUE(Becomes([&] { return Called().find("stream@1 ok") != std::string::npos; }));
+  server_.Append("ok");
+  ASSERT_TRUE(Handles(1));
+  slot_->Stop();
+  ASSERT_TRUE(finished_.Await().has_value());
+  slot_.reset();
+  EXPECT_EQ(Called(),
+            "stream@0 fail-until-mended\nstream@0 fail-until-mended\n"
+            "stream@0 fail-until-mended\nstream@1 ok\nstream@2 ok\n");
+  EXPECT_EQ(Letters().size(), 0u);
+  EXPECT_EQ(Stored(), (Position{300, 300}));
+}
+
+TEST_F(GroupTest, MakesALetterOfWhatKillsItsRunnersAlone) {
+  shop_.config.max_crashes = 1;
+  for (const char* type : {"ok", "abort", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await().has_value());
+  EXPECT_EQ(slot_->Glance().restarts, 2u);
+  slot_.reset();
+
+  EXPECT_EQ(Called(), "stream@0 ok\nstream@1 abort\nstream@1 abort\n");
+  const std::vector<Letter> letters = Letters();
+  ASSERT_EQ(letters.size(), 2u);
+  EXPECT_EQ(letters[0].head.state, StoredState::kHealing);
+  EXPECT_EQ(letters[0].head.letter_class, StoredClass::kCrash);
+  EXPECT_EQ(letters[0].head.attempts, 2u);
+  EXPECT_EQ(letters[0].cause.calls.size(), 2u);
+  EXPECT_NE(letters[0].cause.reason.find("SIGABRT"), std::string::npos);
+  EXPECT_EQ(letters[1].head.state, StoredState::kFollower);
 }
 
 // Whatever is under way: its runner, a call, a timer.
@@ -274,7 +424,7 @@ TEST_F(GroupTest, IsGoneAtOnceWhenItIsClosed) {
   Slot().Start();
   ASSERT_TRUE(Becomes([&] { return !Called().empty(); }));
 
-  slot_->group()->Close();
+  slot_->Close();
   slot_.reset();
 
   const auto lock = RunnerLock::TryTake(shop_.state->runner_lock(shop_.config.name, 0));

@@ -40,7 +40,10 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
     gate_->Enter([&] {
       const Sequence at = ++last_;
       window_.Add(at, std::make_unique<ScriptedFrame>(at, type));
-      window_.Deliver(at, at);
+      Command command;
+      command.first = command.last = at;
+      command.number = 1;
+      window_.Deliver(command);
       Fill();
       side_->WakeAt(at);
     });

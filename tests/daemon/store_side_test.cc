@@ -129,25 +129,35 @@ TEST_F(StoreSideTest, RaisesTheTokenBeforeEachSpawn) {
   EXPECT_EQ(OnDisk().token, second);
 }
 
-TEST_F(StoreSideTest, TakesTheTokenOfARefusedRunnerBack) {
+// A refused start ends the group, and perhaps the host with it.
+TEST_F(StoreSideTest, KeepsARefusalThoughTheGroupEnds) {
   ASSERT_TRUE(Prepared());
-  const auto [first, status] = PrepareSpawn();
+  const auto [token, status] = PrepareSpawn();
   ASSERT_TRUE(status.ok());
 
-  gate_->Enter([&] { side_->TakeBackToken(); });
+  gate_->Enter([&] { side_->StoreFence(57); });
 
-  EXPECT_EQ(PrepareSpawn().first, first);
+  EXPECT_EQ(OnDisk().token, token);
+  const auto store = CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter);
+  ASSERT_TRUE(store.ok()) << store.status().message();
+  EXPECT_EQ((*store)->fence(), 57u);
 }
 
-// A refused start ends the group, and perhaps the host with it.
-TEST_F(StoreSideTest, TakesTheTokenBackThoughTheGroupEnds) {
+TEST_F(StoreSideTest, HoldsAGroupThatWasStopped) {
   ASSERT_TRUE(Prepared());
-  const auto [first, status] = PrepareSpawn();
-  ASSERT_TRUE(status.ok());
+  Told<Status> stored;
+  gate_->Enter([&] {
+    side_->StoreDesired(DesiredState::kStopped, [&](const Status& told) { stored.Tell(told); });
+  });
+  ASSERT_TRUE(stored.Await().value_or(Status::Internal("nothing came")).ok());
+  (void)OnDisk();
 
-  gate_->Enter([&] { side_->TakeBackToken(); });
+  gate_ = std::make_shared<Gate>([] {});
+  SetUp();
 
-  EXPECT_EQ(OnDisk().token, first - 1);
+  ASSERT_TRUE(Prepared());
+  ASSERT_TRUE(side_->hold().has_value());
+  EXPECT_EQ(side_->hold()->state, GroupState::kStopped);
 }
 
 TEST_F(StoreSideTest, CopiesAPluginThatWasTakenAwayAgain) {

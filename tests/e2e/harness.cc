@@ -281,6 +281,15 @@ std::string ScriptedGroup(std::string_view name, std::string_view keys) {
   return text.append(keys) + "\n";
 }
 
+std::string TroubleGroup(std::string_view name, std::string_view keys) {
+  std::string text = "[groups." + std::string(name) +
+                     "]\nplugin = \"trouble.so\"\nconfig = { journal = \"journal\" }\n";
+  if (keys.find("projection") == std::string_view::npos) {
+    text += "projection = \"trouble\"\n";
+  }
+  return text.append(keys) + "\n";
+}
+
 std::vector<std::string> Written(const Site& site, std::string_view group) {
   std::vector<std::string> events;
   for (const std::string& line : ReadLines(site.data(group, "out.jsonl"))) {
@@ -292,6 +301,17 @@ std::vector<std::string> Written(const Site& site, std::string_view group) {
 
 std::vector<std::string> Called(const Site& site, std::string_view group) {
   return ReadLines(site.data(group, "called"));
+}
+
+std::vector<std::string> Delivered(const Site& site, std::string_view group) {
+  std::vector<std::string> deliveries;
+  for (const std::string& line : ReadLines(site.data(group, "journal"))) {
+    std::istringstream words(line);
+    std::string place, stream, revision, type, id, what, delivery;
+    words >> place >> stream >> revision >> type >> id >> what >> delivery;
+    deliveries.push_back(stream + "@" + revision + " " + what + " " + delivery);
+  }
+  return deliveries;
 }
 
 }  // namespace catchup::e2e

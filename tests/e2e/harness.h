@@ -176,9 +176,14 @@ std::string JsonlGroup(std::string_view name, std::string_view keys = "prefixes 
 // A group of tests/e2e/fixtures/scripted.c.
 std::string ScriptedGroup(std::string_view name, std::string_view keys = "prefixes = [\"\"]");
 
+// A group of tests/plugins/trouble, which does what the data of its events says.
+std::string TroubleGroup(std::string_view name, std::string_view keys = "prefixes = [\"\"]");
+
 // "STREAM@REVISION TYPE" of each line that the group's jsonl has written.
 std::vector<std::string> Written(const Site& site, std::string_view group);
 // The same of each call that the group's scripted plugin was given, tries included.
 std::vector<std::string> Called(const Site& site, std::string_view group);
+// "STREAM@REVISION DO DELIVERY" of each delivery to the group's trouble plugin.
+std::vector<std::string> Delivered(const Site& site, std::string_view group);
 
 }  // namespace catchup::e2e

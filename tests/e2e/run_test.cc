@@ -106,8 +106,8 @@ TEST(RunTest, StopOnCaughtUpOfOneGroupLeavesTheOtherRunning) {
 // What supervises the host can help only once the host has ended.
 TEST(RunTest, AHostWithoutALivingGroupEndsAndSaysWhy) {
   Site site;
-  site.Append({EventLine("s", "reject")});
-  site.Configure(ScriptedGroup("rejects") +
+  site.Append({EventLine("s", "fatal")});
+  site.Configure(ScriptedGroup("stops") +
                  "[groups.missing]\nplugin = \"missing.so\"\nprefixes = [\"\"]\n");
   const auto host = site.Start({"run", "host.toml"});
   EXPECT_EQ(host->Wait(), 1) << host->Errors();
@@ -118,9 +118,9 @@ TEST(RunTest, AHostWithoutALivingGroupEndsAndSaysWhy) {
   const JsonObject first = ParseJsonObject(last[0]);
   const JsonObject second = ParseJsonObject(last[1]);
   EXPECT_EQ(first.at("msg"), "Group failed");
-  EXPECT_EQ(first.at("group"), "rejects");
+  EXPECT_EQ(first.at("group"), "stops");
   EXPECT_EQ(first.at("state"), "failed");
-  EXPECT_EQ(first.at("reason"), host->Log().Last("Group ended", "rejects", "reason"));
+  EXPECT_EQ(first.at("reason"), host->Log().Last("Group ended", "stops", "reason"));
   EXPECT_EQ(second.at("msg"), "Group failed");
   EXPECT_EQ(second.at("group"), "missing");
   EXPECT_THAT(second.at("reason"), HasSubstr("missing.so"));
@@ -129,8 +129,8 @@ TEST(RunTest, AHostWithoutALivingGroupEndsAndSaysWhy) {
 
 TEST(RunTest, AHostEndsOnceSomeGroupsEndedWellAndTheOthersFailed) {
   Site site;
-  site.Append({EventLine("s", "reject")});
-  site.Configure(ScriptedGroup("rejects") +
+  site.Append({EventLine("s", "fatal")});
+  site.Configure(ScriptedGroup("stops") +
                  JsonlGroup("copy", "prefixes = [\"\"]\nstop_on_caught_up = true"));
   const auto host = site.Start({"run", "host.toml"});
   EXPECT_EQ(host->Wait(), 1) << host->Errors();
@@ -140,22 +140,22 @@ TEST(RunTest, AHostEndsOnceSomeGroupsEndedWellAndTheOthersFailed) {
 
 TEST(RunTest, TheOnlyGroupThatRunsEndsTheHostWhenItFails) {
   Site site;
-  site.Append({EventLine("s", "reject")});
-  site.Configure(ScriptedGroup("rejects") + JsonlGroup("copy"));
-  const Finished run = site.Catchup({"run", "host.toml", "--group", "rejects"});
+  site.Append({EventLine("s", "fatal")});
+  site.Configure(ScriptedGroup("stops") + JsonlGroup("copy"));
+  const Finished run = site.Catchup({"run", "host.toml", "--group", "stops"});
   EXPECT_EQ(run.exit, 1) << run.err;
-  EXPECT_TRUE(run.Log().Has("Group failed", "rejects"));
+  EXPECT_TRUE(run.Log().Has("Group failed", "stops"));
 }
 
 TEST(RunTest, AFailedGroupLeavesTheHostToTheOthers) {
   Site site;
-  site.Append({EventLine("s", "reject")});
-  site.Configure(ScriptedGroup("rejects") + JsonlGroup("copy"));
+  site.Append({EventLine("s", "fatal")});
+  site.Configure(ScriptedGroup("stops") + JsonlGroup("copy"));
   const auto host = site.Start({"run", "host.toml"});
-  ASSERT_TRUE(host->WaitForLog("Group ended", "rejects"));
+  ASSERT_TRUE(host->WaitForLog("Group ended", "stops"));
   site.Append({EventLine("s", "later")});
   EXPECT_TRUE(WaitUntil([&] {
-    return Written(site, "copy") == Strings{"s@0 reject", "s@1 later"};
+    return Written(site, "copy") == Strings{"s@0 fatal", "s@1 later"};
   }));
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
@@ -217,7 +217,7 @@ TEST(RunTest, StartAtAPositionBeginsAfterIt) {
 // The first event cannot be handled, so there is no checkpoint: another start is the way on.
 TEST(RunTest, AnotherStartCountsWhileThereIsNoCheckpoint) {
   Site site;
-  site.Append({EventLine("s", "reject"), EventLine("s", "ok")});
+  site.Append({EventLine("s", "fatal"), EventLine("s", "ok")});
   site.Configure(JsonlGroup("all") + ScriptedGroup("picky"));
   ASSERT_EQ(site.RunUntilCaughtUp().exit, 1);
   const JsonObject first = ParseJsonObject(ReadLines(site.data("all", "out.jsonl")).at(0));
@@ -225,7 +225,7 @@ TEST(RunTest, AnotherStartCountsWhileThereIsNoCheckpoint) {
                                             first.at("prepare") + "\""));
   const Finished run = site.RunUntilCaughtUp();
   EXPECT_EQ(run.exit, 0) << run.err;
-  EXPECT_EQ(Called(site, "picky"), (Strings{"s@0 reject", "s@1 ok"}));
+  EXPECT_EQ(Called(site, "picky"), (Strings{"s@0 fatal", "s@1 ok"}));
 }
 
 // "end" was the end as it was then, and stays.

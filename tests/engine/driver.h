@@ -30,7 +30,8 @@ inline constexpr ServerTraits kOld{.resumes_anywhere = false, .says_caught_up = 
 // and for the end of the log are answered at once with `server` and `log_end`.
 class Driver {
  public:
-  explicit Driver(const EngineOptions& options = {}) : engine(options) {}
+  explicit Driver(const EngineOptions& options = {}, const EventNames* names = nullptr)
+      : engine(options, names) {}
 
   Tick tick() const { return {.now = now, .random = 250}; }
 
@@ -66,9 +67,9 @@ class Driver {
         [&](Commands* out) { engine.RunnerExited(spawn, exit_class, charged, text, tick(), out); });
   }
   Commands Event(Position position, std::uint64_t bytes = 1, bool is_system = false,
-                 CallNumber call = 1) {
+                 CallNumber call = 1, EventName name = {}) {
     return Run([&](Commands* out) {
-      sequence = engine.Event(call, position, bytes, is_system, tick(), out);
+      sequence = engine.Event(call, position, bytes, is_system, name, tick(), out);
     });
   }
   // Events at first:first … last:last.
@@ -103,6 +104,12 @@ class Driver {
   }
   Commands Durable(Position position) {
     return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
+  }
+  Commands LetterDurable(Sequence letter) {
+    return Run([&](Commands* out) { engine.LetterDurable(letter, tick(), out); });
+  }
+  Commands LetterStored() {
+    return Run([&](Commands* out) { engine.LetterStored(tick(), out); });
   }
   Commands NotBegun() {
     return Run([&](Commands* out) { engine.CheckpointNotBegun(tick(), out); });

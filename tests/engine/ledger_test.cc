@@ -138,6 +138,22 @@ TEST_F(LedgerTest, KeepsAnEventThatWasSkippedWhenItTakesBackAnAnnouncement) {
 }
 
 // The plugin stores it: nobody can take it from there.
+// One behind what was taken back is a letter already, and both are durable.
+TEST_F(LedgerTest, GoesOnBehindLettersThatAreGone) {
+  const Sequence failed = Event(10);
+  const Sequence letter = ledger.AddEvent(P(20), 0);
+  ledger.Park(letter);
+  ledger.TakeBack();
+  ledger.Park(failed);
+  ledger.SettleParked(letter);
+  ledger.SettleParked(failed);
+  EXPECT_EQ(ledger.Pop().events, 2u);
+  EXPECT_EQ(ledger.NextWaiting(), 0u);
+  const Sequence next = ledger.AddEvent(P(30), 0);
+  EXPECT_EQ(ledger.NextWaiting(), next);
+  EXPECT_EQ(SettleThrough(ledger.HandOut().last).events, 1u);
+}
+
 TEST_F(LedgerTest, DoesNotTakeBackAnAdvance) {
   ledger.Reset({}, true);
   ledger.AddPassed(P(20));

@@ -52,8 +52,8 @@ TEST(CatchUpTest, WaitsForNoMoreThanIsLeftOfTheWatermark) {
 class LifecycleTest : public testing::Test {
  protected:
   bool Report() {
-    const bool changed =
-        life.Report({begun, live, caught_up, runner_trouble, store_trouble, source_trouble});
+    const bool changed = life.Report(
+        {begun, live, caught_up, runner_trouble, call_trouble, store_trouble, source_trouble});
     EXPECT_EQ(life.CheckInvariants(), "");
     return changed;
   }
@@ -63,6 +63,7 @@ class LifecycleTest : public testing::Test {
   bool live = false;
   bool caught_up = false;
   std::string runner_trouble;
+  std::string call_trouble;
   std::string store_trouble;
   std::string source_trouble;
 };

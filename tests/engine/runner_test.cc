@@ -254,7 +254,7 @@ INSTANTIATE_TEST_SUITE_P(Classes, VerdictTest,
                          testing::Values(ExitClass::kSetup, ExitClass::kFatal));
 
 TEST(FailedTest, StopsTheGroupAndLeavesTheCheckpointBeforeTheEvent) {
-  Driver d;
+  Driver d({.letter_order = LetterOrder::kHalt});
   d.Run();
   d.Events(1, 3);
   d.Settled(1);
@@ -320,7 +320,7 @@ TEST(FailedTest, BoundsWhatAPluginMaySay) {
 }
 
 TEST(HungTest, IsAbortedAndKilledFiveSecondsLater) {
-  Driver d;
+  Driver d({.max_crashes = 0, .letter_order = LetterOrder::kHalt});
   d.Run();
   d.Events(1, 2);
   d.Settled(1);

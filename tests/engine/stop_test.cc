@@ -141,7 +141,7 @@ TEST(StopTest, AFailureWhileStoppingIsNotHidden) {
   d.Run();
   d.Event(P(1));
   d.Stop();
-  d.Failed({.sequence = 1, .status = 3, .call = "handle", .text = "no"});
+  d.Failed({.sequence = 1, .status = 4, .call = "handle", .text = "no"});
   d.Exited(1, ExitClass::kClean);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
 }
@@ -150,7 +150,7 @@ TEST(StopTest, DuringAFailureKeepsTheLadderAndASecondOneForces) {
   Driver d;
   d.Run();
   d.Event(P(1));
-  d.Failed({.sequence = 1, .status = 3, .call = "handle", .text = "no"});
+  d.Failed({.sequence = 1, .status = 4, .call = "handle", .text = "no"});
   EXPECT_FALSE(Has(d.Stop(), Kind::kKillRunner));
   EXPECT_TRUE(Has(d.Stop(), Kind::kKillRunner));
   d.Exited(1, ExitClass::kKilled);

@@ -187,7 +187,7 @@ class Host {
     if (call_ != 0 && engine_.wants_frames() && next_ <= kEvents) {
       const std::size_t event = next_++;
       Give([&](Commands* out) {
-        const Sequence sequence = engine_.Event(call_, PositionOf(event), 1, false, Now(), out);
+        const Sequence sequence = engine_.Event(call_, PositionOf(event), 1, false, {}, Now(), out);
         event_of_.resize(sequence + 1);
         event_of_[sequence] = event;
       });

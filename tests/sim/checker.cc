@@ -84,6 +84,9 @@ class Checker {
       case Record::Kind::kSkip:
         Skip(record);
         break;
+      case Record::Kind::kTakeBack:
+        TakeBack();
+        break;
       case Record::Kind::kRunnerDeath:
         Expose(h_.window, "W", [&](std::size_t i) {
           return state_[i].runner == record.runner && !state_[i].reported;
@@ -227,6 +230,12 @@ class Checker {
     }
   }
 
+  void TakeBack() {
+    last_delivered_.reset();
+    outstanding_.clear();
+    outstanding_bytes_ = 0;
+  }
+
   void RunnerStart(const Record& record) {
     if (record.runner <= runner_) {
       Broken("I10", "runner " + std::to_string(record.runner) + " started after runner " +
@@ -234,9 +243,7 @@ class Checker {
     }
     runner_ = std::max(runner_, record.runner);
     store_unknown_ = store_unknown_ && record.blind;
-    last_delivered_.reset();
-    outstanding_.clear();
-    outstanding_bytes_ = 0;
+    TakeBack();
   }
 
   void Deliver(const Record& record) {

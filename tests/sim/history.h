@@ -17,6 +17,7 @@ namespace catchup::sim {
 struct LogEvent {
   Position position;
   std::uint32_t stream = 0;
+  std::uint32_t type = 0;
   std::uint64_t revision = 0;
   std::uint64_t bytes = 0;
   bool matches = true;  // The group's filter.
@@ -32,6 +33,7 @@ struct Record {
     kApply,        // runner, event: its effect is durable in the plugin's store.
     kReport,       // runner, event: the host was told that everything up to it is handled.
     kSkip,         // event: skipped by rule and counted.
+    kTakeBack,     // runner: what it was handed and did not report is taken from it.
     kRunnerDeath,  // runner: it ended without having been asked to.
     kAsk,          // position: the engine asked for this checkpoint.
     kDurable,      // position: the store committed it.

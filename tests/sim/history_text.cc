@@ -19,6 +19,8 @@ std::string_view Name(Record::Kind kind) {
       return "report";
     case Record::Kind::kSkip:
       return "skip";
+    case Record::Kind::kTakeBack:
+      return "take back";
     case Record::Kind::kRunnerDeath:
       return "runner dies";
     case Record::Kind::kAsk:

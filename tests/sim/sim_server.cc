@@ -22,6 +22,7 @@ std::vector<LogEvent> MakeLog(Random* random) {
       event.position = members == 1 ? Position{offset, offset} : Position{commit, offset + i};
       event.stream = static_cast<std::uint32_t>(random->Between(0, streams - 1));
       event.revision = revisions[event.stream]++;
+      event.type = static_cast<std::uint32_t>(random->Between(0, 2));
       event.bytes = random->Between(0, 200);
       event.matches = random->Chance(matching);
       event.system = random->Chance(system);

@@ -51,6 +51,11 @@ World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitio
   options_.window_bytes = history_.window_bytes;
   options_.system_events = history_.system_events;
   options_.drain_timeout = milliseconds(50);
+  options_.max_retries = static_cast<std::uint32_t>(random_.Between(0, 3));
+  options_.retry = {milliseconds(100), milliseconds(400)};
+  options_.breaker.open = milliseconds(200);
+  options_.breaker.max_open = milliseconds(800);
+  options_.letter_order = LetterOrder::kHalt;
   processes_ = random_.Between(1, 5);
   if (random_.Chance(2)) {
     faults_.Fired(Fault::kForeignPlace);
@@ -343,6 +348,16 @@ bool World::EventsInFlight() const {
   }
   return false;
 }
+
+EventName World::NameOf(std::size_t event) const {
+  static constexpr std::string_view kStreams[] = {"s-0", "s-1", "s-2", "s-3", "s-4"};
+  static constexpr std::string_view kTypes[] = {"t-0", "t-1", "t-2"};
+  return {kStreams[history_.log[event].stream], kTypes[history_.log[event].type]};
+}
+
+void World::CallLetter(Position) { Wrong("a letter is called, and there is none"); }
+
+void World::ChangeLetters(const Command&) { Wrong("a letter is written though the order is halt"); }
 
 void World::WakeAt(Duration at) {
   // An adapter may deliver a firing that was put off in the same instant.

@@ -23,7 +23,10 @@ namespace catchup::sim {
 // An event on its way through the simulated host.
 class SimFrame final : public EventFrame {
  public:
-  explicit SimFrame(std::size_t in_log) : index(in_log) {}
+  SimFrame(std::size_t in_log, EventName name) : index(in_log) {
+    event.stream = name.stream;
+    event.type = name.type;
+  }
   const std::size_t index;  // Of the log.
 };
 
@@ -48,6 +51,7 @@ class World final : public CommandHandler {
     Sequence sequence = 0;
     std::optional<std::size_t> event;
     Position position;
+    bool alone = false;
   };
 
   struct Runner {
@@ -83,6 +87,9 @@ class World final : public CommandHandler {
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
+  void TakeBack(SpawnNumber spawn) override;
+  void CallLetter(Position position) override;
+  void ChangeLetters(const Command& change) override;
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(Duration at) override;
   void Notice(const Command& notice) override;
@@ -91,6 +98,7 @@ class World final : public CommandHandler {
   void CommandsDone() override;
 
   void Store();
+  EventName NameOf(std::size_t event) const;
   bool DiskIsFull();
   void FindNoRoom();
   void ExpectWait(std::string_view what);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "catchup/plugin.h"
 #include "tests/sim/world.h"
 
 // The runner of the simulated host, with everything that can go wrong in it.
@@ -135,6 +136,15 @@ void World::FailInSetUp(SpawnNumber spawn) {
   Input(Cause::kRunner, [&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
 }
 
+// A new epoch of the ring: what the runner had is not there any more.
+void World::TakeBack(SpawnNumber spawn) {
+  if (!runner_ || runner_->spawn != spawn) {
+    return;
+  }
+  Note({.kind = Record::Kind::kTakeBack, .runner = runner_->token});
+  runner_->queue.clear();
+}
+
 void World::AskForAnotherRunner() {
   After(Between(0, 5'000), [this] {
     if (!runner_) {
@@ -172,6 +182,7 @@ void World::FillRing() {
   for (; const auto slot = window.Next(); window.Wrote()) {
     Item item;
     item.sequence = slot->sequence;
+    item.alone = slot->alone;
     if (slot->frame == nullptr) {
       // After a false report the engine cannot know.
       if ((!runner_->queue.empty() && !breach_) || !history_.position_mode) {
@@ -194,7 +205,12 @@ void World::Work() {
   }
   Runner& runner = *runner_;
   runner.busy = true;
-  const std::size_t count = random_.Between(1, std::min<std::size_t>(runner.queue.size(), 8));
+  std::size_t count = random_.Between(1, std::min<std::size_t>(runner.queue.size(), 8));
+  for (std::size_t i = 0; i < count; ++i) {
+    if (runner.queue[i].alone) {
+      count = std::max<std::size_t>(i, 1);
+    }
+  }
   const std::vector<Item> batch(runner.queue.begin(),
                                 runner.queue.begin() + static_cast<std::ptrdiff_t>(count));
   Duration delay = random_.Chance(10) ? Between(0, 8'000) : Between(20, 1'200);
@@ -308,9 +324,12 @@ void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
   runner_->queue.clear();
   runner_->busy = false;
   const BadOutcome outcome{.sequence = batch[some].sequence,
-                           .status = static_cast<std::int32_t>(random_.Between(1, 5)),
+                           .status = random_.Chance(60)
+                                         ? CATCHUP_RETRY
+                                         : static_cast<std::int32_t>(random_.Between(1, 5)),
                            .call = "handle",
-                           .text = "no\nluck"};
+                           .text = "no\nluck",
+                           .last = random_.Chance(50) ? batch.back().sequence : 0};
   Input(Cause::kRunner, [&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
   const DeliveryWindow& window = dispatch_->window();
   if (!breach_ && !window.empty() && window.oldest() < outcome.sequence) {

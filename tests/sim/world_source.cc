@@ -218,7 +218,7 @@ void World::SendNonsense() {
   Input(Cause::kSource, [&](Commands* out) {
     if (!event) {
       engine_->CheckpointFrame(call_, nowhere, Now(), out);
-    } else if (engine_->Event(call_, nowhere, 1, false, Now(), out) != 0) {
+    } else if (engine_->Event(call_, nowhere, 1, false, {}, Now(), out) != 0) {
       Wrong("took an event that lies nowhere");
     }
   });
@@ -260,7 +260,8 @@ void World::SubscriptionFault() {
       Input(Cause::kSource, [&](Commands* out) {
         if (frame.kind == Frame::Kind::kEvent) {
           const LogEvent& event = history_.log[frame.event];
-          if (engine_->Event(call, event.position, event.bytes, event.system, Now(), out) != 0) {
+          if (engine_->Event(call, event.position, event.bytes, event.system, {}, Now(), out) !=
+              0) {
             Wrong("took an event of an earlier call");
           }
         } else {
@@ -289,10 +290,11 @@ void World::Receive(const Frame& frame) {
       const LogEvent& event = history_.log[frame.event];
       const std::uint64_t skipped = engine_->skipped();
       Input(Cause::kSource, [&](Commands* out) {
-        const Sequence sequence =
-            engine_->Event(call_, event.position, event.bytes, event.system, Now(), out);
+        const Sequence sequence = engine_->Event(call_, event.position, event.bytes, event.system,
+                                                 NameOf(frame.event), Now(), out);
         if (sequence != 0) {
-          dispatch_->window().Add(sequence, std::make_unique<SimFrame>(frame.event));
+          dispatch_->window().Add(sequence,
+                                  std::make_unique<SimFrame>(frame.event, NameOf(frame.event)));
         } else if (engine_->skipped() > skipped) {
           Note({.kind = Record::Kind::kSkip, .event = frame.event});
         }

@@ -40,7 +40,12 @@ class CheckpointStoreTest : public ::testing::Test {
     return store->Save(record);
   }
 
-  std::string WayOut(const std::string& group = "g") const {
+  static std::string WayOut() {
+    return "; restore the file from a backup, or begin anew: catchup reset g --to beginning";
+  }
+
+  // Of what belongs to somebody else.
+  std::string ForeignWayOut(const std::string& group = "g") const {
     return "; restore the file from a backup, or begin anew: stop the host and move the folder " +
            (folder_.path() / group).string() + " away";
   }
@@ -119,19 +124,119 @@ TEST_F(CheckpointStoreTest, RaisesTheTokenAndKeepsTheCheckpoint) {
   EXPECT_EQ(*store->RaiseToken(), 3u);
 }
 
-// A start that a foreign store's fence refused must not come nearer to passing it.
-TEST_F(CheckpointStoreTest, TakesATokenBackOverReopening) {
+// A start that a foreign store's fence refused must not come nearer to passing it, but by a word.
+TEST_F(CheckpointStoreTest, KeepsAFenceUntilItIsTakenOver) {
   {
     const auto store = Open();
     ASSERT_TRUE(Save(store.get(), {5, 5}).ok());
-    ASSERT_TRUE(store->RaiseToken().ok());
-    ASSERT_EQ(*store->RaiseToken(), 2u);
-    ASSERT_TRUE(store->TakeBackToken(2).ok());
-    EXPECT_EQ(store->TakeBackToken(2).code(), Status::Code::kDenied);
+    ASSERT_EQ(*store->RaiseToken(), 1u);
+    ASSERT_TRUE(store->SetFence(57).ok());
+  }
+  {
+    const auto store = Open();
+    EXPECT_EQ(store->fence(), 57u);
+    EXPECT_EQ(store->record().token, 1u);
+    ASSERT_TRUE(store->TakeOver().ok());
   }
   const auto store = Open();
+  EXPECT_EQ(store->fence(), 0u);
+  EXPECT_EQ(*store->RaiseToken(), 58u);
   EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
-  EXPECT_EQ(*store->RaiseToken(), 2u);
+}
+
+TEST_F(CheckpointStoreTest, AResetToAPositionForgetsWhatLiesBeyond) {
+  {
+    const auto store = Open();
+    CheckpointRecord record = store->record();
+    record.checkpoint = Position{9, 9};
+    record.last_event = Position{8, 8};
+    record.witnesses = {{{8, 8}, {}, 1, "s"}, {{3, 3}, {}, 0, "s"}};
+    ASSERT_TRUE(store->Save(record).ok());
+    ASSERT_TRUE(store->RaiseToken().ok());
+    ASSERT_TRUE(store->Reset(Position{5, 4}).ok());
+  }
+  {
+    const auto store = Open();
+    EXPECT_EQ(store->record().checkpoint, (Position{5, 4}));
+    EXPECT_FALSE(store->record().last_event.has_value());
+    ASSERT_EQ(store->record().witnesses.size(), 1u);
+    EXPECT_EQ(store->record().witnesses.front().position, (Position{3, 3}));
+    EXPECT_EQ(store->record().token, 1u);
+    ASSERT_TRUE(store->reset().has_value());
+    EXPECT_TRUE(store->reset()->pending);
+    EXPECT_EQ(store->reset()->to, (Position{5, 4}));
+    ASSERT_TRUE(store->FinishReset().ok());
+  }
+  EXPECT_FALSE(Open()->reset().has_value());
+}
+
+// Without a checkpoint only the order tells a later start that the beginning is meant.
+TEST_F(CheckpointStoreTest, AResetToTheBeginningIsRememberedUntilThereIsACheckpoint) {
+  {
+    const auto store = Open();
+    ASSERT_TRUE(Save(store.get(), {9, 9}).ok());
+    ASSERT_TRUE(store->Reset(std::nullopt).ok());
+    ASSERT_TRUE(store->FinishReset().ok());
+  }
+  const auto store = Open();
+  EXPECT_FALSE(store->record().checkpoint.has_value());
+  EXPECT_EQ(store->record().start.kind, RecordedStart::Kind::kBeginning);
+  ASSERT_TRUE(store->reset().has_value());
+  EXPECT_FALSE(store->reset()->pending);
+  ASSERT_TRUE(Save(store.get(), {1, 1}).ok());
+  EXPECT_FALSE(store->reset().has_value());
+}
+
+// What a command does not decide about stays undecided.
+TEST_F(CheckpointStoreTest, ACommandAloneDoesNotAcceptAChangedFilter) {
+  const EventFilter other{EventFilter::Match::kEventType, {"invoice-"}};
+  ASSERT_TRUE(Save(Open().get(), {5, 5}).ok());
+  {
+    auto store = CheckpointStore::OpenForCommand(folder_.path(), "g", other);
+    ASSERT_TRUE(store.ok()) << store.status().message();
+    EXPECT_TRUE((*store)->filter_changed());
+    ASSERT_TRUE((*store)->SetDesired(DesiredState::kStopped).ok());
+    EXPECT_TRUE((*store)->filter_changed());
+  }
+  EXPECT_EQ(CheckpointStore::Open(folder_.path(), "g", other).status().code(),
+            Status::Code::kInvalid);
+  {
+    auto store = CheckpointStore::OpenForCommand(folder_.path(), "g", other);
+    ASSERT_TRUE(store.ok());
+    ASSERT_TRUE((*store)->AcceptFilter().ok());
+  }
+  const auto store = CheckpointStore::Open(folder_.path(), "g", other);
+  ASSERT_TRUE(store.ok()) << store.status().message();
+  EXPECT_EQ((*store)->record().checkpoint, (Position{5, 5}));
+  EXPECT_EQ((*store)->desired(), DesiredState::kStopped);
+}
+
+TEST_F(CheckpointStoreTest, AResetDecidesForTheNewFilter) {
+  const EventFilter other{EventFilter::Match::kEventType, {"invoice-"}};
+  ASSERT_TRUE(Save(Open().get(), {5, 5}).ok());
+  {
+    auto store = CheckpointStore::OpenForCommand(folder_.path(), "g", other);
+    ASSERT_TRUE(store.ok());
+    ASSERT_TRUE((*store)->Reset(std::nullopt).ok());
+    EXPECT_FALSE((*store)->filter_changed());
+  }
+  EXPECT_TRUE(CheckpointStore::Open(folder_.path(), "g", other).ok());
+}
+
+TEST_F(CheckpointStoreTest, ALostStoreIsReplacedAndTheBadFileKept) {
+  (void)Open();
+  WriteFile(file(), "nothing of ours");
+  ASSERT_EQ(CheckpointStore::Open(folder_.path(), "g", kFilter).status().code(),
+            Status::Code::kCorrupt);
+  {
+    auto store = CheckpointStore::Replace(folder_.path(), "g", kFilter);
+    ASSERT_TRUE(store.ok()) << store.status().message();
+    ASSERT_TRUE((*store)->Reset(Position{7, 7}).ok());
+  }
+  EXPECT_EQ(Open()->record().checkpoint, (Position{7, 7}));
+  EXPECT_EQ(ReadFile(file().string() + ".bad"), "nothing of ours");
+  std::filesystem::remove(file());
+  EXPECT_TRUE(CheckpointStore::Replace(folder_.path(), "g", kFilter).ok());
 }
 
 TEST_F(CheckpointStoreTest, ANewFilterIsNotedUntilThereIsACheckpoint) {
@@ -236,8 +341,10 @@ TEST_F(CheckpointStoreTest, RefusesAChangedFilterAndNamesBoth) {
       file().string() +
           ": the filter of the group has changed: checkpoint 12:7 was made with event_type "
           "\"order-\", the configuration says stream_name \"a\", \"order-\"; older events of "
-          "the new filter would be lost, so wanted the old filter, or another group name for the "
-          "new one");
+          "the new filter would be lost, so wanted the old filter, another group name for the new "
+          "one, or a word for it: catchup start g --accept-filter goes on from there, catchup "
+          "reset "
+          "g --to beginning reads all");
   EXPECT_EQ(Open()->record().checkpoint, (Position{12, 7}));
 }
 
@@ -298,7 +405,7 @@ TEST_F(CheckpointStoreTest, RefusesTheFileOfAnotherGroup) {
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
   EXPECT_EQ(store.status().message(), (folder_.path() / "h" / "checkpoint").string() +
                                           ": it belongs to group g, wanted that of group h" +
-                                          WayOut("h"));
+                                          ForeignWayOut("h"));
 }
 
 TEST_F(CheckpointStoreTest, IgnoresWhatAnInterruptedCreationLeft) {
@@ -341,7 +448,7 @@ TEST_F(CheckpointStoreTest, RefusesAnotherFormatAndNamesBoth) {
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.status().code(), Status::Code::kIncompatible);
   EXPECT_EQ(store.status().message(),
-            file().string() + ": format 3, this version reads 2" + WayOut());
+            file().string() + ": format 3, this version reads 2" + ForeignWayOut());
   EXPECT_EQ(ReadFile(file()), bytes);
 }
 

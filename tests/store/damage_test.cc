@@ -115,8 +115,7 @@ TEST_F(DamageTest, FailsWhenBothSlotsAreBad) {
       file().string() +
           ": both slots are bad (its check sum does not fit its content; its check sum does "
           "not fit its content), wanted at least one; restore the file from a backup, or begin "
-          "anew: stop the host and move the folder " +
-          file().parent_path().string() + " away");
+          "anew: catchup reset g --to beginning");
   EXPECT_EQ(ReadFile(file()), bytes);  // Nothing is repaired that was not understood.
 }
 

@@ -37,6 +37,8 @@ std::string_view CallName(CallKind kind) {
       return "start";
     case CallKind::kLoadPosition:
       return "load_position";
+    case CallKind::kSetPosition:
+      return "set_position";
     case CallKind::kHandle:
       return "handle";
     case CallKind::kHandleBatch:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Shows that the simulation finds what it is there to find: each patch beside this script is a defect
-# of the engine. It is applied to a copy of the tree, where sim_test must fail; without any it must
-# pass. Needs what a build needs, and about ten seconds for each patch. Exits 1 when one survives.
+# of the engine. It is applied to a copy of the tree, where sim_test, failure_sim_test or engine_test
+# must fail; without any they must pass. Needs what a build needs, and about half a minute for each
+# patch. Exits 1 when one survives.
 #
 #   tests/sim/mutants/run.sh [PATCH...]
 #
@@ -25,7 +26,14 @@ fail() {
 }
 
 build() {
-  cmake --build --preset release -j2 --target sim_test >"$copy/build.log" 2>&1
+  cmake --build --preset release -j2 \
+    --target sim_test failure_sim_test engine_test >"$copy/build.log" 2>&1
+}
+
+passes() {
+  timeout $limit build/release/bin/engine_test --gtest_brief=1 >"$copy/run.log" 2>&1 &&
+    timeout $limit build/release/bin/failure_sim_test --gtest_brief=1 >"$copy/run.log" 2>&1 &&
+    timeout $limit build/release/bin/sim_test --seeds $seeds --gtest_brief=1 >"$copy/run.log" 2>&1
 }
 
 for patch in "${patches[@]}"; do
@@ -38,20 +46,18 @@ git ls-files -co --exclude-standard -z | xargs -0 cp --parents -t "$copy/tree" |
 cd "$copy/tree" || exit 1
 cmake --preset release -Wno-dev >"$copy/build.log" 2>&1 && build ||
   fail "the tree itself does not build:" "$copy/build.log"
-build/release/bin/sim_test --seeds $seeds --gtest_brief=1 >"$copy/run.log" 2>&1 ||
-  fail "the tree itself fails:" "$copy/run.log"
+passes || fail "the tree itself fails:" "$copy/run.log"
 
 survived=()
 for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
   git apply "$patch" || fail "$name: does not apply any more"
   build || fail "$name: does not build:" "$copy/build.log"
-  if timeout $limit build/release/bin/sim_test --seeds $seeds --gtest_brief=1 \
-    >"$copy/run.log" 2>&1; then
+  if passes; then
     survived+=("$name")
     echo "SURVIVES  $name"
   else
-    echo "found     $name: $(grep -m1 -A1 '^seed ' "$copy/run.log" | tr -s '\n ' ' ' | cut -c1-150)"
+    echo "found     $name: $(grep -m1 -A1 '^seed \|Failure$' "$copy/run.log" | tr -s '\n ' ' ' | cut -c1-150)"
   fi
   git apply -R "$patch" || fail "$name: cannot be taken back"
 done

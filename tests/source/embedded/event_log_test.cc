@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "host/source/embedded/log/sqlite.h"
+#include "host/base/sqlite.h"
 #include "tests/source/embedded/disk_fault.h"
 #include "tests/test_files.h"
 
@@ -98,7 +98,7 @@ class EventLogTest : public testing::Test {
   }
 
   std::int64_t Sql(const char* sql) {
-    auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate);
+    auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate, "event log");
     EXPECT_TRUE(connection.ok());
     auto value = connection->QueryInt(sql);
     EXPECT_TRUE(value.ok()) << value.status().message();
@@ -147,7 +147,7 @@ TEST_F(EventLogTest, KeepsTheRuleForOldIds) {
 TEST_F(EventLogTest, LearnsTheIdsOfAFileThatAnotherVersionWrote) {
   Fill();
   log_.reset();
-  auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate);
+  auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate, "event log");
   ASSERT_TRUE(connection.ok());
   ASSERT_TRUE(connection->Execute("DROP TABLE old_ids; DROP TABLE old_ids_end").ok());
 
@@ -178,7 +178,7 @@ TEST_F(EventLogTest, KnowsAnIdByItsNewestEvent) {
 TEST_F(EventLogTest, OpensOnAFullDiskAndLearnsTheIdsWhenThereIsRoom) {
   Fill();
   log_.reset();
-  auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate);
+  auto connection = Connection::Open(folder_ / "log", Connection::Mode::kCreate, "event log");
   ASSERT_TRUE(connection.ok());
   ASSERT_TRUE(connection->Execute("DROP TABLE old_ids; DROP TABLE old_ids_end").ok());
   DiskFault::Arm(DiskFault::Kind::kFull);

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/source/embedded/log/sqlite.h"
+#include "host/base/sqlite.h"
 #include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
@@ -259,7 +259,8 @@ TEST_F(NodeBehaviourTest, OpensALogThatDoesNotKnowItsWrites) {
   client_->MustAppend("a", Some(2));
   server_.reset();
   {
-    auto file = Connection::Open(directory_.path() / "events.db", Connection::Mode::kCreate);
+    auto file =
+        Connection::Open(directory_.path() / "events.db", Connection::Mode::kCreate, "event log");
     ASSERT_TRUE(file.ok());
     ASSERT_TRUE(file->Execute("ALTER TABLE records DROP COLUMN continues").ok());
   }

@@ -29,7 +29,8 @@ Result<std::unique_ptr<EventLog>> EventLog::Open(const std::filesystem::path& fi
 }
 
 Status EventLog::Prepare(const std::filesystem::path& file, std::size_t ids_in_memory) {
-  CATCHUP_ASSIGN_OR_RETURN(connection_, Connection::Open(file, Connection::Mode::kCreate));
+  CATCHUP_ASSIGN_OR_RETURN(connection_,
+                           Connection::Open(file, Connection::Mode::kCreate, "event log"));
   CATCHUP_ASSIGN_OR_RETURN(std::int64_t tables,
                            connection_->QueryInt("SELECT count(*) FROM sqlite_schema"));
   if (tables == 0) {

@@ -9,11 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "host/base/sqlite.h"
 #include "host/base/status.h"
 #include "host/source/embedded/log/known_ids.h"
 #include "host/source/embedded/log/log_reader.h"
 #include "host/source/embedded/log/record.h"
-#include "host/source/embedded/log/sqlite.h"
 
 namespace catchup::embedded {
 

@@ -9,9 +9,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "host/base/sqlite.h"
 #include "host/base/status.h"
 #include "host/base/uuid.h"
-#include "host/source/embedded/log/sqlite.h"
 
 namespace catchup::embedded {
 

@@ -80,7 +80,7 @@ Result<bool> LogReader::Cursor::Next(EventView* event) {
 
 Result<LogReader> LogReader::Open(const std::filesystem::path& file) {
   CATCHUP_ASSIGN_OR_RETURN(Connection connection,
-                           Connection::Open(file, Connection::Mode::kReadOnly));
+                           Connection::Open(file, Connection::Mode::kQuery, "event log"));
   LogReader reader;
   reader.own_ = std::move(connection);
   CATCHUP_RETURN_IF_ERROR(reader.PrepareAll(*reader.own_));

@@ -5,8 +5,8 @@
 #include <optional>
 #include <string_view>
 
+#include "host/base/sqlite.h"
 #include "host/source/embedded/log/record.h"
-#include "host/source/embedded/log/sqlite.h"
 
 namespace catchup::embedded {
 

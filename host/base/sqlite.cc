@@ -1,12 +1,34 @@
-#include "host/source/embedded/log/sqlite.h"
-
-#include <fmt/core.h>
+#include "host/base/sqlite.h"
 
 #include <cerrno>
 #include <string>
 
-namespace catchup::embedded {
+#include "host/base/str_cat.h"
+
+namespace catchup {
 namespace {
+
+// The system's word for why a call of the file or of its journal failed; 0 where there is none. The
+// connection's own is that of the last failed statement, which a failed COMMIT does not set.
+int SystemError(sqlite3* database) {
+  int file_error = 0;
+  sqlite3_file_control(database, "main", SQLITE_FCNTL_LAST_ERRNO, &file_error);
+  sqlite3_file* journal = nullptr;
+  int journal_error = 0;
+  if (sqlite3_file_control(database, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal) == SQLITE_OK &&
+      journal != nullptr && journal->pMethods != nullptr) {
+    journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &journal_error);
+  }
+  // One of them may be an old one. A shortage was waited out then, so the other kind is the new
+  // one.
+  const auto passes = [](int error) {
+    return Status::FromErrno("", error).code() != Status::Code::kInternal;
+  };
+  if (journal_error != 0 && (file_error == 0 || !passes(journal_error))) {
+    return journal_error;
+  }
+  return file_error != 0 ? file_error : sqlite3_system_errno(database);
+}
 
 // Whether the disk, our share of it, or what a file takes to be opened is used up. A failed sync is
 // another matter, whatever its cause: the kernel may hold pages as clean that the disk never got.
@@ -15,21 +37,23 @@ bool IsShortage(int code, int system_error) {
     return false;
   }
   const int kind = code & 0xff;
-  return kind == SQLITE_FULL ||
+  return kind == SQLITE_FULL || kind == SQLITE_NOMEM || code == SQLITE_IOERR_NOMEM ||
          ((kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN) &&
           Status::FromErrno("", system_error).code() == Status::Code::kExhausted);
 }
 
 Status SqliteFailure(sqlite3* database, std::string_view what) {
   const int code = sqlite3_extended_errcode(database);
-  std::string text = fmt::format("{}: {} (SQLite error {})", what, sqlite3_errmsg(database), code);
-  if (IsShortage(code, sqlite3_system_errno(database))) {
+  std::string text = StrCat(what, ": ", sqlite3_errmsg(database), " (SQLite error ", code, ")");
+  if (IsShortage(code, SystemError(database))) {
     return Status::Exhausted(std::move(text));
   }
   switch (code & 0xff) {
     case SQLITE_IOERR:
     case SQLITE_BUSY:
     case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
       return Status::Unavailable(std::move(text));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -70,7 +94,7 @@ Result<bool> Statement::Step() {
   if (code == SQLITE_DONE) {
     return false;
   }
-  return SqliteFailure(sqlite3_db_handle(statement_.get()), "event log");
+  return SqliteFailure(sqlite3_db_handle(statement_.get()), name_);
 }
 
 Status Statement::Run() {
@@ -94,24 +118,66 @@ std::string_view Statement::Bytes(int column) const {
   return data == nullptr ? std::string_view() : std::string_view(data, size);
 }
 
-Result<Connection> Connection::Open(const std::filesystem::path& file, Mode mode) {
+std::int64_t Statement::Changed() const {
+  return sqlite3_changes64(sqlite3_db_handle(statement_.get()));
+}
+
+Result<Connection> Connection::Open(const std::filesystem::path& file, Mode mode,
+                                    std::string_view name) {
   sqlite3* database = nullptr;
-  // Readers open for writing too: a read-only handle cannot make the shared index of the
-  // write-ahead log. PRAGMA query_only below keeps them from writing.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+  const int flags = SQLITE_OPEN_NOMUTEX |
+                    (mode == Mode::kReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     (mode == Mode::kCreate ? SQLITE_OPEN_CREATE : 0);
   const int code = sqlite3_open_v2(file.c_str(), &database, flags, nullptr);
-  Connection connection(database);
+  Connection connection(database, name);
   if (database == nullptr) {
-    return Status::Exhausted(fmt::format("open {}: out of memory", file.string()));
+    return Status::Exhausted(StrCat("open ", file.string(), ": out of memory"));
   }
   if (code != SQLITE_OK) {
     return connection.Failure("open " + file.string());
   }
-  if (mode == Mode::kReadOnly) {
+  if (mode == Mode::kQuery) {
     CATCHUP_RETURN_IF_ERROR(connection.Execute("PRAGMA query_only = 1"));
   }
   return connection;
+}
+
+Connection::Fault Connection::fault() const {
+  const int code = sqlite3_extended_errcode(database_.get());
+  const int system_error = SystemError(database_.get());
+  if (IsShortage(code, system_error)) {
+    return Fault::kShortage;
+  }
+  if (code == SQLITE_READONLY_ROLLBACK || code == SQLITE_READONLY_RECOVERY) {
+    return Fault::kUnfinished;
+  }
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Fault::kLocked;
+    case SQLITE_READONLY:
+      // A file that was moved away is another matter: no right given to it brings it back.
+      return code == SQLITE_READONLY_DBMOVED ? Fault::kDisk : Fault::kDenied;
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
+      return Fault::kDenied;
+    case SQLITE_IOERR:
+      return code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_DIR_FSYNC &&
+                     Status::FromErrno("", system_error).code() == Status::Code::kDenied
+                 ? Fault::kDenied
+                 : Fault::kDisk;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return Fault::kDamage;
+    default:
+      return Fault::kOther;
+  }
+}
+
+bool Connection::moved() const {
+  int moved = 0;
+  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  return moved != 0;
 }
 
 Status Connection::Execute(const char* sql) {
@@ -130,6 +196,7 @@ Result<Statement> Connection::Prepare(std::string_view sql) {
   }
   Statement statement;
   statement.statement_.reset(raw);
+  statement.name_ = name_;
   return statement;
 }
 
@@ -137,7 +204,7 @@ Result<std::int64_t> Connection::QueryInt(std::string_view sql) {
   CATCHUP_ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
   CATCHUP_ASSIGN_OR_RETURN(bool row, statement.Step());
   if (!row) {
-    return Status::Corrupt("event log: no answer to " + std::string(sql));
+    return Status::Corrupt(std::string(name_) + ": no answer to " + std::string(sql));
   }
   return statement.Int(0);
 }
@@ -146,4 +213,4 @@ Status Connection::Failure(std::string_view what) const {
   return SqliteFailure(database_.get(), what);
 }
 
-}  // namespace catchup::embedded
+}  // namespace catchup

@@ -9,7 +9,7 @@
 
 #include "host/base/status.h"
 
-namespace catchup::embedded {
+namespace catchup {
 
 // One prepared statement of one connection, which must outlive it. Same thread rule as its
 // connection. Bound text is not copied: it must live until Reset().
@@ -33,6 +33,8 @@ class Statement {
   std::int64_t Int(int column) const;
   // Bytes of a text or blob column, valid until the next Step() or Reset().
   std::string_view Bytes(int column) const;
+  // How many rows the last Run() inserted, changed or deleted.
+  std::int64_t Changed() const;
 
  private:
   friend class Connection;
@@ -41,6 +43,7 @@ class Statement {
   };
 
   std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+  std::string_view name_;  // The connection's.
 };
 
 // Resets a statement when the scope ends, so that no early return leaves a read transaction open:
@@ -57,27 +60,56 @@ class ResetAtEnd {
 };
 
 // One connection to a database file. For one thread at a time. Failures: kExhausted when the disk
-// is full, which passes; kUnavailable for an I/O error or a locked file; kCorrupt; kInternal.
+// is full, which passes; kUnavailable for an I/O error, a locked file or one that may not be used;
+// kCorrupt; kInternal.
 class Connection {
  public:
-  enum class Mode { kCreate, kReadOnly };
+  enum class Mode {
+    kCreate,    // Reads and writes; the file is made if it is missing.
+    kWrite,     // Reads and writes a file that is there.
+    kQuery,     // Writes no row. A handle that may write, as the shared index of a write-ahead log
+                // wants it.
+    kReadOnly,  // Never changes anything on the disk.
+  };
 
-  static Result<Connection> Open(const std::filesystem::path& file, Mode mode);
+  // `name` stands before failures of statements, as "event log"; it must outlive the connection.
+  static Result<Connection> Open(const std::filesystem::path& file, Mode mode,
+                                 std::string_view name);
+
+  // What the last failure was, for callers who must tell more than a code does. To be asked before
+  // the next call.
+  enum class Fault : std::uint8_t {
+    kShortage,    // Of room, share, descriptors or memory. Nothing was changed.
+    kLocked,      // Another connection holds the file.
+    kDenied,      // The file or its folder may not be read or written.
+    kUnfinished,  // Another process died in a write, and this connection may not mend it.
+    kDamage,      // The content is not what SQLite wrote, or the file is of another kind.
+    kDisk,        // Reading, writing or syncing failed, a failed sync whatever its cause.
+    kOther,
+  };
+  Fault fault() const;
 
   // Statements that give no rows, or whose rows do not matter.
   Status Execute(const char* sql);
   Result<Statement> Prepare(std::string_view sql);
   Result<std::int64_t> QueryInt(std::string_view sql);
 
+  // Whether the file is no longer there under its name. What is written to it then is lost.
+  bool moved() const;
+
+  // Between BEGIN and its end. A failure may have ended the transaction by itself.
+  bool in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
+
  private:
   struct Close {
     void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
   };
 
-  explicit Connection(sqlite3* database) : database_(database) {}
+  Connection(sqlite3* database, std::string_view name) : database_(database), name_(name) {}
   Status Failure(std::string_view what) const;
 
   std::unique_ptr<sqlite3, Close> database_;
+  std::string_view name_;
 };
 
-}  // namespace catchup::embedded
+}  // namespace catchup

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "host/base/status.h"
+#include "host/config/config.h"
+#include "host/daemon/host_control.h"
+
+namespace catchup {
+
+// Commands on what is stored of a group that does not run: by a host between two incarnations, and
+// by the command line where no host runs. The caller owns the state directory, whose folder
+// `groups` this is. Each is logged and durable when it returns, and can be repeated.
+//
+// Blocking. Status::may_pass: nothing was changed, try again. kInvalid, kDenied, kNotFound,
+// kCorrupt, kIncompatible: refused, with the reason.
+
+// What was done beside, for the operator; may be empty.
+using OrderNote = std::string;
+
+// The group is not to run from now on.
+Status OrderStop(const std::filesystem::path& groups, const GroupConfig& group);
+
+// It is to run. Refused for a changed filter or a fence that `order` does not decide about.
+Result<OrderNote> OrderStart(const std::filesystem::path& groups, const GroupConfig& group,
+                             const StartOrder& order, const std::string& by);
+
+// It goes on from `target`; a store that is lost or corrupt is replaced. What a plugin keeps of its
+// own position is put there at the next start, before anything is handled.
+Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupConfig& group,
+                             const ResetTarget& target, const std::string& by);
+
+}  // namespace catchup

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/daemon/gate.h"
+#include "host/daemon/reactor.h"
+#include "host/daemon/serial_queue.h"
+#include "host/engine/command.h"
+#include "host/engine/input.h"
+#include "host/source/source.h"
+#include "host/store/letter_store.h"
+#include "host/store/state_directory.h"
+
+namespace catchup {
+
+// A letter's event, read back from its store, as an event of the source is.
+class LetterFrame final : public EventFrame {
+ public:
+  explicit LetterFrame(Letter letter);
+
+  // Which call of its event the next one is.
+  std::uint32_t attempt() const { return letter_.head.attempts + 1; }
+
+ private:
+  const Letter letter_;
+};
+
+// What a group hears of its letters, each inside a turn of its gate.
+class LetterListener {
+ public:
+  // The kPark of this event is on the disk.
+  virtual void OnLetterDurable(Sequence sequence) = 0;
+  // The kUpdateLetter or kRemoveLetter under way is.
+  virtual void OnLetterStored() = 0;
+  // Something that may pass keeps the letters from being written or read; and does not any more.
+  virtual void OnLettersWait(const std::string& what) = 0;
+  virtual void OnLettersWaitEnds() = 0;
+  // Nothing is written any more.
+  virtual void OnLettersFailed(const std::string& text) = 0;
+
+ protected:
+  ~LetterListener() = default;
+};
+
+// A group's side towards its dead letters: carries out what the engine decides about them, in the
+// order in which it does, and on a queue of its own, so that no checkpoint waits for them. Letters
+// that wait together are written in one transaction. What the machine lacks, room above all, is
+// tried again every second, and what comes behind waits.
+//
+// The engine counts time from the group's start, the store by the wall clock; a letter's times are
+// those of its writing by both. What was stored by a clock that has been put back since is due
+// within the longest delay all the same.
+//
+// All functions: inside a turn.
+class LetterSide {
+ public:
+  struct Services {
+    WorkerPool* pool = nullptr;
+    Reactor* reactor = nullptr;
+    const StateDirectory* state = nullptr;
+  };
+  // The time by the clock of the engine.
+  using EngineClock = std::function<std::chrono::nanoseconds()>;
+
+  // `config` and `listener` must outlive it.
+  LetterSide(const GroupConfig& config, const Services& services, std::shared_ptr<Gate> gate,
+             EngineClock clock, LetterListener* listener);
+  ~LetterSide();
+  LetterSide(const LetterSide&) = delete;
+  LetterSide& operator=(const LetterSide&) = delete;
+
+  // First: opens the store, and hands over what it holds. A status that may pass: nothing is open,
+  // to be asked again.
+  struct Contents {
+    std::vector<LetterHead> letters;  // In the order of their positions.
+    std::vector<LetterHold> holds;
+  };
+  using Opened = std::function<void(const Status& status, const Contents& contents)>;
+  void Open(Opened done);
+  // For the engine. The views are those of `head`.
+  LetterSummary SummaryOf(const LetterHead& head) const;
+
+  // Before a runner is spawned: from here on what is written carries its token. Does not wait for
+  // what is being written. A status that may pass: to be asked again.
+  void SetToken(std::uint64_t token, std::function<void(const Status&)> done);
+
+  // The file that the next calls are made into.
+  void SetPlugin(const Digest32& digest) { plugin_ = digest; }
+
+  // A call that failed, of the event that is called next or, kLetterCall, of the letter: it is
+  // written with what comes of it, its text whole.
+  void NoteFailedCall(Sequence sequence, FailureClass failure, std::string_view text);
+
+  // kPark, of this event; its bytes are copied.
+  void Park(const Command& command, const EventView& event);
+  // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
+  void Change(const Command& command);
+
+  // Reads a letter for its call, and waits for nothing that is being written; null: it is not
+  // there.
+  using HasRead = std::function<void(std::unique_ptr<LetterFrame> letter)>;
+  void Read(Position position, HasRead done);
+
+ private:
+  struct Shared;
+  // Something to write. Letters, which have no step, may be written together.
+  struct Job {
+    std::optional<Letter> letter;
+    std::function<Status(LetterStore*)> step;
+    std::function<void()> done;  // None: nobody waits for it.
+  };
+
+  void Add(Job job);
+  void Pump();
+  void OnCarried(std::vector<Job> batch, const Status& status);
+  void Wait(const Status& why, std::function<void()> again);
+  std::int64_t TicksAt(std::chrono::nanoseconds time) const;
+  std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
+  Letter LetterOf(const Command& command, const EventView& event) const;
+  LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
+  void Update(const LetterChange& change);
+
+  const GroupConfig& config_;
+  const Services services_;
+  const std::shared_ptr<Gate> gate_;
+  const EngineClock clock_;
+  LetterListener& listener_;
+  const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<SerialQueue> queue_;
+
+  std::deque<Job> jobs_;  // Not begun.
+  bool busy_ = false;     // One is with the queue, or waits for its next try.
+  bool waits_ = false;    // It was said what for.
+  bool failed_ = false;
+  Digest32 plugin_{};
+
+  // Of what failed last.
+  Sequence called_ = 0;
+  std::int64_t first_failed_ticks_ = 0;
+  std::vector<LetterCall> calls_;  // The last of them.
+  std::string text_;               // Of the last one.
+};
+
+}  // namespace catchup

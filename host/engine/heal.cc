@@ -1,0 +1,116 @@
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "host/engine/backoff.h"
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+#include "host/engine/healing.h"
+
+// Calls of letters, and what comes of them.
+
+namespace catchup {
+
+std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std::uint64_t random) {
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  constexpr std::array<std::chrono::nanoseconds, 4> kDelays{seconds(5), seconds(30), minutes(2),
+                                                            minutes(10)};
+  constexpr std::chrono::nanoseconds kLast = std::chrono::hours(1);
+  const bool slow = failure == FailureClass::kCrash || failure == FailureClass::kHang ||
+                    failure == FailureClass::kDomainText;
+  const std::size_t index = slow ? kDelays.size() - 1 + step : step;
+  const auto delay = index < kDelays.size() ? kDelays[index] : kLast;
+  return Backoff{delay, delay + delay / 4}.Delay(0, random);
+}
+
+void Engine::CallLetter(const LetterBook::Id& id, Turn& turn) {
+  book_.BeginCall(id);
+  letter_call_ = id;
+  letter_call_lost_ = false;
+  letter_called_at_ = turn.now;
+  letter_was_last_ = true;
+  turn.Add(Command::Kind::kCallLetter).from = id.position;
+}
+
+void Engine::LetterSucceeded(Turn& turn) {
+  const LetterBook::Id id = *std::exchange(letter_call_, std::nullopt);
+  lane_.OnSettled();
+  if (!letter_call_lost_) {
+    const std::string type(book_.TypeOf(*book_.Get(id)));
+    book_.Remove(id);
+    letter_writing_ = true;
+    turn.Add(Command::Kind::kRemoveLetter).from = id.position;
+    turn.Tell(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed", true,
+              id.position);
+    TypeSucceeded(type, turn);
+  }
+  CallSucceeded(1, turn);
+}
+
+void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& turn) {
+  const LetterBook::Id id = *std::exchange(letter_call_, std::nullopt);
+  heal_free_at_ = turn.now + (turn.now - letter_called_at_) * kHealShare;
+  const bool probe = breaker_.half_open();
+  if (!letter_call_lost_) {
+    LetterBook::Letter letter = *book_.Get(id);
+    const bool was_dead = letter.state == LetterState::kDead;
+    if (letter.state == LetterState::kFollower) {
+      letter.state = LetterState::kHealing;
+      letter.failure = FailureClass::kUnknown;
+      letter.since = turn.now;
+    }
+    if (failure == FailureClass::kDomain ||
+        (IsInDoubt(failure) && turn.now - letter.since > options_.heal_for)) {
+      letter.state = LetterState::kDead;
+    }
+    if (failure == FailureClass::kDomain || IsInDoubt(failure)) {
+      letter.failure = failure;
+    }
+    if (letter.state == LetterState::kDead && !was_dead) {
+      letter.since = turn.now;
+      turn.Tell(Notice::kLetterDead,
+                "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
+                false, id.position);
+    }
+    letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
+    book_.EndCall(id, letter.state, letter.failure, letter.since, letter.due, letter.step + 1);
+    const std::string type(book_.TypeOf(letter));
+    if (doubt_.HoldOf(type) == Doubt::Hold::kByItself) {
+      book_.Hold(type, turn.now + Backoff{kHeldInterval, 2 * kHeldInterval}.Delay(0, turn.random));
+    }
+    StoreLetter(id, text, turn);
+  }
+  if (probe && failure == FailureClass::kDomain) {
+    CallSucceeded(1, turn);
+  } else if (probe) {
+    ReopenBreaker(text, turn);
+  }
+}
+
+// A call cut short changes no letter.
+void Engine::CutLetterCall() {
+  if (letter_call_ && !letter_call_lost_) {
+    book_.CutCall(*letter_call_);
+  }
+  letter_call_.reset();
+}
+
+void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn) {
+  const LetterBook::Letter& letter = *book_.Get(id);
+  auto change = std::make_shared<LetterChange>();
+  change->position = id.position;
+  change->state = letter.state;
+  change->failure = letter.failure;
+  change->step = letter.step;
+  change->since = letter.since;
+  change->due = letter.due;
+  change->called = true;
+  change->reason = reason;
+  letter_writing_ = true;
+  turn.Add(Command::Kind::kUpdateLetter).letter = std::move(change);
+}
+
+}  // namespace catchup

@@ -1,0 +1,171 @@
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+#include "host/engine/healing.h"
+
+// Letters: how one comes to be, and what their store says.
+
+namespace catchup {
+
+void Engine::LoadLetter(const LetterSummary& letter) {
+  if (!book_.Has(letter.stream, letter.position)) {
+    book_.Add(letter, 0, true);
+  }
+}
+
+void Engine::LoadHold(std::string_view type, bool by_hand) {
+  doubt_.SetHold(type, by_hand ? Doubt::Hold::kByHand : Doubt::Hold::kByItself, {});
+  book_.Hold(type, by_hand ? std::nullopt : std::optional(std::chrono::nanoseconds(0)));
+}
+
+// The first event that waits becomes a letter, if there is room; with order "halt" the group ends
+// instead, which counts as done.
+Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass failure,
+                            std::uint32_t attempts, const std::string& reason, Turn& turn) {
+  if (options_.letter_order == LetterOrder::kHalt && failure != FailureClass::kByHand) {
+    End(GroupState::kFailed, reason + StopsBefore(sequence), Lane::Force::kDrain,
+        options_.drain_timeout);
+    return Parked::kYes;
+  }
+  if (book_.IsFull(ledger_.BytesOf(sequence))) {
+    return Parked::kFull;
+  }
+  const EventName name = NameOf(sequence);
+  if (state == LetterState::kHealing && options_.heal_for == std::chrono::nanoseconds(0)) {
+    state = LetterState::kDead;
+  }
+  std::uint32_t streak = 0;
+  if (failure == FailureClass::kDomainText) {
+    doubt_.OnTextLetter(name.type, turn.now);
+  } else if (IsInDoubt(failure) && state != LetterState::kFollower) {
+    streak = doubt_.OnParked(name.type, turn.now);
+  }
+  if (state == LetterState::kHealing) {
+    breaker_.NoteLetter();
+  }
+  auto change = std::make_shared<LetterChange>();
+  change->position = ledger_.PositionOf(sequence);
+  change->state = state;
+  change->failure = failure;
+  change->attempts = attempts;
+  change->step = 1;
+  change->since = turn.now;
+  change->due = turn.now + HealDelay(failure, 0, turn.random);
+  change->called = attempts > 0;
+  change->reason = reason;
+  LetterSummary summary;
+  summary.position = change->position;
+  summary.stream = name.stream;
+  summary.type = name.type;
+  summary.bytes = ledger_.BytesOf(sequence);
+  summary.state = state;
+  summary.failure = failure;
+  summary.step = change->step;
+  summary.since = change->since;
+  summary.due = change->due;
+  parking_.emplace(sequence, book_.Add(summary, streak, false));
+  park_asked_.erase(change->position);
+  ledger_.Park(sequence);
+  ++parked_;
+  if (state != LetterState::kFollower) {
+    turn.TellTry(Notice::kLetterWritten,
+                 "dead letter, " + std::string(LetterStateName(state)) + ", class " +
+                     std::string(FailureClassName(failure)) + AtEvent(sequence) + ": " + reason,
+                 false, attempts, change->due - turn.now);
+  }
+  Command& command = turn.Add(Command::Kind::kPark);
+  command.first = command.last = sequence;
+  command.letter = std::move(change);
+  return Parked::kYes;
+}
+
+// The event in place, which then is in place no more. Without room it stays; one that needs no
+// further call waits for it.
+Engine::Parked Engine::ParkInPlace(LetterState state, Turn& turn) {
+  const InPlace place = place_;
+  if (Park(place.sequence, state, place.failure, place.calls, place.text, turn) == Parked::kFull) {
+    if (state == LetterState::kDead) {
+      place_.parks = state;
+      SetTrouble("dead letters full: " + place.text, turn);
+    }
+    return Parked::kFull;
+  }
+  lane_.Forgive(place.counted_deaths);
+  place_ = {};
+  return Parked::kYes;
+}
+
+// It is a letter already.
+void Engine::PassLetter(Sequence sequence) {
+  if (position_mode_) {
+    ledger_.Park(sequence);
+    ledger_.PassParked(sequence);
+  } else {
+    ledger_.Skip(sequence);
+    letters_passed_ = true;
+  }
+}
+
+void Engine::RemoveLettersBeyond(std::optional<Position> position, Turn& turn) {
+  if (!book_.empty()) {
+    book_.RemoveBeyond(position);
+    turn.Add(Command::Kind::kRemoveLetters).from = position;
+  }
+}
+
+void Engine::LetterDurable(Sequence sequence, Tick tick, Commands* out) {
+  const auto found = parking_.find(sequence);
+  if (life_.finished() || found == parking_.end()) {
+    return;
+  }
+  Turn turn(tick, out);
+  book_.Written(found->second);
+  parking_.erase(found);
+  if (position_mode_) {
+    ledger_.PassParked(sequence);
+  } else {
+    ledger_.SettleParked(sequence);
+  }
+  Plan(turn);
+}
+
+void Engine::LetterStored(Tick tick, Commands* out) {
+  if (life_.finished() || !letter_writing_) {
+    return;
+  }
+  Turn turn(tick, out);
+  letter_writing_ = false;
+  Plan(turn);
+}
+
+void Engine::LetterGone(Tick tick, Commands* out) {
+  if (life_.finished() || !CallsLetter()) {
+    return;
+  }
+  Turn turn(tick, out);
+  const LetterBook::Id id = *letter_call_;
+  const bool known = !letter_call_lost_;
+  CutLetterCall();
+  if (known) {
+    book_.Remove(id);
+  }
+  Plan(turn);
+}
+
+void Engine::LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out) {
+  const auto id = book_.Find(stream, position);
+  if (life_.finished() || !id) {
+    return;
+  }
+  Turn turn(tick, out);
+  letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
+  book_.Remove(*id);
+  turn.Tell(Notice::kLetterDropped, "dead letter " + FormatPosition(position) + " dropped", true,
+            position);
+  Plan(turn);
+}
+
+}  // namespace catchup

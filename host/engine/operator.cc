@@ -1,0 +1,104 @@
+#include <string>
+
+#include "host/engine/engine.h"
+#include "host/engine/engine_text.h"
+
+// What an operator decides about letters, and a new plugin file.
+
+namespace catchup {
+namespace {
+
+// More at once is a type to park, or a program gone wild.
+constexpr std::size_t kMaxParkAsked = 1'024;
+
+}  // namespace
+
+void Engine::PluginChanged(Tick tick, Commands* out) {
+  if (life_.finished()) {
+    return;
+  }
+  Turn turn(tick, out);
+  if (doubt_.holds() > 0) {
+    turn.Add(Command::Kind::kEndHold);
+  }
+  doubt_.Forget();
+  book_.EndAllHolds();
+  book_.MakeAllDue(turn.now);
+  if (breaker_.open()) {
+    breaker_.Hasten(turn.now);
+  }
+  Plan(turn);
+}
+
+std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
+  if (life_.ending()) {
+    return "the group is stopping";
+  }
+  if (!IsPlace(position)) {
+    return NoPlace(position);
+  }
+  if (position <= ledger_.watermark()) {
+    return "what lies at " + FormatPosition(position) + " is settled: the group is at " +
+           Place(ledger_.watermark());
+  }
+  if (park_asked_.size() >= kMaxParkAsked) {
+    return "already " + std::to_string(kMaxParkAsked) + " events are to be parked";
+  }
+  Turn turn(tick, out);
+  park_asked_.insert(position);
+  Plan(turn);
+  return {};
+}
+
+std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {
+  if (life_.ending()) {
+    return "the group is stopping";
+  }
+  if (!doubt_.SetHold(type, Doubt::Hold::kByHand, tick.now)) {
+    return "already " + std::to_string(Doubt::kMaxTypes) + " types are held";
+  }
+  Turn turn(tick, out);
+  book_.Hold(type, std::nullopt);
+  Command& command = turn.Add(Command::Kind::kHold);
+  command.text = std::string(type);
+  command.expected = true;
+  Plan(turn);
+  return {};
+}
+
+std::string Engine::UnparkType(std::string_view type, Tick tick, Commands* out) {
+  if (!doubt_.EndHold(type)) {
+    return "events of type " + QuotedName(type) + " are not held";
+  }
+  Turn turn(tick, out);
+  book_.EndHold(type);
+  book_.MakeTypeDue(type, turn.now);
+  turn.Add(Command::Kind::kEndHold).text = std::string(type);
+  Plan(turn);
+  return {};
+}
+
+std::string Engine::RetryLetter(std::string_view stream, Position position, Tick tick,
+                                Commands* out) {
+  if (life_.ending()) {
+    return "the group is stopping";
+  }
+  if (!breaker_.closed()) {
+    return trouble_;
+  }
+  const auto id = book_.Find(stream, position);
+  if (!id) {
+    return "no letter lies at " + FormatPosition(position);
+  }
+  if (!book_.Ask(*id, tick.now)) {
+    const auto first = book_.First(stream);
+    return *first == *id ? "it is being written or called"
+                         : "it waits behind " + FormatPosition(first->position) +
+                               ", an earlier letter of its stream";
+  }
+  Turn turn(tick, out);
+  Plan(turn);
+  return {};
+}
+
+}  // namespace catchup

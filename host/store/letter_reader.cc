@@ -1,0 +1,212 @@
+#include "host/store/letter_reader.h"
+
+#include <utility>
+
+#include "host/store/letter_file.h"
+#include "host/store/letter_rows.h"
+
+namespace catchup {
+namespace {
+
+std::string Select(std::string_view columns, std::string_view rest) {
+  std::string sql = "SELECT ";
+  sql.append(columns).append(" ").append(rest);
+  return sql;
+}
+
+std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+// An absent condition binds NULL, for which the statement asks first.
+template <typename T>
+void BindOptional(int index, const std::optional<T>& value, Statement* statement) {
+  if (!value) {
+    statement->BindNull(index);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    statement->BindText(index, *value);
+  } else {
+    statement->Bind(index, static_cast<std::int64_t>(*value));
+  }
+}
+
+constexpr std::string_view kWhere =
+    "FROM letters JOIN causes USING (id) WHERE (?1 IS NULL OR letters.state = ?1) AND "
+    "(?2 IS NULL OR letters.class = ?2) AND (?3 IS NULL OR letters.stream = ?3) AND "
+    "(?4 IS NULL OR letters.type = ?4) AND (?5 IS NULL OR letters.written < ?5) AND "
+    "(?6 IS NULL OR letters.written > ?6) AND "
+    "(letters.commit_position, letters.prepare_position) > (?7, ?8) "
+    "ORDER BY letters.commit_position, letters.prepare_position LIMIT ?9";
+
+}  // namespace
+
+Result<LetterReader> LetterReader::Open(const std::filesystem::path& folder,
+                                        const std::string& group) {
+  CATCHUP_ASSIGN_OR_RETURN(auto connection, letter_file::OpenToRead(folder, group));
+  LetterReader reader(nullptr, folder);
+  if (connection) {
+    reader.own_ = std::make_unique<Connection>(*std::move(connection));
+    reader.connection_ = reader.own_.get();
+  }
+  return reader;
+}
+
+// A row that is not what it was is our finding; all else is SQLite's.
+Status LetterReader::Failure(const Status& status) const {
+  if (status.code() == Status::Code::kCorrupt &&
+      connection_->fault() == Connection::Fault::kOther) {
+    return letter_file::AddWayOut(status.Within(letter_file::In(folder_).string()), folder_);
+  }
+  return letter_file::AddWayOut(letter_file::Explain(*connection_, status, folder_), folder_);
+}
+
+Result<LetterTotals> LetterReader::Count() {
+  if (connection_ == nullptr) {
+    return LetterTotals();
+  }
+  auto totals = CountLetters(connection_);
+  return totals.ok() ? std::move(totals) : Failure(totals.status());
+}
+
+Status LetterReader::Scan(const SeeHead& see) {
+  if (connection_ == nullptr) {
+    return {};
+  }
+  auto statement = connection_->Prepare(
+      Select(kHeadColumns, "FROM letters ORDER BY commit_position, prepare_position"));
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  LetterHead head;
+  for (;;) {
+    const auto row = statement->Step();
+    if (!row.ok()) {
+      return Failure(row.status());
+    }
+    if (!*row) {
+      return {};
+    }
+    if (const Status read = ReadHead(*statement, 0, &head); !read.ok()) {
+      return Failure(read);
+    }
+    see(head);
+  }
+}
+
+Status LetterReader::ScanHolds(const SeeHold& see) {
+  if (connection_ == nullptr) {
+    return {};
+  }
+  auto statement = connection_->Prepare(Select(kHoldColumns, "FROM holds ORDER BY type"));
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  LetterHold hold;
+  for (;;) {
+    const auto row = statement->Step();
+    if (!row.ok()) {
+      return Failure(row.status());
+    }
+    if (!*row) {
+      return {};
+    }
+    if (const Status read = ReadHold(*statement, 0, &hold); !read.ok()) {
+      return Failure(read);
+    }
+    see(hold);
+  }
+}
+
+Status LetterReader::List(const LetterFilter& filter, const SeeLetter& see) {
+  if (connection_ == nullptr) {
+    return {};
+  }
+  auto statement = connection_->Prepare(Select(
+      QualifiedColumns("letters", kHeadColumns) + ", " + QualifiedColumns("causes", kCauseColumns),
+      kWhere));
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  BindOptional(1, filter.state, &*statement);
+  BindOptional(2, filter.letter_class, &*statement);
+  BindOptional(3, filter.stream, &*statement);
+  BindOptional(4, filter.type, &*statement);
+  BindOptional(5, filter.written_before, &*statement);
+  BindOptional(6, filter.written_after, &*statement);
+  // No letter lies before 0:0.
+  statement->Bind(7, filter.after ? Signed(filter.after->commit) : -1);
+  statement->Bind(8, filter.after ? Signed(filter.after->prepare) : -1);
+  statement->Bind(9, filter.limit ? Signed(*filter.limit) : -1);
+  LetterHead head;
+  LetterCause cause;
+  for (;;) {
+    const auto row = statement->Step();
+    if (!row.ok()) {
+      return Failure(row.status());
+    }
+    if (!*row) {
+      return {};
+    }
+    Status read = ReadHead(*statement, 0, &head);
+    if (read.ok()) {
+      read = ReadCause(*statement, kHeadCount, head.position, &cause);
+    }
+    if (!read.ok()) {
+      return Failure(read);
+    }
+    CATCHUP_RETURN_IF_ERROR(see(head, cause));
+  }
+}
+
+Result<std::optional<Letter>> LetterReader::Read(Position position) {
+  if (connection_ == nullptr || !IsPlace(position)) {
+    return std::optional<Letter>();
+  }
+  auto letter = ReadLetter(connection_, position);
+  return letter.ok() ? std::move(letter) : Failure(letter.status());
+}
+
+Result<std::optional<LetterHead>> LetterReader::FirstOf(std::string_view stream) {
+  if (connection_ == nullptr) {
+    return std::optional<LetterHead>();
+  }
+  auto statement =
+      connection_->Prepare(Select(kHeadColumns,
+                                  "FROM letters WHERE stream = ?1 ORDER BY commit_position, "
+                                  "prepare_position LIMIT 1"));
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  statement->BindText(1, stream);
+  return OneOf(*std::move(statement));
+}
+
+Result<std::optional<LetterHead>> LetterReader::NextOf(std::string_view stream, Position after) {
+  if (connection_ == nullptr) {
+    return std::optional<LetterHead>();
+  }
+  auto statement = connection_->Prepare(
+      Select(kHeadColumns,
+             "FROM letters WHERE stream = ?1 AND (commit_position, prepare_position) > (?2, ?3) "
+             "ORDER BY commit_position, prepare_position LIMIT 1"));
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  statement->BindText(1, stream);
+  statement->Bind(2, Signed(after.commit));
+  statement->Bind(3, Signed(after.prepare));
+  return OneOf(*std::move(statement));
+}
+
+Result<std::optional<LetterHead>> LetterReader::OneOf(Statement statement) {
+  const auto row = statement.Step();
+  if (!row.ok()) {
+    return Failure(row.status());
+  }
+  if (!*row) {
+    return std::optional<LetterHead>();
+  }
+  LetterHead head;
+  const Status read = ReadHead(statement, 0, &head);
+  return read.ok() ? Result<std::optional<LetterHead>>(std::move(head)) : Failure(read);
+}
+
+}  // namespace catchup

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "host/base/sqlite.h"
+#include "host/base/status.h"
+#include "host/store/letter.h"
+
+namespace catchup {
+
+// Reads the letters of one group. Without a file there are none. One thread at a time.
+//
+// Failures of every function: kCorrupt for a row or a file that is not what was written, with the
+// way out; kExhausted and kUnavailable for what may pass; kInternal for a disk that has failed.
+class LetterReader {
+ public:
+  // Of a group whose host does not run, by its folder, and changes nothing there. kInUse: a host
+  // has the file open. kIncompatible: another format, or the file of another group.
+  static Result<LetterReader> Open(const std::filesystem::path& folder, const std::string& group);
+
+  // Over a connection that another object owns and that outlives this; null: no letters.
+  LetterReader(Connection* connection, std::filesystem::path folder)
+      : connection_(connection), folder_(std::move(folder)) {}
+
+  Result<LetterTotals> Count();
+
+  // Every letter's head in the order of the positions, from the small table alone: for a start.
+  // Letters may be neither written nor removed meanwhile.
+  using SeeHead = std::function<void(const LetterHead& head)>;
+  Status Scan(const SeeHead& see);
+
+  using SeeHold = std::function<void(const LetterHold& hold)>;
+  Status ScanHolds(const SeeHold& see);
+
+  // The letters meant, in the order of the positions. `see` may read other letters.
+  using SeeLetter = std::function<Status(const LetterHead& head, const LetterCause& cause)>;
+  Status List(const LetterFilter& filter, const SeeLetter& see);
+
+  // One letter, whole. None: there is no such letter.
+  Result<std::optional<Letter>> Read(Position position);
+
+  // The first letter of a stream, and the one behind `after`. None: no more.
+  Result<std::optional<LetterHead>> FirstOf(std::string_view stream);
+  Result<std::optional<LetterHead>> NextOf(std::string_view stream, Position after);
+
+ private:
+  Result<std::optional<LetterHead>> OneOf(Statement statement);
+  Status Failure(const Status& status) const;
+
+  std::unique_ptr<Connection> own_;
+  Connection* connection_;
+  std::filesystem::path folder_;
+};
+
+}  // namespace catchup

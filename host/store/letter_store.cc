@@ -1,0 +1,385 @@
+#include "host/store/letter_store.h"
+
+#include <sodium.h>
+
+#include <functional>
+#include <utility>
+
+#include "host/base/text.h"
+#include "host/base/time_text.h"
+#include "host/store/letter_file.h"
+#include "host/store/letter_renewal.h"
+#include "host/store/letter_rows.h"
+#include "host/store/letter_writer.h"
+
+namespace catchup {
+namespace {
+
+bool MayPass(const Status& status) {
+  return status.code() == Status::Code::kExhausted || status.code() == Status::Code::kUnavailable;
+}
+
+// The verdict of a change on what was asked for, not a failure of the file.
+bool IsVerdict(const Status& status, const Connection& connection) {
+  return status.code() == Status::Code::kDenied || status.code() == Status::Code::kNotFound ||
+         (status.code() == Status::Code::kExhausted &&
+          connection.fault() != Connection::Fault::kShortage);
+}
+
+}  // namespace
+
+struct LetterStore::State {
+  State(std::filesystem::path the_folder, std::string the_group, Options the_options)
+      : folder(std::move(the_folder)),
+        group(std::move(the_group)),
+        options(std::move(the_options)),
+        reader(nullptr, folder) {}
+  ~State();
+
+  const std::filesystem::path folder;
+  const std::string group;
+  const Options options;
+
+  std::optional<Connection> connection;  // None: no file.
+  LetterReader reader;
+  std::optional<LetterWriter> writer;
+  std::optional<LetterSteps> steps;
+  LetterTotals totals;
+  std::uint64_t token = 0;
+  Status dead;           // Not ok once the disk has failed.
+  bool doubted = false;  // A commit has failed, and the file may hold it all the same.
+
+  Status Load(std::optional<Connection> opened);
+  Status TakeUp();
+  Status MakeFile();
+
+  // Runs `body` in a transaction; what it counts is kept if that is on the disk.
+  using Body = std::function<Status(LetterTotals* counted)>;
+  Status Write(const Body& body);
+  Status Recount();
+  Status Fail(Status failure);
+
+  // What a change under a wrong token comes to, before a file is made for it.
+  Status CheckToken(std::uint64_t wanted) const;
+  Status NoLetter(Position position) const;
+};
+
+LetterStore::State::~State() {
+  const bool had_file = connection.has_value();
+  writer.reset();
+  steps.reset();
+  connection.reset();
+  if (had_file && dead.ok()) {
+    letter_file::MarkClean(folder);
+  }
+}
+
+Status LetterStore::State::Load(std::optional<Connection> opened) {
+  writer.reset();
+  connection = std::move(opened);
+  reader = LetterReader(connection ? &*connection : nullptr, folder);
+  if (!connection) {
+    return {};
+  }
+  writer.emplace(&*connection, group);
+  CATCHUP_ASSIGN_OR_RETURN(totals, reader.Count());
+  Status taken = connection->Execute("BEGIN IMMEDIATE");
+  if (taken.ok()) {
+    taken = TakeUp();
+  }
+  if (taken.ok()) {
+    taken = connection->Execute("COMMIT");
+  }
+  return taken.ok()
+             ? taken
+             : letter_file::AddWayOut(letter_file::Explain(*connection, taken, folder), folder);
+}
+
+// Part of a transaction, which writes nothing while the sinks are those of the last run.
+Status LetterStore::State::TakeUp() {
+  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
+                           connection->QueryInt("SELECT token FROM owner"));
+  token = static_cast<std::uint64_t>(seen);
+  auto over = LetterSteps::Over(&*connection, options.sinks, options.bounds.max_bytes);
+  if (!over.ok()) {
+    return over.status();
+  }
+  steps = *std::move(over);
+  return {};
+}
+
+Status LetterStore::State::MakeFile() {
+  const std::uint64_t present = token;
+  // One may be there: of an earlier try that failed behind the making of it, or put back.
+  const auto exists = letter_file::Exists(folder);
+  if (!exists.ok()) {
+    return letter_file::AddWayOut(exists.status(), folder);
+  }
+  if (!*exists) {
+    CATCHUP_RETURN_IF_ERROR(
+        letter_file::AddWayOut(letter_file::Make(folder, group, token), folder));
+  }
+  CATCHUP_ASSIGN_OR_RETURN(auto opened, letter_file::OpenToWrite(folder, group));
+  Status loaded = Load(std::move(opened));
+  if (loaded.ok() && token != present) {
+    loaded = writer->RaiseToken(present);
+    if (!loaded.ok() && !IsVerdict(loaded, *connection)) {
+      loaded = letter_file::Explain(*connection, loaded, folder);
+    }
+  }
+  if (!loaded.ok()) {
+    (void)Load(std::nullopt);
+    totals = {};
+  }
+  token = present;
+  return loaded;
+}
+
+Status LetterStore::State::Fail(Status failure) {
+  if (IsVerdict(failure, *connection)) {
+    return failure;
+  }
+  // A row of ours that is not what it was has no failure of SQLite's beside it.
+  const bool ours =
+      failure.code() == Status::Code::kCorrupt && connection->fault() == Connection::Fault::kOther;
+  Status told = ours ? failure.Within(letter_file::In(folder).string())
+                     : letter_file::Explain(*connection, failure, folder);
+  if (!MayPass(told)) {
+    told = letter_file::AddWayOut(told, folder);
+    dead = told.Within("store closed after a failure");
+  }
+  return told;
+}
+
+Status LetterStore::State::Write(const Body& body) {
+  if (!dead.ok()) {
+    return dead;
+  }
+  if (!connection) {
+    CATCHUP_RETURN_IF_ERROR(MakeFile());
+  }
+  Status status = connection->Execute("BEGIN IMMEDIATE");
+  if (status.ok() && doubted) {
+    status = Recount();
+  }
+  LetterTotals counted = totals;
+  if (status.ok()) {
+    status = body(&counted);
+  }
+  if (status.ok() && connection->moved()) {
+    dead = Status::Internal(letter_file::In(folder).string() +
+                            ": it was removed or moved away while the group ran, so no letter can "
+                            "be kept; put the file back as it was and restart the host");
+    steps->Forget();
+    (void)connection->Execute("ROLLBACK");
+    return dead;
+  }
+  if (status.ok()) {
+    status = connection->Execute("COMMIT");
+    doubted = !status.ok();
+  }
+  if (status.ok()) {
+    totals = counted;
+    steps->Keep();
+    return status;
+  }
+  status = Fail(std::move(status));
+  steps->Forget();
+  // Where even this meets the full disk, SQLite takes the transaction back before the next one
+  // begins, and fails that until it could.
+  if (connection->in_transaction()) {
+    (void)connection->Execute("ROLLBACK");
+  }
+  return status;
+}
+
+// The last write of a commit, which is its word, can be done and reported as failed.
+Status LetterStore::State::Recount() {
+  CATCHUP_ASSIGN_OR_RETURN(totals, CountLetters(&*connection));
+  CATCHUP_RETURN_IF_ERROR(steps->Recount());
+  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
+                           connection->QueryInt("SELECT token FROM owner"));
+  token = static_cast<std::uint64_t>(seen);
+  doubted = false;
+  return {};
+}
+
+Status LetterStore::State::CheckToken(std::uint64_t wanted) const {
+  return wanted == token
+             ? Status()
+             : Status::Denied(letter_file::In(folder).string() + ": fenced: token " +
+                              std::to_string(wanted) + ", wanted " + std::to_string(token));
+}
+
+Status LetterStore::State::NoLetter(Position position) const {
+  return Status::NotFound("group " + group + " has no letter " + FormatPosition(position));
+}
+
+LetterStore::LetterStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LetterStore::~LetterStore() = default;
+
+Result<std::unique_ptr<LetterStore>> LetterStore::Open(const std::filesystem::path& folder,
+                                                       const std::string& group,
+                                                       const Options& options) {
+  // Chooses the fast code for this processor; safe to repeat.
+  if (sodium_init() < 0) {
+    return Status::Internal("libsodium cannot start");
+  }
+  auto state = std::make_unique<State>(folder, group, options);
+  CATCHUP_ASSIGN_OR_RETURN(auto opened, letter_file::OpenToWrite(folder, group));
+  if (Status loaded = state->Load(std::move(opened)); !loaded.ok()) {
+    state->dead = loaded;  // Whatever it was: the next one looks closely at the file.
+    return loaded;
+  }
+  return std::unique_ptr<LetterStore>(new LetterStore(std::move(state)));
+}
+
+const LetterTotals& LetterStore::totals() const { return state_->totals; }
+const LetterBounds& LetterStore::bounds() const { return state_->options.bounds; }
+std::uint64_t LetterStore::token() const { return state_->token; }
+LetterReader& LetterStore::reader() { return state_->reader; }
+
+Status LetterStore::SetToken(std::uint64_t token) {
+  if (token < state_->token) {
+    return Status::Denied(letter_file::In(state_->folder).string() + ": fenced: token " +
+                          std::to_string(state_->token) + " seen, ours " + std::to_string(token));
+  }
+  if (state_->connection && token != state_->token) {
+    const Status raised =
+        state_->Write([&](LetterTotals*) -> Status { return state_->writer->RaiseToken(token); });
+    if (!raised.ok()) {
+      return raised;
+    }
+  }
+  state_->token = token;
+  return {};
+}
+
+bool LetterStore::HasRoomFor(std::span<const Letter> letters) const {
+  std::uint64_t bytes = state_->totals.bytes;
+  for (const Letter& letter : letters) {
+    bytes += LetterBytes(letter);
+  }
+  return state_->totals.letters() + letters.size() <= bounds().max_letters &&
+         bytes <= bounds().max_bytes;
+}
+
+Status LetterStore::Insert(std::uint64_t token, std::span<Letter> letters) {
+  for (Letter& letter : letters) {
+    if (!IsPlace(letter.head.position)) {
+      return Status::NotFound("no letter can have position " +
+                              FormatPosition(letter.head.position));
+    }
+    CutLetter(&letter.cause);
+    letter.head.bytes = LetterBytes(letter);
+  }
+  CATCHUP_RETURN_IF_ERROR(state_->CheckToken(token));
+  return state_->Write([&](LetterTotals* counted) -> Status {
+    for (const Letter& letter : letters) {
+      CATCHUP_ASSIGN_OR_RETURN(const bool added, state_->writer->Insert(token, letter, counted));
+      if (added) {
+        CATCHUP_RETURN_IF_ERROR(state_->steps->Add(LetterStepKind::kWritten, state_->group, letter,
+                                                   "", letter.head.written_ticks));
+      }
+    }
+    // After those that were there already were left out.
+    const bool fits =
+        counted->letters() <= bounds().max_letters && counted->bytes <= bounds().max_bytes;
+    return fits ? Status()
+                : Status::Exhausted("dead letters full: " + std::to_string(totals().letters()) +
+                                    " of " + std::to_string(bounds().max_letters) + " letters, " +
+                                    std::to_string(totals().bytes) + " of " +
+                                    std::to_string(bounds().max_bytes) + " bytes");
+  });
+}
+
+Status LetterStore::Update(std::uint64_t token, const Change& change) {
+  if (!state_->connection) {
+    return state_->NoLetter(change.head.position);
+  }
+  return state_->Write([&](LetterTotals* counted) -> Status {
+    CATCHUP_ASSIGN_OR_RETURN(Letter letter, state_->writer->Require(change.head.position));
+    const LetterHead before = letter.head;
+    letter.head = change.head;
+    letter.cause = change.cause;
+    CutLetter(&letter.cause);
+    letter.head.bytes = LetterBytes(letter);
+    CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateHead(token, before, letter.head, counted));
+    CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateCause(letter.head.position, letter.cause));
+    return change.step
+               ? state_->steps->Add(*change.step, state_->group, letter, change.note, NowTicks())
+               : Status();
+  });
+}
+
+Status LetterStore::Reschedule(std::uint64_t token, std::span<const LetterHead> heads) {
+  if (!state_->connection) {
+    return heads.empty() ? Status() : state_->NoLetter(heads.front().position);
+  }
+  return state_->Write([&](LetterTotals* counted) -> Status {
+    for (LetterHead head : heads) {
+      CATCHUP_ASSIGN_OR_RETURN(const LetterHead before, state_->writer->RequireHead(head.position));
+      head.bytes = before.bytes;
+      CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateHead(token, before, head, counted));
+    }
+    return {};
+  });
+}
+
+Status LetterStore::Remove(std::uint64_t token, Position position, LetterStepKind step,
+                           const std::string& reason) {
+  if (!state_->connection) {
+    return state_->NoLetter(position);
+  }
+  return state_->Write([&](LetterTotals* counted) -> Status {
+    CATCHUP_ASSIGN_OR_RETURN(const Letter letter, state_->writer->Require(position));
+    CATCHUP_RETURN_IF_ERROR(state_->writer->Delete(token, letter.head, counted));
+    return state_->steps->Add(step, state_->group, letter, reason, NowTicks());
+  });
+}
+
+Status LetterStore::RemoveBeyond(std::uint64_t token, std::optional<Position> position) {
+  if (!state_->connection) {
+    return state_->CheckToken(token);
+  }
+  return state_->Write([&](LetterTotals* counted) -> Status {
+    return state_->writer->DeleteBeyond(token, position, counted);
+  });
+}
+
+Status LetterStore::SetHold(std::uint64_t token, const LetterHold& hold) {
+  CATCHUP_RETURN_IF_ERROR(state_->CheckToken(token));
+  LetterHold cut = hold;
+  cut.reason = CutText(hold.reason, kMaxLetterReason);
+  return state_->Write(
+      [&](LetterTotals*) -> Status { return state_->writer->SetHold(token, cut); });
+}
+
+Status LetterStore::EndHold(std::uint64_t token, const std::string& type) {
+  if (!state_->connection) {
+    return state_->CheckToken(token);
+  }
+  return state_->Write(
+      [&](LetterTotals*) -> Status { return state_->writer->EndHold(token, type); });
+}
+
+Result<LetterSteps::Part> LetterStore::ReadSteps(const std::string& sink) {
+  if (!state_->steps || state_->steps->empty()) {
+    return LetterSteps::Part();
+  }
+  if (!state_->dead.ok()) {
+    return state_->dead;
+  }
+  auto steps = state_->steps->Read(sink);
+  return steps.ok() ? std::move(steps) : state_->Fail(steps.status());
+}
+
+Status LetterStore::SetPlace(const std::string& sink, std::uint64_t number) {
+  if (!state_->steps) {
+    return {};
+  }
+  return state_->Write(
+      [&](LetterTotals*) -> Status { return state_->steps->SetPlace(sink, number); });
+}
+
+}  // namespace catchup

@@ -1,0 +1,587 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "catchup/plugin.h"
+#include "tests/engine/driver.h"
+
+// What the engine does about calls that fail, by class.
+
+namespace catchup {
+namespace {
+
+class Names final : public EventNames {
+ public:
+  EventName NameOf(Sequence sequence) const override {
+    const auto& [stream, type] = names.at(sequence);
+    return {stream, type};
+  }
+  std::map<Sequence, std::pair<std::string, std::string>> names;
+};
+
+// One runner, and events of streams and types; what the store is asked for is durable when the test
+// says so.
+class FailureTest : public testing::Test {
+ protected:
+  explicit FailureTest(EngineOptions options = {}) : driver(options, &names) { driver.Run(); }
+
+  Commands Event(const std::string& stream, const std::string& type = "t") {
+    ++last;
+    names.names[last] = {stream, type};
+    const auto& [name, kind] = names.names[last];
+    return driver.Event(P(last * 10), 1, false, 1, {name, kind});
+  }
+
+  Commands Fails(Sequence sequence, std::int32_t status = CATCHUP_FAILED,
+                 const std::string& text = "oops") {
+    return driver.Failed({sequence, status, "handle", text}, spawn);
+  }
+
+  // Fails as often as it takes to be in doubt. Returns the last answer.
+  Commands Doubt(Sequence sequence) {
+    Commands commands = Fails(sequence);
+    for (int i = 0; i < 3 && !Has(commands, Kind::kPark); ++i) {
+      EXPECT_EQ(Delivered(driver.Wake(30s)).first, sequence);
+      commands = Fails(sequence);
+    }
+    return commands;
+  }
+
+  // The runner dies on it, and another is there.
+  Commands Crashes(Sequence sequence) {
+    Commands commands = driver.Exited(spawn, ExitClass::kCrash, sequence, "SIGSEGV");
+    if (!Has(commands, Kind::kSpawnRunner)) {
+      for (const Command& command : driver.Wake(60s)) {
+        commands.push_back(command);
+      }
+    }
+    for (const Command& command : driver.Ready(++spawn)) {
+      commands.push_back(command);
+    }
+    return commands;
+  }
+
+  static const LetterChange* Parked(const Commands& commands) {
+    const Command* command = Find(commands, Kind::kPark);
+    return command == nullptr ? nullptr : command->letter.get();
+  }
+
+  Names names;
+  Driver driver;
+  Sequence last = 0;
+  SpawnNumber spawn = 1;
+};
+
+TEST_F(FailureTest, ARejectedEventIsADeadLetterAtOnceAndDeliveryGoesOn) {
+  Event("a");
+  Event("b");
+
+  const Commands answer = Fails(1, CATCHUP_REJECT, "no such customer");
+
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->state, LetterState::kDead);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kDomain);
+  EXPECT_TRUE(Contains(Parked(answer)->reason, "no such customer"));
+  EXPECT_TRUE(Has(answer, Kind::kTakeBack));
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{2, 2}));
+  EXPECT_TRUE(driver.engine.breaker().closed());
+}
+
+// The promise of all this: a letter first, the checkpoint behind it.
+TEST_F(FailureTest, NoCheckpointPassesALetterThatIsNotDurable) {
+  Event("a");
+  Event("b");
+  Fails(1, CATCHUP_REJECT);
+  driver.Settled(2);
+  EXPECT_EQ(driver.engine.watermark(), std::nullopt);
+
+  driver.LetterDurable(1);
+
+  EXPECT_EQ(driver.engine.watermark(), P(20));
+  EXPECT_EQ(driver.engine.handled(), 1u) << "a letter was not handled";
+  EXPECT_EQ(driver.engine.parked(), 1u);
+}
+
+TEST_F(FailureTest, LaterEventsOfAParkedStreamQueueBehindIt) {
+  Event("a");
+  Event("a");
+  Event("b");
+
+  const Commands answer = Fails(1, CATCHUP_REJECT);
+
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{3, 3}));
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kFollower), 1u);
+  EXPECT_EQ(Delivered(Event("a")).first, 0u);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kFollower), 2u);
+}
+
+TEST_F(FailureTest, ARetryWaitsInPlaceForAsLongAsItTakes) {
+  Event("a");
+  Event("b");
+  std::chrono::nanoseconds waited{};
+  for (int i = 0; i < 100; ++i) {
+    const Commands answer = Fails(1, CATCHUP_RETRY, "database is down");
+    EXPECT_FALSE(Has(answer, Kind::kPark)) << i;
+    EXPECT_EQ(Delivered(answer).first, 0u) << "nothing overtakes it";
+    EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+    EXPECT_TRUE(Contains(driver.engine.reason(), "database is down")) << driver.engine.reason();
+    const auto delay = *driver.engine.retry_at() - driver.now;
+    waited += delay;
+    const Commands woken = driver.Wake(delay);
+    ASSERT_EQ(Delivered(woken), (std::pair<Sequence, Sequence>{1, 1})) << i;
+    EXPECT_EQ(Find(woken, Kind::kDeliver)->number, static_cast<std::uint64_t>(i + 2));
+  }
+  EXPECT_GT(waited, 1h) << "at the breaker's pace";
+
+  const Commands settled = driver.Settled(1);
+
+  EXPECT_EQ(Delivered(settled), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+TEST_F(FailureTest, AWaitGoesByTheRetryDelaysUntilTheBreakerOpens) {
+  Event("a");
+  for (const auto delay : {1s, 2s, 4s, 8s}) {
+    Fails(1, CATCHUP_RETRY);
+    EXPECT_EQ(*driver.engine.retry_at() - driver.now, delay);
+    driver.Wake(delay);
+  }
+  Fails(1, CATCHUP_RETRY);
+  EXPECT_TRUE(driver.engine.breaker().open());
+  EXPECT_EQ(*driver.engine.retry_at() - driver.now, 5s);
+}
+
+TEST_F(FailureTest, ThreeSuccessesCloseTheBreakerAndTheStateSaysThatItGoesOn) {
+  for (int i = 0; i < 5; ++i) {
+    Event("s" + std::to_string(i));
+  }
+  for (int i = 0; i < 5; ++i) {
+    Fails(1, CATCHUP_RETRY);
+    driver.Wake(*driver.engine.retry_at() - driver.now);
+  }
+  ASSERT_TRUE(driver.engine.breaker().half_open());
+  EXPECT_EQ(Delivered(driver.Settled(1)), (std::pair<Sequence, Sequence>{2, 2})) << "one at a time";
+  driver.Settled(2);
+  EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+  driver.Settled(3);
+  EXPECT_TRUE(driver.engine.breaker().closed());
+  EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp);
+}
+
+TEST_F(FailureTest, AnUnknownFailureHasFourCallsAndThenHeals) {
+  Event("a");
+  Event("b");
+  for (const auto delay : {1s, 2s, 4s}) {
+    EXPECT_FALSE(Has(Fails(1), Kind::kPark));
+    EXPECT_EQ(Delivered(driver.Wake(delay - 1ms)).first, 0u);
+    EXPECT_EQ(Delivered(driver.Wake(1ms)).first, 1u);
+  }
+  const Commands answer = Fails(1);
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->state, LetterState::kHealing);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kUnknown);
+  EXPECT_EQ(Parked(answer)->attempts, 4u);
+  EXPECT_EQ(Parked(answer)->due, driver.now + 5s);
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+TEST_F(FailureTest, ADomainTextIsParkedInDoubtAfterOneCall) {
+  Event("a");
+  const Commands answer = Fails(1, CATCHUP_FAILED, "validation of x");
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->state, LetterState::kHealing);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kDomainText);
+  EXPECT_EQ(Parked(answer)->due, driver.now + 10min);
+}
+
+TEST_F(FailureTest, ALetterHealsAtItsTimeAndHandsOnWhatQueuedBehindIt) {
+  Event("a");
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.LetterDurable(2);
+  EXPECT_FALSE(Has(driver.Wake(4s), Kind::kCallLetter));
+
+  Commands answer = driver.Wake(1s);
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+  EXPECT_EQ(Find(answer, Kind::kCallLetter)->from, P(10));
+  answer = driver.Settled(kLetterCall);
+  ASSERT_TRUE(Has(answer, Kind::kRemoveLetter));
+  EXPECT_FALSE(Has(answer, Kind::kCallLetter)) << "not before its end is written";
+  answer = driver.LetterStored();
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+  EXPECT_EQ(Find(answer, Kind::kCallLetter)->from, P(20));
+  driver.Settled(kLetterCall);
+  driver.LetterStored();
+
+  EXPECT_TRUE(driver.engine.letters().empty());
+  EXPECT_EQ(Delivered(Event("a")).first, 3u) << "the stream is free";
+}
+
+TEST_F(FailureTest, ALetterThatFailsAgainWaitsLongerEachTime) {
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.Wake(5s);
+  for (const auto delay : {30s, 120s, 600s, 3600s, 3600s}) {
+    const Commands answer = Fails(kLetterCall);
+    ASSERT_TRUE(Has(answer, Kind::kUpdateLetter));
+    EXPECT_EQ(Find(answer, Kind::kUpdateLetter)->letter->state, LetterState::kHealing);
+    EXPECT_EQ(Find(answer, Kind::kUpdateLetter)->letter->due, driver.now + delay);
+    driver.LetterStored();
+    ASSERT_TRUE(Has(driver.Wake(delay), Kind::kCallLetter));
+  }
+}
+
+TEST_F(FailureTest, OnlyACallThatFailsMakesALetterDeadNeverTimeAlone) {
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.Wake(5s);
+  Fails(kLetterCall);
+  driver.LetterStored();
+  ASSERT_TRUE(Has(driver.Wake(200h), Kind::kCallLetter));
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
+  Fails(kLetterCall, CATCHUP_RETRY);  // An outage is no reason either.
+  driver.LetterStored();
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
+  ASSERT_TRUE(Has(driver.Wake(2h), Kind::kCallLetter));
+  Fails(kLetterCall);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kDead), 1u);
+}
+
+TEST_F(FailureTest, TheThirdStreamInARowOfATypeOpensTheBreakerAndIsItsProbe) {
+  for (int i = 0; i < 4; ++i) {
+    Event("s" + std::to_string(i));
+  }
+  ASSERT_TRUE(Has(Doubt(1), Kind::kPark));
+  ASSERT_TRUE(Has(Fails(2), Kind::kPark)) << "one call, since its type has a letter";
+  const Commands third = Fails(3);
+  EXPECT_FALSE(Has(third, Kind::kPark));
+  ASSERT_TRUE(driver.engine.breaker().open());
+  EXPECT_TRUE(Contains(driver.engine.reason(), "\"t\"")) << driver.engine.reason();
+  EXPECT_TRUE(Contains(driver.engine.reason(), "oops")) << driver.engine.reason();
+
+  ASSERT_EQ(Delivered(driver.Wake(5s)).first, 3u);
+  EXPECT_TRUE(Has(Fails(3), Kind::kPark)) << "one letter a probe";
+  EXPECT_TRUE(driver.engine.breaker().open());
+  EXPECT_EQ(*driver.engine.breaker().open_until() - driver.now, 10s);
+  EXPECT_EQ(Delivered(driver.Wake(10s)).first, 4u);
+}
+
+TEST_F(FailureTest, ASuccessOfTheTypeEndsItsStreakAndMakesItsLettersDue) {
+  Event("a");
+  Event("b");
+  Doubt(1);
+  driver.LetterDurable(1);
+  EXPECT_FALSE(Has(driver.Wake(1s), Kind::kCallLetter));
+  const Commands answer = driver.Settled(2);
+  EXPECT_TRUE(Has(answer, Kind::kCallLetter));
+}
+
+TEST_F(FailureTest, TheBudgetOfTextRulesOpensTheBreaker) {
+  for (int i = 0; i < 12; ++i) {
+    Event("s" + std::to_string(i));
+  }
+  for (Sequence at = 1; at <= 10; ++at) {
+    EXPECT_TRUE(Has(Fails(at, CATCHUP_FAILED, "invalid"), Kind::kPark)) << at;
+  }
+  EXPECT_FALSE(Has(Fails(11, CATCHUP_FAILED, "invalid"), Kind::kPark));
+  EXPECT_TRUE(driver.engine.breaker().open());
+}
+
+TEST_F(FailureTest, RejectsHaveNoBudgetAndNoStreak) {
+  for (int i = 0; i < 30; ++i) {
+    Event("s" + std::to_string(i));
+  }
+  for (Sequence at = 1; at <= 30; ++at) {
+    EXPECT_TRUE(Has(Fails(at, CATCHUP_REJECT), Kind::kPark)) << at;
+  }
+  EXPECT_TRUE(driver.engine.breaker().closed());
+}
+
+TEST_F(FailureTest, ACrashIsChargedToItsEventWhichIsThenCalledAlone) {
+  Event("a");
+  Event("b");
+  const Commands answer = Crashes(1);
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{1, 1}));
+  EXPECT_TRUE(Find(answer, Kind::kDeliver)->alone);
+  EXPECT_EQ(Delivered(driver.Settled(1, spawn)), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+TEST_F(FailureTest, TheFirstDeathAndThreeAloneAreParkedInDoubt) {
+  Event("a");
+  Event("b");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(Has(Crashes(1), Kind::kPark)) << i;
+  }
+  const Commands answer = Crashes(1);
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kCrash);
+  EXPECT_TRUE(Contains(Parked(answer)->reason, "SIGSEGV"));
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+// Deaths of events that became letters are not the plugin's inability to run.
+TEST_F(FailureTest, ARowOfPoisonEventsDoesNotMakeTheGroupGiveUp) {
+  for (int i = 0; i < 40; ++i) {
+    Event("s" + std::to_string(i), "t" + std::to_string(i));
+  }
+  for (Sequence at = 1; at <= 40; ++at) {
+    for (int death = 0; death < 4; ++death) {
+      Crashes(at);
+      ASSERT_NE(driver.engine.state(), GroupState::kGivenUp) << at;
+    }
+  }
+  EXPECT_EQ(driver.engine.parked(), 40u);
+}
+
+TEST_F(FailureTest, AHangIsAbortedAndCountsLikeADeath) {
+  Event("a");
+  const Commands answer = driver.Hung(1);
+  EXPECT_TRUE(Has(answer, Kind::kAbortRunner));
+  EXPECT_NE(driver.engine.state(), GroupState::kDraining);
+  const Commands gone = driver.Exited(1, ExitClass::kHung, 1);
+  EXPECT_TRUE(Has(gone, Kind::kSpawnRunner)) << "its limit has paced it";
+  EXPECT_EQ(Delivered(driver.Ready(2)), (std::pair<Sequence, Sequence>{1, 1}));
+}
+
+TEST_F(FailureTest, AFatalAnswerStopsTheGroupAndWritesNoLetter) {
+  Event("a");
+  const Commands answer = Fails(1, CATCHUP_FATAL, "schema is gone");
+  EXPECT_FALSE(Has(answer, Kind::kPark));
+  EXPECT_TRUE(Has(answer, Kind::kDrainRunner));
+  EXPECT_TRUE(Contains(driver.engine.reason(), "schema is gone"));
+}
+
+TEST_F(FailureTest, AStopCutsAWaitAtOnce) {
+  Event("a");
+  Fails(1, CATCHUP_RETRY);
+  EXPECT_TRUE(Has(driver.Stop(), Kind::kDrainRunner));
+  driver.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(driver.engine.state(), GroupState::kStopped);
+}
+
+// A call that was cut short says nothing about its letter.
+TEST_F(FailureTest, AStopDuringAHealingCallLeavesTheLetterAsItWas) {
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.Wake(5s);
+  driver.Stop();
+  const Commands answer = driver.Exited(1, ExitClass::kHung, kLetterCall);
+  EXPECT_FALSE(Has(answer, Kind::kUpdateLetter));
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
+}
+
+TEST_F(FailureTest, ACrashInAHealingCallIsItsLettersAlone) {
+  Event("a");
+  Event("b");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.Settled(2);
+  for (int i = 0; i < 30; ++i) {
+    while (!driver.engine.letters().in_call()) {
+      driver.Wake(1h);
+    }
+    EXPECT_TRUE(Has(driver.Exited(spawn, ExitClass::kCrash, kLetterCall), Kind::kSpawnRunner)) << i;
+    driver.LetterStored();
+    driver.Ready(++spawn);
+  }
+  EXPECT_TRUE(driver.engine.breaker().closed());
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
+}
+
+TEST_F(FailureTest, ABatchThatFailsIsCalledAgainOneByOne) {
+  for (int i = 0; i < 3; ++i) {
+    Event("a");
+  }
+  const Commands answer = driver.Failed({1, CATCHUP_FAILED, "handle_batch", "oops", 3});
+  EXPECT_EQ(Delivered(answer), (std::pair<Sequence, Sequence>{1, 1}));
+  EXPECT_TRUE(Find(answer, Kind::kDeliver)->alone);
+  EXPECT_EQ(Find(answer, Kind::kDeliver)->number, 1u) << "no event has failed by that";
+  const Commands second = driver.Settled(1);
+  EXPECT_EQ(Delivered(second), (std::pair<Sequence, Sequence>{2, 2}));
+  EXPECT_TRUE(Find(second, Kind::kDeliver)->alone);
+}
+
+// After a kill between the letter and the checkpoint.
+TEST(FailureRestartTest, AnEventThatIsALetterAlreadyIsNotCalledAgain) {
+  Names names;
+  names.names[1] = {"a", "t"};
+  names.names[2] = {"a", "t"};
+  names.names[3] = {"b", "t"};
+  Driver d({}, &names);
+  LetterSummary letter;
+  letter.position = P(10);
+  letter.stream = "a";
+  letter.type = "t";
+  letter.state = LetterState::kDead;
+  d.engine.LoadLetter(letter);
+  d.Run();
+  EXPECT_EQ(Delivered(d.Event(P(10), 1, false, 1, {"a", "t"})).first, 0u);
+  EXPECT_EQ(d.engine.watermark(), P(10)) << "it is durable";
+  EXPECT_TRUE(Has(d.Event(P(20), 1, false, 1, {"a", "t"}), Kind::kPark)) << "it queues behind it";
+  EXPECT_EQ(Delivered(d.Event(P(30), 1, false, 1, {"b", "t"})).first, 3u);
+}
+
+TEST_F(FailureTest, AHeldTypeIsParkedWithoutACall) {
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkType("t", driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(answer, Kind::kHold));
+  answer = Event("a");
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kHeld);
+  EXPECT_EQ(Delivered(Event("b", "u")).first, 2u);
+  driver.LetterDurable(1);
+  EXPECT_FALSE(Has(driver.Wake(2h), Kind::kCallLetter)) << "held by hand: nobody wants it called";
+
+  answer.clear();
+  driver.Settled(2);
+  EXPECT_EQ(driver.engine.UnparkType("t", driver.tick(), &answer), "");
+  EXPECT_TRUE(Has(answer, Kind::kCallLetter));
+  EXPECT_NE(driver.engine.UnparkType("t", driver.tick(), &answer), "");
+}
+
+TEST_F(FailureTest, AnOperatorParksTheEventThatIsInPlace) {
+  Event("a");
+  Fails(1, CATCHUP_RETRY);
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->state, LetterState::kDead);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kByHand);
+}
+
+TEST_F(FailureTest, ADeadLetterIsCalledWhenAnOperatorAsks) {
+  Event("a");
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  driver.LetterDurable(2);
+  Commands answer;
+  EXPECT_NE(driver.engine.RetryLetter("a", P(20), driver.tick(), &answer), "") << "not the first";
+  EXPECT_NE(driver.engine.RetryLetter("a", P(30), driver.tick(), &answer), "");
+  EXPECT_EQ(driver.engine.RetryLetter("a", P(10), driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+  Fails(kLetterCall);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kDead), 1u) << "it stays dead";
+}
+
+TEST_F(FailureTest, ANewPluginFileMakesLettersDueAndEndsHolds) {
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  Commands answer;
+  driver.engine.ParkType("u", driver.tick(), &answer);
+  answer.clear();
+  driver.engine.PluginChanged(driver.tick(), &answer);
+  EXPECT_TRUE(Has(answer, Kind::kCallLetter));
+  EXPECT_TRUE(Has(answer, Kind::kEndHold));
+}
+
+TEST_F(FailureTest, AGroupThatEndsWaitsForItsLetters) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.Stop();
+  EXPECT_FALSE(Has(driver.Exited(1, ExitClass::kClean), Kind::kFinished));
+  Commands answer = driver.LetterDurable(1);
+  ASSERT_EQ(Persisted(answer), P(10));
+  EXPECT_TRUE(Has(driver.Durable(P(10)), Kind::kFinished));
+}
+
+TEST_F(FailureTest, APluginThatCannotBeginForItsInfrastructureIsTriedAgain) {
+  driver.Exited(1, ExitClass::kCrash);
+  driver.Wake(1s);
+  for (SpawnNumber next = 2; next < 30; ++next) {
+    EXPECT_TRUE(
+        Has(driver.Failed({0, CATCHUP_RETRY, "start", "no route"}, next), Kind::kDrainRunner));
+    driver.Exited(next, ExitClass::kClean);
+    EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+    EXPECT_TRUE(Contains(driver.engine.reason(), "no route"));
+    EXPECT_TRUE(Has(driver.Wake(75s), Kind::kSpawnRunner)) << next;
+  }
+}
+
+class EventOrderTest : public FailureTest {
+ protected:
+  EventOrderTest() : FailureTest({.letter_order = LetterOrder::kEvent}) {}
+};
+
+TEST_F(EventOrderTest, OnlyTheEventIsParked) {
+  Event("a");
+  Event("a");
+  EXPECT_EQ(Delivered(Fails(1, CATCHUP_REJECT)), (std::pair<Sequence, Sequence>{2, 2}));
+}
+
+class HaltOrderTest : public FailureTest {
+ protected:
+  HaltOrderTest() : FailureTest({.letter_order = LetterOrder::kHalt}) {}
+};
+
+TEST_F(HaltOrderTest, TheGroupStopsWhereALetterWouldBeWritten) {
+  Event("a");
+  const Commands answer = Fails(1, CATCHUP_REJECT, "no");
+  EXPECT_FALSE(Has(answer, Kind::kPark));
+  EXPECT_TRUE(Has(answer, Kind::kDrainRunner));
+}
+
+TEST_F(HaltOrderTest, AnEventParkedByHandIsStillALetter) {
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  EXPECT_TRUE(Has(Event("a"), Kind::kPark));
+}
+
+class SmallStoreTest : public FailureTest {
+ protected:
+  SmallStoreTest() : FailureTest({.max_letters = 1}) {}
+};
+
+TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
+  Event("a");
+  Event("b");
+  Event("c");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  const Commands full = Fails(2, CATCHUP_REJECT);
+  EXPECT_FALSE(Has(full, Kind::kPark));
+  EXPECT_EQ(Delivered(full).first, 0u);
+  EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(Contains(driver.engine.reason(), "dead letters full")) << driver.engine.reason();
+
+  Commands answer;
+  driver.engine.LetterDropped("a", P(10), driver.tick(), &answer);
+
+  EXPECT_TRUE(Has(answer, Kind::kPark)) << "without another call";
+  EXPECT_EQ(Delivered(answer).first, 3u);
+}
+
+TEST_F(SmallStoreTest, DoubtWithoutRoomOpensTheBreakerAndLettersAreProbesByTurns) {
+  Event("a");
+  Event("b", "u");
+  Doubt(1);
+  driver.LetterDurable(1);
+  for (int i = 0; i < 3; ++i) {
+    Fails(2);
+    driver.Wake(4s);
+    if (driver.engine.letters().in_call()) {
+      Fails(kLetterCall, CATCHUP_RETRY);
+      driver.LetterStored();
+      driver.Wake(1s);
+    }
+  }
+  EXPECT_FALSE(Has(Fails(2), Kind::kPark));
+  ASSERT_TRUE(driver.engine.breaker().open());
+  EXPECT_TRUE(Has(driver.Wake(5s), Kind::kCallLetter));
+  Fails(kLetterCall);
+  driver.LetterStored();
+  EXPECT_EQ(Delivered(driver.Wake(10s)).first, 2u);
+}
+
+}  // namespace
+}  // namespace catchup
