@@ -212,6 +212,8 @@ bool RunnerSide::Poll() {
     const Sequence last = link_->tickets().ItemOf(*settled);
     if (last == kLetterCall) {
       link_->tickets().Forget();  // It is told once, and events follow.
+    } else {
+      link_->tickets().ForgetBefore(*settled);
     }
     listener_.OnSettled(link_->spawn(), last);
   }

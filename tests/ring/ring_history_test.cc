@@ -266,7 +266,7 @@ TEST(TicketsTest, AnEpochsTicketsStandForItsItemsOnly) {
   EXPECT_EQ(tickets.ItemOf(2), 41u);
   EXPECT_EQ(tickets.ItemOf(3), 0u);
   EXPECT_EQ(tickets.TicketOf(40), 1u);
-  EXPECT_EQ(tickets.TicketOf(39), 0u);
+  EXPECT_EQ(tickets.TicketOf(39), 1u);
   EXPECT_EQ(tickets.TicketOf(42), 0u);
 
   tickets.Forget();
@@ -275,6 +275,35 @@ TEST(TicketsTest, AnEpochsTicketsStandForItsItemsOnly) {
   EXPECT_EQ(tickets.ItemOf(3), 41u);
   EXPECT_EQ(tickets.ItemOf(2), 0u);
   EXPECT_EQ(tickets.TicketOf(41), 3u);
+}
+
+// As where a letter's followers lie between the events of other streams.
+TEST(TicketsTest, ItemsThatAreNotGivenHaveNoTicket) {
+  Tickets tickets;
+  tickets.Give(7, 40);
+  tickets.Give(8, 43);
+  tickets.Give(9, 44);
+  tickets.Give(10, 50);
+  EXPECT_EQ(tickets.ItemOf(7), 40u);
+  EXPECT_EQ(tickets.ItemOf(8), 43u);
+  EXPECT_EQ(tickets.ItemOf(9), 44u);
+  EXPECT_EQ(tickets.ItemOf(10), 50u);
+  EXPECT_EQ(tickets.ItemOf(6), 0u);
+  EXPECT_EQ(tickets.ItemOf(11), 0u);
+  EXPECT_EQ(tickets.TicketOf(40), 7u);
+  EXPECT_EQ(tickets.TicketOf(41), 8u) << "the first one behind it";
+  EXPECT_EQ(tickets.TicketOf(44), 9u);
+  EXPECT_EQ(tickets.TicketOf(45), 10u);
+  EXPECT_EQ(tickets.TicketOf(51), 0u);
+
+  tickets.ForgetBefore(9);
+  EXPECT_EQ(tickets.ItemOf(7), 0u);
+  EXPECT_EQ(tickets.ItemOf(9), 44u);
+  EXPECT_EQ(tickets.ItemOf(10), 50u);
+  tickets.ForgetBefore(10);
+  EXPECT_EQ(tickets.ItemOf(10), 50u) << "the last one is asked for again and again";
+  tickets.Give(11, 51);
+  EXPECT_EQ(tickets.ItemOf(11), 51u);
 }
 
 }  // namespace
