@@ -122,20 +122,6 @@ bool AppendField(const LogField& field, bool json, std::size_t end, std::size_t 
 
 }  // namespace
 
-std::string_view LogLevelName(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      return "error";
-  }
-  return "error";
-}
-
 std::string FormatLogJson(const LogRecord& record) {
   bool whole = true;
   std::string line;

@@ -70,7 +70,4 @@ std::string FormatLogJson(const LogRecord& record);
 // line, with controls escaped so that no event or plugin can drive the terminal.
 std::string FormatLogText(const LogRecord& record);
 
-// "debug", "info", "warn", "error".
-std::string_view LogLevelName(LogLevel level);
-
 }  // namespace catchup

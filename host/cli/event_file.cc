@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <string_view>
 
 #include "host/base/event.h"
 
@@ -142,26 +143,28 @@ Result<const EventFile::Line*> EventFile::Take(bool wait) {
 }
 
 Result<const EventFile::Line*> EventFile::Parse() {
-  const std::string place = fmt::format("{}:{}: ", path_, number_);
+  const auto refuse = [this](std::string_view why) {
+    return Status::Invalid(fmt::format("{}:{}: {}", path_, number_, why));
+  };
   std::string error;
   if (!ParseEventLine(line_text_, &line_.event, &error)) {
-    return Status::Invalid(place + error);
+    return refuse(error);
   }
   if (line_.event.type.empty()) {
-    return Status::Invalid(place + "the type is empty: wanted at least one character");
+    return refuse("the type is empty: wanted at least one character");
   }
   const ParsedEventLine& event = line_.event;
   const std::uint64_t bytes =
       event.stream.size() + event.type.size() + event.data.size() + event.metadata.size();
   if (bytes > kMaxEventBytes) {
-    return Status::Invalid(fmt::format("{}:{}: {}", path_, number_, TooLargeEvent(bytes)));
+    return refuse(TooLargeEvent(bytes));
   }
   line_.number = number_;
   line_.given_id = line_.event.id.has_value();
   if (line_.given_id) {
     line_.id.bytes = *line_.event.id;
     if (line_.id.is_zero()) {
-      return Status::Invalid(place + "the id is all zero: wanted any other UUID");
+      return refuse("the id is all zero: wanted any other UUID");
     }
   } else {
     std::string name = seed_;

@@ -9,11 +9,14 @@
 #include <string_view>
 #include <utility>
 
+#include "host/base/log_level.h"
 #include "host/base/signals.h"
 #include "host/cli/printable.h"
 
 namespace catchup {
 namespace {
+
+static_assert(kLogLevelNames.size() == kLogLevels);
 
 // Longer ones are broken, so that a plugin that ends no line cannot take our memory.
 constexpr std::size_t kMaxLine = 16u << 10;
@@ -63,12 +66,12 @@ void PluginOutput::Finish() {
                  static_cast<unsigned long long>(lines_ - most_lines_));
   }
   lines_ = 0;
-  constexpr const char* kLevels[kLogLevels] = {"debug", "info", "warn", "error"};
   for (std::size_t level = 0; level < kLogLevels; ++level) {
     if (lost_[level] > 0) {
       std::fprintf(stderr,
                    "plugin: (%llu more lines of level %s were logged too fast to be shown)\n",
-                   static_cast<unsigned long long>(lost_[level]), kLevels[level]);
+                   static_cast<unsigned long long>(lost_[level]),
+                   std::string(kLogLevelNames[level]).c_str());
     }
   }
   lost_ = {};

@@ -222,7 +222,7 @@ class DocumentReader {
     }
     TableReader reader(*table, "log.", problems_);
     std::size_t index = 0;
-    if (reader.Choice("level", {"debug", "info", "warn", "error"}, &index)) {
+    if (reader.Choice("level", {kLogLevelNames.begin(), kLogLevelNames.end()}, &index)) {
       config_.log.level = static_cast<LogLevel>(index);
     }
     if (reader.Choice("format", {"auto", "json", "text"}, &index)) {
