@@ -1,5 +1,7 @@
 #include "host/engine/engine.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -82,9 +84,8 @@ void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out)
     }
     LetterSucceeded(turn);
   } else if (last < ledger_.settled() || last > ledger_.handed_out()) [[unlikely]] {
-    heard_ =
-        Breach{"settled up to event " + std::to_string(last) + ", wanted " +
-               std::to_string(ledger_.settled()) + " to " + std::to_string(ledger_.handed_out())};
+    heard_ = Breach{fmt::format("settled up to event {}, wanted {} to {}", last, ledger_.settled(),
+                                ledger_.handed_out())};
   } else {
     CountSuccesses(last, turn);
     ledger_.SettleThrough(last);
@@ -100,9 +101,8 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
   const bool of_letter = outcome.sequence == kLetterCall && CallsLetter();
   const bool in_flight = outcome.sequence == 0 || of_letter || ledger_.IsOnLane(outcome.sequence);
   if (!in_flight || outcome.status == 0) {
-    heard_ = Breach{DescribeOutcome(outcome) + "; wanted a failure of event " +
-                    std::to_string(ledger_.settled() + 1) + " to " +
-                    std::to_string(ledger_.handed_out())};
+    heard_ = Breach{fmt::format("{}; wanted a failure of event {} to {}", DescribeOutcome(outcome),
+                                ledger_.settled() + 1, ledger_.handed_out())};
   } else {
     // A failure of one event says that all before it are settled; it may be seen before they are.
     if (outcome.sequence != 0 && !of_letter && outcome.sequence - 1 > ledger_.settled()) {

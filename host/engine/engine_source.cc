@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <string>
 #include <utility>
 
@@ -131,9 +133,10 @@ bool Engine::Believe(Position position, Turn& turn) {
   if (frontier_.Contradicts(position)) {
     server_lied_ = true;
     turn.Tell(Notice::kAnnouncedTooEarly,
-              "the server sent an event at " + FormatPosition(position) +
-                  " after it had announced that everything up to " + Place(frontier_.reached()) +
-                  " was sent; the event is handled, and no announcement is believed any more",
+              fmt::format("the server sent an event at {} after it had announced that everything "
+                          "up to {} was sent; the event is handled, and no announcement is "
+                          "believed any more",
+                          FormatPosition(position), Place(frontier_.reached())),
               false, position);
     frontier_.StepBack();
     // The event is here now: no checkpoint may be written beyond it before it is settled.
@@ -142,10 +145,11 @@ bool Engine::Believe(Position position, Turn& turn) {
   }
   if (position_mode_ && ledger_.IsTaken(position)) {
     End(GroupState::kFailed,
-        "the server sent an event at " + FormatPosition(position) +
-            " after it had announced that very position, and the plugin stores it already: nobody "
-            "could tell whether the event was applied; wanted the plugin's store put back to a "
-            "position before it",
+        fmt::format(
+            "the server sent an event at {} after it had announced that very position, and the "
+            "plugin stores it already: nobody could tell whether the event was applied; wanted "
+            "the plugin's store put back to a position before it",
+            FormatPosition(position)),
         Lane::Force::kDrain, options_.drain_timeout);
     return false;
   }
@@ -197,7 +201,7 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
   if (end == EndClass::kInvalidPosition) {
     link_.OnInvalidPosition();
     End(GroupState::kFailed,
-        "the log has no event at " + ResumePlace().words + " (" + OneLine(text) + ")",
+        fmt::format("the log has no event at {} ({})", ResumePlace().words, OneLine(text)),
         Lane::Force::kDrain, options_.drain_timeout);
   } else {
     link_.OnEnded(end, text, frontier_.reached(), turn);
@@ -220,10 +224,11 @@ std::string Engine::DescribeResumePlace() const {
   const char* whose = !began                              ? "up to where it was read before"
                       : began_at_ == BeganAt::kCheckpoint ? "where the group's checkpoint stands"
                                                           : "the position that the plugin holds";
-  return place + ", " + whose +
-         ": this log is not the one that was read before, or has less in it; to begin anew, stop "
-         "the host and move the group's folder away" +
-         (position_mode_ ? ", and empty the plugin's store where that lies elsewhere" : "");
+  return fmt::format(
+      "{}, {}: this log is not the one that was read before, or has less in it; to begin anew, "
+      "stop the host and move the group's folder away{}",
+      place, whose,
+      position_mode_ ? ", and empty the plugin's store where that lies elsewhere" : "");
 }
 
 }  // namespace catchup

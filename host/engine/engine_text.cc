@@ -1,5 +1,7 @@
 #include "host/engine/engine_text.h"
 
+#include <fmt/core.h>
+
 #include "host/base/text.h"
 
 namespace catchup {
@@ -77,7 +79,7 @@ std::string PluginStatusName(std::int32_t status) {
     case 4:
       return "FATAL";
     default:
-      return "status " + std::to_string(status) + " (unknown)";
+      return fmt::format("status {} (unknown)", status);
   }
 }
 
@@ -89,7 +91,7 @@ std::string QuotedName(std::string_view name) {
 std::string AtEvent(Sequence sequence) {
   return sequence == 0 || sequence == kLetterCall
              ? std::string()
-             : std::string(kEvent).append(std::to_string(sequence)).append(kOfThisRun);
+             : fmt::format("{}{}{}", kEvent, sequence, kOfThisRun);
 }
 
 std::string StopsBefore(Sequence sequence) {
@@ -131,10 +133,9 @@ std::string DescribeExit(ExitClass exit_class, Sequence charged, std::string_vie
 }
 
 std::string DescribeOutcome(const BadOutcome& outcome) {
-  std::string words = OneLine(outcome.call) + " returned " + PluginStatusName(outcome.status) +
-                      AtEvent(outcome.sequence);
-  words += outcome.text.empty() ? " and said nothing" : ": " + OneLine(outcome.text);
-  return words;
+  return fmt::format("{} returned {}{}{}", OneLine(outcome.call), PluginStatusName(outcome.status),
+                     AtEvent(outcome.sequence),
+                     outcome.text.empty() ? " and said nothing" : ": " + OneLine(outcome.text));
 }
 
 std::string_view GroupStateName(GroupState state) {

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <string>
 #include <utility>
 
@@ -88,7 +90,7 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
 void Engine::On(const Hang& hang, Turn&) {
   if (hang.sequence == 0) {
     End(GroupState::kFailed,
-        hang.call + " hung: it took longer than " + hang.limit + StopsBefore(0),
+        fmt::format("{} hung: it took longer than {}{}", hang.call, hang.limit, StopsBefore(0)),
         Lane::Force::kAbort, kHangPatience);
     return;
   }
@@ -174,8 +176,8 @@ void Engine::OnDeath(const Exit& exit, const std::string& what, bool was_on_lane
   const FailureClass failure = hung ? FailureClass::kHang : FailureClass::kCrash;
   std::string text = what;
   if (hung && hang_) {
-    text =
-        hang_->call + " hung" + AtEvent(hang_->sequence) + ": it took longer than " + hang_->limit;
+    text = fmt::format("{} hung{}: it took longer than {}", hang_->call, AtEvent(hang_->sequence),
+                       hang_->limit);
   }
   if (exit.charged == kLetterCall) {
     LetterFailed(failure, text, turn);
@@ -205,8 +207,8 @@ void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
   const RunnerPacing::Verdict verdict = lane_.OnDeath(turn.now, turn.random);
   if (verdict.give_up) {
     End(GroupState::kGivenUp,
-        "the runner died more than " + std::to_string(RunnerPacing::kMaxDeaths) + " times in " +
-            FormatDuration(RunnerPacing::kDeathPeriod) + " and settled no event; last: " + what,
+        fmt::format("the runner died more than {} times in {} and settled no event; last: {}",
+                    RunnerPacing::kMaxDeaths, FormatDuration(RunnerPacing::kDeathPeriod), what),
         Lane::Force::kNone, {});
     return;
   }
@@ -256,10 +258,10 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
     if (start < start_.checkpoint) {
       turn.Tell(
           Notice::kPluginBehind,
-          "the plugin's position is behind the group's checkpoint, as after a reset: it holds " +
-              (loaded ? FormatPosition(*loaded) : std::string("none")) + ", the checkpoint is " +
-              FormatPosition(*start_.checkpoint) + "; the plugin's counts, starting from " +
-              Place(start),
+          fmt::format("the plugin's position is behind the group's checkpoint, as after a reset: "
+                      "it holds {}, the checkpoint is {}; the plugin's counts, starting from {}",
+                      loaded ? FormatPosition(*loaded) : "none", FormatPosition(*start_.checkpoint),
+                      Place(start)),
           false, loaded);
       durable = start;
       was_reset = true;
@@ -298,9 +300,9 @@ void Engine::Rejoin(std::optional<Position> loaded, Turn& turn) {
 void Engine::Rewind(std::optional<Position> to, Turn& turn) {
   turn.Tell(
       Notice::kPluginMoved,
-      "the plugin's position is not where its last runner left it, as after a reset: it holds " +
-          Place(to) + ", settled was " + Place(ledger_.stored()) + ", received " +
-          Place(frontier_.reached()) + "; starting again from " + Place(to),
+      fmt::format("the plugin's position is not where its last runner left it, as after a reset: "
+                  "it holds {}, settled was {}, received {}; starting again from {}",
+                  Place(to), Place(ledger_.stored()), Place(frontier_.reached()), Place(to)),
       false, to);
   link_.Cancel(turn);
   link_.Forget();

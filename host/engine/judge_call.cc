@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -62,10 +64,10 @@ void Engine::OnDomainText(Turn& turn) {
   const std::string_view type = NameOf(place_.sequence).type;
   const bool probe = breaker_.half_open();
   if (!probe && doubt_.OverBudget(type)) {
-    OpenBreaker("text rules would make more than " + std::to_string(options_.budget) +
-                    " of the last " + std::to_string(Doubt::kBudgetWindow) + " events of type " +
-                    QuotedName(type) + " letters",
-                turn);
+    OpenBreaker(
+        fmt::format("text rules would make more than {} of the last {} events of type {} letters",
+                    options_.budget, Doubt::kBudgetWindow, QuotedName(type)),
+        turn);
     return;
   }
   if (probe) {
@@ -95,9 +97,9 @@ void Engine::OnDoubt(Turn& turn) {
     return;
   }
   if (doubt_.Opens(type) && options_.letter_order != LetterOrder::kHalt) {
-    OpenBreaker("the " + std::to_string(doubt_.streak(type) + 1) + ". " +
-                    (options_.letter_order == LetterOrder::kEvent ? "event" : "stream") +
-                    " in a row that fails on type " + QuotedName(type),
+    OpenBreaker(fmt::format("the {}. {} in a row that fails on type {}", doubt_.streak(type) + 1,
+                            options_.letter_order == LetterOrder::kEvent ? "event" : "stream",
+                            QuotedName(type)),
                 turn);
     return;
   }
@@ -143,18 +145,18 @@ void Engine::HoldType(Turn& turn) {
   }
   book_.Hold(type, turn.now + kHeldInterval);
   turn.Add(Command::Kind::kHold).text = type;
-  turn.Tell(Notice::kTypeHeld,
-            "events of type " + QuotedName(type) +
-                " are held: they keep failing while others succeed, so they become letters without "
-                "a call until one of them succeeds; last: " +
-                place_.text,
-            false);
+  turn.Tell(
+      Notice::kTypeHeld,
+      fmt::format("events of type {} are held: they keep failing while others succeed, so they "
+                  "become letters without a call until one of them succeeds; last: {}",
+                  QuotedName(type), place_.text),
+      false);
 }
 
 void Engine::OpenBreaker(const std::string& why, Turn& turn) {
   breaker_.Open(turn.now, turn.random);
-  SetTrouble("breaker open, " + why + "; last: " + place_.text + std::string(kNextTryIn) +
-                 FormatDuration(*breaker_.open_until() - turn.now),
+  SetTrouble(fmt::format("breaker open, {}; last: {}{}{}", why, place_.text, kNextTryIn,
+                         FormatDuration(*breaker_.open_until() - turn.now)),
              turn);
 }
 
@@ -163,8 +165,8 @@ void Engine::ReopenBreaker(const std::string& last, Turn& turn) {
     return;
   }
   breaker_.Reopen(turn.now, turn.random);
-  SetTrouble("breaker open, the call that was to try it failed; last: " + last +
-                 std::string(kNextTryIn) + FormatDuration(*breaker_.open_until() - turn.now),
+  SetTrouble(fmt::format("breaker open, the call that was to try it failed; last: {}{}{}", last,
+                         kNextTryIn, FormatDuration(*breaker_.open_until() - turn.now)),
              turn);
 }
 

@@ -1,5 +1,7 @@
 #include "host/engine/lane.h"
 
+#include <fmt/core.h>
+
 #include "host/base/time_text.h"
 #include "host/engine/backoff.h"
 
@@ -57,9 +59,9 @@ void Lane::Climb(Turn& turn) {
   if (climb_at_ && turn.now >= *climb_at_) {
     if (force_ == Force::kDrain) {
       Press(Force::kAbort, kStopPatience,
-            "it had not stopped when drain_timeout = " +
-                DescribeDuration(std::chrono::duration_cast<std::chrono::milliseconds>(patience_)) +
-                " was over");
+            fmt::format("it had not stopped when drain_timeout = {} was over",
+                        DescribeDuration(
+                            std::chrono::duration_cast<std::chrono::milliseconds>(patience_))));
     } else {
       Press(Force::kKill, {});
     }

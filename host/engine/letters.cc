@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -72,8 +74,8 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   ++parked_;
   if (state != LetterState::kFollower) {
     turn.TellTry(Notice::kLetterWritten,
-                 "dead letter, " + std::string(LetterStateName(state)) + ", class " +
-                     std::string(FailureClassName(failure)) + AtEvent(sequence) + ": " + reason,
+                 fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
+                             FailureClassName(failure), AtEvent(sequence), reason),
                  false, attempts, change->due - turn.now);
   }
   Command& command = turn.Add(Command::Kind::kPark);

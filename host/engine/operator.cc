@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <string>
 
 #include "host/engine/engine.h"
@@ -38,11 +40,11 @@ std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
     return NoPlace(position);
   }
   if (position <= ledger_.watermark()) {
-    return "what lies at " + FormatPosition(position) + " is settled: the group is at " +
-           Place(ledger_.watermark());
+    return fmt::format("what lies at {} is settled: the group is at {}", FormatPosition(position),
+                       Place(ledger_.watermark()));
   }
   if (park_asked_.size() >= kMaxParkAsked) {
-    return "already " + std::to_string(kMaxParkAsked) + " events are to be parked";
+    return fmt::format("already {} events are to be parked", kMaxParkAsked);
   }
   Turn turn(tick, out);
   park_asked_.insert(position);
@@ -55,7 +57,7 @@ std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {
     return "the group is stopping";
   }
   if (!doubt_.SetHold(type, Doubt::Hold::kByHand, tick.now)) {
-    return "already " + std::to_string(Doubt::kMaxTypes) + " types are held";
+    return fmt::format("already {} types are held", Doubt::kMaxTypes);
   }
   Turn turn(tick, out);
   book_.Hold(type, std::nullopt);
@@ -93,8 +95,8 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (!book_.Ask(*id, tick.now)) {
     const auto first = book_.First(stream);
     return *first == *id ? "it is being written or called"
-                         : "it waits behind " + FormatPosition(first->position) +
-                               ", an earlier letter of its stream";
+                         : fmt::format("it waits behind {}, an earlier letter of its stream",
+                                       FormatPosition(first->position));
   }
   Turn turn(tick, out);
   Plan(turn);

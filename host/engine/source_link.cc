@@ -1,5 +1,7 @@
 #include "host/engine/source_link.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "host/base/time_text.h"
@@ -100,11 +102,13 @@ SourceLink::Found SourceLink::OnEnd(const std::optional<Position>& end, const Pl
 SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, const Place& place,
                                          Turn& turn) {
   step_ = Step::kNone;
-  const std::string what = "the log " + EndOf("ends", "is", end) + ", before " + place.words;
+  const std::string what =
+      fmt::format("the log {}, before {}", EndOf("ends", "is", end), place.words);
   if (!short_) {
     short_ = Short{.since = turn.now, .end = end};
-    turn.Tell(Notice::kLogTooShort, what + "; looking again for " + FormatDuration(kEndPatience),
-              false, place.reached);
+    turn.Tell(Notice::kLogTooShort,
+              fmt::format("{}; looking again for {}", what, FormatDuration(kEndPatience)), false,
+              place.reached);
   }
   if (turn.now - short_->since >= kEndPatience) {
     return {.failed = what};
@@ -127,9 +131,10 @@ SourceLink::Found SourceLink::Vouched(const std::optional<Position>& found, cons
     return Resume(place, turn);
   }
   step_ = Step::kNone;
-  return {.failed = "the log " + EndOf("ended", "was", short_->end) +
-                    " and has grown since, but no record of what was read before lies at " +
-                    catchup::Place(probed_) + "; it is to be read from " + place.words};
+  return {.failed = fmt::format(
+              "the log {} and has grown since, but no record of what was read before "
+              "lies at {}; it is to be read from {}",
+              EndOf("ended", "was", short_->end), catchup::Place(probed_), place.words)};
 }
 
 SourceLink::Found SourceLink::Resume(const Place& place, Turn& turn) {
@@ -152,12 +157,13 @@ SourceLink::Found SourceLink::ResumeAtRecord(const std::optional<Position>& foun
   if (place.event && place.event < probed_) {
     Ask(Step::kProbing, Command::Kind::kProbe, place.event, turn);
   } else {
-    turn.Tell(Notice::kReadFromBeginning,
-              "no event lies at " + catchup::Place(probed_) +
-                  ", and behind such a place this server would leave out the next one: reading the "
-                  "log from the beginning, what comes up to " +
-                  catchup::Place(seen_) + " was had before and is dropped",
-              true, probed_);
+    turn.Tell(
+        Notice::kReadFromBeginning,
+        fmt::format("no event lies at {}, and behind such a place this server would leave out "
+                    "the next one: reading the log from the beginning, what comes up to {} was "
+                    "had before and is dropped",
+                    catchup::Place(probed_), catchup::Place(seen_)),
+        true, probed_);
     Ask(Step::kOpen, Command::Kind::kSubscribe, std::nullopt, turn);
   }
   return {.step_back = true, .failed = {}};
@@ -196,8 +202,8 @@ void SourceLink::OnEnded(EndClass end, std::string_view text,
     delay = std::max(delay, kRefusedMinimum);
   }
   const bool dropped = end == EndClass::kDropped;
-  trouble_ = std::string(dropped ? "subscription dropped" : "subscription refused") + " (" +
-             OneLine(text) + ")" + std::string(kNextTryIn) + FormatDuration(delay);
+  trouble_ = fmt::format("subscription {} ({}){}{}", dropped ? "dropped" : "refused", OneLine(text),
+                         kNextTryIn, FormatDuration(delay));
   turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
                trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
   connect_at_ = turn.now + delay;
