@@ -147,7 +147,7 @@ bool RunnerEnd::Write(OwnWord* own, std::atomic<std::uint64_t>* shared, std::uin
   return true;
 }
 
-// Every word that only the runner's own thread writes.
+// The words that tell how far the runner is.
 void RunnerEnd::VerifyWords() {
   const struct {
     const OwnWord& own;
@@ -163,6 +163,10 @@ void RunnerEnd::VerifyWords() {
     if (!word.own.Intact(word.shared)) {
       Damaged(word.damage);
     }
+  }
+  const MutexLock lock(&post_mutex_);
+  if (!posted_.Intact(outcomes().outcome_published)) {
+    Damaged(kPostedDamage);
   }
 }
 
@@ -321,8 +325,16 @@ bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t 
   if (!posted_.Intact(outcomes().outcome_published)) [[unlikely]] {
     Damaged(kPostedDamage);
   }
-  if (how == PostHow::kIfIntact && damage() != nullptr) [[unlikely]] {
-    return false;
+  if (damage() != nullptr) [[unlikely]] {
+    if (how == PostHow::kIfIntact) {
+      return false;
+    }
+    // Whatever writes there may well go on, and would write over the word that tells of it. Where
+    // the system refuses, the record is as likely to be heard as before.
+    if (!moved_ && outcome_mapping_.data() != nullptr && outcome_mapping_.MoveAway()) {
+      outcomes_ = outcome_mapping_.data();
+    }
+    moved_ = true;
   }
   const std::uint64_t at = posted_.number() * kRecordAlign;
   const std::uint64_t read = events().outcome_read.load(std::memory_order_acquire);

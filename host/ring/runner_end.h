@@ -96,7 +96,8 @@ class OwnWord {
 // Before a word is written it is held against what was written there last, and before an event is
 // taken, the read position against the word made from it, and the event against the one before.
 // What does not fit is damage(): then no further word is written and no record given, so that
-// nothing more becomes settled; the owner reports it, which still works, and ends.
+// nothing more becomes settled; the owner reports it, which still works since the words are out of
+// the reach of stray writes by then, and ends.
 class RunnerEnd {
  public:
   // Between guard pages: what a plugin writes past the end of its own memory does not reach it.
@@ -221,6 +222,7 @@ class RunnerEnd {
   Ticket taken_ = 0;                 // The last one consumed, or before the epoch's first.
   Ticket peeked_ = 0;                // The newest that was given.
   std::uint64_t signalled_for_ = 0;  // The wake_at_settled that was answered.
+  bool moved_ CATCHUP_GUARDED_BY(post_mutex_) = false;  // The outcome ring, away from damage.
   std::atomic<const char*> damage_ = nullptr;
   std::chrono::nanoseconds nap_{};  // Zero: it sleeps until it is woken.
   std::uint32_t short_sleeps_ = 0;  // Short ones in a row.

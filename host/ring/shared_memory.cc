@@ -37,6 +37,22 @@ Result<Mapping> Mapping::Map(int fd, std::uint64_t size, Access access) {
   return mapping;
 }
 
+bool Mapping::MoveAway() {
+  // A second mapping of the same pages: what an old size of 0 means.
+  void* moved = mremap(data_, 0, size_, MREMAP_MAYMOVE);
+  if (moved == MAP_FAILED) {
+    return false;
+  }
+  // Memory that is nobody's takes the old place, and keeps it to the end of the process.
+  if (mmap(data_, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+      MAP_FAILED) {
+    (void)munmap(moved, size_);  // Fails only for an address that was never mapped.
+    return false;
+  }
+  data_ = static_cast<std::byte*>(moved);
+  return true;
+}
+
 Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionWriters writers) {
   Region region;
   region.fd = UniqueFd(memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING));

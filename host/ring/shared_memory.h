@@ -27,6 +27,11 @@ class Mapping {
   // Maps the first `size` bytes of `fd`, which must hold as many.
   static Result<Mapping> Map(int fd, std::uint64_t size, Access access);
 
+  // For one that others in this process may write to: has the same memory at another address from
+  // here on, which they do not know; what they still write to the old one goes nowhere. False, and
+  // nothing has changed: the system refused.
+  bool MoveAway();
+
   std::byte* data() const { return data_; }
   std::uint64_t size() const { return size_; }
 
