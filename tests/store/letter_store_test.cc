@@ -232,7 +232,6 @@ TEST_F(LetterStoreTest, AResetTakesWhatLiesBeyondIt) {
 }
 
 TEST_F(LetterStoreTest, CountsAreThoseOfTheRowsWhateverWasDone) {
-  LetterTotals wanted;
   for (std::uint64_t n = 1; n <= 20; ++n) {
     Letter letter = n % 3 == 0 ? MakeFollower(n) : MakeLetter(n);
     letter.data.append(n * 100, 'x');
