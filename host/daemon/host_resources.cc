@@ -1,5 +1,6 @@
 #include "host/daemon/host_resources.h"
 
+#include <sched.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 
@@ -37,8 +38,13 @@ Status RaiseDescriptorLimit() {
              : Status::FromErrno("raise the limit of open files", errno);
 }
 
-// Threads for what the machine can do at once.
-int Cores() { return static_cast<int>(std::max(1u, std::thread::hardware_concurrency())); }
+// Threads for what can be done at once: on the cores that we may use, of those that there are.
+int Cores() {
+  cpu_set_t ours;
+  return sched_getaffinity(0, sizeof ours, &ours) == 0
+             ? CPU_COUNT(&ours)
+             : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
 
 // Each waits for the connections of all, so one that serves no group's would only take what is for
 // another and wake that. What the host asks for itself needs no thread of its own.
