@@ -45,7 +45,7 @@ stage() {
 
 packages() {
   . examples/quickstart/debian-packages.sh || return
-  install_packages "${build_packages[@]}" sqlite3 || return
+  install_packages "${build_packages[@]}" "${test_packages[@]}" || return
   [ "$full" = no ] || install_packages "${lint_packages[@]}"
 }
 
@@ -92,6 +92,7 @@ stage packages packages || exit 1
 before=$(tree_state) || exit 1
 stage "release build" build release || exit 1
 stage "tree unchanged by the build" unchanged
+export CATCHUP_NEEDS_POSTGRESQL=1  # It was installed above: what needs it fails rather than be skipped.
 stage "tests" ctest --preset release -j "$(nproc)" --no-tests=error
 if [ "$full" = yes ]; then
   stage "lint" tests/lint.sh "${lint[@]}" build/release
@@ -101,6 +102,8 @@ if [ "$full" = yes ]; then
   unset ASAN_OPTIONS UBSAN_OPTIONS
   # Other seeds than those of the test before.
   stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
+  stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
+    build/release/bin/e2e_postgres_test --gtest_brief=1
   stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
 fi
 unchanged || failed+=("tree unchanged by the tests")

@@ -1,4 +1,4 @@
-# Sourced by examples/quickstart.sh and tests/run.sh: the Debian 12 packages that a build needs.
+# Sourced by examples/quickstart.sh and tests/run.sh: the Debian 12 packages that build and tests need.
 
 build_packages=(
   ca-certificates ccache cmake g++ git make ninja-build pkg-config  # make: for the README's first projection
@@ -13,6 +13,10 @@ build_packages=(
   libtomlplusplus-dev
   nlohmann-json3-dev    # the API, tests
   libgmock-dev libgtest-dev  # tests
+)
+test_packages=(
+  libpq-dev postgresql-15  # a dependency of a plugin that can fail in earnest; without a cluster of the machine's
+  sqlite3
 )
 lint_packages=(clang clang-format clang-tidy)
 
@@ -43,7 +47,27 @@ install_packages() {
   fi
   echo "installing ${missing[*]}"
   # No terminal to ask on: a question would wait for ever.
-  as_root+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0)
-  "${as_root[@]}" update </dev/null
-  "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+  as_root+=(env DEBIAN_FRONTEND=noninteractive)
+  "${as_root[@]}" apt-get -qq -o Dpkg::Use-Pty=0 update </dev/null
+  without_cluster "${as_root[@]}" apt-get -qq -o Dpkg::Use-Pty=0 install -y \
+    --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+}
+
+# without_cluster AS_ROOT... apt-get ...: where PostgreSQL is installed, it makes no cluster of the
+# machine's, which would start a server: tests make their own. What the machine says of that itself is
+# left as it is.
+without_cluster() {
+  local folder=/etc/postgresql-common/createcluster.d code=0
+  local file=$folder/catchup-host-tests.conf as_root=()
+  if [[ "$*" != *\ postgresql-* ]]; then
+    "$@"
+    return
+  fi
+  [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+  ${as_root[@]+"${as_root[@]}"} mkdir -p "$folder" || return
+  echo "create_main_cluster = false" | ${as_root[@]+"${as_root[@]}"} tee "$file" >/dev/null || return
+  "$@" || code=$?
+  ${as_root[@]+"${as_root[@]}"} rm -f "$file"
+  ${as_root[@]+"${as_root[@]}"} rmdir --ignore-fail-on-non-empty "$folder"
+  return $code
 }
