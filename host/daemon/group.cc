@@ -41,7 +41,7 @@ LetterOrder OrderOf(DeadLettersConfig::Order order) {
 
 // What is fixed in the engine passes faster under a test: all its time does, so what is a setting
 // is as much longer there.
-EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
+EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool on_probation) {
   EngineOptions options;
   options.checkpoint_batch_size = config.checkpoint_batch_size;
   options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
@@ -49,7 +49,9 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up) {
   options.window_bytes = config.window_bytes;
   options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
+  options.on_probation = on_probation;
   options.drain_timeout = config.drain_timeout * WaitSpeed();
+  options.handler_timeout = config.handler_timeout * WaitSpeed();
   options.max_retries = config.max_retries;
   options.retry = {config.retry_delay * WaitSpeed(), config.retry_max_delay * WaitSpeed()};
   options.max_crashes = config.max_crashes;
@@ -70,13 +72,14 @@ using Waiter = GroupReport::Waiter;
 
 }  // namespace
 
-Group::Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up)
+Group::Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up,
+             bool on_probation)
     : config_(config),
       services_(services),
       gate_(std::make_shared<Gate>([this] { AfterTurn(); })),
       random_(RandomNumber()),
       classifier_(ClassifierOf(config.classify)),
-      dispatch_(OptionsOf(config, stop_on_caught_up), this),
+      dispatch_(OptionsOf(config, stop_on_caught_up, on_probation), this),
       report_(config_, dispatch_.engine()),
       source_(config_, services.source, gate_, this),
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),

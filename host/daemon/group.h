@@ -44,7 +44,10 @@ class Group final : private CommandHandler,
                     private SourceListener,
                     private LetterListener {
  public:
-  Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up);
+  // `on_probation`: an earlier incarnation was given up, and this one is to see whether it is worth
+  // while again.
+  Group(const GroupConfig& config, const GroupServices& services, bool stop_on_caught_up,
+        bool on_probation = false);
   ~Group();
   Group(const Group&) = delete;
   Group& operator=(const Group&) = delete;
@@ -118,6 +121,7 @@ class Group final : private CommandHandler,
   void OnContractBroken(SpawnNumber spawn, const std::string& text) override;
   void OnReplaceable(SpawnNumber spawn, const std::string& why) override;
   void OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::string& text) override;
+  void OnRetirable(SpawnNumber spawn, const std::string& why) override;
   void OnDiscardable(SpawnNumber spawn, const std::string& why) override;
   void OnRunnerGone(SpawnNumber spawn, const Gone& gone) override;
   void OnFolderLost(const std::string& text) override;

@@ -6,9 +6,11 @@
 #include "host/base/check.h"
 #include "host/base/log.h"
 #include "host/base/stop_budget.h"
+#include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/daemon/group_orders.h"
 #include "host/daemon/hold_text.h"
+#include "host/engine/engine_text.h"
 
 namespace catchup {
 namespace {
@@ -18,6 +20,9 @@ constexpr std::chrono::seconds kOrderLimit{5};
 
 // For an incarnation to begin: what waits longer (a server, a disk) is answered with its state.
 constexpr std::chrono::seconds kStartLimit{5};
+
+// Before a group that was given up is tried again.
+constexpr std::chrono::minutes kGivenUpPause{10};
 
 // Between two looks at an incarnation that begins, or tries of a store that is not free yet.
 constexpr std::chrono::milliseconds kLookAgain{20};
@@ -196,7 +201,11 @@ bool GroupSlot::AwaitsIncarnation() const {
 }
 
 void GroupSlot::Look() {
-  if (!command_.has_value() || command_->ordered) {
+  if (!command_.has_value()) {
+    LookAfterGivenUp();
+    return;
+  }
+  if (command_->ordered) {
     return;
   }
   if (AwaitsIncarnation()) {
@@ -208,6 +217,36 @@ void GroupSlot::Look() {
       GiveOrder();
     }
   }
+}
+
+void GroupSlot::LookAfterGivenUp() {
+  const std::chrono::nanoseconds pause = FixedWait(kGivenUpPause);
+  {
+    const MutexLock lock(&mutex_);
+    const GroupState state = group_ != nullptr ? group_->Glance().state : last_.state;
+    if (ending_ || stopped_by_command_ || state != GroupState::kGivenUp) {
+      return;
+    }
+    if (retry_at_.has_value() && Clock::now() < *retry_at_) {
+      return;
+    }
+    if (!retry_at_.has_value()) {
+      retry_at_ = Clock::now() + pause;
+      Log(LogLevel::kWarn, "Group given up until the next try", "GroupSlot.Look", config_.name,
+          {{"delayMs", std::chrono::duration_cast<std::chrono::milliseconds>(pause).count()}});
+      return;
+    }
+  }
+  Log(LogLevel::kInfo, "Trying a group again that was given up", "GroupSlot.Look", config_.name,
+      {});
+  Command command;
+  command.kind = Kind::kStart;
+  command.reply = [](const ControlAnswer&) {};
+  command.deadline = Clock::now() + kOrderLimit;
+  command.order = [](const std::filesystem::path&) { return Result<std::string>(std::string()); };
+  command.on_probation = true;
+  Begin(std::move(command));
+  GiveOrder();
 }
 
 // Whether what a start has begun is on its way, or has come to an end at once.
@@ -297,7 +336,8 @@ void GroupSlot::BeginNext() {
   }
   stopped_by_command_ = false;
   drains_ = false;
-  group_ = std::make_unique<Group>(config_, services_, stop_on_caught_up_);
+  retry_at_.reset();
+  group_ = std::make_unique<Group>(config_, services_, stop_on_caught_up_, command_->on_probation);
   group_->Start();
   command_->order = nullptr;
   command_->ordered = false;
@@ -383,6 +423,11 @@ GroupStatus GroupSlot::Glance() {
   const MutexLock lock(&mutex_);
   GroupStatus status = group_ != nullptr ? group_->Glance() : last_;
   status.held = status.held || commanded_;
+  if (status.state == GroupState::kGivenUp && retry_at_.has_value()) {
+    const auto left = std::max<Clock::duration>(*retry_at_ - Clock::now(), {});
+    status.reason += std::string(kNextTryIn) + FormatDuration(left);
+    status.retry_at = retry_at_;
+  }
   if (status.finished && stopped_by_command_) {
     status.held = true;
     const bool well = status.state == GroupState::kStopped || status.reason.empty();

@@ -22,6 +22,9 @@ namespace catchup {
 //   start     refused                  what was asked for is stored; the next incarnation begins
 //   reset     refused                  stored; the next incarnation finishes it
 //
+// A group that was given up is tried again every 10 minutes, as by `start`: what it lacks, say a
+// database that was down when it began, may have come back without anybody's doing here.
+//
 // One command at a time; each has a limit of time and is answered once, by the host's end at the
 // latest. What it stores is stored before it is answered, and a kill in between leaves either what
 // was before or what was ordered.
@@ -66,14 +69,16 @@ class GroupSlot {
     // What is to be done once the incarnation has ended and let go of its store; none while a start
     // waits for its incarnation to begin.
     std::function<Result<std::string>(const std::filesystem::path& groups)> order;
-    bool stored = false;   // By the incarnation itself.
-    bool ordered = false;  // `order` is under way, or done.
+    bool stored = false;        // By the incarnation itself.
+    bool ordered = false;       // `order` is under way, or done.
+    bool on_probation = false;  // The next incarnation.
     std::string note;
   };
 
   static const char* NameOf(Kind kind);
   bool Refuse(const ControlReply& reply);
   void Begin(Command command);
+  void LookAfterGivenUp();
   void LookAtIncarnation();
   void GiveOrder();
   void OnOrdered(const Result<std::string>& done);
@@ -101,6 +106,7 @@ class GroupSlot {
   // Of the last incarnation, once it is gone.
   GroupStatus last_ CATCHUP_GUARDED_BY(mutex_);
   bool last_safe_ CATCHUP_GUARDED_BY(mutex_) = true;
+  std::optional<Clock::time_point> retry_at_ CATCHUP_GUARDED_BY(mutex_);  // It was given up.
   bool stopped_by_command_ CATCHUP_GUARDED_BY(mutex_) = false;
   bool commanded_ CATCHUP_GUARDED_BY(mutex_) = false;  // A command is under way.
   bool drains_ CATCHUP_GUARDED_BY(mutex_) = false;     // By command, so told once already.

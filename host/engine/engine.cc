@@ -41,6 +41,9 @@ void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
     ledger_.Reset(from, false);
     pacer_.Reset(start.checkpoint, from);
     lane_.SpawnAt(turn.now);
+    if (options_.on_probation) {
+      lane_.SetOnProbation();
+    }
   }
   Plan(turn);
 }
@@ -67,7 +70,7 @@ void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Po
     return;
   }
   Turn turn(tick, out);
-  lane_.OnReady();
+  lane_.OnReady(tick.now);
   spawn_wait_.OnDone(turn);
   heard_ = Ready{position_mode, loaded};
   Plan(turn);
@@ -116,8 +119,11 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
 
 void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call,
                   std::string_view limit, Tick tick, Commands* out) {
-  // While the runner stops, the ladder of the stop has its own times.
-  if (life_.ending() || !lane_.Is(spawn) || lane_.pressed() != Lane::Force::kNone) {
+  // While the runner stops, the ladder of the stop has its own times; but one that retires may
+  // finish its call first.
+  const bool in_last_call = retiring_ && sequence != 0 && lane_.pressed() == Lane::Force::kDrain;
+  if (life_.ending() || !lane_.Is(spawn) ||
+      (lane_.pressed() != Lane::Force::kNone && !in_last_call)) {
     return;
   }
   Turn turn(tick, out);
@@ -143,6 +149,19 @@ void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, C
   replacing_ = true;
   turn.Tell(Notice::kRunnerReplaced, "it has nothing to do: " + OneLine(why), true);
   lane_.Press(Lane::Force::kDrain, options_.drain_timeout);
+  Plan(turn);
+}
+
+void Engine::RetireRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
+  if (life_.ending() || !lane_.Is(spawn) || !lane_.takes()) {
+    return;
+  }
+  Turn turn(tick, out);
+  retiring_ = true;
+  const std::string text = OneLine(why);
+  turn.Tell(Notice::kRunnerReplaced, text, false);
+  // A call in progress has its own limit, and then the stop has its.
+  lane_.Press(Lane::Force::kDrain, options_.handler_timeout + options_.drain_timeout, text);
   Plan(turn);
 }
 

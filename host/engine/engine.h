@@ -89,7 +89,8 @@ class Engine {
   // not; what was delivered behind it is taken back.
   void Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out);
 
-  // A call lasted longer than handler_timeout, or set-up longer than its limit.
+  // A call lasted longer than handler_timeout, or set-up longer than its limit: the runner is
+  // killed, with time for a report.
   void Hung(SpawnNumber spawn, Sequence sequence, std::string_view call, std::string_view limit,
             Tick tick, Commands* out);
 
@@ -103,6 +104,12 @@ class Engine {
   // do and the group is caught up, and another takes its place; that is no death of it. Says
   // nothing and changes nothing at any other time: ask again.
   void ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
+
+  // The runner works, but is not to go on: it is asked to stop once the call in progress, if there
+  // is one, is over, and another takes its place, which gets what that one had not begun. No death
+  // of it, and no event comes twice, but paced like a death where nothing is settled in between. A
+  // call that hangs meanwhile is judged as ever. Changes nothing where it is to end already.
+  void RetireRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
 
   // Nothing that this runner does can count any more, and not by a fault of its plugin's: it is
   // killed, whatever it has in hand comes again, and another takes its place. No failure, but paced
@@ -417,7 +424,8 @@ class Engine {
   bool stop_asked_ = false;
   bool store_failed_ = false;
   bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
-  bool replacing_ = false;   // The runner stops so that another takes its place.
+  bool replacing_ = false;   // The runner stops so that another takes its place,
+  bool retiring_ = false;    // whatever waits.
   bool discarded_ = false;   // It is killed for that.
   bool restarting_ = false;  // The next runner is spawned because one died.
   std::uint64_t restarts_ = 0;

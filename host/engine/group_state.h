@@ -14,7 +14,7 @@ enum class GroupState : std::uint8_t {
   kDraining,  // A stop was asked for; calls in flight are finishing.
   kStopped,   // Ended well: stopped, or caught up with stop_on_caught_up. Final.
   kFailed,    // Ended with a reason; the checkpoint is untouched by what failed. Final.
-  kGivenUp,   // The runner died too often. Final until an operator acts.
+  kGivenUp,   // The runner died too often. Final; another incarnation tries again now and then.
   kHalted,    // Going on might do harm, so an operator decides. No state of the engine's own.
 };
 
@@ -47,6 +47,9 @@ struct Transitions {
       {kStarting, kCaughtUp, kSource},  // Nothing was there to catch up with.
       {kStarting, kWaiting, kRunner | kSource | kStore},
       {kStarting, kDraining, kOperator | kRunner | kSource | kStore},
+      {kStarting, kGivenUp, kRunner},    // It was tried again, and nothing has changed; as the two
+      {kCatchingUp, kGivenUp, kRunner},  // of these that come later.
+      {kCaughtUp, kGivenUp, kRunner},
       {kCatchingUp, kCaughtUp, kRunner | kSource | kStore},
       {kCatchingUp, kWaiting, kRunner | kSource | kStore},
       {kCatchingUp, kDraining, kOperator | kRunner | kSource | kStore},
@@ -64,6 +67,7 @@ struct Transitions {
       {kWaiting, kGivenUp, kRunner},
       {kDraining, kStopped, kRunner | kStore},
       {kDraining, kFailed, kRunner | kStore},
+      {kDraining, kGivenUp, kStore},
   };
 };
 

@@ -24,6 +24,9 @@ struct EngineOptions {
   bool system_events = false;
   bool stop_on_caught_up = false;
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
+  std::chrono::nanoseconds handler_timeout = std::chrono::seconds(30);
+  // The group was given up and is tried again: its first death gives it up at once.
+  bool on_probation = false;
 
   // What is done about calls that fail.
   Classifier classifier{};

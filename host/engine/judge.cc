@@ -85,15 +85,9 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
   JudgeEvent(outcome.sequence, failure, text, turn);
 }
 
-// It is killed for it, with time for a report; what that means for the event is judged once the
-// runner is gone.
+// It is killed for it, with time for a report; what that means, for the event or, in a set-up call,
+// for the plugin, is judged once the runner is gone.
 void Engine::On(const Hang& hang, Turn&) {
-  if (hang.sequence == 0) {
-    End(GroupState::kFailed,
-        fmt::format("{} hung: it took longer than {}{}", hang.call, hang.limit, StopsBefore(0)),
-        Lane::Force::kAbort, kHangPatience);
-    return;
-  }
   hang_ = hang;
   lane_.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
@@ -127,10 +121,15 @@ void Engine::On(const Exit& exit, Turn& turn) {
   if (exit.exit_class == ExitClass::kKilled && !lane_.why().empty()) {
     what += ": " + lane_.why();
   }
+  if (exit.exit_class == ExitClass::kHung && hang_ && hang_->sequence == 0) {
+    what = fmt::format("{} hung: it took longer than {}", hang_->call, hang_->limit);
+  }
   const bool discarded =
       std::exchange(discarded_, false) &&
       (exit.exit_class == ExitClass::kKilled || exit.exit_class == ExitClass::kClean);
-  const bool replaced = std::exchange(replacing_, false) && exit.exit_class == ExitClass::kClean;
+  const bool clean = exit.exit_class == ExitClass::kClean;
+  const bool replaced = std::exchange(replacing_, false) && clean;
+  const bool retired = std::exchange(retiring_, false) && clean;
   const auto set_up_wait = std::exchange(set_up_wait_, std::nullopt);
   if (exit.exit_class == ExitClass::kContract) {
     distrusted_ = true;
@@ -151,6 +150,9 @@ void Engine::On(const Exit& exit, Turn& turn) {
     Restart(what, true, turn);
   } else if (replaced) {
     lane_.SpawnAt(turn.now);
+  } else if (retired) {
+    CutLetterCall();
+    Restart(fmt::format("the runner was replaced: {}", lane_.why()), true, turn);
   } else if (set_up_wait) {
     const auto delay = lane_.Wait(turn.now, turn.random);
     lane_.SetTrouble(set_up_wait->text + std::string(kRestartIn) + FormatDuration(delay));
@@ -206,10 +208,12 @@ void Engine::RestartAtOnce(const std::string& what, Turn& turn) {
 void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
   const RunnerPacing::Verdict verdict = lane_.OnDeath(turn.now, turn.random);
   if (verdict.give_up) {
-    End(GroupState::kGivenUp,
-        fmt::format("the runner died more than {} times in {} and settled no event; last: {}",
-                    RunnerPacing::kMaxDeaths, FormatDuration(RunnerPacing::kDeathPeriod), what),
-        Lane::Force::kNone, {});
+    const std::string why =
+        lane_.on_probation()
+            ? "it was tried again, and the runner died again"
+            : fmt::format("the runner died more than {} times and settled no event",
+                          RunnerPacing::kMaxDeaths);
+    End(GroupState::kGivenUp, fmt::format("{}; last: {}", why, what), Lane::Force::kNone, {});
     return;
   }
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);

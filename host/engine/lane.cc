@@ -17,8 +17,9 @@ void Lane::Press(Force force, std::chrono::nanoseconds patience, std::string why
   }
 }
 
-void Lane::OnReady() {
+void Lane::OnReady(std::chrono::nanoseconds now) {
   state_ = State::kReady;
+  pacing_.OnBegun(now);
   waits_ = 0;
   trouble_.clear();
 }

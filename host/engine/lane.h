@@ -39,9 +39,13 @@ class Lane {
 
   // Whether `spawn` is the runner that there is: what any other says is late.
   bool Is(SpawnNumber spawn) const { return alive() && spawn == spawn_; }
-  void OnReady();
+  void OnReady(std::chrono::nanoseconds now);
   // Also where it never was there.
   void OnExited();
+
+  // The group was given up and is tried again; before the first spawn.
+  void SetOnProbation() { pacing_.SetOnProbation(); }
+  bool on_probation() const { return pacing_.on_probation(); }
 
   // It died and another is to follow, or not any more. `random` is 64 fresh random bits.
   RunnerPacing::Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);

@@ -9,7 +9,7 @@ namespace catchup {
 // so has a rate limit of its own; the text of the command says the facts, in one sentence.
 enum class Notice : std::uint8_t {
   kRunnerRestarts,       // It died, or was discarded: another follows. A try.
-  kRunnerReplaced,       // It has nothing to do, and a fresh one is better.
+  kRunnerReplaced,       // A fresh one is better: at once, or because it has nothing to do.
   kRunnerEndedBadly,     // While the group stops, otherwise than it was asked to.
   kSpawnWaits,           // A runner cannot be spawned for want of something. A try.
   kCheckpointWaits,      // A checkpoint cannot be written for want of something. A try.

@@ -1,5 +1,7 @@
 #include "host/engine/runner_pacing.h"
 
+#include <utility>
+
 #include "host/engine/backoff.h"
 
 namespace catchup {
@@ -10,9 +12,11 @@ constexpr Backoff kRespawn{std::chrono::seconds(1), std::chrono::seconds(60)};
 }  // namespace
 
 RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::uint64_t random) {
+  const auto begun_at = std::exchange(begun_at_, std::nullopt);
   if (settled_since_death_) {
     settled_since_death_ = false;
     attempt_ = 0;
+    never_begun_ = 0;
     deaths_.assign(1, now);
     return {};
   }
@@ -20,7 +24,9 @@ RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::u
     deaths_.pop_front();
   }
   deaths_.push_back(now);
-  if (deaths_.size() > kMaxDeaths) {
+  never_begun_ = begun_at ? 0 : never_begun_ + 1;
+  on_probation_ = on_probation_ && !(begun_at && now - *begun_at >= kDeathPeriod);
+  if (on_probation_ || deaths_.size() > kMaxDeaths || never_begun_ > kMaxDeaths) {
     return {.give_up = true, .delay = {}};
   }
   return {.give_up = false, .delay = kRespawn.Delay(attempt_++, random)};

@@ -99,6 +99,9 @@ class Driver {
   Commands Replace(SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.ReplaceRunner(spawn, "it is fat", tick(), out); });
   }
+  Commands Retire(SpawnNumber spawn = 1) {
+    return Run([&](Commands* out) { engine.RetireRunner(spawn, "it leaks", tick(), out); });
+  }
   Commands Discard(SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.DiscardRunner(spawn, "no ground", tick(), out); });
   }

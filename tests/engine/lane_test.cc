@@ -26,7 +26,7 @@ class LaneTest : public testing::Test {
   void Run() {
     lane.SpawnAt(now);
     Plan();
-    lane.OnReady();
+    lane.OnReady(0ns);
   }
 
   Lane lane;
@@ -40,7 +40,7 @@ TEST_F(LaneTest, SpawnsOneAfterTheOtherWhenItsTimeHasCome) {
   EXPECT_EQ(Find(Plan(1s), Kind::kSpawnRunner)->number, 1u);
   EXPECT_TRUE(lane.Is(1));
   EXPECT_FALSE(lane.takes());
-  lane.OnReady();
+  lane.OnReady(0ns);
   EXPECT_TRUE(lane.takes());
   lane.OnExited();
   EXPECT_FALSE(lane.Is(1));
@@ -98,7 +98,7 @@ TEST_F(LaneTest, ADeathIsFollowedByASpawnAfterItsPause) {
   EXPECT_EQ(lane.OnDeath(now, 250).delay, 1s);
   EXPECT_EQ(lane.wake_at(), now + 1s);
   Plan(1s);
-  lane.OnReady();
+  lane.OnReady(0ns);
   lane.OnSettled();
   lane.OnExited();
   EXPECT_EQ(lane.OnDeath(now, 250).delay, 0s);
@@ -112,7 +112,7 @@ TEST_F(LaneTest, ATroubleIsOverWhenTheNextOneIsReady) {
   lane.SpawnAt(now);
   Plan();
   EXPECT_EQ(lane.trouble(), "it died");
-  lane.OnReady();
+  lane.OnReady(0ns);
   EXPECT_EQ(lane.trouble(), "");
 }
 

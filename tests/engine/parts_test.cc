@@ -31,9 +31,41 @@ TEST(RunnerPacingTest, ForgetsDeathsOfMoreThanTenMinutesAgo) {
   RunnerPacing pacing;
   std::chrono::nanoseconds now = 1h;
   for (int death = 0; death < 40; ++death) {
+    pacing.OnBegun(now);
     EXPECT_FALSE(pacing.OnDeath(now, 250).give_up) << death;
     now += 61s;
   }
+}
+
+// What hangs in its set-up takes start_timeout for each death, so ten minutes do not hold eleven.
+TEST(RunnerPacingTest, GivesUpAfterElevenRunnersInARowThatNeverBegan) {
+  RunnerPacing pacing;
+  std::chrono::nanoseconds now = 1h;
+  for (int death = 1; death <= 10; ++death, now += 90s) {
+    EXPECT_FALSE(pacing.OnDeath(now, 250).give_up) << death;
+  }
+  EXPECT_TRUE(pacing.OnDeath(now, 250).give_up);
+}
+
+TEST(RunnerPacingTest, OnProbationTheFirstDeathIsEnough) {
+  RunnerPacing pacing;
+  pacing.SetOnProbation();
+  pacing.OnBegun(1h);
+  EXPECT_TRUE(pacing.OnDeath(1h + 1s, 250).give_up);
+}
+
+TEST(RunnerPacingTest, ProbationEndsWithASettledEventOrTenMinutesOfWork) {
+  RunnerPacing settles;
+  settles.SetOnProbation();
+  settles.OnBegun(1h);
+  settles.OnSettled();
+  EXPECT_FALSE(settles.OnDeath(1h + 1s, 250).give_up);
+
+  RunnerPacing works;
+  works.SetOnProbation();
+  works.OnBegun(1h);
+  EXPECT_FALSE(works.OnDeath(1h + 10min, 250).give_up);
+  EXPECT_FALSE(works.OnDeath(1h + 10min, 250).give_up);
 }
 
 TEST(RunnerPacingTest, GivesUpAtTheEleventhDeathOfTenMinutes) {

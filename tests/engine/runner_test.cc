@@ -135,6 +135,65 @@ TEST(ReplaceTest, WaitsUntilNothingIsInFlight) {
   EXPECT_FALSE(d.Replace().empty());
 }
 
+// An event in the call, one behind it.
+TEST(RetireTest, TheCallInProgressEndsAndTheNextRunnerGetsWhatHadNotBegun) {
+  Driver d;
+  d.Run();
+  d.Events(1, 3);
+  d.Settled(1);
+  const Commands retire = d.Retire();
+  EXPECT_TRUE(Has(retire, Kind::kDrainRunner));
+  ASSERT_TRUE(Has(retire, Kind::kNotice));
+  EXPECT_FALSE(Find(retire, Kind::kNotice)->expected);
+  EXPECT_EQ(Find(retire, Kind::kNotice)->text, "it leaks");
+  EXPECT_TRUE(d.Retire().empty()) << "asked again";
+  EXPECT_FALSE(Has(d.Event(P(4)), Kind::kDeliver));
+  d.Settled(2);
+  const Commands exited = d.Exited(1, ExitClass::kClean);
+  EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
+  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{3, 4}));
+}
+
+TEST(RetireTest, AgainAndAgainWithoutASettledEventIsPaced) {
+  Driver d;
+  d.Run();
+  d.Events(1, 1);
+  for (SpawnNumber spawn = 1; spawn <= 3; ++spawn) {
+    d.Retire(spawn);
+    const Commands exited = d.Exited(spawn, ExitClass::kClean);
+    EXPECT_FALSE(Has(exited, Kind::kSpawnRunner));
+    d.Wake(d.WakeIn(exited));
+    d.Ready(spawn + 1);
+  }
+}
+
+// A call has its own limit, whatever the runner is to do afterwards; only then the stop has its.
+TEST(RetireTest, ACallThatHangsMeanwhileIsAHang) {
+  Driver d({.drain_timeout = 5s, .handler_timeout = 30s});
+  d.Run();
+  d.Events(1, 1);
+  d.Retire();
+  EXPECT_TRUE(d.Hung(0).empty()) << "the stop has its own times";
+  EXPECT_FALSE(Has(d.Wake(34s), Kind::kAbortRunner));
+  EXPECT_TRUE(Has(d.Hung(1), Kind::kAbortRunner));
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kHung, 1), Kind::kSpawnRunner));
+  EXPECT_TRUE(Contains(d.engine.reason(), "hung")) << d.engine.reason();
+  d.Ready(2);
+  d.Settled(1, 2);
+  EXPECT_EQ(d.engine.handled(), 1u);
+}
+
+TEST(RetireTest, OneThatIsKilledForItsMemoryMeanwhileHasDiedOfTheEvent) {
+  Driver d({.max_crashes = 0, .letter_order = LetterOrder::kHalt});
+  d.Run();
+  d.Events(1, 1);
+  d.Retire();
+  d.Exited(1, ExitClass::kMemory, 1, "limits.memory");
+  EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+  EXPECT_TRUE(Contains(d.engine.reason(), "limits.memory")) << d.engine.reason();
+}
+
 TEST(DiscardTest, WhatIsInFlightComesAgainAndNobodyDied) {
   Driver d;
   d.Run();
@@ -335,6 +394,35 @@ TEST(HungTest, IsAbortedAndKilledFiveSecondsLater) {
   EXPECT_TRUE(Contains(d.engine.reason(), "handle hung (event 2 of this run)"))
       << d.engine.reason();
   EXPECT_EQ(d.engine.durable(), P(1));
+}
+
+// In a set-up call there is no event to charge it to, and another try may go better.
+TEST(HungTest, InASetUpIsADeathOfThePluginThatIsTriedAgainAndThenGivenUp) {
+  Driver d;
+  d.Start();
+  for (SpawnNumber spawn = 1; spawn <= 11; ++spawn) {
+    EXPECT_TRUE(Has(d.Hung(0, spawn), Kind::kAbortRunner)) << spawn;
+    EXPECT_TRUE(Has(d.Wake(5s), Kind::kKillRunner)) << spawn;
+    d.now += 30s;
+    const Commands exited = d.Exited(spawn, ExitClass::kHung);
+    EXPECT_TRUE(
+        Contains(d.engine.reason(), "handle hung: it took longer than handler_timeout = 30s"))
+        << d.engine.reason();
+    if (spawn <= 10) {
+      ASSERT_EQ(d.engine.state(), GroupState::kWaiting);
+      d.Wake(d.WakeIn(exited));
+    }
+  }
+  EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
+}
+
+TEST(GivenUpTest, OnProbationOneDeathGivesUpAtOnce) {
+  Driver d({.on_probation = true});
+  d.Start();
+  EXPECT_TRUE(Has(d.Exited(1, ExitClass::kCrash, 0, "SIGSEGV"), Kind::kFinished));
+  EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
+  EXPECT_TRUE(Contains(d.engine.reason(), "tried again")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "SIGSEGV")) << d.engine.reason();
 }
 
 TEST(ContractTest, AReportBeyondWhatWasDeliveredKillsTheRunnerAndFailsTheGroup) {

@@ -161,6 +161,15 @@ void World::AskForAnotherRunner() {
     if (!runner_->ready || runner_->draining) {
       return;
     }
+    if (random_.Chance(30)) {
+      const bool loaded = !runner_->queue.empty();
+      Input(Cause::kRunner,
+            [&](Commands* out) { engine_->RetireRunner(spawn, "it\nleaks", Now(), out); });
+      if (loaded && runner_ && runner_->draining) {
+        faults_.Fired(Fault::kRetired);
+      }
+      return;
+    }
     Input(Cause::kRunner,
           [&](Commands* out) { engine_->ReplaceRunner(spawn, "it is\nswollen", Now(), out); });
     if (runner_ && runner_->draining) {
