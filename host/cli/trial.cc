@@ -188,11 +188,26 @@ bool Trial::WaitForNews(Clock::time_point deadline) {
   pollfd waits[] = {{link_->process().pidfd(), POLLIN, 0},
                     {link_->rings().descriptors().host_wake, POLLIN, 0},
                     {output_->fd(), POLLIN, 0}};
+  LookAtMemory();
   // Interrupted or not, the caller looks again.
   (void)PollOrPause(waits, std::size(waits), static_cast<int>(wait.count()));
   link_->rings().DrainWake();
   output_->Drain();
   return (waits[0].revents & POLLIN) != 0;
+}
+
+// A trial ends where a host would kill the runner; that it would replace one before is no matter
+// here.
+void Trial::LookAtMemory() {
+  if (Clock::now() < next_memory_look_ || link_->out_of_memory()) {
+    return;
+  }
+  const auto use = ReadMemoryUse(link_->process().pid());
+  if (use.has_value() && memory_.Judge(*use, false) == MemoryWatch::Verdict::kKill) {
+    link_->NoteOutOfMemory(memory_.Describe());
+    link_->process().Kill();
+  }
+  next_memory_look_ = Clock::now() + memory_.pause();
 }
 
 // What has room.

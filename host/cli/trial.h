@@ -15,6 +15,7 @@
 #include "host/base/status.h"
 #include "host/cli/plugin_output.h"
 #include "host/config/config.h"
+#include "host/daemon/memory_watch.h"
 #include "host/daemon/runner_link.h"
 
 namespace catchup {
@@ -46,7 +47,8 @@ class Trial {
 
   // Name, projection, settings, environment and limits are those of `group`, which must outlive
   // this.
-  Trial(const GroupConfig& group, Options options) : group_(group), options_(std::move(options)) {}
+  Trial(const GroupConfig& group, Options options)
+      : group_(group), options_(std::move(options)), memory_(group.limits.memory_bytes) {}
   ~Trial();
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
@@ -78,6 +80,7 @@ class Trial {
   void TakeFailure(Outcome failure);
   void GiveAgain(std::size_t from);
   bool WaitForNews(Clock::time_point deadline);
+  void LookAtMemory();
   void Refuse(Answer refused);
   void Take(Outcome outcome);
   void BreakOff(std::int32_t status, std::string text);
@@ -88,6 +91,8 @@ class Trial {
   const Options options_;
   std::unique_ptr<RunnerLink> link_;
   std::optional<PluginOutput> output_;
+  MemoryWatch memory_;
+  Clock::time_point next_memory_look_;
   bool position_mode_ = false;
   std::optional<Position> loaded_;
 

@@ -46,6 +46,8 @@ constexpr milliseconds kMinHealFor{0};  // Never.
 constexpr milliseconds kMaxHealFor = hours(24 * 366);
 constexpr std::uint32_t kMaxFailures = 1000;
 constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
+// A runner takes one or two itself, a plugin with a database's client ten: with less, every start
+// would be its last.
 constexpr std::uint64_t kMinMemory = 16ull << 20;
 constexpr std::uint64_t kMaxMemory = 1024ull << 30;
 constexpr std::uint32_t kMinOpenFiles = 32;
@@ -87,13 +89,6 @@ void OnlyDefaultInteger(TableReader* reader, std::string_view key, std::uint32_t
   const std::uint32_t standard = *out;
   const bool read = reader->Integer(key, least, most, out);
   OnlyDefault(reader, key, read, *out, standard, std::to_string(standard));
-}
-
-void OnlyDefaultSize(TableReader* reader, std::string_view key, std::uint64_t least,
-                     std::uint64_t most, std::uint64_t* out) {
-  const std::uint64_t standard = *out;
-  const bool read = reader->Size(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, fmt::format("\"{}\"", DescribeSize(standard)));
 }
 
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
@@ -265,7 +260,7 @@ void ReadBreaker(const TomlValue& table, ConfigProblems* problems, BreakerConfig
 
 void ReadLimits(const TomlValue& table, ConfigProblems* problems, LimitsConfig* out) {
   TableReader reader(table, "limits.", problems);
-  OnlyDefaultSize(&reader, "memory", kMinMemory, kMaxMemory, &out->memory_bytes);
+  reader.Size("memory", kMinMemory, kMaxMemory, &out->memory_bytes);
   reader.Integer("open_files", kMinOpenFiles, kMaxOpenFiles, &out->open_files);
   reader.Finish();
 }

@@ -159,6 +159,10 @@ void Group::OnReplaceable(SpawnNumber spawn, const std::string& why) {
   engine().ReplaceRunner(spawn, why, Now(), out());
 }
 
+void Group::OnRetirable(SpawnNumber spawn, const std::string& why) {
+  engine().RetireRunner(spawn, why, Now(), out());
+}
+
 void Group::OnDiscardable(SpawnNumber spawn, const std::string& why) {
   engine().DiscardRunner(spawn, why, Now(), out());
 }

@@ -162,9 +162,11 @@ RunnerLink::Ending RunnerLink::Reap() {
   if (hung_) {
     return {ExitClass::kHung, charged, "aborted in " + std::string(CallName(call.kind)), crash_};
   }
+  const std::string in = call.running() ? " in " + std::string(CallName(call.kind)) : std::string();
+  if (out_of_memory() && exit.by_signal) {
+    return {ExitClass::kMemory, charged, "killed" + in + ": " + out_of_memory_, {}};
+  }
   if (exit.by_signal) {
-    const std::string in =
-        call.running() ? " in " + std::string(CallName(call.kind)) : std::string();
     if (killed_) {
       return {ExitClass::kKilled, charged, "killed by the host" + in, {}};
     }

@@ -94,6 +94,9 @@ class RunnerLink {
   void NoteHung() { hung_ = true; }
   bool hung() const { return hung_; }
   void NoteKilled() { killed_ = true; }
+  // It is killed for what `text` says of its memory.
+  void NoteOutOfMemory(std::string text) { out_of_memory_ = std::move(text); }
+  bool out_of_memory() const { return !out_of_memory_.empty(); }
   // The host wants another one in its place. From here on no failure of it says anything.
   void NoteDiscarded() { discarded_ = true; }
   bool discarded() const { return discarded_; }
@@ -115,6 +118,7 @@ class RunnerLink {
   bool ready_ = false;
   bool stopped_ = false;
   bool hung_ = false;
+  std::string out_of_memory_;
   bool killed_ = false;
   bool discarded_ = false;
   bool contract_broken_ = false;

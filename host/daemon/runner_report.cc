@@ -48,6 +48,11 @@ void RunnerReport::Says(const Outcome& line) const {
                 {{"text", line.text}});
 }
 
+void RunnerReport::StartsFull(const std::string& why) const {
+  Log(LogLevel::kWarn, "Runner has little memory left at its start", "Group.Runner", config_.name,
+      {{"plugin", config_.plugin}, {"reason", why}});
+}
+
 void RunnerReport::CallFailed(const Outcome& failure, const EventFields& event) const {
   // Fields borrow what they show.
   const std::string status = CallStatusName(failure.status);

@@ -20,6 +20,8 @@ class RunnerReport {
   void Ready(const Outcome& ready) const;
   void Output(const RunnerLink::Output& output) const;
   void Says(const Outcome& line) const;
+  // It has begun with nearly all of the memory that it may have.
+  void StartsFull(const std::string& why) const;
   void CallFailed(const Outcome& failure, const EventFields& event) const;
   void CallHung(const RunnerLink::Overdue& overdue, const EventFields& event) const;
   void Crashed(std::string_view msg, const CrashRecord& crash, ExitClass exit_class,

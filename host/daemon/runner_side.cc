@@ -32,7 +32,8 @@ RunnerSide::RunnerSide(const GroupConfig& config, Services services, std::shared
       services_(std::move(services)),
       gate_(std::move(gate)),
       listener_(*listener),
-      report_(config) {}
+      report_(config),
+      memory_(config.limits.memory_bytes) {}
 
 Status RunnerSide::Watch(SpawnNumber spawn) {
   const auto watch = [&](int fd, auto handler) {
@@ -106,6 +107,7 @@ void RunnerSide::SetClock() {
   auto interval = std::clamp<std::chrono::nanoseconds>(
       std::min(config_.handler_timeout, config_.start_timeout) / kClockParts, kFastestClock,
       kSlowestClock);
+  interval = std::min<std::chrono::nanoseconds>(interval, memory_.pause());
   const auto grid = interval / kClockGrid;
   interval += grid - (Clock::now().time_since_epoch() + interval) % grid;
   services_.reactor->Cancel(clock_);
@@ -130,6 +132,29 @@ void RunnerSide::OnClock() {
   }
   listener_.OnClock();
   CheckCall();
+  if (Clock::now() >= next_memory_look_) {
+    LookAtMemory();
+  }
+}
+
+// By the numbers of the kernel alone, so that it costs the runner nothing and needs no answer.
+void RunnerSide::LookAtMemory() {
+  const auto use = ReadMemoryUse(link_->process().pid());
+  if (!use.has_value() || link_->out_of_memory()) {
+    return;
+  }
+  const bool first = !memory_.knows_start();
+  const MemoryWatch::Verdict verdict = memory_.Judge(*use, link_->ready());
+  next_memory_look_ = Clock::now() + memory_.pause();
+  if (first && memory_.starts_full()) {
+    report_.StartsFull(memory_.Describe());
+  }
+  if (verdict == MemoryWatch::Verdict::kKill) {
+    link_->NoteOutOfMemory(memory_.Describe());
+    link_->process().Kill();
+  } else if (verdict == MemoryWatch::Verdict::kRetire) {
+    listener_.OnRetirable(link_->spawn(), memory_.Describe());
+  }
 }
 
 void RunnerSide::CheckCall() {
@@ -240,6 +265,7 @@ void RunnerSide::Take(Outcome outcome) {
   switch (outcome.kind) {
     case OutcomeKind::kReady:
       link_->MarkReady();
+      LookAtMemory();
       report_.Ready(outcome);
       listener_.OnRunnerReady(link_->spawn(), outcome);
       break;

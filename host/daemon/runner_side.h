@@ -9,6 +9,7 @@
 #include "host/config/config.h"
 #include "host/daemon/delivery_window.h"
 #include "host/daemon/gate.h"
+#include "host/daemon/memory_watch.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_link.h"
 #include "host/daemon/runner_report.h"
@@ -35,6 +36,9 @@ class RunnerListener {
   virtual void OnReplaceable(SpawnNumber spawn, const std::string& why) = 0;
   // It never was: not wanted any more (kClean), or nothing can be started (kSetup).
   virtual void OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::string& text) = 0;
+  // It has nearly all of the memory that it may have: another should take its place once its call
+  // is over. The same may come again.
+  virtual void OnRetirable(SpawnNumber spawn, const std::string& why) = 0;
   // Nothing that it does can count any more, and not by its plugin's fault.
   virtual void OnDiscardable(SpawnNumber spawn, const std::string& why) = 0;
   // Reaped.
@@ -57,8 +61,8 @@ class RunnerListener {
 };
 
 // A group's side towards its runner: starts one at a time, feeds its ring, takes what it says,
-// keeps the clock of its calls and reaps it. What it says is checked by the rings, and once one has
-// broken the contract nothing more is taken from it.
+// keeps the clock of its calls, looks after its memory and reaps it. What it says is checked by the
+// rings, and once one has broken the contract nothing more is taken from it.
 //
 // All functions: inside a turn of the gate.
 class RunnerSide {
@@ -135,6 +139,7 @@ class RunnerSide {
   void SetClock();
   void OnClock();
   void CheckCall();
+  void LookAtMemory();
   void TellLostLines();
   void Take(Outcome outcome);
   void TakeFailure(Outcome outcome);
@@ -147,8 +152,10 @@ class RunnerSide {
   RunnerListener& listener_;
   const RunnerReport report_;
   std::unique_ptr<RunnerLink> link_;
-  StateDirectory::GroupData data_;   // Where it works.
-  bool waiting_ = false;             // What for has been said.
+  StateDirectory::GroupData data_;  // Where it works.
+  bool waiting_ = false;            // What for has been said.
+  MemoryWatch memory_;              // Of this spawn, as the next.
+  Clock::time_point next_memory_look_;
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
   SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.

@@ -90,6 +90,8 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   link_ = std::move(*link);
   data_ = *data;
   told_lost_ = {};
+  memory_ = MemoryWatch(config_.limits.memory_bytes);
+  next_memory_look_ = {};
   if (Status watched = Watch(order.spawn); !watched.ok()) {
     Unwatch();
     link_.reset();  // Kills and reaps it.

@@ -509,8 +509,6 @@ TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
                           "10:17: resolve_links = true: this version supports false"},
                          {"dead_letters.sinks = [\"jsonl:a\"]",
                           "10:22: dead_letters.sinks = a list: this version supports []"},
-                         {"limits.memory = \"1GiB\"",
-                          "10:17: limits.memory = \"1GiB\": this version supports \"512MiB\""},
                      });
 }
 

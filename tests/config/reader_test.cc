@@ -145,7 +145,7 @@ resolve_links = false
 dead_letters = { order = "event", max_letters = 7, max_bytes = "64MiB", heal_for = "0s", sinks = [] }
 breaker = { failures = 2, open = "1s", max_open = "2m", budget = 0 }
 classify = { domain = ["Bad Order", "re:^E[0-9]+$"], infrastructure = [] }
-limits = { memory = "512MiB", open_files = 64 }
+limits = { memory = "1GiB", open_files = 64 }
 env = ["PGHOST", "_x1"]
 [groups.order-totals.config]
 database = "totals.db"
@@ -172,6 +172,8 @@ handler_timeout = "24h"
   EXPECT_EQ(group.start.position, (Position{12, 7}));
   EXPECT_TRUE(group.stop_on_caught_up);
   EXPECT_EQ(group.batch_size, 1000u);
+  EXPECT_EQ(group.limits.memory_bytes, 1u << 30);
+  EXPECT_EQ(group.limits.open_files, 64u);
   EXPECT_EQ(group.checkpoint_batch_size, 20u);
   EXPECT_EQ(group.checkpoint_interval, milliseconds(250));
   EXPECT_EQ(group.handler_timeout, minutes(2));

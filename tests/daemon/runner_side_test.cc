@@ -69,6 +69,7 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
   }
   void OnContractBroken(SpawnNumber, const std::string& text) override { broken_.Tell(text); }
   void OnReplaceable(SpawnNumber, const std::string&) override {}
+  void OnRetirable(SpawnNumber, const std::string& why) override { retirable_.Tell(why); }
   void OnRunnerNotStarted(SpawnNumber, ExitClass why, const std::string& text) override {
     not_started_.Tell({why, text});
   }
@@ -87,7 +88,7 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
   std::unique_ptr<RunnerSide> side_;
   DeliveryWindow window_;  // Inside turns, as the next.
   Sequence last_ = 0;
-  Told<std::string> waits_, hung_, broken_, folder_lost_, discardable_;
+  Told<std::string> waits_, hung_, broken_, folder_lost_, discardable_, retirable_;
   Told<SpawnNumber> ready_;
   Told<Sequence> settled_;
   Told<BadOutcome> failed_;

@@ -1,0 +1,58 @@
+#include "host/daemon/memory_watch.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "host/config/table_reader.h"
+
+namespace catchup {
+namespace {
+
+constexpr std::chrono::milliseconds kShortestPause{20};
+constexpr std::chrono::milliseconds kLongestPause{2000};
+
+// What a process can fill in a millisecond: twice and a half what is asked for, 100 MiB/s.
+constexpr std::uint64_t kGrowthPerMs = (256ull << 20) / 1000;
+
+std::string InMiB(std::uint64_t bytes) { return fmt::format("{} MiB", (bytes + (1u << 19)) >> 20); }
+
+}  // namespace
+
+MemoryWatch::MemoryWatch(std::uint64_t limit_bytes)
+    : limit_(limit_bytes), usual_(limit_bytes / 10 * 8), retire_at_(usual_) {}
+
+MemoryWatch::Verdict MemoryWatch::Judge(const MemoryUse& use, bool started) {
+  last_ = use;
+  if (started && !std::exchange(knows_start_, true)) {
+    if (use.bytes >= usual_ && use.bytes < limit_) {
+      retire_at_ = use.bytes + (limit_ - use.bytes) / 2;
+    }
+  }
+  const bool full = started && use.bytes >= retire_at_;
+  const std::uint64_t next = full || !started ? limit_ : retire_at_;
+  const std::uint64_t left = next > use.bytes ? next - use.bytes : 0;
+  pause_ = std::clamp(
+      std::chrono::milliseconds(static_cast<std::chrono::milliseconds::rep>(left / kGrowthPerMs)),
+      kShortestPause, kLongestPause);
+  if (use.bytes >= limit_) {
+    return Verdict::kKill;
+  }
+  return full ? Verdict::kRetire : Verdict::kFine;
+}
+
+std::string MemoryWatch::Describe() const {
+  const std::string limit = "limits.memory = " + DescribeSize(limit_);
+  std::string text = "it has " + InMiB(last_.bytes) + " of memory";
+  if (last_.processes > 1) {
+    text += fmt::format(" in {} processes", last_.processes);
+  }
+  if (last_.bytes >= limit_) {
+    return text + ", " + limit;
+  }
+  const char* const share = starts_full() ? "as it began with much, the bound below " : "80 % of ";
+  return text + ", " + share + limit + " is " + InMiB(retire_at_);
+}
+
+}  // namespace catchup

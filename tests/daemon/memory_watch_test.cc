@@ -1,0 +1,69 @@
+#include "host/daemon/memory_watch.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace catchup {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using testing::HasSubstr;
+using Verdict = MemoryWatch::Verdict;
+
+constexpr std::uint64_t kMiB = 1u << 20;
+
+MemoryUse Use(std::uint64_t mib, std::uint32_t processes = 1) { return {mib * kMiB, processes}; }
+
+TEST(MemoryWatchTest, ReplacesAtFourFifthsAndKillsAtTheLimit) {
+  MemoryWatch watch(100 * kMiB);
+  EXPECT_EQ(watch.Judge(Use(10), true), Verdict::kFine);
+  EXPECT_EQ(watch.Judge(Use(79), true), Verdict::kFine);
+  EXPECT_EQ(watch.Judge(Use(80), true), Verdict::kRetire);
+  EXPECT_THAT(watch.Describe(),
+              HasSubstr("it has 80 MiB of memory, 80 % of limits.memory = 100MiB is 80 MiB"));
+  EXPECT_EQ(watch.Judge(Use(99), true), Verdict::kRetire);
+  EXPECT_EQ(watch.Judge(Use(103, 3), true), Verdict::kKill);
+  EXPECT_THAT(watch.Describe(),
+              HasSubstr("it has 103 MiB of memory in 3 processes, limits.memory = 100MiB"));
+}
+
+// Before its plugin is set up another one would not get any further.
+TEST(MemoryWatchTest, InItsSetUpARunnerIsOnlyKilled) {
+  MemoryWatch watch(100 * kMiB);
+  EXPECT_EQ(watch.Judge(Use(90), false), Verdict::kFine);
+  EXPECT_EQ(watch.Judge(Use(100), false), Verdict::kKill);
+}
+
+TEST(MemoryWatchTest, OneThatBeginsFullIsReplacedHalfWayToTheLimit) {
+  MemoryWatch watch(100 * kMiB);
+  EXPECT_EQ(watch.Judge(Use(84), true), Verdict::kFine);
+  EXPECT_TRUE(watch.starts_full());
+  EXPECT_EQ(watch.Judge(Use(91), true), Verdict::kFine);
+  EXPECT_EQ(watch.Judge(Use(92), true), Verdict::kRetire);
+  EXPECT_THAT(watch.Describe(), HasSubstr("began with much"));
+}
+
+TEST(MemoryWatchTest, OneThatGrowsLaterDoesNotBeginFull) {
+  MemoryWatch watch(100 * kMiB);
+  watch.Judge(Use(10), true);
+  EXPECT_EQ(watch.Judge(Use(85), true), Verdict::kRetire);
+  EXPECT_FALSE(watch.starts_full());
+}
+
+// What grows by 100 MiB/s is seen between the two bounds; an idle runner is hardly looked at.
+TEST(MemoryWatchTest, LooksTheMoreOftenTheCloserTheNextBoundIs) {
+  MemoryWatch watch(512 * kMiB);
+  watch.Judge(Use(2), true);
+  EXPECT_GE(watch.pause(), 1000ms);
+  for (std::uint64_t mib = 2; mib < 512;) {
+    if (watch.Judge(Use(mib), true) == Verdict::kRetire) {
+      EXPECT_LT(mib, 430u);
+      return;
+    }
+    mib += static_cast<std::uint64_t>(watch.pause().count()) / 10 + 1;
+  }
+  FAIL() << "it was at the limit before anybody looked";
+}
+
+}  // namespace
+}  // namespace catchup
