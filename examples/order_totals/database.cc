@@ -39,9 +39,10 @@ void Database::RequireInPlace() const {
   const int code = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   if (code != SQLITE_OK) Throw(code);
   if (moved == 0) return;
-  throw catchup::Retry(path_ +
-                       ": the file was removed or replaced while it was in use; put it back, or "
-                       "restart the host to go on with what has its name, from the position in it");
+  throw catchup::TransientError(
+      path_ +
+      ": the file was removed or replaced while it was in use; put it back, or "
+      "restart the host to go on with what has its name, from the position in it");
 }
 
 void Database::Execute(const char* sql) {
@@ -63,10 +64,10 @@ void Database::Throw(int code) const {
     case SQLITE_NOMEM:
     case SQLITE_PROTOCOL:
     case SQLITE_READONLY:
-      throw catchup::Retry(text);
+      throw catchup::TransientError(text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      throw catchup::Fatal(text);
+      throw catchup::FatalError(text);
     default:
       throw std::runtime_error(text);
   }

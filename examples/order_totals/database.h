@@ -12,17 +12,18 @@ namespace order_totals {
 
 // One connection to an SQLite file, for one thread.
 //
-// Errors of this file are thrown: catchup::Retry where waiting can help (the file is locked, the
-// disk is full, an I/O error), catchup::Fatal where only a person can (not a database, damaged),
-// and std::runtime_error for what should not happen. A text names the file and what SQLite said.
+// Errors of this file are thrown: catchup::TransientError where waiting can help (the file is
+// locked, the disk is full, an I/O error), catchup::FatalError where only a person can (not a
+// database, damaged), and std::runtime_error for what should not happen. A text names the file and
+// what SQLite said.
 class Database {
  public:
   // Opens the file, making it if need be. A commit outlives the process; database.cc says what a
   // power failure may undo, and why that is right here.
   explicit Database(const std::string& path);
 
-  // Throws Retry if the file that is open has its name no more: somebody removed, moved or replaced
-  // it, and whatever is written now nobody would find.
+  // Throws TransientError if the file that is open has its name no more: somebody removed, moved or
+  // replaced it, and whatever is written now nobody would find.
   void RequireInPlace() const;
 
   // Runs statements that give no rows.

@@ -24,7 +24,7 @@ std::array<std::string_view, Count> FindMembers(std::string_view type, std::stri
     }
   };
   if (!catchup::VisitJsonMembers(data, keep, &fault)) {
-    throw catchup::Reject(std::string(type) + ": the data is not a JSON object");
+    throw catchup::DomainError(std::string(type) + ": the data is not a JSON object");
   }
   return values;
 }
@@ -55,7 +55,7 @@ std::string_view KindOf(std::string_view value) {
   std::string text(type);
   text.append(": \"").append(member).append("\": found ").append(KindOf(value));
   text.append(", wanted ").append(wanted);
-  throw catchup::Reject(text);
+  throw catchup::DomainError(text);
 }
 
 // The number, if `value` is a whole one without fraction or exponent.

@@ -23,9 +23,9 @@ struct OrderCancelled {
 };
 
 // Both read the JSON of an event's data and ignore members they do not know. An id is text, or a
-// whole number, which stands for its digits. Anything else throws catchup::Reject, which names the
-// member, what was found and what was wanted, but repeats nothing of the payload, since the text
-// goes into logs.
+// whole number, which stands for its digits. Anything else throws catchup::DomainError, which names
+// the member, what was found and what was wanted, but repeats nothing of the payload, since the
+// text goes into logs.
 OrderPlaced ParseOrderPlaced(std::string_view data);
 OrderCancelled ParseOrderCancelled(std::string_view data);
 

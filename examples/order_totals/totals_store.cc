@@ -44,8 +44,8 @@ std::string ToString(std::optional<catchup_position> position) {
 
 void RequireToken(std::uint64_t seen, std::uint64_t ours) {
   if (seen <= ours) return;
-  throw catchup::Fatal("fenced: token " + std::to_string(seen) + " seen, ours " +
-                       std::to_string(ours));
+  throw catchup::FatalError("fenced: token " + std::to_string(seen) + " seen, ours " +
+                            std::to_string(ours));
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ void TotalsStore::RequireSameOrder(const OrderPlaced& order) {
       found && read_order_.text(0) == order.customer_id && read_order_.number(1) == order.cents;
   read_order_.Reset();
   if (!same) {
-    throw catchup::Reject(
+    throw catchup::DomainError(
         "order-placed: found an order of this id with another customer or amount, wanted a new id");
   }
 }
@@ -141,13 +141,13 @@ bool TotalsStore::Move(std::string_view group, std::optional<catchup_position> p
 
   const std::optional<Row> row = ReadRow(group);
   if (!row) {
-    throw catchup::Fatal("found no position of group " + std::string(group) +
-                         ", wanted the one that load_position stores");
+    throw catchup::FatalError("found no position of group " + std::string(group) +
+                              ", wanted the one that load_position stores");
   }
   RequireToken(row->token, token);
   if (Same(row->position, position) && !Same(previous, position)) return false;
-  throw catchup::Fatal("found the stored position " + ToString(row->position) + ", wanted " +
-                       ToString(previous) + " before moving to " + ToString(position));
+  throw catchup::FatalError("found the stored position " + ToString(row->position) + ", wanted " +
+                            ToString(previous) + " before moving to " + ToString(position));
 }
 
 void TotalsStore::Set(std::string_view group, std::optional<catchup_position> position,

@@ -22,7 +22,7 @@ namespace order_totals {
 //
 // Order events are decided by the order's id:
 //   placed again, same customer and amount     nothing happens, cancelled or not
-//   placed again, other customer or amount     catchup::Reject
+//   placed again, other customer or amount     catchup::DomainError
 //   cancelled again, or without being placed   nothing happens
 // so an event that comes twice has the effect of one.
 //
@@ -44,13 +44,13 @@ class TotalsStore {
   // For a transaction that will not be committed.
   void DropTotals() { changes_.clear(); }
 
-  // ---- The position of `group`. All throw catchup::Fatal when a higher token is stored. ----
+  // ---- The position of `group`. All throw catchup::FatalError when a higher token is stored. ----
 
   // Stores `token` and returns the position beside it.
   std::optional<catchup_position> Load(std::string_view group, std::uint64_t token);
 
   // Moves from `previous` to `position`. False if an earlier try has done so already: then its
-  // effects are there too. Throws catchup::Fatal if the stored position is a third one.
+  // effects are there too. Throws catchup::FatalError if the stored position is a third one.
   bool Move(std::string_view group, std::optional<catchup_position> previous,
             catchup_position position, std::uint64_t token);
 

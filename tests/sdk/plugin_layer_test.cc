@@ -1,6 +1,7 @@
 // The C++ layer, driven through the C tables as a host does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unwind.h>
 
 #include <cstring>
 #include <functional>
@@ -133,6 +134,27 @@ TEST_F(PluginLayerTest, EachErrorTypeIsItsStatus) {
   EXPECT_EQ(Throwing([] { throw Retry("a"); }), (StatusAndText{CATCHUP_RETRY, "a"}));
   EXPECT_EQ(Throwing([] { throw Reject("b"); }), (StatusAndText{CATCHUP_REJECT, "b"}));
   EXPECT_EQ(Throwing([] { throw Fatal("c"); }), (StatusAndText{CATCHUP_FATAL, "c"}));
+}
+
+TEST_F(PluginLayerTest, TheErrorsHaveTheirNamesInOtherHostsToo) {
+  EXPECT_EQ(Throwing([] { throw DomainError("b"); }), (StatusAndText{CATCHUP_REJECT, "b"}));
+  EXPECT_EQ(Throwing([] { throw TransientError("a"); }), (StatusAndText{CATCHUP_RETRY, "a"}));
+  EXPECT_EQ(Throwing([] { throw FatalError("c"); }), (StatusAndText{CATCHUP_FATAL, "c"}));
+}
+
+TEST_F(PluginLayerTest, AClassOfThePluginsOwnIsWhatItIsDerivedFrom) {
+  struct NoSuchCustomer : DomainError {
+    NoSuchCustomer() : DomainError("no such customer") {}
+  };
+  EXPECT_EQ(Throwing([] { throw NoSuchCustomer(); }),
+            (StatusAndText{CATCHUP_REJECT, "no such customer"}));
+}
+
+// Another language's, of which C++ knows no more than that it is there.
+TEST_F(PluginLayerTest, AForeignExceptionIsFailed) {
+  static _Unwind_Exception foreign{};
+  EXPECT_EQ(Throwing([] { _Unwind_RaiseException(&foreign); }),
+            (StatusAndText{CATCHUP_FAILED, "an exception that is not a std::exception"}));
 }
 
 TEST_F(PluginLayerTest, AnythingElseThrownIsFailedWithItsText) {

@@ -17,7 +17,10 @@
 
 namespace catchup {
 
-// An exception that says what the host is to do. The text is for people.
+// An exception that says what the host is to do. The text is for people. A projection throws one of
+// the three below, or a class of its own derived from one. Anything else that it throws, an int or
+// another language's exception included, is FAILED with what text there is: not applied, and the
+// host judges by the group's text rules.
 class Error : public std::runtime_error {
  public:
   std::int32_t status() const { return status_; }
@@ -48,6 +51,12 @@ class Fatal : public Error {
  public:
   explicit Fatal(const std::string& text) : Error(CATCHUP_FATAL, text) {}
 };
+
+// The same by the names that other hosts of projections have for them: the event's fault, the
+// infrastructure's, and nobody's to heal.
+using DomainError = Reject;
+using TransientError = Retry;
+using FatalError = Fatal;
 
 inline std::string_view ToText(catchup_view view) {
   return {view.data, static_cast<std::size_t>(view.size)};
