@@ -213,6 +213,30 @@ void MeasureAppend(Bench* bench) {
   MeasureAppendOf(bench, "append, 50,000", 50'000, 200'000);
 }
 
+// Every second event kills the runner once, so that each death finds one settled since the last and
+// costs no back-off; the plugin notes when it dies and when it is called again.
+void MeasureRespawn(Bench* bench) {
+  constexpr std::uint64_t kDeaths = 200;
+  const LogServer server(bench->places, "respawn", 2 * kDeaths, 256);
+  HostOptions options;
+  options.address = server.address();
+  options.plugin = "dying_plugin.so";
+  options.projection = "dying";
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    HostRun host(bench->places, options, true);
+    (void)host.process()->Wait();
+    const std::vector<double> numbers = Numbers(host.DataFolder(1) + "/respawns");
+    if (numbers.size() != kDeaths) {
+      Fail("respawn: found " + std::to_string(numbers.size()) +
+           " deaths that were made good, "
+           "wanted " +
+           std::to_string(kDeaths) + "\n" + ReadFile(host.log_path()));
+    }
+    bench->figures.Add("respawn after SIGSEGV", "p50", "ms", Quantile(numbers, 0.5));
+    bench->figures.Add("respawn after SIGSEGV", "p99", "ms", Quantile(numbers, 0.99));
+  }
+}
+
 void MeasureParts(Bench* bench) {
   const std::string out = bench->places.work + "/parts";
   const std::string store = bench->places.work + "/store";
@@ -249,6 +273,7 @@ std::span<const Part> Parts() {
       {"groups", "200 and 1,000 groups: start, catch-up, threads, memory, idle", MeasureGroups,
        true},
       {"append", "into an embedded log", MeasureAppend, true},
+      {"respawn", "from a runner's SIGSEGV to the next event handled", MeasureRespawn, true},
       {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
       {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
   };

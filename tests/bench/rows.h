@@ -35,6 +35,7 @@ void MeasureOrderTotals(Bench* bench);
 void MeasureLive(Bench* bench);
 void MeasureGroups(Bench* bench);
 void MeasureAppend(Bench* bench);
+void MeasureRespawn(Bench* bench);
 void MeasureParts(Bench* bench);
 
 }  // namespace catchup::bench
