@@ -1,20 +1,31 @@
 #include "tests/plugins/trouble/misdeeds.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cfenv>
 #include <chrono>
+#include <clocale>
+#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace trouble {
 namespace {
@@ -55,30 +66,88 @@ int Recurse(std::uint64_t depth) {
 }
 void StackOverflow(const Order&, const catchup::Host&) { (void)Recurse(UINT64_MAX); }
 
+void Bus(const Order&, const catchup::Host&) {
+  const int file = memfd_create("empty", MFD_CLOEXEC);
+  void* memory = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (memory == MAP_FAILED) throw catchup::Retry("mmap: no memory is to be had");
+  *static_cast<volatile char*>(memory) = 1;  // Beyond the end of the file.
+}
+void Fpe(const Order&, const catchup::Host&) {
+  volatile int zero = 0;
+  zero = 1 / zero;
+}
+void Ill(const Order&, const catchup::Host&) { __builtin_trap(); }
+void Terminate(const Order&, const catchup::Host&) { std::terminate(); }
+void ExitAtOnce(const Order&, const catchup::Host&) { _exit(4); }
+void ExitThread(const Order&, const catchup::Host&) { pthread_exit(nullptr); }
+
+// To a frame that is not there any more: what runs then is anybody's guess.
+std::jmp_buf gone;
+__attribute__((noinline)) int Leave() { return setjmp(gone); }
+void LongJump(const Order&, const catchup::Host&) {
+  if (Leave() == 0) std::longjmp(gone, 1);
+  std::abort();
+}
+
+// Reuses what another language leaves behind: no type that C++ knows.
+void ThrowForeign(const Order&, const catchup::Host&) {
+  static _Unwind_Exception foreign;
+  foreign = {};
+  _Unwind_RaiseException(&foreign);
+}
+
 void Hang(const Order&, const catchup::Host&) {
   while (true) pause();
 }
+void Spin(const Order&, const catchup::Host&) {
+  for (volatile std::uint64_t turns = 0;; turns = turns + 1) {
+  }
+}
+void Deadlock(const Order&, const catchup::Host&) {
+  pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&mutex);
+  pthread_mutex_lock(&mutex);
+}
 
 // In steps, so that whoever watches the process sees it grow.
-void Leak(const Order& order, const catchup::Host&) {
+void Take(std::uint64_t bytes, std::uint64_t ms) {
   constexpr std::uint64_t kStep = 4 * kMiB;
-  for (std::uint64_t left = order.bytes.value_or(1024 * kMiB); left > 0;) {
+  const std::chrono::milliseconds pause(ms * kStep / std::max(bytes, kStep));
+  for (std::uint64_t left = bytes; left > 0;) {
     const std::uint64_t size = std::min(left, kStep);
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     std::fill_n(static_cast<volatile char*>(memory), size, '\1');
     left -= size;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(pause);
   }
 }
+void Leak(const Order& order, const catchup::Host&) {
+  Take(order.bytes.value_or(1024 * kMiB), order.ms.value_or(256));
+}
 
-void Fork(const Order&, const catchup::Host&) {
+// All of them are closed again.
+void OpenFiles(const Order& order, const catchup::Host&) {
+  std::vector<int> files;
+  int error = 0;
+  while (error == 0 && files.size() < order.bytes.value_or(64)) {
+    const int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    error = file < 0 ? errno : 0;
+    if (file >= 0) files.push_back(file);
+  }
+  for (const int file : files) close(file);
+  if (error != 0) throw Status(CATCHUP_FAILED, std::string("open: ") + std::strerror(error));
+}
+
+void Fork(const Order& order, const catchup::Host&) {
   const pid_t child = fork();
   if (child < 0) throw catchup::Retry("fork: no process is to be had");
   if (child == 0) {
     (void)setsid();
     const pid_t left = fork();
     if (left == 0) {
+      Take(order.bytes.value_or(0), 0);
       while (true) pause();
     }
     // Whole for whoever waits for it.
@@ -95,6 +164,49 @@ void Fork(const Order&, const catchup::Host&) {
 void CloseDescriptors(const Order&, const catchup::Host&) {
   const int most = static_cast<int>(sysconf(_SC_OPEN_MAX));
   for (int fd = STDERR_FILENO + 1; fd < most; ++fd) close(fd);
+}
+
+// The host's own among them: its rings, its wake-ups, its lock.
+void WriteDescriptors(const Order&, const catchup::Host&) {
+  const std::string garbage(4096, '\xa5');
+  for (int fd = STDERR_FILENO + 1; fd < 64; ++fd) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) continue;
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (lseek(fd, 0, SEEK_SET) == 0) {
+      (void)!pwrite(fd, garbage.data(), garbage.size(), 0);
+    } else {
+      (void)!write(fd, garbage.data(), garbage.size());
+    }
+  }
+}
+
+// All that the rules keep from a plugin, because it is the process's.
+void Rude(const Order&, const catchup::Host&) {
+  sigset_t all;
+  sigfillset(&all);
+  (void)pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGALRM}) signal(number, SIG_IGN);
+  (void)!chdir("/");
+  (void)setlocale(LC_ALL, "C.UTF-8");
+  (void)fesetround(FE_UPWARD);
+  (void)umask(0);
+  (void)setenv("LD_PRELOAD", "nothing.so", 1);
+  (void)setpriority(PRIO_PROCESS, 0, 19);
+}
+
+// From where the rules do not let it: `set_error` is the failing call's alone.
+void CallFromThreads(const Order&, const catchup::Host& host) {
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&host] {
+      for (int n = 0; n < 100; ++n) {
+        host.Info("from a thread");
+        host.SetError("from a thread");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 // An exception's text ends at a zero byte; the line of the log has that one, too.
@@ -146,7 +258,21 @@ constexpr Misdeed kMisdeeds[] = {{"ok", Ok},
                                  {"bad_status", BadStatus},
                                  {"big_text", BigText},
                                  {"stdout_flood", StdoutFlood},
-                                 {"slow", Slow}};
+                                 {"slow", Slow},
+                                 {"bus", Bus},
+                                 {"fpe", Fpe},
+                                 {"ill", Ill},
+                                 {"terminate", Terminate},
+                                 {"_exit", ExitAtOnce},
+                                 {"pthread_exit", ExitThread},
+                                 {"longjmp", LongJump},
+                                 {"throw_foreign", ThrowForeign},
+                                 {"spin", Spin},
+                                 {"deadlock", Deadlock},
+                                 {"write_fds", WriteDescriptors},
+                                 {"rude", Rude},
+                                 {"open_files", OpenFiles},
+                                 {"threads", CallFromThreads}};
 
 }  // namespace
 

@@ -11,18 +11,24 @@ namespace trouble {
 // ok              nothing
 // reject retry fail fatal   the status, with `text`
 // throw           a std::runtime_error of `text`, which the C++ layer makes FAILED
-// throw_int       an int
-// segv abort stack_overflow die of it
-// exit            ends the process with exit code 3
-// hang            never returns, whatever it is asked
-// leak            takes `bytes` of memory (1 GiB) and keeps them
+// throw_int throw_foreign   an int, another language's exception
+// segv bus fpe ill abort terminate stack_overflow   die of it
+// exit _exit      end the process with exit code 3 or 4
+// pthread_exit longjmp      leave the call otherwise than by returning
+// hang spin deadlock        never return, whatever they are asked
+// leak            takes `bytes` of memory (1 GiB), within about `ms` (256), and keeps them
 // fork            leaves a process behind, in a session of its own, that lives on; its number is in
-//                 the file `left`
+//                 the file `left`. It takes `bytes` of memory (none)
+// open_files      opens `bytes` (64) of them at once; FAILED with the reason where it cannot
 // close_fds       closes every descriptor but the three standard ones
-// bad_status      a status that is none, 77
-// big_text        FAILED, and a line of the log, with `bytes` of any bytes (1 MiB)
-// stdout_flood    prints `bytes` (4 MiB) in lines
-// slow            takes `ms` (100)
+// write_fds       writes garbage to each of these
+// rude            blocks every signal, ignores some, and changes working directory, locale,
+// rounding
+//                 and umask
+// threads         calls the host from eight threads, set_error among it, which is not theirs to
+// call bad_status      a status that is none, 77 big_text        FAILED, and a line of the log,
+// with `bytes` of any bytes (1 MiB) stdout_flood    prints `bytes` (4 MiB) in lines slow takes `ms`
+// (100)
 //
 // What neither throws nor ends the process returns, and so says OK. Throws catchup::Fatal, which
 // lists these, for any other.

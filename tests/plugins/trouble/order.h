@@ -16,8 +16,8 @@ namespace trouble {
 // times  misbehave on the first so many deliveries of this event, then say OK
 // until  misbehave until this file exists, a relative path being below the working directory; with
 //        `times`, until either is over. With neither of them: always
-// bytes  of "leak", "big_text" and "stdout_flood"
-// ms     of "slow"
+// bytes  of "leak", "fork", "big_text" and "stdout_flood"; how many of "open_files"
+// ms     of "slow" and "leak"
 struct Order {
   std::string what = "ok";
   std::string text;

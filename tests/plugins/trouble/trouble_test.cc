@@ -54,6 +54,8 @@ TEST_F(TroubleTest, EachStatusHasItsText) {
   EXPECT_EQ(Answer(R"({"do":"fail","text":"timeout"})"), "FAILED  timeout\n");
   EXPECT_EQ(Answer(R"({"do":"throw","text":"broken"})"), "FAILED  broken\n");
   EXPECT_EQ(Answer(R"({"do":"throw_int"})"), "FAILED  an exception that is not a std::exception\n");
+  EXPECT_EQ(Answer(R"({"do":"throw_foreign"})"),
+            "FAILED  an exception that is not a std::exception\n");
   EXPECT_EQ(Answer(R"({"do":"fatal","text":"too new"})"), "FATAL  too new\n");
   EXPECT_EQ(Answer(R"({"do":"fatal"})"), "FATAL  fatal as ordered\n");
 }
@@ -62,6 +64,12 @@ TEST_F(TroubleTest, WhatIsToEndTheProcessDoes) {
   for (const auto& [what, how] : {std::pair<std::string, std::string>{"segv", "died of SIGSEGV"},
                                   {"abort", "died of SIGABRT"},
                                   {"stack_overflow", "died of SIGSEGV"},
+                                  {"bus", "died of SIGBUS"},
+                                  {"fpe", "died of SIGFPE"},
+                                  {"ill", "died of SIGILL"},
+                                  {"terminate", "died of SIGABRT"},
+                                  {"pthread_exit", "exit code 0"},
+                                  {"_exit", "exit code 4"},
                                   {"exit", "exit code 3"}}) {
     EXPECT_EQ(Answer("{\"do\":\"" + what + "\"}"), "DIED  " + how + " in handle\n");
   }
@@ -77,6 +85,13 @@ TEST_F(TroubleTest, WhatTheHostShallNotNoticeSaysOk) {
   EXPECT_GT(flooded.err.size(), 200'000u);
   // The journal works without the descriptors that were closed.
   EXPECT_EQ(Try({R"({"do":"close_fds"})", R"({"do":"ok"})"}).out, "1  s@0  t  OK\n2  s@1  t  OK\n");
+}
+
+// As a host would, of a group with the limit that is the default.
+TEST_F(TroubleTest, ATrialHasTheLimitOfMemory) {
+  const std::string answer = Answer(R"({"do":"leak","ms":2000})");
+  EXPECT_EQ(answer.rfind("DIED  killed in handle: it has ", 0), 0u) << answer;
+  EXPECT_NE(answer.find("limits.memory = 512MiB"), std::string::npos) << answer;
 }
 
 TEST_F(TroubleTest, AProcessThatItLeavesBehindIsGoneWithTheCommand) {
