@@ -86,7 +86,9 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       letters_(
           config_, {services.pool, services.reactor, services.state}, gate_,
           [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
-      runner_(config_, {services.reactor, services.runner, services.state, services.on_runner_gone},
+      runner_(config_,
+              {services.reactor, services.runner, services.state, services.on_runner_gone,
+               services.control_groups},
               gate_, this) {}
 
 Group::~Group() { Close(); }

@@ -28,6 +28,7 @@ struct GroupServices {
   const RunnerBinary* runner = nullptr;
   const StateDirectory* state = nullptr;
   const std::vector<std::filesystem::path>* plugin_directories = nullptr;
+  const ControlGroups* control_groups = nullptr;  // Where this host was handed any.
   SourceSide::Services source;
   // Called on the reactor when a runner has ended: its plugin may have left processes behind.
   std::function<void(const std::string& group)> on_runner_gone;

@@ -137,6 +137,7 @@ GroupServices Host::ServicesOfGroups() {
   services.reactor = &resources_.reactor();
   services.runner = &resources_.runner();
   services.state = &resources_.state();
+  services.control_groups = resources_.control_groups();
   services.plugin_directories = &config_.plugins.directories;
   services.pool = &resources_.stores();
   services.source.address = [this] { return resources_.log().Now(); };

@@ -79,6 +79,7 @@ Status HostResources::Open() {
     return log_.Open(SourceThreadsFor(config_.groups.size()), &*worker_);
   }));
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
+  FindControlGroups();
   return {};
 }
 
@@ -127,6 +128,19 @@ Status HostResources::FindRunner() {
     runner_ = std::move(*runner);
   }
   return runner.status();
+}
+
+// Either way the host looks at what its runners have; with them the kernel does, too.
+void HostResources::FindControlGroups() {
+  auto groups = ControlGroups::Find();
+  if (groups.ok()) {
+    control_groups_ = *std::move(groups);
+    Log(LogLevel::kInfo, "Runners get control groups", "Host.Open", "",
+        {{"directory", control_groups_->folder().string()}});
+  } else {
+    Log(groups.status().code() == Status::Code::kNotFound ? LogLevel::kInfo : LogLevel::kWarn,
+        "Runners get no control groups", "Host.Open", "", {{"reason", groups.status().message()}});
+  }
 }
 
 int HostResources::EndBeforeStart(const Status& opened) {

@@ -13,6 +13,7 @@
 #include "host/daemon/reactor.h"
 #include "host/daemon/signal_watch.h"
 #include "host/daemon/worker_pool.h"
+#include "host/plugins/control_group.h"
 #include "host/plugins/runner_process.h"
 #include "host/store/state_directory.h"
 
@@ -44,6 +45,10 @@ class HostResources {
   LogAddress& log() { return log_; }
   StateDirectory& state() { return *state_; }
   const RunnerBinary& runner() const { return *runner_; }
+  // Null where this host was handed none.
+  const ControlGroups* control_groups() const {
+    return control_groups_.has_value() ? &*control_groups_ : nullptr;
+  }
   WorkerPool& worker() { return *worker_; }    // What the host itself asks of a disk.
   WorkerPool& retirer() { return *retirer_; }  // Ends sources; neither waits for the other.
   WorkerPool& stores() { return *stores_; }    // Of all groups.
@@ -57,12 +62,14 @@ class HostResources {
   Status WaitOut(std::string_view what, const std::function<Status()>& step);
   Status OpenState();
   Status FindRunner();
+  void FindControlGroups();
 
   const HostConfig& config_;
   const Limits limits_;
   int cannot_start_ = EXIT_FAILURE;
   std::optional<StateDirectory> state_;
   std::optional<RunnerBinary> runner_;
+  std::optional<ControlGroups> control_groups_;
   LogAddress log_;
   std::unique_ptr<Reactor> reactor_;
   std::unique_ptr<SignalWatch> signals_;

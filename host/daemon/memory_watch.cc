@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/config/table_reader.h"
+#include "host/plugins/control_group.h"
 
 namespace catchup {
 namespace {
@@ -53,6 +54,13 @@ std::string MemoryWatch::Describe() const {
   }
   const char* const share = starts_full() ? "as it began with much, the bound below " : "80 % of ";
   return text + ", " + share + limit + " is " + InMiB(retire_at_);
+}
+
+std::string MemoryWatch::DescribeKernels() const {
+  return fmt::format(
+      "by the kernel, as its control group had used up limits.memory = {} and the {} beyond it for "
+      "files",
+      DescribeSize(limit_), InMiB(ControlGroups::kMemoryBeyond));
 }
 
 }  // namespace catchup

@@ -35,6 +35,8 @@ class MemoryWatch {
   // For people: "it has 430 MiB of memory, 80 % of limits.memory = 512MiB is 410 MiB" and the like,
   // of what Judge saw last.
   std::string Describe() const;
+  // The kernel was quicker.
+  std::string DescribeKernels() const;
 
  private:
   std::uint64_t limit_;
@@ -42,7 +44,7 @@ class MemoryWatch {
   std::uint64_t retire_at_;
   bool knows_start_ = false;
   MemoryUse last_;
-  std::chrono::milliseconds pause_{0};
+  std::chrono::milliseconds pause_{20};  // Before the first look.
 };
 
 }  // namespace catchup

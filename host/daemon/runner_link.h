@@ -10,6 +10,7 @@
 
 #include "host/daemon/tickets.h"
 #include "host/engine/engine.h"
+#include "host/plugins/control_group.h"
 #include "host/plugins/runner_process.h"
 #include "host/ring/contract/crash_line.h"
 #include "host/ring/host_end.h"
@@ -97,6 +98,13 @@ class RunnerLink {
   // It is killed for what `text` says of its memory.
   void NoteOutOfMemory(std::string text) { out_of_memory_ = std::move(text); }
   bool out_of_memory() const { return !out_of_memory_.empty(); }
+  // What the kernel holds it to its limits by, or why it does not; before it does anything.
+  void SetControlGroup(Result<std::unique_ptr<ControlGroup>> group) {
+    unlimited_ = group.status();
+    control_group_ = group.ok() ? *std::move(group) : nullptr;
+  }
+  const Status& unlimited() const { return unlimited_; }
+  const ControlGroup* control_group() const { return control_group_.get(); }
   // The host wants another one in its place. From here on no failure of it says anything.
   void NoteDiscarded() { discarded_ = true; }
   bool discarded() const { return discarded_; }
@@ -107,7 +115,9 @@ class RunnerLink {
 
   SpawnNumber spawn_;
   std::unique_ptr<HostEnd> rings_;
-  std::unique_ptr<RunnerProcess> process_;
+  std::unique_ptr<ControlGroup> control_group_;
+  Status unlimited_;
+  std::unique_ptr<RunnerProcess> process_;  // Before its control group goes, it is reaped.
   Tickets tickets_;
   // Time that was seen to pass: after a freeze of the whole machine the clock jumps, and nobody can
   // say whether the runner had a chance to go on.

@@ -48,6 +48,11 @@ void RunnerReport::Says(const Outcome& line) const {
                 {{"text", line.text}});
 }
 
+void RunnerReport::NotLimited(const std::string& why) const {
+  Log(LogLevel::kWarn, "Runner has no control group", "Group.Spawn", config_.name,
+      {{"reason", why}});
+}
+
 void RunnerReport::StartsFull(const std::string& why) const {
   Log(LogLevel::kWarn, "Runner has little memory left at its start", "Group.Runner", config_.name,
       {{"plugin", config_.plugin}, {"reason", why}});

@@ -207,6 +207,10 @@ void RunnerSide::OnGone(SpawnNumber spawn) {
   }
   TellLostLines();
   Unwatch();
+  const ControlGroup* const group = link_->control_group();
+  if (group != nullptr && !link_->out_of_memory() && group->OutOfMemory()) {
+    link_->NoteOutOfMemory(memory_.DescribeKernels());
+  }
   RunnerListener::Gone gone;
   gone.ending = link_->Reap();
   gone.asked = gone.ending.exit_class == ExitClass::kClean ||

@@ -73,6 +73,7 @@ class RunnerSide {
     const StateDirectory* state = nullptr;
     // Called on the reactor when a runner has ended: its plugin may have left processes behind.
     std::function<void(const std::string& group)> on_gone;
+    const ControlGroups* control_groups = nullptr;  // Where this host was handed any.
   };
 
   // `config` and `listener` must outlive it.
@@ -156,6 +157,7 @@ class RunnerSide {
   bool waiting_ = false;            // What for has been said.
   MemoryWatch memory_;              // Of this spawn, as the next.
   Clock::time_point next_memory_look_;
+  bool told_unlimited_ = false;      // That no control group could be made.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
   SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.

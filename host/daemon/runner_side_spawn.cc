@@ -83,6 +83,7 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   start.spawn = order.spawn;
   start.token = order.token;
   start.reset = order.reset;
+  start.control_groups = services_.control_groups;
   auto link = StartRunner(start, lock);
   if (!link.ok()) {
     return link.status();
@@ -98,6 +99,9 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
     return watched;
   }
   report_.Started(*link_, order.token);
+  if (!link_->unlimited().ok() && !std::exchange(told_unlimited_, true)) {
+    report_.NotLimited(link_->unlimited().message());
+  }
   SetClock();
   return {};
 }

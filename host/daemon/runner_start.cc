@@ -5,6 +5,18 @@
 
 namespace catchup {
 
+namespace {
+
+Result<std::unique_ptr<ControlGroup>> EnterControlGroup(const ControlGroups& groups,
+                                                        const GroupConfig& group, SpawnNumber spawn,
+                                                        pid_t pid) {
+  CATCHUP_ASSIGN_OR_RETURN(auto made, groups.Make(group.name, spawn, group.limits.memory_bytes));
+  CATCHUP_RETURN_IF_ERROR(made->Enter(pid));
+  return made;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const RunnerLock& lock) {
   const GroupConfig& group = *start.group;
   auto rings = HostEnd::Create(group.name);
@@ -27,7 +39,6 @@ Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const 
     // However often it is tried.
     return Status::Invalid(written.message());
   }
-  (*rings)->Publish();
   RunnerProcess::Options options;
   options.group = group.name;
   options.rings = (*rings)->descriptors();
@@ -37,7 +48,14 @@ Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const 
   if (!process.ok()) {
     return process.status();
   }
-  return std::make_unique<RunnerLink>(start.spawn, std::move(*rings), std::move(*process));
+  auto link = std::make_unique<RunnerLink>(start.spawn, std::move(*rings), std::move(*process));
+  if (start.control_groups != nullptr) {
+    link->SetControlGroup(
+        EnterControlGroup(*start.control_groups, group, start.spawn, link->process().pid()));
+  }
+  // Only now: its plugin is not to do anything outside the group.
+  link->rings().Publish();
+  return link;
 }
 
 }  // namespace catchup

@@ -1,7 +1,7 @@
 #include "host/plugins/memory_use.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <array>

@@ -19,11 +19,12 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
     // The folder of a group is its store's to make.
     ASSERT_TRUE(CheckpointStore::Open(shop_.state->groups(), "group", shop_.config.filter).ok());
     shop_.config.handler_timeout = std::chrono::milliseconds(500);
-    side_ =
-        std::make_unique<RunnerSide>(shop_.config,
-                                     RunnerSide::Services{shop_.reactor.get(), &*shop_.binary,
-                                                          &*shop_.state, [](const std::string&) {}},
-                                     gate_, this);
+    control_groups_.emplace(*ControlGroups::Take(control_.path()));
+    side_ = std::make_unique<RunnerSide>(
+        shop_.config,
+        RunnerSide::Services{shop_.reactor.get(), &*shop_.binary, &*shop_.state,
+                             [](const std::string&) {}, &*control_groups_},
+        gate_, this);
   }
   void TearDown() override {
     gate_->Close([this] { side_->Close(); });
@@ -84,6 +85,8 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
   EventFields Describe(Sequence) const override { return {}; }
 
   Workshop shop_;
+  const TemporaryFolder control_;  // Plain files in place of the kernel's.
+  std::optional<ControlGroups> control_groups_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
   std::unique_ptr<RunnerSide> side_;
   DeliveryWindow window_;  // Inside turns, as the next.
@@ -141,6 +144,28 @@ TEST_F(RunnerSideTest, ChargesADeathToTheEventInWork) {
   EXPECT_EQ(ending->charged, 2u);
   // What it settled before it died counts.
   EXPECT_EQ(settled_.Await(0), 1u);
+}
+
+TEST_F(RunnerSideTest, ARunnerGetsAControlGroupBeforeItsPluginIsLoaded) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  const std::filesystem::path group = control_.path() / "runner-group-1";
+  EXPECT_EQ(ReadFile(group / "memory.max"), std::to_string((512 + 64) << 20));
+  EXPECT_NE(ReadFile(group / "cgroup.procs"), "");
+}
+
+TEST_F(RunnerSideTest, AKillByTheKernelForWantOfMemoryIsToldFromOthers) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  WriteFile(control_.path() / "runner-group-1/memory.events", "oom 1\noom_kill 1\n");
+  Deliver("kill-itself");
+
+  const auto ending = gone_.Await();
+
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kMemory);
+  EXPECT_EQ(ending->charged, 1u);
+  EXPECT_NE(ending->text.find("limits.memory = 512MiB"), std::string::npos) << ending->text;
 }
 
 TEST_F(RunnerSideTest, TellsWhichCallFailedAndWhy) {
