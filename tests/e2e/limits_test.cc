@@ -88,13 +88,8 @@ TEST(MemoryLimitTest, ACallThatTakesItAllIsKilledAndChargedToItsEvent) {
   EXPECT_THAT(ended.at("reason"), HasSubstr("limits.memory = 48MiB"));
   EXPECT_THAT(ended.at("event"), HasSubstr("s@1 t"));
   EXPECT_EQ(host->Log().With("Runner started", "good").size(), 1u);
-  const Finished letters = site.Catchup({"dlq", "show", "bad",
-                                         [&] {
-                                           const auto line =
-                                               host->Log().With("Dead letter written", "bad")[0];
-                                           return line.at("position");
-                                         }(),
-                                         "--config", "host.toml"});
+  const Finished letters =
+      site.Catchup({"dlq", "show", "bad", ended.at("position"), "--config", "host.toml"});
   EXPECT_THAT(letters.out, HasSubstr("crash"));
   EXPECT_THAT(letters.out, HasSubstr("limits.memory = 48MiB")) << letters.err;
 }
@@ -124,7 +119,6 @@ TEST(MemoryLimitTest, WhatAPluginsProcessTakesCounts) {
 // The plugin's own open fails, not the host's; it says so and that is infrastructure or doubt.
 TEST(OpenFilesLimitTest, HoldsForThePlugin) {
   Site site;
-  site.UseTestProgram(100);
   site.Append({EventLine("s", "t", R"({"do":"open_files","bytes":40,"times":1})"),
                EventLine("s", "t", R"({"do":"open_files","bytes":10})")});
   site.Configure(TroubleGroup("opens", "prefixes = [\"\"]\nlimits = { open_files = 32 }") +

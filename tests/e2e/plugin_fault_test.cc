@@ -289,6 +289,19 @@ TEST(PluginFaultTest, ACrashCostsOneRespawnAndTheEventComesAgain) {
   EXPECT_TRUE(charged) << run.err;
 }
 
+// Nothing that was on the runner's stack may run any more for it, and nothing is reported as done.
+TEST(PluginFaultTest, ACallThatEndsItsThreadIsADeathOnItsEvent) {
+  Site site;
+  site.Append({EventLine("s", "ok"), EventLine("s", "end-thread-once"), EventLine("s", "ok")});
+  site.Configure(ScriptedGroup("bad"));
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Called(site, "bad"),
+            (Strings{"s@0 ok", "s@1 end-thread-once", "s@1 end-thread-once", "s@2 ok"}));
+  const JsonObject ended = run.Log().With("Runner ended", "bad")[0];
+  EXPECT_THAT(ended.at("event"), HasSubstr("s@1 end-thread-once")) << run.err;
+}
+
 // The same event kills every runner: the group tries again at a growing pace, the other goes on,
 // and the checkpoint stays. When it gives up is the engine's rule and tested there.
 TEST(PluginFaultTest, AnEventThatKillsEveryRunnerDoesNotHurtTheOtherGroup) {

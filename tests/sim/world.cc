@@ -139,9 +139,6 @@ void World::Boot(bool last) {
   EngineOptions options = options_;
   options.stop_on_caught_up = last;
   options.on_probation = !last && Trouble(30);
-  if (options.on_probation) {
-    faults_.Fired(Fault::kOnProbation);
-  }
   dispatch_ = std::make_unique<Dispatch>(options, this);
   engine_ = &dispatch_->engine();
   Note({.kind = Record::Kind::kHostStart});

@@ -74,8 +74,9 @@ void Bus(const Order&, const catchup::Host&) {
   *static_cast<volatile char*>(memory) = 1;  // Beyond the end of the file.
 }
 void Fpe(const Order&, const catchup::Host&) {
-  volatile int zero = 0;
-  zero = 1 / zero;
+  volatile int number = 7;
+  const volatile int zero = 0;
+  number = number / zero;
 }
 void Ill(const Order&, const catchup::Host&) { __builtin_trap(); }
 void Terminate(const Order&, const catchup::Host&) { std::terminate(); }
@@ -101,7 +102,8 @@ void Hang(const Order&, const catchup::Host&) {
   while (true) pause();
 }
 void Spin(const Order&, const catchup::Host&) {
-  for (volatile std::uint64_t turns = 0;; turns = turns + 1) {
+  const volatile bool for_ever = true;
+  while (for_ever) {
   }
 }
 void Deadlock(const Order&, const catchup::Host&) {
@@ -209,6 +211,15 @@ void CallFromThreads(const Order&, const catchup::Host& host) {
   for (std::thread& thread : threads) thread.join();
 }
 
+// Of one page, of which nothing follows.
+void HugeLength(const Order&, const catchup::Host& host) {
+  constexpr std::size_t kPage = 4096;
+  void* memory = mmap(nullptr, 2 * kPage, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw catchup::Retry("mmap: no memory is to be had");
+  (void)munmap(static_cast<char*>(memory) + kPage, kPage);
+  host.SetError({static_cast<char*>(memory), std::size_t{1} << 62});
+}
+
 // An exception's text ends at a zero byte; the line of the log has that one, too.
 void BigText(const Order& order, const catchup::Host& host) {
   const std::uint64_t size = order.bytes.value_or(kMiB);
@@ -233,6 +244,20 @@ void StdoutFlood(const Order& order, const catchup::Host&) {
 
 void Slow(const Order& order, const catchup::Host&) {
   std::this_thread::sleep_for(std::chrono::milliseconds(order.ms.value_or(100)));
+}
+
+// On every core, and one thread more.
+void Burn(const Order& order, const catchup::Host&) {
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(order.ms.value_or(100));
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i <= std::thread::hardware_concurrency(); ++i) {
+    threads.emplace_back([end] {
+      while (std::chrono::steady_clock::now() < end) {
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
 }
 
 struct Misdeed {
@@ -271,7 +296,9 @@ constexpr Misdeed kMisdeeds[] = {{"ok", Ok},
                                  {"deadlock", Deadlock},
                                  {"write_fds", WriteDescriptors},
                                  {"rude", Rude},
+                                 {"burn", Burn},
                                  {"open_files", OpenFiles},
+                                 {"huge_length", HugeLength},
                                  {"threads", CallFromThreads}};
 
 }  // namespace

@@ -22,13 +22,13 @@ namespace trouble {
 // open_files      opens `bytes` (64) of them at once; FAILED with the reason where it cannot
 // close_fds       closes every descriptor but the three standard ones
 // write_fds       writes garbage to each of these
-// rude            blocks every signal, ignores some, and changes working directory, locale,
-// rounding
-//                 and umask
-// threads         calls the host from eight threads, set_error among it, which is not theirs to
-// call bad_status      a status that is none, 77 big_text        FAILED, and a line of the log,
-// with `bytes` of any bytes (1 MiB) stdout_flood    prints `bytes` (4 MiB) in lines slow takes `ms`
-// (100)
+// huge_length     dies of an error's text that is said to be longer than memory
+// rude            blocks every signal, ignores some, and changes working directory, locale and more
+// threads         calls the host from eight threads, also what is not theirs to call
+// bad_status      a status that is none, 77
+// big_text        FAILED, and a line of the log, with `bytes` of any bytes (1 MiB)
+// stdout_flood    prints `bytes` (4 MiB) in lines
+// slow burn       take `ms` (100), asleep or on every core
 //
 // What neither throws nor ends the process returns, and so says OK. Throws catchup::Fatal, which
 // lists these, for any other.

@@ -17,7 +17,7 @@ namespace trouble {
 // until  misbehave until this file exists, a relative path being below the working directory; with
 //        `times`, until either is over. With neither of them: always
 // bytes  of "leak", "fork", "big_text" and "stdout_flood"; how many of "open_files"
-// ms     of "slow" and "leak"
+// ms     of "slow", "burn" and "leak"
 struct Order {
   std::string what = "ok";
   std::string text;

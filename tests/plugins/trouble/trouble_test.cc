@@ -68,7 +68,7 @@ TEST_F(TroubleTest, WhatIsToEndTheProcessDoes) {
                                   {"fpe", "died of SIGFPE"},
                                   {"ill", "died of SIGILL"},
                                   {"terminate", "died of SIGABRT"},
-                                  {"pthread_exit", "exit code 0"},
+                                  {"pthread_exit", "died of SIGABRT"},
                                   {"_exit", "exit code 4"},
                                   {"exit", "exit code 3"}}) {
     EXPECT_EQ(Answer("{\"do\":\"" + what + "\"}"), "DIED  " + how + " in handle\n");
