@@ -193,6 +193,24 @@ TEST_F(FaultTest, WhateverIsThrownIsAFailureWithAText) {
   }
 }
 
+// Of a plugin in C, or one that does without the C++ layer: no status came back, so it is a death.
+TEST(ThrowTest, WhatLeavesACallByAnExceptionIsACrashOfItsEvent) {
+  Site site;
+  site.Append(
+      {EventLine("s", "ok"), EventLine("s", "std"), EventLine("s", "int"), EventLine("s", "ok")});
+  site.Configure("[groups.bad]\nplugin = \"thrower.so\"\nprefixes = [\"\"]\n" + JsonlGroup("good"));
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Called(site, "bad"),
+            (Strings{"s@0 ok", "s@1 std", "s@1 std", "s@2 int", "s@2 int", "s@3 ok"}));
+  const auto crashes = run.Log().With("Runner crashed", "bad");
+  ASSERT_EQ(crashes.size(), 2u) << run.err;
+  EXPECT_EQ(crashes[0].at("signal"), "SIGABRT");
+  EXPECT_EQ(crashes[0].at("eventType"), "std");
+  EXPECT_THAT(crashes[0].at("frames"), HasSubstr("thrower.so+0x"));
+  EXPECT_EQ(run.Log().With("Runner started", "good").size(), 1u);
+}
+
 // The stores are not among what a runner has, and the next one has everything again.
 TEST_F(FaultTest, ClosedDescriptorsHurtNobodyElse) {
   Start(Order("close_fds", ",\"times\":1"));
