@@ -22,6 +22,7 @@
 #include "host/daemon/hold_text.h"
 #include "host/daemon/host_resources.h"
 #include "host/daemon/lock_watch.h"
+#include "host/daemon/memory_trim.h"
 #include "host/daemon/progress.h"
 #include "host/daemon/stall_detector.h"
 #include "host/daemon/verdict.h"
@@ -116,6 +117,7 @@ class Host final : public HostControl {
 
   Role on_reactor_;
   ProgressTable progress_ CATCHUP_GUARDED_BY(on_reactor_);
+  MemoryTrim trim_ CATCHUP_GUARDED_BY(on_reactor_);
   StallDetector stall_ CATCHUP_GUARDED_BY(on_reactor_){Clock::now(),
                                                        FixedWait(StallDetector::kPatience)};
   bool stopping_ CATCHUP_GUARDED_BY(on_reactor_) = false;
@@ -290,6 +292,9 @@ void Host::Tick() {
   }
   head_->Look(statuses, Clock::now());
   lock_->Look(Clock::now());
+  if (trim_.Look(statuses, Clock::now())) {
+    resources_.worker().Post(GiveMemoryBack);
+  }
   for (const auto& slot : slots_) {
     slot->Look();
   }
