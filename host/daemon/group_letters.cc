@@ -11,7 +11,8 @@ namespace catchup {
 
 // The letter is read while events wait. What ends its call meanwhile, the end of the runner above
 // all, makes the number another one.
-void Group::CallLetter(Position position) {
+void Group::CallLetter(LaneNumber lane, Position position) {
+  letter_lane_ = lane;
   letters_.Read(position, [this, number = ++letter_call_](std::unique_ptr<LetterFrame> letter) {
     if (number != letter_call_) {
       return;
@@ -21,7 +22,7 @@ void Group::CallLetter(Position position) {
       return;
     }
     const std::uint32_t attempt = letter->attempt();
-    dispatch_.window().CallLetter(std::move(letter), attempt);
+    dispatch_.window().CallLetter(letter_lane_, std::move(letter), attempt);
   });
 }
 

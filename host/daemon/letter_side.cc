@@ -120,7 +120,8 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
       clock_(std::move(clock)),
       listener_(*listener),
       shared_(std::make_shared<Shared>()),
-      queue_(SerialQueue::Create(services.pool)) {
+      queue_(SerialQueue::Create(services.pool)),
+      failed_calls_(config.lanes + 1) {
   shared_->folder = services.state->group(config.name);
   shared_->group = config.name;
 }
@@ -174,18 +175,26 @@ void LetterSide::SetToken(std::uint64_t token, std::function<void(const Status&)
   });
 }
 
-void LetterSide::NoteFailedCall(Sequence sequence, FailureClass failure, std::string_view text) {
+void LetterSide::NoteFailedCall(LaneNumber lane, Sequence sequence, FailureClass failure,
+                                std::string_view text) {
   const std::int64_t now = NowTicks();
-  if (called_ != sequence || sequence == kLetterCall) {
-    called_ = sequence;
-    first_failed_ticks_ = now;
-    calls_.clear();
+  FailedCalls& failed = sequence == kLetterCall ? failed_calls_.back() : failed_calls_[lane];
+  if (failed.sequence != sequence || sequence == kLetterCall) {
+    failed = {.sequence = sequence, .first_ticks = now, .calls = {}, .text = {}};
   }
-  if (calls_.size() == kMaxLetterCalls) {
-    calls_.erase(calls_.begin());
+  if (failed.calls.size() == kMaxLetterCalls) {
+    failed.calls.erase(failed.calls.begin());
   }
-  calls_.push_back({now, ClassOf(failure), CutText(text, kMaxLetterCallText)});
-  text_ = CutText(text, kMaxLetterReason);
+  failed.calls.push_back({now, ClassOf(failure), CutText(text, kMaxLetterCallText)});
+  failed.text = text_ = CutText(text, kMaxLetterReason);
+}
+
+// Null where none is known.
+const LetterSide::FailedCalls* LetterSide::FailedCallsOf(Sequence sequence) const {
+  const auto found =
+      std::find_if(failed_calls_.begin(), failed_calls_.end(),
+                   [&](const FailedCalls& failed) { return failed.sequence == sequence; });
+  return found == failed_calls_.end() ? nullptr : &*found;
 }
 
 void LetterSide::Park(const Command& command, const EventView& event) {
@@ -353,9 +362,10 @@ std::chrono::nanoseconds LetterSide::TimeAt(std::int64_t ticks) const {
 LetterCause LetterSide::CauseOf(Sequence sequence, const LetterChange& change) const {
   LetterCause cause;
   cause.reason = change.reason;
-  if (change.called && called_ == sequence) {
-    cause.reason = text_;
-    cause.calls = calls_;
+  const FailedCalls* const failed = FailedCallsOf(sequence);
+  if (change.called && failed != nullptr) {
+    cause.reason = failed->text;
+    cause.calls = failed->calls;
   }
   cause.plugin = config_.plugin;
   cause.plugin_digest = plugin_;
@@ -383,7 +393,7 @@ Letter LetterSide::LetterOf(const Command& command, const EventView& event) cons
   head.attempts = change.attempts;
   letter.cause = CauseOf(command.first, change);
   if (!letter.cause.calls.empty()) {
-    head.first_failed_ticks = first_failed_ticks_;
+    head.first_failed_ticks = FailedCallsOf(command.first)->first_ticks;
     head.last_failed_ticks = letter.cause.calls.back().time_ticks;
   }
   letter.data = event.data;

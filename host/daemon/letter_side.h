@@ -96,9 +96,10 @@ class LetterSide {
   // The file that the next calls are made into.
   void SetPlugin(const Digest32& digest) { plugin_ = digest; }
 
-  // A call that failed, of the event that is called next or, kLetterCall, of the letter: it is
-  // written with what comes of it, its text whole.
-  void NoteFailedCall(Sequence sequence, FailureClass failure, std::string_view text);
+  // A call of a lane that failed, of the event that it calls next or, kLetterCall, of the letter:
+  // it is written with what comes of it, its text whole.
+  void NoteFailedCall(LaneNumber lane, Sequence sequence, FailureClass failure,
+                      std::string_view text);
 
   // kPark, of this event; its bytes are copied.
   void Park(const Command& command, const EventView& event);
@@ -112,6 +113,13 @@ class LetterSide {
 
  private:
   struct Shared;
+  // Calls of one event, or of a letter.
+  struct FailedCalls {
+    Sequence sequence = 0;
+    std::int64_t first_ticks = 0;
+    std::vector<LetterCall> calls;  // The last of them.
+    std::string text;               // Of the last one.
+  };
   // Something to write. Letters, which have no step, may be written together.
   struct Job {
     std::optional<Letter> letter;
@@ -126,6 +134,7 @@ class LetterSide {
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
   Letter LetterOf(const Command& command, const EventView& event) const;
+  const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
   void Update(const LetterChange& change);
 
@@ -144,10 +153,8 @@ class LetterSide {
   Digest32 plugin_{};
 
   // Of what failed last.
-  Sequence called_ = 0;
-  std::int64_t first_failed_ticks_ = 0;
-  std::vector<LetterCall> calls_;  // The last of them.
-  std::string text_;               // Of the last one.
+  std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.
+  std::string text_;                       // Of the last one of all.
 };
 
 }  // namespace catchup

@@ -82,17 +82,28 @@ Sequence Ledger::NextWaiting() const {
   return next <= last() ? next : 0;
 }
 
+void Ledger::HandOutOne(Sequence sequence) {
+  At(sequence).state = State::kOnLane;
+  handed_out_ = std::max(handed_out_, sequence);
+  ++on_lane_;
+}
+
+void Ledger::TakeBackOne(Sequence sequence) {
+  At(sequence).state = State::kWaiting;
+  --on_lane_;
+}
+
 void Ledger::Park(Sequence sequence) {
   At(sequence).state = State::kParking;
   At(sequence).parked = true;
-  handed_out_ = sequence;
+  handed_out_ = std::max(handed_out_, sequence);
   ++parking_;
 }
 
 void Ledger::Skip(Sequence sequence) {
   At(sequence).state = State::kDone;
   At(sequence).parked = true;
-  handed_out_ = sequence;
+  handed_out_ = std::max(handed_out_, sequence);
 }
 
 void Ledger::SettleParked(Sequence sequence) {
@@ -238,7 +249,7 @@ std::string_view Ledger::CheckInvariants() const {
   if (handed_out_ < popped()) {
     return "what is gone was not handed out";
   }
-  for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
+  for (Sequence sequence = first_; !in_any_order_ && sequence <= handed_out_; ++sequence) {
     if (At(sequence).state == State::kWaiting) {
       return "an item waits that stands before one which was handed out";
     }

@@ -86,17 +86,20 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
 
 // The event in place, which then is in place no more. Without room it stays; one that needs no
 // further call waits for it.
-Engine::Parked Engine::ParkInPlace(LetterState state, Turn& turn) {
-  const InPlace place = place_;
+Engine::Parked Engine::ParkInPlace(Seat& seat, LetterState state, Turn& turn) {
+  const InPlace place = seat.place;
   if (Park(place.sequence, state, place.failure, place.calls, place.text, turn) == Parked::kFull) {
     if (state == LetterState::kDead) {
-      place_.parks = state;
-      SetTrouble("dead letters full: " + place.text, turn);
+      seat.place.parks = state;
+      SetTrouble("dead letters full: " + place.text, place, turn);
     }
     return Parked::kFull;
   }
-  lane_.Forgive(place.counted_deaths);
-  place_ = {};
+  seat.lane.Forgive(place.counted_deaths);
+  seat.place = {};
+  if (many_) {
+    streams_.Done(place.sequence);
+  }
   return Parked::kYes;
 }
 
@@ -150,7 +153,7 @@ void Engine::LetterGone(Tick tick, Commands* out) {
   Turn turn(tick, out);
   const LetterBook::Id id = *letter_call_;
   const bool known = !letter_call_lost_;
-  CutLetterCall();
+  CutLetterCall(seats_[letter_lane_]);
   if (known) {
     book_.Remove(id);
   }
