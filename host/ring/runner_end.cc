@@ -24,6 +24,9 @@ namespace {
 // leaves the host room for all that its own pauses bring. It begins with the shortest, at the
 // second short sleep in a row, and ends where a nap brings nothing. So live events are never held
 // back by one, unless they come at many hundred a second: then by one nap at most.
+//
+// It does not spin before it sleeps, since that brings nothing: at 200 events a second four waits
+// in a thousand end within 20 us, and where events come as fast as that, naps meet them.
 constexpr std::chrono::microseconds kShortSleep{2000};
 constexpr std::chrono::microseconds kShortestNap{500};
 constexpr std::chrono::microseconds kLongestNap{4000};
