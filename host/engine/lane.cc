@@ -45,21 +45,14 @@ std::chrono::nanoseconds Lane::Wait(std::chrono::nanoseconds now, std::uint64_t 
   return delay;
 }
 
-void Lane::Ask(Command::Kind kind, Turn& turn) const {
-  Command& command = turn.Add(kind);
-  command.number = spawn_;
-  command.lane = number_;
-}
-
-void Lane::Plan(SpawnNumber* spawns, Turn& turn) {
+void Lane::Plan(Turn& turn) {
   if (alive()) {
     Climb(turn);
   } else if (spawn_at_ && turn.now >= *spawn_at_) {
     spawn_at_.reset();
     why_.clear();
     state_ = State::kStarting;
-    spawn_ = ++*spawns;
-    Ask(Command::Kind::kSpawnRunner, turn);
+    turn.Add(Command::Kind::kSpawnRunner).number = ++spawn_;
   }
 }
 
@@ -82,13 +75,13 @@ void Lane::Climb(Turn& turn) {
     case Force::kNone:
       break;
     case Force::kDrain:
-      Ask(Command::Kind::kDrainRunner, turn);
+      turn.Add(Command::Kind::kDrainRunner).number = spawn_;
       break;
     case Force::kAbort:
-      Ask(Command::Kind::kAbortRunner, turn);
+      turn.Add(Command::Kind::kAbortRunner).number = spawn_;
       break;
     case Force::kKill:
-      Ask(Command::Kind::kKillRunner, turn);
+      turn.Add(Command::Kind::kKillRunner).number = spawn_;
       break;
   }
   climb_at_ = force_ == Force::kKill ? std::nullopt : std::optional(turn.now + patience_);
