@@ -20,6 +20,7 @@
 #include "host/cli/trial.h"
 #include "host/config/config_warnings.h"
 #include "host/config/reader.h"
+#include "host/engine/engine_text.h"
 #include "host/plugins/children.h"
 #include "host/plugins/plugin_file.h"
 #include "host/plugins/plugin_probe.h"
@@ -200,6 +201,10 @@ Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, cons
       }
       made = {CATCHUP_FAILED, started.message(), true};
     } else if (made = trial.AwaitReady(); made.status == CATCHUP_OK) {
+      if (trial.position_mode() && group.config.lanes > 1) {
+        findings_.Add(group.settings_location, fmt::format("group {}: {}", group.config.name,
+                                                           NeedsOneLane(group.config.lanes)));
+      }
       made = trial.Stop();
     }
   }
@@ -222,8 +227,10 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
     if (usable.ok()) {
       findings->AddStatus(group.config.location, name,
                           CheckUsableDirectory(groups / name / "data"));
-      findings->AddStatus(group.config.location, name,
-                          CheckUsableFile(StateDirectory::RunnerLockOf(groups / name, kOnlyLane)));
+      for (std::uint32_t lane = 0; lane < group.config.lanes; ++lane) {
+        const fs::path lock = StateDirectory::RunnerLockOf(groups / name, static_cast<int>(lane));
+        findings->AddStatus(group.config.location, name, CheckUsableFile(lock));
+      }
     }
     if (!group.filter_read) {
       continue;

@@ -71,6 +71,9 @@ struct PluginSettings {
   std::vector<PluginSetting> values;  // In the order of the JSON, without the whole.
 };
 
+// Each lane is a process of its own, so this keeps a slip of the hand from being obeyed.
+inline constexpr std::uint32_t kMaxLanes = 64;
+
 struct GroupConfig {
   std::string name;
   SourceLocation location;  // The group's table header.

@@ -32,7 +32,6 @@ constexpr milliseconds kMinHandlerTimeout{100};
 constexpr milliseconds kMaxHandlerTimeout = hours(24);
 // A runner that has nothing to do still needs a moment to leave.
 constexpr milliseconds kMinDrainTimeout{100};
-constexpr std::uint32_t kMaxLanes = 64;
 constexpr std::uint32_t kMaxRetries = 1000;
 constexpr std::uint32_t kMaxCrashes = 100;
 constexpr std::uint64_t kMaxWindowEvents = 1'000'000;
@@ -82,13 +81,6 @@ void OnlyDefault(TableReader* reader, std::string_view key, bool read, const T& 
   if (read && value != standard) {
     reader->Unsupported(key, shown);
   }
-}
-
-void OnlyDefaultInteger(TableReader* reader, std::string_view key, std::uint32_t least,
-                        std::uint32_t most, std::uint32_t* out) {
-  const std::uint32_t standard = *out;
-  const bool read = reader->Integer(key, least, most, out);
-  OnlyDefault(reader, key, read, *out, standard, std::to_string(standard));
 }
 
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
@@ -270,7 +262,7 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
   reader->Duration("retry_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_delay);
   reader->Duration("retry_max_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_max_delay);
   reader->Integer("max_crashes", std::uint32_t{1}, kMaxCrashes, &group->max_crashes);
-  OnlyDefaultInteger(reader, "lanes", 1, kMaxLanes, &group->lanes);
+  reader->Integer("lanes", std::uint32_t{1}, kMaxLanes, &group->lanes);
   const bool read = reader->Bool("resolve_links", &group->filter.resolve_links);
   OnlyDefault(reader, "resolve_links", read, group->filter.resolve_links, false, "false");
   if (const TomlValue* table = reader->Table("dead_letters")) {

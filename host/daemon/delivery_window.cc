@@ -19,15 +19,16 @@ void DeliveryWindow::Deliver(const Command& command) {
   }
   const auto attempt = static_cast<std::uint32_t>(command.number);
   const Range range{command.first, command.last, attempt, command.alone, command.advance};
-  if (!to_write_.empty()) {
-    Range& back = to_write_.back();
+  std::deque<Range>& to_write = outlets_[command.lane].to_write;
+  if (!to_write.empty()) {
+    Range& back = to_write.back();
     if (back.last + 1 == range.first && back.attempt == range.attempt && !back.alone &&
         !range.alone && !back.advance && !range.advance) {
       back.last = range.last;
       return;
     }
   }
-  to_write_.push_back(range);
+  to_write.push_back(range);
 }
 
 void DeliveryWindow::Release(Sequence last) {
@@ -45,18 +46,23 @@ void DeliveryWindow::Release(Sequence last) {
     }
     slots_.pop_front();
   }
-  while (!to_write_.empty() && to_write_.front().first <= last) {
-    Range& range = to_write_.front();
-    range.first = std::min(range.last, last) + 1;
-    if (range.first > range.last) {
-      to_write_.pop_front();
+  for (Outlet& outlet : outlets_) {
+    std::deque<Range>& to_write = outlet.to_write;
+    while (!to_write.empty() && to_write.front().first <= last) {
+      Range& range = to_write.front();
+      range.first = std::min(range.last, last) + 1;
+      if (range.first > range.last) {
+        to_write.pop_front();
+      }
     }
   }
   settled_ = last;
 }
 
-void DeliveryWindow::CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt) {
+void DeliveryWindow::CallLetter(LaneNumber lane, std::unique_ptr<EventFrame> letter,
+                                std::uint32_t attempt) {
   letter_ = std::move(letter);
+  letter_lane_ = lane;
   letter_attempt_ = attempt;
   letter_waits_ = true;
 }
@@ -66,50 +72,58 @@ void DeliveryWindow::ForgetLetter() {
   letter_waits_ = false;
 }
 
-void DeliveryWindow::BeginRunner() { TakeBack(); }
+void DeliveryWindow::BeginRunner(LaneNumber lane) { TakeBack(lane); }
 
 // The wake-up that was asked for goes with what was to bring it about.
-void DeliveryWindow::TakeBack() {
-  to_write_.clear();
-  ForgetLetter();
-  last_written_ = 0;
-  armed_ = 0;
+void DeliveryWindow::TakeBack(LaneNumber lane) {
+  outlets_[lane] = {};
+  if (letter_lane_ == lane) {
+    ForgetLetter();
+  }
 }
 
-std::optional<DeliveryWindow::Slot> DeliveryWindow::Next() const {
-  if (letter_waits_) [[unlikely]] {
+std::optional<DeliveryWindow::Slot> DeliveryWindow::Next(LaneNumber lane) const {
+  if (LetterWaitsFor(lane)) [[unlikely]] {
     return Slot{kLetterCall, letter_.get(), letter_attempt_, true};
   }
-  if (to_write_.empty()) {
+  const std::deque<Range>& to_write = outlets_[lane].to_write;
+  if (to_write.empty()) {
     return std::nullopt;
   }
-  const Range& range = to_write_.front();
+  const Range& range = to_write.front();
   CATCHUP_CHECK(!slots_.empty() && range.first >= slots_.front().sequence);
   const Entry& entry = slots_[range.first - slots_.front().sequence];
   return Slot{entry.sequence, range.advance ? nullptr : entry.frame.get(), range.attempt,
               range.alone};
 }
 
-void DeliveryWindow::Wrote() {
-  if (letter_waits_) [[unlikely]] {
+void DeliveryWindow::Wrote(LaneNumber lane) {
+  if (LetterWaitsFor(lane)) [[unlikely]] {
     letter_waits_ = false;
     return;
   }
-  Range& range = to_write_.front();
-  last_written_ = range.first;
+  Outlet& outlet = outlets_[lane];
+  Range& range = outlet.to_write.front();
+  outlet.last_written = range.first;
   if (range.first++ == range.last) {
-    to_write_.pop_front();
+    outlet.to_write.pop_front();
   }
 }
 
-std::optional<Sequence> DeliveryWindow::WakeAt(bool paused) {
-  const bool waits = paused || !to_write_.empty();
-  if (!waits || last_written_ <= settled_ || armed_ > settled_) {
+std::optional<Sequence> DeliveryWindow::WakeAt(bool paused, LaneNumber lane) {
+  Outlet& outlet = outlets_[lane];
+  if (outlets_.size() > 1) {
+    // In any order, so what was settled of the group says nothing.
+    return outlet.armed == outlet.last_written ? std::nullopt
+                                               : std::optional(outlet.armed = outlet.last_written);
+  }
+  const bool waits = paused || !outlet.to_write.empty();
+  if (!waits || outlet.last_written <= settled_ || outlet.armed > settled_) {
     return std::nullopt;
   }
   // Half of what the runner has: early enough to keep it busy, late enough to be rare.
-  armed_ = settled_ + std::max<Sequence>(1, (last_written_ - settled_) / 2);
-  return armed_;
+  outlet.armed = settled_ + std::max<Sequence>(1, (outlet.last_written - settled_) / 2);
+  return outlet.armed;
 }
 
 EventName DeliveryWindow::NameOf(Sequence sequence) const {

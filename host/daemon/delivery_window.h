@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "host/engine/engine.h"
 #include "host/source/source.h"
@@ -12,7 +14,8 @@
 namespace catchup {
 
 // The events that a group has received and not settled yet, by their sequence, and how far the
-// present runner has been handed them. Carries out the engine's kDeliver and kRelease:
+// present runner of each lane has been handed its own. Carries out the engine's kDeliver and
+// kRelease:
 //
 //   Add ──► waits ──kDeliver──► may go to the ring ──Next, Wrote──► in the ring ──kRelease──► gone
 //             ▲                          │                              │
@@ -26,6 +29,8 @@ namespace catchup {
 // Pure: no I/O, no clock. Not thread safe.
 class DeliveryWindow final : public EventNames {
  public:
+  explicit DeliveryWindow(LaneNumber lanes = 1) : outlets_(std::max<LaneNumber>(lanes, 1)) {}
+
   struct Slot {
     Sequence sequence = 0;
     const EventFrame* frame = nullptr;  // Null for an advance. Valid until its release.
@@ -36,15 +41,15 @@ class DeliveryWindow final : public EventNames {
   // An event that the engine named `sequence`, the next one.
   void Add(Sequence sequence, std::unique_ptr<EventFrame> frame);
 
-  // kDeliver: these may go to the runner now, behind those before.
+  // kDeliver: these may go to the lane's runner now, behind those before.
   void Deliver(const Command& command);
 
-  // kTakeBack: nothing more of what was delivered goes to the runner.
-  void TakeBack();
+  // kTakeBack: nothing more of what was delivered goes to the lane's runner.
+  void TakeBack(LaneNumber lane = 0);
 
-  // kCallLetter, once its event is read back: it may go to the runner now, before all others, as
-  // the call number `attempt`. Kept until it is forgotten or taken back.
-  void CallLetter(std::unique_ptr<EventFrame> letter, std::uint32_t attempt);
+  // kCallLetter, once its event is read back: it may go to the lane's runner now, before all
+  // others, as the call number `attempt`. Kept until it is forgotten or taken back.
+  void CallLetter(LaneNumber lane, std::unique_ptr<EventFrame> letter, std::uint32_t attempt);
   // What became of it is decided.
   void ForgetLetter();
 
@@ -52,16 +57,17 @@ class DeliveryWindow final : public EventNames {
   void Release(Sequence last);
 
   // A new runner has nothing, and gets nothing before the next kDeliver.
-  void BeginRunner();
+  void BeginRunner(LaneNumber lane = 0);
 
-  // The slot that is to go into the ring next; nothing while there is none.
-  std::optional<Slot> Next() const;
+  // The slot that is to go into the lane's ring next; nothing while there is none.
+  std::optional<Slot> Next(LaneNumber lane = 0) const;
   // Next() is in the ring.
-  void Wrote();
+  void Wrote(LaneNumber lane = 0);
 
-  // Where the runner is to wake the host, if anything waits for its progress: `paused`, the source,
-  // or slots that found no room. Asked for once for each stretch; nothing while none is due.
-  std::optional<Sequence> WakeAt(bool paused);
+  // Where the lane's runner is to wake the host, if anything waits for its progress: `paused`, the
+  // source, or slots that found no room; with several lanes always, at the end of what it has,
+  // since it gets nothing more before. Asked for once for each stretch; nothing while none is due.
+  std::optional<Sequence> WakeAt(bool paused, LaneNumber lane = 0);
 
   EventName NameOf(Sequence sequence) const override;
 
@@ -92,14 +98,22 @@ class DeliveryWindow final : public EventNames {
     bool advance;
   };
 
+  // What goes to the runner of one lane.
+  struct Outlet {
+    std::deque<Range> to_write;
+    Sequence last_written = 0;  // To the present runner.
+    Sequence armed = 0;         // The sequence at whose settling the runner will wake us.
+  };
+
+  bool LetterWaitsFor(LaneNumber lane) const { return letter_waits_ && letter_lane_ == lane; }
+
   std::deque<Entry> slots_;  // Oldest first, without gaps.
-  std::deque<Range> to_write_;
+  std::vector<Outlet> outlets_;
   std::unique_ptr<EventFrame> letter_;
+  LaneNumber letter_lane_ = 0;
   std::uint32_t letter_attempt_ = 0;
   bool letter_waits_ = false;  // It is not in the ring yet.
-  Sequence last_written_ = 0;  // To the present runner.
   Sequence settled_ = 0;
-  Sequence armed_ = 0;  // The sequence at whose settling the runner will wake us.
   std::optional<Witness> last_released_;
 };
 

@@ -20,17 +20,17 @@ void Dispatch::Run() {
 void Dispatch::Carry(const Command& command) {
   switch (command.kind) {
     case Command::Kind::kSpawnRunner:
-      window_.BeginRunner();
-      handler_.SpawnRunner(command.number);
+      window_.BeginRunner(command.lane);
+      handler_.SpawnRunner(command.lane, command.number);
       break;
     case Command::Kind::kDrainRunner:
-      handler_.DrainRunner(command.number);
+      handler_.DrainRunner(command.lane, command.number);
       break;
     case Command::Kind::kAbortRunner:
-      handler_.AbortRunner(command.number);
+      handler_.AbortRunner(command.lane, command.number);
       break;
     case Command::Kind::kKillRunner:
-      handler_.KillRunner(command.number);
+      handler_.KillRunner(command.lane, command.number);
       break;
     case Command::Kind::kConnect:
       handler_.Connect(command.number);
@@ -51,11 +51,11 @@ void Dispatch::Carry(const Command& command) {
       window_.Deliver(command);
       break;
     case Command::Kind::kTakeBack:
-      window_.TakeBack();
-      handler_.TakeBack(command.number);
+      window_.TakeBack(command.lane);
+      handler_.TakeBack(command.lane, command.number);
       break;
     case Command::Kind::kCallLetter:
-      handler_.CallLetter(*command.from);
+      handler_.CallLetter(command.lane, *command.from);
       break;
     case Command::Kind::kPark:
     case Command::Kind::kUpdateLetter:

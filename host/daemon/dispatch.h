@@ -9,21 +9,22 @@
 namespace catchup {
 
 // What carries out the engine's commands outside the group: runner, source, store, clock, log. Each
-// function is the command of its name (Command::Kind) and must not wait. From inside, the engine
-// may be given further inputs through Dispatch; what they ask for follows by itself.
+// function is the command of its name (Command::Kind), of the runner of a lane where it has one,
+// and must not wait. From inside, the engine may be given further inputs through Dispatch; what
+// they ask for follows by itself.
 class CommandHandler {
  public:
-  virtual void SpawnRunner(SpawnNumber spawn) = 0;
-  virtual void DrainRunner(SpawnNumber spawn) = 0;
-  virtual void AbortRunner(SpawnNumber spawn) = 0;
-  virtual void KillRunner(SpawnNumber spawn) = 0;
+  virtual void SpawnRunner(LaneNumber lane, SpawnNumber spawn) = 0;
+  virtual void DrainRunner(LaneNumber lane, SpawnNumber spawn) = 0;
+  virtual void AbortRunner(LaneNumber lane, SpawnNumber spawn) = 0;
+  virtual void KillRunner(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void Connect(CallNumber call) = 0;
   virtual void ReadEnd(CallNumber call, Position from) = 0;
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
-  virtual void TakeBack(SpawnNumber spawn) = 0;
-  virtual void CallLetter(Position position) = 0;
+  virtual void TakeBack(LaneNumber lane, SpawnNumber spawn) = 0;
+  virtual void CallLetter(LaneNumber lane, Position position) = 0;
   // kPark, kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold and kEndHold, in their order.
   virtual void ChangeLetters(const Command& change) = 0;
   virtual void Persist(Position position, std::optional<Position> event) = 0;
@@ -32,8 +33,8 @@ class CommandHandler {
   virtual void StateChanged() = 0;
   virtual void Finished() = 0;
 
-  // All commands so far are carried out: what the window has for the runner may go into its ring
-  // now, and the source may be told whether to go on.
+  // All commands so far are carried out: what the window has for the runners may go into their
+  // rings now, and the source may be told whether to go on.
   virtual void CommandsDone() = 0;
 
  protected:
@@ -47,7 +48,7 @@ class Dispatch {
  public:
   // `handler` must outlive this.
   Dispatch(const EngineOptions& options, CommandHandler* handler)
-      : engine_(options, &window_), handler_(*handler) {}
+      : window_(options.lanes), engine_(options, &window_), handler_(*handler) {}
   Dispatch(const Dispatch&) = delete;
   Dispatch& operator=(const Dispatch&) = delete;
 

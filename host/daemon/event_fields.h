@@ -5,7 +5,6 @@
 
 #include "host/base/event.h"
 #include "host/base/log_line.h"
-#include "host/daemon/trace_ids.h"
 
 namespace catchup {
 
@@ -30,7 +29,6 @@ class EventFields {
   std::string text_ = "none";
   std::string id_;
   std::string position_;
-  TraceIds trace_;
 };
 
 }  // namespace catchup

@@ -43,6 +43,7 @@ LetterOrder OrderOf(DeadLettersConfig::Order order) {
 // is as much longer there.
 EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool on_probation) {
   EngineOptions options;
+  options.lanes = config.lanes;
   options.checkpoint_batch_size = config.checkpoint_batch_size;
   options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
   options.window_events = config.window_events;
@@ -62,7 +63,6 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool 
   options.letter_order = OrderOf(config.dead_letters.order);
   options.max_letters = config.dead_letters.max_letters;
   options.max_letter_bytes = config.dead_letters.max_bytes;
-  options.letter_overhead = kLetterOverhead + config.plugin.size();
   options.heal_for = config.dead_letters.heal_for * WaitSpeed();
   return options;
 }
@@ -86,13 +86,18 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
       letters_(
           config_, {services.pool, services.reactor, services.state}, gate_,
-          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
-      desk_({&dispatch_.engine(), &letters_, services.reactor, gate_, [this] { return Now(); },
-             [this] { return out(); }}),
-      runner_(config_,
-              {services.reactor, services.runner, services.state, services.on_runner_gone,
-               services.control_groups},
-              gate_, this) {}
+          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this) {
+  RunnerSide::Services of_runner;
+  of_runner.reactor = services.reactor;
+  of_runner.binary = services.runner;
+  of_runner.state = services.state;
+  of_runner.on_gone = services.on_runner_gone;
+  of_runner.control_groups = services.control_groups;
+  for (LaneNumber lane = 0; lane < config_.lanes; ++lane) {
+    runners_.push_back(std::make_unique<RunnerSide>(config_, of_runner, gate_,
+                                                    static_cast<RunnerListener*>(this), lane));
+  }
+}
 
 Group::~Group() { Close(); }
 
@@ -103,7 +108,6 @@ Tick Group::Now() {
 
 void Group::AfterTurn() {
   dispatch_.Run();
-  desk_.Look();
   report_.Progress(head_, now_);
 }
 
@@ -111,21 +115,34 @@ void Group::AfterTurn() {
 // and asks to be told about the runner's progress where something waits for it.
 void Group::CommandsDone() {
   DeliveryWindow& window = dispatch_.window();
-  runner_.Fill(&window, [this](Sequence advance) { return *engine().AdvanceAt(advance); });
-  if (!source_.in_round()) {
-    runner_.Publish();
+  for (const auto& runner : runners_) {
+    runner->Fill(&window, [this](Sequence advance) { return *engine().AdvanceAt(advance); });
+    // Until the end of a round an only runner loses nothing by seeing its events together; one of
+    // several gets few at a time.
+    if (!source_.in_round() || runners_.size() > 1) {
+      runner->Publish();
+    }
   }
   if (!engine().wants_frames() && !source_.paused()) {
-    // Perhaps the runner is further than was last looked at.
-    runner_.Poll();
+    // Perhaps the runners are further than was last looked at.
+    PollRunners();
   }
   source_.Flow(engine().wants_frames());
-  if (runner_.takes_events()) {
+  for (const auto& runner : runners_) {
+    if (!runner->takes_events()) {
+      continue;
+    }
     // Where the source waits for the disk alone, what the runner settles does not help it.
     const bool waits = (source_.paused() && engine().progress_helps()) || engine().wants_outcomes();
-    if (const auto wake_at = window.WakeAt(waits)) {
-      runner_.WakeAt(*wake_at);
+    if (const auto wake_at = window.WakeAt(waits, runner->lane())) {
+      runner->WakeAt(*wake_at);
     }
+  }
+}
+
+void Group::PollRunners() {
+  for (const auto& runner : runners_) {
+    runner->Poll();
   }
 }
 
@@ -218,9 +235,6 @@ void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& cont
       engine().LoadLetter(letters_.SummaryOf(letter));
     }
   }
-  for (const LetterPark& park : contents.parks) {
-    desk_.Load(park);
-  }
   for (const LetterHold& hold : contents.holds) {
     engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);
   }
@@ -311,7 +325,9 @@ void Group::Close() {
   SourceSide::Rest rest;
   gate_->Close([&] {
     services_.reactor->Cancel(wake_timer_);
-    runner_.Close();
+    for (const auto& runner : runners_) {
+      runner->Close();
+    }
     rest = source_.Close();
   });
 }
@@ -380,7 +396,7 @@ void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   }
   dispatch_.window().Add(sequence, std::move(frame));
   if (sequence % kLookEvery == 0) {
-    runner_.Poll();
+    PollRunners();
   }
 }
 
@@ -390,7 +406,7 @@ void Group::OnCheckpoint(CallNumber call, Position position) {
 
 void Group::OnCaughtUp(CallNumber call, std::optional<Position> position) {
   engine().CaughtUp(call, position, Now(), out());
-  runner_.Poll();
+  PollRunners();
 }
 
 void Group::OnEnded(CallNumber call, EndClass end, const std::string& text) {
@@ -414,7 +430,7 @@ void Group::Persist(Position position, std::optional<Position> event) {
 void Group::OnSaved(Position position, const Status& saved) {
   if (saved.ok()) {
     // So that the next write covers what was settled while this one lasted.
-    runner_.Poll();
+    PollRunners();
     engine().CheckpointDurable(position, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());
@@ -439,7 +455,7 @@ void Group::WakeAt(std::chrono::nanoseconds at) {
   const std::chrono::nanoseconds delay = report_.started() + FixedWait(at) - Clock::now();
   wake_timer_ = services_.reactor->After(std::max(delay, std::chrono::nanoseconds(0)),
                                          Gate::Wrap(gate_, [this] {
-                                           runner_.Poll();
+                                           PollRunners();
                                            engine().Woke(Now(), out());
                                          }));
 }

@@ -7,13 +7,13 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/config/config.h"
 #include "host/daemon/dispatch.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
-#include "host/daemon/letter_desk.h"
 #include "host/daemon/letter_side.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_side.h"
@@ -66,13 +66,6 @@ class Group final : private CommandHandler,
   // is durable. A group that has no store yet, or none any more, says so.
   void StoreDesired(DesiredState desired, std::function<void(const Status&)> done);
 
-  // Has `read` called with what reads its letters, on a thread of the pool. False: it does not have
-  // them open, and nothing is called. Any thread.
-  bool ReadLetters(LetterRead read);
-  // Takes what an operator decides about its letters. Answered in a turn, so `reply` must not call
-  // back; not answered where the group ends first. Any thread.
-  void OrderLetter(const LetterCommand& order, const std::string& by, LetterDesk::Reply reply);
-
   // Its preparations are over, and it did not end by them.
   bool started();
 
@@ -89,10 +82,10 @@ class Group final : private CommandHandler,
 
  private:
   // Commands of the engine.
-  void SpawnRunner(SpawnNumber spawn) override;
-  void DrainRunner(SpawnNumber spawn) override { runner_.Drain(spawn); }
-  void AbortRunner(SpawnNumber spawn) override { runner_.Abort(spawn); }
-  void KillRunner(SpawnNumber spawn) override { runner_.Kill(spawn); }
+  void SpawnRunner(LaneNumber lane, SpawnNumber spawn) override;
+  void DrainRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Drain(spawn); }
+  void AbortRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Abort(spawn); }
+  void KillRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Kill(spawn); }
   void Connect(CallNumber call) override { source_.Connect(call); }
   void ReadEnd(CallNumber call, Position from) override { source_.ReadEnd(call, from); }
   void Probe(CallNumber call, Position from) override { source_.Probe(call, from); }
@@ -100,8 +93,8 @@ class Group final : private CommandHandler,
     source_.Subscribe(call, from);
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
-  void TakeBack(SpawnNumber spawn) override { runner_.TakeBack(spawn); }
-  void CallLetter(Position position) override;
+  void TakeBack(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->TakeBack(spawn); }
+  void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(std::chrono::nanoseconds at) override;
@@ -139,7 +132,6 @@ class Group final : private CommandHandler,
   EventFields Describe(Sequence sequence) const override;
 
   // From the letters.
-  void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) override;
   void OnLetterDurable(Sequence sequence) override;
   void OnLetterStored() override;
   void OnLettersWait(const std::string& what) override;
@@ -148,8 +140,8 @@ class Group final : private CommandHandler,
 
   // From the store.
   void OnPrepared(const Status& prepared);
-  void OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status);
-  void OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status);
+  void OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
+  void OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnSaved(Position position, const Status& saved);
   void OnStoreStatus(const Status& status);
 
@@ -164,7 +156,10 @@ class Group final : private CommandHandler,
   void EndBeforeStart(GroupState state, const std::string& reason);
 
   void AfterTurn();
-  void NoteOutcome(const Command& change);
+  // Takes what the runners have said so far.
+  void PollRunners();
+  // The lane whose runner it is, if it is there.
+  RunnerSide* FindRunner(SpawnNumber spawn);
   // What is written before a runner that is ready gets its first event.
   struct FirstWrite {
     const char* what;
@@ -172,6 +167,7 @@ class Group final : private CommandHandler,
     void (Group::*done)(const Outcome& ready);
   };
   void WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write);
+  void AfterFirstWrite();
   void WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
                        const Status& why);
   void OnFilterAccepted(const Outcome&) { filter_changed_ = false; }
@@ -200,18 +196,20 @@ class Group final : private CommandHandler,
   SourceSide source_;
   StoreSide store_;
   LetterSide letters_;
-  LetterDesk desk_;
-  std::optional<LetterOutcome> letter_outcome_;  // Of the last call of a letter, not stored yet.
-  RunnerSide runner_;
-  Clock::time_point now_ = Clock::now();  // Of the last tick.
+  std::vector<std::unique_ptr<RunnerSide>> runners_;  // By lane.
+  Clock::time_point now_ = Clock::now();              // Of the last tick.
   std::optional<Position> head_;
   Reactor::TimerId wake_timer_ = 0;
   std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.
+  LaneNumber letter_lane_ = 0;     // And its lane.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
   bool filter_changed_ = false;         // The store does not hold the new one yet.
   std::optional<PositionReset> reset_;  // The plugin does not know of it yet.
   std::uint64_t token_ = 0;             // Of the last spawn.
+  // What is to be written before the first event is being written; and who is ready meanwhile.
+  bool first_write_ = false;
+  std::vector<std::pair<SpawnNumber, Outcome>> ready_meanwhile_;
   bool started_engine_ = false;
   bool stop_requested_ = false;
   bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.

@@ -2,9 +2,11 @@
 // says or suffers is to the engine.
 #include <catchup/plugin.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "host/base/log.h"
 #include "host/base/test_seams.h"
@@ -22,21 +24,34 @@ using Waiter = GroupReport::Waiter;
 
 }  // namespace
 
-void Group::SpawnRunner(SpawnNumber spawn) {
-  ++letter_call_;
-  store_.PrepareSpawn([this, spawn] { return !runner_.cancelled(spawn); },
-                      [this, spawn](std::uint64_t token, const Status& status) {
-                        OnSpawnReady(spawn, token, status);
+RunnerSide* Group::FindRunner(SpawnNumber spawn) {
+  for (const auto& runner : runners_) {
+    if (runner->spawn() == spawn) {
+      return runner.get();
+    }
+  }
+  return nullptr;
+}
+
+void Group::SpawnRunner(LaneNumber lane, SpawnNumber spawn) {
+  if (lane == letter_lane_) {
+    ++letter_call_;
+  }
+  store_.PrepareSpawn([this, lane, spawn] { return !runners_[lane]->cancelled(spawn); },
+                      [this, lane, spawn](std::uint64_t token, const Status& status) {
+                        OnSpawnReady(lane, spawn, token, status);
                       });
 }
 
-void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& status) {
+void Group::OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token,
+                         const Status& status) {
   if (status.may_pass()) {
     engine().SpawnExhausted(spawn, status.message(), Now(), out());
   } else if (status.ok()) {
     token_ = token;
-    letters_.SetToken(token,
-                      [this, spawn, token](const Status& set) { OnTokenKnown(spawn, token, set); });
+    letters_.SetToken(token, [this, lane, spawn, token](const Status& set) {
+      OnTokenKnown(lane, spawn, token, set);
+    });
   } else if (status.code() == Status::Code::kCancelled) {
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
   } else if (token == 0) {
@@ -47,12 +62,13 @@ void Group::OnSpawnReady(SpawnNumber spawn, std::uint64_t token, const Status& s
   }
 }
 
-void Group::OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& status) {
+void Group::OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token,
+                         const Status& status) {
   if (status.may_pass()) {
     engine().SpawnExhausted(
         spawn, "fencing token not written to the dead letters: " + status.message(), Now(), out());
   } else if (status.ok()) {
-    runner_.Spawn(spawn, token, store_.plugin().path, reset_);
+    runners_[lane]->Spawn(spawn, token, store_.plugin().path, reset_);
   } else {
     engine().StoreFailed(status.message(), Now(), out());
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
@@ -61,7 +77,13 @@ void Group::OnTokenKnown(SpawnNumber spawn, std::uint64_t token, const Status& s
 
 void Group::OnSpawnWaits(const std::string& what) { report_.WaitFor(Waiter::kSpawn, what); }
 
-void Group::OnSpawnWaitEnds(bool over) { report_.EndWait(Waiter::kSpawn, over); }
+void Group::OnSpawnWaitEnds(bool over) {
+  const bool others_wait = std::any_of(runners_.begin(), runners_.end(),
+                                       [](const auto& runner) { return runner->waits(); });
+  if (!others_wait) {
+    report_.EndWait(Waiter::kSpawn, over);
+  }
+}
 
 void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::string& text) {
   engine().RunnerExited(spawn, why, 0, text, Now(), out());
@@ -69,21 +91,27 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
 
 // What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
-  letters_.SetPluginVersion(ready.text);
-  if (filter_changed_ && !ready.loaded.has_value()) {
+  const bool refused = ready.position_mode && config_.lanes > 1;  // By the engine.
+  if (first_write_ && !refused) {
+    ready_meanwhile_.emplace_back(spawn, ready);
+    return;
+  }
+  if (filter_changed_ && !ready.loaded.has_value() && !refused) {
     // Nothing was handled under the old filter; the new one is durable before its first event is,
     // so that no position of the plugin's is taken for the old one's.
     WriteFirst(spawn, ready,
                {"filter not written", &StoreSide::AcceptFilter, &Group::OnFilterAccepted});
-  } else if (reset_.has_value()) {
+  } else if (reset_.has_value() && !refused) {
     // The runner has put the plugin's own position where it is to be, or the plugin keeps none.
     WriteFirst(spawn, ready, {"reset not written", &StoreSide::FinishReset, &Group::OnResetDone});
   } else {
-    engine().RunnerReady(spawn, ready.position_mode, ready.loaded, Now(), out());
+    engine().RunnerReady(spawn, {ready.position_mode, ready.loaded, ready.max_events}, Now(),
+                         out());
   }
 }
 
 void Group::WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write) {
+  first_write_ = true;
   (store_.*write.ask)([this] { return engine().may_persist(); },
                       [this, spawn, ready, write](const Status& written) {
                         if (written.may_pass()) {
@@ -91,13 +119,22 @@ void Group::WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite
                           return;
                         }
                         report_.EndWait(Waiter::kStore, written.ok());
+                        first_write_ = false;
                         if (written.ok()) {
                           (this->*write.done)(ready);
                           OnRunnerReady(spawn, ready);
+                          AfterFirstWrite();
                         } else {
                           OnStoreStatus(written);
                         }
                       });
+}
+
+// The other lanes' runners that were ready before it was written.
+void Group::AfterFirstWrite() {
+  for (const auto& [spawn, ready] : std::exchange(ready_meanwhile_, {})) {
+    OnRunnerReady(spawn, ready);  // Of one that is gone, nothing comes.
+  }
 }
 
 // The engine does not know of this runner yet, so it is not the one who waits.
@@ -105,10 +142,12 @@ void Group::WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const First
                             const Status& why) {
   report_.WaitFor(Waiter::kStore, std::string(write.what) + ": " + why.message());
   services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, ready, write] {
-                             if (runner_.spawn() == spawn) {
+                             if (FindRunner(spawn) != nullptr) {
                                WriteFirst(spawn, ready, write);
                              } else {
+                               first_write_ = false;
                                report_.EndWait(Waiter::kStore, false);
+                               AfterFirstWrite();
                              }
                            }));
 }
@@ -120,7 +159,8 @@ void Group::OnResetDone(const Outcome& ready) {
 }
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
-  if (last > dispatch_.window().settled()) {
+  // With several lanes the order says nothing, and the engine knows what is new.
+  if (last > dispatch_.window().settled() || (last != 0 && runners_.size() > 1)) {
     PassFailPoint(FailPoint::kOutcomeUnread);
     engine().Settled(spawn, last, Now(), out());
   }
@@ -129,7 +169,8 @@ void Group::OnSettled(SpawnNumber spawn, Sequence last) {
 void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
   report_.CountError();
   NoteFence(outcome);
-  letters_.NoteFailedCall(outcome.sequence, classifier_.Classify(outcome.status, outcome.text),
+  letters_.NoteFailedCall(FindRunner(spawn)->lane(), outcome.sequence,
+                          classifier_.Classify(outcome.status, outcome.text),
                           outcome.text.empty() ? outcome.call + " said nothing" : outcome.text);
   engine().Failed(spawn, outcome, Now(), out());
 }
@@ -180,8 +221,8 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
     if (ending.crash.has_value()) {
       text += "\n" + ending.crash->frames;
     }
-    letters_.NoteFailedCall(ending.charged, hung ? FailureClass::kHang : FailureClass::kCrash,
-                            text);
+    letters_.NoteFailedCall(gone.lane, ending.charged,
+                            hung ? FailureClass::kHang : FailureClass::kCrash, text);
   }
   // "died of SIGSEGV in handle of …".
   engine().RunnerExited(spawn, ending.exit_class, ending.charged,
@@ -197,12 +238,19 @@ void Group::OnClock() {
   }
   files_asked_ = true;
   next_files_look_ = Clock::now() + FixedWait(kFilesInterval);
-  store_.CheckFiles(runner_.data(),
-                    [this, spawn = runner_.spawn()](const Status& checkpoint, bool has_data) {
+  const auto there = std::find_if(runners_.begin(), runners_.end(),
+                                  [](const auto& runner) { return runner->spawn() != 0; });
+  if (there == runners_.end()) {
+    files_asked_ = false;
+    return;
+  }
+  store_.CheckFiles((*there)->data(),
+                    [this, spawn = (*there)->spawn()](const Status& checkpoint, bool has_data) {
                       files_asked_ = false;
                       OnStoreStatus(checkpoint);
-                      if (checkpoint.ok() && !has_data) {
-                        runner_.DataLost(spawn);
+                      RunnerSide* const runner = FindRunner(spawn);
+                      if (checkpoint.ok() && !has_data && runner != nullptr) {
+                        runner->DataLost(spawn);
                       }
                     });
 }

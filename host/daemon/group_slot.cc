@@ -152,11 +152,9 @@ const char* GroupSlot::NameOf(Kind kind) {
     case Kind::kStart:
       return "start";
     case Kind::kReset:
-      return "reset";
-    case Kind::kLetters:
       break;
   }
-  return "dlq";
+  return "reset";
 }
 
 // True: it was answered.

@@ -26,7 +26,8 @@ using Clock = std::chrono::steady_clock;
 // Between two tries of what the host needs before its groups are there, while the machine lacks it.
 constexpr std::chrono::seconds kOpenPause{1};
 
-// Each group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of the system.
+// Each lane of a group needs a dozen descriptors, and 1,024 are a habit of shells, not a limit of
+// the system.
 Status RaiseDescriptorLimit() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {

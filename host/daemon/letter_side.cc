@@ -9,8 +9,6 @@
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/daemon/letter_classes.h"
-#include "host/daemon/letter_jobs.h"
-#include "host/daemon/trace_ids.h"
 
 namespace catchup {
 namespace {
@@ -28,6 +26,70 @@ constexpr std::uint64_t kMostBytesTogether = 8u << 20;
 constexpr std::chrono::minutes kLongestDelay{75};
 
 constexpr std::int64_t kTickNanoseconds = 100;
+
+// What became of a letter whose call failed.
+struct Failed {
+  LetterHead head;  // The state, class and times that it has now.
+  LetterCause cause;
+  bool infrastructure = false;  // Nothing about the event, so its reason stays.
+};
+
+// Nothing where the letter is gone.
+Status WriteFailed(LetterStore* store, const Failed& failed) {
+  auto letter = store->reader().Read(failed.head.position);
+  if (!letter.ok()) {
+    return letter.status();
+  }
+  if (!letter->has_value()) {
+    return {};
+  }
+  LetterStore::Change change;
+  change.head = (**letter).head;
+  change.cause = std::move((**letter).cause);
+  const bool was_dead = change.head.state == StoredState::kDead;
+  change.head.state = failed.head.state;
+  change.head.letter_class = failed.head.letter_class;
+  change.head.since_ticks = failed.head.since_ticks;
+  change.head.due_ticks = failed.head.due_ticks;
+  change.head.step = failed.head.step;
+  ++change.head.attempts;
+  change.head.last_failed_ticks = failed.head.last_failed_ticks;
+  if (change.head.first_failed_ticks == 0) {
+    change.head.first_failed_ticks = failed.head.last_failed_ticks;
+  }
+  if (!failed.infrastructure || change.cause.calls.empty()) {
+    change.cause.reason = failed.cause.reason;
+  }
+  change.cause.calls.insert(change.cause.calls.end(), failed.cause.calls.begin(),
+                            failed.cause.calls.end());
+  change.cause.plugin = failed.cause.plugin;
+  change.cause.plugin_digest = failed.cause.plugin_digest;
+  change.cause.token = store->token();
+  if (!was_dead && change.head.state == StoredState::kDead) {
+    change.step = LetterStepKind::kDead;
+  }
+  return store->Update(store->token(), change);
+}
+
+// A letter that is not there is done with, as after a kill between two commits.
+Status RemoveHealed(LetterStore* store, Position position) {
+  const Status removed = store->Remove(store->token(), position, LetterStepKind::kHealed, "");
+  return removed.code() == Status::Code::kNotFound ? Status() : removed;
+}
+
+Status EndHolds(LetterStore* store, const std::string& type) {
+  std::vector<std::string> types;
+  if (type.empty()) {
+    CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
+        [&types](const LetterHold& hold) { types.push_back(hold.type); }));
+  } else {
+    types.push_back(type);
+  }
+  for (const std::string& held : types) {
+    CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), held));
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -58,7 +120,8 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
       clock_(std::move(clock)),
       listener_(*listener),
       shared_(std::make_shared<Shared>()),
-      queue_(SerialQueue::Create(services.pool)) {
+      queue_(SerialQueue::Create(services.pool)),
+      failed_calls_(config.lanes + 1) {
   shared_->folder = services.state->group(config.name);
   shared_->group = config.name;
 }
@@ -66,7 +129,7 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
 LetterSide::~LetterSide() { queue_->Close(); }
 
 void LetterSide::Open(Opened done) {
-  queue_->Post([this, gate = gate_, shared = shared_, done = std::move(done)] {
+  queue_->Post([gate = gate_, shared = shared_, done = std::move(done)] {
     // The engine keeps the bounds; a letter that it has decided on must not stand before the
     // healed one whose room it waits for.
     LetterStore::Options options;
@@ -84,19 +147,9 @@ void LetterSide::Open(Opened done) {
           [&contents](const LetterHold& hold) { contents.holds.push_back(hold); });
     }
     if (status.ok()) {
-      status = (*store)->reader().ScanParks(
-          [&contents](const LetterPark& park) { contents.parks.push_back(park); });
-    }
-    if (status.ok()) {
       shared->store = *std::move(store);
     }
-    gate->Enter([&] {
-      open_ = status.ok();
-      for (const LetterPark& park : contents.parks) {
-        park_reasons_[park.position] = park.reason;
-      }
-      done(status, contents);
-    });
+    gate->Enter([&] { done(status, contents); });
   });
 }
 
@@ -122,24 +175,32 @@ void LetterSide::SetToken(std::uint64_t token, std::function<void(const Status&)
   });
 }
 
-void LetterSide::NoteFailedCall(Sequence sequence, FailureClass failure, std::string_view text) {
+void LetterSide::NoteFailedCall(LaneNumber lane, Sequence sequence, FailureClass failure,
+                                std::string_view text) {
   const std::int64_t now = NowTicks();
-  if (called_ != sequence || sequence == kLetterCall) {
-    called_ = sequence;
-    first_failed_ticks_ = now;
-    calls_.clear();
+  FailedCalls& failed = sequence == kLetterCall ? failed_calls_.back() : failed_calls_[lane];
+  if (failed.sequence != sequence || sequence == kLetterCall) {
+    failed = {.sequence = sequence, .first_ticks = now, .calls = {}, .text = {}};
   }
-  if (calls_.size() == kMaxLetterCalls) {
-    calls_.erase(calls_.begin());
+  if (failed.calls.size() == kMaxLetterCalls) {
+    failed.calls.erase(failed.calls.begin());
   }
-  calls_.push_back({now, ClassOf(failure), CutText(text, kMaxLetterCallText)});
-  text_ = CutText(text, kMaxLetterReason);
+  failed.calls.push_back({now, ClassOf(failure), CutText(text, kMaxLetterCallText)});
+  failed.text = text_ = CutText(text, kMaxLetterReason);
+}
+
+// Null where none is known.
+const LetterSide::FailedCalls* LetterSide::FailedCallsOf(Sequence sequence) const {
+  const auto found =
+      std::find_if(failed_calls_.begin(), failed_calls_.end(),
+                   [&](const FailedCalls& failed) { return failed.sequence == sequence; });
+  return found == failed_calls_.end() ? nullptr : &*found;
 }
 
 void LetterSide::Park(const Command& command, const EventView& event) {
   Job job;
   job.letter = LetterOf(command, event);
-  job.sequence = command.first;
+  job.done = [this, sequence = command.first] { listener_.OnLetterDurable(sequence); };
   Add(std::move(job));
 }
 
@@ -163,11 +224,7 @@ void LetterSide::Change(const Command& command) {
       hold.type = command.text;
       hold.by = command.expected ? LetterHold::By::kOperator : LetterHold::By::kHost;
       hold.since_ticks = NowTicks();
-      hold.reason = text_;
-      if (command.expected) {
-        const auto why = hold_reasons_.extract(command.text);
-        hold.reason = why ? why.mapped() : std::string();
-      }
+      hold.reason = command.expected ? std::string() : text_;
       job.step = [hold = std::move(hold)](LetterStore* store) {
         return store->SetHold(store->token(), hold);
       };
@@ -183,7 +240,7 @@ void LetterSide::Change(const Command& command) {
 }
 
 void LetterSide::Update(const LetterChange& change) {
-  FailedLetter failed;
+  Failed failed;
   failed.head.position = change.position;
   failed.head.state = StoredOf(change.state);
   failed.head.letter_class = ClassOf(change.failure);
@@ -194,68 +251,12 @@ void LetterSide::Update(const LetterChange& change) {
   failed.cause = CauseOf(kLetterCall, change);
   failed.infrastructure = !failed.cause.calls.empty() &&
                           failed.cause.calls.back().letter_class == StoredClass::kInfrastructure;
-  const auto written = std::make_shared<LetterHead>();
-  AddStep([failed = std::move(failed),
-           written](LetterStore* store) { return WriteFailed(store, failed, written.get()); },
-          [this, written] {
-            listener_.OnLetterSized(written->stream, written->position, written->bytes);
-            listener_.OnLetterStored();
-          });
-}
-
-void LetterSide::Find(Position position, Found done) {
-  const auto found = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  AddStep(
-      [position, found](LetterStore* store) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
-        *found = letter ? Result<LetterHead>(std::move(letter->head))
-                        : Status::NotFound("no letter lies at " + FormatPosition(position));
-        return {};
-      },
-      [found, done = std::move(done)] { done(*found); });
-}
-
-void LetterSide::Drop(Position position, const std::string& reason, const std::string& by,
-                      Found done) {
-  const auto dropped = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  AddStep(
-      [=](LetterStore* store) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
-        if (!letter) {
-          *dropped = Status::NotFound("no letter lies at " + FormatPosition(position));
-          return {};
-        }
-        CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));
-        *dropped = std::move(letter->head);
-        return {};
-      },
-      [dropped, done = std::move(done)] { done(*dropped); });
-}
-
-void LetterSide::SetPark(const LetterPark& park, std::function<void()> done) {
-  park_reasons_[park.position] = park.reason;
-  AddStep([park](LetterStore* store) { return store->SetPark(store->token(), park); },
-          std::move(done));
-}
-
-void LetterSide::EndPark(Position position) {
-  park_reasons_.erase(position);
-  AddStep([position](LetterStore* store) { return store->EndPark(position); }, nullptr);
-}
-
-void LetterSide::ExplainHold(const std::string& type, const std::string& reason) {
-  hold_reasons_[type] = reason;
-}
-
-void LetterSide::Sync(std::function<void()> done) {
-  AddStep([](LetterStore*) { return Status(); }, std::move(done));
-}
-
-bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
-  if (open_) {
-    queue_->Post([shared = shared_, read = std::move(read)] { read(&shared->store->reader()); });
-  }
-  return open_;
+  Job job;
+  job.step = [failed = std::move(failed)](LetterStore* store) {
+    return WriteFailed(store, failed);
+  };
+  job.done = [this] { listener_.OnLetterStored(); };
+  Add(std::move(job));
 }
 
 void LetterSide::Read(Position position, HasRead done) {
@@ -269,13 +270,6 @@ void LetterSide::Read(Position position, HasRead done) {
       }
     });
   });
-}
-
-void LetterSide::AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done) {
-  Job job;
-  job.step = std::move(step);
-  job.done = std::move(done);
-  Add(std::move(job));
 }
 
 void LetterSide::Add(Job job) {
@@ -335,11 +329,6 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
     listener_.OnLettersWaitEnds();
   }
   for (const Job& job : batch) {
-    if (job.letter) {
-      const LetterHead& head = job.letter->head;
-      listener_.OnLetterSized(head.stream, head.position, head.bytes);
-      listener_.OnLetterDurable(job.sequence);
-    }
     if (job.done) {
       job.done();
     }
@@ -373,17 +362,17 @@ std::chrono::nanoseconds LetterSide::TimeAt(std::int64_t ticks) const {
 LetterCause LetterSide::CauseOf(Sequence sequence, const LetterChange& change) const {
   LetterCause cause;
   cause.reason = change.reason;
-  if (change.called && called_ == sequence) {
-    cause.reason = text_;
-    cause.calls = calls_;
+  const FailedCalls* const failed = FailedCallsOf(sequence);
+  if (change.called && failed != nullptr) {
+    cause.reason = failed->text;
+    cause.calls = failed->calls;
   }
   cause.plugin = config_.plugin;
-  cause.plugin_version = plugin_version_;
   cause.plugin_digest = plugin_;
   return cause;
 }
 
-Letter LetterSide::LetterOf(const Command& command, const EventView& event) {
+Letter LetterSide::LetterOf(const Command& command, const EventView& event) const {
   const LetterChange& change = *command.letter;
   Letter letter;
   LetterHead& head = letter.head;
@@ -403,15 +392,8 @@ Letter LetterSide::LetterOf(const Command& command, const EventView& event) {
   head.step = change.step;
   head.attempts = change.attempts;
   letter.cause = CauseOf(command.first, change);
-  if (const auto why = park_reasons_.extract(event.position);
-      why && change.failure == FailureClass::kByHand) {
-    letter.cause.reason = "parked by hand: " + why.mapped();
-  }
-  const TraceIds trace = TraceIdsOf(event.metadata);
-  letter.cause.trace_id = trace.trace;
-  letter.cause.span_id = trace.span;
   if (!letter.cause.calls.empty()) {
-    head.first_failed_ticks = first_failed_ticks_;
+    head.first_failed_ticks = FailedCallsOf(command.first)->first_ticks;
     head.last_failed_ticks = letter.cause.calls.back().time_ticks;
   }
   letter.data = event.data;

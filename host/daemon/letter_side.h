@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,8 +37,6 @@ class LetterFrame final : public EventFrame {
 // What a group hears of its letters, each inside a turn of its gate.
 class LetterListener {
  public:
-  // What a letter takes in the store. Comes before what says that it is on the disk.
-  virtual void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) = 0;
   // The kPark of this event is on the disk.
   virtual void OnLetterDurable(Sequence sequence) = 0;
   // The kUpdateLetter or kRemoveLetter under way is.
@@ -86,7 +83,6 @@ class LetterSide {
   struct Contents {
     std::vector<LetterHead> letters;  // In the order of their positions.
     std::vector<LetterHold> holds;
-    std::vector<LetterPark> parks;
   };
   using Opened = std::function<void(const Status& status, const Contents& contents)>;
   void Open(Opened done);
@@ -99,40 +95,16 @@ class LetterSide {
 
   // The file that the next calls are made into.
   void SetPlugin(const Digest32& digest) { plugin_ = digest; }
-  // What it says of itself, once it has been loaded.
-  void SetPluginVersion(const std::string& version) { plugin_version_ = version; }
 
-  // A call that failed, of the event that is called next or, kLetterCall, of the letter: it is
-  // written with what comes of it, its text whole.
-  void NoteFailedCall(Sequence sequence, FailureClass failure, std::string_view text);
+  // A call of a lane that failed, of the event that it calls next or, kLetterCall, of the letter:
+  // it is written with what comes of it, its text whole.
+  void NoteFailedCall(LaneNumber lane, Sequence sequence, FailureClass failure,
+                      std::string_view text);
 
   // kPark, of this event; its bytes are copied.
   void Park(const Command& command, const EventView& event);
   // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
-  // Of the failed call that was noted last.
-  StoredClass failed_class() const {
-    return calls_.empty() ? StoredClass::kNone : calls_.back().letter_class;
-  }
-  const std::string& failed_text() const { return text_; }
-
-  // --- What operators decide. `done` comes once it is on the disk. ---
-
-  // kNotFound: no such letter is in the store, any more or yet.
-  using Found = std::function<void(const Result<LetterHead>& letter)>;
-  void Find(Position position, Found done);
-  void Drop(Position position, const std::string& reason, const std::string& by, Found done);
-  // The event there is to be a letter; `reason` becomes the letter's. EndPark: not any more.
-  void SetPark(const LetterPark& park, std::function<void()> done);
-  void EndPark(Position position);
-  // What stands in the store of the next kHold of `type`, which an operator asks for.
-  void ExplainHold(const std::string& type, const std::string& reason);
-  // Everything asked for so far is on the disk.
-  void Sync(std::function<void()> done);
-
-  // Has `read` called with what reads the letters, on a thread of the pool and after what is being
-  // written; it must not take long. False: they are not open here.
-  bool Visit(std::function<void(LetterReader*)> read);
 
   // Reads a letter for its call, and waits for nothing that is being written; null: it is not
   // there.
@@ -141,22 +113,28 @@ class LetterSide {
 
  private:
   struct Shared;
+  // Calls of one event, or of a letter.
+  struct FailedCalls {
+    Sequence sequence = 0;
+    std::int64_t first_ticks = 0;
+    std::vector<LetterCall> calls;  // The last of them.
+    std::string text;               // Of the last one.
+  };
   // Something to write. Letters, which have no step, may be written together.
   struct Job {
     std::optional<Letter> letter;
-    Sequence sequence = 0;  // Of the letter's event.
     std::function<Status(LetterStore*)> step;
     std::function<void()> done;  // None: nobody waits for it.
   };
 
   void Add(Job job);
-  void AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done);
   void Pump();
   void OnCarried(std::vector<Job> batch, const Status& status);
   void Wait(const Status& why, std::function<void()> again);
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
-  Letter LetterOf(const Command& command, const EventView& event);
+  Letter LetterOf(const Command& command, const EventView& event) const;
+  const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
   void Update(const LetterChange& change);
 
@@ -172,17 +150,11 @@ class LetterSide {
   bool busy_ = false;     // One is with the queue, or waits for its next try.
   bool waits_ = false;    // It was said what for.
   bool failed_ = false;
-  bool open_ = false;
   Digest32 plugin_{};
-  std::string plugin_version_;
-  std::map<Position, std::string> park_reasons_;
-  std::map<std::string, std::string> hold_reasons_;
 
   // Of what failed last.
-  Sequence called_ = 0;
-  std::int64_t first_failed_ticks_ = 0;
-  std::vector<LetterCall> calls_;  // The last of them.
-  std::string text_;               // Of the last one.
+  std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.
+  std::string text_;                       // Of the last one of all.
 };
 
 }  // namespace catchup

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include "host/base/log.h"
@@ -23,30 +24,48 @@ LogLevel LevelOf(std::size_t level) {
 
 }  // namespace
 
+void RunnerReport::Write(LogLevel level, std::string_view msg, std::string_view method,
+                         std::vector<LogField> fields) const {
+  if (config_.lanes > 1) {
+    fields.emplace_back("lane", lane_);
+  }
+  Log(level, msg, method, config_.name, fields);
+}
+
 void RunnerReport::Started(const RunnerLink& link, std::uint64_t token) const {
-  Log(LogLevel::kInfo, "Runner started", "Group.Spawn", config_.name,
-      {{"plugin", config_.plugin}, {"pid", link.process().pid()}, {"token", token}});
+  Write(LogLevel::kInfo, "Runner started", "Group.Spawn",
+        {{"plugin", config_.plugin}, {"pid", link.process().pid()}, {"token", token}});
 }
 
 void RunnerReport::Ready(const Outcome& ready) const {
-  Log(LogLevel::kInfo, "Projection started", "Group.Runner", config_.name,
-      {{"plugin", config_.plugin},
-       {"pluginVersion", ready.text},
-       {"keepsPosition", ready.position_mode},
-       {"position", ready.loaded.has_value() ? FormatPosition(*ready.loaded) : "none"},
-       {"maxEvents", ready.max_events}});
+  Write(LogLevel::kInfo, "Projection started", "Group.Runner",
+        {{"plugin", config_.plugin},
+         {"keepsPosition", ready.position_mode},
+         {"position", ready.loaded.has_value() ? FormatPosition(*ready.loaded) : "none"},
+         {"maxEvents", ready.max_events}});
 }
 
 void RunnerReport::Output(const RunnerLink::Output& output) const {
   for (const std::string& line : output.lines) {
-    LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name, {{"text", line}});
+    if (config_.lanes > 1) {
+      LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name,
+                    {{"text", line}, {"lane", lane_}});
+    } else {
+      LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name,
+                    {{"text", line}});
+    }
   }
   LogLeftOutOfPlugin(LogLevel::kInfo, kRunnerOutput, config_.name, output.lines_left_out);
 }
 
 void RunnerReport::Says(const Outcome& line) const {
-  LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
-                {{"text", line.text}});
+  if (config_.lanes > 1) {
+    LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
+                  {{"text", line.text}, {"lane", lane_}});
+  } else {
+    LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
+                  {{"text", line.text}});
+  }
 }
 
 void RunnerReport::NotLimited(const std::string& why) const {
@@ -67,7 +86,7 @@ void RunnerReport::CallFailed(const Outcome& failure, const EventFields& event) 
                                   {"status", status},
                                   {"reason", failure.text}};
   event.AddTo(&fields);
-  Log(LogLevel::kError, "Call failed", "Group.Runner", config_.name, fields);
+  Write(LogLevel::kError, "Call failed", "Group.Runner", std::move(fields));
 }
 
 void RunnerReport::CallHung(const RunnerLink::Overdue& overdue, const EventFields& event) const {
@@ -77,7 +96,7 @@ void RunnerReport::CallHung(const RunnerLink::Overdue& overdue, const EventField
       {"limit", overdue.limit},
       {"limitMs", static_cast<std::int64_t>(overdue.limit_value.count())}};
   event.AddTo(&fields);
-  Log(LogLevel::kError, "Call hung", "Group.Clock", config_.name, fields);
+  Write(LogLevel::kError, "Call hung", "Group.Clock", std::move(fields));
 }
 
 // At error level, and by another msg than the plugin's own lines, whose rate it does not share.
@@ -109,8 +128,8 @@ void RunnerReport::Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked
   std::vector<LogField> fields = {
       {"exitClass", ExitClassName(ending.exit_class)}, {"pid", pid}, {"reason", ending.text}};
   event.AddTo(&fields);
-  Log(asked ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended", "Group.Runner", config_.name,
-      fields);
+  Write(asked ? LogLevel::kInfo : LogLevel::kWarn, "Runner ended", "Group.Runner",
+        std::move(fields));
 }
 
 // Counted with those that came and were held back, so that what a plugin said adds up.

@@ -2,19 +2,22 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "host/base/log.h"
 #include "host/config/config.h"
 #include "host/daemon/event_fields.h"
 #include "host/daemon/runner_link.h"
 
 namespace catchup {
 
-// The log lines about a group's runner: what it prints and says, how its calls fail, hang and
-// crash. `event` is the one concerned, as far as it is at hand. Serialised by the group.
+// The log lines about the runner of a group's lane: what it prints and says, how its calls fail,
+// hang and crash. `event` is the one concerned, as far as it is at hand. Serialised by the group.
 class RunnerReport {
  public:
   // `config` must outlive this.
-  explicit RunnerReport(const GroupConfig& config) : config_(config) {}
+  explicit RunnerReport(const GroupConfig& config, LaneNumber lane = 0)
+      : config_(config), lane_(lane) {}
 
   void Started(const RunnerLink& link, std::uint64_t token) const;
   void Ready(const Outcome& ready) const;
@@ -36,7 +39,12 @@ class RunnerReport {
   void DataDirectoryMade(const std::string& path) const;
 
  private:
+  // Says the lane as well, where there are several.
+  void Write(LogLevel level, std::string_view msg, std::string_view method,
+             std::vector<LogField> fields) const;
+
   const GroupConfig& config_;
+  const LaneNumber lane_;
 };
 
 }  // namespace catchup

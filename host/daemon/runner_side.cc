@@ -27,12 +27,13 @@ constexpr int kMostOutcomes = 256;
 }  // namespace
 
 RunnerSide::RunnerSide(const GroupConfig& config, Services services, std::shared_ptr<Gate> gate,
-                       RunnerListener* listener)
+                       RunnerListener* listener, LaneNumber lane)
     : config_(config),
       services_(std::move(services)),
       gate_(std::move(gate)),
       listener_(*listener),
-      report_(config),
+      lane_(lane),
+      report_(config, lane),
       memory_(config.limits.memory_bytes) {}
 
 Status RunnerSide::Watch(SpawnNumber spawn) {
@@ -212,6 +213,7 @@ void RunnerSide::OnGone(SpawnNumber spawn) {
     link_->NoteOutOfMemory(memory_.DescribeKernels());
   }
   RunnerListener::Gone gone;
+  gone.lane = lane_;
   gone.ending = link_->Reap();
   gone.asked = gone.ending.exit_class == ExitClass::kClean ||
                (link_->discarded() && gone.ending.exit_class == ExitClass::kKilled);
@@ -245,6 +247,9 @@ bool RunnerSide::Poll() {
       link_->tickets().ForgetBefore(*settled);
     }
     listener_.OnSettled(link_->spawn(), last);
+    if (config_.lanes > 1 && link_ != nullptr && last != 0 && *settled == link_->tickets().last()) {
+      link_->tickets().Forget();  // What comes next may be an older event, which was held up.
+    }
   }
   for (int i = 0; i < kMostOutcomes; ++i) {
     Result<std::optional<Outcome>> outcome = link_->rings().PollOutcome();
@@ -354,7 +359,7 @@ void RunnerSide::Fill(DeliveryWindow* window, const std::function<Position(Seque
     return;
   }
   HostEnd& rings = link_->rings();
-  for (; const auto slot = window->Next(); window->Wrote()) {
+  for (; const auto slot = window->Next(lane_); window->Wrote(lane_)) {
     const Ticket ticket = slot->frame != nullptr
                               ? rings.WriteEvent(slot->frame->event, slot->attempt,
                                                  slot->alone ? CallFor::kOne : CallFor::kSeveral)

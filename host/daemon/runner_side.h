@@ -45,6 +45,7 @@ class RunnerListener {
   struct Gone {
     RunnerLink::Ending ending;
     bool asked = false;  // The host wanted it to end.
+    LaneNumber lane = 0;
   };
   virtual void OnRunnerGone(SpawnNumber spawn, const Gone& gone) = 0;
   // The folder of the group was taken away while it ran.
@@ -60,9 +61,9 @@ class RunnerListener {
   ~RunnerListener() = default;
 };
 
-// A group's side towards its runner: starts one at a time, feeds its ring, takes what it says,
-// keeps the clock of its calls, looks after its memory and reaps it. What it says is checked by the
-// rings, and once one has broken the contract nothing more is taken from it.
+// A group's side towards the runner of one lane: starts one at a time, feeds its ring, takes what
+// it says, keeps the clock of its calls, looks after its memory and reaps it. What it says is
+// checked by the rings, and once one has broken the contract nothing more is taken from it.
 //
 // All functions: inside a turn of the gate.
 class RunnerSide {
@@ -74,15 +75,17 @@ class RunnerSide {
     // Called on the reactor when a runner has ended: its plugin may have left processes behind.
     std::function<void(const std::string& group)> on_gone;
     const ControlGroups* control_groups = nullptr;  // Where this host was handed any.
+    // Shared by the lanes of a group: no runner of an earlier host is left, on whichever lane.
+    std::shared_ptr<bool> old_runners_gone = std::make_shared<bool>(false);
   };
 
   // `config` and `listener` must outlive it.
   RunnerSide(const GroupConfig& config, Services services, std::shared_ptr<Gate> gate,
-             RunnerListener* listener);
+             RunnerListener* listener, LaneNumber lane = 0);
   RunnerSide(const RunnerSide&) = delete;
   RunnerSide& operator=(const RunnerSide&) = delete;
 
-  // Starts a runner with the group's plugin, once the one of an earlier host is gone. Ends in
+  // Starts a runner with the group's plugin, once those of an earlier host are gone. Ends in
   // OnRunnerReady, OnRunnerNotStarted or OnRunnerGone. With `reset` the plugin's own position is
   // put there first.
   void Spawn(SpawnNumber spawn, std::uint64_t token, const std::filesystem::path& plugin,
@@ -107,6 +110,10 @@ class RunnerSide {
   void WakeAt(Sequence sequence);
   bool takes_events() const;
 
+  LaneNumber lane() const { return lane_; }
+  // Something that may pass keeps a runner from being started.
+  bool waits() const { return waiting_; }
+
   // Where the runner works; while there is one.
   SpawnNumber spawn() const { return link_ != nullptr ? link_->spawn() : 0; }
   const StateDirectory::GroupData& data() const { return data_; }
@@ -128,6 +135,9 @@ class RunnerSide {
 
   bool Current(SpawnNumber spawn) const { return link_ != nullptr && link_->spawn() == spawn; }
   void SpawnNow(const Order& order);
+  std::optional<std::filesystem::path> FindOldRunner() const;
+  int LockNumber() const { return static_cast<int>(lane_); }
+  void AwaitOldRunner(const std::filesystem::path& lock, const Order& order);
   void SpawnLater(std::chrono::nanoseconds pause, const Order& order);
   Status Start(const Order& order, const RunnerLock& lock);
   Result<StateDirectory::GroupData> MakeDataDirectory();
@@ -151,6 +161,7 @@ class RunnerSide {
   const Services services_;
   const std::shared_ptr<Gate> gate_;
   RunnerListener& listener_;
+  const LaneNumber lane_;
   const RunnerReport report_;
   std::unique_ptr<RunnerLink> link_;
   StateDirectory::GroupData data_;  // Where it works.

@@ -35,15 +35,14 @@ void RunnerSide::SpawnNow(const Order& order) {
     GiveUp(order.spawn, ExitClass::kClean, "");
     return;
   }
-  const std::filesystem::path file = services_.state->runner_lock(config_.name, kOnlyLane);
+  if (const auto old = FindOldRunner(); old.has_value()) {
+    AwaitOldRunner(*old, order);
+    return;
+  }
+  const std::filesystem::path file = services_.state->runner_lock(config_.name, LockNumber());
   const auto lock = RunnerLock::TryTake(file);
   if (!lock.ok() && lock.status().code() == Status::Code::kInUse) {
-    const bool slow = Clock::now() - order.since > FixedWait(kOldRunnerPatience);
-    if (slow && !waiting_) {
-      waiting_ = true;
-      listener_.OnSpawnWaits(RunnerLock::DescribeHolder(file));
-    }
-    SpawnLater(FixedWait(slow ? kOldRunnerSlowPause : kOldRunnerPause), order);
+    AwaitOldRunner(file, order);
     return;
   }
   const Status started = lock.ok() ? Start(order, *lock) : lock.status();
@@ -61,6 +60,31 @@ void RunnerSide::SpawnNow(const Order& order) {
     listener_.OnSpawnWaits("runner not started: " + started.message());
     SpawnLater(FixedWait(kSpawnPause), order);
   }
+}
+
+void RunnerSide::AwaitOldRunner(const std::filesystem::path& lock, const Order& order) {
+  const bool slow = Clock::now() - order.since > FixedWait(kOldRunnerPatience);
+  if (slow && !waiting_) {
+    waiting_ = true;
+    listener_.OnSpawnWaits(RunnerLock::DescribeHolder(lock));
+  }
+  SpawnLater(FixedWait(slow ? kOldRunnerSlowPause : kOldRunnerPause), order);
+}
+
+// The lock of a runner that an earlier host has left behind, perhaps of a lane that there is none
+// of any more. It may be in a call with an event that any lane would be given again, so none starts
+// before it is gone.
+std::optional<std::filesystem::path> RunnerSide::FindOldRunner() const {
+  for (int lane = 0; !*services_.old_runners_gone && lane < static_cast<int>(kMaxLanes); ++lane) {
+    const std::filesystem::path file = services_.state->runner_lock(config_.name, lane);
+    std::error_code ignored;
+    if (std::filesystem::exists(file, ignored) &&
+        RunnerLock::TryTake(file).status().code() == Status::Code::kInUse) {
+      return file;
+    }
+  }
+  *services_.old_runners_gone = true;
+  return std::nullopt;
 }
 
 void RunnerSide::GiveUp(SpawnNumber spawn, ExitClass why, const std::string& text) {
@@ -82,6 +106,7 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   start.working_directory = services_.state->group_data(config_.name);
   start.spawn = order.spawn;
   start.token = order.token;
+  start.lane = lane_;
   start.reset = order.reset;
   start.control_groups = services_.control_groups;
   auto link = StartRunner(start, lock);

@@ -32,6 +32,7 @@ Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const 
   setup.settings = &group.settings.values;
   setup.open_files = group.limits.open_files;
   setup.token = start.token;
+  setup.lane = start.lane;
   setup.reset = start.reset;
   setup.ignore_position = start.ignore_position;
   setup.create_only = start.create_only;

@@ -21,6 +21,7 @@ struct RunnerStart {
   std::filesystem::path working_directory;  // The plugin's.
   SpawnNumber spawn = 1;
   std::uint64_t token = 0;
+  LaneNumber lane = 0;
   const ControlGroups* control_groups = nullptr;  // It gets one of its own there, if set.
   // See RunnerSetup.
   std::optional<PositionReset> reset;

@@ -41,6 +41,11 @@ class Tickets {
     }
   }
 
+  // The ticket of the item given last; 0 if there is none.
+  Ticket last() const {
+    return stretches_.empty() ? 0 : stretches_.back().ticket + stretches_.back().count - 1;
+  }
+
   // 0 for a ticket that was not given in this epoch.
   std::uint64_t ItemOf(Ticket ticket) const {
     for (std::size_t i = stretches_.size(); i > 0; --i) {

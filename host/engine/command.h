@@ -20,13 +20,17 @@ using Sequence = std::uint64_t;
 // In place of the sequence of an event: the letter that kCallLetter handed to the runner.
 inline constexpr Sequence kLetterCall = ~Sequence{0};
 
-// Names one runner process of a group: 1, 2, 3 … Inputs of an earlier spawn are ignored.
+// Names one runner process of a group, over all its lanes: 1, 2, 3 … Inputs of a spawn that is not
+// its lane's present one are ignored.
 using SpawnNumber = std::uint64_t;
+
+// Names a lane of a group: 0 … lanes - 1.
+using LaneNumber = std::uint32_t;
 
 // Names one subscription call: 1, 2, 3 … Inputs of an earlier call are ignored.
 using CallNumber = std::uint64_t;
 
-// What the engine asks of its adapters.
+// What the engine asks of its adapters. What is asked of a runner says its lane as well.
 struct Command {
   enum class Kind : std::uint8_t {
     kSpawnRunner,         // spawn: raise the token durably, then start this runner. Say
@@ -40,12 +44,12 @@ struct Command {
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
     kCancelSubscription,  // call: whichever of the four it is at.
-    kDeliver,             // first..last, in order, to the present runner and behind what it has:
+    kDeliver,             // first..last, in order, to the lane's runner and behind what it has:
                           // events and advances. number: which call it is, from 1. With `alone`,
                           // in a call of its own; with `advance`, of an event its place alone.
-    kTakeBack,            // number (spawn): nothing of what was delivered and is not settled may
+    kTakeBack,            // number (spawn): nothing of what it was given and has not settled may
                           // reach the plugin any more; what is delivered from now on comes after.
-    kCallLetter,          // from: to the present runner, which has nothing else, the event of the
+    kCallLetter,          // from: to the lane's runner, which has nothing else, the event of the
                           // letter that lies there. Its outcome is that of kLetterCall.
     kPark,                // first, letter: write the event as a letter; then say LetterDurable. In
                           // the order given; those that wait together may share a commit.
@@ -71,6 +75,7 @@ struct Command {
   bool expected = false;
   bool alone = false;
   bool advance = false;
+  LaneNumber lane = 0;
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
@@ -79,7 +84,6 @@ struct Command {
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.
   std::chrono::nanoseconds delay{};
-  std::optional<FailureClass> failure;  // kNotice: of the call that it is about.
   std::string text;
   std::shared_ptr<const LetterChange> letter;  // kPark, kUpdateLetter.
 };

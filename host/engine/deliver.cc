@@ -16,17 +16,22 @@ constexpr std::uint64_t kAheadOfLetters = 8;
 
 // Nothing has failed and no letter is there: what waits is handed out, in order and without a look.
 bool Engine::Plain() const {
-  return book_.empty() && breaker_.pristine() && place_.sequence == 0 && doubt_.holds() == 0 &&
-         solo_through_ <= ledger_.settled() && park_asked_.empty();
+  return book_.empty() && breaker_.pristine() && !AnyPlace() && doubt_.holds() == 0 &&
+         solo_through_ <= ledger_.settled() && solo_.empty() && park_asked_.empty();
 }
 
 void Engine::Deliver(Turn& turn) {
-  room_wanted_ = room_wanted_ && !lane_.takes();
+  if (many_) [[unlikely]] {
+    DeliverToLanes(turn);
+    return;
+  }
+  const Lane& lane = seats_.front().lane;
+  room_wanted_ = room_wanted_ && !lane.takes();
   if (!Plain()) [[unlikely]] {
     DeliverCarefully(turn);
     return;
   }
-  while (lane_.takes() && ledger_.waits()) {
+  while (lane.takes() && ledger_.waits()) {
     const Ledger::Range range = ledger_.HandOut();
     if (range.first != 0) {
       Command& command = turn.Add(Command::Kind::kDeliver);
@@ -44,7 +49,8 @@ void Engine::DeliverCarefully(Turn& turn) {
   if (breaker_.open() && (ledger_.on_lane() > 0 || CallsLetter() || !breaker_.TryOut(turn.now))) {
     return;
   }
-  while (lane_.takes() && !CallsLetter() && !breaker_.open() && !life_.ending() &&
+  const Lane& lane = seats_.front().lane;
+  while (lane.takes() && !CallsLetter() && !breaker_.open() && !life_.ending() &&
          (breaker_.half_open() ? CallProbe(turn) : CallNext(turn))) {
   }
 }
@@ -59,7 +65,7 @@ bool Engine::CallNext(Turn& turn) {
     if (ledger_.on_lane() > 0) {
       return false;
     }
-    CallLetter(*letter, turn);
+    CallLetter(seats_.front(), *letter, turn);
     return true;
   }
   if (ledger_.on_lane() >= most) {
@@ -70,7 +76,7 @@ bool Engine::CallNext(Turn& turn) {
     return true;
   }
   if (letter && !letter_writing_ && ledger_.on_lane() == 0 && !life_.ending()) {
-    CallLetter(*letter, turn);
+    CallLetter(seats_.front(), *letter, turn);
     return true;
   }
   return false;
@@ -82,10 +88,11 @@ bool Engine::CallProbe(Turn& turn) {
     return false;
   }
   const auto letter = letter_writing_ ? std::nullopt : book_.LeastCalled();
-  const bool full = place_.sequence != 0 && book_.IsFull(LetterBytesOf(place_.sequence));
+  const Seat& seat = seats_.front();
+  const bool full = seat.place.sequence != 0 && book_.IsFull(ledger_.BytesOf(seat.place.sequence));
   if (full && letter && !letter_probed_last_) {
     letter_probed_last_ = true;
-    CallLetter(*letter, turn);
+    CallLetter(seat, *letter, turn);
     return true;
   }
   if (CallNextEvent(turn)) {
@@ -93,7 +100,7 @@ bool Engine::CallProbe(Turn& turn) {
     return true;
   }
   if (letter && !life_.ending()) {
-    CallLetter(*letter, turn);
+    CallLetter(seat, *letter, turn);
     return true;
   }
   return false;
@@ -101,11 +108,13 @@ bool Engine::CallProbe(Turn& turn) {
 
 // Hands out one event, after those before it that need no call.
 bool Engine::CallNextEvent(Turn& turn) {
+  Seat& seat = seats_.front();
+  const InPlace& place = seat.place;
   while (!life_.ending()) {
     const bool alone = ledger_.on_lane() > 0 && ledger_.handed_out() <= solo_through_;
     const Sequence next = ledger_.NextWaiting();
     // What keeps its own position passes a letter's before anything behind it.
-    if (next == 0 || alone || (place_.sequence != 0 && ledger_.IsOnLane(place_.sequence)) ||
+    if (next == 0 || alone || (place.sequence != 0 && ledger_.IsOnLane(place.sequence)) ||
         (position_mode_ && ledger_.parking() > 0)) {
       return false;
     }
@@ -116,11 +125,11 @@ bool Engine::CallNextEvent(Turn& turn) {
       HandOut(1, false, turn);
       return true;
     }
-    if (next == place_.sequence) {
-      if (CallInPlace(turn)) {
+    if (next == place.sequence) {
+      if (CallInPlace(seat, turn)) {
         return true;
       }
-      if (place_.sequence != 0) {
+      if (place.sequence != 0) {
         return false;
       }
       continue;
@@ -144,19 +153,25 @@ bool Engine::CallNextEvent(Turn& turn) {
 }
 
 // True: it is called. False: it waits still or, with no place any more, has become a letter.
-bool Engine::CallInPlace(Turn& turn) {
-  if (park_asked_.contains(ledger_.PositionOf(place_.sequence))) {
-    place_.parks = LetterState::kDead;
-    place_.failure = FailureClass::kByHand;
+bool Engine::CallInPlace(Seat& seat, Turn& turn) {
+  InPlace& place = seat.place;
+  if (park_asked_.contains(ledger_.PositionOf(place.sequence))) {
+    place.parks = LetterState::kDead;
+    place.failure = FailureClass::kByHand;
   }
-  if (place_.parks) {
-    room_wanted_ = ParkInPlace(*place_.parks, turn) == Parked::kFull;
+  if (place.parks) {
+    const bool full = ParkInPlace(seat, *place.parks, turn) == Parked::kFull;
+    room_wanted_ = room_wanted_ || full;
     return false;
   }
-  if (ledger_.on_lane() > 0 || (breaker_.closed() && turn.now < place_.not_before)) {
+  if ((!many_ && ledger_.on_lane() > 0) || (breaker_.closed() && turn.now < place.not_before)) {
     return false;
   }
-  HandOut(place_.calls + 1, true, turn);
+  if (many_) {
+    HandOutOn(seat, place.sequence, place.calls + 1, true, turn);
+  } else {
+    HandOut(place.calls + 1, true, turn);
+  }
   return true;
 }
 
@@ -170,7 +185,7 @@ Engine::Route Engine::RouteOf(Sequence sequence, Turn& turn) {
     }
     room_wanted_ = true;
     if (trouble_.empty()) {
-      SetTrouble("dead letters full: the next event is to be one and finds no room", turn);
+      SetTrouble("dead letters full: the next event is to be one and finds no room", {}, turn);
     }
     return Route::kWait;
   };
@@ -196,11 +211,16 @@ Engine::Route Engine::RouteOf(Sequence sequence, Turn& turn) {
 
 void Engine::HandOut(std::uint32_t attempt, bool alone, Turn& turn) {
   const Sequence sequence = ledger_.HandOut(1).first;
+  Tell(0, sequence, attempt, alone, turn);
+}
+
+void Engine::Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone,
+                  Turn& turn) {
   const bool advance = ledger_.AdvanceAt(sequence).has_value();
   if (!turn.out->empty() && !alone && !advance && attempt == 1) {
     Command& before = turn.out->back();
-    if (before.kind == Command::Kind::kDeliver && !before.alone && !before.advance &&
-        before.number == 1 && before.last + 1 == sequence) {
+    if (before.kind == Command::Kind::kDeliver && before.lane == lane && !before.alone &&
+        !before.advance && before.number == 1 && before.last + 1 == sequence) {
       before.last = sequence;
       return;
     }
@@ -210,13 +230,31 @@ void Engine::HandOut(std::uint32_t attempt, bool alone, Turn& turn) {
   command.number = attempt;
   command.alone = alone;
   command.advance = advance;
+  command.lane = lane;
 }
 
-// The runner is to forget what it has, if there is one.
-void Engine::TakeBack(Turn& turn) {
-  ledger_.TakeBack();
-  if (lane_.alive()) {
-    turn.Add(Command::Kind::kTakeBack).number = lane_.spawn();
+// What the lane had and did not settle waits again.
+void Engine::TakeBack(Seat& seat) {
+  if (!many_) {
+    ledger_.TakeBack();
+    return;
+  }
+  for (; !seat.has.empty(); seat.has.pop_back()) {
+    const Sequence sequence = seat.has.back();
+    ledger_.TakeBackOne(sequence);
+    if (sequence != seat.place.sequence) {
+      streams_.GiveBack(sequence);
+    }
+  }
+}
+
+// And the runner is to forget it, if there is one.
+void Engine::TakeBackFromRunner(Seat& seat, Turn& turn) {
+  TakeBack(seat);
+  if (seat.lane.alive()) {
+    Command& command = turn.Add(Command::Kind::kTakeBack);
+    command.number = seat.lane.spawn();
+    command.lane = seat.lane.number();
   }
 }
 
@@ -240,8 +278,10 @@ void Engine::WakeForFailures(std::chrono::nanoseconds now,
   if (breaker_.open()) {
     consider(breaker_.open_until());
   } else if (breaker_.closed()) {
-    if (place_.sequence != 0 && !place_.parks) {
-      consider(place_.not_before);
+    for (const Seat& seat : seats_) {
+      if (seat.place.sequence != 0 && !seat.place.parks) {
+        consider(seat.place.not_before);
+      }
     }
     if (!CallsLetter()) {
       consider(book_.NextAt(heal_free_at_));

@@ -13,12 +13,57 @@ namespace catchup {
 
 Engine::Engine(const EngineOptions& options, const EventNames* names)
     : options_(options),
+      many_(options.lanes > 1),
+      ledger_(many_),
       pacer_(std::max<std::uint32_t>(options.checkpoint_batch_size, 1), options.checkpoint_interval,
              options.checkpoint_batch_size + options.window_events),
       breaker_(options.breaker),
       doubt_(options.budget),
       book_(options.letter_order, options.max_letters, options.max_letter_bytes),
-      names_(names) {}
+      names_(names) {
+  const LaneNumber lanes = std::max<LaneNumber>(options.lanes, 1);
+  seats_.reserve(lanes);
+  for (LaneNumber lane = 0; lane < lanes; ++lane) {
+    seats_.emplace_back(lane);
+  }
+}
+
+// --- Lanes. ---
+
+Engine::Seat* Engine::SeatOf(SpawnNumber spawn) {
+  for (Seat& seat : seats_) {
+    if (seat.lane.Is(spawn)) [[likely]] {
+      return &seat;
+    }
+  }
+  return nullptr;
+}
+
+bool Engine::AnyLives() const {
+  return std::any_of(seats_.begin(), seats_.end(),
+                     [](const Seat& seat) { return seat.lane.alive(); });
+}
+
+bool Engine::AnyPlace() const {
+  return std::any_of(seats_.begin(), seats_.end(),
+                     [](const Seat& seat) { return seat.place.sequence != 0; });
+}
+
+void Engine::Press(Lane::Force force, std::chrono::nanoseconds patience, const std::string& why) {
+  for (Seat& seat : seats_) {
+    seat.lane.Press(force, patience, why);
+  }
+}
+
+// A group waits for its runners while none of them works.
+const std::string& Engine::LaneTrouble() const {
+  static const std::string kNone;
+  const bool all = std::all_of(seats_.begin(), seats_.end(),
+                               [](const Seat& seat) { return !seat.lane.trouble().empty(); });
+  return all ? seats_.front().lane.trouble() : kNone;
+}
+
+// --- Inputs. ---
 
 void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
   if (life_.finished() || life_.started()) {
@@ -40,9 +85,11 @@ void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
     const auto& from = start.checkpoint ? start.checkpoint : start.recorded_start;
     ledger_.Reset(from, false);
     pacer_.Reset(start.checkpoint, from);
-    lane_.SpawnAt(turn.now);
-    if (options_.on_probation) {
-      lane_.SetOnProbation();
+    for (Seat& seat : seats_) {
+      seat.lane.SpawnAt(turn.now);
+      if (options_.on_probation) {
+        seat.lane.SetOnProbation();
+      }
     }
   }
   Plan(turn);
@@ -54,7 +101,7 @@ void Engine::Stop(Tick tick, Commands* out) {
   }
   Turn turn(tick, out);
   if (stop_asked_) {
-    lane_.Press(Lane::Force::kKill, {}, "a second stop was asked for");
+    Press(Lane::Force::kKill, {}, "a second stop was asked for");
   } else if (!life_.ending()) {
     End(GroupState::kStopped, "stopped", Lane::Force::kDrain, options_.drain_timeout);
   }
@@ -64,31 +111,34 @@ void Engine::Stop(Tick tick, Commands* out) {
 
 // --- The runner. ---
 
-void Engine::RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded,
-                         Tick tick, Commands* out) {
-  if (life_.ending() || discarded_ || !lane_.Is(spawn) || !lane_.starting()) {
+void Engine::RunnerReady(SpawnNumber spawn, const RunnerFacts& facts, Tick tick, Commands* out) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.ending() || seat == nullptr || seat->discarded || !seat->lane.starting()) {
     return;
   }
   Turn turn(tick, out);
-  lane_.OnReady(tick.now);
+  seat->lane.OnReady(tick.now);
+  seat->batch = std::max<std::uint32_t>(facts.max_events, 1);
   spawn_wait_.OnDone(turn);
-  heard_ = Ready{position_mode, loaded};
+  Hear(seat, facts);
   Plan(turn);
 }
 
 void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
-  if (distrusted_ || !lane_.Is(spawn) || last == ledger_.settled()) {
+  Seat* const seat = SeatOf(spawn);
+  if (distrusted_ || seat == nullptr || last == (many_ ? seat->settled : ledger_.settled())) {
     return;
   }
   Turn turn(tick, out);
   if (last == kLetterCall) [[unlikely]] {
-    if (!CallsLetter()) {
+    if (!CallsLetter(*seat)) {
       return;
     }
-    LetterSucceeded(turn);
+    LetterSucceeded(*seat, turn);
+  } else if (many_) {
+    SettledOn(*seat, last, turn);
   } else if (last < ledger_.settled() || last > ledger_.handed_out()) [[unlikely]] {
-    heard_ = Breach{fmt::format("settled up to event {}, wanted {} to {}", last, ledger_.settled(),
-                                ledger_.handed_out())};
+    Hear(seat, Breach{fmt::format("settled up to event {}, wanted {}", last, Given(*seat))});
   } else {
     CountSuccesses(last, turn);
     ledger_.SettleThrough(last);
@@ -97,22 +147,29 @@ void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out)
 }
 
 void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Commands* out) {
-  if (distrusted_ || discarded_ || !lane_.Is(spawn)) {
+  Seat* const seat = SeatOf(spawn);
+  if (distrusted_ || seat == nullptr || seat->discarded) {
     return;
   }
   Turn turn(tick, out);
-  const bool of_letter = outcome.sequence == kLetterCall && CallsLetter();
-  const bool in_flight = outcome.sequence == 0 || of_letter || ledger_.IsOnLane(outcome.sequence);
+  const bool of_letter = outcome.sequence == kLetterCall && CallsLetter(*seat);
+  const bool in_flight = outcome.sequence == 0 || of_letter || Has(*seat, outcome.sequence);
   if (!in_flight || outcome.status == 0) {
-    heard_ = Breach{fmt::format("{}; wanted a failure of event {} to {}", DescribeOutcome(outcome),
-                                ledger_.settled() + 1, ledger_.handed_out())};
+    Hear(seat,
+         Breach{fmt::format("{}; wanted a failure of {}", DescribeOutcome(outcome), Given(*seat))});
+  } else if (many_) {
+    if (outcome.sequence != 0 && !of_letter) {
+      const auto found = std::find(seat->has.begin(), seat->has.end(), outcome.sequence);
+      SettleFirst(*seat, static_cast<std::size_t>(found - seat->has.begin()), turn);
+    }
+    Hear(seat, outcome);
   } else {
     // A failure of one event says that all before it are settled; it may be seen before they are.
     if (outcome.sequence != 0 && !of_letter && outcome.sequence - 1 > ledger_.settled()) {
       CountSuccesses(outcome.sequence - 1, turn);
       ledger_.SettleThrough(outcome.sequence - 1);
     }
-    heard_ = outcome;
+    Hear(seat, outcome);
   }
   Plan(turn);
 }
@@ -121,83 +178,93 @@ void Engine::Hung(SpawnNumber spawn, Sequence sequence, std::string_view call,
                   std::string_view limit, Tick tick, Commands* out) {
   // While the runner stops, the ladder of the stop has its own times; but one that retires may
   // finish its call first.
-  const bool in_last_call = retiring_ && sequence != 0 && lane_.pressed() == Lane::Force::kDrain;
-  if (life_.ending() || !lane_.Is(spawn) ||
-      (lane_.pressed() != Lane::Force::kNone && !in_last_call)) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.ending() || seat == nullptr) {
+    return;
+  }
+  const Lane::Force pressed = seat->lane.pressed();
+  const bool in_last_call = seat->retiring && sequence != 0 && pressed == Lane::Force::kDrain;
+  if (pressed != Lane::Force::kNone && !in_last_call) {
     return;
   }
   Turn turn(tick, out);
-  heard_ = Hang{sequence, OneLine(call), OneLine(limit)};
+  Hear(seat, Hang{sequence, OneLine(call), OneLine(limit)});
   Plan(turn);
 }
 
 void Engine::ContractBroken(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out) {
-  if (distrusted_ || !lane_.Is(spawn)) {
+  Seat* const seat = SeatOf(spawn);
+  if (distrusted_ || seat == nullptr) {
     return;
   }
   Turn turn(tick, out);
-  heard_ = Breach{OneLine(text)};
+  Hear(seat, Breach{OneLine(text)});
   Plan(turn);
 }
 
 void Engine::ReplaceRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
-  if (life_.ending() || !lane_.Is(spawn) || !lane_.takes() || !ledger_.idle() || CallsLetter() ||
-      !caught_up()) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.ending() || seat == nullptr || !seat->lane.takes() || !ledger_.idle() ||
+      CallsLetter(*seat) || !caught_up()) {
     return;
   }
   Turn turn(tick, out);
-  replacing_ = true;
+  seat->replacing = true;
   turn.Tell(Notice::kRunnerReplaced, "it has nothing to do: " + OneLine(why), true);
-  lane_.Press(Lane::Force::kDrain, options_.drain_timeout);
+  seat->lane.Press(Lane::Force::kDrain, options_.drain_timeout);
   Plan(turn);
 }
 
 void Engine::RetireRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
-  if (life_.ending() || !lane_.Is(spawn) || !lane_.takes()) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.ending() || seat == nullptr || !seat->lane.takes()) {
     return;
   }
   Turn turn(tick, out);
-  retiring_ = true;
+  seat->retiring = true;
   const std::string text = OneLine(why);
   turn.Tell(Notice::kRunnerReplaced, text, false);
   // A call in progress has its own limit, and then the stop has its.
-  lane_.Press(Lane::Force::kDrain, options_.handler_timeout + options_.drain_timeout, text);
+  seat->lane.Press(Lane::Force::kDrain, options_.handler_timeout + options_.drain_timeout, text);
   Plan(turn);
 }
 
 void Engine::DiscardRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out) {
-  if (!lane_.Is(spawn) || lane_.pressed() == Lane::Force::kKill) {
+  Seat* const seat = SeatOf(spawn);
+  if (seat == nullptr || seat->lane.pressed() == Lane::Force::kKill) {
     return;
   }
   Turn turn(tick, out);
-  discarded_ = true;
-  lane_.Press(Lane::Force::kKill, {}, OneLine(why));
+  seat->discarded = true;
+  seat->lane.Press(Lane::Force::kKill, {}, OneLine(why));
   Plan(turn);
 }
 
 void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                           std::string_view text, Tick tick, Commands* out) {
-  if (life_.finished() || !lane_.Is(spawn)) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.finished() || seat == nullptr) {
     return;
   }
   Turn turn(tick, out);
-  heard_ = Exit{exit_class, charged, std::string(text)};
+  Hear(seat, Exit{exit_class, charged, std::string(text)});
   Plan(turn);
 }
 
 // --- The store and the clock. ---
 
 void Engine::SpawnExhausted(SpawnNumber spawn, std::string_view text, Tick tick, Commands* out) {
-  if (life_.finished() || !lane_.Is(spawn) || !lane_.starting()) {
+  Seat* const seat = SeatOf(spawn);
+  if (life_.finished() || seat == nullptr || !seat->lane.starting()) {
     return;
   }
   Turn turn(tick, out);
-  lane_.OnExited();
-  discarded_ = false;
+  seat->lane.OnExited();
+  seat->discarded = false;
   if (!life_.ending()) {
     spawn_wait_.OnExhausted(Notice::kSpawnWaits, text, turn);
-    lane_.SetTrouble(spawn_wait_.trouble());
-    lane_.SpawnAt(*spawn_wait_.retry_at());
+    seat->lane.SetTrouble(spawn_wait_.trouble());
+    seat->lane.SpawnAt(*spawn_wait_.retry_at());
   }
   Plan(turn);
 }
@@ -265,11 +332,11 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
     return std::nullopt;
   }
   // The reason speaks of one thing where several are waited for, in this order.
-  if (!lane_.trouble().empty()) {
-    return lane_.spawn_at();
+  if (!LaneTrouble().empty()) {
+    return seats_.front().lane.spawn_at();
   }
   if (!trouble_.empty()) {
-    return breaker_.open() ? breaker_.open_until() : std::optional(place_.not_before);
+    return breaker_.open() ? breaker_.open_until() : std::optional(NextInPlace());
   }
   return checkpoint_wait_.trouble().empty() ? link_.connect_at() : checkpoint_wait_.retry_at();
 }

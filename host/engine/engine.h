@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <optional>
 #include <set>
@@ -9,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <variant>
+#include <vector>
 
 #include "host/base/position.h"
 #include "host/engine/breaker.h"
@@ -25,6 +27,7 @@
 #include "host/engine/lifecycle.h"
 #include "host/engine/source_link.h"
 #include "host/engine/store_wait.h"
+#include "host/engine/streams.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -43,7 +46,7 @@ namespace catchup {
 //   pop         the done prefix of the Ledger goes under the watermark
 //   caught up   CatchUp, and the end of a group that was to catch up only
 //   lane        Lane: spawn, or press the one that is to end
-//   deliver     what waits in the Ledger, to a lane that takes it
+//   deliver     what waits in the Ledger, to the lanes that take it
 //   source      SourceLink: connect, or cancel
 //   persist     CheckpointPacer: the watermark as checkpoint
 //   finish      Lifecycle: whether nothing is under way any more
@@ -52,7 +55,13 @@ namespace catchup {
 //
 // Parts do not know each other; what one needs of another goes through the plan. Calls that fail
 // are decided in judge (judge_call.cc), letters in letters.cc and heal.cc; what is called next, an
-// event or a letter, in deliver (deliver.cc).
+// event or a letter, in deliver (deliver.cc; where there are several lanes, deliver_lanes.cc).
+//
+// With one lane events are called in the order of the log, and the runner has all that may go to
+// it. With several a lane that has nothing takes the next event whose stream no other lane has, or
+// as many as its plugin takes in one call; an event whose call failed stays on its lane, which
+// takes no other until that is decided. All else is the group's: one watermark, one breaker, one
+// letter called at a time.
 //
 // An event in the middle of a catch-up needs the step deliver alone, and takes only that; where
 // nothing has failed, deliver hands on whatever waits and asks for no name.
@@ -67,8 +76,6 @@ class Engine {
 
   void LoadLetter(const LetterSummary& letter);
   void LoadHold(std::string_view type, bool by_hand);
-  // An event that is to be parked when it comes, as ParkEvent says.
-  void LoadPark(Position position) { park_asked_.insert(position); }
 
   // --- Inputs. Each appends to *out what is to be done. ---
 
@@ -78,13 +85,12 @@ class Engine {
   // Stop for good: drain, persist, finish. A second call cuts the drain short (kill at once).
   void Stop(Tick tick, Commands* out);
 
-  // The runner has created and started the plugin. With `position_mode`, `loaded` is what
-  // load_position found: it wins over the checkpoint; none means the recorded start.
-  void RunnerReady(SpawnNumber spawn, bool position_mode, std::optional<Position> loaded, Tick tick,
-                   Commands* out);
+  // The runner has created and started the plugin. In position mode what load_position found wins
+  // over the checkpoint.
+  void RunnerReady(SpawnNumber spawn, const RunnerFacts& facts, Tick tick, Commands* out);
 
-  // Everything up to and including `last` that is on the lane returned OK; or, kLetterCall, the
-  // letter did.
+  // Everything that the runner was given up to and including `last` returned OK; or, kLetterCall,
+  // the letter did.
   void Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out);
 
   // Any status but OK. Everything before the event returned OK, whether Settled has said so yet or
@@ -170,25 +176,16 @@ class Engine {
   void LetterStored(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);
-  // A letter was dropped: the store does not hold it any more. `why` is said in the log.
-  void LetterDropped(std::string_view stream, Position position, std::string_view why, Tick tick,
-                     Commands* out);
-  // What a letter takes in its store, as it turned out: a fact that nothing follows from before the
-  // next input, which says that it was written.
-  void LetterSized(std::string_view stream, Position position, std::uint64_t bytes) {
-    book_.Resize(stream, position, bytes);
-  }
+  // A letter was dropped: the store does not hold it any more.
+  void LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out);
 
   // From the next runner on the plugin is another file: letters are due, holds and doubt end.
   void PluginChanged(Tick tick, Commands* out);
 
   // What an operator decides. Each answers why it does not do so; empty when it does.
   //
-  // The event there is parked as dead when its turn comes, without a further call. It must have
-  // come and not be done with.
+  // The event there is parked as dead when its turn comes, without a further call.
   std::string ParkEvent(Position position, Tick tick, Commands* out);
-  // What ParkEvent would answer now.
-  std::string CannotPark(Position position) const;
   // Events of the type are parked without a call until UnparkType or another plugin file.
   std::string ParkType(std::string_view type, Tick tick, Commands* out);
   std::string UnparkType(std::string_view type, Tick tick, Commands* out);
@@ -217,13 +214,10 @@ class Engine {
 
   // Whether what is called next waits for what is being called now, so that the sooner its outcome
   // is heard the better. False in the plain path, which keeps the runner busy by itself.
-  bool wants_outcomes() const { return ledger_.on_lane() > 0 && !Plain(); }
+  bool wants_outcomes() const { return ledger_.on_lane() > 0 && (many_ || !Plain()); }
 
   GroupState state() const { return life_.state(); }
   const std::string& reason() const { return life_.reason(); }
-  // It is kFailed because its next event would be a letter and LetterOrder is kHalt: nothing is
-  // wrong with the group, and an operator decides.
-  bool halted_before_letter() const { return halted_before_letter_; }
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock
   // of the inputs; over already where it waits for room in the window.
   std::optional<std::chrono::nanoseconds> retry_at() const;
@@ -268,10 +262,6 @@ class Engine {
   enum class BeganAt : std::uint8_t { kStart, kCheckpoint, kPlugin };
 
   // What was heard of the runner and is to be judged.
-  struct Ready {
-    bool position_mode = false;
-    std::optional<Position> loaded;
-  };
   struct Hang {
     Sequence sequence = 0;
     std::string call;
@@ -285,7 +275,40 @@ class Engine {
     Sequence charged = 0;
     std::string text;
   };
-  using Heard = std::variant<std::monostate, Ready, BadOutcome, Hang, Breach, Exit>;
+  using Heard = std::variant<std::monostate, RunnerFacts, BadOutcome, Hang, Breach, Exit>;
+
+  // An event whose call has failed and that is to be called again, before any other of its lane.
+  struct InPlace {
+    Sequence sequence = 0;
+    std::uint32_t calls = 0;           // That failed, in all.
+    std::uint32_t waits = 0;           // Of these: for infrastructure,
+    std::uint32_t fails = 0;           // unknown,
+    std::uint32_t deaths = 0;          // deaths and hangs.
+    std::uint32_t counted_deaths = 0;  // Of these: crashes that the lane's pacing has counted.
+    std::chrono::nanoseconds not_before{};
+    FailureClass failure = FailureClass::kUnknown;
+    std::string text;
+    std::optional<LetterState> parks;  // Once there is room for its letter.
+  };
+
+  // A lane and what is known of its runner and its events.
+  struct Seat {
+    explicit Seat(LaneNumber number) : lane(number) {}
+
+    Lane lane;
+    InPlace place;
+    std::optional<Hang> hang;                // The call that hung, until its runner is gone.
+    std::optional<std::string> set_up_wait;  // Its plugin could not begin, for infrastructure.
+    bool replacing = false;                  // The runner stops so that another takes its place.
+    bool retiring = false;                   // The same, whatever waits.
+    bool discarded = false;                  // It is killed for that.
+    bool restarting = false;                 // The next runner is spawned because one died.
+    std::uint32_t batch = 1;                 // Events that its plugin takes in one call.
+    // With several lanes: what the runner has and has not settled, as it was given, and the last
+    // that it settled. With one lane the Ledger knows.
+    std::deque<Sequence> has{};
+    Sequence settled = 0;
+  };
 
   // The plan (plan.cc) and its steps.
   void Plan(Turn& turn);
@@ -305,14 +328,14 @@ class Engine {
   // Judge (judge.cc): decides what was heard of the runner.
   void Judge(Turn& turn);
   void On(std::monostate nothing, Turn& turn);
-  void On(const Ready& ready, Turn& turn);
+  void On(const RunnerFacts& facts, Turn& turn);
   void On(const BadOutcome& outcome, Turn& turn);
   void On(const Hang& hang, Turn& turn);
   void On(const Breach& breach, Turn& turn);
   void On(const Exit& exit, Turn& turn);
-  void OnDeath(const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
-  void Restart(const std::string& what, bool expected, Turn& turn);
-  void RestartAtOnce(const std::string& what, Turn& turn);
+  void OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
+  void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn);
+  void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);
   void Begin(std::optional<Position> loaded, Turn& turn);
   void Rejoin(std::optional<Position> loaded, Turn& turn);
   void Rewind(std::optional<Position> to, Turn& turn);
@@ -321,21 +344,23 @@ class Engine {
            std::chrono::nanoseconds patience);
 
   // A call that failed (judge_call.cc).
-  void JudgeEvent(Sequence sequence, FailureClass failure, const std::string& text, Turn& turn);
-  void OnReject(Turn& turn);
-  void OnInfrastructure(Turn& turn);
-  void OnDomainText(Turn& turn);
-  void OnDoubt(Turn& turn);
-  void OnFailedProbe(Turn& turn);
-  std::uint32_t CallsBeforeDoubt(FailureClass failure) const;
-  void HoldType(Turn& turn);
-  void OpenBreaker(const std::string& why, Turn& turn);
+  void JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure, const std::string& text,
+                  Turn& turn);
+  void OnReject(Seat& seat, Turn& turn);
+  void OnInfrastructure(Seat& seat, Turn& turn);
+  void OnDomainText(Seat& seat, Turn& turn);
+  void OnDoubt(Seat& seat, Turn& turn);
+  void OnFailedProbe(Seat& seat, Turn& turn);
+  std::uint32_t CallsBeforeDoubt(const InPlace& place) const;
+  void HoldType(const InPlace& place, Turn& turn);
+  void OpenBreaker(const std::string& why, const InPlace& place, Turn& turn);
   void ReopenBreaker(const std::string& last, Turn& turn);
-  void WaitToRetry(std::chrono::nanoseconds delay, Turn& turn);
+  void WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn);
   void CountSuccesses(Sequence last, Turn& turn);
+  void CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn);
   void TypeSucceeded(std::string_view type, Turn& turn);
   void CallSucceeded(std::uint64_t count, Turn& turn);
-  void SetTrouble(std::string text, Turn& turn);
+  void SetTrouble(std::string text, const InPlace& place, Turn& turn);
   void Relieve(Turn& turn);
 
   // What is called next (deliver.cc).
@@ -344,29 +369,63 @@ class Engine {
   bool CallNext(Turn& turn);
   bool CallProbe(Turn& turn);
   bool CallNextEvent(Turn& turn);
-  bool CallInPlace(Turn& turn);
+  bool CallInPlace(Seat& seat, Turn& turn);
+  void DeliverToLanes(Turn& turn);
+  bool CallOnLanes(Turn& turn);
+  bool CallProbeOnLanes(Turn& turn);
+  bool CallNextOn(Seat& seat, std::uint64_t most, Turn& turn);
+  bool StreamIsCalled(std::string_view stream) const;
+  bool HasStreamOf(const Seat& seat, Sequence sequence) const;
+  bool CallLetterOnLanes(const std::optional<LetterBook::Id>& letter, Turn& turn);
+  Seat* IdleSeat(bool with_place);
+  bool IsIdle(const Seat& seat) const;
   enum class Route : std::uint8_t { kCall, kGone, kWait };
   Route RouteOf(Sequence sequence, Turn& turn);
   void HandOut(std::uint32_t attempt, bool alone, Turn& turn);
-  void TakeBack(Turn& turn);
+  void HandOutOn(Seat& seat, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
+  void Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
+  void TakeBack(Seat& seat);
+  void TakeBackFromRunner(Seat& seat, Turn& turn);
   EventName NameOf(Sequence sequence) const;
 
   // Letters (letters.cc) and their calls (heal.cc).
   enum class Parked : std::uint8_t { kYes, kFull };
   Parked Park(Sequence sequence, LetterState state, FailureClass failure, std::uint32_t attempts,
               const std::string& reason, Turn& turn);
-  Parked ParkInPlace(LetterState state, Turn& turn);
-  std::uint64_t LetterBytesOf(Sequence sequence) const;
+  Parked ParkInPlace(Seat& seat, LetterState state, Turn& turn);
   void PassLetter(Sequence sequence);
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
-  void CallLetter(const LetterBook::Id& id, Turn& turn);
-  void LetterSucceeded(Turn& turn);
+  void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
+  LetterBook::Id EndLetterCall();
+  void LetterSucceeded(Seat& seat, Turn& turn);
   void LetterFailed(FailureClass failure, const std::string& text, Turn& turn);
-  void CutLetterCall();
+  void CutLetterCall(const Seat& seat);
   void StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn);
   bool CallsLetter() const { return letter_call_.has_value(); }
+  bool CallsLetter(const Seat& seat) const {
+    return letter_call_.has_value() && letter_lane_ == seat.lane.number();
+  }
   void WakeForFailures(std::chrono::nanoseconds now,
                        std::optional<std::chrono::nanoseconds>* next) const;
+
+  // Lanes.
+  Seat* SeatOf(SpawnNumber spawn);
+  void Hear(Seat* seat, Heard heard) {
+    heard_ = std::move(heard);
+    heard_of_ = seat;
+  }
+  bool Has(const Seat& seat, Sequence sequence) const;
+  std::string Given(const Seat& seat) const;
+  std::chrono::nanoseconds NextInPlace() const;
+  bool AnyLives() const;
+  bool AnyPlace() const;
+  bool SettledLately(std::chrono::nanoseconds now) const;
+  void Press(Lane::Force force, std::chrono::nanoseconds patience, const std::string& why = {});
+  const std::string& LaneTrouble() const;
+  void SettledOn(Seat& seat, Sequence last, Turn& turn);
+  void SettleFirst(Seat& seat, std::size_t count, Turn& turn);
+  std::string_view CheckLanes() const;
+  std::string_view CheckSeat(const Seat& seat) const;
 
   // Source.
   void Take(const SourceLink::Found& found);
@@ -383,8 +442,11 @@ class Engine {
   StartPoint start_;
 
   Lifecycle life_;
-  Lane lane_;
+  std::vector<Seat> seats_;  // By number.
+  const bool many_;          // More than one.
+  SpawnNumber spawns_ = 0;
   Ledger ledger_;
+  Streams streams_;  // Where there are many.
   SourceLink link_;
   Frontier frontier_;
   CheckpointPacer pacer_;
@@ -395,38 +457,21 @@ class Engine {
   Doubt doubt_;
   LetterBook book_;
 
-  // The event in place: its call has failed and it is to be called again, before any other.
-  struct InPlace {
-    Sequence sequence = 0;
-    std::uint32_t calls = 0;           // That failed, in all.
-    std::uint32_t waits = 0;           // Of these: for infrastructure,
-    std::uint32_t fails = 0;           // unknown,
-    std::uint32_t deaths = 0;          // deaths and hangs.
-    std::uint32_t counted_deaths = 0;  // Of these: crashes that the lane's pacing has counted.
-    std::chrono::nanoseconds not_before{};
-    FailureClass failure = FailureClass::kUnknown;
-    std::string text;
-    std::optional<LetterState> parks;  // Once there is room for its letter.
-  };
-  InPlace place_;
-  Sequence solo_through_ = 0;  // Up to there one event a call, and alone.
+  Sequence solo_through_ = 0;  // With one lane: up to there one event a call, and alone.
+  std::set<Sequence> solo_;    // With several: these.
   std::string trouble_;        // Why events wait; empty when they do not.
   bool room_wanted_ = false;   // What comes next is a letter that finds no room.
-  std::optional<Hang> hang_;   // The call that hung, until its runner is gone.
-  struct SetUpWait {
-    std::string text;
-  };
-  std::optional<SetUpWait> set_up_wait_;  // Its plugin could not begin, for infrastructure.
 
   std::optional<LetterBook::Id> letter_call_;
+  LaneNumber letter_lane_ = 0;     // That calls it.
+  std::string letter_stream_;      // With several lanes: its stream.
   bool letter_call_lost_ = false;  // Its letter was dropped meanwhile.
   std::chrono::nanoseconds letter_called_at_{};
   std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
   bool letter_writing_ = false;              // An update or a removal.
-  bool halted_before_letter_ = false;
-  bool letters_passed_ = false;  // Events that are letters already, just now.
+  bool letters_passed_ = false;              // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
   std::set<Position> park_asked_;
   std::uint64_t parked_ = 0;
@@ -435,16 +480,14 @@ class Engine {
   std::optional<std::pair<Sequence, EventName>> arriving_;  // Not in the adapter's window yet.
 
   Heard heard_;
-  bool begun_ = false;  // The place to begin at was chosen.
+  Seat* heard_of_ = nullptr;  // Whose runner.
+  bool begun_ = false;        // The place to begin at was chosen.
   bool position_mode_ = false;
   bool stop_asked_ = false;
   bool store_failed_ = false;
   bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
-  bool replacing_ = false;   // The runner stops so that another takes its place,
-  bool retiring_ = false;    // whatever waits.
-  bool discarded_ = false;   // It is killed for that.
-  bool restarting_ = false;  // The next runner is spawned because one died.
   std::uint64_t restarts_ = 0;
+  std::optional<std::chrono::nanoseconds> settled_at_;  // With several lanes: something on one.
   std::uint64_t handled_ = 0;
   std::uint64_t skipped_ = 0;
   std::uint64_t dropped_ = 0;

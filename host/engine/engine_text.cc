@@ -54,6 +54,13 @@ std::string WithTimeLeft(std::string_view reason, std::string_view left) {
   return std::string(reason);
 }
 
+std::string NeedsOneLane(std::size_t lanes) {
+  return fmt::format(
+      "lanes = {}, and the plugin keeps its own position (catchup.position/1): wanted lanes = 1, "
+      "since one position says nothing about what other lanes have",
+      lanes);
+}
+
 std::string Place(const std::optional<Position>& position) {
   return position ? FormatPosition(*position) : "the beginning";
 }

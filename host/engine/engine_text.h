@@ -58,6 +58,9 @@ std::string WithTimeLeft(std::string_view reason, std::string_view left);
 // names no event stays as it is.
 std::string ShortReason(std::string_view reason);
 
+// Why a group of several lanes cannot have a plugin that keeps its own position.
+std::string NeedsOneLane(std::size_t lanes);
+
 // For a group that fails on a plugin's answer.
 std::string DescribeOutcome(const BadOutcome& outcome);
 

@@ -26,18 +26,34 @@ std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std
   return Backoff{delay, delay + delay / 4}.Delay(0, random);
 }
 
-void Engine::CallLetter(const LetterBook::Id& id, Turn& turn) {
+void Engine::CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn) {
   book_.BeginCall(id);
   letter_call_ = id;
+  letter_lane_ = seat.lane.number();
+  if (many_) {
+    letter_stream_ = book_.StreamOf(id);
+    streams_.Occupy(letter_stream_);
+  }
   letter_call_lost_ = false;
   letter_called_at_ = turn.now;
   letter_was_last_ = true;
-  turn.Add(Command::Kind::kCallLetter).from = id.position;
+  Command& command = turn.Add(Command::Kind::kCallLetter);
+  command.from = id.position;
+  command.lane = letter_lane_;
 }
 
-void Engine::LetterSucceeded(Turn& turn) {
-  const LetterBook::Id id = *std::exchange(letter_call_, std::nullopt);
-  lane_.OnSettled();
+// Its stream is free again.
+LetterBook::Id Engine::EndLetterCall() {
+  if (many_) {
+    streams_.Vacate(letter_stream_);
+  }
+  return *std::exchange(letter_call_, std::nullopt);
+}
+
+void Engine::LetterSucceeded(Seat& seat, Turn& turn) {
+  const LetterBook::Id id = EndLetterCall();
+  seat.lane.OnSettled();
+  settled_at_ = turn.now;
   if (!letter_call_lost_) {
     const std::string type(book_.TypeOf(*book_.Get(id)));
     book_.Remove(id);
@@ -51,7 +67,7 @@ void Engine::LetterSucceeded(Turn& turn) {
 }
 
 void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& turn) {
-  const LetterBook::Id id = *std::exchange(letter_call_, std::nullopt);
+  const LetterBook::Id id = EndLetterCall();
   heal_free_at_ = turn.now + (turn.now - letter_called_at_) * kHealShare;
   const bool probe = breaker_.half_open();
   if (!letter_call_lost_) {
@@ -63,8 +79,7 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
       letter.since = turn.now;
     }
     if (failure == FailureClass::kDomain ||
-        (IsInDoubt(failure) && (options_.heal_for == std::chrono::nanoseconds(0) ||
-                                turn.now - letter.since > options_.heal_for))) {
+        (IsInDoubt(failure) && turn.now - letter.since > options_.heal_for)) {
       letter.state = LetterState::kDead;
     }
     if (failure == FailureClass::kDomain || IsInDoubt(failure)) {
@@ -75,7 +90,6 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
       turn.Tell(Notice::kLetterDead,
                 "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
                 false, id.position);
-      turn.out->back().failure = letter.failure;
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     book_.EndCall(id, letter.state, letter.failure, letter.since, letter.due, letter.step + 1);
@@ -93,11 +107,14 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
 }
 
 // A call cut short changes no letter.
-void Engine::CutLetterCall() {
-  if (letter_call_ && !letter_call_lost_) {
+void Engine::CutLetterCall(const Seat& seat) {
+  if (!CallsLetter(seat)) {
+    return;
+  }
+  if (!letter_call_lost_) {
     book_.CutCall(*letter_call_);
   }
-  letter_call_.reset();
+  EndLetterCall();
 }
 
 void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn) {

@@ -17,6 +17,10 @@ namespace catchup {
 // What adapters tell the engine.
 
 struct EngineOptions {
+  // Runners of the group. Events of one stream are handled in order and never two at once, whatever
+  // their number; those of different streams are in the order of the log with one lane only. A
+  // plugin that keeps its own position has one.
+  std::uint32_t lanes = 1;
   std::uint32_t checkpoint_batch_size = 10;
   std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(1);
   std::uint64_t window_events = 4096;
@@ -38,8 +42,6 @@ struct EngineOptions {
   LetterOrder letter_order = LetterOrder::kStream;
   std::uint64_t max_letters = 100'000;
   std::uint64_t max_letter_bytes = 4ull << 30;
-  // What a letter takes in the store beside its event and the text of its failure.
-  std::uint64_t letter_overhead = 0;
   std::chrono::nanoseconds heal_for = std::chrono::hours(168);  // 0: doubt is dead at once.
 };
 
@@ -101,6 +103,13 @@ enum class EndClass : std::uint8_t {
   kDropped,          // Any transport end, OK included: reconnect with backoff.
   kRefused,          // Credentials, permission, unimplemented, bad request: retry slowly, loudly.
   kInvalidPosition,  // The server does not know the position we resume from: the group fails.
+};
+
+// What a runner says when its plugin is created and started.
+struct RunnerFacts {
+  bool position_mode = false;        // The plugin keeps its own position,
+  std::optional<Position> loaded{};  // and that is it; none means the recorded start.
+  std::uint32_t max_events = 1;      // That it takes in one call.
 };
 
 // A status of the plugin that is not OK, or a refusal in create, start or load_position.

@@ -1,7 +1,9 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "host/base/time_text.h"
 #include "host/engine/engine.h"
@@ -38,6 +40,7 @@ void Engine::On(std::monostate, Turn&) {}
 // outcome.sequence is settled already and that event is the first one unapplied, so whatever is
 // decided here concerns this event alone.
 void Engine::On(const BadOutcome& outcome, Turn& turn) {
+  Seat& seat = *heard_of_;
   const std::string text = DescribeOutcome(outcome);
   const FailureClass failure = options_.classifier.Classify(outcome.status, outcome.text);
   if (failure == FailureClass::kFatal || failure == FailureClass::kContract) {
@@ -45,16 +48,16 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
     if (of_letter && !life_.ending()) {
       LetterFailed(failure, text, turn);
     }
-    CutLetterCall();
+    CutLetterCall(seat);
     End(GroupState::kFailed, text + StopsBefore(of_letter ? 0 : outcome.sequence),
         Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
   if (life_.ending()) {
     // A call that the drain let finish: its event comes again at the next start.
-    CutLetterCall();
+    CutLetterCall(seat);
     if (outcome.sequence != 0) {
-      TakeBack(turn);
+      TakeBackFromRunner(seat, turn);
     }
     return;
   }
@@ -62,34 +65,43 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
     // What cannot begin for want of what it depends on is tried again; else nothing can be told
     // from waiting.
     if (failure == FailureClass::kInfrastructure) {
-      set_up_wait_ = SetUpWait{text};
-      lane_.Press(Lane::Force::kDrain, options_.drain_timeout);
+      seat.set_up_wait = text;
+      seat.lane.Press(Lane::Force::kDrain, options_.drain_timeout);
     } else {
       End(GroupState::kFailed, text + StopsBefore(0), Lane::Force::kDrain, options_.drain_timeout);
     }
     return;
   }
-  TakeBack(turn);
+  std::vector<Sequence> batch;
+  if (outcome.last > outcome.sequence) {
+    const auto last = std::find(seat.has.begin(), seat.has.end(), outcome.last);
+    batch.assign(seat.has.begin(), last == seat.has.end() ? last : last + 1);
+  }
+  TakeBackFromRunner(seat, turn);
   if (outcome.sequence == kLetterCall) {
     LetterFailed(failure, text, turn);
     return;
   }
   if (outcome.last > outcome.sequence) {
     // A batch says nothing about any one of its events: each says it for itself.
-    solo_through_ = outcome.last;
+    if (many_) {
+      solo_.insert(batch.begin(), batch.end());
+    } else {
+      solo_through_ = outcome.last;
+    }
     if (failure == FailureClass::kInfrastructure) {
-      JudgeEvent(outcome.sequence, failure, text, turn);
+      JudgeEvent(seat, outcome.sequence, failure, text, turn);
     }
     return;
   }
-  JudgeEvent(outcome.sequence, failure, text, turn);
+  JudgeEvent(seat, outcome.sequence, failure, text, turn);
 }
 
 // It is killed for it, with time for a report; what that means, for the event or, in a set-up call,
 // for the plugin, is judged once the runner is gone.
 void Engine::On(const Hang& hang, Turn&) {
-  hang_ = hang;
-  lane_.Press(Lane::Force::kAbort, kHangPatience, "it hung");
+  heard_of_->hang = hang;
+  heard_of_->lane.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
 
 void Engine::On(const Breach& breach, Turn&) { BreakContract(breach.text); }
@@ -106,39 +118,41 @@ void Engine::BreakContract(const std::string& text) {
 }
 
 void Engine::On(const Exit& exit, Turn& turn) {
-  const Lane::Force pressed = lane_.pressed();
-  lane_.OnExited();
+  Seat& seat = *heard_of_;
+  const Lane::Force pressed = seat.lane.pressed();
+  seat.lane.OnExited();
   if (life_.ending()) {
     spawn_wait_.Forget();  // Perhaps it was never there.
   } else {
     spawn_wait_.OnDone(turn);
   }
-  const bool cut = ledger_.on_lane() > 0 || CallsLetter();
+  const bool cut = (many_ ? !seat.has.empty() : ledger_.on_lane() > 0) || CallsLetter(seat);
   const bool was_on_lane =
-      ledger_.IsOnLane(exit.charged) || (exit.charged == kLetterCall && CallsLetter());
-  ledger_.TakeBack();
+      Has(seat, exit.charged) || (exit.charged == kLetterCall && CallsLetter(seat));
+  TakeBack(seat);
   std::string what = DescribeExit(exit.exit_class, exit.charged, exit.text);
-  if (exit.exit_class == ExitClass::kKilled && !lane_.why().empty()) {
-    what += ": " + lane_.why();
+  if (exit.exit_class == ExitClass::kKilled && !seat.lane.why().empty()) {
+    what += ": " + seat.lane.why();
   }
-  if (exit.exit_class == ExitClass::kHung && hang_ && hang_->sequence == 0) {
-    what = fmt::format("{} hung: it took longer than {}", hang_->call, hang_->limit);
+  if (exit.exit_class == ExitClass::kHung && seat.hang && seat.hang->sequence == 0) {
+    what = fmt::format("{} hung: it took longer than {}", seat.hang->call, seat.hang->limit);
   }
   const bool discarded =
-      std::exchange(discarded_, false) &&
+      std::exchange(seat.discarded, false) &&
       (exit.exit_class == ExitClass::kKilled || exit.exit_class == ExitClass::kClean);
   const bool clean = exit.exit_class == ExitClass::kClean;
-  const bool replaced = std::exchange(replacing_, false) && clean;
-  const bool retired = std::exchange(retiring_, false) && clean;
-  const auto set_up_wait = std::exchange(set_up_wait_, std::nullopt);
+  const bool replaced = std::exchange(seat.replacing, false) && clean;
+  const bool retired = std::exchange(seat.retiring, false) && clean;
+  const auto set_up_wait = std::exchange(seat.set_up_wait, std::nullopt);
   if (exit.exit_class == ExitClass::kContract) {
     distrusted_ = true;
   }
   if (IsVerdict(exit.exit_class)) {
-    CutLetterCall();
-    End(GroupState::kFailed, what, Lane::Force::kNone, {});
+    CutLetterCall(seat);
+    End(GroupState::kFailed, what, distrusted_ ? Lane::Force::kKill : Lane::Force::kDrain,
+        options_.drain_timeout);
   } else if (life_.ending()) {
-    CutLetterCall();
+    CutLetterCall(seat);
     if (exit.exit_class != ExitClass::kClean) {
       turn.Tell(Notice::kRunnerEndedBadly,
                 "while stopping, " + what +
@@ -146,85 +160,96 @@ void Engine::On(const Exit& exit, Turn& turn) {
                 !cut && pressed >= Lane::Force::kAbort);
     }
   } else if (discarded) {
-    CutLetterCall();
-    Restart(what, true, turn);
+    CutLetterCall(seat);
+    Restart(seat, what, true, turn);
   } else if (replaced) {
-    lane_.SpawnAt(turn.now);
+    seat.lane.SpawnAt(turn.now);
   } else if (retired) {
-    CutLetterCall();
-    Restart(fmt::format("the runner was replaced: {}", lane_.why()), true, turn);
+    CutLetterCall(seat);
+    Restart(seat, fmt::format("the runner was replaced: {}", seat.lane.why()), true, turn);
   } else if (set_up_wait) {
-    const auto delay = lane_.Wait(turn.now, turn.random);
-    lane_.SetTrouble(set_up_wait->text + std::string(kRestartIn) + FormatDuration(delay));
-    turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, lane_.waits(), delay);
+    const auto delay = seat.lane.Wait(turn.now, turn.random);
+    seat.lane.SetTrouble(*set_up_wait + std::string(kRestartIn) + FormatDuration(delay));
+    turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, seat.lane.waits(), delay);
   } else {
-    OnDeath(exit, what, was_on_lane, turn);
+    OnDeath(seat, exit, what, was_on_lane, turn);
   }
-  hang_.reset();
+  seat.hang.reset();
 }
 
 // A death that nobody asked for is charged to the event or letter that was being handled, else to
 // the plugin.
-void Engine::OnDeath(const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn) {
-  restarting_ = true;
+void Engine::OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool was_on_lane,
+                     Turn& turn) {
+  seat.restarting = true;
   const bool hung = exit.exit_class == ExitClass::kHung;
   const bool crashed = exit.exit_class == ExitClass::kCrash ||
                        exit.exit_class == ExitClass::kExit || exit.exit_class == ExitClass::kMemory;
   if (!was_on_lane || (!hung && !crashed)) {
-    CutLetterCall();
-    Restart(what, false, turn);
+    CutLetterCall(seat);
+    Restart(seat, what, false, turn);
     return;
   }
   const FailureClass failure = hung ? FailureClass::kHang : FailureClass::kCrash;
   std::string text = what;
-  if (hung && hang_) {
-    text = fmt::format("{} hung{}: it took longer than {}", hang_->call, AtEvent(hang_->sequence),
-                       hang_->limit);
+  if (hung && seat.hang) {
+    text = fmt::format("{} hung{}: it took longer than {}", seat.hang->call,
+                       AtEvent(seat.hang->sequence), seat.hang->limit);
   }
   if (exit.charged == kLetterCall) {
     LetterFailed(failure, text, turn);
-    RestartAtOnce(what, turn);
+    RestartAtOnce(seat, what, turn);
     return;
   }
-  JudgeEvent(exit.charged, failure, text, turn);
+  JudgeEvent(seat, exit.charged, failure, text, turn);
   if (life_.ending()) {
     return;
   }
   // One that has become a letter, or that its limit paces, says nothing about the next runner.
-  if (hung || place_.sequence != exit.charged) {
-    RestartAtOnce(what, turn);
+  if (hung || seat.place.sequence != exit.charged) {
+    RestartAtOnce(seat, what, turn);
   } else {
-    ++place_.counted_deaths;
-    Restart(what, false, turn);
+    ++seat.place.counted_deaths;
+    Restart(seat, what, false, turn);
   }
 }
 
-void Engine::RestartAtOnce(const std::string& what, Turn& turn) {
-  lane_.SpawnAt(turn.now);
-  lane_.SetTrouble(what + "; restarting at once");
-  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), false, 1, {});
+void Engine::RestartAtOnce(Seat& seat, const std::string& what, Turn& turn) {
+  seat.lane.SpawnAt(turn.now);
+  seat.lane.SetTrouble(what + "; restarting at once");
+  turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, 1, {});
 }
 
-void Engine::Restart(const std::string& what, bool expected, Turn& turn) {
-  const RunnerPacing::Verdict verdict = lane_.OnDeath(turn.now, turn.random);
+void Engine::Restart(Seat& seat, const std::string& what, bool expected, Turn& turn) {
+  RunnerPacing::Verdict verdict = seat.lane.OnDeath(turn.now, turn.random);
+  if (verdict.give_up && SettledLately(turn.now)) {
+    // The plugin can work, so the group goes on with the lanes that do.
+    verdict = {.give_up = false, .delay = RunnerPacing::kSlowest};
+    seat.lane.SpawnAt(turn.now + verdict.delay);
+  }
   if (verdict.give_up) {
     const std::string why =
-        lane_.on_probation()
+        seat.lane.on_probation()
             ? "it was tried again, and the runner died again"
             : fmt::format("the runner died more than {} times and settled no event",
                           RunnerPacing::kMaxDeaths);
-    End(GroupState::kGivenUp, fmt::format("{}; last: {}", why, what), Lane::Force::kNone, {});
+    End(GroupState::kGivenUp, fmt::format("{}; last: {}", why, what), Lane::Force::kDrain,
+        options_.drain_timeout);
     return;
   }
   const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
-  lane_.SetTrouble(what + (at_once ? std::string("; restarting at once")
-                                   : std::string(kRestartIn) + FormatDuration(verdict.delay)));
-  turn.TellTry(Notice::kRunnerRestarts, lane_.trouble(), expected, lane_.deaths(), verdict.delay);
+  seat.lane.SetTrouble(what + (at_once ? std::string("; restarting at once")
+                                       : std::string(kRestartIn) + FormatDuration(verdict.delay)));
+  turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), expected, seat.lane.deaths(),
+               verdict.delay);
 }
 
-void Engine::On(const Ready& ready, Turn& turn) {
+void Engine::On(const RunnerFacts& ready, Turn& turn) {
   if (ready.loaded && !IsPlace(*ready.loaded)) {
     End(GroupState::kFailed, LoadedNoPlace(*ready.loaded), Lane::Force::kDrain,
+        options_.drain_timeout);
+  } else if (ready.position_mode && many_) {
+    End(GroupState::kFailed, NeedsOneLane(seats_.size()), Lane::Force::kDrain,
         options_.drain_timeout);
   } else if (!begun_) {
     position_mode_ = ready.position_mode;
@@ -247,7 +272,7 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
         "the filter of the group has changed, and the plugin's position " +
             FormatPosition(*loaded) +
             " was made with the old one: older events of the new filter would be lost, so wanted "
-            "the old filter, or a decision: catchup start with --accept-filter, or catchup reset",
+            "the old filter, or another group name and store for the new one",
         Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
@@ -277,6 +302,7 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
   // An event that lies behind the start is no help for finding it.
   const auto& known = start_.last_event;
   const bool helps = known && IsPlace(*known) && known <= start;
+  streams_.Clear();
   ledger_.Reset(start, position_mode_, helps ? known : std::nullopt);
   frontier_.Reset(start, ledger_.last_event());
   pacer_.Reset(durable, covered);
@@ -333,7 +359,7 @@ void Engine::End(GroupState final_state, std::string reason, Lane::Force force,
     checkpoint_wait_.Hurry();
   }
   life_.End(final_state, std::move(reason));
-  lane_.Press(force, patience);
+  Press(force, patience);
 }
 
 }  // namespace catchup

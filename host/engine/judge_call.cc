@@ -14,132 +14,147 @@
 
 namespace catchup {
 
-// `sequence` is the first event that waits, and the only one that was called for what failed.
-void Engine::JudgeEvent(Sequence sequence, FailureClass failure, const std::string& text,
-                        Turn& turn) {
-  if (place_.sequence != sequence) {
-    place_ = {};
-    place_.sequence = sequence;
+// `sequence` is the only event that was called for what failed; with one lane, the first that
+// waits. While the breaker is open its call had begun before on another lane: it is no probe, so
+// but for a REJECT it decides nothing, and the event stays in place.
+void Engine::JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure,
+                        const std::string& text, Turn& turn) {
+  InPlace& place = seat.place;
+  if (place.sequence != sequence) {
+    place = {};
+    place.sequence = sequence;
+    if (many_) {
+      streams_.Take(sequence);  // It stays on this lane.
+    }
   }
-  ++place_.calls;
-  place_.failure = failure;
-  place_.text = text;
+  ++place.calls;
+  place.failure = failure;
+  place.text = text;
   switch (failure) {
     case FailureClass::kDomain:
-      OnReject(turn);
+      OnReject(seat, turn);
       break;
     case FailureClass::kInfrastructure:
-      OnInfrastructure(turn);
+      OnInfrastructure(seat, turn);
       break;
     case FailureClass::kDomainText:
-      OnDomainText(turn);
+      OnDomainText(seat, turn);
       break;
     default:
-      OnDoubt(turn);
+      OnDoubt(seat, turn);
       break;
   }
 }
 
 // The plugin has spoken, so it works: a success to all but the event.
-void Engine::OnReject(Turn& turn) {
-  TypeSucceeded(NameOf(place_.sequence).type, turn);
+void Engine::OnReject(Seat& seat, Turn& turn) {
+  TypeSucceeded(NameOf(seat.place.sequence).type, turn);
   CallSucceeded(1, turn);
-  (void)ParkInPlace(LetterState::kDead, turn);
+  (void)ParkInPlace(seat, LetterState::kDead, turn);
 }
 
-void Engine::OnInfrastructure(Turn& turn) {
-  const auto delay = options_.retry.Delay(place_.waits++, turn.random);
+void Engine::OnInfrastructure(Seat& seat, Turn& turn) {
+  const auto delay = options_.retry.Delay(seat.place.waits++, turn.random);
   if (breaker_.half_open()) {
-    ReopenBreaker(place_.text, turn);
+    ReopenBreaker(seat.place.text, turn);
   } else if (breaker_.closed()) {
     if (breaker_.OnInfrastructure(turn.now, turn.random)) {
-      OpenBreaker("nothing but failures of its infrastructure", turn);
+      OpenBreaker("nothing but failures of its infrastructure", seat.place, turn);
     } else {
-      WaitToRetry(delay, turn);
+      WaitToRetry(&seat.place, delay, turn);
     }
   }
 }
 
-void Engine::OnDomainText(Turn& turn) {
-  const std::string_view type = NameOf(place_.sequence).type;
+void Engine::OnDomainText(Seat& seat, Turn& turn) {
+  if (breaker_.open()) {
+    return;
+  }
+  const std::string_view type = NameOf(seat.place.sequence).type;
   const bool probe = breaker_.half_open();
   if (!probe && doubt_.OverBudget(type)) {
     OpenBreaker(
         fmt::format("text rules would make more than {} of the last {} events of type {} letters",
                     options_.budget, Doubt::kBudgetWindow, QuotedName(type)),
-        turn);
+        seat.place, turn);
     return;
   }
   if (probe) {
-    OnFailedProbe(turn);
-  } else if (ParkInPlace(LetterState::kHealing, turn) == Parked::kFull) {
-    OpenBreaker("the dead letters are full", turn);
+    OnFailedProbe(seat, turn);
+  } else if (ParkInPlace(seat, LetterState::kHealing, turn) == Parked::kFull) {
+    OpenBreaker("the dead letters are full", seat.place, turn);
   }
 }
 
 // Unknown, crashed or hung.
-void Engine::OnDoubt(Turn& turn) {
-  const FailureClass failure = place_.failure;
-  const std::string_view type = NameOf(place_.sequence).type;
-  ++(failure == FailureClass::kUnknown ? place_.fails : place_.deaths);
+void Engine::OnDoubt(Seat& seat, Turn& turn) {
+  InPlace& place = seat.place;
+  const FailureClass failure = place.failure;
+  const std::string_view type = NameOf(place.sequence).type;
+  ++(failure == FailureClass::kUnknown ? place.fails : place.deaths);
+  if (breaker_.open()) {
+    return;
+  }
   if (position_mode_ && failure != FailureClass::kCrash) {
     // What keeps its own position is never guessed about.
     if (breaker_.half_open()) {
-      ReopenBreaker(place_.text, turn);
+      ReopenBreaker(place.text, turn);
     } else {
       OpenBreaker("a failure that nobody can classify, in a plugin that keeps its own position",
-                  turn);
+                  place, turn);
     }
     return;
   }
   if (breaker_.half_open()) {
-    OnFailedProbe(turn);
+    OnFailedProbe(seat, turn);
     return;
   }
   if (doubt_.Opens(type) && options_.letter_order != LetterOrder::kHalt) {
     OpenBreaker(fmt::format("the {}. {} in a row that fails on type {}", doubt_.streak(type) + 1,
                             options_.letter_order == LetterOrder::kEvent ? "event" : "stream",
                             QuotedName(type)),
-                turn);
+                place, turn);
     return;
   }
-  const std::uint32_t failed = failure == FailureClass::kUnknown ? place_.fails : place_.deaths;
-  if (failed < CallsBeforeDoubt(failure)) {
+  const std::uint32_t failed = failure == FailureClass::kUnknown ? place.fails : place.deaths;
+  if (failed < CallsBeforeDoubt(place)) {
     if (failure == FailureClass::kUnknown) {
-      WaitToRetry(options_.retry.Delay(failed - 1, turn.random), turn);
+      WaitToRetry(&place, options_.retry.Delay(failed - 1, turn.random), turn);
     } else {
-      place_.not_before = turn.now;  // Its next runner has its own pace.
+      place.not_before = turn.now;  // Its next runner has its own pace.
     }
     return;
   }
-  if (ParkInPlace(LetterState::kHealing, turn) == Parked::kFull) {
-    OpenBreaker("the dead letters are full", turn);
+  if (ParkInPlace(seat, LetterState::kHealing, turn) == Parked::kFull) {
+    OpenBreaker("the dead letters are full", place, turn);
   }
 }
 
-std::uint32_t Engine::CallsBeforeDoubt(FailureClass failure) const {
-  if (book_.Heals(NameOf(place_.sequence).type)) {
+std::uint32_t Engine::CallsBeforeDoubt(const InPlace& place) const {
+  if (book_.Heals(NameOf(place.sequence).type)) {
     return 1;
   }
-  return 1 + (failure == FailureClass::kUnknown ? options_.max_retries : options_.max_crashes);
+  return 1 +
+         (place.failure == FailureClass::kUnknown ? options_.max_retries : options_.max_crashes);
 }
 
 // A probe that failed in doubt: one letter, then the breaker waits twice as long.
-void Engine::OnFailedProbe(Turn& turn) {
-  const std::string_view type = NameOf(place_.sequence).type;
+void Engine::OnFailedProbe(Seat& seat, Turn& turn) {
+  const InPlace& place = seat.place;
+  const std::string_view type = NameOf(place.sequence).type;
   const bool hold = doubt_.OnProbeFailed(type, turn.now);
-  const bool full = book_.IsFull(LetterBytesOf(place_.sequence));
+  const bool full = book_.IsFull(ledger_.BytesOf(place.sequence));
   if (hold && !full && options_.letter_order != LetterOrder::kHalt) {
-    HoldType(turn);
+    HoldType(place, turn);
   }
-  const std::string text = place_.text;
-  (void)ParkInPlace(LetterState::kHealing, turn);
+  const std::string text = place.text;
+  (void)ParkInPlace(seat, LetterState::kHealing, turn);
   ReopenBreaker(text, turn);
 }
 
-void Engine::HoldType(Turn& turn) {
+void Engine::HoldType(const InPlace& place, Turn& turn) {
   // One healing call a minute tells whether it is over, and costs the others nothing.
-  const std::string type(NameOf(place_.sequence).type);
+  const std::string type(NameOf(place.sequence).type);
   if (!doubt_.SetHold(type, Doubt::Hold::kByItself, turn.now)) {
     return;
   }
@@ -149,15 +164,15 @@ void Engine::HoldType(Turn& turn) {
       Notice::kTypeHeld,
       fmt::format("events of type {} are held: they keep failing while others succeed, so they "
                   "become letters without a call until one of them succeeds; last: {}",
-                  QuotedName(type), place_.text),
+                  QuotedName(type), place.text),
       false);
 }
 
-void Engine::OpenBreaker(const std::string& why, Turn& turn) {
+void Engine::OpenBreaker(const std::string& why, const InPlace& place, Turn& turn) {
   breaker_.Open(turn.now, turn.random);
-  SetTrouble(fmt::format("breaker open, {}; last: {}{}{}", why, place_.text, kNextTryIn,
+  SetTrouble(fmt::format("breaker open, {}; last: {}{}{}", why, place.text, kNextTryIn,
                          FormatDuration(*breaker_.open_until() - turn.now)),
-             turn);
+             place, turn);
 }
 
 void Engine::ReopenBreaker(const std::string& last, Turn& turn) {
@@ -167,30 +182,27 @@ void Engine::ReopenBreaker(const std::string& last, Turn& turn) {
   breaker_.Reopen(turn.now, turn.random);
   SetTrouble(fmt::format("breaker open, the call that was to try it failed; last: {}{}{}", last,
                          kNextTryIn, FormatDuration(*breaker_.open_until() - turn.now)),
-             turn);
+             {}, turn);
 }
 
-void Engine::WaitToRetry(std::chrono::nanoseconds delay, Turn& turn) {
-  place_.not_before = turn.now + delay;
-  SetTrouble(place_.text + std::string(kNextTryIn) + FormatDuration(delay), turn);
+void Engine::WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn) {
+  place->not_before = turn.now + delay;
+  SetTrouble(place->text + std::string(kNextTryIn) + FormatDuration(delay), *place, turn);
 }
 
-// The first of a wait is worth a line; the state shows the others.
-void Engine::SetTrouble(std::string text, Turn& turn) {
+// The first of a wait is worth a line; the state shows the others. `place` is the event that waits,
+// if any.
+void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
   if (trouble_.empty()) {
-    const auto until = breaker_.open() ? *breaker_.open_until() : place_.not_before;
-    turn.TellTry(Notice::kCallsWait, text, false, std::max<std::uint32_t>(place_.calls, 1),
+    const auto until = breaker_.open() ? *breaker_.open_until() : place.not_before;
+    turn.TellTry(Notice::kCallsWait, text, false, std::max<std::uint32_t>(place.calls, 1),
                  std::max(until - turn.now, std::chrono::nanoseconds(0)));
-    if (place_.sequence != 0) {
-      turn.out->back().failure = place_.failure;
-      turn.out->back().from = ledger_.PositionOf(place_.sequence);
-    }
   }
   trouble_ = std::move(text);
 }
 
 void Engine::Relieve(Turn& turn) {
-  if (!trouble_.empty() && place_.sequence == 0 && !room_wanted_ && breaker_.closed()) {
+  if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && breaker_.closed()) {
     trouble_.clear();
     turn.Tell(Notice::kCallsGoOn, "going on", true);
   }
@@ -217,6 +229,17 @@ void Engine::CountSuccesses(Sequence last, Turn& turn) {
   }
 }
 
+// The first `count` events that the lane's runner has.
+void Engine::CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn) {
+  for (std::size_t i = 0; doubt_.watches() && i < count; ++i) {
+    TypeSucceeded(NameOf(seat.has[i]).type, turn);
+  }
+  if (!doubt_.watches()) {
+    doubt_.OnSuccesses(count);
+  }
+  CallSucceeded(count, turn);
+}
+
 void Engine::TypeSucceeded(std::string_view type, Turn& turn) {
   const Doubt::Ended ended = doubt_.OnSuccess(type);
   if (ended.hold) {
@@ -230,8 +253,12 @@ void Engine::TypeSucceeded(std::string_view type, Turn& turn) {
   }
 }
 
-// Half-open there is one call, the probe.
+// Half-open there is one call, the probe. Open, a call may end on another lane that had begun
+// before.
 void Engine::CallSucceeded(std::uint64_t count, Turn& turn) {
+  if (breaker_.open()) {
+    return;
+  }
   if (!breaker_.half_open()) {
     breaker_.OnSuccess(count);
   } else if (breaker_.OnProbeSuccess()) {

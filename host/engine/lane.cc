@@ -45,14 +45,21 @@ std::chrono::nanoseconds Lane::Wait(std::chrono::nanoseconds now, std::uint64_t 
   return delay;
 }
 
-void Lane::Plan(Turn& turn) {
+void Lane::Ask(Command::Kind kind, Turn& turn) const {
+  Command& command = turn.Add(kind);
+  command.number = spawn_;
+  command.lane = number_;
+}
+
+void Lane::Plan(SpawnNumber* spawns, Turn& turn) {
   if (alive()) {
     Climb(turn);
   } else if (spawn_at_ && turn.now >= *spawn_at_) {
     spawn_at_.reset();
     why_.clear();
     state_ = State::kStarting;
-    turn.Add(Command::Kind::kSpawnRunner).number = ++spawn_;
+    spawn_ = ++*spawns;
+    Ask(Command::Kind::kSpawnRunner, turn);
   }
 }
 
@@ -75,13 +82,13 @@ void Lane::Climb(Turn& turn) {
     case Force::kNone:
       break;
     case Force::kDrain:
-      turn.Add(Command::Kind::kDrainRunner).number = spawn_;
+      Ask(Command::Kind::kDrainRunner, turn);
       break;
     case Force::kAbort:
-      turn.Add(Command::Kind::kAbortRunner).number = spawn_;
+      Ask(Command::Kind::kAbortRunner, turn);
       break;
     case Force::kKill:
-      turn.Add(Command::Kind::kKillRunner).number = spawn_;
+      Ask(Command::Kind::kKillRunner, turn);
       break;
   }
   climb_at_ = force_ == Force::kKill ? std::nullopt : std::optional(turn.now + patience_);

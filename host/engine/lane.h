@@ -14,7 +14,7 @@
 namespace catchup {
 
 // One runner of a group at a time: which spawn it is, how far it has got, when the next one comes,
-// and how it is made to end. Knows nothing of events. A group has one lane; N are N of these.
+// and how it is made to end. Knows nothing of events. A group of N lanes has N of these.
 //
 // A runner is asked to end by the ladder drain, abort, kill. It is climbed by whoever presses, and
 // by time: who does not drain within the patience given is aborted, who survives that by
@@ -23,6 +23,8 @@ namespace catchup {
 // What is asked of it takes effect in Plan.
 class Lane {
  public:
+  explicit Lane(LaneNumber number = 0) : number_(number) {}
+
   enum class Force : std::uint8_t { kNone, kDrain, kAbort, kKill };
 
   // --- What is asked of it. ---
@@ -62,14 +64,16 @@ class Lane {
   void SetTrouble(std::string trouble) { trouble_ = std::move(trouble); }
   const std::string& trouble() const { return trouble_; }
 
-  // Adds what is to be done by now.
-  void Plan(Turn& turn);
+  // Adds what is to be done by now. A spawn takes the number behind `*spawns`, which all lanes of a
+  // group share.
+  void Plan(SpawnNumber* spawns, Turn& turn);
 
   // When Plan has something to do without further input.
   std::optional<std::chrono::nanoseconds> wake_at() const {
     return alive() ? climb_at_ : spawn_at_;
   }
 
+  LaneNumber number() const { return number_; }
   bool alive() const { return state_ != State::kNone; }
   bool starting() const { return state_ == State::kStarting; }
   // Whether it takes events.
@@ -88,7 +92,9 @@ class Lane {
   enum class State : std::uint8_t { kNone, kStarting, kReady };
 
   void Climb(Turn& turn);
+  void Ask(Command::Kind kind, Turn& turn) const;
 
+  const LaneNumber number_;
   State state_ = State::kNone;
   SpawnNumber spawn_ = 0;
   std::optional<std::chrono::nanoseconds> spawn_at_;

@@ -74,23 +74,6 @@ Ledger::Range Ledger::HandOut(std::uint64_t most) {
   return end == first ? Range{} : Range{first, end - 1};
 }
 
-Sequence Ledger::FindEvent(Position position) const {
-  // Items lie in the order of their positions.
-  Sequence low = first_;
-  for (Sequence high = last() + 1; low < high;) {
-    const Sequence middle = low + (high - low) / 2;
-    if (At(middle).position < position) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  while (low <= last() && At(low).position == position && At(low).is_advance) {
-    ++low;
-  }
-  return low <= last() && At(low).position == position ? low : 0;
-}
-
 Sequence Ledger::NextWaiting() const {
   Sequence next = handed_out_ + 1;
   while (next <= last() && At(next).state != State::kWaiting) {
@@ -99,17 +82,28 @@ Sequence Ledger::NextWaiting() const {
   return next <= last() ? next : 0;
 }
 
+void Ledger::HandOutOne(Sequence sequence) {
+  At(sequence).state = State::kOnLane;
+  handed_out_ = std::max(handed_out_, sequence);
+  ++on_lane_;
+}
+
+void Ledger::TakeBackOne(Sequence sequence) {
+  At(sequence).state = State::kWaiting;
+  --on_lane_;
+}
+
 void Ledger::Park(Sequence sequence) {
   At(sequence).state = State::kParking;
   At(sequence).parked = true;
-  handed_out_ = sequence;
+  handed_out_ = std::max(handed_out_, sequence);
   ++parking_;
 }
 
 void Ledger::Skip(Sequence sequence) {
   At(sequence).state = State::kDone;
   At(sequence).parked = true;
-  handed_out_ = sequence;
+  handed_out_ = std::max(handed_out_, sequence);
 }
 
 void Ledger::SettleParked(Sequence sequence) {
@@ -255,7 +249,7 @@ std::string_view Ledger::CheckInvariants() const {
   if (handed_out_ < popped()) {
     return "what is gone was not handed out";
   }
-  for (Sequence sequence = first_; sequence <= handed_out_; ++sequence) {
+  for (Sequence sequence = first_; !in_any_order_ && sequence <= handed_out_; ++sequence) {
     if (At(sequence).state == State::kWaiting) {
       return "an item waits that stands before one which was handed out";
     }

@@ -25,6 +25,9 @@ namespace catchup {
 //    │ └────── TakeBack ────────┘               │
 //    └──Park──► parking ──SettleParked──────────┘
 //
+// With one lane items are handed out in their order; with several, `in_any_order`, each by itself,
+// and whoever hands them out knows which lane has which.
+//
 // Parking is an event that becomes a letter, until that is durable. Where the plugin stores its
 // position, PassParked then makes it wait again, as an advance to its place. What an event is
 // (stream, type, id, data) stays with whoever holds its buffers, by sequence; here is only what
@@ -42,6 +45,8 @@ namespace catchup {
 // something behind it that the plugin stores is settled.
 class Ledger {
  public:
+  explicit Ledger(bool in_any_order = false) : in_any_order_(in_any_order) {}
+
   enum class State : std::uint8_t { kWaiting, kOnLane, kParking, kDone };
 
   // Items next to each other; none when `first` is 0.
@@ -95,14 +100,18 @@ class Ledger {
   // The first that waits; 0 when none does.
   Sequence NextWaiting() const;
 
-  // The first that waits becomes a letter; is one already, so it is done.
+  // In any order: one that waits goes on a lane, and comes back from it.
+  void HandOutOne(Sequence sequence);
+  void TakeBackOne(Sequence sequence);
+
+  // One that waits, in order the first, becomes a letter; is one already, so it is done.
   void Park(Sequence sequence);
   void Skip(Sequence sequence);
   // Its letter is durable. Nothing where it is gone.
   void SettleParked(Sequence sequence);
   void PassParked(Sequence sequence);
 
-  // The lane's runner is gone: what it had and did not finish waits again.
+  // The one lane's runner is gone: what it had and did not finish waits again.
   void TakeBack();
 
   // One item that is on a lane is done; others before it may not be.
@@ -138,7 +147,7 @@ class Ledger {
   Sequence last() const { return first_ + items_.size() - 1; }  // Given out.
   Sequence popped() const { return first_ - 1; }                // It and all before it are gone.
   Sequence handed_out() const { return handed_out_; }           // None after it is on a lane.
-  bool waits() const { return handed_out_ != last(); }          // Something may be to hand out.
+  bool waits() const { return handed_out_ != last(); }  // In order: is something to hand out.
   bool idle() const { return items_.empty(); }
   // What the lane settled last, or everything up to there is gone.
   Sequence settled() const { return std::max(settled_, popped()); }
@@ -155,9 +164,6 @@ class Ledger {
   std::uint64_t BytesOf(Sequence sequence) const { return At(sequence).bytes; }
   std::uint64_t events() const { return events_; }
   std::uint64_t bytes() const { return bytes_; }
-
-  // The event that lies there, done or not; 0 where none does.
-  Sequence FindEvent(Position position) const;
 
   // Items and passed positions, for tests of their bound.
   std::size_t size() const { return items_.size() + passed_.size(); }
@@ -200,6 +206,7 @@ class Ledger {
   std::uint64_t events_ = 0;
   std::uint64_t bytes_ = 0;
   bool hold_passed_ = false;
+  bool in_any_order_;
 };
 
 }  // namespace catchup

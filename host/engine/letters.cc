@@ -28,13 +28,11 @@ void Engine::LoadHold(std::string_view type, bool by_hand) {
 Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass failure,
                             std::uint32_t attempts, const std::string& reason, Turn& turn) {
   if (options_.letter_order == LetterOrder::kHalt && failure != FailureClass::kByHand) {
-    halted_before_letter_ = true;
     End(GroupState::kFailed, reason + StopsBefore(sequence), Lane::Force::kDrain,
         options_.drain_timeout);
     return Parked::kYes;
   }
-  const std::uint64_t bytes = LetterBytesOf(sequence);
-  if (book_.IsFull(bytes)) {
+  if (book_.IsFull(ledger_.BytesOf(sequence))) {
     return Parked::kFull;
   }
   const EventName name = NameOf(sequence);
@@ -64,7 +62,7 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   summary.position = change->position;
   summary.stream = name.stream;
   summary.type = name.type;
-  summary.bytes = bytes;
+  summary.bytes = ledger_.BytesOf(sequence);
   summary.state = state;
   summary.failure = failure;
   summary.step = change->step;
@@ -79,8 +77,6 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
                  fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
                              FailureClassName(failure), AtEvent(sequence), reason),
                  false, attempts, change->due - turn.now);
-    turn.out->back().failure = failure;
-    turn.out->back().from = change->position;
   }
   Command& command = turn.Add(Command::Kind::kPark);
   command.first = command.last = sequence;
@@ -88,25 +84,22 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   return Parked::kYes;
 }
 
-// Before it is written, as near as can be told.
-std::uint64_t Engine::LetterBytesOf(Sequence sequence) const {
-  return ledger_.BytesOf(sequence) + options_.letter_overhead +
-         (sequence == place_.sequence ? place_.text.size() : 0);
-}
-
 // The event in place, which then is in place no more. Without room it stays; one that needs no
 // further call waits for it.
-Engine::Parked Engine::ParkInPlace(LetterState state, Turn& turn) {
-  const InPlace place = place_;
+Engine::Parked Engine::ParkInPlace(Seat& seat, LetterState state, Turn& turn) {
+  const InPlace place = seat.place;
   if (Park(place.sequence, state, place.failure, place.calls, place.text, turn) == Parked::kFull) {
     if (state == LetterState::kDead) {
-      place_.parks = state;
-      SetTrouble("dead letters full: " + place.text, turn);
+      seat.place.parks = state;
+      SetTrouble("dead letters full: " + place.text, place, turn);
     }
     return Parked::kFull;
   }
-  lane_.Forgive(place.counted_deaths);
-  place_ = {};
+  seat.lane.Forgive(place.counted_deaths);
+  seat.place = {};
+  if (many_) {
+    streams_.Done(place.sequence);
+  }
   return Parked::kYes;
 }
 
@@ -160,15 +153,14 @@ void Engine::LetterGone(Tick tick, Commands* out) {
   Turn turn(tick, out);
   const LetterBook::Id id = *letter_call_;
   const bool known = !letter_call_lost_;
-  CutLetterCall();
+  CutLetterCall(seats_[letter_lane_]);
   if (known) {
     book_.Remove(id);
   }
   Plan(turn);
 }
 
-void Engine::LetterDropped(std::string_view stream, Position position, std::string_view why,
-                           Tick tick, Commands* out) {
+void Engine::LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out) {
   const auto id = book_.Find(stream, position);
   if (life_.finished() || !id) {
     return;
@@ -176,8 +168,7 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   Turn turn(tick, out);
   letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
   book_.Remove(*id);
-  turn.Tell(Notice::kLetterDropped,
-            "dead letter " + FormatPosition(position) + " dropped" + std::string(why), true,
+  turn.Tell(Notice::kLetterDropped, "dead letter " + FormatPosition(position) + " dropped", true,
             position);
   Plan(turn);
 }

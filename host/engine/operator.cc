@@ -32,39 +32,24 @@ void Engine::PluginChanged(Tick tick, Commands* out) {
   Plan(turn);
 }
 
-std::string Engine::CannotPark(Position position) const {
+std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
   if (life_.ending()) {
     return "the group is stopping";
   }
   if (!IsPlace(position)) {
     return NoPlace(position);
   }
-  const Sequence sequence = ledger_.FindEvent(position);
-  if (position <= ledger_.watermark() || (sequence != 0 && !ledger_.IsPending(sequence))) {
+  if (position <= ledger_.watermark()) {
     return fmt::format("what lies at {} is settled: the group is at {}", FormatPosition(position),
                        Place(ledger_.watermark()));
-  }
-  if (sequence == 0) {
-    const Sequence next = ledger_.NextWaiting();
-    return fmt::format("no event of the group that has come lies at {}{}", FormatPosition(position),
-                       next == 0 ? std::string(", and none waits")
-                                 : "; the next one to be called lies at " +
-                                       FormatPosition(ledger_.PositionOf(next)));
   }
   if (park_asked_.size() >= kMaxParkAsked) {
     return fmt::format("already {} events are to be parked", kMaxParkAsked);
   }
+  Turn turn(tick, out);
+  park_asked_.insert(position);
+  Plan(turn);
   return {};
-}
-
-std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
-  std::string refused = CannotPark(position);
-  if (refused.empty()) {
-    Turn turn(tick, out);
-    park_asked_.insert(position);
-    Plan(turn);
-  }
-  return refused;
 }
 
 std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {
@@ -101,8 +86,7 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
     return "the group is stopping";
   }
   if (!breaker_.closed()) {
-    return "no letter is called while the breaker is open" +
-           (trouble_.empty() ? std::string() : ": " + trouble_);
+    return trouble_;
   }
   const auto id = book_.Find(stream, position);
   if (!id) {

@@ -45,20 +45,28 @@ void Engine::Pop(Turn& turn) {
   if (popped.places > 0) {
     if (popped.events > popped.parked) {
       handled_ += popped.events - popped.parked;
-      lane_.OnSettled();
+      if (!many_) {
+        seats_.front().lane.OnSettled();
+      }
     }
     pacer_.OnProgress(popped.events, turn.now);
   }
   if (released_ != ledger_.popped()) {
     released_ = ledger_.popped();
+    if (many_) {
+      streams_.Release(released_);
+      solo_.erase(solo_.begin(), solo_.upper_bound(released_));
+    }
     turn.Add(Command::Kind::kRelease).last = released_;
   }
 }
 
 // What was in place is settled, or gone because the group went back.
 void Engine::DropSettledPlace() {
-  if (place_.sequence != 0 && !ledger_.IsPending(place_.sequence)) {
-    place_ = {};
+  for (Seat& seat : seats_) {
+    if (seat.place.sequence != 0 && !ledger_.IsPending(seat.place.sequence)) {
+      seat.place = {};
+    }
   }
   while (!park_asked_.empty() && *park_asked_.begin() <= ledger_.watermark()) {
     park_asked_.erase(park_asked_.begin());
@@ -83,21 +91,23 @@ void Engine::FollowCaughtUp() {
 }
 
 void Engine::PlanLane(Turn& turn) {
-  if (life_.ending()) {
-    lane_.SpawnNone();
-  }
-  const SpawnNumber before = lane_.spawn();
-  lane_.Plan(turn);
-  if (lane_.spawn() != before && std::exchange(restarting_, false)) {
-    ++restarts_;
+  for (Seat& seat : seats_) {
+    if (life_.ending()) {
+      seat.lane.SpawnNone();
+    }
+    const SpawnNumber before = seat.lane.spawn();
+    seat.lane.Plan(&spawns_, turn);
+    if (seat.lane.spawn() != before && std::exchange(seat.restarting, false)) {
+      ++restarts_;
+    }
   }
 }
 
 // Hands the plugin a position without events, past what the filter hides, so that its own store
 // does not fall behind in a quiet log.
 void Engine::MaybeAdvance(Turn& turn) {
-  if (position_mode_ && !life_.ending() && lane_.takes() && turn.now >= next_advance_ &&
-      ledger_.Passable()) {
+  if (position_mode_ && !life_.ending() && seats_.front().lane.takes() &&
+      turn.now >= next_advance_ && ledger_.Passable()) {
     next_advance_ = turn.now + options_.checkpoint_interval;
     ledger_.MakeAdvance();
   }
@@ -121,7 +131,7 @@ void Engine::Persist(Turn& turn) {
   if (!may_write) {
     return;
   }
-  if (life_.ending() && !lane_.alive()) {
+  if (life_.ending() && !AnyLives()) {
     pacer_.Hurry();
   }
   if (checkpoint_wait_.holds(turn.now)) {
@@ -140,7 +150,7 @@ void Engine::Persist(Turn& turn) {
 // What was settled is still persisted, once the runner is gone and can settle nothing more; not so
 // after a breach of the contract.
 bool Engine::NothingIsUnderWay() const {
-  if (!life_.ending() || lane_.alive()) {
+  if (!life_.ending() || AnyLives()) {
     return false;
   }
   const bool written = distrusted_ || settled_is_durable();
@@ -152,7 +162,7 @@ void Engine::Report(Turn& turn, bool finished) {
   if (life_.Report({.begun = begun_,
                     .been_live = link_.been_live(),
                     .caught_up = caught_up(),
-                    .runner_trouble = lane_.trouble(),
+                    .runner_trouble = LaneTrouble(),
                     .call_trouble = trouble_,
                     .store_trouble = checkpoint_wait_.trouble(),
                     .source_trouble = link_.trouble()})) {
@@ -174,19 +184,22 @@ void Engine::Wake(Turn& turn) {
 }
 
 std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanoseconds now) const {
-  std::optional<std::chrono::nanoseconds> next = lane_.wake_at();
+  std::optional<std::chrono::nanoseconds> next;
   const auto consider = [&next](std::optional<std::chrono::nanoseconds> time) {
     if (time && (!next || *time < *next)) {
       next = time;
     }
   };
+  for (const Seat& seat : seats_) {
+    consider(seat.lane.wake_at());
+  }
   if (link_.connect_at() && *link_.connect_at() > now) {
     consider(link_.connect_at());
   }
   if (placed_ && !store_failed_ && !distrusted_) {
     consider(checkpoint_wait_.holds(now) ? checkpoint_wait_.retry_at()
                                          : pacer_.WakeAt(ledger_.watermark(), now));
-    if (position_mode_ && !life_.ending() && lane_.takes() && ledger_.Passable()) {
+    if (position_mode_ && !life_.ending() && seats_.front().lane.takes() && ledger_.Passable()) {
       consider(next_advance_);
     }
   }
@@ -195,7 +208,7 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
 }
 
 std::string_view Engine::CheckInvariants() const {
-  for (const std::string_view wrong : {life_.CheckInvariants(), lane_.CheckInvariants(),
+  for (const std::string_view wrong : {life_.CheckInvariants(), CheckLanes(),
                                        ledger_.CheckInvariants(), book_.CheckInvariants()}) {
     if (!wrong.empty()) {
       return wrong;
@@ -206,10 +219,10 @@ std::string_view Engine::CheckInvariants() const {
   if (heard_.index() != 0) {
     return "something that was heard is not judged";
   }
-  if (life_.ending() && (call || tries || lane_.spawn_at())) {
+  if (life_.ending() && (call || tries)) {
     return "a group that ends has a call or a try that is to come";
   }
-  if (life_.finished() && (lane_.alive() || (pacer_.writing() && !store_failed_))) {
+  if (life_.finished() && (AnyLives() || (pacer_.writing() && !store_failed_))) {
     return "a group has ended while something is under way";
   }
   if (begun_ && !life_.ending() && call == tries) {
@@ -218,29 +231,15 @@ std::string_view Engine::CheckInvariants() const {
   if (!begun_ && (call || tries || ledger_.last() != 0)) {
     return "a group that has not begun has a call or events";
   }
-  if (life_.started() && !life_.ending() && lane_.alive() == lane_.spawn_at().has_value()) {
-    return "a group that goes on has no runner and none to come, or both";
-  }
-  if (!lane_.alive() && (ledger_.on_lane() != 0 || CallsLetter())) {
-    return "events are on a lane without a runner";
-  }
-  if (lane_.takes() && ledger_.waits() && Plain()) {
-    return "events wait though the lane takes them";
-  }
   if (ledger_.parking() > parking_.size()) {
     return "an event becomes a letter of which nobody waits to hear";
-  }
-  if (CallsLetter() && ledger_.on_lane() != 0) {
-    return "a letter is called beside events";
   }
   if (breaker_.half_open() && ledger_.on_lane() > 1) {
     return "more than a probe is called";
   }
-  if (breaker_.open() && (ledger_.on_lane() != 0 || CallsLetter())) {
+  // On another lane a call may end that began before.
+  if (!many_ && breaker_.open() && (ledger_.on_lane() != 0 || CallsLetter())) {
     return "something is called though the breaker is open";
-  }
-  if (place_.sequence != 0 && !ledger_.IsPending(place_.sequence)) {
-    return "what is in place is settled";
   }
   if (checkpoint_wait_.retry_at() && pacer_.writing()) {
     return "a checkpoint waits for its next try while one is written";
@@ -249,6 +248,70 @@ std::string_view Engine::CheckInvariants() const {
     return "buffers are kept of what is settled";
   }
   return {};
+}
+
+std::string_view Engine::CheckLanes() const {
+  std::size_t on_lanes = 0;
+  for (const Seat& seat : seats_) {
+    if (const std::string_view wrong = CheckSeat(seat); !wrong.empty()) {
+      return wrong;
+    }
+    on_lanes += seat.has.size();
+  }
+  if (!many_) {
+    return seats_.front().lane.takes() && ledger_.waits() && Plain()
+               ? "events wait though the lane takes them"
+               : "";
+  }
+  if (on_lanes != ledger_.on_lane()) {
+    return "other events are on the lanes than their runners have";
+  }
+  const auto idle = [this](const Seat& seat) { return IsIdle(seat) && seat.place.sequence == 0; };
+  if (Plain() && streams_.Next() != 0 && std::any_of(seats_.begin(), seats_.end(), idle)) {
+    return "events wait though a lane is idle";
+  }
+  return streams_.CheckInvariants();
+}
+
+std::string_view Engine::CheckSeat(const Seat& seat) const {
+  if (const std::string_view wrong = seat.lane.CheckInvariants(); !wrong.empty()) {
+    return wrong;
+  }
+  if (life_.ending() && seat.lane.spawn_at()) {
+    return "a group that ends has a runner that is to come";
+  }
+  if (life_.started() && !life_.ending() && seat.lane.alive() == seat.lane.spawn_at().has_value()) {
+    return "a group that goes on has no runner and none to come, or both";
+  }
+  const bool has_events = many_ ? !seat.has.empty() : ledger_.on_lane() != 0;
+  if (!seat.lane.alive() && (has_events || CallsLetter(seat))) {
+    return "events are on a lane without a runner";
+  }
+  if (CallsLetter(seat) && has_events) {
+    return "a letter is called beside events";
+  }
+  if (seat.place.sequence != 0 && !ledger_.IsPending(seat.place.sequence)) {
+    return "what is in place is settled";
+  }
+  if (many_ && seat.place.sequence != 0 && streams_.Waits(seat.place.sequence)) {
+    return "what is in place on one lane waits for any";
+  }
+  for (const Sequence sequence : seat.has) {
+    if (!ledger_.IsOnLane(sequence) || streams_.Waits(sequence)) {
+      return "a runner has what is not on its lane";
+    }
+    for (const Seat& other : seats_) {
+      const bool shared = std::any_of(other.has.begin(), other.has.end(), [&](Sequence one) {
+        return &other != &seat && streams_.OfOneStream(one, sequence);
+      });
+      if (shared) {
+        return "two lanes have events of one stream";
+      }
+    }
+  }
+  return std::is_sorted(seat.has.begin(), seat.has.end())
+             ? std::string_view()
+             : std::string_view("a runner has events out of their order");
 }
 
 }  // namespace catchup

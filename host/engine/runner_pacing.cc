@@ -7,7 +7,7 @@
 namespace catchup {
 namespace {
 
-constexpr Backoff kRespawn{std::chrono::seconds(1), std::chrono::seconds(60)};
+constexpr Backoff kRespawn{std::chrono::seconds(1), RunnerPacing::kSlowest};
 
 }  // namespace
 

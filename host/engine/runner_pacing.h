@@ -21,6 +21,9 @@ class RunnerPacing {
   static constexpr std::size_t kMaxDeaths = 10;
   static constexpr std::chrono::nanoseconds kDeathPeriod = std::chrono::minutes(10);
 
+  // The longest wait before another try.
+  static constexpr std::chrono::nanoseconds kSlowest = std::chrono::seconds(60);
+
   struct Verdict {
     bool give_up = false;
     std::chrono::nanoseconds delay{};  // 0: at once.

@@ -10,9 +10,6 @@
 
 namespace catchup {
 
-// The most lanes that a group may have one day.
-inline constexpr int kOnlyLane = 0;
-
 // The directory that holds everything that must survive a restart, owned by one host at a time:
 //
 //   format                       the number of this layout

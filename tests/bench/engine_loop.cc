@@ -22,7 +22,7 @@ class Loop {
  public:
   Loop() {
     engine_.Start({}, Now(), &commands_);
-    engine_.RunnerReady(1, false, {}, Now(), &commands_);
+    engine_.RunnerReady(1, {}, Now(), &commands_);
     CarryOut();
     engine_.ServerKnown(1, {}, Now(), &commands_);
     CarryOut();

@@ -53,14 +53,14 @@ class CheckTest : public testing::Test {
 
 TEST_F(CheckTest, TellsMissingPluginsTogetherWithWhatIsWrongInTheFile) {
   site_.Configure(
-      "[groups.a]\nplugin = \"absent.so\"\nprefixes = [\"\"]\nlanes = 4\n"
+      "[groups.a]\nplugin = \"absent.so\"\nprefixes = [\"\"]\nlanes = 0\n"
       "[groups.b]\nplugin = \"gone.so\"\nprefixes = [\"\"]\n"
       "[groups.c]\nplugin = \"jsonl.so\"\nprefixes = 5\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);
   const Strings lines = Lines(checked);
   EXPECT_THAT(lines, ElementsAre(StartsWith("host.toml:10:10: group a: plugin absent.so not found"),
-                                 "host.toml:12:9: lanes = 4: this version supports 1",
+                                 "host.toml:12:9: lanes = 0: wanted an integer from 1 to 64",
                                  StartsWith("host.toml:14:10: group b: plugin gone.so not found"),
                                  StartsWith("host.toml:18:12: prefixes = 5: wanted")));
 }
@@ -122,10 +122,10 @@ TEST_F(CheckTest, ATemporaryDirectoryThatNothingCanBeLoadedFromIsNamedBesideTheF
   if (!mount.mounted()) {
     GTEST_SKIP() << "mounting is not allowed here";
   }
-  site_.Configure("[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 4\n");
+  site_.Configure("[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 0\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 1);
-  EXPECT_EQ(checked.err, "host.toml:12:9: lanes = 4: this version supports 1\n" +
+  EXPECT_EQ(checked.err, "host.toml:12:9: lanes = 0: wanted an integer from 1 to 64\n" +
                              site_.file("tmp").string() +
                              " is mounted noexec, so no plugin can be loaded from there; set "
                              "TMPDIR to a directory where it can\n");
@@ -209,7 +209,7 @@ TEST_F(CheckTest, AStateDirectoryThatWouldBeMadeOnANoexecMountIsAFault) {
 
 TEST_F(CheckTest, AFaultHidesNoWarning) {
   site_.Configure(
-      "[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 4\n"
+      "[groups.a]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\nlanes = 0\n"
       "env = [\"NAME=secret\", \"LD_PRELOAD\", \"CATCHUP_TEST_UNSET\"]\n");
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 78);

@@ -504,7 +504,6 @@ TEST(BadConfigTest, ChecksSizes) {
 
 TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
   ExpectEach(kGroup, {
-                         {"lanes = 4", "10:9: lanes = 4: this version supports 1"},
                          {"resolve_links = true",
                           "10:17: resolve_links = true: this version supports false"},
                          {"dead_letters.sinks = [\"jsonl:a\"]",
@@ -643,9 +642,9 @@ TEST(BadConfigTest, ChecksTheConfigOfAPlugin) {
 }
 
 TEST(BadConfigTest, ReportsDefaultsOnceAndEvenWhereEveryGroupOverridesThem) {
-  EXPECT_EQ(Problems("[defaults]\nlanes = 4\nbatch_size = 0\n" + kGroup +
+  EXPECT_EQ(Problems("[defaults]\nlanes = 65\nbatch_size = 0\n" + kGroup +
                      "batch_size = 5\n[groups.h]\nplugin = \"p.so\"\nprefixes = [\"\"]\n"),
-            "2:9: lanes = 4: this version supports 1\n"
+            "2:9: lanes = 65: wanted an integer from 1 to 64\n"
             "3:14: batch_size = 0: wanted an integer from 1 to 1,000,000");
 }
 
@@ -658,7 +657,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
                "[groups.a]\n"
                "plugin = \"a/b.so\"\n"
                "prefixes = []\n"
-               "lanes = 2\n"
+               "lanes = 0\n"
                "[groups.B]\n"
                "[state]\n"
                "dir = \"x\"\n"),
@@ -670,7 +669,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs in "
       "plugins.directories\n"
       "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"
-      "8:9: lanes = 2: this version supports 1\n"
+      "8:9: lanes = 0: wanted an integer from 1 to 64\n"
       "9:1: missing key \"plugin\": wanted the file name of a plugin, without a folder, as "
       "\"orders.so\"\n"
       "9:1: missing key \"prefixes\": wanted a list of texts, as [\"order-\"]; [\"\"] says "
@@ -683,7 +682,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
 // A check of the plugins goes on from here whatever else is wrong.
 TEST(BadConfigTest, KeepsWhatACheckOfThePluginsNeeds) {
   const ConfigReading reading = ReadConfigText(
-      kGroup + "lanes = 2\n[groups.h]\nprefixes = [\"\"]\n  plugin = \"q.so\"\n[groups.i]\n",
+      kGroup + "lanes = 0\n[groups.h]\nprefixes = [\"\"]\n  plugin = \"q.so\"\n[groups.i]\n",
       "/x/host.toml");
   EXPECT_FALSE(reading.config.has_value());
   ASSERT_EQ(reading.places.size(), reading.problems.size());

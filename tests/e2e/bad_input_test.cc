@@ -63,8 +63,8 @@ TEST(BadFileTest, TwoGroupsOfOneNameAreOneSyntaxErrorThatComesAlone) {
 
 TEST(BadFileTest, AKeyWhoseFeatureIsNotThereIsRefusedAtOtherValues) {
   Site site;
-  site.Configure(JsonlGroup("one", "prefixes = [\"\"]\nlanes = 4"));
-  ExpectRefusedFile(&site, 1, {"lanes = 4", "this version supports 1"});
+  site.Configure(JsonlGroup("one", "prefixes = [\"\"]\nresolve_links = true"));
+  ExpectRefusedFile(&site, 1, {"resolve_links = true", "this version supports false"});
 }
 
 TEST(BadFileTest, AMissingKeyIsReportedAtItsTable) {

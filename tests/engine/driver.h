@@ -42,10 +42,10 @@ class Driver {
     return Run([&](Commands* out) { engine.Stop(tick(), out); });
   }
   Commands Ready(SpawnNumber spawn = 1) {
-    return Run([&](Commands* out) { engine.RunnerReady(spawn, false, {}, tick(), out); });
+    return Run([&](Commands* out) { engine.RunnerReady(spawn, {}, tick(), out); });
   }
   Commands ReadyAt(SpawnNumber spawn, std::optional<Position> loaded) {
-    return Run([&](Commands* out) { engine.RunnerReady(spawn, true, loaded, tick(), out); });
+    return Run([&](Commands* out) { engine.RunnerReady(spawn, {true, loaded}, tick(), out); });
   }
   Commands Settled(Sequence last, SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.Settled(spawn, last, tick(), out); });

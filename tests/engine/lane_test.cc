@@ -15,11 +15,11 @@ class LaneTest : public testing::Test {
     now += later;
     Commands commands;
     Turn turn({.now = now, .random = 250}, &commands);
-    lane.Plan(turn);
+    lane.Plan(&spawns, turn);
     EXPECT_EQ(lane.CheckInvariants(), "");
     Commands more;
     Turn again({.now = now, .random = 250}, &more);
-    lane.Plan(again);
+    lane.Plan(&spawns, again);
     EXPECT_TRUE(more.empty());
     return commands;
   }
@@ -30,6 +30,7 @@ class LaneTest : public testing::Test {
   }
 
   Lane lane;
+  SpawnNumber spawns = 0;
   std::chrono::nanoseconds now = 1h;
 };
 

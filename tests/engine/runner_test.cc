@@ -433,7 +433,7 @@ TEST(ContractTest, AReportBeyondWhatWasDeliveredKillsTheRunnerAndFailsTheGroup) 
   d.Exited(1, ExitClass::kKilled);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
   EXPECT_EQ(d.engine.handled(), 0u);
-  EXPECT_TRUE(Contains(d.engine.reason(), "event 3, wanted 0 to 2")) << d.engine.reason();
+  EXPECT_TRUE(Contains(d.engine.reason(), "event 3, wanted event 1 to 2")) << d.engine.reason();
 }
 
 TEST(ContractTest, AReportThatGoesBackFailsTheGroup) {

@@ -289,7 +289,7 @@ class Host {
         return;
       }
       if (outcome.value()->kind == OutcomeKind::kReady) {
-        Give([&](Commands* out) { engine_.RunnerReady(1, false, std::nullopt, Now(), out); });
+        Give([&](Commands* out) { engine_.RunnerReady(1, {}, Now(), out); });
       } else if (outcome.value()->kind == OutcomeKind::kFailure) {
         if (outcome.value()->status == kRunnerContract) {
           return Break(outcome.value()->text);

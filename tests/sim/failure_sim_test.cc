@@ -231,6 +231,11 @@ FailureScenario RandomScenario(std::uint64_t seed) {
     s.broken_answer = static_cast<Answer>(random.Between(3, 6));
   }
   s.rejects_per_100k = random.Chance(20) ? 300 : 0;
+  s.lanes = random.Chance(50) ? 1 : static_cast<std::uint32_t>(random.Between(2, 4));
+  s.batch = random.Chance(70) ? 1 : static_cast<std::uint32_t>(random.Between(2, 20));
+  if (random.Chance(30)) {
+    s.kill_runner_every = std::chrono::seconds(random.Between(5, 300));
+  }
   s.order = random.Chance(75) ? LetterOrder::kStream : LetterOrder::kEvent;
   s.max_letters = random.Chance(30) ? random.Between(20, 500) : 100'000;
   if (s.rejects_per_100k > 0) {
@@ -249,6 +254,9 @@ TEST(FailureSimulationTest, NothingIsLostOutOfOrderOrStuck) {
   std::uint64_t holds = 0;
   std::uint64_t followers = 0;
   std::uint64_t repeated = 0;
+  std::uint64_t runner_kills = 0;
+  std::uint64_t side_by_side = 0;
+  std::uint64_t batches = 0;
   int failures = 0;
   std::printf("seeds %llu to %llu\n", static_cast<unsigned long long>(g_first),
               static_cast<unsigned long long>(g_first + g_seeds - 1));
@@ -258,6 +266,9 @@ TEST(FailureSimulationTest, NothingIsLostOutOfOrderOrStuck) {
     holds += result.holds;
     followers += result.followers;
     repeated += result.repeated;
+    runner_kills += result.runner_kills;
+    side_by_side += result.side_by_side;
+    batches += result.batches;
     if (!result.wrong.empty() || !result.complete || result.left_healing > 0) {
       ++failures;
       ADD_FAILURE() << "seed " << seed << ": ended at " << Seconds(result.ended_at)
@@ -273,6 +284,9 @@ TEST(FailureSimulationTest, NothingIsLostOutOfOrderOrStuck) {
     EXPECT_GT(kills, 0u);
     EXPECT_GT(holds, 0u);
     EXPECT_GT(followers, 0u);
+    EXPECT_GT(runner_kills, 0u);
+    EXPECT_GT(side_by_side, 0u);
+    EXPECT_GT(batches, 0u);
   }
 }
 

@@ -33,6 +33,7 @@ FailureWorld::FailureWorld(const FailureScenario& scenario)
       last_of_stream_(scenario.streams) {
   options_.letter_order = scenario.order;
   options_.max_letters = scenario.max_letters;
+  options_.lanes = scenario.lanes;
 }
 
 std::uint64_t FailureWorld::Hash(std::uint64_t event, std::uint64_t what) const {
@@ -92,6 +93,7 @@ FailureResult FailureWorld::Run() {
     });
   }
   PlanKill();
+  PlanRunnerKill();
   while (result_.wrong.size() < kMostWrong && scheduler_.now() < scenario_.end) {
     if (!scheduler_.Step()) {
       if (scenario_.until_healed && !Done()) {
@@ -172,8 +174,8 @@ void FailureWorld::Boot() {
   answers_.clear();
   parking_streams_.clear();
   store_.clear();
-  queue_.clear();
-  subscribed_ = ready_ = working_ = feed_asked_ = was_open_ = false;
+  runners_.assign(scenario_.lanes, {});
+  subscribed_ = feed_asked_ = was_open_ = false;
   for (const auto& [position, stored] : letters_) {
     LetterSummary summary;
     summary.position = position;
@@ -210,9 +212,11 @@ void FailureWorld::PlanKill() {
 void FailureWorld::Kill() {
   ++result_.kills;
   lost_by_kill_ = true;
-  if (working_ && !queue_.empty() && random_.Chance(30) &&
-      AnswerOf(queue_.front().event) == Answer::kOk) {
-    Apply(queue_.front().event);
+  for (const Runner& runner : runners_) {
+    if (runner.call != 0 && random_.Chance(30) &&
+        AnswerOf(runner.queue.front().event) == Answer::kOk) {
+      Apply(runner.queue.front().event);
+    }
   }
   // What the store was about to do may have been done.
   if (!store_.empty() && random_.Chance(50)) {
@@ -268,19 +272,13 @@ void FailureWorld::Watch() {
 void FailureWorld::Carry(const Command& command) {
   switch (command.kind) {
     case Command::Kind::kSpawnRunner:
-      spawn_ = command.number;
-      ready_ = working_ = false;
-      queue_.clear();
-      After(kSpawn, [this, spawn = spawn_] {
-        if (spawn == spawn_) {
-          ready_ = true;
-          Input([&](Commands* out) { engine_->RunnerReady(spawn, false, {}, Now(), out); });
-        }
-      });
+      Spawn(&runners_[command.lane], command.number);
       break;
-    case Command::Kind::kAbortRunner:
-      Exit(spawn_, ExitClass::kHung, queue_.empty() ? 0 : queue_.front().sequence);
+    case Command::Kind::kAbortRunner: {
+      Runner& runner = runners_[command.lane];
+      Exit(&runner, ExitClass::kHung, runner.queue.empty() ? 0 : runner.queue.front().sequence);
       break;
+    }
     case Command::Kind::kConnect:
       call_ = command.number;
       After({},
@@ -299,18 +297,21 @@ void FailureWorld::Carry(const Command& command) {
       break;
     case Command::Kind::kDeliver:
       for (Sequence at = command.first; at <= command.last; ++at) {
-        queue_.push_back({at, events_.at(at)});
+        runners_[command.lane].queue.push_back({at, events_.at(at), command.alone});
       }
       break;
     case Command::Kind::kTakeBack:
-      queue_.clear();
-      working_ = false;
+      runners_[command.lane].queue.clear();
+      runners_[command.lane].call = 0;
       break;
     case Command::Kind::kCallLetter:
       if (letters_.count(*command.from) == 0) {
         Wrong("a letter is called that is not stored");
       }
-      queue_.push_back({kLetterCall, EventAt(*command.from)});
+      if (!runners_[command.lane].queue.empty()) {
+        Wrong("a letter is called beside events of its lane");
+      }
+      runners_[command.lane].queue.push_back({kLetterCall, EventAt(*command.from), true});
       break;
     case Command::Kind::kRelease:
       names_.erase(names_.begin(), names_.upper_bound(command.last));
@@ -333,6 +334,18 @@ void FailureWorld::Carry(const Command& command) {
       CarryLetter(command);
       break;
   }
+}
+
+void FailureWorld::Spawn(Runner* runner, SpawnNumber spawn) {
+  *runner = {.spawn = spawn, .queue = {}};
+  After(kSpawn, [this, runner, spawn] {
+    if (spawn == runner->spawn) {
+      runner->ready = true;
+      Input([&](Commands* out) {
+        engine_->RunnerReady(spawn, {.max_events = scenario_.batch}, Now(), out);
+      });
+    }
+  });
 }
 
 void FailureWorld::CarryLetter(const Command& command) {
@@ -473,72 +486,170 @@ void FailureWorld::Feed() {
 }
 
 void FailureWorld::Work() {
-  if (!ready_ || working_ || queue_.empty()) {
+  for (Runner& runner : runners_) {
+    Work(&runner);
+  }
+}
+
+void FailureWorld::Work(Runner* runner) {
+  if (!runner->ready || runner->call != 0 || runner->queue.empty()) {
     return;
   }
-  working_ = true;
+  runner->call = ++calls_;
+  runner->calling = 1;
+  while (!runner->queue.front().alone && runner->calling < scenario_.batch &&
+         runner->calling < runner->queue.size() && !runner->queue[runner->calling].alone) {
+    ++runner->calling;
+  }
   ++result_.calls;
-  const Item item = queue_.front();
-  const Answer answer = AnswerOf(item.event);
-  const bool ignored = (scenario_.ignored & (1u << TypeOf(item.event))) != 0;
-  Time takes = answer == Answer::kOk ? (ignored ? kIgnoredCall : kCall) : Time(kFailedCall);
+  result_.batches += runner->calling > 1 ? 1 : 0;
+  WatchCall(*runner);
+  Time takes{};
+  Answer answer = Answer::kOk;
+  std::size_t at = 0;  // The first that is not OK.
+  for (; at < runner->calling && answer == Answer::kOk; ++at) {
+    const std::uint64_t event = runner->queue[at].event;
+    answer = AnswerOf(event);
+    const bool ignored = (scenario_.ignored & (1u << TypeOf(event))) != 0;
+    takes += answer == Answer::kOk ? (ignored ? kIgnoredCall : kCall) : Time(kFailedCall);
+  }
   if (answer == Answer::kHang) {
     takes = kHandlerTimeout;
   }
-  After(takes, [this, spawn = spawn_, item, answer] {
-    if (spawn == spawn_ && ready_ && working_ && !queue_.empty() &&
-        queue_.front().sequence == item.sequence && queue_.front().event == item.event) {
-      Finish(spawn, item, answer);
+  After(takes, [this, runner, spawn = runner->spawn, call = runner->call, at = at - 1, answer] {
+    if (spawn == runner->spawn && runner->ready && call == runner->call) {
+      Finish(runner, at, answer);
     }
   });
 }
 
-void FailureWorld::Finish(SpawnNumber spawn, Item item, Answer answer) {
+// No event of a stream is called while another is.
+void FailureWorld::WatchCall(const Runner& runner) {
+  for (const Runner& other : runners_) {
+    if (&other == &runner || other.call == 0) {
+      continue;
+    }
+    ++result_.side_by_side;
+    for (std::size_t i = 0; i < other.calling; ++i) {
+      for (std::size_t own = 0; own < runner.calling; ++own) {
+        if (StreamOf(other.queue[i].event) == StreamOf(runner.queue[own].event)) {
+          Wrong("two events of a stream are called at once: " +
+                FormatPosition(PlaceOf(other.queue[i].event)) + " and " +
+                FormatPosition(PlaceOf(runner.queue[own].event)));
+        }
+      }
+    }
+  }
+}
+
+void FailureWorld::Fail(const Runner& runner, std::size_t at, std::int32_t status,
+                        const char* text) {
+  BadOutcome outcome{runner.queue[at].sequence, status, "handle", text};
+  if (runner.calling > 1) {
+    outcome.last = runner.queue[runner.calling - 1].sequence;
+  }
+  Input([&, spawn = runner.spawn](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
+}
+
+// The call of the runner ends: what stands before `at` is applied, and `at` has the answer.
+void FailureWorld::Finish(Runner* runner, std::size_t at, Answer answer) {
+  const Item item = runner->queue[at];
   if (item.sequence != kLetterCall) {
     answers_[item.event] = answer;
   }
-  const auto fail = [&](std::int32_t status, const char* text) {
-    const BadOutcome outcome{item.sequence, status, "handle", text};
-    Input([&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
-  };
+  for (std::size_t i = 0; i < at; ++i) {
+    Apply(runner->queue[i].event);
+    answers_.erase(runner->queue[i].event);
+  }
   switch (answer) {
-    case Answer::kOk:
+    case Answer::kOk: {
       Apply(item.event);
       answers_.erase(item.event);
-      queue_.pop_front();
-      working_ = false;
-      Input([&](Commands* out) { engine_->Settled(spawn, item.sequence, Now(), out); });
+      runner->queue.erase(runner->queue.begin(),
+                          runner->queue.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+      runner->call = 0;
+      Input([&](Commands* out) { engine_->Settled(runner->spawn, item.sequence, Now(), out); });
       break;
+    }
     case Answer::kReject:
-      fail(CATCHUP_REJECT, "no");
+      Fail(*runner, at, CATCHUP_REJECT, "no");
       break;
     case Answer::kRetry:
-      fail(CATCHUP_RETRY, "later");
+      Fail(*runner, at, CATCHUP_RETRY, "later");
       break;
     case Answer::kText:
-      fail(CATCHUP_FAILED, "validation");
+      Fail(*runner, at, CATCHUP_FAILED, "validation");
       break;
     case Answer::kFail:
-      fail(CATCHUP_FAILED, "oops");
+      Fail(*runner, at, CATCHUP_FAILED, "oops");
       break;
     case Answer::kHang:
+      SettleBefore(runner, at);
       Input([&](Commands* out) {
-        engine_->Hung(spawn, item.sequence, "handle", "handler_timeout = 30s", Now(), out);
+        engine_->Hung(runner->spawn, item.sequence, "handle", "handler_timeout = 30s", Now(), out);
       });
       break;
     case Answer::kCrash:
-      Exit(spawn, ExitClass::kCrash, item.sequence);
+      SettleBefore(runner, at);
+      Exit(runner, ExitClass::kCrash, item.sequence);
       break;
   }
 }
 
-void FailureWorld::Exit(SpawnNumber spawn, ExitClass exit_class, Sequence charged) {
-  ready_ = false;
-  After(milliseconds(1), [this, spawn, exit_class, charged] {
-    queue_.clear();
+// What a runner says of the events before the one that it dies of.
+void FailureWorld::SettleBefore(Runner* runner, std::size_t at) {
+  if (at > 0) {
+    const Sequence last = runner->queue[at - 1].sequence;
+    runner->queue.erase(runner->queue.begin(),
+                        runner->queue.begin() + static_cast<std::ptrdiff_t>(at));
+    runner->calling -= at;
+    Input([&](Commands* out) { engine_->Settled(runner->spawn, last, Now(), out); });
+  }
+}
+
+void FailureWorld::Exit(Runner* runner, ExitClass exit_class, Sequence charged) {
+  runner->ready = false;
+  After(milliseconds(1), [this, runner, spawn = runner->spawn, exit_class, charged] {
+    runner->queue.clear();
+    runner->call = 0;
     Input(
         [&](Commands* out) { engine_->RunnerExited(spawn, exit_class, charged, "", Now(), out); });
   });
+}
+
+void FailureWorld::PlanRunnerKill() {
+  if (scenario_.kill_runner_every == Time(0)) {
+    return;
+  }
+  const auto most = static_cast<std::uint64_t>(scenario_.kill_runner_every.count() * 2);
+  scheduler_.After(Time(static_cast<Time::rep>(random_.Between(1, most))), [this] {
+    if (scheduler_.now() < scenario_.kill_until) {
+      KillRunner();
+      PlanRunnerKill();
+    }
+  });
+}
+
+// One of them, perhaps between the effect of its call and the report.
+void FailureWorld::KillRunner() {
+  Runner& runner = runners_[random_.Between(0, runners_.size() - 1)];
+  if (!runner.ready) {
+    return;
+  }
+  ++result_.runner_kills;
+  Sequence charged = 0;
+  if (runner.call != 0) {
+    const Item item = runner.queue.front();
+    charged = item.sequence;
+    if (random_.Chance(50) && AnswerOf(item.event) == Answer::kOk) {
+      lost_by_kill_ = true;
+      Apply(item.event);
+    }
+    if (item.sequence != kLetterCall) {
+      answers_[item.event] = Answer::kCrash;
+    }
+  }
+  Exit(&runner, ExitClass::kCrash, charged);
 }
 
 void FailureWorld::Apply(std::uint64_t event) {

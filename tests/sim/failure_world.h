@@ -52,6 +52,9 @@ struct FailureScenario {
   bool until_healed = false;  // Ends once everything is handled and no letter heals any more.
   LetterOrder order = LetterOrder::kStream;
   std::uint64_t max_letters = 100'000;
+  std::uint32_t lanes = 1;
+  std::uint32_t batch = 1;                       // Events that the plugin takes in one call.
+  std::chrono::nanoseconds kill_runner_every{};  // One of them, on average; 0: never.
   bool checks_each_input = false;
 };
 
@@ -62,6 +65,9 @@ struct FailureResult {
   std::uint64_t repeated = 0;  // Applied once more.
   std::uint64_t calls = 0;
   std::uint64_t kills = 0;
+  std::uint64_t runner_kills = 0;
+  std::uint64_t side_by_side = 0;  // Calls that began while another lane was in one.
+  std::uint64_t batches = 0;       // Calls of several events.
   std::uint64_t holds = 0;
   std::uint64_t opened = 0;  // Times that the breaker began to be open.
   std::uint64_t left_healing = 0;
@@ -82,7 +88,7 @@ struct FailureResult {
 //
 // It watches by itself, without asking the engine: no event at or below a durable checkpoint that
 // is neither applied nor a durable letter; first applications of a stream in order; no letter
-// without a cause; nothing repeated but by a kill.
+// without a cause; no two calls of a stream at once; nothing repeated but by a kill.
 class FailureWorld final : public EventNames {
  public:
   explicit FailureWorld(const FailureScenario& scenario);
@@ -94,6 +100,14 @@ class FailureWorld final : public EventNames {
   struct Item {
     Sequence sequence = 0;
     std::uint64_t event = 0;
+    bool alone = false;
+  };
+  struct Runner {
+    SpawnNumber spawn = 0;
+    bool ready = false;
+    std::uint64_t call = 0;   // The number of the one it is in; 0: none.
+    std::size_t calling = 0;  // Items of it.
+    std::deque<Item> queue;
   };
   struct Stored {
     LetterChange letter;
@@ -112,12 +126,19 @@ class FailureWorld final : public EventNames {
   void PlanKill();
   void Input(const std::function<void(Commands*)>& input);
   void Carry(const Command& command);
+  void Spawn(Runner* runner, SpawnNumber spawn);
   void CarryLetter(const Command& command);
   void Park(const Command& command);
   void Feed();
   void Work();
-  void Finish(SpawnNumber spawn, Item item, Answer answer);
-  void Exit(SpawnNumber spawn, ExitClass exit_class, Sequence charged);
+  void Work(Runner* runner);
+  void WatchCall(const Runner& runner);
+  void Finish(Runner* runner, std::size_t at, Answer answer);
+  void Fail(const Runner& runner, std::size_t at, std::int32_t status, const char* text);
+  void SettleBefore(Runner* runner, std::size_t at);
+  void Exit(Runner* runner, ExitClass exit_class, Sequence charged);
+  void PlanRunnerKill();
+  void KillRunner();
   void Apply(std::uint64_t event);
   void Store(std::function<void()> op);
   void OnCheckpoint(Position position);
@@ -160,10 +181,8 @@ class FailureWorld final : public EventNames {
   CallNumber call_ = 0;
   bool subscribed_ = false;
   bool feed_asked_ = false;
-  SpawnNumber spawn_ = 0;
-  bool ready_ = false;
-  bool working_ = false;
-  std::deque<Item> queue_;
+  std::vector<Runner> runners_;  // By lane.
+  std::uint64_t calls_ = 0;
   std::deque<std::function<void()>> store_;
   std::uint64_t wakes_ = 0;
   std::uint64_t inputs_ = 0;

@@ -298,7 +298,7 @@ void World::CheckEngine() {
   }
 }
 
-void World::DrainRunner(SpawnNumber) {
+void World::DrainRunner(LaneNumber, SpawnNumber) {
   if (!runner_) {
     return;
   }
@@ -310,9 +310,9 @@ void World::DrainRunner(SpawnNumber) {
   });
 }
 
-void World::AbortRunner(SpawnNumber) { ForceRunner(false); }
+void World::AbortRunner(LaneNumber, SpawnNumber) { ForceRunner(false); }
 
-void World::KillRunner(SpawnNumber) { ForceRunner(true); }
+void World::KillRunner(LaneNumber, SpawnNumber) { ForceRunner(true); }
 
 void World::CancelSubscription(CallNumber call) {
   if (!call_open_ || call != call_) {
@@ -356,7 +356,7 @@ EventName World::NameOf(std::size_t event) const {
   return {kStreams[history_.log[event].stream], kTypes[history_.log[event].type]};
 }
 
-void World::CallLetter(Position) { Wrong("a letter is called, and there is none"); }
+void World::CallLetter(LaneNumber, Position) { Wrong("a letter is called, and there is none"); }
 
 void World::ChangeLetters(const Command&) { Wrong("a letter is written though the order is halt"); }
 

@@ -78,17 +78,17 @@ class World final : public CommandHandler {
   void Input(Cause cause, const std::function<void(Commands*)>& input);
 
   // Commands.
-  void SpawnRunner(SpawnNumber spawn) override;
-  void DrainRunner(SpawnNumber spawn) override;
-  void AbortRunner(SpawnNumber spawn) override;
-  void KillRunner(SpawnNumber spawn) override;
+  void SpawnRunner(LaneNumber lane, SpawnNumber spawn) override;
+  void DrainRunner(LaneNumber lane, SpawnNumber spawn) override;
+  void AbortRunner(LaneNumber lane, SpawnNumber spawn) override;
+  void KillRunner(LaneNumber lane, SpawnNumber spawn) override;
   void Connect(CallNumber call) override;
   void ReadEnd(CallNumber call, Position from) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
-  void TakeBack(SpawnNumber spawn) override;
-  void CallLetter(Position position) override;
+  void TakeBack(LaneNumber lane, SpawnNumber spawn) override;
+  void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
   void Persist(Position position, std::optional<Position> event) override;
   void WakeAt(Duration at) override;

@@ -8,7 +8,7 @@
 
 namespace catchup::sim {
 
-void World::SpawnRunner(SpawnNumber spawn) {
+void World::SpawnRunner(LaneNumber, SpawnNumber spawn) {
   if (runner_) {
     Wrong("spawned a runner while one lives");
   }
@@ -106,7 +106,7 @@ void World::RunnerSetUp(SpawnNumber spawn) {
   misplaced_ = misplaced_ || start.blind;
   const CallNumber before = call_;
   Input(Cause::kRunner, [&](Commands* out) {
-    engine_->RunnerReady(spawn, history_.position_mode, said, Now(), out);
+    engine_->RunnerReady(spawn, {history_.position_mode, said}, Now(), out);
   });
   if (call_ != before) {
     place_opened_ = false;  // It begins where the plugin stands, or goes back there.
@@ -137,7 +137,7 @@ void World::FailInSetUp(SpawnNumber spawn) {
 }
 
 // A new epoch of the ring: what the runner had is not there any more.
-void World::TakeBack(SpawnNumber spawn) {
+void World::TakeBack(LaneNumber, SpawnNumber spawn) {
   if (!runner_ || runner_->spawn != spawn) {
     return;
   }

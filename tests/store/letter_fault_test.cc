@@ -47,7 +47,7 @@ std::vector<Change> Changes() {
            },
            {At(1), At(2), At(3)}},
           {"remove",
-           [](LetterStore* store) { return store->RemoveHealed(0, At(1)); },
+           [](LetterStore* store) { return store->Remove(0, At(1), LetterStepKind::kHealed, ""); },
            {At(2)}},
           {"update",
            [=](LetterStore* store) {

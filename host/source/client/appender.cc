@@ -20,6 +20,7 @@
 #include "host/base/mutex.h"
 #include "host/base/shortage.h"
 #include "host/base/unique_fd.h"
+#include "host/source/client/append_messages.h"
 #include "host/source/client/append_question.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
@@ -32,54 +33,6 @@ namespace {
 using event_store::client::streams::BatchAppendReq;
 using event_store::client::streams::BatchAppendResp;
 using event_store::client::streams::Streams;
-
-// What the details of a failed append add to its name; empty if nothing.
-std::string Explain(const google::rpc::Status& error) {
-  if (event_store::client::MaximumAppendSizeExceeded all; error.details().UnpackTo(&all)) {
-    return fmt::format(": it takes {} bytes in one append", all.maxappendsize());
-  }
-  if (event_store::client::MaximumAppendEventSizeExceeded one; error.details().UnpackTo(&one)) {
-    return fmt::format(": event {} has {} bytes, it takes {}", one.eventid(),
-                       one.proposedeventsize(), one.maxappendeventsize());
-  }
-  if (event_store::client::BadRequest bad; error.details().UnpackTo(&bad)) {
-    return ": " + bad.message();
-  }
-  if (error.details().Is<event_store::client::WrongExpectedVersion>()) {
-    return ": some of these event ids are in the stream already, others are not";
-  }
-  return {};
-}
-
-Status AppendError(std::string_view address, const google::rpc::Status& error) {
-  // A server that is not ready or busy leaves the code at 0 and says so in words only.
-  const std::string name = error.code() == google::rpc::OK ? "" : StatusName(error.code()) + ": ";
-  std::string text = fmt::format("{}: {}{}{}", address, name, error.message(), Explain(error));
-  switch (error.code()) {
-    case google::rpc::OK:
-    case google::rpc::DEADLINE_EXCEEDED:
-    case google::rpc::UNAVAILABLE:
-    case google::rpc::ABORTED:
-      return Status::Unavailable(std::move(text));
-    case google::rpc::PERMISSION_DENIED:
-    case google::rpc::UNAUTHENTICATED:
-      return Status::Denied(std::move(text));
-    case google::rpc::NOT_FOUND:
-    case google::rpc::INVALID_ARGUMENT:
-    case google::rpc::ALREADY_EXISTS:
-    case google::rpc::FAILED_PRECONDITION:
-      return Status::Invalid(std::move(text));
-    default:
-      return Status::Internal(std::move(text));
-  }
-}
-
-void SetId(const Uuid& id, event_store::client::UUID* out) {
-  out->mutable_structured()->set_most_significant_bits(
-      static_cast<std::int64_t>(id.most_significant()));
-  out->mutable_structured()->set_least_significant_bits(
-      static_cast<std::int64_t>(id.least_significant()));
-}
 
 // Appends go out one behind the other on one call, answers come in whatever order. The queue's
 // thread does both; the lock guards all that it shares with the caller's.
@@ -130,7 +83,7 @@ class BatchAppender final : public Appender {
     const MutexLock lock(&mutex_);
     const std::uint64_t number = ++requests_;
     waiting_.emplace(number, Waiting{std::string(stream), Clock::now() + options_.deadline});
-    unsent_.push_back(MakeRequest(number, stream, expected, events));
+    unsent_.push_back(AppendRequest(number, stream, expected, events));
     if (call_ == nullptr) {
       StartCall();
     } else {
@@ -189,37 +142,6 @@ class BatchAppender final : public Appender {
     std::string stream;
     Clock::time_point deadline;
   };
-
-  static BatchAppendReq MakeRequest(std::uint64_t number, std::string_view stream,
-                                    const ExpectedStream& expected,
-                                    std::span<const NewEvent* const> events) {
-    BatchAppendReq request;
-    SetId(Uuid::FromHalves(kCorrelation, number), request.mutable_correlation_id());
-    BatchAppendReq::Options* options = request.mutable_options();
-    options->mutable_stream_identifier()->set_stream_name(std::string(stream));
-    switch (expected.kind) {
-      case ExpectedStream::Kind::kAny:
-        options->mutable_any();
-        break;
-      case ExpectedStream::Kind::kRevision:
-        options->set_stream_position(expected.revision);
-        break;
-      case ExpectedStream::Kind::kNone:
-        options->mutable_no_stream();
-        break;
-    }
-    for (const NewEvent* const event : events) {
-      BatchAppendReq::ProposedMessage* message = request.add_proposed_messages();
-      SetId(event->id, message->mutable_id());
-      auto& properties = *message->mutable_metadata();
-      properties["type"] = event->type;
-      properties["content-type"] = event->is_json ? "application/json" : "application/octet-stream";
-      message->set_data(event->data);
-      message->set_custom_metadata(event->metadata);
-    }
-    request.set_is_final(true);
-    return request;
-  }
 
   std::uint64_t Ask(std::int64_t since, const grpc::ByteBuffer& request, std::string what) {
     const MutexLock lock(&mutex_);
@@ -316,32 +238,11 @@ class BatchAppender final : public Appender {
   }
 
   void TakeResponse() CATCHUP_REQUIRES(mutex_) {
-    const auto found = waiting_.find(static_cast<std::uint64_t>(
-        response_.correlation_id().structured().least_significant_bits()));
+    const auto found = waiting_.find(AnsweredAppend(response_));
     if (found == waiting_.end()) {
       return;
     }
-    AppendAnswer answer;
-    answer.number = found->first;
-    if (response_.result_case() == BatchAppendResp::kSuccess) {
-      const BatchAppendResp::Success& success = response_.success();
-      if (success.current_revision_option_case() == BatchAppendResp::Success::kCurrentRevision) {
-        answer.revision = success.current_revision();
-      }
-      if (success.has_position()) {
-        answer.position =
-            Position{success.position().commit_position(), success.position().prepare_position()};
-      }
-    } else {
-      event_store::client::WrongExpectedVersion conflict;
-      answer.conflict = response_.error().details().UnpackTo(&conflict);
-      if (conflict.current_stream_revision_option_case() ==
-          event_store::client::WrongExpectedVersion::kCurrentStreamRevision) {
-        answer.revision = conflict.current_stream_revision();
-      }
-      answer.status = AppendError(options_.address, response_.error())
-                          .Within("append to stream " + found->second.stream);
-    }
+    AppendAnswer answer = ReadAppendResponse(response_, options_.address, found->second.stream);
     waiting_.erase(found);
     Answer(std::move(answer));
   }
@@ -387,8 +288,6 @@ class BatchAppender final : public Appender {
     (void)!::write(wake_.get(), &one, sizeof one);
   }
 
-  // The upper half of correlation ids, which only need to be unique within a call.
-  static constexpr std::uint64_t kCorrelation = 0x6361746368757000ull;
   static constexpr std::size_t kSteps = 4;
 
   const ConnectionOptions options_;
