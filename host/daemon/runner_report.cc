@@ -69,7 +69,7 @@ void RunnerReport::Says(const Outcome& line) const {
 }
 
 void RunnerReport::NotLimited(const std::string& why) const {
-  Log(LogLevel::kWarn, "Runner has no control group", "Group.Spawn", config_.name,
+  Log(LogLevel::kWarn, "Runner is not held to its limits", "Group.Spawn", config_.name,
       {{"reason", why}});
 }
 

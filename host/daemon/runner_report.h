@@ -23,7 +23,7 @@ class RunnerReport {
   void Ready(const Outcome& ready) const;
   void Output(const RunnerLink::Output& output) const;
   void Says(const Outcome& line) const;
-  // The kernel does not hold it to its limits.
+  // Something does not hold it to its limits, as it should.
   void NotLimited(const std::string& why) const;
   // It has begun with nearly all of the memory that it may have.
   void StartsFull(const std::string& why) const;

@@ -141,7 +141,13 @@ void RunnerSide::OnClock() {
 // By the numbers of the kernel alone, so that it costs the runner nothing and needs no answer.
 void RunnerSide::LookAtMemory() {
   const auto use = ReadMemoryUse(link_->process().pid());
+  if (!use.has_value() && !std::exchange(told_unseen_, true)) {
+    // It is there until it is reaped.
+    report_.NotLimited("/proc/" + std::to_string(link_->process().pid()) +
+                       "/status could not be read, which tells what memory it has");
+  }
   if (!use.has_value() || link_->out_of_memory()) {
+    next_memory_look_ = Clock::now() + memory_.pause();
     return;
   }
   const bool first = !memory_.knows_start();

@@ -168,7 +168,8 @@ class RunnerSide {
   bool waiting_ = false;            // What for has been said.
   MemoryWatch memory_;              // Of this spawn, as the next.
   Clock::time_point next_memory_look_;
-  bool told_unlimited_ = false;      // That no control group could be made.
+  bool told_unlimited_ = false;      // That no control group could be made;
+  bool told_unseen_ = false;         // that its memory cannot be looked at.
   LinesByLevel told_lost_{};         // Log lines of this spawn that found no room.
   bool unpublished_ = false;         // Something lies in the ring that the runner does not see.
   SpawnNumber cancelled_spawn_ = 0;  // Cancelled before it was there.

@@ -125,7 +125,7 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   }
   report_.Started(*link_, order.token);
   if (!link_->unlimited().ok() && !std::exchange(told_unlimited_, true)) {
-    report_.NotLimited(link_->unlimited().message());
+    report_.NotLimited("no control group: " + link_->unlimited().message());
   }
   SetClock();
   return {};
