@@ -36,6 +36,19 @@ struct GroupStart {
   Position position;  // kPosition: the first event is the one after it.
 };
 
+// Where what becomes of letters is told besides their store.
+struct LetterSinkConfig {
+  enum class Kind : std::uint8_t {
+    kLines,   // "jsonl:FILE": a line of JSON for each step of a letter.
+    kStream,  // "stream:NAME": an event for each.
+  };
+
+  Kind kind = Kind::kLines;
+  std::string name;    // As written: by this it is known to the store, which keeps its place.
+  std::string target;  // The file, absolute, or the stream.
+  SourceLocation location;
+};
+
 struct DeadLettersConfig {
   enum class Order : std::uint8_t { kStream, kEvent, kHalt };
 
@@ -43,7 +56,7 @@ struct DeadLettersConfig {
   std::uint32_t max_letters = 100'000;
   std::uint64_t max_bytes = 4ull << 30;
   std::chrono::milliseconds heal_for = std::chrono::hours(168);
-  std::vector<std::string> sinks;
+  std::vector<LetterSinkConfig> sinks;
 };
 
 struct BreakerConfig {

@@ -13,6 +13,45 @@ std::string At(const std::string& file, SourceLocation place) {
   return fmt::format("{}:{}:{}: ", file, place.line, place.column);
 }
 
+// No group gets the events of a sink's stream, so one that asks for them by name waits in vain. All
+// events, or all of a type, are another matter.
+void WarnOfSinkStream(const GroupConfig& group, const LetterSinkConfig& sink,
+                      const HostConfig& config, const std::string& file,
+                      std::vector<ConfigWarning>* warnings) {
+  for (const GroupConfig& reader : config.groups) {
+    for (const std::string& prefix : reader.filter.prefixes) {
+      if (reader.filter.match == EventFilter::Match::kStreamName && !prefix.empty() &&
+          sink.target.rfind(prefix, 0) == 0) {
+        warnings->push_back(
+            {group.name,
+             fmt::format("{}dead_letters.sinks: stream \"{}\" begins with prefix \"{}\" of group "
+                         "{}; no group gets the events of a sink's stream, they are skipped",
+                         At(file, sink.location), sink.target, prefix, reader.name)});
+      }
+    }
+  }
+}
+
+void WarnOfSinks(const GroupConfig& group, const HostConfig& config, const std::string& file,
+                 std::vector<ConfigWarning>* warnings) {
+  for (const LetterSinkConfig& sink : group.dead_letters.sinks) {
+    if (sink.kind == LetterSinkConfig::Kind::kStream) {
+      WarnOfSinkStream(group, sink, config, file, warnings);
+      continue;
+    }
+    const std::filesystem::path target = sink.target;
+    std::error_code failed;
+    if (std::filesystem::status(target.parent_path(), failed).type() ==
+        std::filesystem::file_type::not_found) {
+      warnings->push_back(
+          {group.name, fmt::format("{}dead_letters.sinks: {} does not exist, wanted a directory "
+                                   "for {}",
+                                   At(file, sink.location), target.parent_path().string(),
+                                   target.filename().string())});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file) {
@@ -37,6 +76,7 @@ std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const st
                          At(file, group.env_locations[i]), group.env[i], group.name)});
       }
     }
+    WarnOfSinks(group, config, file, &warnings);
   }
   if (std::getenv("CATCHUP_CREDENTIALS") != nullptr) {
     warnings.push_back({"",

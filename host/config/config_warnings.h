@@ -13,9 +13,9 @@ struct ConfigWarning {
   std::string text;   // "file:line:column: what, and what was wanted"; or without a place.
 };
 
-// Looks for what a valid configuration names and this machine lacks: plugin directories, variables
-// of our environment. Any thread that does not change the environment.
-// `file` is the configuration as the user named it.
+// Looks for what a valid configuration names and this machine lacks: plugin directories, folders of
+// sinks, variables of our environment; and for groups that ask for a sink's stream. Any thread that
+// does not change the environment. `file` is the configuration as the user named it.
 std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file);
 
 }  // namespace catchup

@@ -13,6 +13,7 @@
 #include "host/base/time_text.h"
 #include "host/config/classify_reader.h"
 #include "host/config/settings.h"
+#include "host/config/sink_reader.h"
 
 namespace catchup {
 namespace {
@@ -220,24 +221,7 @@ void ReadDeadLetters(const TomlValue& table, ConfigProblems* problems, DeadLette
   reader.Integer("max_letters", 1, kMaxLetters, &out->max_letters);
   reader.Size("max_bytes", kMinLetterBytes, kMaxLetterBytes, &out->max_bytes);
   reader.Duration("heal_for", kMinHealFor, kMaxHealFor, &out->heal_for);
-  if (reader.TextList("sinks", "a list of \"jsonl:FILE\" and \"stream:NAME\"", &out->sinks)) {
-    const TomlValue& list = reader.table().Find("sinks")->value;
-    bool valid = true;
-    for (std::size_t i = 0; i < out->sinks.size(); ++i) {
-      const std::string& sink = out->sinks[i];
-      const auto colon = sink.find(':');
-      const std::string scheme = sink.substr(0, colon);
-      if (colon == std::string::npos || (scheme != "jsonl" && scheme != "stream") ||
-          colon + 1 == sink.size()) {
-        reader.Wrong(fmt::format("sinks[{}]", i), list.As<TomlValue::List>()->at(i),
-                     "\"jsonl:FILE\" or \"stream:NAME\"");
-        valid = false;
-      }
-    }
-    if (valid && !out->sinks.empty()) {
-      reader.Unsupported("sinks", "[]");
-    }
-  }
+  ReadSinks(&reader, &out->sinks);
   reader.Finish();
 }
 

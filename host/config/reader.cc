@@ -270,6 +270,11 @@ class DocumentReader {
       const TomlValue merged =
           defaults == nullptr ? member.value : MergeDefaults(*defaults, member.value);
       config_.groups.push_back(ReadGroup(member.key, merged, &own));
+      for (LetterSinkConfig& sink : config_.groups.back().dead_letters.sinks) {
+        if (sink.kind == LetterSinkConfig::Kind::kLines) {
+          sink.target = Resolve(sink.target);
+        }
+      }
       if (!config_.groups.back().plugin.empty()) {
         groups_.push_back(Describe(merged, own));
       }

@@ -48,7 +48,6 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool 
   options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
   options.window_events = config.window_events;
   options.window_bytes = config.window_bytes;
-  options.system_events = config.filter.system_events;
   options.stop_on_caught_up = stop_on_caught_up;
   options.on_probation = on_probation;
   options.drain_timeout = config.drain_timeout * WaitSpeed();
@@ -85,7 +84,7 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       source_(config_, services.source, gate_, this),
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
       letters_(
-          config_, {services.pool, services.reactor, services.state}, gate_,
+          config_, {services.pool, services.reactor, services.state, &services_.sinks}, gate_,
           [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this) {
   RunnerSide::Services of_runner;
   of_runner.reactor = services.reactor;
@@ -387,9 +386,16 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
   engine().Head(call, head, Now(), out());
 }
 
+// By a rule; letters that a group got as events might become letters again, without an end.
+bool Group::Skips(const EventView& event) const {
+  const SinkStreams* const sinks = services_.sinks.skipped;
+  return (event.is_system() && !config_.filter.system_events) ||
+         (sinks != nullptr && !sinks->empty() && sinks->find(event.stream) != sinks->end());
+}
+
 void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   const EventView& event = frame->event;
-  const Sequence sequence = engine().Event(call, event.position, event.size(), event.is_system(),
+  const Sequence sequence = engine().Event(call, event.position, event.size(), Skips(event),
                                            {event.stream, event.type}, Now(), out());
   if (sequence == 0) {
     return;

@@ -31,6 +31,7 @@ struct GroupServices {
   const std::vector<std::filesystem::path>* plugin_directories = nullptr;
   const ControlGroups* control_groups = nullptr;  // Where this host was handed any.
   SourceSide::Services source;
+  SinkServices sinks;
   // Called on the reactor when a runner has ended: its plugin may have left processes behind.
   std::function<void(const std::string& group)> on_runner_gone;
   // Called once, on any thread, when the group has reached a final state.
@@ -69,6 +70,11 @@ class Group final : private CommandHandler,
   // Its preparations are over, and it did not end by them.
   bool started();
 
+  // Once it has ended: waits until its sinks have every step of its letters, as far as they work.
+  void SettleSinks(std::chrono::steady_clock::time_point deadline) {
+    letters_.SettleSinks(deadline);
+  }
+
   // Ends what is left without ceremony: the runner is killed, no callback comes any more. Waits for
   // the source to end, so not on a source's thread; before the reactor goes.
   void Close();
@@ -104,6 +110,7 @@ class Group final : private CommandHandler,
   void CommandsDone() override;
 
   // From the source.
+  bool Skips(const EventView& event) const;
   void OnServerKnown(CallNumber call, const ServerTraits& traits) override;
   void OnEndKnown(CallNumber call, std::optional<Position> end) override;
   void OnProbed(CallNumber call, std::optional<Position> found) override;

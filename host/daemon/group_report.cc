@@ -178,6 +178,7 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
        {"dlqCount", healing + letters.count(LetterState::kDead)},
        {"healingCount", healing},
        {"followerCount", letters.count(LetterState::kFollower)},
+       {"skippedCount", engine_.skipped()},
        {"timingMs", Milliseconds(now - started_)},
        {"avgRate", Rate(engine_.handled(), now - started_)},
        {"rate", rate},
@@ -201,6 +202,7 @@ void GroupReport::Finished() {
        {"dlqCount", healing + letters.count(LetterState::kDead)},
        {"healingCount", healing},
        {"followerCount", letters.count(LetterState::kFollower)},
+       {"skippedCount", engine_.skipped()},
        {"timingMs", Milliseconds(took)},
        {"avgRate", Rate(engine_.handled(), took)}});
 }

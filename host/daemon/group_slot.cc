@@ -419,6 +419,22 @@ void GroupSlot::Close() {
   LetGo();
 }
 
+// The host ends, so no command takes the group away meanwhile.
+void GroupSlot::SettleSinks(Clock::time_point deadline) {
+  Group* group = nullptr;
+  {
+    const MutexLock lock(&mutex_);
+    ending_ = true;
+    while (ordering_) {
+      changed_.Wait(&mutex_);
+    }
+    group = group_.get();
+  }
+  if (group != nullptr) {
+    group->SettleSinks(deadline);
+  }
+}
+
 GroupStatus GroupSlot::Glance() {
   const MutexLock lock(&mutex_);
   GroupStatus status = group_ != nullptr ? group_->Glance() : last_;

@@ -52,6 +52,8 @@ class GroupSlot {
 
   // Drains and ends for the host's end; a second call forces. No command is taken any more.
   void Stop();
+  // As Group::SettleSinks.
+  void SettleSinks(std::chrono::steady_clock::time_point deadline);
   // As Group::Close; also waits for what a command has going on a disk.
   void Close();
   GroupStatus Glance();

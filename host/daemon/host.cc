@@ -40,6 +40,12 @@ constexpr std::chrono::milliseconds kProgressEvery{500};
 constexpr std::chrono::milliseconds kSweepAgain{10};
 constexpr std::chrono::milliseconds kLastSweep{500};
 
+// At the end, for sinks that work to get what became of the last letters; what they do not get
+// they get in the next run. A part of what a stop leaves to the host; longer where there may be no
+// next run for a while.
+constexpr std::chrono::milliseconds kSinkPatienceAtStop{500};
+constexpr std::chrono::milliseconds kSinkPatienceAtEnd{2'000};
+
 TerminalSize AskTerminalSize() {
   winsize size{};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
@@ -149,6 +155,7 @@ GroupServices Host::ServicesOfGroups() {
   services.source.retire = [this](std::shared_ptr<Source> source) {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
   };
+  services.sinks = resources_.sinks();
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] {
     resources_.reactor().Post([this] {
@@ -432,6 +439,11 @@ int Host::Conclude() {
   const int code = ExitCode();
   // What has yet to end from here on holds no event.
   resources_.signals().Ending(code);
+  const auto settled_by =
+      Clock::now() + (options_.until_caught_up ? kSinkPatienceAtEnd : kSinkPatienceAtStop);
+  for (const auto& slot : slots_) {
+    slot->SettleSinks(settled_by);
+  }
   for (const auto& slot : slots_) {
     slot->Close();
   }

@@ -15,6 +15,7 @@
 #include "host/base/test_seams.h"
 #include "host/base/time_text.h"
 #include "host/daemon/stall_detector.h"
+#include "host/daemon/stream_sink.h"
 #include "host/plugins/children.h"
 #include "host/ring/host_end.h"
 
@@ -173,10 +174,46 @@ Status HostResources::StartThreads() {
   reactor_ = std::move(*reactor);
   CATCHUP_RETURN_IF_ERROR(worker_->Start(1));
   CATCHUP_RETURN_IF_ERROR(retirer_->Start(1));
+  CATCHUP_RETURN_IF_ERROR(StartSinkThreads());
   return stores_->Start(Cores());
 }
 
+Status HostResources::StartSinkThreads() {
+  using Kind = LetterSinkConfig::Kind;
+  const auto has = [this](Kind kind) {
+    return std::any_of(config_.groups.begin(), config_.groups.end(),
+                       [kind](const GroupConfig& group) {
+                         const auto& sinks = group.dead_letters.sinks;
+                         return std::any_of(sinks.begin(), sinks.end(),
+                                            [kind](const auto& sink) { return sink.kind == kind; });
+                       });
+  };
+  if (has(Kind::kLines)) {
+    CATCHUP_RETURN_IF_ERROR(sink_files_->Start(1));
+  }
+  return has(Kind::kStream) ? sink_streams_->Start(1) : Status();
+}
+
+SinkServices HostResources::sinks() {
+  SinkServices services;
+  services.files = &*sink_files_;
+  services.streams = &*sink_streams_;
+  services.skipped = &skipped_streams_;
+  services.open_stream = [this](const std::string& group, const std::string& stream) {
+    const auto server = [this, group] {
+      ConnectionOptions options;
+      options.address = log_.Now();
+      options.connection_name = "catchup-" + group + "-letters";
+      return options;
+    };
+    return std::make_unique<StreamSink>(server, group, stream);
+  };
+  return services;
+}
+
 void HostResources::Close() {
+  sink_files_.reset();
+  sink_streams_.reset();
   worker_.reset();
   retirer_.reset();
   stores_.reset();

@@ -9,6 +9,7 @@
 
 #include "host/base/status.h"
 #include "host/config/config.h"
+#include "host/daemon/letter_sinks.h"
 #include "host/daemon/log_address.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/signal_watch.h"
@@ -30,7 +31,10 @@ class HostResources {
 
   // `config` must outlive it.
   HostResources(const HostConfig& config, const Limits& limits)
-      : config_(config), limits_(limits), log_(config.source) {}
+      : config_(config),
+        limits_(limits),
+        log_(config.source),
+        skipped_streams_(SinkStreamsOf(config.groups)) {}
   HostResources(const HostResources&) = delete;
   HostResources& operator=(const HostResources&) = delete;
 
@@ -52,6 +56,8 @@ class HostResources {
   WorkerPool& worker() { return *worker_; }    // What the host itself asks of a disk.
   WorkerPool& retirer() { return *retirer_; }  // Ends sources; neither waits for the other.
   WorkerPool& stores() { return *stores_; }    // Of all groups.
+  // Of their sinks, where there are any.
+  SinkServices sinks();
 
   // Ends what may have to wait for a disk or a reader, while the signals' deadline still stands.
   // The groups must be gone and the reactor stopped.
@@ -59,6 +65,7 @@ class HostResources {
 
  private:
   Status StartThreads();
+  Status StartSinkThreads();
   Status WaitOut(std::string_view what, const std::function<Status()>& step);
   Status OpenState();
   Status FindRunner();
@@ -76,6 +83,9 @@ class HostResources {
   std::optional<WorkerPool> worker_{std::in_place};
   std::optional<WorkerPool> retirer_{std::in_place};
   std::optional<WorkerPool> stores_{std::in_place};
+  std::optional<WorkerPool> sink_files_{std::in_place};
+  std::optional<WorkerPool> sink_streams_{std::in_place};
+  const SinkStreams skipped_streams_;
 };
 
 }  // namespace catchup

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "host/base/mutex.h"
 #include "host/base/test_seams.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
@@ -105,11 +106,12 @@ LetterFrame::LetterFrame(Letter letter) : letter_(std::move(letter)) {
   event.is_json = letter_.head.is_json;
 }
 
-// Of the queue's jobs, whichever of them outlives the group.
+// Of the queue's jobs and the sinks' feeders, whichever of them outlives the group.
 struct LetterSide::Shared {
   std::filesystem::path folder;
   std::string group;
-  std::unique_ptr<LetterStore> store;
+  Mutex mutex;  // Held while the store is used, and for no longer.
+  std::unique_ptr<LetterStore> store CATCHUP_GUARDED_BY(mutex);
 };
 
 LetterSide::LetterSide(const GroupConfig& config, const Services& services,
@@ -121,20 +123,63 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
       listener_(*listener),
       shared_(std::make_shared<Shared>()),
       queue_(SerialQueue::Create(services.pool)),
+      sinks_(config, services.sinks, services.reactor,
+             [this](const std::string& sink) { return StoreOf(sink); }),
       failed_calls_(config.lanes + 1) {
   shared_->folder = services.state->group(config.name);
   shared_->group = config.name;
 }
 
-LetterSide::~LetterSide() { queue_->Close(); }
+LetterSide::~LetterSide() {
+  queue_->Close();
+  sinks_.Close();
+}
+
+// What cannot pass ends the group, whoever meets it.
+LetterFeeder::Store LetterSide::StoreOf(const std::string& sink) const {
+  const auto use = [this, gate = gate_, weak = std::weak_ptr<Shared>(shared_)](
+                       const std::function<Status(LetterStore*)>& body) {
+    const auto shared = weak.lock();
+    if (shared == nullptr) {
+      return Status::Cancelled("the group is gone");
+    }
+    const Status status = [&] {
+      const MutexLock lock(&shared->mutex);
+      return body(shared->store.get());
+    }();
+    if (!status.ok() && !status.may_pass()) {
+      gate->Enter([&] { listener_.OnLettersFailed(status.message()); });
+    }
+    return status;
+  };
+  LetterFeeder::Store store;
+  store.read = [use, sink] {
+    LetterSteps::Part part;
+    const Status read = use([&](LetterStore* letters) {
+      auto steps = letters->ReadSteps(sink);
+      part = steps.ok() ? *std::move(steps) : LetterSteps::Part();
+      return steps.status();
+    });
+    return read.ok() ? Result<LetterSteps::Part>(std::move(part)) : read;
+  };
+  store.confirm = [use, sink](std::uint64_t number) {
+    return use([&](LetterStore* letters) { return letters->SetPlace(sink, number); });
+  };
+  return store;
+}
 
 void LetterSide::Open(Opened done) {
-  queue_->Post([gate = gate_, shared = shared_, done = std::move(done)] {
+  queue_->Post([this, gate = gate_, shared = shared_, letters = config_.dead_letters,
+                done = std::move(done)] {
     // The engine keeps the bounds; a letter that it has decided on must not stand before the
     // healed one whose room it waits for.
     LetterStore::Options options;
     options.bounds.max_letters = std::numeric_limits<std::uint64_t>::max();
     options.bounds.max_bytes = std::numeric_limits<std::uint64_t>::max();
+    options.max_step_bytes = letters.max_bytes;
+    for (const LetterSinkConfig& sink : letters.sinks) {
+      options.sinks.push_back(sink.name);
+    }
     Contents contents;
     auto store = LetterStore::Open(shared->folder, shared->group, options);
     Status status = store.status();
@@ -147,9 +192,15 @@ void LetterSide::Open(Opened done) {
           [&contents](const LetterHold& hold) { contents.holds.push_back(hold); });
     }
     if (status.ok()) {
+      const MutexLock lock(&shared->mutex);
       shared->store = *std::move(store);
     }
-    gate->Enter([&] { done(status, contents); });
+    gate->Enter([&] {
+      if (status.ok()) {
+        sinks_.Wake();  // What the last run has left them.
+      }
+      done(status, contents);
+    });
   });
 }
 
@@ -170,7 +221,10 @@ LetterSummary LetterSide::SummaryOf(const LetterHead& head) const {
 
 void LetterSide::SetToken(std::uint64_t token, std::function<void(const Status&)> done) {
   queue_->Post([gate = gate_, shared = shared_, token, done = std::move(done)] {
-    const Status set = shared->store->SetToken(token);
+    const Status set = [&] {
+      const MutexLock lock(&shared->mutex);
+      return shared->store->SetToken(token);
+    }();
     gate->Enter([&] { done(set); });
   });
 }
@@ -261,7 +315,10 @@ void LetterSide::Update(const LetterChange& change) {
 
 void LetterSide::Read(Position position, HasRead done) {
   queue_->Post([this, gate = gate_, shared = shared_, position, done = std::move(done)] {
-    auto letter = shared->store->reader().Read(position);
+    auto letter = [&] {
+      const MutexLock lock(&shared->mutex);
+      return shared->store->reader().Read(position);
+    }();
     gate->Enter([&] {
       if (letter.ok()) {
         done(letter->has_value() ? std::make_unique<LetterFrame>(**std::move(letter)) : nullptr);
@@ -296,23 +353,29 @@ void LetterSide::Pump() {
   } while (!jobs_.empty() && jobs_.front().letter.has_value() && batch->size() < kMostTogether &&
            bytes < kMostBytesTogether);
   queue_->Post([this, gate = gate_, shared = shared_, batch] {
-    LetterStore* const store = shared->store.get();
-    Status status;
-    if (batch->front().step) {
-      status = batch->front().step(store);
-    } else {
-      std::vector<Letter> letters;
-      for (Job& job : *batch) {
-        job.letter->cause.token = store->token();
-        letters.push_back(std::move(*job.letter));
-      }
-      status = store->Insert(store->token(), letters);
-      for (std::size_t i = 0; i < letters.size(); ++i) {
-        (*batch)[i].letter = std::move(letters[i]);
-      }
-    }
+    const Status status = [&] {
+      const MutexLock lock(&shared->mutex);
+      return Carry(shared->store.get(), batch.get());
+    }();
     gate->Enter([&] { OnCarried(std::move(*batch), status); });
   });
+}
+
+// One step, or letters that are written together.
+Status LetterSide::Carry(LetterStore* store, std::vector<Job>* batch) {
+  if (batch->front().step) {
+    return batch->front().step(store);
+  }
+  std::vector<Letter> letters;
+  for (Job& job : *batch) {
+    job.letter->cause.token = store->token();
+    letters.push_back(std::move(*job.letter));
+  }
+  const Status inserted = store->Insert(store->token(), letters);
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    (*batch)[i].letter = std::move(letters[i]);
+  }
+  return inserted;
 }
 
 void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
@@ -325,6 +388,7 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
     return;
   }
   busy_ = false;
+  sinks_.Wake();
   if (std::exchange(waits_, false)) {
     listener_.OnLettersWaitEnds();
   }

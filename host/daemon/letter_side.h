@@ -12,6 +12,7 @@
 
 #include "host/config/config.h"
 #include "host/daemon/gate.h"
+#include "host/daemon/letter_sinks.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/serial_queue.h"
 #include "host/engine/command.h"
@@ -54,7 +55,8 @@ class LetterListener {
 // A group's side towards its dead letters: carries out what the engine decides about them, in the
 // order in which it does, and on a queue of its own, so that no checkpoint waits for them. Letters
 // that wait together are written in one transaction. What the machine lacks, room above all, is
-// tried again every second, and what comes behind waits.
+// tried again every second, and what comes behind waits. Sinks are fed besides, and hold up nothing
+// here.
 //
 // The engine counts time from the group's start, the store by the wall clock; a letter's times are
 // those of its writing by both. What was stored by a clock that has been put back since is due
@@ -67,6 +69,7 @@ class LetterSide {
     WorkerPool* pool = nullptr;
     Reactor* reactor = nullptr;
     const StateDirectory* state = nullptr;
+    const SinkServices* sinks = nullptr;  // Only needed where the group has any.
   };
   // The time by the clock of the engine.
   using EngineClock = std::function<std::chrono::nanoseconds()>;
@@ -106,6 +109,9 @@ class LetterSide {
   // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
 
+  // See LetterSinks; any thread, outside of a turn.
+  void SettleSinks(std::chrono::steady_clock::time_point deadline) { sinks_.Settle(deadline); }
+
   // Reads a letter for its call, and waits for nothing that is being written; null: it is not
   // there.
   using HasRead = std::function<void(std::unique_ptr<LetterFrame> letter)>;
@@ -129,8 +135,10 @@ class LetterSide {
 
   void Add(Job job);
   void Pump();
+  static Status Carry(LetterStore* store, std::vector<Job>* batch);
   void OnCarried(std::vector<Job> batch, const Status& status);
   void Wait(const Status& why, std::function<void()> again);
+  LetterFeeder::Store StoreOf(const std::string& sink) const;
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
   Letter LetterOf(const Command& command, const EventView& event) const;
@@ -145,6 +153,8 @@ class LetterSide {
   LetterListener& listener_;
   const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<SerialQueue> queue_;
+
+  LetterSinks sinks_;
 
   std::deque<Job> jobs_;  // Not begun.
   bool busy_ = false;     // One is with the queue, or waits for its next try.

@@ -15,6 +15,9 @@ namespace {
 // Of one append: a node's own limit by default is 1 MiB, with what it adds to an event.
 constexpr std::size_t kMaxAppend = (1u << 20) - (16u << 10);
 
+// Between two looks at whether an answer is still wanted.
+constexpr int kLookEveryMs = 50;
+
 NewEvent MakeEvent(const LetterStep& step, std::string_view group) {
   NewEvent event;
   event.id = step.Id(group);
@@ -44,7 +47,7 @@ Status StreamSink::Deliver(std::span<const LetterStep> steps) {
 
 Status StreamSink::Append(std::span<const NewEvent> events) {
   if (!appender_) {
-    CATCHUP_ASSIGN_OR_RETURN(appender_, Appender::Open(connection_));
+    CATCHUP_ASSIGN_OR_RETURN(appender_, Appender::Open(server_()));
   }
   std::vector<const NewEvent*> pointers;
   for (const NewEvent& event : events) {
@@ -74,12 +77,15 @@ Result<AppendAnswer> StreamSink::Await(std::uint64_t request) {
         return std::move(answer);
       }
     }
+    if (cancelled_) {
+      return Status::Cancelled("the delivery was cut short");
+    }
     pollfd wake{appender_->wake(), POLLIN, 0};
-    int wait_ms = -1;
+    int wait_ms = kLookEveryMs;
     if (const auto deadline = appender_->deadline(); deadline.has_value()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(
           *deadline - std::chrono::steady_clock::now());
-      wait_ms = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
+      wait_ms = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, kLookEveryMs));
     }
     (void)PollOrPause(&wake, 1, wait_ms);
   }

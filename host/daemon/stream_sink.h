@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -15,20 +17,26 @@ class StreamSink : public LetterSink {
  public:
   static constexpr std::string_view kEventType = "catchup-dead-letter";
 
-  StreamSink(ConnectionOptions connection, std::string group, std::string stream)
-      : connection_(std::move(connection)), group_(std::move(group)), stream_(std::move(stream)) {}
+  // Where the server is now; asked before each connection is made.
+  using Server = std::function<ConnectionOptions()>;
+
+  StreamSink(Server server, std::string group, std::string stream)
+      : server_(std::move(server)), group_(std::move(group)), stream_(std::move(stream)) {}
 
   // Waits for the server as long as the connection's deadline allows. An event that makes a step
   // longer than a server takes by default is left out of it.
   Status Deliver(std::span<const LetterStep> steps) override;
+  void Rest() override { appender_.reset(); }
+  void Cancel() override { cancelled_ = true; }
 
  private:
   Status Append(std::span<const NewEvent> events);
   Result<AppendAnswer> Await(std::uint64_t request);
 
-  const ConnectionOptions connection_;
+  const Server server_;
   const std::string group_;
   const std::string stream_;
+  std::atomic<bool> cancelled_ = false;
   std::unique_ptr<Appender> appender_;  // Made when first needed, and anew after a failure.
 };
 

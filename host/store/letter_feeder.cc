@@ -37,6 +37,7 @@ std::optional<std::chrono::nanoseconds> LetterFeeder::Feed() {
 Status LetterFeeder::Deliver(std::size_t* delivered) {
   CATCHUP_ASSIGN_OR_RETURN(const LetterSteps::Part part, store_.read());
   if (part.steps.empty()) {
+    sink_->Rest();
     return {};
   }
   CATCHUP_RETURN_IF_ERROR(sink_->Deliver(part.steps));

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <limits>
 #include <string_view>
+#include <thread>
 
 #include "host/base/durable_file.h"
 
@@ -16,6 +18,10 @@ namespace {
 
 // How every line of this sink begins, by which the rest of one is known.
 constexpr std::string_view kLineStart = "{\"step\":\"";
+
+// How long a delivery of another group may last before this one is put off.
+constexpr std::chrono::milliseconds kLockPatience{200};
+constexpr std::chrono::milliseconds kLockPause{5};
 
 // Of a look for the beginning of the last line.
 constexpr std::size_t kBlock = 64u << 10;
@@ -75,11 +81,22 @@ Result<UniqueFd> LineSink::Open() const {
   if (!S_ISREG(info.st_mode)) {
     return Status::Invalid("it is not a regular file, wanted a file of lines");
   }
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return errno == EWOULDBLOCK ? Status::InUse("another process has it locked")
-                                : Status::FromErrno("lock", errno);
-  }
+  CATCHUP_RETURN_IF_ERROR(Lock(fd.get()));
   return fd;
+}
+
+// Another one that delivers is done in a moment.
+Status LineSink::Lock(int fd) const {
+  for (auto waited = kLockPatience * 0; ::flock(fd, LOCK_EX | LOCK_NB) != 0; waited += kLockPause) {
+    if (errno != EWOULDBLOCK && errno != EINTR) {
+      return Status::FromErrno("lock", errno);
+    }
+    if (waited >= kLockPatience) {
+      return Status::InUse("another process has it locked");
+    }
+    std::this_thread::sleep_for(kLockPause);
+  }
+  return {};
 }
 
 Result<off_t> LineSink::MendEnd(int fd) const {

@@ -100,7 +100,7 @@ Status LetterStore::State::TakeUp() {
   CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
                            connection->QueryInt("SELECT token FROM owner"));
   token = static_cast<std::uint64_t>(seen);
-  auto over = LetterSteps::Over(&*connection, options.sinks, options.bounds.max_bytes);
+  auto over = LetterSteps::Over(&*connection, options.sinks, options.max_step_bytes);
   if (!over.ok()) {
     return over.status();
   }

@@ -44,6 +44,8 @@ class LetterStore {
     // Names of sinks as configured, "jsonl:FILE" or "stream:NAME": the steps of letters are stored
     // for them. None: no step is.
     std::vector<std::string> sinks;
+    // Of the steps that some sink does not have yet; the oldest go where there would be more.
+    std::uint64_t max_step_bytes = 4ull << 30;
   };
 
   // Opens the letters below `folder`, the existing one of `group`.

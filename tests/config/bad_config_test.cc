@@ -506,8 +506,6 @@ TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
   ExpectEach(kGroup, {
                          {"resolve_links = true",
                           "10:17: resolve_links = true: this version supports false"},
-                         {"dead_letters.sinks = [\"jsonl:a\"]",
-                          "10:22: dead_letters.sinks = a list: this version supports []"},
                      });
 }
 
@@ -538,6 +536,35 @@ TEST(BadConfigTest, NamesARuleThatCannotBeUsedAtItsOwnPlace) {
                 "an empty one, which matches every text");
   EXPECT_EQ(Problems(kGroup + "classify.infrastructure = []\nclassify.domain = [\"re:x+\", \"y\"]"),
             "");
+}
+
+TEST(BadConfigTest, NamesASinkThatCannotBeUsedAtItsOwnPlace) {
+  const std::string wanted = ": wanted \"jsonl:FILE\" or \"stream:NAME\"";
+  const auto problem = [](const std::string& sinks) {
+    return Problems(kGroup + "dead_letters.sinks = " + sinks);
+  };
+  EXPECT_EQ(problem("\"jsonl:a\""),
+            "10:22: dead_letters.sinks = \"jsonl:a\": wanted a list of \"jsonl:FILE\" and "
+            "\"stream:NAME\"");
+  EXPECT_EQ(problem("[\"jsonl:a\", \"JSONL:b\", \"stream\"]"),
+            "10:34: dead_letters.sinks[1] = \"JSONL:b\"" + wanted +
+                "\n10:45: dead_letters.sinks[2] = \"stream\"" + wanted);
+  EXPECT_EQ(problem("[\"stream:$dead\"]"),
+            "10:23: dead_letters.sinks[0] = \"stream:$dead\": wanted a stream of your own: names "
+            "that begin with \"$\" are the server's");
+  EXPECT_EQ(problem("[\"stream:a\\nb\"]"),
+            "10:23: dead_letters.sinks[0] = \"stream:a\\nb\": wanted the name of a stream, without "
+            "controls");
+  EXPECT_EQ(problem("[\"jsonl:$HOME/a\"]")
+                .rfind("10:23: dead_letters.sinks[0] = \"jsonl:$HOME/a\": wanted a whole path", 0),
+            0u);
+  for (const std::string folder : {"letters/", "..", "/"}) {
+    EXPECT_EQ(problem("[\"jsonl:" + folder + "\"]"),
+              "10:23: dead_letters.sinks[0] = \"jsonl:" + folder +
+                  "\": wanted a file, whose folder is there");
+  }
+  EXPECT_EQ(problem("[\"jsonl:x/a\", \"stream:a\", \"jsonl:x//./a\"]"),
+            "10:48: dead_letters.sinks[2] = \"jsonl:x//./a\": wanted each sink once");
 }
 
 // What does not exist yet may still be written down as it is.

@@ -50,5 +50,28 @@ TEST(ConfigWarningsTest, SaysThatCredentialsOfTheEnvironmentAreNotUsed) {
             "CATCHUP_CREDENTIALS is set: this version supports no credentials and does not use it");
 }
 
+TEST(ConfigWarningsTest, NamesASinkWithoutItsFolderAndOneThatAGroupAsksFor) {
+  const TemporaryFolder folder;
+  const ConfigReading reading = ReadConfigText(
+      "[source]\nuri = \"embedded:x\"\n[state]\ndirectory = \"s\"\n[plugins]\ndirectories = "
+      "[\".\"]\n"
+      "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\", \"order-\"]\nmatch = \"stream_name\"\n"
+      "dead_letters.sinks = [\"stream:order-letters\", \"jsonl:gone/a\", \"jsonl:a\"]\n"
+      "[groups.h]\nplugin = \"p.so\"\nprefixes = [\"order-\"]\n",
+      folder.path() / "host.toml");
+  ASSERT_TRUE(reading.config.has_value());
+
+  const auto warnings = FindConfigWarnings(*reading.config, "host.toml");
+
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_EQ(warnings[0].group, "g");
+  EXPECT_EQ(warnings[0].text,
+            "host.toml:11:23: dead_letters.sinks: stream \"order-letters\" begins with prefix "
+            "\"order-\" of group g; no group gets the events of a sink's stream, they are skipped");
+  EXPECT_EQ(warnings[1].text,
+            "host.toml:11:47: dead_letters.sinks: " + (folder.path() / "gone").string() +
+                " does not exist, wanted a directory for a");
+}
+
 }  // namespace
 }  // namespace catchup

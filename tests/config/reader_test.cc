@@ -142,7 +142,7 @@ sha256 = "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
 window = { events = 16, bytes = "1GiB" }
 system_events = true
 resolve_links = false
-dead_letters = { order = "event", max_letters = 7, max_bytes = "64MiB", heal_for = "0s", sinks = [] }
+dead_letters = { order = "event", max_letters = 7, max_bytes = "64MiB", heal_for = "0s", sinks = ["jsonl:../dead.jsonl", "stream:dead-orders", "jsonl:/var/x"] }
 breaker = { failures = 2, open = "1s", max_open = "2m", budget = 0 }
 classify = { domain = ["Bad Order", "re:^E[0-9]+$"], infrastructure = [] }
 limits = { memory = "1GiB", open_files = 64 }
@@ -187,6 +187,15 @@ handler_timeout = "24h"
   EXPECT_EQ(group.dead_letters.max_letters, 7u);
   EXPECT_EQ(group.dead_letters.max_bytes, 64u << 20);
   EXPECT_EQ(group.dead_letters.heal_for, milliseconds(0));
+  using Sink = LetterSinkConfig::Kind;
+  const auto& sinks = group.dead_letters.sinks;
+  ASSERT_EQ(sinks.size(), 3u);
+  EXPECT_EQ(sinks[0].kind, Sink::kLines);
+  EXPECT_EQ(sinks[0].name, "jsonl:../dead.jsonl");
+  EXPECT_EQ(sinks[0].target, (config.file.parent_path().parent_path() / "dead.jsonl").string());
+  EXPECT_EQ(sinks[1].kind, Sink::kStream);
+  EXPECT_EQ(sinks[1].target, "dead-orders");
+  EXPECT_EQ(sinks[2].target, "/var/x");
   EXPECT_EQ(group.breaker.failures, 2u);
   EXPECT_EQ(group.breaker.open, seconds(1));
   EXPECT_EQ(group.breaker.max_open, minutes(2));

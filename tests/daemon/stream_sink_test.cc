@@ -28,7 +28,7 @@ class StreamSinkTest : public testing::Test {
     Serve("127.0.0.1:0");
     connection_.address = server_->address();
     connection_.deadline = std::chrono::seconds(30);
-    sink_ = std::make_unique<StreamSink>(connection_, "g", "letters");
+    sink_ = std::make_unique<StreamSink>([this] { return connection_; }, "g", "letters");
   }
 
   void Serve(const std::string& listen) {

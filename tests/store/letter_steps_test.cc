@@ -145,7 +145,7 @@ TEST_F(LetterStepsTest, TheOldestStepsGoWhereASinkStaysAway) {
   store_.reset();
   LetterStore::Options options;
   options.sinks = {"a"};
-  options.bounds.max_bytes = 20'000;
+  options.max_step_bytes = 20'000;
   store_ = OpenLetters(folder_.path(), options);
   for (std::uint64_t n = 1; n <= 100; ++n) {
     Insert(n);
