@@ -84,6 +84,7 @@ struct Command {
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.
   std::chrono::nanoseconds delay{};
+  std::optional<FailureClass> failure;  // kNotice: of the call that it is about.
   std::string text;
   std::shared_ptr<const LetterChange> letter;  // kPark, kUpdateLetter.
 };

@@ -89,7 +89,8 @@ bool Engine::CallProbe(Turn& turn) {
   }
   const auto letter = letter_writing_ ? std::nullopt : book_.LeastCalled();
   const Seat& seat = seats_.front();
-  const bool full = seat.place.sequence != 0 && book_.IsFull(ledger_.BytesOf(seat.place.sequence));
+  const bool full =
+      seat.place.sequence != 0 && book_.IsFull(LetterBytesOf(seat.place.sequence, seat.place.text));
   if (full && letter && !letter_probed_last_) {
     letter_probed_last_ = true;
     CallLetter(seat, *letter, turn);

@@ -76,6 +76,8 @@ class Engine {
 
   void LoadLetter(const LetterSummary& letter);
   void LoadHold(std::string_view type, bool by_hand);
+  // An event that is to be parked when it comes, as ParkEvent says.
+  void LoadPark(Position position) { park_asked_.insert(position); }
 
   // --- Inputs. Each appends to *out what is to be done. ---
 
@@ -176,16 +178,25 @@ class Engine {
   void LetterStored(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);
-  // A letter was dropped: the store does not hold it any more.
-  void LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out);
+  // A letter was dropped: the store does not hold it any more. `why` is said in the log.
+  void LetterDropped(std::string_view stream, Position position, std::string_view why, Tick tick,
+                     Commands* out);
+  // What a letter takes in its store, as it turned out: a fact that nothing follows from before the
+  // next input, which says that it was written.
+  void LetterSized(std::string_view stream, Position position, std::uint64_t bytes) {
+    book_.Resize(stream, position, bytes);
+  }
 
   // From the next runner on the plugin is another file: letters are due, holds and doubt end.
   void PluginChanged(Tick tick, Commands* out);
 
   // What an operator decides. Each answers why it does not do so; empty when it does.
   //
-  // The event there is parked as dead when its turn comes, without a further call.
+  // The event there is parked as dead when its turn comes, without a further call. It must have
+  // come and not be done with.
   std::string ParkEvent(Position position, Tick tick, Commands* out);
+  // What ParkEvent would answer now.
+  std::string CannotPark(Position position) const;
   // Events of the type are parked without a call until UnparkType or another plugin file.
   std::string ParkType(std::string_view type, Tick tick, Commands* out);
   std::string UnparkType(std::string_view type, Tick tick, Commands* out);
@@ -218,6 +229,9 @@ class Engine {
 
   GroupState state() const { return life_.state(); }
   const std::string& reason() const { return life_.reason(); }
+  // It is kFailed because its next event would be a letter and LetterOrder is kHalt: nothing is
+  // wrong with the group, and an operator decides.
+  bool halted_before_letter() const { return halted_before_letter_; }
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock
   // of the inputs; over already where it waits for room in the window.
   std::optional<std::chrono::nanoseconds> retry_at() const;
@@ -393,6 +407,7 @@ class Engine {
   Parked Park(Sequence sequence, LetterState state, FailureClass failure, std::uint32_t attempts,
               const std::string& reason, Turn& turn);
   Parked ParkInPlace(Seat& seat, LetterState state, Turn& turn);
+  std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;
   void PassLetter(Sequence sequence);
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
   void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
@@ -471,7 +486,8 @@ class Engine {
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
   bool letter_writing_ = false;              // An update or a removal.
-  bool letters_passed_ = false;              // Events that are letters already, just now.
+  bool halted_before_letter_ = false;
+  bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
   std::set<Position> park_asked_;
   std::uint64_t parked_ = 0;

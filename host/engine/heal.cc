@@ -79,7 +79,8 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
       letter.since = turn.now;
     }
     if (failure == FailureClass::kDomain ||
-        (IsInDoubt(failure) && turn.now - letter.since > options_.heal_for)) {
+        (IsInDoubt(failure) && (options_.heal_for == std::chrono::nanoseconds(0) ||
+                                turn.now - letter.since > options_.heal_for))) {
       letter.state = LetterState::kDead;
     }
     if (failure == FailureClass::kDomain || IsInDoubt(failure)) {
@@ -90,6 +91,7 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
       turn.Tell(Notice::kLetterDead,
                 "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
                 false, id.position);
+      turn.out->back().failure = letter.failure;
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     book_.EndCall(id, letter.state, letter.failure, letter.since, letter.due, letter.step + 1);

@@ -42,6 +42,8 @@ struct EngineOptions {
   LetterOrder letter_order = LetterOrder::kStream;
   std::uint64_t max_letters = 100'000;
   std::uint64_t max_letter_bytes = 4ull << 30;
+  // What a letter takes in the store beside its event and the text of its failure.
+  std::uint64_t letter_overhead = 0;
   std::chrono::nanoseconds heal_for = std::chrono::hours(168);  // 0: doubt is dead at once.
 };
 

@@ -272,7 +272,7 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
         "the filter of the group has changed, and the plugin's position " +
             FormatPosition(*loaded) +
             " was made with the old one: older events of the new filter would be lost, so wanted "
-            "the old filter, or another group name and store for the new one",
+            "the old filter, or a decision: catchup start with --accept-filter, or catchup reset",
         Lane::Force::kDrain, options_.drain_timeout);
     return;
   }

@@ -143,7 +143,7 @@ void Engine::OnFailedProbe(Seat& seat, Turn& turn) {
   const InPlace& place = seat.place;
   const std::string_view type = NameOf(place.sequence).type;
   const bool hold = doubt_.OnProbeFailed(type, turn.now);
-  const bool full = book_.IsFull(ledger_.BytesOf(place.sequence));
+  const bool full = book_.IsFull(LetterBytesOf(place.sequence, place.text));
   if (hold && !full && options_.letter_order != LetterOrder::kHalt) {
     HoldType(place, turn);
   }
@@ -197,6 +197,10 @@ void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
     const auto until = breaker_.open() ? *breaker_.open_until() : place.not_before;
     turn.TellTry(Notice::kCallsWait, text, false, std::max<std::uint32_t>(place.calls, 1),
                  std::max(until - turn.now, std::chrono::nanoseconds(0)));
+    if (place.sequence != 0) {
+      turn.out->back().failure = place.failure;
+      turn.out->back().from = ledger_.PositionOf(place.sequence);
+    }
   }
   trouble_ = std::move(text);
 }

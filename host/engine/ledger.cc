@@ -74,6 +74,23 @@ Ledger::Range Ledger::HandOut(std::uint64_t most) {
   return end == first ? Range{} : Range{first, end - 1};
 }
 
+Sequence Ledger::FindEvent(Position position) const {
+  // Items lie in the order of their positions.
+  Sequence low = first_;
+  for (Sequence high = last() + 1; low < high;) {
+    const Sequence middle = low + (high - low) / 2;
+    if (At(middle).position < position) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  while (low <= last() && At(low).position == position && At(low).is_advance) {
+    ++low;
+  }
+  return low <= last() && At(low).position == position ? low : 0;
+}
+
 Sequence Ledger::NextWaiting() const {
   Sequence next = handed_out_ + 1;
   while (next <= last() && At(next).state != State::kWaiting) {

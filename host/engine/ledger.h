@@ -165,6 +165,9 @@ class Ledger {
   std::uint64_t events() const { return events_; }
   std::uint64_t bytes() const { return bytes_; }
 
+  // The event that lies there, done or not; 0 where none does.
+  Sequence FindEvent(Position position) const;
+
   // Items and passed positions, for tests of their bound.
   std::size_t size() const { return items_.size() + passed_.size(); }
 

@@ -7,6 +7,15 @@
 #include "host/base/check.h"
 
 namespace catchup {
+namespace {
+
+// No letter is near as long.
+std::uint32_t ShortBytes(std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  return static_cast<std::uint32_t>(std::min(bytes, kMost));
+}
+
+}  // namespace
 
 std::string_view LetterStateName(LetterState state) {
   switch (state) {
@@ -92,8 +101,7 @@ LetterBook::Id LetterBook::Add(const LetterSummary& summary, std::uint32_t strea
   Letter& letter = at->second;
   letter.position = summary.position;
   letter.type = TypeId(summary.type);
-  constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
-  letter.bytes = static_cast<std::uint32_t>(std::min(summary.bytes, kMost));
+  letter.bytes = ShortBytes(summary.bytes);
   letter.streak = streak;
   letter.step = summary.step;
   letter.state = summary.state;
@@ -117,6 +125,15 @@ void LetterBook::Written(const Id& id) {
   if (Get(id) != nullptr) {
     At(id).written = true;
     Enqueue(id);
+  }
+}
+
+void LetterBook::Resize(std::string_view stream, Position position, std::uint64_t bytes) {
+  if (const auto id = Find(stream, position)) {
+    Letter& letter = At(*id);
+    Count(letter, -1);
+    letter.bytes = ShortBytes(bytes);
+    Count(letter, 1);
   }
 }
 

@@ -69,6 +69,9 @@ class LetterBook {
   // The store has it now; nothing where it is gone.
   void Written(const Id& id);
 
+  // What it takes in the store; nothing where it is gone.
+  void Resize(std::string_view stream, Position position, std::uint64_t bytes);
+
   // Healed or dropped: it is gone, and a follower behind it is handed on.
   void Remove(const Id& id);
 

@@ -28,11 +28,13 @@ void Engine::LoadHold(std::string_view type, bool by_hand) {
 Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass failure,
                             std::uint32_t attempts, const std::string& reason, Turn& turn) {
   if (options_.letter_order == LetterOrder::kHalt && failure != FailureClass::kByHand) {
+    halted_before_letter_ = true;
     End(GroupState::kFailed, reason + StopsBefore(sequence), Lane::Force::kDrain,
         options_.drain_timeout);
     return Parked::kYes;
   }
-  if (book_.IsFull(ledger_.BytesOf(sequence))) {
+  const std::uint64_t bytes = LetterBytesOf(sequence, reason);
+  if (book_.IsFull(bytes)) {
     return Parked::kFull;
   }
   const EventName name = NameOf(sequence);
@@ -62,7 +64,7 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   summary.position = change->position;
   summary.stream = name.stream;
   summary.type = name.type;
-  summary.bytes = ledger_.BytesOf(sequence);
+  summary.bytes = bytes;
   summary.state = state;
   summary.failure = failure;
   summary.step = change->step;
@@ -77,11 +79,18 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
                  fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
                              FailureClassName(failure), AtEvent(sequence), reason),
                  false, attempts, change->due - turn.now);
+    turn.out->back().failure = failure;
+    turn.out->back().from = change->position;
   }
   Command& command = turn.Add(Command::Kind::kPark);
   command.first = command.last = sequence;
   command.letter = std::move(change);
   return Parked::kYes;
+}
+
+// Before it is written, as near as can be told.
+std::uint64_t Engine::LetterBytesOf(Sequence sequence, std::string_view reason) const {
+  return ledger_.BytesOf(sequence) + options_.letter_overhead + reason.size();
 }
 
 // The event in place, which then is in place no more. Without room it stays; one that needs no
@@ -160,7 +169,8 @@ void Engine::LetterGone(Tick tick, Commands* out) {
   Plan(turn);
 }
 
-void Engine::LetterDropped(std::string_view stream, Position position, Tick tick, Commands* out) {
+void Engine::LetterDropped(std::string_view stream, Position position, std::string_view why,
+                           Tick tick, Commands* out) {
   const auto id = book_.Find(stream, position);
   if (life_.finished() || !id) {
     return;
@@ -168,7 +178,8 @@ void Engine::LetterDropped(std::string_view stream, Position position, Tick tick
   Turn turn(tick, out);
   letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
   book_.Remove(*id);
-  turn.Tell(Notice::kLetterDropped, "dead letter " + FormatPosition(position) + " dropped", true,
+  turn.Tell(Notice::kLetterDropped,
+            "dead letter " + FormatPosition(position) + " dropped" + std::string(why), true,
             position);
   Plan(turn);
 }

@@ -32,24 +32,39 @@ void Engine::PluginChanged(Tick tick, Commands* out) {
   Plan(turn);
 }
 
-std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
+std::string Engine::CannotPark(Position position) const {
   if (life_.ending()) {
     return "the group is stopping";
   }
   if (!IsPlace(position)) {
     return NoPlace(position);
   }
-  if (position <= ledger_.watermark()) {
+  const Sequence sequence = ledger_.FindEvent(position);
+  if (position <= ledger_.watermark() || (sequence != 0 && !ledger_.IsPending(sequence))) {
     return fmt::format("what lies at {} is settled: the group is at {}", FormatPosition(position),
                        Place(ledger_.watermark()));
+  }
+  if (sequence == 0) {
+    const Sequence next = ledger_.NextWaiting();
+    return fmt::format("no event of the group that has come lies at {}{}", FormatPosition(position),
+                       next == 0 ? std::string(", and none waits")
+                                 : "; the next one to be called lies at " +
+                                       FormatPosition(ledger_.PositionOf(next)));
   }
   if (park_asked_.size() >= kMaxParkAsked) {
     return fmt::format("already {} events are to be parked", kMaxParkAsked);
   }
-  Turn turn(tick, out);
-  park_asked_.insert(position);
-  Plan(turn);
   return {};
+}
+
+std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
+  std::string refused = CannotPark(position);
+  if (refused.empty()) {
+    Turn turn(tick, out);
+    park_asked_.insert(position);
+    Plan(turn);
+  }
+  return refused;
 }
 
 std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {
@@ -86,7 +101,8 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
     return "the group is stopping";
   }
   if (!breaker_.closed()) {
-    return trouble_;
+    return "no letter is called while the breaker is open" +
+           (trouble_.empty() ? std::string() : ": " + trouble_);
   }
   const auto id = book_.Find(stream, position);
   if (!id) {

@@ -458,6 +458,71 @@ TEST_F(FailureTest, AnOperatorParksTheEventThatIsInPlace) {
   EXPECT_EQ(Parked(answer)->failure, FailureClass::kByHand);
 }
 
+TEST_F(FailureTest, AnOperatorParksOnlyWhatHasComeAndIsNotDoneWith) {
+  Event("a");
+  Event("b");
+  driver.Settled(1);
+  Commands answer;
+  const std::string settled = driver.engine.ParkEvent(P(10), driver.tick(), &answer);
+  EXPECT_TRUE(Contains(settled, "what lies at 10:10 is settled")) << settled;
+  const std::string none = driver.engine.ParkEvent(P(15), driver.tick(), &answer);
+  EXPECT_TRUE(Contains(none, "no event of the group that has come lies at 15:15")) << none;
+  const std::string later = driver.engine.ParkEvent(P(30), driver.tick(), &answer);
+  EXPECT_TRUE(Contains(later, "no event of the group that has come lies at 30:30")) << later;
+  EXPECT_EQ(driver.engine.ParkEvent(P(20), driver.tick(), &answer), "");
+}
+
+TEST_F(FailureTest, NoLetterIsCalledByHandWhileTheBreakerIsOpenAndTheRefusalSaysSo) {
+  Event("a");
+  Event("b");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  for (int i = 0; i < 5; ++i) {
+    Fails(2, CATCHUP_RETRY);
+    driver.Wake(60s);
+  }
+  ASSERT_FALSE(driver.engine.breaker().closed());
+  Commands answer;
+  const std::string refused = driver.engine.RetryLetter("a", P(10), driver.tick(), &answer);
+  EXPECT_TRUE(Contains(refused, "while the breaker is open")) << refused;
+}
+
+// A letter counts what its store says that it takes, from the moment it is written.
+TEST_F(FailureTest, ALetterCountsWhatItsStoreSays) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.engine.LetterSized("a", P(10), 777);
+  EXPECT_EQ(driver.engine.letters().bytes(), 777u);
+  driver.LetterDurable(1);
+  driver.engine.LetterSized("a", P(10), 778);
+  EXPECT_EQ(driver.engine.letters().bytes(), 778u);
+  driver.engine.LetterSized("a", P(20), 1);
+  EXPECT_EQ(driver.engine.letters().bytes(), 778u) << "there is no such letter";
+}
+
+class NeverHealTest : public FailureTest {
+ protected:
+  NeverHealTest() : FailureTest({.heal_for = 0ns}) {}
+};
+
+TEST_F(NeverHealTest, DoubtIsDeadAtOnceAndSoIsAFollowerThatFails) {
+  Event("a");
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.LetterDurable(2);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kDead), 1u);
+  EXPECT_FALSE(Has(driver.Wake(24h), Kind::kCallLetter)) << "never called by the host itself";
+
+  Commands answer;
+  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter)) << "the follower is first now";
+  Fails(kLetterCall);
+  driver.LetterStored();
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kDead), 1u);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 0u);
+}
+
 TEST_F(FailureTest, ADeadLetterIsCalledWhenAnOperatorAsks) {
   Event("a");
   Event("a");
@@ -529,11 +594,11 @@ TEST_F(HaltOrderTest, TheGroupStopsWhereALetterWouldBeWritten) {
   const Commands answer = Fails(1, CATCHUP_REJECT, "no");
   EXPECT_FALSE(Has(answer, Kind::kPark));
   EXPECT_TRUE(Has(answer, Kind::kDrainRunner));
+  EXPECT_TRUE(driver.engine.halted_before_letter());
 }
 
 TEST_F(HaltOrderTest, AnEventParkedByHandIsStillALetter) {
-  Commands answer;
-  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  driver.engine.LoadPark(P(10));
   EXPECT_TRUE(Has(Event("a"), Kind::kPark));
 }
 
@@ -555,7 +620,7 @@ TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(Contains(driver.engine.reason(), "dead letters full")) << driver.engine.reason();
 
   Commands answer;
-  driver.engine.LetterDropped("a", P(10), driver.tick(), &answer);
+  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
 
   EXPECT_TRUE(Has(answer, Kind::kPark)) << "without another call";
   EXPECT_EQ(Delivered(answer).first, 3u);
