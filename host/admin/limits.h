@@ -18,7 +18,7 @@ inline constexpr std::chrono::seconds kRequestLimit{5};
 // At once. One more takes the place of whoever has been slowest to send its request.
 inline constexpr std::size_t kMaxConnections = 32;
 
-// Of an answer that a client reads: more than any has today.
-inline constexpr std::size_t kMaxResponseBytes = 16u << 20;
+// Of an answer that a client reads: a letter of the largest event, whose bytes are no text.
+inline constexpr std::size_t kMaxResponseBytes = 64u << 20;
 
 }  // namespace catchup

@@ -31,6 +31,23 @@ std::string FormatTicks(std::int64_t ticks) {
   return {text, static_cast<std::size_t>(length)};
 }
 
+std::optional<std::int64_t> ParseTicks(std::string_view text) {
+  std::tm parts{};
+  long long fraction = 0;
+  int end = 0;
+  const std::string copy(text);
+  if (std::sscanf(copy.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d.%7lldZ%n", &parts.tm_year, &parts.tm_mon,
+                  &parts.tm_mday, &parts.tm_hour, &parts.tm_min, &parts.tm_sec, &fraction,
+                  &end) != 7) {
+    return std::nullopt;
+  }
+  parts.tm_year -= 1900;
+  --parts.tm_mon;
+  const std::int64_t ticks = timegm(&parts) * kTicksPerSecond + fraction;
+  // Whatever else passes for numbers does not come out the same again.
+  return FormatTicks(ticks) == text ? std::optional(ticks) : std::nullopt;
+}
+
 std::int64_t NowTicks() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);

@@ -2,12 +2,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace catchup {
 
 // 100 ns ticks since 1970 as "2026-11-24T03:39:17.5720000Z": UTC, always seven digits.
 std::string FormatTicks(std::int64_t ticks);
+
+// What FormatTicks gave, back; none for any other text.
+std::optional<std::int64_t> ParseTicks(std::string_view text);
 
 // The wall clock in 100 ns ticks since 1970.
 std::int64_t NowTicks();

@@ -86,7 +86,9 @@ struct DlqArguments {
   std::uint64_t limit = 0;  // 0: none.
   bool json = false;
   bool all = false;
+  bool dropped = false;
   std::string reason;
+  std::string patience = "5m";  // Of a retry, for one letter.
 };
 int DlqCommand(const DlqArguments& arguments);
 

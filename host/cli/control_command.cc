@@ -1,4 +1,3 @@
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "host/base/shell_word.h"
 #include "host/cli/commands.h"
 #include "host/cli/printable.h"
+#include "host/cli/state_owner.h"
 #include "host/config/reader.h"
 #include "host/daemon/group_orders.h"
 #include "host/daemon/hold_text.h"
@@ -63,7 +63,6 @@ class Control {
   int Show(const HttpResponse& response) const;
   int WrongConfiguration() const;
   std::optional<int> WithoutHost();
-  Status CheckOwner() const;
   int Order(const StateDirectory& state, const GroupConfig& group) const;
 
   const ControlArguments& arguments_;
@@ -177,7 +176,9 @@ std::optional<int> Control::WithoutHost() {
   if (found == nullptr) {
     return Fail(NoSuchGroup(arguments_.group, names), kExitUsage);
   }
-  if (const Status owner = CheckOwner(); !owner.ok()) {
+  if (const Status owner = CheckStateOwner(
+          directory_, NameOf(arguments_.command) + " " + ShellWord(arguments_.group));
+      !owner.ok()) {
     return Fail(owner.message());
   }
   if (arguments_.command == ControlArguments::Command::kStop) {
@@ -195,20 +196,6 @@ std::optional<int> Control::WithoutHost() {
     return std::nullopt;
   }
   return state.ok() ? Order(*state, *found) : Fail(state.status().message());
-}
-
-// What another user writes the host could not read.
-Status Control::CheckOwner() const {
-  struct stat info {};
-  if (::stat(directory_.c_str(), &info) != 0 || info.st_uid == ::geteuid()) {
-    return {};
-  }
-  return Status::Denied("no host runs, and state directory " + directory_.string() +
-                        " belongs to user " + std::to_string(info.st_uid) +
-                        ": wanted that user, or a host to ask; as root run: setpriv --reuid " +
-                        std::to_string(info.st_uid) + " --regid " + std::to_string(info.st_gid) +
-                        " --clear-groups catchup " + NameOf(arguments_.command) + " " +
-                        ShellWord(arguments_.group) + " ...");
 }
 
 int Control::Order(const StateDirectory& state, const GroupConfig& group) const {

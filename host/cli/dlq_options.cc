@@ -53,10 +53,19 @@ void AddChanges(CLI::App* dlq, DlqArguments* arguments) {
   CLI::Option* all = retry->add_flag("--all", arguments->all, "All of the group");
   id->excludes(stream)->excludes(all);
   stream->excludes(all);
+  retry
+      ->add_option("--timeout", arguments->patience,
+                   "For how long it waits for one letter's call: an integer and ms, s, m or h")
+      ->capture_default_str();
+  retry->add_flag("--json", arguments->json, "One JSON array");
+  retry->footer(
+      "In the order of the log; in a stream it stops at the first that fails. Exit 1 if one fails "
+      "or is not tried.");
 
   CLI::App* drop = AddVerb(dlq, arguments, "drop", "Removes a letter for good, through its host");
   AddId(drop, arguments)->required();
   AddReason(drop, arguments);
+  drop->add_flag("--json", arguments->json, "One JSON object");
 
   CLI::App* park = AddVerb(dlq, arguments, "park",
                            "Makes a letter of the event that the group waits for, or of every "
@@ -64,10 +73,12 @@ void AddChanges(CLI::App* dlq, DlqArguments* arguments) {
   CLI::Option* event = park->add_option("--event", arguments->id, "The event: COMMIT:PREPARE");
   park->add_option("--type", arguments->type, "The event type")->excludes(event);
   AddReason(park, arguments);
+  park->add_flag("--json", arguments->json, "One JSON object");
 
   CLI::App* unpark =
       AddVerb(dlq, arguments, "unpark", "Calls events of a parked type again, through its host");
   unpark->add_option("--type", arguments->type, "The event type")->required();
+  unpark->add_flag("--json", arguments->json, "One JSON object");
 }
 
 }  // namespace
@@ -80,7 +91,8 @@ void AddDlq(CLI::App* app, DlqArguments* arguments) {
   CLI::App* list = AddVerb(dlq, arguments, "list", "Lists the letters in the order of the log");
   AddFilters(list, arguments);
   list->add_flag("--json", arguments->json, "One JSON array");
-  list->footer("Reads the file of a host that does not run, and changes nothing.");
+  list->add_flag("--dropped", arguments->dropped, "The last ones that were dropped, and why");
+  list->footer("Asks the host that runs; where none does, reads the file and changes nothing.");
 
   CLI::App* show = AddVerb(dlq, arguments, "show", "Shows one letter: its event, and each call");
   AddId(show, arguments)->required();

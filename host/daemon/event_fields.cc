@@ -11,7 +11,8 @@ EventFields::EventFields(const EventView& event)
     : event_(event),
       known_(true),
       id_(FormatUuid(event.id)),
-      position_(FormatPosition(event.position)) {
+      position_(FormatPosition(event.position)),
+      trace_(TraceIdsOf(event.metadata)) {
   text_ =
       fmt::format("{} {}@{} {} at {}", id_, event.stream, event.revision, event.type, position_);
 }
@@ -24,6 +25,10 @@ void EventFields::AddTo(std::vector<LogField>* fields) const {
     fields->emplace_back("eventId", id_);
     fields->emplace_back("eventType", event_.type);
     fields->emplace_back("position", position_);
+    if (!trace_.trace.empty()) {
+      fields->emplace_back("traceId", trace_.trace);
+      fields->emplace_back("spanId", trace_.span);
+    }
   }
 }
 

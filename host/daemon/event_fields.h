@@ -5,6 +5,7 @@
 
 #include "host/base/event.h"
 #include "host/base/log_line.h"
+#include "host/daemon/trace_ids.h"
 
 namespace catchup {
 
@@ -29,6 +30,7 @@ class EventFields {
   std::string text_ = "none";
   std::string id_;
   std::string position_;
+  TraceIds trace_;
 };
 
 }  // namespace catchup

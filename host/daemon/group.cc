@@ -62,6 +62,7 @@ EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool 
   options.letter_order = OrderOf(config.dead_letters.order);
   options.max_letters = config.dead_letters.max_letters;
   options.max_letter_bytes = config.dead_letters.max_bytes;
+  options.letter_overhead = kLetterOverhead + config.plugin.size();
   options.heal_for = config.dead_letters.heal_for * WaitSpeed();
   return options;
 }
@@ -85,7 +86,9 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
       store_(config_, {services.pool, services.state, services.plugin_directories}, gate_),
       letters_(
           config_, {services.pool, services.reactor, services.state, &services_.sinks}, gate_,
-          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this) {
+          [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
+      desk_({&dispatch_.engine(), &letters_, services.reactor, gate_, [this] { return Now(); },
+             [this] { return out(); }}) {
   RunnerSide::Services of_runner;
   of_runner.reactor = services.reactor;
   of_runner.binary = services.runner;
@@ -107,6 +110,7 @@ Tick Group::Now() {
 
 void Group::AfterTurn() {
   dispatch_.Run();
+  desk_.Look();
   report_.Progress(head_, now_);
 }
 
@@ -233,6 +237,9 @@ void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& cont
     if (!reset.has_value() || letter.position <= reset->to) {
       engine().LoadLetter(letters_.SummaryOf(letter));
     }
+  }
+  for (const LetterPark& park : contents.parks) {
+    desk_.Load(park);
   }
   for (const LetterHold& hold : contents.holds) {
     engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);

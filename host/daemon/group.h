@@ -14,6 +14,7 @@
 #include "host/daemon/dispatch.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
+#include "host/daemon/letter_desk.h"
 #include "host/daemon/letter_side.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_side.h"
@@ -66,6 +67,13 @@ class Group final : private CommandHandler,
   // perhaps at once, and not from a group that is closed meanwhile; it must not call back. kOk: it
   // is durable. A group that has no store yet, or none any more, says so.
   void StoreDesired(DesiredState desired, std::function<void(const Status&)> done);
+
+  // Has `read` called with what reads its letters, on a thread of the pool. False: it does not have
+  // them open, and nothing is called. Any thread.
+  bool ReadLetters(LetterRead read);
+  // Takes what an operator decides about its letters. Answered in a turn, so `reply` must not call
+  // back; not answered where the group ends first. Any thread.
+  void OrderLetter(const LetterCommand& order, const std::string& by, LetterDesk::Reply reply);
 
   // Its preparations are over, and it did not end by them.
   bool started();
@@ -139,6 +147,7 @@ class Group final : private CommandHandler,
   EventFields Describe(Sequence sequence) const override;
 
   // From the letters.
+  void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) override;
   void OnLetterDurable(Sequence sequence) override;
   void OnLetterStored() override;
   void OnLettersWait(const std::string& what) override;
@@ -167,6 +176,7 @@ class Group final : private CommandHandler,
   void PollRunners();
   // The lane whose runner it is, if it is there.
   RunnerSide* FindRunner(SpawnNumber spawn);
+  void NoteOutcome(const Command& change);
   // What is written before a runner that is ready gets its first event.
   struct FirstWrite {
     const char* what;
@@ -203,6 +213,8 @@ class Group final : private CommandHandler,
   SourceSide source_;
   StoreSide store_;
   LetterSide letters_;
+  LetterDesk desk_;
+  std::optional<LetterOutcome> letter_outcome_;  // Of the last call of a letter, not stored yet.
   std::vector<std::unique_ptr<RunnerSide>> runners_;  // By lane.
   Clock::time_point now_ = Clock::now();              // Of the last tick.
   std::optional<Position> head_;

@@ -6,6 +6,7 @@
 
 #include "host/base/check.h"
 #include "host/daemon/group.h"
+#include "host/daemon/letter_classes.h"
 
 namespace catchup {
 
@@ -31,6 +32,7 @@ void Group::ChangeLetters(const Command& change) {
     if (change.kind == Command::Kind::kUpdateLetter ||
         change.kind == Command::Kind::kRemoveLetter) {
       dispatch_.window().ForgetLetter();  // Its call has ended.
+      NoteOutcome(change);
     }
     letters_.Change(change);
     return;
@@ -40,9 +42,52 @@ void Group::ChangeLetters(const Command& change) {
   letters_.Park(change, frame->event);
 }
 
+// What is stored now is told to who waits for it.
+void Group::NoteOutcome(const Command& change) {
+  LetterOutcome& outcome = letter_outcome_.emplace();
+  if (change.kind == Command::Kind::kRemoveLetter) {
+    outcome.kind = LetterOutcome::Kind::kHealed;
+    outcome.position = *change.from;
+    return;
+  }
+  outcome.kind = LetterOutcome::Kind::kFailed;
+  outcome.position = change.letter->position;
+  outcome.state = StoredOf(change.letter->state);
+  outcome.failed = letters_.failed_class();
+  outcome.text = letters_.failed_text();
+}
+
+bool Group::ReadLetters(LetterRead read) {
+  bool open = false;
+  return gate_->Enter([&] { open = letters_.Visit(std::move(read)); }, [&] { return open; });
+}
+
+void Group::OrderLetter(const LetterCommand& order, const std::string& by,
+                        LetterDesk::Reply reply) {
+  gate_->Enter([&] {
+    if (started_engine_ && !report_.finished()) {
+      desk_.Take(order, by, std::move(reply));
+      return;
+    }
+    ControlAnswer answer;
+    answer.kind = ControlAnswer::Kind::kFailed;
+    answer.text = report_.finished() ? "the group has just ended" : "the group is only beginning";
+    reply(std::move(answer));
+  });
+}
+
+void Group::OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) {
+  engine().LetterSized(stream, position, bytes);
+}
+
 void Group::OnLetterDurable(Sequence sequence) { engine().LetterDurable(sequence, Now(), out()); }
 
-void Group::OnLetterStored() { engine().LetterStored(Now(), out()); }
+void Group::OnLetterStored() {
+  if (letter_outcome_.has_value()) {
+    desk_.OnCalled(*std::exchange(letter_outcome_, std::nullopt));
+  }
+  engine().LetterStored(Now(), out());
+}
 
 void Group::OnLettersWait(const std::string& what) {
   report_.WaitFor(GroupReport::Waiter::kLetters, what);

@@ -31,4 +31,9 @@ Result<OrderNote> OrderStart(const std::filesystem::path& groups, const GroupCon
 Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupConfig& group,
                              const ResetTarget& target, const std::string& by);
 
+// What an operator decides about the letters of a group that does not run; all but kRetry. An event
+// that is to be parked must lie behind the checkpoint.
+Result<OrderNote> OrderLetters(const std::filesystem::path& groups, const GroupConfig& group,
+                               const LetterCommand& order, const std::string& by);
+
 }  // namespace catchup

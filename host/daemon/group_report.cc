@@ -132,6 +132,9 @@ void GroupReport::Starting(const std::string& plugin_sha256, std::optional<Posit
 
 void GroupReport::Notice(const Command& notice) const {
   std::vector<LogField> fields = {{"reason", notice.text}, {"expected", notice.expected}};
+  if (notice.failure.has_value()) {
+    fields.emplace_back("class", FailureClassName(*notice.failure));
+  }
   if (notice.number != 0) {
     fields.emplace_back("attempt", notice.number);
     fields.emplace_back("delayMs", Milliseconds(notice.delay));
@@ -222,6 +225,11 @@ std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
 std::pair<GroupState, std::string> GroupReport::EngineState() const {
   if (!halt_.empty() && engine_.state() == GroupState::kFailed) {
     return {GroupState::kHalted, halt_};
+  }
+  if (engine_.halted_before_letter() && engine_.state() == GroupState::kFailed) {
+    return {GroupState::kHalted, engine_.reason() + "; once the cause is mended: catchup start " +
+                                     config_.name + ", or catchup dlq park " + config_.name +
+                                     " --event COMMIT:PREPARE --reason TEXT"};
   }
   return {engine_.state(), engine_.reason()};
 }

@@ -91,6 +91,7 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
 
 // What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
+  letters_.SetPluginVersion(ready.text);
   const bool refused = ready.position_mode && config_.lanes > 1;  // By the engine.
   if (first_write_ && !refused) {
     ready_meanwhile_.emplace_back(spawn, ready);

@@ -152,9 +152,11 @@ const char* GroupSlot::NameOf(Kind kind) {
     case Kind::kStart:
       return "start";
     case Kind::kReset:
+      return "reset";
+    case Kind::kLetters:
       break;
   }
-  return "reset";
+  return "dlq";
 }
 
 // True: it was answered.

@@ -21,6 +21,7 @@ namespace catchup {
 //   stop      stored, drains, ends     stored
 //   start     refused                  what was asked for is stored; the next incarnation begins
 //   reset     refused                  stored; the next incarnation finishes it
+//   letters   by the incarnation       stored; a retry is refused
 //
 // A group that was given up is tried again every 10 minutes, as by `start`: what it lacks, say a
 // database that was down when it began, may have come back without anybody's doing here.
@@ -45,6 +46,9 @@ class GroupSlot {
   void StopByCommand(const std::string& by, ControlReply reply);
   void StartByCommand(const StartOrder& order, const std::string& by, ControlReply reply);
   void ResetByCommand(const ResetTarget& target, const std::string& by, ControlReply reply);
+  // See HostControl.
+  void ReadLetters(const LetterRead& read, const ControlReply& reply);
+  void OrderLetter(const LetterCommand& order, const std::string& by, ControlReply reply);
   // An incarnation has ended, of this slot or of another. On the reactor.
   void Look();
 
@@ -63,7 +67,7 @@ class GroupSlot {
  private:
   using Clock = std::chrono::steady_clock;
 
-  enum class Kind : std::uint8_t { kStop, kStart, kReset };
+  enum class Kind : std::uint8_t { kStop, kStart, kReset, kLetters };
   struct Command {
     Kind kind = Kind::kStop;
     ControlReply reply;

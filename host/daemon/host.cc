@@ -89,6 +89,9 @@ class Host final : public HostControl {
                   ControlReply reply) override;
   void ResetGroup(const std::string& group, const ResetTarget& target, const std::string& by,
                   ControlReply reply) override;
+  void ReadLetters(const std::string& group, LetterRead read, ControlReply reply) override;
+  void OrderLetter(const std::string& group, const LetterCommand& order, const std::string& by,
+                   ControlReply reply) override;
 
  private:
   void InSlot(const std::string& group, ControlReply reply,
@@ -380,6 +383,19 @@ void Host::ResetGroup(const std::string& group, const ResetTarget& target, const
                       ControlReply reply) {
   InSlot(group, std::move(reply), [target, by](GroupSlot* slot, const ControlReply& answer) {
     slot->ResetByCommand(target, by, answer);
+  });
+}
+
+void Host::ReadLetters(const std::string& group, LetterRead read, ControlReply reply) {
+  InSlot(group, std::move(reply), [read = std::move(read)](GroupSlot* slot, const auto& answer) {
+    slot->ReadLetters(read, answer);
+  });
+}
+
+void Host::OrderLetter(const std::string& group, const LetterCommand& order, const std::string& by,
+                       ControlReply reply) {
+  InSlot(group, std::move(reply), [order, by](GroupSlot* slot, const ControlReply& answer) {
+    slot->OrderLetter(order, by, answer);
   });
 }
 

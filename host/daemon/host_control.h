@@ -1,12 +1,17 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "host/base/position.h"
 #include "host/base/status.h"
 #include "host/engine/group_state.h"
+#include "host/store/letter.h"
+#include "host/store/letter_reader.h"
 
 namespace catchup {
 
@@ -27,6 +32,35 @@ struct ResetTarget {
 // Reads "beginning", "last-good" or "commit:prepare". kInvalid: anything else.
 Result<ResetTarget> ParseResetTarget(std::string_view text);
 
+// What an operator may decide about the letters of a group, and about events that are to be some.
+struct LetterCommand {
+  enum class Kind : std::uint8_t { kRetry, kDrop, kParkEvent, kParkType, kUnparkType };
+  Kind kind = Kind::kRetry;
+  Position position;        // kRetry, kDrop: of the letter. kParkEvent: of the event.
+  std::string type;         // kParkType, kUnparkType.
+  std::string reason;       // kDrop, kParkEvent, kParkType.
+  std::uint64_t after = 0;  // kRetry: the number of an answer kWaiting, to go on waiting; or 0.
+};
+
+// As users type them: "retry", "park".
+const char* LetterCommandName(LetterCommand::Kind kind);
+
+// What became of a retry.
+struct LetterOutcome {
+  enum class Kind : std::uint8_t {
+    kWaiting,  // It is asked for, and not called yet or not done: ask again with `number`.
+    kHealed,   // The call succeeded and the letter is gone.
+    kFailed,   // The call failed; the letter is now as the rest says.
+    kDropped,  // Meanwhile somebody dropped it.
+  };
+  Kind kind = Kind::kWaiting;
+  std::uint64_t number = 0;
+  Position position;
+  StoredState state = StoredState::kHealing;
+  StoredClass failed = StoredClass::kNone;  // Why the call failed.
+  std::string text;
+};
+
 // What became of a command.
 struct ControlAnswer {
   enum class Kind : std::uint8_t {
@@ -43,10 +77,15 @@ struct ControlAnswer {
   std::string group;
   GroupState state = GroupState::kIdle;  // Of the group afterwards, as the next.
   std::string reason;
+  std::optional<LetterOutcome> letter;  // Of a retry that is done, or waits.
 };
 
 // Called once, on any thread; must not block.
 using ControlReply = std::function<void(const ControlAnswer&)>;
+
+// Reads the letters of a group, on a thread where that may block; a part of them at a time, since
+// what the group writes waits meanwhile.
+using LetterRead = std::function<void(LetterReader* reader)>;
 
 // What a front end may ask of a running host. Any thread; nothing blocks. Every command has a limit
 // of time, after which it is answered whatever has become of it.
@@ -64,6 +103,17 @@ class HostControl {
   // Puts the place to go on from elsewhere, while the group does not run.
   virtual void ResetGroup(const std::string& group, const ResetTarget& target,
                           const std::string& by, ControlReply reply) = 0;
+
+  // Calls `read`, whether the group runs or not; or `reply` with why that cannot be. One of both,
+  // once.
+  virtual void ReadLetters(const std::string& group, LetterRead read, ControlReply reply) = 0;
+  // A retry needs a group that runs, and is answered within kRetryAnswer, perhaps with kWaiting;
+  // all others are answered once they are stored.
+  virtual void OrderLetter(const std::string& group, const LetterCommand& order,
+                           const std::string& by, ControlReply reply) = 0;
 };
+
+// Within which a retry is answered.
+inline constexpr std::chrono::seconds kRetryAnswer{15};
 
 }  // namespace catchup

@@ -10,6 +10,8 @@
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/daemon/letter_classes.h"
+#include "host/daemon/letter_jobs.h"
+#include "host/daemon/trace_ids.h"
 
 namespace catchup {
 namespace {
@@ -27,70 +29,6 @@ constexpr std::uint64_t kMostBytesTogether = 8u << 20;
 constexpr std::chrono::minutes kLongestDelay{75};
 
 constexpr std::int64_t kTickNanoseconds = 100;
-
-// What became of a letter whose call failed.
-struct Failed {
-  LetterHead head;  // The state, class and times that it has now.
-  LetterCause cause;
-  bool infrastructure = false;  // Nothing about the event, so its reason stays.
-};
-
-// Nothing where the letter is gone.
-Status WriteFailed(LetterStore* store, const Failed& failed) {
-  auto letter = store->reader().Read(failed.head.position);
-  if (!letter.ok()) {
-    return letter.status();
-  }
-  if (!letter->has_value()) {
-    return {};
-  }
-  LetterStore::Change change;
-  change.head = (**letter).head;
-  change.cause = std::move((**letter).cause);
-  const bool was_dead = change.head.state == StoredState::kDead;
-  change.head.state = failed.head.state;
-  change.head.letter_class = failed.head.letter_class;
-  change.head.since_ticks = failed.head.since_ticks;
-  change.head.due_ticks = failed.head.due_ticks;
-  change.head.step = failed.head.step;
-  ++change.head.attempts;
-  change.head.last_failed_ticks = failed.head.last_failed_ticks;
-  if (change.head.first_failed_ticks == 0) {
-    change.head.first_failed_ticks = failed.head.last_failed_ticks;
-  }
-  if (!failed.infrastructure || change.cause.calls.empty()) {
-    change.cause.reason = failed.cause.reason;
-  }
-  change.cause.calls.insert(change.cause.calls.end(), failed.cause.calls.begin(),
-                            failed.cause.calls.end());
-  change.cause.plugin = failed.cause.plugin;
-  change.cause.plugin_digest = failed.cause.plugin_digest;
-  change.cause.token = store->token();
-  if (!was_dead && change.head.state == StoredState::kDead) {
-    change.step = LetterStepKind::kDead;
-  }
-  return store->Update(store->token(), change);
-}
-
-// A letter that is not there is done with, as after a kill between two commits.
-Status RemoveHealed(LetterStore* store, Position position) {
-  const Status removed = store->Remove(store->token(), position, LetterStepKind::kHealed, "");
-  return removed.code() == Status::Code::kNotFound ? Status() : removed;
-}
-
-Status EndHolds(LetterStore* store, const std::string& type) {
-  std::vector<std::string> types;
-  if (type.empty()) {
-    CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
-        [&types](const LetterHold& hold) { types.push_back(hold.type); }));
-  } else {
-    types.push_back(type);
-  }
-  for (const std::string& held : types) {
-    CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), held));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -192,12 +130,20 @@ void LetterSide::Open(Opened done) {
           [&contents](const LetterHold& hold) { contents.holds.push_back(hold); });
     }
     if (status.ok()) {
+      status = (*store)->reader().ScanParks(
+          [&contents](const LetterPark& park) { contents.parks.push_back(park); });
+    }
+    if (status.ok()) {
       const MutexLock lock(&shared->mutex);
       shared->store = *std::move(store);
     }
     gate->Enter([&] {
-      if (status.ok()) {
+      open_ = status.ok();
+      if (open_) {
         sinks_.Wake();  // What the last run has left them.
+      }
+      for (const LetterPark& park : contents.parks) {
+        park_reasons_[park.position] = park.reason;
       }
       done(status, contents);
     });
@@ -251,10 +197,15 @@ const LetterSide::FailedCalls* LetterSide::FailedCallsOf(Sequence sequence) cons
   return found == failed_calls_.end() ? nullptr : &*found;
 }
 
+StoredClass LetterSide::failed_class() const {
+  const std::vector<LetterCall>& calls = failed_calls_.back().calls;
+  return calls.empty() ? StoredClass::kNone : calls.back().letter_class;
+}
+
 void LetterSide::Park(const Command& command, const EventView& event) {
   Job job;
   job.letter = LetterOf(command, event);
-  job.done = [this, sequence = command.first] { listener_.OnLetterDurable(sequence); };
+  job.sequence = command.first;
   Add(std::move(job));
 }
 
@@ -278,7 +229,11 @@ void LetterSide::Change(const Command& command) {
       hold.type = command.text;
       hold.by = command.expected ? LetterHold::By::kOperator : LetterHold::By::kHost;
       hold.since_ticks = NowTicks();
-      hold.reason = command.expected ? std::string() : text_;
+      hold.reason = text_;
+      if (command.expected) {
+        const auto why = hold_reasons_.extract(command.text);
+        hold.reason = why ? why.mapped() : std::string();
+      }
       job.step = [hold = std::move(hold)](LetterStore* store) {
         return store->SetHold(store->token(), hold);
       };
@@ -294,7 +249,7 @@ void LetterSide::Change(const Command& command) {
 }
 
 void LetterSide::Update(const LetterChange& change) {
-  Failed failed;
+  FailedLetter failed;
   failed.head.position = change.position;
   failed.head.state = StoredOf(change.state);
   failed.head.letter_class = ClassOf(change.failure);
@@ -305,12 +260,71 @@ void LetterSide::Update(const LetterChange& change) {
   failed.cause = CauseOf(kLetterCall, change);
   failed.infrastructure = !failed.cause.calls.empty() &&
                           failed.cause.calls.back().letter_class == StoredClass::kInfrastructure;
-  Job job;
-  job.step = [failed = std::move(failed)](LetterStore* store) {
-    return WriteFailed(store, failed);
-  };
-  job.done = [this] { listener_.OnLetterStored(); };
-  Add(std::move(job));
+  const auto written = std::make_shared<LetterHead>();
+  AddStep([failed = std::move(failed),
+           written](LetterStore* store) { return WriteFailed(store, failed, written.get()); },
+          [this, written] {
+            listener_.OnLetterSized(written->stream, written->position, written->bytes);
+            listener_.OnLetterStored();
+          });
+}
+
+void LetterSide::Find(Position position, Found done) {
+  const auto found = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
+  AddStep(
+      [position, found](LetterStore* store) -> Status {
+        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
+        *found = letter ? Result<LetterHead>(std::move(letter->head))
+                        : Status::NotFound("no letter lies at " + FormatPosition(position));
+        return {};
+      },
+      [found, done = std::move(done)] { done(*found); });
+}
+
+void LetterSide::Drop(Position position, const std::string& reason, const std::string& by,
+                      Found done) {
+  const auto dropped = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
+  AddStep(
+      [=](LetterStore* store) -> Status {
+        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
+        if (!letter) {
+          *dropped = Status::NotFound("no letter lies at " + FormatPosition(position));
+          return {};
+        }
+        CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));
+        *dropped = std::move(letter->head);
+        return {};
+      },
+      [dropped, done = std::move(done)] { done(*dropped); });
+}
+
+void LetterSide::SetPark(const LetterPark& park, std::function<void()> done) {
+  park_reasons_[park.position] = park.reason;
+  AddStep([park](LetterStore* store) { return store->SetPark(store->token(), park); },
+          std::move(done));
+}
+
+void LetterSide::EndPark(Position position) {
+  park_reasons_.erase(position);
+  AddStep([position](LetterStore* store) { return store->EndPark(position); }, nullptr);
+}
+
+void LetterSide::ExplainHold(const std::string& type, const std::string& reason) {
+  hold_reasons_[type] = reason;
+}
+
+void LetterSide::Sync(std::function<void()> done) {
+  AddStep([](LetterStore*) { return Status(); }, std::move(done));
+}
+
+bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
+  if (open_) {
+    queue_->Post([shared = shared_, read = std::move(read)] {
+      const MutexLock lock(&shared->mutex);
+      read(&shared->store->reader());
+    });
+  }
+  return open_;
 }
 
 void LetterSide::Read(Position position, HasRead done) {
@@ -327,6 +341,13 @@ void LetterSide::Read(Position position, HasRead done) {
       }
     });
   });
+}
+
+void LetterSide::AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done) {
+  Job job;
+  job.step = std::move(step);
+  job.done = std::move(done);
+  Add(std::move(job));
 }
 
 void LetterSide::Add(Job job) {
@@ -393,6 +414,11 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
     listener_.OnLettersWaitEnds();
   }
   for (const Job& job : batch) {
+    if (job.letter) {
+      const LetterHead& head = job.letter->head;
+      listener_.OnLetterSized(head.stream, head.position, head.bytes);
+      listener_.OnLetterDurable(job.sequence);
+    }
     if (job.done) {
       job.done();
     }
@@ -432,11 +458,12 @@ LetterCause LetterSide::CauseOf(Sequence sequence, const LetterChange& change) c
     cause.calls = failed->calls;
   }
   cause.plugin = config_.plugin;
+  cause.plugin_version = plugin_version_;
   cause.plugin_digest = plugin_;
   return cause;
 }
 
-Letter LetterSide::LetterOf(const Command& command, const EventView& event) const {
+Letter LetterSide::LetterOf(const Command& command, const EventView& event) {
   const LetterChange& change = *command.letter;
   Letter letter;
   LetterHead& head = letter.head;
@@ -456,6 +483,13 @@ Letter LetterSide::LetterOf(const Command& command, const EventView& event) cons
   head.step = change.step;
   head.attempts = change.attempts;
   letter.cause = CauseOf(command.first, change);
+  if (const auto why = park_reasons_.extract(event.position);
+      why && change.failure == FailureClass::kByHand) {
+    letter.cause.reason = "parked by hand: " + why.mapped();
+  }
+  const TraceIds trace = TraceIdsOf(event.metadata);
+  letter.cause.trace_id = trace.trace;
+  letter.cause.span_id = trace.span;
   if (!letter.cause.calls.empty()) {
     head.first_failed_ticks = FailedCallsOf(command.first)->first_ticks;
     head.last_failed_ticks = letter.cause.calls.back().time_ticks;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,8 @@ class LetterFrame final : public EventFrame {
 // What a group hears of its letters, each inside a turn of its gate.
 class LetterListener {
  public:
+  // What a letter takes in the store. Comes before what says that it is on the disk.
+  virtual void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) = 0;
   // The kPark of this event is on the disk.
   virtual void OnLetterDurable(Sequence sequence) = 0;
   // The kUpdateLetter or kRemoveLetter under way is.
@@ -86,6 +89,7 @@ class LetterSide {
   struct Contents {
     std::vector<LetterHead> letters;  // In the order of their positions.
     std::vector<LetterHold> holds;
+    std::vector<LetterPark> parks;
   };
   using Opened = std::function<void(const Status& status, const Contents& contents)>;
   void Open(Opened done);
@@ -98,6 +102,8 @@ class LetterSide {
 
   // The file that the next calls are made into.
   void SetPlugin(const Digest32& digest) { plugin_ = digest; }
+  // What it says of itself, once it has been loaded.
+  void SetPluginVersion(const std::string& version) { plugin_version_ = version; }
 
   // A call of a lane that failed, of the event that it calls next or, kLetterCall, of the letter:
   // it is written with what comes of it, its text whole.
@@ -108,6 +114,27 @@ class LetterSide {
   void Park(const Command& command, const EventView& event);
   // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
+  // Of the failed call of a letter that was noted last.
+  StoredClass failed_class() const;
+  const std::string& failed_text() const { return failed_calls_.back().text; }
+
+  // --- What operators decide. `done` comes once it is on the disk. ---
+
+  // kNotFound: no such letter is in the store, any more or yet.
+  using Found = std::function<void(const Result<LetterHead>& letter)>;
+  void Find(Position position, Found done);
+  void Drop(Position position, const std::string& reason, const std::string& by, Found done);
+  // The event there is to be a letter; `reason` becomes the letter's. EndPark: not any more.
+  void SetPark(const LetterPark& park, std::function<void()> done);
+  void EndPark(Position position);
+  // What stands in the store of the next kHold of `type`, which an operator asks for.
+  void ExplainHold(const std::string& type, const std::string& reason);
+  // Everything asked for so far is on the disk.
+  void Sync(std::function<void()> done);
+
+  // Has `read` called with what reads the letters, on a thread of the pool and after what is being
+  // written; it must not take long. False: they are not open here.
+  bool Visit(std::function<void(LetterReader*)> read);
 
   // See LetterSinks; any thread, outside of a turn.
   void SettleSinks(std::chrono::steady_clock::time_point deadline) { sinks_.Settle(deadline); }
@@ -129,11 +156,13 @@ class LetterSide {
   // Something to write. Letters, which have no step, may be written together.
   struct Job {
     std::optional<Letter> letter;
+    Sequence sequence = 0;  // Of the letter's event.
     std::function<Status(LetterStore*)> step;
     std::function<void()> done;  // None: nobody waits for it.
   };
 
   void Add(Job job);
+  void AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done);
   void Pump();
   static Status Carry(LetterStore* store, std::vector<Job>* batch);
   void OnCarried(std::vector<Job> batch, const Status& status);
@@ -141,7 +170,7 @@ class LetterSide {
   LetterFeeder::Store StoreOf(const std::string& sink) const;
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
-  Letter LetterOf(const Command& command, const EventView& event) const;
+  Letter LetterOf(const Command& command, const EventView& event);
   const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
   void Update(const LetterChange& change);
@@ -160,7 +189,11 @@ class LetterSide {
   bool busy_ = false;     // One is with the queue, or waits for its next try.
   bool waits_ = false;    // It was said what for.
   bool failed_ = false;
+  bool open_ = false;
   Digest32 plugin_{};
+  std::string plugin_version_;
+  std::map<Position, std::string> park_reasons_;
+  std::map<std::string, std::string> hold_reasons_;
 
   // Of what failed last.
   std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.

@@ -40,6 +40,7 @@ void RunnerReport::Started(const RunnerLink& link, std::uint64_t token) const {
 void RunnerReport::Ready(const Outcome& ready) const {
   Write(LogLevel::kInfo, "Projection started", "Group.Runner",
         {{"plugin", config_.plugin},
+         {"pluginVersion", ready.text},
          {"keepsPosition", ready.position_mode},
          {"position", ready.loaded.has_value() ? FormatPosition(*ready.loaded) : "none"},
          {"maxEvents", ready.max_events}});

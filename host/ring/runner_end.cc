@@ -364,7 +364,7 @@ bool RunnerEnd::Post(OutcomeHeader header, std::string_view text, std::uint64_t 
 }
 
 void RunnerEnd::PostReady(std::uint32_t max_events, bool position_mode,
-                          std::optional<Position> loaded) {
+                          std::optional<Position> loaded, std::string_view version) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kReady;
   header.max_events = max_events;
@@ -374,7 +374,7 @@ void RunnerEnd::PostReady(std::uint32_t max_events, bool position_mode,
     header.commit = loaded->commit;
     header.prepare = loaded->prepare;
   }
-  CATCHUP_CHECK(Post(header, {}, 0, PostHow::kAlways));
+  CATCHUP_CHECK(Post(header, version.substr(0, kMaxVersionText), 0, PostHow::kAlways));
 }
 
 void RunnerEnd::PostFailure(CallKind call, std::int32_t status, const FailedEvents& events,

@@ -225,7 +225,8 @@ int RunLoop(RunnerEnd* ring) {
     result = std::move(*damage);
   }
   if (result.ok()) {
-    ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position());
+    ring->PostReady(instance.max_events(), instance.position_mode(), instance.stored_position(),
+                    library->version());
   }
   if (result.ok() && !setup->create_only) {
     Feeder feeder(ring, &instance, setup->lane);

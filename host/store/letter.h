@@ -49,6 +49,9 @@ inline constexpr std::size_t kMaxLetterReason = 64u << 10;
 inline constexpr std::size_t kMaxLetterCalls = 16;
 inline constexpr std::size_t kMaxLetterCallText = 256;
 
+// Of what an operator says when he decides about one: a sentence, not a file.
+inline constexpr std::size_t kMaxOperatorReason = 4u << 10;
+
 // One failed call of the plugin with a letter's event.
 struct LetterCall {
   std::int64_t time_ticks = 0;
@@ -110,6 +113,27 @@ struct LetterHold {
   std::string reason;  // An operator's, or the text of the failure; at most kMaxLetterReason bytes.
 };
 
+// An event that is to become a letter when its turn comes, because an operator wants it so.
+struct LetterPark {
+  Position position;
+  std::int64_t since_ticks = 0;
+  std::string by;
+  std::string reason;
+};
+
+// A letter that an operator removed: who it was, and why.
+struct LetterDrop {
+  Position position;
+  std::string stream;
+  std::string type;
+  Uuid event_id;
+  std::uint64_t revision = 0;
+  StoredClass letter_class = StoredClass::kNone;
+  std::int64_t dropped_ticks = 0;
+  std::string by;
+  std::string reason;
+};
+
 // All letters of a group, counted.
 struct LetterTotals {
   std::uint64_t healing = 0;
@@ -136,6 +160,7 @@ struct LetterFilter {
   std::optional<std::int64_t> written_before = {};
   std::optional<std::int64_t> written_after = {};
   std::optional<Position> after = {};  // Where the last page ended.
+  std::optional<Position> until = {};  // Not beyond it.
   std::optional<std::uint64_t> limit = {};
 };
 

@@ -16,6 +16,7 @@
 //   owner  one row: the group, and the fencing token of the last runner spawned
 //   holds  types whose events are parked without a call
 //   steps, sinks   see letter_steps.h
+//   parks, drops   see letter_decisions.h
 //
 // It is made with a group's first letter: a group that never had trouble has no file, and its start
 // looks for one name and does no more.

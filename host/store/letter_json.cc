@@ -35,18 +35,24 @@ std::string DigestText(const Digest32& digest) {
   return digest == Digest32{} ? std::string() : HexText(digest);
 }
 
+// Of a letter, whether it is still there or not.
+template <typename Row>
+void AppendIdentity(std::string_view group, const Row& row, std::string* out) {
+  out->append("\"id\":\"").append(FormatPosition(row.position)).append("\"");
+  AppendText("group", group, out);
+  AppendText("stream", row.stream, out);
+  AppendNumber("revision", row.revision, out);
+  AppendText("type", row.type, out);
+  AppendText("eventId", FormatUuid(row.event_id), out);
+  AppendText("commit", std::to_string(row.position.commit), out);
+  AppendText("prepare", std::to_string(row.position.prepare), out);
+}
+
 }  // namespace
 
 void AppendLetterMembers(std::string_view group, const LetterHead& head, const LetterCause& cause,
                          std::string* out) {
-  out->append("\"id\":\"").append(FormatPosition(head.position)).append("\"");
-  AppendText("group", group, out);
-  AppendText("stream", head.stream, out);
-  AppendNumber("revision", head.revision, out);
-  AppendText("type", head.type, out);
-  AppendText("eventId", FormatUuid(head.event_id), out);
-  AppendText("commit", std::to_string(head.position.commit), out);
-  AppendText("prepare", std::to_string(head.position.prepare), out);
+  AppendIdentity(group, head, out);
   AppendText("state", StoredStateName(head.state), out);
   AppendTextOrNull("class", StoredClassName(head.letter_class), out);
   AppendText("reason", cause.reason, out);
@@ -75,6 +81,15 @@ void AppendLetterDetails(const LetterHead& head, const LetterCause& cause, std::
     out->push_back('}');
   }
   out->push_back(']');
+}
+
+void AppendDropMembers(std::string_view group, const LetterDrop& drop, std::string* out) {
+  AppendIdentity(group, drop, out);
+  AppendText("state", "dropped", out);
+  AppendTextOrNull("class", StoredClassName(drop.letter_class), out);
+  AppendText("reason", drop.reason, out);
+  AppendText("by", drop.by, out);
+  AppendTime("droppedAt", drop.dropped_ticks, out);
 }
 
 void AppendLetterEvent(const Letter& letter, std::string* out) {

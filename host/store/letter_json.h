@@ -18,6 +18,10 @@ void AppendLetterMembers(std::string_view group, const LetterHead& head, const L
 // spanId, calls (each time, class, text), each with a comma before it.
 void AppendLetterDetails(const LetterHead& head, const LetterCause& cause, std::string* out);
 
+// Appends the members of the object of a letter that was dropped: who it was, state "dropped",
+// class, reason, by, droppedAt.
+void AppendDropMembers(std::string_view group, const LetterDrop& drop, std::string* out);
+
 // Appends the event as one event line, without a line feed: `catchup try` and `catchup append` read
 // it back to the byte.
 void AppendLetterEvent(const Letter& letter, std::string* out);

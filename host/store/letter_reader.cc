@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host/store/letter_decisions.h"
 #include "host/store/letter_file.h"
 #include "host/store/letter_rows.h"
 
@@ -33,7 +34,8 @@ constexpr std::string_view kWhere =
     "(?2 IS NULL OR letters.class = ?2) AND (?3 IS NULL OR letters.stream = ?3) AND "
     "(?4 IS NULL OR letters.type = ?4) AND (?5 IS NULL OR letters.written < ?5) AND "
     "(?6 IS NULL OR letters.written > ?6) AND "
-    "(letters.commit_position, letters.prepare_position) > (?7, ?8) "
+    "(letters.commit_position, letters.prepare_position) > (?7, ?8) AND "
+    "(?10 IS NULL OR (letters.commit_position, letters.prepare_position) <= (?10, ?11)) "
     "ORDER BY letters.commit_position, letters.prepare_position LIMIT ?9";
 
 }  // namespace
@@ -115,6 +117,54 @@ Status LetterReader::ScanHolds(const SeeHold& see) {
   }
 }
 
+Status LetterReader::ScanParks(const SeePark& see) {
+  if (connection_ == nullptr) {
+    return {};
+  }
+  const Status scanned = catchup::ScanParks(connection_, see);
+  return scanned.ok() ? scanned : Failure(scanned);
+}
+
+Status LetterReader::ScanDrops(const SeeDrop& see) {
+  if (connection_ == nullptr) {
+    return {};
+  }
+  const Status scanned = catchup::ScanDrops(connection_, see);
+  return scanned.ok() ? scanned : Failure(scanned);
+}
+
+Result<std::optional<LetterDrop>> LetterReader::FindDrop(Position position) {
+  if (connection_ == nullptr) {
+    return std::optional<LetterDrop>();
+  }
+  auto found = catchup::FindDrop(position, connection_);
+  return found.ok() ? std::move(found) : Failure(found.status());
+}
+
+Result<std::optional<Position>> LetterReader::PlaceBehind(std::optional<Position> after,
+                                                          std::uint64_t rows) {
+  if (connection_ == nullptr) {
+    return std::optional<Position>();
+  }
+  auto statement = connection_->Prepare(
+      "SELECT commit_position, prepare_position FROM letters WHERE "
+      "(commit_position, prepare_position) > (?1, ?2) ORDER BY commit_position, prepare_position "
+      "LIMIT 1 OFFSET ?3");
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  statement->Bind(1, after ? Signed(after->commit) : -1);
+  statement->Bind(2, after ? Signed(after->prepare) : -1);
+  statement->Bind(3, Signed(rows) - 1);
+  const auto row = statement->Step();
+  if (!row.ok()) {
+    return Failure(row.status());
+  }
+  return *row ? std::optional(Position{static_cast<std::uint64_t>(statement->Int(0)),
+                                       static_cast<std::uint64_t>(statement->Int(1))})
+              : std::nullopt;
+}
+
 Status LetterReader::List(const LetterFilter& filter, const SeeLetter& see) {
   if (connection_ == nullptr) {
     return {};
@@ -135,6 +185,8 @@ Status LetterReader::List(const LetterFilter& filter, const SeeLetter& see) {
   statement->Bind(7, filter.after ? Signed(filter.after->commit) : -1);
   statement->Bind(8, filter.after ? Signed(filter.after->prepare) : -1);
   statement->Bind(9, filter.limit ? Signed(*filter.limit) : -1);
+  BindOptional(10, filter.until ? std::optional(filter.until->commit) : std::nullopt, &*statement);
+  BindOptional(11, filter.until ? std::optional(filter.until->prepare) : std::nullopt, &*statement);
   LetterHead head;
   LetterCause cause;
   for (;;) {

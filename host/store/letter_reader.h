@@ -38,9 +38,21 @@ class LetterReader {
   using SeeHold = std::function<void(const LetterHold& hold)>;
   Status ScanHolds(const SeeHold& see);
 
+  using SeePark = std::function<void(const LetterPark& park)>;
+  Status ScanParks(const SeePark& see);
+
+  // Of the letters that were dropped the last ones, the newest first; and that of one position.
+  using SeeDrop = std::function<void(const LetterDrop& drop)>;
+  Status ScanDrops(const SeeDrop& see);
+  Result<std::optional<LetterDrop>> FindDrop(Position position);
+
   // The letters meant, in the order of the positions. `see` may read other letters.
   using SeeLetter = std::function<Status(const LetterHead& head, const LetterCause& cause)>;
   Status List(const LetterFilter& filter, const SeeLetter& see);
+
+  // The position of the letter that lies `rows` behind `after` (none: the first of them); none
+  // where there are fewer. Bounds what a List looks at.
+  Result<std::optional<Position>> PlaceBehind(std::optional<Position> after, std::uint64_t rows);
 
   // One letter, whole. None: there is no such letter.
   Result<std::optional<Letter>> Read(Position position);

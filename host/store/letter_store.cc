@@ -7,6 +7,7 @@
 
 #include "host/base/text.h"
 #include "host/base/time_text.h"
+#include "host/store/letter_decisions.h"
 #include "host/store/letter_file.h"
 #include "host/store/letter_renewal.h"
 #include "host/store/letter_rows.h"
@@ -58,6 +59,9 @@ struct LetterStore::State {
   Status Write(const Body& body);
   Status Recount();
   Status Fail(Status failure);
+  // `also` is done in the same transaction.
+  Status Remove(std::uint64_t fence, Position position, LetterStepKind step,
+                const std::string& note, const std::function<Status(const Letter&)>& also);
 
   // What a change under a wrong token comes to, before a file is made for it.
   Status CheckToken(std::uint64_t wanted) const;
@@ -100,6 +104,7 @@ Status LetterStore::State::TakeUp() {
   CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
                            connection->QueryInt("SELECT token FROM owner"));
   token = static_cast<std::uint64_t>(seen);
+  CATCHUP_RETURN_IF_ERROR(connection->Execute(kDecisionTables));
   auto over = LetterSteps::Over(&*connection, options.sinks, options.max_step_bytes);
   if (!over.ok()) {
     return over.status();
@@ -204,6 +209,20 @@ Status LetterStore::State::Recount() {
   return {};
 }
 
+Status LetterStore::State::Remove(std::uint64_t fence, Position position, LetterStepKind step,
+                                  const std::string& note,
+                                  const std::function<Status(const Letter&)>& also) {
+  if (!connection) {
+    return NoLetter(position);
+  }
+  return Write([&](LetterTotals* counted) -> Status {
+    CATCHUP_ASSIGN_OR_RETURN(const Letter letter, writer->Require(position));
+    CATCHUP_RETURN_IF_ERROR(writer->Delete(fence, letter.head, counted));
+    CATCHUP_RETURN_IF_ERROR(also(letter));
+    return steps->Add(step, group, letter, note, NowTicks());
+  });
+}
+
 Status LetterStore::State::CheckToken(std::uint64_t wanted) const {
   return wanted == token
              ? Status()
@@ -277,6 +296,9 @@ Status LetterStore::Insert(std::uint64_t token, std::span<Letter> letters) {
   return state_->Write([&](LetterTotals* counted) -> Status {
     for (const Letter& letter : letters) {
       CATCHUP_ASSIGN_OR_RETURN(const bool added, state_->writer->Insert(token, letter, counted));
+      if (letter.head.letter_class == StoredClass::kByHand) {
+        CATCHUP_RETURN_IF_ERROR(RemovePark(letter.head.position, &*state_->connection));
+      }
       if (added) {
         CATCHUP_RETURN_IF_ERROR(state_->steps->Add(LetterStepKind::kWritten, state_->group, letter,
                                                    "", letter.head.written_ticks));
@@ -326,16 +348,20 @@ Status LetterStore::Reschedule(std::uint64_t token, std::span<const LetterHead> 
   });
 }
 
-Status LetterStore::Remove(std::uint64_t token, Position position, LetterStepKind step,
-                           const std::string& reason) {
-  if (!state_->connection) {
-    return state_->NoLetter(position);
-  }
-  return state_->Write([&](LetterTotals* counted) -> Status {
-    CATCHUP_ASSIGN_OR_RETURN(const Letter letter, state_->writer->Require(position));
-    CATCHUP_RETURN_IF_ERROR(state_->writer->Delete(token, letter.head, counted));
-    return state_->steps->Add(step, state_->group, letter, reason, NowTicks());
-  });
+Status LetterStore::RemoveHealed(std::uint64_t token, Position position) {
+  return state_->Remove(token, position, LetterStepKind::kHealed, "",
+                        [](const Letter&) { return Status(); });
+}
+
+Status LetterStore::Drop(std::uint64_t token, Position position, const std::string& reason,
+                         const std::string& by) {
+  return state_->Remove(
+      token, position, LetterStepKind::kDropped, reason, [&](const Letter& letter) {
+        const LetterHead& head = letter.head;
+        return AddDrop({position, head.stream, head.type, head.event_id, head.revision,
+                        head.letter_class, NowTicks(), by, CutText(reason, kMaxOperatorReason)},
+                       &*state_->connection);
+      });
 }
 
 Status LetterStore::RemoveBeyond(std::uint64_t token, std::optional<Position> position) {
@@ -345,6 +371,22 @@ Status LetterStore::RemoveBeyond(std::uint64_t token, std::optional<Position> po
   return state_->Write([&](LetterTotals* counted) -> Status {
     return state_->writer->DeleteBeyond(token, position, counted);
   });
+}
+
+Status LetterStore::SetPark(std::uint64_t token, const LetterPark& park) {
+  CATCHUP_RETURN_IF_ERROR(state_->CheckToken(token));
+  LetterPark cut = park;
+  cut.reason = CutText(park.reason, kMaxOperatorReason);
+  return state_->Write(
+      [&](LetterTotals*) -> Status { return catchup::SetPark(token, cut, &*state_->connection); });
+}
+
+Status LetterStore::EndPark(Position position) {
+  if (!state_->connection) {
+    return {};
+  }
+  return state_->Write(
+      [&](LetterTotals*) -> Status { return RemovePark(position, &*state_->connection); });
 }
 
 Status LetterStore::SetHold(std::uint64_t token, const LetterHold& hold) {

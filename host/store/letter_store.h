@@ -96,15 +96,22 @@ class LetterStore {
   // stay. kNotFound: one of them is not there; nothing changed.
   Status Reschedule(std::uint64_t token, std::span<const LetterHead> heads);
 
-  // Removes a letter for good, because it was handled (kHealed) or by an operator, who says why
-  // (kDropped). kNotFound: there is no such letter, as after a kill between this and what it led
-  // to.
-  Status Remove(std::uint64_t token, Position position, LetterStepKind step,
-                const std::string& reason);
+  // Removes a letter for good: it was handled. kNotFound: there is no such letter, as after a kill
+  // between this and what it led to.
+  Status RemoveHealed(std::uint64_t token, Position position);
+
+  // Removes a letter for good because an operator, `by`, says so and why. What is kept of it is
+  // read by LetterReader::ScanDrops. kNotFound as above.
+  Status Drop(std::uint64_t token, Position position, const std::string& reason,
+              const std::string& by);
 
   // After a reset to `position` (none: the beginning): removes the letters beyond it, whose events
   // come again. Sinks are not told: nothing became of these letters.
   Status RemoveBeyond(std::uint64_t token, std::optional<Position> position);
+
+  // An event that is to become a letter: until it is one of class by-hand, or EndPark.
+  Status SetPark(std::uint64_t token, const LetterPark& park);
+  Status EndPark(Position position);
 
   Status SetHold(std::uint64_t token, const LetterHold& hold);   // Replaces one of the same type.
   Status EndHold(std::uint64_t token, const std::string& type);  // ok where there is none.

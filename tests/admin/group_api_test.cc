@@ -29,6 +29,11 @@ class NotingHost final : public HostControl {
                                                                     : "last-good"));
     reply(answer);
   }
+  void ReadLetters(const std::string&, LetterRead, ControlReply reply) override { reply(answer); }
+  void OrderLetter(const std::string&, const LetterCommand&, const std::string&,
+                   ControlReply reply) override {
+    reply(answer);
+  }
 
   std::vector<std::string> asked;
   ControlAnswer answer;

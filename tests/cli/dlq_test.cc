@@ -69,7 +69,9 @@ TEST_F(DlqTest, AGroupWithoutALetterHasNone) {
   EXPECT_EQ(exported.out, "");
   const Finished shown = Dlq({"show", "g", "10:10"});
   EXPECT_EQ(shown.exit, 1);
-  EXPECT_EQ(shown.err, "group g has no letter 10:10: `catchup dlq list g` shows those it has\n");
+  EXPECT_EQ(shown.err,
+            "catchup dlq show: group g has no letter 10:10: `catchup dlq list g` shows those it "
+            "has\n");
   EXPECT_TRUE(std::filesystem::is_empty(site_.group("g")));
 }
 
@@ -202,8 +204,8 @@ TEST_F(DlqTest, WhatIsMissingOrWrongIsNamed) {
     int exit;
     std::string text;
   } cases[] = {
-      {{"list", "h"}, 2, "has no such group, it has g\n"},
-      {{"list", "../g"}, 2, "has no such group, it has g\n"},
+      {{"list", "h"}, 2, "no such group: \"h\", wanted g\n"},
+      {{"list", "../g"}, 2, "no such group: \"../g\", wanted g\n"},
       {{"show", "g", "11:11"}, 1, "group g has no letter 11:11: "},
       {{"show", "g", "10"}, 2, "letter 10: wanted COMMIT:PREPARE"},
       {{"show", "g", "x:y"}, 2, "letter x:y: wanted COMMIT:PREPARE"},
@@ -215,10 +217,12 @@ TEST_F(DlqTest, WhatIsMissingOrWrongIsNamed) {
       {{"list", "g", "--stream", ""}, 2, "found an empty text"},
       {{"list"}, 2, "GROUP is required"},
       {{"drop", "g", "10:10"}, 2, "--reason is required"},
-      {{"drop", "g", "10:10", "--reason", "x"}, 1, "dlq drop: this version cannot ask"},
-      {{"retry", "g", "--all"}, 1, "dlq retry: this version cannot ask"},
-      {{"park", "g", "--type", "t", "--reason", "x"}, 1, "dlq park: this version cannot ask"},
-      {{"unpark", "g", "--type", "t"}, 1, "dlq unpark: this version cannot ask"},
+      {{"drop", "g", "10:10", "--reason", " "}, 2, "--reason is empty, wanted why\n"},
+      {{"drop", "g", "10:10", "--reason", std::string(5'000, 'x')}, 2, "has 5000 bytes, wanted"},
+      {{"drop", "g", "10:10", "--reason", "x"}, 1, "no host runs on state directory "},
+      {{"retry", "g", "--all"}, 1, "no host runs on state directory "},
+      {{"park", "g", "--type", "t", "--reason", "x"}, 1, "no host runs on state directory "},
+      {{"unpark", "g", "--type", "t"}, 1, "no host runs on state directory "},
   };
   for (const auto& one : cases) {
     const Finished refused = Dlq(one.arguments);
@@ -242,7 +246,7 @@ TEST_F(DlqTest, AFileInUseIsNotRead) {
   const Finished listed = Dlq({"list", "g"});
   EXPECT_EQ(listed.exit, 1);
   EXPECT_EQ(listed.out, "");
-  ExpectHas(listed.err, "another process has it open, as a host that runs: this version reads");
+  ExpectHas(listed.err, "another process has it open");
 }
 
 }  // namespace

@@ -46,9 +46,7 @@ std::vector<Change> Changes() {
              return InsertOne(store, std::move(large));
            },
            {At(1), At(2), At(3)}},
-          {"remove",
-           [](LetterStore* store) { return store->Remove(0, At(1), LetterStepKind::kHealed, ""); },
-           {At(2)}},
+          {"remove", [](LetterStore* store) { return store->RemoveHealed(0, At(1)); }, {At(2)}},
           {"update",
            [=](LetterStore* store) {
              return store->Update(0, {dead, first.cause, LetterStepKind::kDead, ""});

@@ -51,8 +51,10 @@ int main(int argc, char** argv) {
   });
   for (;;) {
     if (last - first >= 9 && first != 0) {
-      const auto step = first % 2 == 0 ? LetterStepKind::kHealed : LetterStepKind::kDropped;
-      if (const Status removed = (*store)->Remove(0, {first, first}, step, ""); !removed.ok()) {
+      const Position place{first, first};
+      const Status removed = first % 2 == 0 ? (*store)->RemoveHealed(0, place)
+                                            : (*store)->Drop(0, place, "no use", "a test");
+      if (!removed.ok()) {
         return Fail(removed);
       }
       ++first;

@@ -48,7 +48,7 @@ TEST_F(LetterStepsTest, EachStepOfALetterIsStoredWithItsChange) {
   ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}, ""}).ok());
   letter.head.state = StoredState::kDead;
   ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, LetterStepKind::kDead, ""}).ok());
-  ASSERT_TRUE(store_->Remove(0, At(1), LetterStepKind::kDropped, "no use").ok());
+  ASSERT_TRUE(store_->Drop(0, At(1), "no use", "user 0").ok());
   Reopen({"a"});
   const std::vector<LetterStep> steps = Read("a");
   ASSERT_EQ(steps.size(), 4u);
@@ -149,7 +149,7 @@ TEST_F(LetterStepsTest, TheOldestStepsGoWhereASinkStaysAway) {
   store_ = OpenLetters(folder_.path(), options);
   for (std::uint64_t n = 1; n <= 100; ++n) {
     Insert(n);
-    ASSERT_TRUE(store_->Remove(0, At(n), LetterStepKind::kHealed, "").ok());
+    ASSERT_TRUE(store_->RemoveHealed(0, At(n)).ok());
   }
   const auto numbers = Numbers("a");
   EXPECT_EQ(numbers.back(), 200u);

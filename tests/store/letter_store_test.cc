@@ -65,7 +65,7 @@ TEST_F(LetterStoreTest, AGroupWithoutALetterHasNoFile) {
   ASSERT_TRUE(store_->SetToken(3).ok());
   ASSERT_TRUE(store_->EndHold(3, "order-placed").ok());
   ASSERT_TRUE(store_->RemoveBeyond(3, std::nullopt).ok());
-  EXPECT_EQ(store_->Remove(3, At(1), LetterStepKind::kHealed, "").code(), Status::Code::kNotFound);
+  EXPECT_EQ(store_->RemoveHealed(3, At(1)).code(), Status::Code::kNotFound);
   EXPECT_TRUE(Found().empty());
   EXPECT_EQ(store_->totals(), LetterTotals());
   store_.reset();
@@ -209,11 +209,11 @@ TEST_F(LetterStoreTest, AllOfATypeBecomeDueAtOnceOrNoneDoes) {
 TEST_F(LetterStoreTest, ARemovedLetterLeavesNothing) {
   ASSERT_TRUE(Insert(MakeLetter(1)).ok());
   ASSERT_TRUE(Insert(MakeLetter(2)).ok());
-  ASSERT_TRUE(store_->Remove(0, At(1), LetterStepKind::kHealed, "").ok());
-  EXPECT_EQ(store_->Remove(0, At(1), LetterStepKind::kHealed, "").code(), Status::Code::kNotFound);
+  ASSERT_TRUE(store_->RemoveHealed(0, At(1)).ok());
+  EXPECT_EQ(store_->RemoveHealed(0, At(1)).code(), Status::Code::kNotFound);
   EXPECT_EQ(Found(), (std::vector{At(2)}));
   EXPECT_FALSE(*store_->reader().Read(At(1)));
-  ASSERT_TRUE(store_->Remove(0, At(2), LetterStepKind::kDropped, "a test").ok());
+  ASSERT_TRUE(store_->Drop(0, At(2), "a test", "user 0").ok());
   EXPECT_EQ(store_->totals(), LetterTotals());
 }
 
@@ -243,7 +243,7 @@ TEST_F(LetterStoreTest, CountsAreThoseOfTheRowsWhateverWasDone) {
     letter.head.state = n % 8 == 1 ? StoredState::kDead : StoredState::kHealing;
     ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}, ""}).ok());
   }
-  ASSERT_TRUE(store_->Remove(0, At(5), LetterStepKind::kHealed, "").ok());
+  ASSERT_TRUE(store_->RemoveHealed(0, At(5)).ok());
   const LetterTotals counted = store_->totals();
   std::uint64_t bytes = 0;
   for (const Position position : Found()) {
@@ -269,7 +269,7 @@ TEST_F(LetterStoreTest, FullMeansThatNothingIsTakenUntilThereIsRoom) {
   ASSERT_TRUE(Insert(MakeLetter(2)).ok());
   EXPECT_EQ(Insert(MakeLetter(3)).code(), Status::Code::kExhausted);
   ASSERT_TRUE(Insert(MakeLetter(2)).ok());  // It is there already and takes no room.
-  ASSERT_TRUE(store_->Remove(0, At(1), LetterStepKind::kHealed, "").ok());
+  ASSERT_TRUE(store_->RemoveHealed(0, At(1)).ok());
   ASSERT_TRUE(Insert(MakeLetter(3)).ok());
 
   options.bounds.max_letters = 100;
@@ -300,8 +300,7 @@ TEST_F(LetterStoreTest, AWriterOfAnEarlierSpawnChangesNothing) {
     std::vector<Letter> other = {MakeLetter(2)};
     for (const Status& refused :
          {store_->Insert(5, other), store_->Update(5, {stale.head, stale.cause, {}, ""}),
-          store_->Reschedule(5, {&stale.head, 1}),
-          store_->Remove(5, At(1), LetterStepKind::kHealed, ""),
+          store_->Reschedule(5, {&stale.head, 1}), store_->RemoveHealed(5, At(1)),
           store_->RemoveBeyond(5, std::nullopt),
           store_->SetHold(5, {"u", LetterHold::By::kHost, 1, ""}), store_->EndHold(5, "t"),
           store_->SetToken(5)}) {

@@ -1,0 +1,255 @@
+#include "host/cli/letter_place.h"
+
+#include <catchup/json_text.hpp>
+#include <nlohmann/json.hpp>
+#include <system_error>
+#include <thread>
+
+#include "host/admin/admin_client.h"
+#include "host/daemon/hold_text.h"
+#include "host/store/state_directory.h"
+
+namespace catchup {
+namespace {
+
+namespace fs = std::filesystem;
+
+// More than a host takes for any of this.
+constexpr std::chrono::seconds kAnswerLimit{30};
+
+// For a host that has its state directory and not yet its socket, or neither any more.
+constexpr std::chrono::seconds kHostPatience{5};
+constexpr std::chrono::milliseconds kAskAgain{50};
+
+std::string_view NameOf(LetterView view) {
+  switch (view) {
+    case LetterView::kDetails:
+      return "details";
+    case LetterView::kEvents:
+      return "events";
+    case LetterView::kList:
+      break;
+  }
+  return "list";
+}
+
+// Why the host does not do it.
+Status RefusalOf(const HttpResponse& response) {
+  const auto json = nlohmann::json::parse(response.body, nullptr, false);
+  const auto error = json.is_object() ? json.find("error") : json.end();
+  if (!json.is_object() || error == json.end() || !error->is_string()) {
+    return Status::Internal("the host answered " + std::to_string(response.status) +
+                            " and what is no JSON object; is it of another version?");
+  }
+  const std::string text = error->get<std::string>();
+  switch (response.status) {
+    case 400:
+    case 404:
+      return Status::Invalid(text);
+    case 409:
+      return Status::NotFound(text);
+    default:
+      return Status::Unavailable(text);
+  }
+}
+
+// Walks through an object; `see` passes over one value, or says no.
+template <typename See>
+bool EachMember(JsonCursor* cursor, See see) {
+  cursor->SkipSpace();
+  if (!cursor->Take('{', "an object")) {
+    return false;
+  }
+  std::string name;
+  do {
+    cursor->SkipSpace();
+    if (cursor->next_is('}')) {
+      break;
+    }
+    if (!cursor->ReadString(&name)) {
+      return false;
+    }
+    cursor->SkipSpace();
+    if (!cursor->Take(':', "a colon")) {
+      return false;
+    }
+    cursor->SkipSpace();
+    if (!see(name)) {
+      return false;
+    }
+    cursor->SkipSpace();
+  } while (cursor->next_is(',') && cursor->Take(',', "a comma"));
+  return cursor->Take('}', "the end of the object");
+}
+
+}  // namespace
+
+LetterPlace::LetterPlace(const ConfigReading& reading, std::string group)
+    : reading_(reading),
+      group_(std::move(group)),
+      directory_(reading.config.has_value() ? reading.config->state.directory
+                                            : reading.found.state.directory) {}
+
+std::string LetterPlace::Target(std::string_view rest) const {
+  return "/api/groups/" + EncodePercent(group_) + std::string(rest);
+}
+
+// kNotFound of the connection, that nobody listens, becomes kCancelled here.
+Result<std::string> LetterPlace::Ask(const HttpRequest& request) {
+  auto response = AskHost(directory_, request, kAnswerLimit);
+  if (!response.ok()) {
+    const Status& status = response.status();
+    return status.code() == Status::Code::kNotFound && !asked_ ? Status::Cancelled(status.message())
+           : status.code() == Status::Code::kNotFound
+               ? Status::Unavailable("the host has ended: " + status.message())
+               : Status::Unavailable(status.message());
+  }
+  asked_ = true;
+  return response->status == 200 ? Result<std::string>(std::move(response->body))
+                                 : RefusalOf(*response);
+}
+
+Result<std::string> LetterPlace::Read(std::string_view rest, const Reading& here) {
+  const auto until = std::chrono::steady_clock::now() + kHostPatience;
+  while (!reader_.has_value()) {
+    auto answer = Ask({"GET", Target(rest), "", {}});
+    if (answer.ok() || answer.status().code() != Status::Code::kCancelled) {
+      return answer;
+    }
+    const Status opened = OpenFile();
+    // Somebody has the file, so there may be a host to ask in a moment.
+    if (!opened.ok() &&
+        (opened.code() != Status::Code::kInUse || std::chrono::steady_clock::now() >= until)) {
+      return opened;
+    }
+    if (!opened.ok()) {
+      std::this_thread::sleep_for(kAskAgain);
+    }
+  }
+  return here(&*reader_);
+}
+
+// A group that the configuration does not name any more may still have letters.
+Status LetterPlace::OpenFile() {
+  if (!reading_.config.has_value()) {
+    return Status::Invalid("no host runs on state directory " + directory_.string() +
+                           ", and the configuration is wrong");
+  }
+  std::vector<std::string> names;
+  bool known = false;
+  for (const GroupConfig& one : reading_.config->groups) {
+    names.push_back(one.name);
+    known = known || one.name == group_;
+  }
+  const fs::path folder = StateDirectory::GroupsOf(directory_) / group_;
+  std::error_code failed;
+  const bool plain = group_.find('/') == std::string::npos && group_.front() != '.';
+  if (!known && !(plain && fs::is_directory(folder, failed))) {
+    return Status::Invalid(NoSuchGroup(group_, names));
+  }
+  auto reader = LetterReader::Open(folder, group_);
+  if (reader.ok()) {
+    reader_ = *std::move(reader);
+  }
+  return reader.status();
+}
+
+Result<std::string> LetterPlace::Page(const LetterOptions& options, LetterView view) {
+  std::string rest = "/letters?view=" + std::string(NameOf(view));
+  for (const auto& [name, text] : options) {
+    if (!text.empty()) {
+      rest += "&" + name + "=" + EncodePercent(text);
+    }
+  }
+  return Read(rest, [&](LetterReader* reader) -> Result<std::string> {
+    CATCHUP_ASSIGN_OR_RETURN(const auto filter, ReadLetterFilter(options));
+    return LetterPage(group_, filter, view, reader);
+  });
+}
+
+Result<std::string> LetterPlace::One(Position id) {
+  return Read("/letters/" + FormatPosition(id), [&](LetterReader* reader) -> Result<std::string> {
+    CATCHUP_ASSIGN_OR_RETURN(auto letter, OneLetter(group_, id, reader));
+    return letter ? Result<std::string>(*std::move(letter))
+                  : Status::NotFound("group " + group_ + " has no letter " + FormatPosition(id));
+  });
+}
+
+Result<std::string> LetterPlace::Dropped() {
+  return Read("/dropped", [&](LetterReader* reader) { return DroppedLetters(group_, reader); });
+}
+
+Result<std::string> LetterPlace::Order(std::string_view path, const std::string& body) {
+  const auto until = std::chrono::steady_clock::now() + kHostPatience;
+  for (;;) {
+    auto answer = Ask({"POST", Target(path), body, {}});
+    if (answer.ok() || answer.status().code() != Status::Code::kCancelled) {
+      return answer;
+    }
+    const auto look = StateDirectory::LookAt(directory_);
+    note_ = look.ok() ? look->note : std::string();
+    if (note_.empty()) {
+      return Status::Cancelled("no host runs on state directory " + directory_.string());
+    }
+    if (std::chrono::steady_clock::now() >= until) {
+      return Status::Unavailable(note_ +
+                                 ", which serves no commands: " + answer.status().message());
+    }
+    std::this_thread::sleep_for(kAskAgain);
+  }
+}
+
+Result<LetterPart> SplitPage(std::string_view page) {
+  LetterPart part;
+  JsonCursor cursor(page);
+  const bool split = EachMember(&cursor, [&](const std::string& name) {
+    const std::size_t begin = cursor.offset();
+    if (name == "next" && cursor.next_is('"')) {
+      return cursor.ReadString(&part.next.emplace());
+    }
+    if (name != "letters" && name != "dropped") {
+      const bool skipped = cursor.SkipValue();
+      if (name == "count") {
+        part.count = page.substr(begin, cursor.offset() - begin);
+      }
+      return skipped;
+    }
+    if (!cursor.Take('[', "an array")) {
+      return false;
+    }
+    for (cursor.SkipSpace(); !cursor.next_is(']'); cursor.SkipSpace()) {
+      const std::size_t letter = cursor.offset();
+      if (!cursor.SkipValue()) {
+        return false;
+      }
+      part.letters.emplace_back(page.substr(letter, cursor.offset() - letter));
+      cursor.SkipSpace();
+      if (!cursor.next_is(',')) {
+        break;
+      }
+      (void)cursor.Take(',', "a comma");
+    }
+    return cursor.Take(']', "the end of the array");
+  });
+  return split ? Result<LetterPart>(std::move(part))
+               : Status::Invalid(
+                     "the host answered what is no page of letters; is it of another "
+                     "version? " +
+                     cursor.fault());
+}
+
+std::optional<std::string> RawMember(std::string_view object, std::string_view name) {
+  std::optional<std::string> found;
+  JsonCursor cursor(object);
+  (void)EachMember(&cursor, [&](const std::string& member) {
+    const std::size_t begin = cursor.offset();
+    const bool skipped = cursor.SkipValue();
+    if (skipped && member == name) {
+      found = object.substr(begin, cursor.offset() - begin);
+    }
+    return skipped;
+  });
+  return found;
+}
+
+}  // namespace catchup

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+
+#include "host/base/status.h"
+#include "host/store/letter_store.h"
+
+// What is done to a group's letters in one transaction each, on a thread of the pool.
+namespace catchup {
+
+// What became of a letter whose call failed.
+struct FailedLetter {
+  LetterHead head;  // The state, class and times that it has now.
+  LetterCause cause;
+  bool infrastructure = false;  // Nothing about the event, so its reason stays.
+};
+
+// `written` is the letter's head as it lies there then. Nothing where the letter is gone.
+Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* written);
+
+// A letter that is not there is done with, as after a kill between two commits.
+Status RemoveHealed(LetterStore* store, Position position);
+
+// Of a type, or all.
+Status EndHolds(LetterStore* store, const std::string& type);
+
+}  // namespace catchup

@@ -1,0 +1,107 @@
+// What operators decide about the letters of a group that does not run.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "host/base/log.h"
+#include "host/base/text.h"
+#include "host/base/time_text.h"
+#include "host/daemon/group_orders.h"
+#include "host/store/checkpoint_store.h"
+#include "host/store/letter_store.h"
+
+namespace catchup {
+namespace {
+
+Result<OrderNote> Drop(const LetterCommand& order, const std::string& by, const std::string& group,
+                       LetterStore* store) {
+  const Position position = order.position;
+  CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, order.reason, by));
+  Log(LogLevel::kInfo, "Dead letter dropped", "Group.OrderLetters", group,
+      {{"reason",
+        "dead letter " + FormatPosition(position) + " dropped by " + by + ": " + order.reason},
+       {"position", FormatPosition(position)}});
+  return "letter " + FormatPosition(position) + " dropped";
+}
+
+Result<OrderNote> ParkEvent(const std::filesystem::path& groups, const GroupConfig& group,
+                            const LetterCommand& order, const std::string& by, LetterStore* store) {
+  CATCHUP_ASSIGN_OR_RETURN(const auto checkpoint,
+                           CheckpointStore::OpenForCommand(groups, group.name, group.filter));
+  const std::optional<Position> place = checkpoint->record().checkpoint;
+  if (place >= order.position) {
+    return Status::Invalid("what lies at " + FormatPosition(order.position) +
+                           " is settled: the group's checkpoint is at " + FormatPosition(*place));
+  }
+  CATCHUP_RETURN_IF_ERROR(
+      store->SetPark(store->token(), {order.position, NowTicks(), by, order.reason}));
+  return "the event at " + FormatPosition(order.position) +
+         " is parked as a letter when its turn comes, after catchup start " + group.name;
+}
+
+Result<OrderNote> HoldType(const LetterCommand& order, const std::string& by, LetterStore* store) {
+  LetterHold hold;
+  hold.type = order.type;
+  hold.by = LetterHold::By::kOperator;
+  hold.since_ticks = NowTicks();
+  hold.reason = order.reason + " (" + by + ")";
+  CATCHUP_RETURN_IF_ERROR(store->SetHold(store->token(), hold));
+  return "events of type " + Quoted(order.type, kMaxOperatorReason) + " are parked without a call";
+}
+
+Result<OrderNote> FreeType(const LetterCommand& order, LetterStore* store) {
+  bool held = false;
+  CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
+      [&](const LetterHold& hold) { held = held || hold.type == order.type; }));
+  const std::string type = Quoted(order.type, kMaxOperatorReason);
+  if (!held) {
+    return Status::NotFound("events of type " + type + " are not held");
+  }
+  CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), order.type));
+  return "events of type " + type + " are called again";
+}
+
+}  // namespace
+
+const char* LetterCommandName(LetterCommand::Kind kind) {
+  switch (kind) {
+    case LetterCommand::Kind::kRetry:
+      return "dlq retry";
+    case LetterCommand::Kind::kDrop:
+      return "dlq drop";
+    case LetterCommand::Kind::kParkEvent:
+    case LetterCommand::Kind::kParkType:
+      return "dlq park";
+    case LetterCommand::Kind::kUnparkType:
+      break;
+  }
+  return "dlq unpark";
+}
+
+Result<OrderNote> OrderLetters(const std::filesystem::path& groups, const GroupConfig& group,
+                               const LetterCommand& order, const std::string& by) {
+  LetterStore::Options options;
+  options.max_step_bytes = group.dead_letters.max_bytes;
+  for (const auto& sink : group.dead_letters.sinks) {
+    options.sinks.push_back(sink.name);
+  }
+  // Of the next letters; what is there stays.
+  options.bounds = {group.dead_letters.max_letters, group.dead_letters.max_bytes};
+  CATCHUP_ASSIGN_OR_RETURN(const auto store,
+                           LetterStore::Open(groups / group.name, group.name, options));
+  switch (order.kind) {
+    case LetterCommand::Kind::kDrop:
+      return Drop(order, by, group.name, store.get());
+    case LetterCommand::Kind::kParkEvent:
+      return ParkEvent(groups, group, order, by, store.get());
+    case LetterCommand::Kind::kParkType:
+      return HoldType(order, by, store.get());
+    case LetterCommand::Kind::kUnparkType:
+      return FreeType(order, store.get());
+    case LetterCommand::Kind::kRetry:
+      break;
+  }
+  return Status::Invalid("letters are called while their group runs");
+}
+
+}  // namespace catchup

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace catchup {
+
+// By which a trace finds the event: lower-case hexadecimal digits, 32 and 16 of them; both empty
+// where there is no valid one.
+struct TraceIds {
+  std::string trace;
+  std::string span;
+};
+
+// Metadata beyond this is not looked into: a trace's ids stand in a small object.
+inline constexpr std::size_t kMaxTracedMetadata = 64u << 10;
+
+// The first valid pair of an event's metadata, a JSON object: `traceparent` (W3C), `$traceId` and
+// `$spanId`, `trace-id` and `span-id`. Ids of zeros alone are none.
+TraceIds TraceIdsOf(std::string_view metadata);
+
+}  // namespace catchup
