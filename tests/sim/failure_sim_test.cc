@@ -234,7 +234,8 @@ FailureScenario RandomScenario(std::uint64_t seed) {
   s.lanes = random.Chance(50) ? 1 : static_cast<std::uint32_t>(random.Between(2, 4));
   s.batch = random.Chance(70) ? 1 : static_cast<std::uint32_t>(random.Between(2, 20));
   if (random.Chance(30)) {
-    s.kill_runner_every = std::chrono::seconds(random.Between(5, 300));
+    // More than ten in ten minutes with nothing settled between is the group's end.
+    s.kill_runner_every = std::chrono::seconds(random.Between(200, 900));
   }
   s.order = random.Chance(75) ? LetterOrder::kStream : LetterOrder::kEvent;
   s.max_letters = random.Chance(30) ? random.Between(20, 500) : 100'000;
