@@ -328,7 +328,8 @@ class Engine {
   void Plan(Turn& turn);
   void Pop(Turn& turn);
   void DropSettledPlace();
-  void FollowCaughtUp();
+  void FollowCaughtUp(const Turn& turn);
+  bool CallsDueLetters() const;
   void PlanLane(Turn& turn);
   void MaybeAdvance(Turn& turn);
   void Deliver(Turn& turn);
@@ -468,6 +469,8 @@ class Engine {
   StoreWait checkpoint_wait_;
   StoreWait spawn_wait_;
   CatchUp catch_up_;
+  // When it had caught up first.
+  std::chrono::nanoseconds letters_until_ = std::chrono::nanoseconds::max();
   Breaker breaker_;
   Doubt doubt_;
   LetterBook book_;

@@ -18,7 +18,7 @@ void Engine::Plan(Turn& turn) {
     Judge(turn);
     Pop(turn);
     DropSettledPlace();
-    FollowCaughtUp();
+    FollowCaughtUp(turn);
     PlanLane(turn);
     MaybeAdvance(turn);
     Deliver(turn);
@@ -73,21 +73,29 @@ void Engine::DropSettledPlace() {
   }
 }
 
-void Engine::FollowCaughtUp() {
+void Engine::FollowCaughtUp(const Turn& turn) {
   if (life_.ending()) {
     return;
   }
   if (catch_up_.OnSettled(ledger_.popped(), ledger_.watermark())) {
     pacer_.Hurry();
   }
-  if (!catch_up_.persisting() || !pacer_.Covers(catch_up_.watermark())) {
-    return;
+  if (catch_up_.persisting() && pacer_.Covers(catch_up_.watermark())) {
+    catch_up_.OnDurable();
+    // Once, so that a letter that fails again and again keeps nothing from its end.
+    letters_until_ = std::min(letters_until_, turn.now);
   }
-  catch_up_.OnDurable();
-  if (options_.stop_on_caught_up) {
+  if (options_.stop_on_caught_up && catch_up_.done() && !CallsDueLetters()) {
     End(GroupState::kStopped, std::string(kCaughtUpReason), Lane::Force::kDrain,
         options_.drain_timeout);
   }
+}
+
+// Letters that were due when the group had caught up, and what they hand on, have a call each
+// before it ends. An open breaker is not waited for.
+bool Engine::CallsDueLetters() const {
+  const auto next = book_.NextAt(std::chrono::nanoseconds::min());
+  return breaker_.closed() && (CallsLetter() || (next && *next <= letters_until_));
 }
 
 void Engine::PlanLane(Turn& turn) {

@@ -573,6 +573,67 @@ TEST_F(FailureTest, APluginThatCannotBeginForItsInfrastructureIsTriedAgain) {
   }
 }
 
+class UntilCaughtUpTest : public FailureTest {
+ protected:
+  UntilCaughtUpTest() : FailureTest({.stop_on_caught_up = true}) {}
+
+  // Two letters of streams of their own, with followers, and a group that has caught up but for
+  // them.
+  void Prepare() {
+    for (const char* stream : {"a", "b"}) {
+      Event(stream, stream);
+      Event(stream, stream);
+    }
+    Fails(1, CATCHUP_FAILED, "invalid");
+    Fails(3, CATCHUP_FAILED, "invalid");
+    for (Sequence sequence = 1; sequence <= 4; ++sequence) {
+      driver.LetterDurable(sequence);
+    }
+  }
+  // Says that all came, and that the checkpoint is durable.
+  Commands CatchUp() {
+    Commands answer = driver.CaughtUp();
+    if (const auto position = Persisted(answer)) {
+      answer = driver.Durable(*position);
+    }
+    return answer;
+  }
+  bool ends() const { return driver.engine.state() == GroupState::kStopped; }
+};
+
+TEST_F(UntilCaughtUpTest, LettersThatAreNotDueAreNotWaitedFor) {
+  Prepare();
+  driver.Durable(P(10));
+  CatchUp();
+  driver.Durable(P(40));
+  EXPECT_TRUE(Has(driver.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 2u);
+}
+
+TEST_F(UntilCaughtUpTest, EachDueLetterIsCalledOnceAndWhatItHandsOnToo) {
+  Prepare();
+  Commands answer;
+  driver.engine.PluginChanged(driver.tick(), &answer);
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+  driver.Durable(P(10));
+  CatchUp();
+  driver.Durable(P(40));
+  ASSERT_FALSE(ends());
+
+  answer = Fails(kLetterCall);
+  ASSERT_TRUE(Has(answer, Kind::kUpdateLetter));
+  answer = driver.LetterStored();
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter)) << "the other one, which is due as well";
+  driver.Settled(kLetterCall);
+  answer = driver.LetterStored();
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter)) << "its follower";
+  driver.Settled(kLetterCall);
+  driver.LetterStored();
+  EXPECT_TRUE(Has(driver.Exited(1, ExitClass::kClean), Kind::kFinished));
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kFollower), 1u);
+}
+
 class EventOrderTest : public FailureTest {
  protected:
   EventOrderTest() : FailureTest({.letter_order = LetterOrder::kEvent}) {}
