@@ -92,7 +92,8 @@ stage packages packages || exit 1
 before=$(tree_state) || exit 1
 stage "release build" build release || exit 1
 stage "tree unchanged by the build" unchanged
-export CATCHUP_NEEDS_POSTGRESQL=1  # It was installed above: what needs it fails rather than be skipped.
+# They were installed above: what needs them fails rather than be skipped.
+export CATCHUP_NEEDS_POSTGRESQL=1 CATCHUP_NEEDS_FAKETIME=1
 stage "tests" ctest --preset release -j "$(nproc)" --no-tests=error
 if [ "$full" = yes ]; then
   stage "lint" tests/lint.sh "${lint[@]}" build/release
@@ -105,6 +106,8 @@ if [ "$full" = yes ]; then
   stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
     build/release/bin/e2e_postgres_test --gtest_brief=1
   stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
+  stage "more kills around letters" env CATCHUP_TEST_LONG=1 build/release/bin/e2e_letter_kill_test \
+    --gtest_repeat=2 --gtest_brief=1
 fi
 unchanged || failed+=("tree unchanged by the tests")
 if [ ${#failed[@]} -ne 0 ]; then

@@ -15,6 +15,7 @@ build_packages=(
   libgmock-dev libgtest-dev  # tests
 )
 test_packages=(
+  libfaketime
   libpq-dev postgresql-15  # a dependency of a plugin that can fail in earnest; without a cluster of the machine's
   sqlite3
 )

@@ -21,6 +21,8 @@ enum class FailPoint : std::uint8_t {
   kOutcomeUnread,          // A runner has handled events; the engine does not know yet.
   kBeforeCheckpointWrite,  // Of a checkpoint as of a token.
   kAfterCheckpointWrite,   // It is durable; the engine does not know yet.
+  kBeforeLetterCommit,     // Of any change of the letters, a token among them.
+  kAfterLetterCommit,      // It is durable; the engine does not know yet.
   kHostDrain,              // The runner was told to stop.
 };
 

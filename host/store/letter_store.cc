@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "host/base/test_seams.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/store/letter_decisions.h"
@@ -180,8 +181,12 @@ Status LetterStore::State::Write(const Body& body) {
     return dead;
   }
   if (status.ok()) {
+    status = CheckFailPoint(FailPoint::kBeforeLetterCommit);
+  }
+  if (status.ok()) {
     status = connection->Execute("COMMIT");
     doubted = !status.ok();
+    PassFailPoint(FailPoint::kAfterLetterCommit);
   }
   if (status.ok()) {
     totals = counted;

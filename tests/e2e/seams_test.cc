@@ -29,9 +29,9 @@ TEST(SeamsTest, AreIgnoredByTheShippedHostAndRunner) {
   Site site;
   site.Append({EventLine("s", "ok"), EventLine("s", "ok")});
   site.Configure(JsonlGroup("one", "prefixes = [\"\"]\nenv = [\"CATCHUP_TEST_FAIL\"]"));
-  for (const char* point :
-       {"before-handle", "after-handle", "after-outcome", "runner-drain", "outcome-unread",
-        "before-checkpoint-write", "after-checkpoint-write", "host-drain"}) {
+  for (const char* point : {"before-handle", "after-handle", "after-outcome", "runner-drain",
+                            "outcome-unread", "before-checkpoint-write", "after-checkpoint-write",
+                            "before-letter-commit", "after-letter-commit", "host-drain"}) {
     WriteFile(site.file("plan"), std::string(point) + " kill 1\n");
     site.SetEnv("CATCHUP_TEST_FAIL", site.file("plan"));
     site.SetEnv("CATCHUP_TEST_SPEED", "no number");

@@ -23,7 +23,7 @@
 namespace catchup::seams {
 namespace {
 
-constexpr std::array<std::pair<FailPoint, std::string_view>, 8> kNames{{
+constexpr std::array<std::pair<FailPoint, std::string_view>, 10> kNames{{
     {FailPoint::kBeforeHandle, "before-handle"},
     {FailPoint::kAfterHandle, "after-handle"},
     {FailPoint::kAfterOutcome, "after-outcome"},
@@ -31,6 +31,8 @@ constexpr std::array<std::pair<FailPoint, std::string_view>, 8> kNames{{
     {FailPoint::kOutcomeUnread, "outcome-unread"},
     {FailPoint::kBeforeCheckpointWrite, "before-checkpoint-write"},
     {FailPoint::kAfterCheckpointWrite, "after-checkpoint-write"},
+    {FailPoint::kBeforeLetterCommit, "before-letter-commit"},
+    {FailPoint::kAfterLetterCommit, "after-letter-commit"},
     {FailPoint::kHostDrain, "host-drain"},
 }};
 
