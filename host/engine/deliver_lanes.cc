@@ -148,7 +148,8 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
     }
   }
   const auto letter = letter_writing_ ? std::nullopt : book_.LeastCalled();
-  const bool full = oldest != nullptr && book_.IsFull(ledger_.BytesOf(oldest->place.sequence));
+  const bool full =
+      oldest != nullptr && book_.IsFull(LetterBytesOf(oldest->place.sequence, oldest->place.text));
   if (full && !letter_probed_last_ && CallLetterOnLanes(letter, turn)) {
     letter_probed_last_ = true;
     return true;

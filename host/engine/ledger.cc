@@ -92,7 +92,7 @@ Sequence Ledger::FindEvent(Position position) const {
 }
 
 Sequence Ledger::NextWaiting() const {
-  Sequence next = handed_out_ + 1;
+  Sequence next = in_any_order_ ? first_ : handed_out_ + 1;
   while (next <= last() && At(next).state != State::kWaiting) {
     ++next;
   }
