@@ -98,9 +98,10 @@ stage "tests" ctest --preset release -j "$(nproc)" --no-tests=error
 if [ "$full" = yes ]; then
   stage "lint" tests/lint.sh "${lint[@]}" build/release
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+  export LSAN_OPTIONS="suppressions='$PWD/tests/leaks.supp':print_suppressions=0"
   stage "address and undefined-behaviour sanitizers" sanitized asan
   stage "thread sanitizer" sanitized tsan
-  unset ASAN_OPTIONS UBSAN_OPTIONS
+  unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
   # Other seeds than those of the test before.
   stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
   stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
