@@ -202,12 +202,19 @@ class PostgresTest : public testing::Test {
     const auto healed = log.With("Dead letter healed", "totals");
     const auto closed = log.With("Going on after failed calls", "totals");
     ASSERT_FALSE(healed.empty() || closed.empty()) << host_->Errors();
+    const auto last = TimeOf(healed.back());
+    // It says so, too, when it goes on behind a first letter; the one before the last healing
+    // counts.
+    auto closing = TimeOf(closed.front());
+    for (const JsonObject& line : closed) {
+      closing = TimeOf(line) <= last ? TimeOf(line) : closing;
+    }
     const auto seconds = [&](auto from) {
-      return std::chrono::duration<double>(TimeOf(healed.back()) - from).count();
+      return std::chrono::duration<double>(last - from).count();
     };
     std::cout << log.With("Dead letter written", "totals").size() << " letters, the last healed "
-              << seconds(outage_end) << " s after the outage's end, "
-              << seconds(TimeOf(closed.front())) << " s after the breaker closed" << std::endl;
+              << seconds(outage_end) << " s after the outage's end, " << seconds(closing)
+              << " s after the breaker closed" << std::endl;
   }
 
   static std::chrono::sys_time<std::chrono::milliseconds> TimeOf(const JsonObject& line) {
@@ -304,7 +311,7 @@ TEST_F(PostgresTest, APositionBesideTheEffectsCountsEachEventOnce) {
   Configure("pg-totals-at");
   Begin();
 
-  for (int round = 0; round < (Long() ? 20 : 3); ++round) {
+  for (int round = 0; round < (Long() ? 20 : 2); ++round) {
     SCOPED_TRACE(round);
     Strike([&] { server_->Stop(SIGKILL); });
     server_->Start();
