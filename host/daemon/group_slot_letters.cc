@@ -112,11 +112,14 @@ void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, C
           reply(whole);
         });
       });
-  services_.reactor->After(kLettersLimit, [first] {
-    ControlAnswer answer;
-    answer.kind = ControlAnswer::Kind::kTimedOut;
-    answer.text = "not stored in time, and may come to be all the same";
-    first->Give(answer);
+  // The timer may outlive this.
+  services_.reactor->After(kLettersLimit, [weak = std::weak_ptr<FirstReply>(first)] {
+    if (const auto late = weak.lock()) {
+      ControlAnswer answer;
+      answer.kind = ControlAnswer::Kind::kTimedOut;
+      answer.text = "not stored in time, and may come to be all the same";
+      late->Give(answer);
+    }
   });
   const MutexLock lock(&mutex_);
   if (group_ != nullptr) {
