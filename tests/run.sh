@@ -105,10 +105,11 @@ if [ "$full" = yes ]; then
   # Other seeds than those of the test before.
   stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
   stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
-    build/release/bin/e2e_postgres_test --gtest_brief=1
+    build/release/bin/e2e_postgres_test --gtest_brief=1 \
+    --gtest_filter='*NoTroubleOfTheServer*:*UnknownTextHeals*'
   stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
   stage "more kills around letters" env CATCHUP_TEST_LONG=1 build/release/bin/e2e_letter_kill_test \
-    --gtest_repeat=2 --gtest_brief=1
+    --gtest_brief=1
 fi
 unchanged || failed+=("tree unchanged by the tests")
 if [ ${#failed[@]} -ne 0 ]; then

@@ -311,7 +311,7 @@ TEST_F(PostgresTest, APositionBesideTheEffectsCountsEachEventOnce) {
   Configure("pg-totals-at");
   Begin();
 
-  for (int round = 0; round < (Long() ? 20 : 2); ++round) {
+  for (int round = 0; round < (Long() ? 5 : 2); ++round) {
     SCOPED_TRACE(round);
     Strike([&] { server_->Stop(SIGKILL); });
     server_->Start();
