@@ -6,7 +6,8 @@
 #
 #   tests/sim/mutants/run.sh [PATCH...]
 #
-# A patch that does not apply any more is to be made anew, by `git diff` of the same defect.
+# A patch that does not apply or build any more is as bad as one that survives: it is to be made
+# anew, by `git diff` of the same defect.
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -48,17 +49,26 @@ cmake --preset release -Wno-dev >"$copy/build.log" 2>&1 && build ||
   fail "the tree itself does not build:" "$copy/build.log"
 passes || fail "the tree itself fails:" "$copy/run.log"
 
-survived=()
+bad=()
 for patch in "${patches[@]}"; do
   name=$(basename "$patch" .patch)
-  git apply "$patch" || fail "$name: does not apply any more"
-  build || fail "$name: does not build:" "$copy/build.log"
-  if passes; then
-    survived+=("$name")
-    echo "SURVIVES  $name"
+  if ! git apply "$patch" 2>"$copy/build.log"; then
+    bad+=("$name")
+    echo "DOES NOT APPLY  $name: $(head -n 1 "$copy/build.log")"
+    continue
+  fi
+  if ! build; then
+    bad+=("$name")
+    echo "DOES NOT BUILD  $name: $(grep -m1 'error:' "$copy/build.log")"
+  elif passes; then
+    bad+=("$name")
+    echo "SURVIVES        $name"
   else
-    echo "found     $name: $(grep -m1 -A1 '^seed \|Failure$' "$copy/run.log" | tr -s '\n ' ' ' | cut -c1-150)"
+    echo "found           $name: $(grep -m1 -A1 '^seed \|Failure$' "$copy/run.log" | tr -s '\n ' ' ' | cut -c1-150)"
   fi
   git apply -R "$patch" || fail "$name: cannot be taken back"
 done
-[ ${#survived[@]} -eq 0 ]
+if [ ${#bad[@]} -ne 0 ]; then
+  echo "of ${#patches[@]} mutants these are not found: ${bad[*]}" >&2
+  exit 1
+fi
