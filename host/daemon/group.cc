@@ -341,6 +341,10 @@ void Group::Close() {
 void Group::Finished() {
   if (!report_.finished()) {
     services_.reactor->Cancel(wake_timer_);
+    if (const std::uint64_t left = letters_.GiveUp(); left > 0) {
+      Log(LogLevel::kWarn, "Dead letters not written", "Group.Finish", config_.name,
+          {{"letters", left}, {"reason", "their events come again at the next start"}});
+    }
     report_.Finished();
     services_.on_finished();
   }

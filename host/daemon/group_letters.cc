@@ -91,6 +91,7 @@ void Group::OnLetterStored() {
 
 void Group::OnLettersWait(const std::string& what) {
   report_.WaitFor(GroupReport::Waiter::kLetters, what);
+  engine().LettersExhausted(Now(), out());
 }
 
 void Group::OnLettersWaitEnds() { report_.EndWait(GroupReport::Waiter::kLetters, true); }

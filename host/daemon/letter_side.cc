@@ -426,6 +426,17 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
   Pump();
 }
 
+// What is with the queue may yet be written; that does no harm.
+std::uint64_t LetterSide::GiveUp() {
+  if (!waits_) {
+    return 0;
+  }
+  const auto left = std::count_if(jobs_.begin(), jobs_.end(),
+                                  [](const Job& job) { return job.letter.has_value(); });
+  jobs_.clear();
+  return static_cast<std::uint64_t>(left);
+}
+
 // Until what is missing is there; what cannot pass is the end.
 void LetterSide::Wait(const Status& why, std::function<void()> again) {
   if (!why.may_pass()) {

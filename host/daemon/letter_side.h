@@ -112,6 +112,9 @@ class LetterSide {
 
   // kPark, of this event; its bytes are copied.
   void Park(const Command& command, const EventView& event);
+  // The group has ended: what waits for better times is not tried again. Returns how many letters
+  // are not written then, whose events come again.
+  std::uint64_t GiveUp();
   // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
   // Of the failed call of a letter that was noted last.

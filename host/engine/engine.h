@@ -176,6 +176,10 @@ class Engine {
   void LetterDurable(Sequence sequence, Tick tick, Commands* out);
   // The kUpdateLetter or kRemoveLetter under way has been committed; there is one at a time.
   void LetterStored(Tick tick, Commands* out);
+  // One of these found no room, or lacked something else that may come back. It is tried again
+  // without being asked for; but a group that is about to end does not wait for that: its events
+  // come again at the next start.
+  void LettersExhausted(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);
   // A letter was dropped: the store does not hold it any more. `why` is said in the log.
@@ -492,6 +496,7 @@ class Engine {
   bool halted_before_letter_ = false;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
+  bool letters_given_up_ = false;  // What is being written of letters: nobody waits for it.
   std::set<Position> park_asked_;
   std::uint64_t parked_ = 0;
 

@@ -136,6 +136,7 @@ void Engine::LetterDurable(Sequence sequence, Tick tick, Commands* out) {
     return;
   }
   Turn turn(tick, out);
+  letters_given_up_ = false;
   book_.Written(found->second);
   parking_.erase(found);
   if (position_mode_) {
@@ -151,7 +152,16 @@ void Engine::LetterStored(Tick tick, Commands* out) {
     return;
   }
   Turn turn(tick, out);
-  letter_writing_ = false;
+  letter_writing_ = letters_given_up_ = false;
+  Plan(turn);
+}
+
+void Engine::LettersExhausted(Tick tick, Commands* out) {
+  if (life_.finished() || !life_.ending()) {
+    return;
+  }
+  Turn turn(tick, out);
+  letters_given_up_ = true;
   Plan(turn);
 }
 

@@ -162,8 +162,8 @@ bool Engine::NothingIsUnderWay() const {
     return false;
   }
   const bool written = distrusted_ || settled_is_durable();
-  const bool writing = pacer_.writing() || letter_writing_ || !parking_.empty();
-  return !begun_ || store_failed_ || (written && !writing);
+  const bool letters = !letters_given_up_ && (letter_writing_ || !parking_.empty());
+  return !begun_ || store_failed_ || (written && !letters && !pacer_.writing());
 }
 
 void Engine::Report(Turn& turn, bool finished) {

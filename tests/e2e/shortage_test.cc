@@ -1,7 +1,5 @@
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "tests/e2e/launched.h"
+#include "tests/e2e/small_disk.h"
 
 // Where a machine has nothing left, a host waits or ends with words and exit code 1, and never by a
 // signal.
@@ -33,33 +32,6 @@ void ExpectAStatedEnd(const Finished& ran) {
     EXPECT_FALSE(ran.err.empty());
   }
 }
-
-// A disk that holds a few files at most, which only this process and its children see.
-class SmallDisk {
- public:
-  explicit SmallDisk(fs::path path) : path_(std::move(path)) {
-    mounted_ = unshare(CLONE_NEWNS) == 0 &&
-               mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-               mount("none", path_.c_str(), "tmpfs", 0, "mode=0700,nr_inodes=4") == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_) {
-      (void)umount2(path_.c_str(), MNT_DETACH);
-    }
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-
-  // False where mounting is not allowed.
-  bool mounted() const { return mounted_; }
-  bool Grow() const {
-    return mount("none", path_.c_str(), "tmpfs", MS_REMOUNT, "nr_inodes=10000") == 0;
-  }
-
- private:
-  const fs::path path_;
-  bool mounted_ = false;
-};
 
 // Before it has groups, or its one group.
 bool Waits(const Process& host) {
@@ -125,7 +97,7 @@ TEST_F(ShortageTest, WithoutRoomForTheStateDirectoryTheHostWaitsAndSaysForWhat) 
 TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
   const fs::path disk = site_.file("disk");
   fs::create_directory(disk);
-  const SmallDisk full(disk);
+  const SmallDisk full(disk, "nr_inodes=4");
   if (!full.mounted()) {
     GTEST_SKIP() << "mounting is not allowed here";
   }
@@ -139,7 +111,7 @@ TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
         std::string::npos)
         << checked.err;
   }
-  ASSERT_TRUE(full.Grow());
+  ASSERT_TRUE(full.Grow("nr_inodes=10000"));
   EXPECT_EQ(site_.Check().err, "");
   EXPECT_TRUE(fs::is_empty(disk));
 }
@@ -157,7 +129,7 @@ TEST_F(ShortageTest, CheckBlamesNoFileForAScratchDirectoryWithoutRoom) {
 TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   const fs::path disk = site_.file("disk");
   fs::create_directory(disk);
-  const SmallDisk full(disk);
+  const SmallDisk full(disk, "nr_inodes=4");
   if (!full.mounted()) {
     GTEST_SKIP() << "mounting is not allowed here";
   }
@@ -165,7 +137,7 @@ TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   const auto host = site_.Start({"run", "host.toml"});
   ASSERT_TRUE(host->WaitForLog("Host waits"));
   EXPECT_NE(host->Errors().find("No space left on device"), std::string::npos) << host->Errors();
-  ASSERT_TRUE(full.Grow());
+  ASSERT_TRUE(full.Grow("nr_inodes=10000"));
   EXPECT_TRUE(host->WaitForLog("Wait over"));
   EXPECT_TRUE(WaitUntil([&] {
     return host->Log().Last("State changed", "copy", "state") == "caught up";

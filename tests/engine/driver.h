@@ -111,6 +111,9 @@ class Driver {
   Commands LetterDurable(Sequence letter) {
     return Run([&](Commands* out) { engine.LetterDurable(letter, tick(), out); });
   }
+  Commands LettersExhausted() {
+    return Run([&](Commands* out) { engine.LettersExhausted(tick(), out); });
+  }
   Commands LetterStored() {
     return Run([&](Commands* out) { engine.LetterStored(tick(), out); });
   }

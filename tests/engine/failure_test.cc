@@ -199,6 +199,36 @@ TEST_F(FailureTest, ADomainTextIsParkedInDoubtAfterOneCall) {
   EXPECT_EQ(Parked(answer)->due, driver.now + 10min);
 }
 
+// Its event comes again, and a disk may be full for ever.
+TEST_F(FailureTest, AGroupThatEndsDoesNotWaitForRoomForALetter) {
+  Event("a");
+  Event("b");
+  Fails(1, CATCHUP_REJECT);
+  driver.Settled(2);
+  EXPECT_FALSE(Has(driver.LettersExhausted(), Kind::kFinished)) << "it waits as long as it runs";
+  driver.Stop();
+  EXPECT_FALSE(Has(driver.Exited(spawn, ExitClass::kClean), Kind::kFinished))
+      << "there may be room by now";
+
+  EXPECT_TRUE(Has(driver.LettersExhausted(), Kind::kFinished));
+
+  EXPECT_EQ(driver.engine.state(), GroupState::kStopped);
+  EXPECT_EQ(driver.engine.watermark(), std::nullopt);
+}
+
+TEST_F(FailureTest, ALetterThatFoundRoomAfterAllIsWaitedForAgain) {
+  Event("a");
+  Event("b");
+  Fails(1, CATCHUP_REJECT);
+  Fails(2, CATCHUP_REJECT);
+  driver.Stop();
+  driver.LettersExhausted();
+  driver.LetterDurable(1);
+  EXPECT_FALSE(Has(driver.Exited(spawn, ExitClass::kClean), Kind::kFinished));
+  driver.LetterDurable(2);
+  EXPECT_EQ(driver.engine.watermark(), P(20));
+}
+
 TEST_F(FailureTest, ALetterHealsAtItsTimeAndHandsOnWhatQueuedBehindIt) {
   Event("a");
   Event("a");

@@ -1,0 +1,132 @@
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/e2e/harness.h"
+#include "tests/e2e/small_disk.h"
+
+// A state directory without room for letters: nothing is lost, and nobody has to do more than make
+// room.
+namespace catchup::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kEvents = 60;
+constexpr std::chrono::seconds kStopLimit{10};
+
+class FullDiskTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    fs::create_directory(disk_);
+    // The plugin's own file lies where there is room.
+    site_.Configure(
+        "[groups.g]\nplugin = \"trouble.so\"\nprojection = \"trouble\"\n"
+        "prefixes = [\"\"]\ndead_letters.order = \"event\"\n"
+        "config = { journal = \"" +
+            journal_.string() + "\" }\n",
+        "embedded:log", "disk/state");
+    const std::string large(200'000, 'x');
+    std::vector<std::string> events;
+    for (std::size_t i = 0; i < kEvents; ++i) {
+      events.push_back(EventLine("s" + std::to_string(i), "t",
+                                 R"({"do":"reject","text":"no","rest":")" + large + "\"}"));
+    }
+    site_.Append(events);
+  }
+
+  bool Waits(const Process& host) const {
+    return host.Log()
+               .Last("State changed", "g", "reason")
+               .rfind("dead letters neither read nor written: ", 0) == 0;
+  }
+  std::size_t Letters() {
+    const Finished listed = site_.Catchup({"dlq", "list", "g", "--config", "host.toml", "--json"});
+    EXPECT_EQ(listed.exit, 0) << listed.err;
+    std::size_t letters = 0;
+    for (auto at = listed.out.find("\"eventId\""); at != std::string::npos;
+         at = listed.out.find("\"eventId\"", at + 1)) {
+      ++letters;
+    }
+    return letters;
+  }
+
+  Site site_;
+  const fs::path disk_ = site_.file("disk");
+  const fs::path journal_ = site_.file("journal");
+};
+
+TEST_F(FullDiskTest, LettersWaitForRoomAndTheCheckpointStaysBeforeThem) {
+  const SmallDisk small(disk_, "size=9m");
+  if (!small.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Waits(*host); })) << host->Errors();
+  EXPECT_FALSE(host->Log().Has("Caught up", "g"));
+
+  ASSERT_TRUE(small.Grow("size=100m"));
+
+  EXPECT_TRUE(host->WaitForLog("Wait over", "g"));
+  EXPECT_TRUE(WaitUntil([&] { return ReadLines(journal_).size() == kEvents; })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+  EXPECT_EQ(host->Log().Last("Group ended", "g", "dlqCount"), std::to_string(kEvents));
+  EXPECT_EQ(Letters(), kEvents);
+}
+
+// What is not written comes again.
+TEST_F(FullDiskTest, AStopDoesNotWaitForRoom) {
+  const SmallDisk small(disk_, "size=9m");
+  if (!small.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Waits(*host); })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
+  EXPECT_TRUE(host->Log().Has("Dead letters not written", "g")) << host->Errors();
+  EXPECT_FALSE(host->Log().Has("Group did not end in time", "g"));
+
+  ASSERT_TRUE(small.Grow("size=100m"));
+  const Finished again = site_.RunUntilCaughtUp();
+  EXPECT_EQ(again.exit, 0) << again.err;
+  EXPECT_EQ(Letters(), kEvents);
+}
+
+// A damaged file of letters is its group's trouble alone, and the reason says what to do.
+TEST(LetterFileTest, ADamagedFileStopsItsGroupAndNoOther) {
+  Site site;
+  site.Configure(TroubleGroup("g") + JsonlGroup("copy"));
+  site.Append({EventLine("a", "t", R"({"do":"reject","text":"no"})")});
+  ASSERT_EQ(site.RunUntilCaughtUp().exit, 0);
+  const fs::path file = site.group("g") / "letters.db";
+  const std::string good = ReadFile(file);
+  for (const std::string& bad : {std::string(), good.substr(0, 8192), std::string(8192, 'x'),
+                                 good.substr(0, 4096) + std::string(good.size() - 4096, '\0'),
+                                 std::string(good.size(), '\0')}) {
+    fs::remove(site.group("g") / "letters.db-journal");
+    WriteFile(file, bad);
+    const std::size_t before = Written(site, "copy").size();
+    site.Append({EventLine("b", "u")});
+    const Finished ran = site.RunUntilCaughtUp();
+    EXPECT_EQ(ran.exit, 1) << ran.err;
+    const std::string reason = ran.Log().Last("Group ended", "g", "reason");
+    EXPECT_EQ(ran.Log().Last("Group ended", "g", "state"), "failed");
+    EXPECT_EQ(reason.rfind(file.string() + ": ", 0), 0u) << reason;
+    EXPECT_NE(reason.find("restore the file from a backup"), std::string::npos) << reason;
+    EXPECT_EQ(Written(site, "copy").size(), before + 1) << ran.err;
+    EXPECT_EQ(ReadFile(file), bad);
+  }
+  // Put back, the group goes on where it was.
+  WriteFile(file, good);
+  const Finished ran = site.RunUntilCaughtUp();
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_EQ(ran.Log().Last("Group ended", "g", "dlqCount"), "1");
+}
+
+}  // namespace
+}  // namespace catchup::e2e
