@@ -251,6 +251,23 @@ std::string QualifiedColumns(std::string_view table, std::string_view columns) {
   return text;
 }
 
+namespace {
+
+// Whether there really is none: damage to an index, or to the number that joins the tables, hides a
+// letter without SQLite's noticing. By the table alone, which the plus signs bring about.
+Status CheckMissing(Connection* connection, Position position) {
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement statement,
+      connection->Prepare("SELECT 1 FROM letters WHERE +commit_position = ?1 AND "
+                          "+prepare_position = ?2"));
+  statement.Bind(1, static_cast<std::int64_t>(position.commit));
+  statement.Bind(2, static_cast<std::int64_t>(position.prepare));
+  CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());
+  return row ? Damaged("letters", position) : Status();
+}
+
+}  // namespace
+
 Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position) {
   const std::string sql = "SELECT " + QualifiedColumns("letters", kHeadColumns) + ", " +
                           QualifiedColumns("causes", kCauseColumns) + ", " +
@@ -262,6 +279,7 @@ Result<std::optional<Letter>> ReadLetter(Connection* connection, Position positi
   statement.Bind(2, static_cast<std::int64_t>(position.prepare));
   CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());
   if (!row) {
+    CATCHUP_RETURN_IF_ERROR(CheckMissing(connection, position));
     return std::optional<Letter>();
   }
   Letter letter;
