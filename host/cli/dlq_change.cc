@@ -71,7 +71,7 @@ int Retry::Run() {
     std::printf("%s]\n", told_ ? "" : "[");
   } else if (arguments_.id.empty() && healed_ + failed_ + not_tried_ + dropped_ == 0 && done.ok()) {
     std::printf("group %s has no such letters\n", arguments_.group.c_str());
-  } else if (arguments_.id.empty()) {
+  } else if (arguments_.id.empty() && healed_ + failed_ + not_tried_ + dropped_ > 0) {
     std::printf("%llu healed, %llu failed, %llu not tried%s\n",
                 static_cast<unsigned long long>(healed_), static_cast<unsigned long long>(failed_),
                 static_cast<unsigned long long>(not_tried_),
