@@ -26,11 +26,12 @@ void Engine::Deliver(Turn& turn) {
     return;
   }
   const Lane& lane = seats_.front().lane;
-  room_wanted_ = room_wanted_ && !lane.takes();
+  room_wanted_ = room_wanted_ && ledger_.waits();
   if (!Plain()) [[unlikely]] {
     DeliverCarefully(turn);
     return;
   }
+  room_wanted_ = false;
   while (lane.takes() && ledger_.waits()) {
     const Ledger::Range range = ledger_.HandOut();
     if (range.first != 0) {
@@ -111,6 +112,7 @@ bool Engine::CallProbe(Turn& turn) {
 bool Engine::CallNextEvent(Turn& turn) {
   Seat& seat = seats_.front();
   const InPlace& place = seat.place;
+  room_wanted_ = false;
   while (!life_.ending()) {
     const bool alone = ledger_.on_lane() > 0 && ledger_.handed_out() <= solo_through_;
     const Sequence next = ledger_.NextWaiting();
@@ -120,7 +122,8 @@ bool Engine::CallNextEvent(Turn& turn) {
       return false;
     }
     if (ledger_.AdvanceAt(next)) {
-      if (ledger_.on_lane() > 0) {
+      const bool waits = next == place.sequence && breaker_.closed() && turn.now < place.not_before;
+      if (ledger_.on_lane() > 0 || waits) {
         return false;
       }
       HandOut(1, false, turn);
@@ -159,6 +162,9 @@ bool Engine::CallInPlace(Seat& seat, Turn& turn) {
   if (park_asked_.contains(ledger_.PositionOf(place.sequence))) {
     place.parks = LetterState::kDead;
     place.failure = FailureClass::kByHand;
+  } else if (doubt_.HoldOf(NameOf(place.sequence).type) == Doubt::Hold::kByHand) {
+    place.parks = LetterState::kHealing;
+    place.failure = FailureClass::kHeld;
   }
   if (place.parks) {
     const bool full = ParkInPlace(seat, *place.parks, turn) == Parked::kFull;

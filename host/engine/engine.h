@@ -335,6 +335,7 @@ class Engine {
   void FollowCaughtUp(const Turn& turn);
   bool CallsDueLetters() const;
   void PlanLane(Turn& turn);
+  bool MayAdvance(std::chrono::nanoseconds now) const;
   void MaybeAdvance(Turn& turn);
   void Deliver(Turn& turn);
   void PlanSource(Turn& turn);
@@ -369,6 +370,7 @@ class Engine {
   void OnInfrastructure(Seat& seat, Turn& turn);
   void OnDomainText(Seat& seat, Turn& turn);
   void OnDoubt(Seat& seat, Turn& turn);
+  void OnUnstoredPlace(const InPlace& place, Turn& turn);
   void OnFailedProbe(Seat& seat, Turn& turn);
   std::uint32_t CallsBeforeDoubt(const InPlace& place) const;
   void HoldType(const InPlace& place, Turn& turn);

@@ -29,7 +29,7 @@ struct Transition {
 // All that there are; the simulation meets each of them and no other. A final state is left for
 // good, and one that needs nothing finished before it is entered at once.
 struct Transitions {
-  // By whose word; no state changes by time alone.
+  // By whose word. Time alone ends no more than a wait.
   enum Cause : std::uint8_t {
     kOperator = 1,  // Start, Stop.
     kRunner = 2,    // Ready, settled, failed, hung, gone.
@@ -59,7 +59,7 @@ struct Transitions {
       {kCaughtUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCaughtUp, kFailed, kRunner},
       {kWaiting, kStarting, kRunner | kSource | kStore},
-      {kWaiting, kCatchingUp, kRunner | kSource | kStore},
+      {kWaiting, kCatchingUp, kOperator | kRunner | kSource | kStore | kClock},
       {kWaiting, kCaughtUp, kRunner | kSource | kStore},
       {kWaiting, kDraining, kOperator | kRunner | kSource | kStore},
       {kWaiting, kStopped, kOperator},

@@ -127,8 +127,15 @@ void Engine::On(const Exit& exit, Turn& turn) {
     spawn_wait_.OnDone(turn);
   }
   const bool cut = (many_ ? !seat.has.empty() : ledger_.on_lane() > 0) || CallsLetter(seat);
+  // A place without an event is nobody's fault, and nothing that could be a letter.
+  const bool of_event = Has(seat, exit.charged) && !ledger_.AdvanceAt(exit.charged);
+  const Sequence first = many_ && of_event ? seat.has.front() : ledger_.FirstOnLane();
+  if (of_event && exit.charged != first) {
+    // Those before it were not reported: whose fault it was shows when each is called alone.
+    solo_through_ = std::max(solo_through_, exit.charged);
+  }
   const bool was_on_lane =
-      Has(seat, exit.charged) || (exit.charged == kLetterCall && CallsLetter(seat));
+      (of_event && exit.charged == first) || (exit.charged == kLetterCall && CallsLetter(seat));
   TakeBack(seat);
   std::string what = DescribeExit(exit.exit_class, exit.charged, exit.text);
   if (exit.exit_class == ExitClass::kKilled && !seat.lane.why().empty()) {

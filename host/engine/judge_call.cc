@@ -30,6 +30,10 @@ void Engine::JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure,
   ++place.calls;
   place.failure = failure;
   place.text = text;
+  if (ledger_.AdvanceAt(sequence) && failure != FailureClass::kInfrastructure) {
+    OnUnstoredPlace(place, turn);  // No event, so nothing that could be a letter.
+    return;
+  }
   switch (failure) {
     case FailureClass::kDomain:
       OnReject(seat, turn);
@@ -96,13 +100,7 @@ void Engine::OnDoubt(Seat& seat, Turn& turn) {
     return;
   }
   if (position_mode_ && failure != FailureClass::kCrash) {
-    // What keeps its own position is never guessed about.
-    if (breaker_.half_open()) {
-      ReopenBreaker(place.text, turn);
-    } else {
-      OpenBreaker("a failure that nobody can classify, in a plugin that keeps its own position",
-                  place, turn);
-    }
+    OnUnstoredPlace(place, turn);
     return;
   }
   if (breaker_.half_open()) {
@@ -127,6 +125,16 @@ void Engine::OnDoubt(Seat& seat, Turn& turn) {
   }
   if (ParkInPlace(seat, LetterState::kHealing, turn) == Parked::kFull) {
     OpenBreaker("the dead letters are full", place, turn);
+  }
+}
+
+// What keeps its own position is never guessed about: it is called again, at the breaker's pace.
+void Engine::OnUnstoredPlace(const InPlace& place, Turn& turn) {
+  if (breaker_.half_open()) {
+    ReopenBreaker(place.text, turn);
+  } else {
+    OpenBreaker("a failure that nobody can classify, in a plugin that keeps its own position",
+                place, turn);
   }
 }
 
@@ -205,8 +213,11 @@ void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
   trouble_ = std::move(text);
 }
 
+// Half-open with nothing to try it with, nothing waits either: the next event may be hours away.
 void Engine::Relieve(Turn& turn) {
-  if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && breaker_.closed()) {
+  const bool idle = breaker_.half_open() && !many_ && !ledger_.waits() && ledger_.on_lane() == 0 &&
+                    !CallsLetter() && !book_.LeastCalled();
+  if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
     trouble_.clear();
     turn.Tell(Notice::kCallsGoOn, "going on", true);
   }
@@ -220,9 +231,11 @@ void Engine::CountSuccesses(Sequence last, Turn& turn) {
   if (!Plain() || doubt_.watches()) [[unlikely]] {
     count = 0;
     for (Sequence sequence = ledger_.settled() + 1; sequence <= last; ++sequence) {
-      if (ledger_.IsOnLane(sequence) && !ledger_.AdvanceAt(sequence)) {
+      if (ledger_.IsOnLane(sequence)) {
         ++count;
-        TypeSucceeded(NameOf(sequence).type, turn);
+        if (!ledger_.AdvanceAt(sequence)) {
+          TypeSucceeded(NameOf(sequence).type, turn);
+        }
       }
     }
   } else {

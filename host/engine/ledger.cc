@@ -110,6 +110,15 @@ void Ledger::TakeBackOne(Sequence sequence) {
   --on_lane_;
 }
 
+Sequence Ledger::FirstOnLane() const {
+  for (Sequence sequence = settled() + 1; on_lane_ > 0 && sequence <= handed_out_; ++sequence) {
+    if (At(sequence).state == State::kOnLane) {
+      return sequence;
+    }
+  }
+  return 0;
+}
+
 void Ledger::Park(Sequence sequence) {
   At(sequence).state = State::kParking;
   At(sequence).parked = true;

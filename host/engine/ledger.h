@@ -154,6 +154,8 @@ class Ledger {
   bool IsOnLane(Sequence sequence) const {
     return sequence > popped() && sequence <= handed_out_ && At(sequence).state == State::kOnLane;
   }
+  // 0 when nothing is.
+  Sequence FirstOnLane() const;
   // Neither done nor gone.
   bool IsPending(Sequence sequence) const {
     return sequence >= first_ && sequence <= last() && At(sequence).state != State::kDone;

@@ -111,11 +111,18 @@ void Engine::PlanLane(Turn& turn) {
   }
 }
 
+// What is made is handed out in the same plan: an event that came before that would stand in front
+// of it.
+bool Engine::MayAdvance(std::chrono::nanoseconds now) const {
+  return position_mode_ && !life_.ending() && seats_.front().lane.takes() && !CallsLetter() &&
+         (Plain() || (breaker_.closed() && !book_.Next(now, heal_free_at_))) &&
+         ledger_.Passable().has_value();
+}
+
 // Hands the plugin a position without events, past what the filter hides, so that its own store
 // does not fall behind in a quiet log.
 void Engine::MaybeAdvance(Turn& turn) {
-  if (position_mode_ && !life_.ending() && seats_.front().lane.takes() &&
-      turn.now >= next_advance_ && ledger_.Passable()) {
+  if (turn.now >= next_advance_ && MayAdvance(turn.now)) {
     next_advance_ = turn.now + options_.checkpoint_interval;
     ledger_.MakeAdvance();
   }
@@ -207,7 +214,7 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
   if (placed_ && !store_failed_ && !distrusted_) {
     consider(checkpoint_wait_.holds(now) ? checkpoint_wait_.retry_at()
                                          : pacer_.WakeAt(ledger_.watermark(), now));
-    if (position_mode_ && !life_.ending() && seats_.front().lane.takes() && ledger_.Passable()) {
+    if (MayAdvance(now)) {
       consider(next_advance_);
     }
   }

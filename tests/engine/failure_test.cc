@@ -173,6 +173,22 @@ TEST_F(FailureTest, ThreeSuccessesCloseTheBreakerAndTheStateSaysThatItGoesOn) {
   EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp);
 }
 
+TEST_F(FailureTest, AQuietLogDoesNotWaitForABreakerThatHasNothingToTry) {
+  Event("s0");
+  for (int i = 0; i < 5; ++i) {
+    Fails(1, CATCHUP_RETRY);
+    driver.Wake(*driver.engine.retry_at() - driver.now);
+  }
+  driver.Settled(1);
+  ASSERT_TRUE(driver.engine.breaker().half_open());
+  EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp) << driver.engine.reason();
+  // It is tried with what comes next all the same.
+  Event("s1");
+  EXPECT_TRUE(Has(Fails(2, CATCHUP_RETRY), Kind::kNotice));
+  EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(driver.engine.breaker().open());
+}
+
 TEST_F(FailureTest, AnUnknownFailureHasFourCallsAndThenHeals) {
   Event("a");
   Event("b");

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "catchup/plugin.h"
 #include "tests/engine/driver.h"
 
 // A plugin that keeps its own position.
@@ -312,6 +313,85 @@ TEST(AdvanceTest, WaitsForEventsInFlightAndIsNotNeededAfterALaterOne) {
   EXPECT_EQ(d.engine.watermark(), P(1));
   d.Settled(2);
   EXPECT_EQ(d.engine.watermark(), P(20));
+}
+
+// It is no event, so nothing of it can become a letter, whatever the plugin says of it.
+class FailedAdvanceTest : public testing::Test {
+ protected:
+  FailedAdvanceTest() {
+    d.Start();
+    d.ReadyAt(1, {});
+    d.Checkpoint(P(10));
+    EXPECT_EQ(Delivered(d.Checkpoint(P(20))).first, 1u);
+  }
+
+  Driver d;
+};
+
+TEST_F(FailedAdvanceTest, WaitsAtTheBreakersPaceUntilThePluginStoresIt) {
+  for (const std::int32_t status : {CATCHUP_REJECT, CATCHUP_FAILED}) {
+    const Commands failed = d.Failed({1, status, "handle_at", "constraint violated"});
+    EXPECT_FALSE(Has(failed, Kind::kPark));
+    EXPECT_FALSE(Has(failed, Kind::kDeliver));
+    EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+    const Commands again = d.Wake(d.engine.breaker().open_until().value() - d.now);
+    EXPECT_EQ(Delivered(again).first, 1u);
+  }
+  d.Settled(1);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+  EXPECT_EQ(d.engine.parked(), 0u);
+}
+
+TEST_F(FailedAdvanceTest, WaitsForItsInfrastructureAsAnEventDoes) {
+  const Commands failed = d.Failed({1, CATCHUP_RETRY, "handle_at", "later"});
+  EXPECT_FALSE(Has(failed, Kind::kDeliver));
+  EXPECT_EQ(d.WakeIn(failed), 1s);
+  EXPECT_EQ(Delivered(d.Wake(1s)).first, 1u);
+}
+
+TEST_F(FailedAdvanceTest, ChargesADeathToThePluginAlone) {
+  for (SpawnNumber spawn = 1; spawn <= 5; ++spawn) {
+    const Commands died = d.Exited(spawn, ExitClass::kCrash, 1);
+    EXPECT_FALSE(Has(died, Kind::kPark));
+    d.Wake(60s);
+    d.ReadyAt(spawn + 1, {});
+  }
+  EXPECT_EQ(d.engine.parked(), 0u);
+}
+
+// It would stand behind an event that comes before it is handed over.
+TEST(AdvanceTest, IsNotMadeWhileALetterIsCalled) {
+  Driver d;
+  LetterSummary letter;
+  letter.position = P(5);
+  letter.stream = "a";
+  letter.type = "t";
+  d.engine.LoadLetter(letter);
+  d.Start({.recorded_start = {}, .checkpoint = P(5)});
+  ASSERT_TRUE(Has(d.ReadyAt(1, P(5)), Kind::kCallLetter));
+  d.Checkpoint(P(10));
+  EXPECT_EQ(Delivered(d.Checkpoint(P(20))).first, 0u);
+  d.Event(P(30));
+  EXPECT_EQ(d.sequence, 1u);
+  EXPECT_EQ(Delivered(d.Settled(kLetterCall)).first, 1u);
+  EXPECT_EQ(d.engine.AdvanceAt(1), std::nullopt);
+}
+
+// An event that is a letter is passed as a place, and is no event any more.
+TEST(ParkedPlaceTest, IsNotParkedASecondTimeWhenItsRunnerDies) {
+  Driver d({.max_crashes = 1});
+  d.Start();
+  d.ReadyAt(1, {});
+  d.Event(P(5));
+  d.Failed({1, CATCHUP_REJECT, "handle_at", "no"});
+  EXPECT_EQ(Delivered(d.LetterDurable(1)).first, 1u);
+  EXPECT_EQ(d.engine.AdvanceAt(1), P(5));
+  for (SpawnNumber spawn = 1; spawn <= 3; ++spawn) {
+    EXPECT_FALSE(Has(d.Exited(spawn, ExitClass::kCrash, 1), Kind::kPark));
+    d.Wake(60s);
+    d.ReadyAt(spawn + 1, {});
+  }
+  EXPECT_EQ(d.engine.parked(), 1u);
 }
 
 TEST(AdvanceTest, IsHandedToTheNextRunnerUnlessThePluginStoredIt) {
