@@ -365,7 +365,7 @@ TEST_F(GroupTest, StopsBeforeWhatWouldBeALetterWhereItsOrderIsToHalt) {
   Slot(true).Start();
   ASSERT_TRUE(finished_.Await().has_value());
 
-  EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
+  EXPECT_EQ(slot_->Glance().state, GroupState::kHalted);
   EXPECT_NE(slot_->Glance().reason.find("no such customer"), std::string::npos);
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
