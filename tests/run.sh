@@ -106,7 +106,7 @@ if [ "$full" = yes ]; then
   stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
   stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
     build/release/bin/e2e_postgres_test --gtest_brief=1 \
-    --gtest_filter='*NoTroubleOfTheServer*:*UnknownTextHeals*'
+    --gtest_filter='*NoTroubleOfTheServer*'
   stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
   stage "more kills around letters" env CATCHUP_TEST_LONG=1 build/release/bin/e2e_letter_kill_test \
     --gtest_brief=1
