@@ -82,6 +82,15 @@ std::vector<std::string> ReadLines(const fs::path& file) {
   return lines;
 }
 
+std::vector<std::string> ReadWholeLines(const fs::path& file) {
+  std::vector<std::string> lines;
+  std::ifstream stream(file, std::ios::binary);
+  for (std::string line; std::getline(stream, line) && !stream.eof();) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
 JsonObject ParseJsonObject(std::string_view line) {
   JsonObject object;
   std::string fault;
@@ -292,7 +301,7 @@ std::string TroubleGroup(std::string_view name, std::string_view keys) {
 
 std::vector<std::string> Written(const Site& site, std::string_view group) {
   std::vector<std::string> events;
-  for (const std::string& line : ReadLines(site.data(group, "out.jsonl"))) {
+  for (const std::string& line : ReadWholeLines(site.data(group, "out.jsonl"))) {
     const JsonObject event = ParseJsonObject(line);
     events.push_back(event.at("stream") + "@" + event.at("revision") + " " + event.at("type"));
   }
@@ -300,12 +309,12 @@ std::vector<std::string> Written(const Site& site, std::string_view group) {
 }
 
 std::vector<std::string> Called(const Site& site, std::string_view group) {
-  return ReadLines(site.data(group, "called"));
+  return ReadWholeLines(site.data(group, "called"));
 }
 
 std::vector<std::string> Delivered(const Site& site, std::string_view group) {
   std::vector<std::string> deliveries;
-  for (const std::string& line : ReadLines(site.data(group, "journal"))) {
+  for (const std::string& line : ReadWholeLines(site.data(group, "journal"))) {
     std::istringstream words(line);
     std::string place, stream, revision, type, id, what, delivery;
     words >> place >> stream >> revision >> type >> id >> what >> delivery;

@@ -31,6 +31,8 @@ inline constexpr std::chrono::seconds kPatience{60};
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds limit = kPatience);
 
 std::vector<std::string> ReadLines(const std::filesystem::path& file);
+// Of a file that is being written, without the line that is not complete yet.
+std::vector<std::string> ReadWholeLines(const std::filesystem::path& file);
 
 // The members of one JSON object: texts without quotes and escapes, everything else as it stands.
 // A failure of the test if `line` is no JSON object.
