@@ -57,18 +57,25 @@ build() {
   cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"}
 }
 
-# sanitized PRESET: builds the tests that tests/CMakeLists.txt names for it and runs each as a whole.
-sanitized() {
-  local preset=$1 name code=0 tests
-  build "$preset" sanitized_tests || return
-  mapfile -t tests <"build/$preset/sanitized_tests"
-  for name in "${tests[@]}"; do
-    timeout 600 "build/$preset/bin/$name" --gtest_brief=1 "--gtest_filter=-$sanitizer_owns" || {
-      echo "$preset: $name failed" >&2
-      code=1
-    }
-  done
+# sanitized_test PRESET NAME: runs it as a whole; what it says comes in one piece once it has ended.
+sanitized_test() {
+  local begin=$SECONDS output code=0
+  output=$(timeout 600 "build/$1/bin/$2" --gtest_brief=1 "--gtest_filter=-$sanitizer_owns" 2>&1) ||
+    code=$?
+  [ $code -eq 0 ] || printf '%s\n' "$output"
+  printf '%s: %s %s after %d s\n' "$1" "$2" "$([ $code -eq 0 ] && echo ok || echo "failed ($code)")" \
+    $((SECONDS - begin))
   return $code
+}
+
+# sanitized PRESET: builds the tests that tests/CMakeLists.txt names for it and runs as many at once
+# as there are cores.
+sanitized() {
+  local preset=$1
+  build "$preset" sanitized_tests || return
+  export -f sanitized_test
+  export sanitizer_owns
+  xargs -P "$(nproc)" -I NAME bash -c "sanitized_test $preset NAME" <"build/$preset/sanitized_tests"
 }
 
 # Tests and builds leave nothing behind in the tree but what .gitignore names.
