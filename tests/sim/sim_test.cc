@@ -34,6 +34,9 @@ constexpr std::uint64_t kSeedsThatMeetEveryFault = 5'000;
 constexpr std::uint64_t kSeedsThatMeetMostTransitions = 500'000;
 constexpr std::uint64_t kSeedsThatMeetEveryTransition = 10'000'000;
 constexpr std::string_view kRarestTransition = "waiting to starting by 8; ";
+// What only dead letters bring about, which these histories do not have: a wait for an open breaker
+// or a full store that time or a person ends.
+constexpr std::string_view kOnlyWithLetters = "waiting to catching up by 17; ";
 
 constexpr int kReportedFailures = 5;
 
@@ -78,6 +81,9 @@ TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
   }
   if (!g_single && failures == 0 && g_seeds >= kSeedsThatMeetMostTransitions) {
     std::string missing = transitions.Missing();
+    if (const auto at = missing.find(kOnlyWithLetters); at != std::string::npos) {
+      missing.erase(at, kOnlyWithLetters.size());
+    }
     if (missing == kRarestTransition && g_seeds < kSeedsThatMeetEveryTransition) {
       missing.clear();
     }
