@@ -339,7 +339,7 @@ TEST_F(RunningDlqTest, AHaltedGroupWaitsForACommandAndParksAtItsNextStart) {
   site_.Append({Orders("a", kReject), Orders("b", "{}")});
   Configure("dead_letters = { order = \"halt\" }\n");
   Run();
-  ASSERT_TRUE(WaitForState("halted")) << host_->Errors();
+  ASSERT_TRUE(host_->WaitForLog("Group ended", "g")) << host_->Errors();
   ExpectSays(host_->Log().Last("Group ended", "g", "reason"),
              {"no such article", "catchup start g", "catchup dlq park g --event"});
   EXPECT_TRUE(host_->Running()) << "it waits for a command";
