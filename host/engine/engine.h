@@ -353,6 +353,7 @@ class Engine {
   void On(const Hang& hang, Turn& turn);
   void On(const Breach& breach, Turn& turn);
   void On(const Exit& exit, Turn& turn);
+  void CallAlone(const Seat& seat, Sequence last);
   void OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
   void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn);
   void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "host/base/time_text.h"
 #include "host/engine/engine.h"
@@ -72,29 +71,32 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
     }
     return;
   }
-  std::vector<Sequence> batch;
-  if (outcome.last > outcome.sequence) {
-    const auto last = std::find(seat.has.begin(), seat.has.end(), outcome.last);
-    batch.assign(seat.has.begin(), last == seat.has.end() ? last : last + 1);
+  const bool of_batch = outcome.last > outcome.sequence;
+  if (of_batch) {
+    // It says nothing about any one of its events: each says it for itself.
+    CallAlone(seat, outcome.last);
   }
   TakeBackFromRunner(seat, turn);
   if (outcome.sequence == kLetterCall) {
     LetterFailed(failure, text, turn);
     return;
   }
-  if (outcome.last > outcome.sequence) {
-    // A batch says nothing about any one of its events: each says it for itself.
-    if (many_) {
-      solo_.insert(batch.begin(), batch.end());
-    } else {
-      solo_through_ = outcome.last;
-    }
+  if (of_batch) {
     if (failure == FailureClass::kInfrastructure) {
       JudgeEvent(seat, outcome.sequence, failure, text, turn);
     }
     return;
   }
   JudgeEvent(seat, outcome.sequence, failure, text, turn);
+}
+
+// What the lane's runner has, up to `last`, is called one by one from now on.
+void Engine::CallAlone(const Seat& seat, Sequence last) {
+  if (many_) {
+    solo_.insert(seat.has.begin(), std::upper_bound(seat.has.begin(), seat.has.end(), last));
+  } else {
+    solo_through_ = std::max(solo_through_, last);
+  }
 }
 
 // It is killed for it, with time for a report; what that means, for the event or, in a set-up call,
@@ -132,7 +134,7 @@ void Engine::On(const Exit& exit, Turn& turn) {
   const Sequence first = many_ && of_event ? seat.has.front() : ledger_.FirstOnLane();
   if (of_event && exit.charged != first) {
     // Those before it were not reported: whose fault it was shows when each is called alone.
-    solo_through_ = std::max(solo_through_, exit.charged);
+    CallAlone(seat, exit.charged);
   }
   const bool was_on_lane =
       (of_event && exit.charged == first) || (exit.charged == kLetterCall && CallsLetter(seat));

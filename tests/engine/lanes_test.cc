@@ -246,33 +246,51 @@ TEST(LanesOfAPluginTest, AGroupWhosePluginKeepsItsPositionHasOneLane) {
   EXPECT_TRUE(Contains(driver.engine.reason(), "wanted lanes = 1")) << driver.engine.reason();
 }
 
-// Two lanes whose plugin takes three events in one call.
-TEST(LanesOfAPluginTest, ALaneTakesAsManyEventsAsItsPluginTakesInOneCall) {
-  Names names;
-  Driver driver(Lanes(2), &names);
-  driver.Start();
-  Commands commands;
-  for (const SpawnNumber spawn : {1u, 2u}) {
-    driver.engine.RunnerReady(spawn, {.max_events = 3}, driver.tick(), &commands);
-  }
-  for (std::size_t i = 0; i < commands.size(); ++i) {
-    if (commands[i].kind == Kind::kConnect) {
-      driver.engine.ServerKnown(commands[i].number, driver.server, driver.tick(), &commands);
-    } else if (commands[i].kind == Kind::kReadEnd) {
-      driver.engine.EndKnown(commands[i].number, driver.log_end, driver.tick(), &commands);
+// Two lanes whose plugin takes three events in one call. Lane 0 has had 1, and has 3, 4 and 5 in
+// one call; lane 1 has 2.
+class LanesOfABatchPluginTest : public testing::Test {
+ protected:
+  LanesOfABatchPluginTest() : driver(Lanes(2), &names) {
+    driver.Start();
+    Commands commands;
+    for (const SpawnNumber spawn : {1u, 2u}) {
+      driver.engine.RunnerReady(spawn, {.max_events = 3}, driver.tick(), &commands);
     }
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      if (commands[i].kind == Kind::kConnect) {
+        driver.engine.ServerKnown(commands[i].number, driver.server, driver.tick(), &commands);
+      } else if (commands[i].kind == Kind::kReadEnd) {
+        driver.engine.EndKnown(commands[i].number, driver.log_end, driver.tick(), &commands);
+      }
+    }
+    driver.Checkpoint(kEndOfLog);
+    const std::vector<std::string> streams = {"a", "b", "a", "c", "a", "d"};
+    for (Sequence at = 1; at <= streams.size(); ++at) {
+      names.names[at] = {streams[at - 1], "t"};
+      driver.Event(P(at * 10), 1, false, 1, {names.names[at].first, names.names[at].second});
+    }
+    given = Delivered(driver.Settled(1, 1));
   }
-  driver.Checkpoint(kEndOfLog);
-  const std::vector<std::string> streams = {"a", "b", "a", "c", "a", "d"};
-  for (Sequence at = 1; at <= streams.size(); ++at) {
-    names.names[at] = {streams[at - 1], "t"};
-    driver.Event(P(at * 10), 1, false, 1, {names.names[at].first, names.names[at].second});
-  }
-  // Lane 0 has 1, lane 1 has 2.
-  EXPECT_EQ(Delivered(driver.Settled(1, 1)), (std::pair<Sequence, Sequence>{3, 5}));
+
+  Names names;
+  Driver driver;
+  std::pair<Sequence, Sequence> given;  // To lane 0, the first and the last.
+};
+
+TEST_F(LanesOfABatchPluginTest, ALaneTakesAsManyEventsAsItsPluginTakesInOneCall) {
+  EXPECT_EQ(given, (std::pair<Sequence, Sequence>{3, 5}));
   driver.Failed({4, CATCHUP_FAILED, "handle_batch", "oops", 5}, 1);
   EXPECT_EQ(driver.engine.CheckInvariants(), "");
   EXPECT_EQ(driver.engine.letters().letters(), 0u) << "a batch says nothing of one of its events";
+}
+
+TEST_F(LanesOfABatchPluginTest, ADeathBehindEventsThatWereNotReportedHasEachCalledAlone) {
+  ASSERT_EQ(given, (std::pair<Sequence, Sequence>{3, 5}));
+  driver.Exited(1, ExitClass::kCrash, 4, "SIGSEGV");
+  const Commands next = driver.Settled(2, 2);
+  EXPECT_EQ(Delivered(next), (std::pair<Sequence, Sequence>{3, 3}));
+  EXPECT_TRUE(Find(next, Kind::kDeliver)->alone);
+  EXPECT_EQ(driver.engine.letters().letters(), 0u);
 }
 
 }  // namespace
