@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,16 @@ using namespace std::chrono_literals;
 
 // Position n:n.
 inline Position P(std::uint64_t n) { return {n, n}; }
+
+// Streams and types by sequence.
+class Names final : public EventNames {
+ public:
+  EventName NameOf(Sequence sequence) const override {
+    const auto& [stream, type] = names.at(sequence);
+    return {stream, type};
+  }
+  std::map<Sequence, std::pair<std::string, std::string>> names;
+};
 
 // A server that does not say when it is caught up, and one that is older than 23.10 in all.
 inline constexpr ServerTraits kSilent{.resumes_anywhere = true, .says_caught_up = false};

@@ -16,15 +16,6 @@
 namespace catchup {
 namespace {
 
-class Names final : public EventNames {
- public:
-  EventName NameOf(Sequence sequence) const override {
-    const auto& [stream, type] = names.at(sequence);
-    return {stream, type};
-  }
-  std::map<Sequence, std::pair<std::string, std::string>> names;
-};
-
 // One runner, and events of streams and types; what the store is asked for is durable when the test
 // says so.
 class FailureTest : public testing::Test {

@@ -16,15 +16,6 @@
 namespace catchup {
 namespace {
 
-class Names final : public EventNames {
- public:
-  EventName NameOf(Sequence sequence) const override {
-    const auto& [stream, type] = names.at(sequence);
-    return {stream, type};
-  }
-  std::map<Sequence, std::pair<std::string, std::string>> names;
-};
-
 EngineOptions Lanes(std::uint32_t lanes) {
   EngineOptions options;
   options.lanes = lanes;
