@@ -17,8 +17,6 @@ constexpr std::string_view kDropColumns =
     "commit_position, prepare_position, stream, type, event_id, revision, class, dropped, by, "
     "reason, sum";
 
-std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
 std::string_view View(const Uuid& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
@@ -61,29 +59,28 @@ Status Damaged(std::string_view table) {
   return Status::Corrupt("a row in table " + std::string(table) + " is not what was written there");
 }
 
-Result<LetterPark> ReadPark(const Statement& row) {
-  LetterPark park;
-  park.position = PositionAt(row);
-  park.since_ticks = row.Int(2);
-  park.by = row.Bytes(3);
-  park.reason = row.Bytes(4);
-  return row.Bytes(5) == SumOf(park) ? Result<LetterPark>(std::move(park)) : Damaged("parks");
+Status ReadPark(const Statement& row, LetterPark* park) {
+  park->position = PositionAt(row);
+  park->since_ticks = row.Int(2);
+  park->by = row.Bytes(3);
+  park->reason = row.Bytes(4);
+  return row.Bytes(5) == SumOf(*park) ? Status() : Damaged("parks");
 }
 
-Result<LetterDrop> ReadDrop(const Statement& row) {
-  LetterDrop drop;
-  drop.position = PositionAt(row);
-  drop.stream = row.Bytes(2);
-  drop.type = row.Bytes(3);
-  if (const std::string_view id = row.Bytes(4); id.size() == drop.event_id.bytes.size()) {
-    std::memcpy(drop.event_id.bytes.data(), id.data(), id.size());
+Status ReadDrop(const Statement& row, LetterDrop* drop) {
+  drop->position = PositionAt(row);
+  drop->stream = row.Bytes(2);
+  drop->type = row.Bytes(3);
+  drop->event_id = {};
+  if (const std::string_view id = row.Bytes(4); id.size() == drop->event_id.bytes.size()) {
+    std::memcpy(drop->event_id.bytes.data(), id.data(), id.size());
   }
-  drop.revision = static_cast<std::uint64_t>(row.Int(5));
-  drop.letter_class = static_cast<StoredClass>(row.Int(6));
-  drop.dropped_ticks = row.Int(7);
-  drop.by = row.Bytes(8);
-  drop.reason = row.Bytes(9);
-  return row.Bytes(10) == SumOf(drop) ? Result<LetterDrop>(std::move(drop)) : Damaged("drops");
+  drop->revision = static_cast<std::uint64_t>(row.Int(5));
+  drop->letter_class = static_cast<StoredClass>(row.Int(6));
+  drop->dropped_ticks = row.Int(7);
+  drop->by = row.Bytes(8);
+  drop->reason = row.Bytes(9);
+  return row.Bytes(10) == SumOf(*drop) ? Status() : Damaged("drops");
 }
 
 // A file that no host has opened to write since this version has none.
@@ -95,25 +92,10 @@ Result<bool> HasTable(std::string_view name, Connection* connection) {
 }
 
 template <typename Row>
-Status Scan(std::string_view table, const std::string& sql, Result<Row> (*read)(const Statement&),
+Status Scan(std::string_view table, const std::string& sql, Status (*read)(const Statement&, Row*),
             Connection* connection, const std::function<void(const Row&)>& see) {
   CATCHUP_ASSIGN_OR_RETURN(const bool there, HasTable(table, connection));
-  if (!there) {
-    return {};
-  }
-  CATCHUP_ASSIGN_OR_RETURN(Statement statement, connection->Prepare(sql));
-  for (;;) {
-    CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());
-    if (!row) {
-      return {};
-    }
-    CATCHUP_ASSIGN_OR_RETURN(const Row one, read(statement));
-    see(one);
-  }
-}
-
-std::string Select(std::string_view columns, std::string_view rest) {
-  return "SELECT " + std::string(columns) + " FROM " + std::string(rest);
+  return there ? EachRow<Row>(connection, sql, read, see) : Status();
 }
 
 }  // namespace
@@ -148,9 +130,9 @@ Status RemovePark(Position position, Connection* connection) {
 }
 
 Status ScanParks(Connection* connection, const std::function<void(const LetterPark&)>& see) {
-  return Scan<LetterPark>("parks",
-                          Select(kParkColumns, "parks ORDER BY commit_position, prepare_position"),
-                          ReadPark, connection, see);
+  return Scan<LetterPark>(
+      "parks", SelectSql(kParkColumns, "FROM parks ORDER BY commit_position, prepare_position"),
+      ReadPark, connection, see);
 }
 
 Status AddDrop(const LetterDrop& drop, Connection* connection) {
@@ -190,8 +172,8 @@ Result<std::optional<LetterDrop>> FindDrop(Position position, Connection* connec
 }
 
 Status ScanDrops(Connection* connection, const std::function<void(const LetterDrop&)>& see) {
-  return Scan<LetterDrop>("drops", Select(kDropColumns, "drops ORDER BY number DESC"), ReadDrop,
-                          connection, see);
+  return Scan<LetterDrop>("drops", SelectSql(kDropColumns, "FROM drops ORDER BY number DESC"),
+                          ReadDrop, connection, see);
 }
 
 }  // namespace catchup

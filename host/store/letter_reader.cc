@@ -9,14 +9,6 @@
 namespace catchup {
 namespace {
 
-std::string Select(std::string_view columns, std::string_view rest) {
-  std::string sql = "SELECT ";
-  sql.append(columns).append(" ").append(rest);
-  return sql;
-}
-
-std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
 // An absent condition binds NULL, for which the statement asks first.
 template <typename T>
 void BindOptional(int index, const std::optional<T>& value, Statement* statement) {
@@ -68,69 +60,35 @@ Result<LetterTotals> LetterReader::Count() {
   return totals.ok() ? std::move(totals) : Failure(totals.status());
 }
 
+Status LetterReader::Told(const Status& status) const {
+  return status.ok() ? status : Failure(status);
+}
+
 Status LetterReader::Scan(const SeeHead& see) {
   if (connection_ == nullptr) {
     return {};
   }
-  auto statement = connection_->Prepare(
-      Select(kHeadColumns, "FROM letters ORDER BY commit_position, prepare_position"));
-  if (!statement.ok()) {
-    return Failure(statement.status());
-  }
-  LetterHead head;
-  for (;;) {
-    const auto row = statement->Step();
-    if (!row.ok()) {
-      return Failure(row.status());
-    }
-    if (!*row) {
-      return {};
-    }
-    if (const Status read = ReadHead(*statement, 0, &head); !read.ok()) {
-      return Failure(read);
-    }
-    see(head);
-  }
+  return Told(EachRow<LetterHead>(
+      connection_,
+      SelectSql(kHeadColumns, "FROM letters ORDER BY commit_position, prepare_position"),
+      [](const Statement& row, LetterHead* head) { return ReadHead(row, 0, head); }, see));
 }
 
 Status LetterReader::ScanHolds(const SeeHold& see) {
   if (connection_ == nullptr) {
     return {};
   }
-  auto statement = connection_->Prepare(Select(kHoldColumns, "FROM holds ORDER BY type"));
-  if (!statement.ok()) {
-    return Failure(statement.status());
-  }
-  LetterHold hold;
-  for (;;) {
-    const auto row = statement->Step();
-    if (!row.ok()) {
-      return Failure(row.status());
-    }
-    if (!*row) {
-      return {};
-    }
-    if (const Status read = ReadHold(*statement, 0, &hold); !read.ok()) {
-      return Failure(read);
-    }
-    see(hold);
-  }
+  return Told(EachRow<LetterHold>(
+      connection_, SelectSql(kHoldColumns, "FROM holds ORDER BY type"),
+      [](const Statement& row, LetterHold* hold) { return ReadHold(row, 0, hold); }, see));
 }
 
 Status LetterReader::ScanParks(const SeePark& see) {
-  if (connection_ == nullptr) {
-    return {};
-  }
-  const Status scanned = catchup::ScanParks(connection_, see);
-  return scanned.ok() ? scanned : Failure(scanned);
+  return connection_ == nullptr ? Status() : Told(catchup::ScanParks(connection_, see));
 }
 
 Status LetterReader::ScanDrops(const SeeDrop& see) {
-  if (connection_ == nullptr) {
-    return {};
-  }
-  const Status scanned = catchup::ScanDrops(connection_, see);
-  return scanned.ok() ? scanned : Failure(scanned);
+  return connection_ == nullptr ? Status() : Told(catchup::ScanDrops(connection_, see));
 }
 
 Result<std::optional<LetterDrop>> LetterReader::FindDrop(Position position) {
@@ -169,7 +127,7 @@ Status LetterReader::List(const LetterFilter& filter, const SeeLetter& see) {
   if (connection_ == nullptr) {
     return {};
   }
-  auto statement = connection_->Prepare(Select(
+  auto statement = connection_->Prepare(SelectSql(
       QualifiedColumns("letters", kHeadColumns) + ", " + QualifiedColumns("causes", kCauseColumns),
       kWhere));
   if (!statement.ok()) {
@@ -221,9 +179,9 @@ Result<std::optional<LetterHead>> LetterReader::FirstOf(std::string_view stream)
     return std::optional<LetterHead>();
   }
   auto statement =
-      connection_->Prepare(Select(kHeadColumns,
-                                  "FROM letters WHERE stream = ?1 ORDER BY commit_position, "
-                                  "prepare_position LIMIT 1"));
+      connection_->Prepare(SelectSql(kHeadColumns,
+                                     "FROM letters WHERE stream = ?1 ORDER BY commit_position, "
+                                     "prepare_position LIMIT 1"));
   if (!statement.ok()) {
     return Failure(statement.status());
   }
@@ -236,9 +194,9 @@ Result<std::optional<LetterHead>> LetterReader::NextOf(std::string_view stream, 
     return std::optional<LetterHead>();
   }
   auto statement = connection_->Prepare(
-      Select(kHeadColumns,
-             "FROM letters WHERE stream = ?1 AND (commit_position, prepare_position) > (?2, ?3) "
-             "ORDER BY commit_position, prepare_position LIMIT 1"));
+      SelectSql(kHeadColumns,
+                "FROM letters WHERE stream = ?1 AND (commit_position, prepare_position) > (?2, ?3) "
+                "ORDER BY commit_position, prepare_position LIMIT 1"));
   if (!statement.ok()) {
     return Failure(statement.status());
   }

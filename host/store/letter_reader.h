@@ -64,6 +64,7 @@ class LetterReader {
  private:
   Result<std::optional<LetterHead>> OneOf(Statement statement);
   Status Failure(const Status& status) const;
+  Status Told(const Status& status) const;
 
   std::unique_ptr<Connection> own_;
   Connection* connection_;

@@ -138,6 +138,12 @@ std::string RowSum(std::string_view bytes) {
   return std::string(View(sum).substr(0, kRowSumBytes));
 }
 
+std::string SelectSql(std::string_view columns, std::string_view rest) {
+  std::string sql = "SELECT ";
+  sql.append(columns).append(" ").append(rest);
+  return sql;
+}
+
 void BindHead(const LetterHead& head, int first, Statement* statement, Scratch* scratch) {
   const auto number = [&](auto value) {
     statement->Bind(first++, static_cast<std::int64_t>(value));

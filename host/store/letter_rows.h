@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +34,29 @@ inline constexpr int kCauseCount = 9;
 
 inline constexpr std::string_view kEventColumns = "data, metadata, sum";
 inline constexpr int kEventCount = 3;
+
+// As SQLite keeps it.
+inline std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+// "SELECT columns rest".
+std::string SelectSql(std::string_view columns, std::string_view rest);
+
+// Calls see(row) for every row that `sql` finds, in its order, as read(statement, &row) makes it.
+// Ends at the first failure.
+template <typename Row, typename Read>
+Status EachRow(Connection* connection, const std::string& sql, const Read& read,
+               const std::function<void(const Row&)>& see) {
+  CATCHUP_ASSIGN_OR_RETURN(Statement statement, connection->Prepare(sql));
+  Row row;
+  for (;;) {
+    CATCHUP_ASSIGN_OR_RETURN(const bool found, statement.Step());
+    if (!found) {
+      return {};
+    }
+    CATCHUP_RETURN_IF_ERROR(read(statement, &row));
+    see(row);
+  }
+}
 
 // What a row's blobs lie in until the statement has run.
 using Scratch = std::deque<std::string>;

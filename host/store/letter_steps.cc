@@ -11,8 +11,6 @@
 namespace catchup {
 namespace {
 
-std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
 std::string StepSum(const LetterStep& step) {
   std::string bytes = std::to_string(step.number) + " " +
                       std::to_string(static_cast<int>(step.kind)) + " " +

@@ -42,8 +42,6 @@ std::string InsertSql(std::string_view table, std::string_view columns, int coun
   return sql.append(")");
 }
 
-std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
 std::uint64_t& CountOf(StoredState state, LetterTotals* totals) {
   switch (state) {
     case StoredState::kHealing:
