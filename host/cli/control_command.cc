@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -24,14 +22,6 @@ namespace catchup {
 namespace {
 
 using Json = nlohmann::json;
-
-// More than the limit that a host itself gives any command, so that it is the host who says what
-// became of it.
-constexpr std::chrono::seconds kAnswerLimit{30};
-
-// For a host that has its state directory and not yet its socket, or neither any more.
-constexpr std::chrono::seconds kHostPatience{5};
-constexpr std::chrono::milliseconds kAskAgain{50};
 
 std::string NameOf(ControlArguments::Command command) {
   switch (command) {
@@ -158,7 +148,7 @@ int Control::Run() {
       return Fail(in_the_way_.message() +
                   ", which serves no commands: " + response.status().message());
     }
-    std::this_thread::sleep_for(kAskAgain);
+    std::this_thread::sleep_for(kAskHostAgain);
   }
 }
 
@@ -199,8 +189,7 @@ std::optional<int> Control::WithoutHost() {
 }
 
 int Control::Order(const StateDirectory& state, const GroupConfig& group) const {
-  const std::string by = "user " + std::to_string(::geteuid()) + ", pid " +
-                         std::to_string(::getpid()) + ", no host running";
+  const std::string by = AskedHere();
   const auto done = [&]() -> Result<OrderNote> {
     if (arguments_.command == ControlArguments::Command::kStart) {
       return OrderStart(state.groups(), group, {arguments_.accept_filter, arguments_.take_over},

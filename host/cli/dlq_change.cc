@@ -1,5 +1,4 @@
 // `catchup dlq retry`, `drop`, `park` and `unpark`.
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -224,9 +223,7 @@ int ParkForNextRun(const DlqArguments& arguments, const ConfigReading& reading) 
   command.position = *ReadLetterId(arguments.id);
   command.reason = arguments.reason;
   const auto state = StateDirectory::Open(directory);
-  const auto done = state.ok() ? OrderLetters(state->groups(), *group, command,
-                                              "user " + std::to_string(::geteuid()) + ", pid " +
-                                                  std::to_string(::getpid()) + ", no host running")
+  const auto done = state.ok() ? OrderLetters(state->groups(), *group, command, AskedHere())
                                : Result<OrderNote>(state.status());
   return done.ok() ? TellDone(arguments, Dump({{"group", group->name}, {"note", *done}}))
                    : FailDlq(arguments, done.status());

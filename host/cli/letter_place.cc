@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/admin/admin_client.h"
+#include "host/cli/state_owner.h"
 #include "host/daemon/hold_text.h"
 #include "host/store/state_directory.h"
 
@@ -13,13 +14,6 @@ namespace catchup {
 namespace {
 
 namespace fs = std::filesystem;
-
-// More than a host takes for any of this.
-constexpr std::chrono::seconds kAnswerLimit{30};
-
-// For a host that has its state directory and not yet its socket, or neither any more.
-constexpr std::chrono::seconds kHostPatience{5};
-constexpr std::chrono::milliseconds kAskAgain{50};
 
 std::string_view NameOf(LetterView view) {
   switch (view) {
@@ -53,33 +47,23 @@ Status RefusalOf(const HttpResponse& response) {
   }
 }
 
-// Walks through an object; `see` passes over one value, or says no.
-template <typename See>
-bool EachMember(JsonCursor* cursor, See see) {
-  cursor->SkipSpace();
-  if (!cursor->Take('{', "an object")) {
+// The elements of an array as they stand there.
+bool SplitArray(std::string_view array, std::vector<std::string>* out, std::string* fault) {
+  JsonCursor cursor(array);
+  if (!cursor.Take('[', "an array")) {
+    *fault = cursor.fault();
     return false;
   }
-  std::string name;
-  do {
-    cursor->SkipSpace();
-    if (cursor->next_is('}')) {
-      break;
+  for (cursor.SkipSpace(); !cursor.next_is(']'); cursor.SkipSpace()) {
+    const std::size_t begin = cursor.offset();
+    (void)cursor.SkipValue();  // The array is well formed.
+    out->emplace_back(array.substr(begin, cursor.offset() - begin));
+    cursor.SkipSpace();
+    if (cursor.next_is(',')) {
+      (void)cursor.Take(',', "a comma");
     }
-    if (!cursor->ReadString(&name)) {
-      return false;
-    }
-    cursor->SkipSpace();
-    if (!cursor->Take(':', "a colon")) {
-      return false;
-    }
-    cursor->SkipSpace();
-    if (!see(name)) {
-      return false;
-    }
-    cursor->SkipSpace();
-  } while (cursor->next_is(',') && cursor->Take(',', "a comma"));
-  return cursor->Take('}', "the end of the object");
+  }
+  return true;
 }
 
 }  // namespace
@@ -123,7 +107,7 @@ Result<std::string> LetterPlace::Read(std::string_view rest, const Reading& here
       return opened;
     }
     if (!opened.ok()) {
-      std::this_thread::sleep_for(kAskAgain);
+      std::this_thread::sleep_for(kAskHostAgain);
     }
   }
   return here(&*reader_);
@@ -195,60 +179,44 @@ Result<std::string> LetterPlace::Order(std::string_view path, const std::string&
       return Status::Unavailable(note_ +
                                  ", which serves no commands: " + answer.status().message());
     }
-    std::this_thread::sleep_for(kAskAgain);
+    std::this_thread::sleep_for(kAskHostAgain);
   }
 }
 
 Result<LetterPart> SplitPage(std::string_view page) {
   LetterPart part;
-  JsonCursor cursor(page);
-  const bool split = EachMember(&cursor, [&](const std::string& name) {
-    const std::size_t begin = cursor.offset();
-    if (name == "next" && cursor.next_is('"')) {
-      return cursor.ReadString(&part.next.emplace());
-    }
-    if (name != "letters" && name != "dropped") {
-      const bool skipped = cursor.SkipValue();
-      if (name == "count") {
-        part.count = page.substr(begin, cursor.offset() - begin);
-      }
-      return skipped;
-    }
-    if (!cursor.Take('[', "an array")) {
-      return false;
-    }
-    for (cursor.SkipSpace(); !cursor.next_is(']'); cursor.SkipSpace()) {
-      const std::size_t letter = cursor.offset();
-      if (!cursor.SkipValue()) {
-        return false;
-      }
-      part.letters.emplace_back(page.substr(letter, cursor.offset() - letter));
-      cursor.SkipSpace();
-      if (!cursor.next_is(',')) {
-        break;
-      }
-      (void)cursor.Take(',', "a comma");
-    }
-    return cursor.Take(']', "the end of the array");
-  });
-  return split ? Result<LetterPart>(std::move(part))
-               : Status::Invalid(
-                     "the host answered what is no page of letters; is it of another "
-                     "version? " +
-                     cursor.fault());
+  bool split = true;
+  std::string fault;
+  const bool walked = VisitJsonMembers(
+      page,
+      [&](const std::string& name, std::string_view value) {
+        if (name == "next" && value.front() == '"') {
+          split = JsonCursor(value).ReadString(&part.next.emplace()) && split;
+        } else if (name == "count") {
+          part.count = value;
+        } else if (name == "letters" || name == "dropped") {
+          split = SplitArray(value, &part.letters, &fault) && split;
+        }
+      },
+      &fault);
+  return walked && split ? Result<LetterPart>(std::move(part))
+                         : Status::Invalid(
+                               "the host answered what is no page of letters; is it of another "
+                               "version? " +
+                               fault);
 }
 
 std::optional<std::string> RawMember(std::string_view object, std::string_view name) {
   std::optional<std::string> found;
-  JsonCursor cursor(object);
-  (void)EachMember(&cursor, [&](const std::string& member) {
-    const std::size_t begin = cursor.offset();
-    const bool skipped = cursor.SkipValue();
-    if (skipped && member == name) {
-      found = object.substr(begin, cursor.offset() - begin);
-    }
-    return skipped;
-  });
+  std::string fault;  // Of the rest, which nobody asks for.
+  (void)VisitJsonMembers(
+      object,
+      [&](const std::string& member, std::string_view value) {
+        if (member == name) {
+          found = value;
+        }
+      },
+      &fault);
   return found;
 }
 

@@ -5,6 +5,11 @@
 
 namespace catchup {
 
+std::string AskedHere() {
+  return "user " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) +
+         ", no host running";
+}
+
 Status CheckStateOwner(const std::filesystem::path& directory, const std::string& command) {
   struct stat info {};
   if (::stat(directory.c_str(), &info) != 0 || info.st_uid == ::geteuid()) {

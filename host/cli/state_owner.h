@@ -1,11 +1,21 @@
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 
 #include "host/base/status.h"
 
 namespace catchup {
+
+// How a command asks for a host: more than one takes for anything that it answers, and for one that
+// has its state directory and not yet its socket, or neither any more.
+inline constexpr std::chrono::seconds kAnswerLimit{30};
+inline constexpr std::chrono::seconds kHostPatience{5};
+inline constexpr std::chrono::milliseconds kAskHostAgain{50};
+
+// For what is stored where no host runs: who asked for it.
+std::string AskedHere();
 
 // Whether what this process writes below a state directory can be read by its host, which is of the
 // user that owns it. kDenied tells how to run `catchup COMMAND ...` as that user.
