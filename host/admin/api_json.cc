@@ -62,6 +62,22 @@ Json OutcomeOf(const LetterOutcome& outcome) {
   return json;
 }
 
+template <typename T>
+Status Take(std::string_view name, bool (Json::*is)() const noexcept, const char* wanted,
+            Json* json, T* out) {
+  const auto at = json->find(name);
+  if (at == json->end()) {
+    return {};
+  }
+  if (!((*at).*is)()) {
+    return Status::Invalid("member \"" + std::string(name) + "\" is " + at->type_name() +
+                           ", wanted " + wanted);
+  }
+  *out = at->get<T>();
+  json->erase(at);
+  return {};
+}
+
 }  // namespace
 
 HttpResponse ResponseOf(const ControlAnswer& answer) {
@@ -106,45 +122,15 @@ Result<Json> ReadObject(const std::string& body) {
 }
 
 Status TakeBool(std::string_view name, Json* json, bool* out) {
-  const auto at = json->find(name);
-  if (at == json->end()) {
-    return {};
-  }
-  if (!at->is_boolean()) {
-    return Status::Invalid("member \"" + std::string(name) + "\" is " + at->type_name() +
-                           ", wanted true or false");
-  }
-  *out = at->get<bool>();
-  json->erase(at);
-  return {};
+  return Take(name, &Json::is_boolean, "true or false", json, out);
 }
 
 Status TakeText(std::string_view name, Json* json, std::string* out) {
-  const auto at = json->find(name);
-  if (at == json->end()) {
-    return {};
-  }
-  if (!at->is_string()) {
-    return Status::Invalid("member \"" + std::string(name) + "\" is " + at->type_name() +
-                           ", wanted a text");
-  }
-  *out = at->get<std::string>();
-  json->erase(at);
-  return {};
+  return Take(name, &Json::is_string, "a text", json, out);
 }
 
 Status TakeNumber(std::string_view name, Json* json, std::uint64_t* out) {
-  const auto at = json->find(name);
-  if (at == json->end()) {
-    return {};
-  }
-  if (!at->is_number_unsigned()) {
-    return Status::Invalid("member \"" + std::string(name) + "\" is " + at->type_name() +
-                           ", wanted a number from 0");
-  }
-  *out = at->get<std::uint64_t>();
-  json->erase(at);
-  return {};
+  return Take(name, &Json::is_number_unsigned, "a number from 0", json, out);
 }
 
 Status RefuseOthers(const Json& json, std::string_view known) {

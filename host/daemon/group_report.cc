@@ -173,41 +173,36 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
   if (LogDrawsProgress()) {
     return;
   }
-  const LetterBook& letters = engine_.letters();
-  const std::uint64_t healing = letters.count(LetterState::kHealing);
-  Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name,
-      {{"processedCount", engine_.handled()},
-       {"errorCount", errors_},
-       {"dlqCount", healing + letters.count(LetterState::kDead)},
-       {"healingCount", healing},
-       {"followerCount", letters.count(LetterState::kFollower)},
-       {"skippedCount", engine_.skipped()},
-       {"timingMs", Milliseconds(now - started_)},
-       {"avgRate", Rate(engine_.handled(), now - started_)},
-       {"rate", rate},
-       {"position", PositionText(engine_.watermark())},
-       {"head", PositionText(head)}});
+  const std::string position = PositionText(engine_.watermark());
+  const std::string log_head = PositionText(head);
+  std::vector<LogField> fields;
+  AddCounts(now, &fields);
+  fields.insert(fields.end(), {{"rate", rate}, {"position", position}, {"head", log_head}});
+  Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name, fields);
 }
 
 void GroupReport::Finished() {
   finished_ = true;
-  const auto took = Clock::now() - started_;
   const auto [state, reason] = StateAndReason();
+  const std::string position = PositionText(engine_.durable());
+  std::vector<LogField> fields = {
+      {"state", GroupStateName(state)}, {"reason", reason}, {"position", position}};
+  AddCounts(Clock::now(), &fields);
+  Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
+      config_.name, fields);
+}
+
+void GroupReport::AddCounts(Clock::time_point now, std::vector<LogField>* fields) const {
   const LetterBook& letters = engine_.letters();
   const std::uint64_t healing = letters.count(LetterState::kHealing);
-  Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
-      config_.name,
-      {{"state", GroupStateName(state)},
-       {"reason", reason},
-       {"position", PositionText(engine_.durable())},
-       {"processedCount", engine_.handled()},
-       {"errorCount", errors_},
-       {"dlqCount", healing + letters.count(LetterState::kDead)},
-       {"healingCount", healing},
-       {"followerCount", letters.count(LetterState::kFollower)},
-       {"skippedCount", engine_.skipped()},
-       {"timingMs", Milliseconds(took)},
-       {"avgRate", Rate(engine_.handled(), took)}});
+  fields->insert(fields->end(), {{"processedCount", engine_.handled()},
+                                 {"errorCount", errors_},
+                                 {"dlqCount", healing + letters.count(LetterState::kDead)},
+                                 {"healingCount", healing},
+                                 {"followerCount", letters.count(LetterState::kFollower)},
+                                 {"skippedCount", engine_.skipped()},
+                                 {"timingMs", Milliseconds(now - started_)},
+                                 {"avgRate", Rate(engine_.handled(), now - started_)}});
 }
 
 std::pair<GroupState, std::string> GroupReport::StateAndReason() const {

@@ -7,7 +7,9 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
+#include "host/base/log_line.h"
 #include "host/config/config.h"
 #include "host/daemon/group_status.h"
 #include "host/engine/engine.h"
@@ -61,6 +63,8 @@ class GroupReport {
 
  private:
   std::pair<GroupState, std::string> EngineState() const;
+  // What progress and the end of a group say alike, as of `now`.
+  void AddCounts(Clock::time_point now, std::vector<LogField>* fields) const;
 
   const GroupConfig& config_;
   const Engine& engine_;

@@ -5,6 +5,16 @@
 
 namespace catchup {
 
+LetterStore::Options StoreOptionsOf(const DeadLettersConfig& letters) {
+  LetterStore::Options options;
+  options.bounds = {letters.max_letters, letters.max_bytes};
+  options.max_step_bytes = letters.max_bytes;
+  for (const LetterSinkConfig& sink : letters.sinks) {
+    options.sinks.push_back(sink.name);
+  }
+  return options;
+}
+
 Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* written) {
   auto letter = store->reader().Read(failed.head.position);
   if (!letter.ok()) {

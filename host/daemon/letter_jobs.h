@@ -3,10 +3,14 @@
 #include <string>
 
 #include "host/base/status.h"
+#include "host/config/config.h"
 #include "host/store/letter_store.h"
 
 // What is done to a group's letters in one transaction each, on a thread of the pool.
 namespace catchup {
+
+// As the configuration of the group wants its store.
+LetterStore::Options StoreOptionsOf(const DeadLettersConfig& letters);
 
 // What became of a letter whose call failed.
 struct FailedLetter {

@@ -7,6 +7,7 @@
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/daemon/group_orders.h"
+#include "host/daemon/letter_jobs.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/letter_store.h"
 
@@ -80,15 +81,8 @@ const char* LetterCommandName(LetterCommand::Kind kind) {
 
 Result<OrderNote> OrderLetters(const std::filesystem::path& groups, const GroupConfig& group,
                                const LetterCommand& order, const std::string& by) {
-  LetterStore::Options options;
-  options.max_step_bytes = group.dead_letters.max_bytes;
-  for (const auto& sink : group.dead_letters.sinks) {
-    options.sinks.push_back(sink.name);
-  }
-  // Of the next letters; what is there stays.
-  options.bounds = {group.dead_letters.max_letters, group.dead_letters.max_bytes};
-  CATCHUP_ASSIGN_OR_RETURN(const auto store,
-                           LetterStore::Open(groups / group.name, group.name, options));
+  CATCHUP_ASSIGN_OR_RETURN(const auto store, LetterStore::Open(groups / group.name, group.name,
+                                                               StoreOptionsOf(group.dead_letters)));
   switch (order.kind) {
     case LetterCommand::Kind::kDrop:
       return Drop(order, by, group.name, store.get());

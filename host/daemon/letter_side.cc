@@ -50,6 +50,13 @@ struct LetterSide::Shared {
   std::string group;
   Mutex mutex;  // Held while the store is used, and for no longer.
   std::unique_ptr<LetterStore> store CATCHUP_GUARDED_BY(mutex);
+
+  // Once it is open.
+  template <typename Body>
+  auto Use(const Body& body) {
+    const MutexLock lock(&mutex);
+    return body(store.get());
+  }
 };
 
 LetterSide::LetterSide(const GroupConfig& config, const Services& services,
@@ -81,10 +88,7 @@ LetterFeeder::Store LetterSide::StoreOf(const std::string& sink) const {
     if (shared == nullptr) {
       return Status::Cancelled("the group is gone");
     }
-    const Status status = [&] {
-      const MutexLock lock(&shared->mutex);
-      return body(shared->store.get());
-    }();
+    const Status status = shared->Use(body);
     if (!status.ok() && !status.may_pass()) {
       gate->Enter([&] { listener_.OnLettersFailed(status.message()); });
     }
@@ -111,13 +115,9 @@ void LetterSide::Open(Opened done) {
                 done = std::move(done)] {
     // The engine keeps the bounds; a letter that it has decided on must not stand before the
     // healed one whose room it waits for.
-    LetterStore::Options options;
+    LetterStore::Options options = StoreOptionsOf(letters);
     options.bounds.max_letters = std::numeric_limits<std::uint64_t>::max();
     options.bounds.max_bytes = std::numeric_limits<std::uint64_t>::max();
-    options.max_step_bytes = letters.max_bytes;
-    for (const LetterSinkConfig& sink : letters.sinks) {
-      options.sinks.push_back(sink.name);
-    }
     Contents contents;
     auto store = LetterStore::Open(shared->folder, shared->group, options);
     Status status = store.status();
@@ -167,10 +167,7 @@ LetterSummary LetterSide::SummaryOf(const LetterHead& head) const {
 
 void LetterSide::SetToken(std::uint64_t token, std::function<void(const Status&)> done) {
   queue_->Post([gate = gate_, shared = shared_, token, done = std::move(done)] {
-    const Status set = [&] {
-      const MutexLock lock(&shared->mutex);
-      return shared->store->SetToken(token);
-    }();
+    const Status set = shared->Use([token](LetterStore* store) { return store->SetToken(token); });
     gate->Enter([&] { done(set); });
   });
 }
@@ -320,8 +317,7 @@ void LetterSide::Sync(std::function<void()> done) {
 bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
   if (open_) {
     queue_->Post([shared = shared_, read = std::move(read)] {
-      const MutexLock lock(&shared->mutex);
-      read(&shared->store->reader());
+      shared->Use([&](LetterStore* store) { read(&store->reader()); });
     });
   }
   return open_;
@@ -329,10 +325,7 @@ bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
 
 void LetterSide::Read(Position position, HasRead done) {
   queue_->Post([this, gate = gate_, shared = shared_, position, done = std::move(done)] {
-    auto letter = [&] {
-      const MutexLock lock(&shared->mutex);
-      return shared->store->reader().Read(position);
-    }();
+    auto letter = shared->Use([&](LetterStore* store) { return store->reader().Read(position); });
     gate->Enter([&] {
       if (letter.ok()) {
         done(letter->has_value() ? std::make_unique<LetterFrame>(**std::move(letter)) : nullptr);
@@ -374,10 +367,8 @@ void LetterSide::Pump() {
   } while (!jobs_.empty() && jobs_.front().letter.has_value() && batch->size() < kMostTogether &&
            bytes < kMostBytesTogether);
   queue_->Post([this, gate = gate_, shared = shared_, batch] {
-    const Status status = [&] {
-      const MutexLock lock(&shared->mutex);
-      return Carry(shared->store.get(), batch.get());
-    }();
+    const Status status =
+        shared->Use([&](LetterStore* store) { return Carry(store, batch.get()); });
     gate->Enter([&] { OnCarried(std::move(*batch), status); });
   });
 }

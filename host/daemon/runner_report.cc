@@ -32,6 +32,15 @@ void RunnerReport::Write(LogLevel level, std::string_view msg, std::string_view 
   Log(level, msg, method, config_.name, fields);
 }
 
+void RunnerReport::WriteText(LogLevel level, std::string_view msg, std::string_view method,
+                             std::string_view text) const {
+  if (config_.lanes > 1) {
+    LogFromPlugin(level, msg, method, config_.name, {{"text", text}, {"lane", lane_}});
+  } else {
+    LogFromPlugin(level, msg, method, config_.name, {{"text", text}});
+  }
+}
+
 void RunnerReport::Started(const RunnerLink& link, std::uint64_t token) const {
   Write(LogLevel::kInfo, "Runner started", "Group.Spawn",
         {{"plugin", config_.plugin}, {"pid", link.process().pid()}, {"token", token}});
@@ -48,25 +57,13 @@ void RunnerReport::Ready(const Outcome& ready) const {
 
 void RunnerReport::Output(const RunnerLink::Output& output) const {
   for (const std::string& line : output.lines) {
-    if (config_.lanes > 1) {
-      LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name,
-                    {{"text", line}, {"lane", lane_}});
-    } else {
-      LogFromPlugin(LogLevel::kInfo, kRunnerOutput, "Runner.Output", config_.name,
-                    {{"text", line}});
-    }
+    WriteText(LogLevel::kInfo, kRunnerOutput, "Runner.Output", line);
   }
   LogLeftOutOfPlugin(LogLevel::kInfo, kRunnerOutput, config_.name, output.lines_left_out);
 }
 
 void RunnerReport::Says(const Outcome& line) const {
-  if (config_.lanes > 1) {
-    LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
-                  {{"text", line.text}, {"lane", lane_}});
-  } else {
-    LogFromPlugin(LevelOf(line.level), kPluginSays, "Plugin.Log", config_.name,
-                  {{"text", line.text}});
-  }
+  WriteText(LevelOf(line.level), kPluginSays, "Plugin.Log", line.text);
 }
 
 void RunnerReport::NotLimited(const std::string& why) const {

@@ -42,6 +42,8 @@ class RunnerReport {
   // Says the lane as well, where there are several.
   void Write(LogLevel level, std::string_view msg, std::string_view method,
              std::vector<LogField> fields) const;
+  void WriteText(LogLevel level, std::string_view msg, std::string_view method,
+                 std::string_view text) const;
 
   const GroupConfig& config_;
   const LaneNumber lane_;

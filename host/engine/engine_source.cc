@@ -94,22 +94,22 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
   } else {
     sequence = TakeEvent(position, bytes, is_system && !options_.system_events, &plain, turn);
   }
-  if (many_) {
-    if (sequence != 0) {
-      streams_.Add(sequence, name.stream);
-    }
-    arriving_ = std::pair(sequence, name);
+  if (many_ && sequence != 0) {
+    streams_.Add(sequence, name.stream);
   }
-  if (plain && turn.now < wake_at_ && ledger_.events() < crowded_at_ && Plain()) [[likely]] {
+  const bool deliver_only =
+      plain && turn.now < wake_at_ && ledger_.events() < crowded_at_ && Plain();
+  if (deliver_only && !many_) [[likely]] {
+    Deliver(turn);
+    return sequence;
+  }
+  arriving_ = std::pair(sequence, name);
+  if (deliver_only) {
     Deliver(turn);
   } else {
-    arriving_ = std::pair(sequence, name);
     Plan(turn);
-    arriving_.reset();
   }
-  if (many_) {
-    arriving_.reset();
-  }
+  arriving_.reset();
   return sequence;
 }
 
