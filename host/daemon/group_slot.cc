@@ -51,7 +51,10 @@ GroupSlot::GroupSlot(const GroupConfig& config, GroupServices services, bool sto
   last_.finished = true;
 }
 
-GroupSlot::~GroupSlot() { Close(); }
+GroupSlot::~GroupSlot() {
+  Close();
+  gate_->Close([] {});
+}
 
 void GroupSlot::Start() {
   const MutexLock lock(&mutex_);
@@ -85,11 +88,11 @@ void GroupSlot::StopByCommand(const std::string& by, ControlReply reply) {
   drains_ = true;
   // Both at once: a group that hangs is to end all the same, and the writing comes first.
   group_->StoreDesired(DesiredState::kStopped, [this](const Status& stored) {
-    services_.reactor->Post([this, ok = stored.ok()] {
+    services_.reactor->Post(Gate::Wrap(gate_, [this, ok = stored.ok()] {
       if (command_.has_value()) {
         command_->stored = ok;
       }
-    });
+    }));
   });
   group_->Stop();
 }
@@ -188,14 +191,14 @@ void GroupSlot::Watch() {
   if (std::exchange(watching_, true)) {
     return;
   }
-  services_.reactor->After(kLookAgain, [this] {
-    watching_ = false;
-    Look();
-    OnTime();
-    if (command_.has_value()) {
-      Watch();
-    }
-  });
+  services_.reactor->After(kLookAgain, Gate::Wrap(gate_, [this] {
+                             watching_ = false;
+                             Look();
+                             OnTime();
+                             if (command_.has_value()) {
+                               Watch();
+                             }
+                           }));
 }
 
 bool GroupSlot::AwaitsIncarnation() const {
@@ -277,7 +280,7 @@ void GroupSlot::GiveOrder() {
   }
   services_.pool->Post([this, order = command_->order, groups = services_.state->groups()] {
     LetGo();
-    services_.reactor->Post([this, done = order(groups)] { OnOrdered(done); });
+    services_.reactor->Post(Gate::Wrap(gate_, [this, done = order(groups)] { OnOrdered(done); }));
     const MutexLock lock(&mutex_);
     ordering_ = false;
     changed_.NotifyAll();
@@ -400,12 +403,12 @@ void GroupSlot::Stop() {
     }
   }
   if (first) {
-    services_.reactor->Post([this] {
+    services_.reactor->Post(Gate::Wrap(gate_, [this] {
       if (command_.has_value()) {
         Finish(ControlAnswer::Kind::kEnding,
                "the host is ending; what it has stored of the command stays");
       }
-    });
+    }));
   }
 }
 

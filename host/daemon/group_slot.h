@@ -8,6 +8,7 @@
 
 #include "host/base/mutex.h"
 #include "host/config/config.h"
+#include "host/daemon/gate.h"
 #include "host/daemon/group.h"
 #include "host/daemon/host_control.h"
 
@@ -31,7 +32,8 @@ namespace catchup {
 // was before or what was ordered.
 class GroupSlot {
  public:
-  // What `services` name must outlive this.
+  // What `services` name must outlive this; the reactor may still run when this goes, though not on
+  // the thread that takes it away.
   GroupSlot(const GroupConfig& config, GroupServices services, bool stop_on_caught_up);
   ~GroupSlot();
   GroupSlot(const GroupSlot&) = delete;
@@ -101,6 +103,8 @@ class GroupSlot {
   const GroupConfig config_;
   const GroupServices services_;
   const bool stop_on_caught_up_;
+  // What this has posted to the reactor passes here, so that it finds a slot that is there.
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
 
   // On the reactor.
   std::optional<Command> command_;
