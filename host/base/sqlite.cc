@@ -1,5 +1,6 @@
 #include "host/base/sqlite.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 
@@ -178,6 +179,36 @@ bool Connection::moved() const {
   int moved = 0;
   sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_HAS_MOVED, &moved);
   return moved != 0;
+}
+
+std::uint64_t Connection::FileSize() const {
+  sqlite3_file* file = nullptr;
+  sqlite3_int64 size = 0;
+  if (sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file) !=
+          SQLITE_OK ||
+      file == nullptr || file->pMethods == nullptr ||
+      file->pMethods->xFileSize(file, &size) != SQLITE_OK) {
+    return 0;
+  }
+  return static_cast<std::uint64_t>(size);
+}
+
+// By the handle of SQLite: to close another one would drop the locks that this process has on the
+// file.
+void Connection::LengthenTo(std::uint64_t size) {
+  constexpr std::uint64_t kPiece = 64u << 10;
+  static constexpr char kZeros[kPiece] = {};
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  std::uint64_t at = FileSize();
+  while (at != 0 && at < size) {
+    const std::uint64_t piece = std::min(kPiece, size - at);
+    if (file->pMethods->xWrite(file, kZeros, static_cast<int>(piece),
+                               static_cast<sqlite3_int64>(at)) != SQLITE_OK) {
+      return;
+    }
+    at += piece;
+  }
 }
 
 Status Connection::Execute(const char* sql) {

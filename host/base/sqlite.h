@@ -97,6 +97,13 @@ class Connection {
   // Whether the file is no longer there under its name. What is written to it then is lost.
   bool moved() const;
 
+  // Makes the file longer by zeros, to `size` bytes. SQLite takes room for the pages that it adds
+  // from there, and so a commit that adds some changes nothing of the file but its content: to give
+  // a file more room costs a sync of the file system's own records. Outside of a transaction, by
+  // who has the file to itself. What cannot be done is left undone: it saves time and nothing else.
+  void LengthenTo(std::uint64_t size);
+  std::uint64_t FileSize() const;
+
   // Between BEGIN and its end. A failure may have ended the transaction by itself.
   bool in_transaction() const { return sqlite3_get_autocommit(database_.get()) == 0; }
 

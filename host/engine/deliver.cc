@@ -12,6 +12,10 @@ namespace {
 // store writes, few enough to be done before a letter's turn.
 constexpr std::uint64_t kAheadOfLetters = 8;
 
+// Events handed out ahead behind a call that failed. All of them come back with the next failure,
+// so a row of failures costs this much for each; a runner is busy with them while the host judges.
+constexpr std::uint64_t kAheadOfFailure = 16;
+
 }  // namespace
 
 // Nothing has failed and no letter is there: what waits is handed out, in order and without a look.
@@ -59,9 +63,10 @@ void Engine::DeliverCarefully(Turn& turn) {
 // Closed: letters and events take turns. False: nothing more is called now.
 bool Engine::CallNext(Turn& turn) {
   const auto letter = book_.Next(turn.now, heal_free_at_);
-  const std::uint64_t most = std::min(breaker_.most_in_flight(), !letter ? Breaker::kNoLimit
-                                                                 : letter_writing_ ? kAheadOfLetters
-                                                                                   : 1);
+  const std::uint64_t most = std::min({breaker_.most_in_flight(), ahead_,
+                                       !letter           ? Breaker::kNoLimit
+                                       : letter_writing_ ? kAheadOfLetters
+                                                         : 1});
   if (letter && !letter_writing_ && !letter_was_last_) {
     if (ledger_.on_lane() > 0) {
       return false;
@@ -258,6 +263,7 @@ void Engine::TakeBack(Seat& seat) {
 // And the runner is to forget it, if there is one.
 void Engine::TakeBackFromRunner(Seat& seat, Turn& turn) {
   TakeBack(seat);
+  ahead_ = kAheadOfFailure;
   if (seat.lane.alive()) {
     Command& command = turn.Add(Command::Kind::kTakeBack);
     command.number = seat.lane.spawn();

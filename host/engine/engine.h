@@ -499,6 +499,9 @@ class Engine {
   bool halted_before_letter_ = false;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
+  // The most events that one runner has at a time while calls are made with care: few behind a
+  // failure, twice as many with each success.
+  std::uint64_t ahead_ = Breaker::kNoLimit;
   bool letters_given_up_ = false;  // What is being written of letters: nobody waits for it.
   std::set<Position> park_asked_;
   std::uint64_t parked_ = 0;

@@ -273,6 +273,11 @@ void Engine::TypeSucceeded(std::string_view type, Turn& turn) {
 // Half-open there is one call, the probe. Open, a call may end on another lane that had begun
 // before.
 void Engine::CallSucceeded(std::uint64_t count, Turn& turn) {
+  // Beyond so many there is nothing to be gained by a bound.
+  constexpr std::uint64_t kMostAhead = 4096;
+  for (std::uint64_t i = 0; i < count && ahead_ != Breaker::kNoLimit; ++i) {
+    ahead_ = ahead_ >= kMostAhead ? Breaker::kNoLimit : ahead_ * 2;
+  }
   if (breaker_.open()) {
     return;
   }

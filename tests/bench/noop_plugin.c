@@ -1,4 +1,5 @@
-/* A plugin that does nothing, so that what is left is the cost of carrying the events. */
+/* A plugin that does nothing, or refuses everything, so that what is left is the cost of carrying
+ * the events. */
 #include <catchup/plugin.h>
 #include <string.h>
 
@@ -27,6 +28,12 @@ static int32_t Handle(catchup_instance* self, const catchup_event* event) {
   return CATCHUP_OK;
 }
 
+static int32_t Refuse(catchup_instance* self, const catchup_event* event) {
+  (void)self;
+  (void)event;
+  return CATCHUP_REJECT;
+}
+
 static int32_t HandleBatch(catchup_instance* self, const catchup_event* const* events,
                            uint64_t count, uint64_t* applied) {
   (void)self;
@@ -50,8 +57,10 @@ static const catchup_projection kPlain = {
     sizeof kPlain, 0, CATCHUP_LITERAL("plain"), Create, Nothing, Start, Nothing, Handle, NULL};
 static const catchup_projection kBatched = {
     sizeof kPlain, 0, CATCHUP_LITERAL("batch"), Create, Nothing, Start, Nothing, Handle, Extension};
-static const catchup_projection* const kProjections[] = {&kPlain, &kBatched};
+static const catchup_projection kRefusing = {
+    sizeof kPlain, 0, CATCHUP_LITERAL("refuse"), Create, Nothing, Start, Nothing, Refuse, NULL};
+static const catchup_projection* const kProjections[] = {&kPlain, &kBatched, &kRefusing};
 static const catchup_plugin kPlugin = {CATCHUP_HEADER, CATCHUP_LITERAL("noop"),
-                                       CATCHUP_LITERAL("1"), 2, kProjections};
+                                       CATCHUP_LITERAL("1"), 3, kProjections};
 
 const catchup_plugin* catchup_plugin_entry(void) { return &kPlugin; }

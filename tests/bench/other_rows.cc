@@ -276,6 +276,8 @@ std::span<const Part> Parts() {
        true},
       {"append", "into an embedded log", MeasureAppend, true},
       {"respawn", "from a runner's SIGSEGV to the next event handled", MeasureRespawn, true},
+      {"letters", "dead letters: one commit, and 10,000 events refused in a row", MeasureLetters,
+       true},
       {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
       {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
   };

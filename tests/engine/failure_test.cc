@@ -206,6 +206,18 @@ TEST_F(FailureTest, ADomainTextIsParkedInDoubtAfterOneCall) {
   EXPECT_EQ(Parked(answer)->due, driver.now + 10min);
 }
 
+// What is handed out comes back with the next failure: a row of them must not cost a window each. A
+// REJECT counts as a success.
+TEST_F(FailureTest, BehindAFailureFewEventsAreHandedOutAndMoreWithEachSuccess) {
+  for (int i = 0; i < 200; ++i) {
+    Event("s" + std::to_string(i));
+  }
+  EXPECT_EQ(Delivered(Fails(1, CATCHUP_REJECT)), (std::pair<Sequence, Sequence>{2, 33}));
+  EXPECT_EQ(Delivered(Fails(2, CATCHUP_REJECT)), (std::pair<Sequence, Sequence>{3, 34}));
+  EXPECT_EQ(Delivered(driver.Settled(3)).second, 3u + 64) << "one success more";
+  EXPECT_EQ(Delivered(driver.Settled(7)).second, 200u) << "four more";
+}
+
 // Its event comes again, and a disk may be full for ever.
 TEST_F(FailureTest, AGroupThatEndsDoesNotWaitForRoomForALetter) {
   Event("a");

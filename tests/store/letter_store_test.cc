@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 
 #include "tests/store/letters.h"
@@ -70,6 +72,18 @@ TEST_F(LetterStoreTest, AGroupWithoutALetterHasNoFile) {
   EXPECT_EQ(store_->totals(), LetterTotals());
   store_.reset();
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+// To make a file longer costs several times as much as all the rest of a commit.
+TEST_F(LetterStoreTest, AFewCommitsAmongManyMakeTheFileLonger) {
+  std::set<std::uintmax_t> sizes;
+  for (std::uint64_t n = 1; n <= 200; ++n) {
+    Letter letter = MakeLetter(n);
+    letter.data = std::string(1000, 'x');
+    ASSERT_TRUE(Insert(std::move(letter)).ok());
+    sizes.insert(std::filesystem::file_size(folder_.path() / "letters.db"));
+  }
+  EXPECT_LE(sizes.size(), 10u);
 }
 
 TEST_F(LetterStoreTest, AStoreThatWasClosedInGoodOrderLeavesOnlyItsFileAndJournal) {
