@@ -33,8 +33,18 @@ class LetterDamageTest : public ::testing::Test {
       ASSERT_TRUE(store->Insert(0, {&letter, 1}).ok());
     }
     store.reset();
-    good_ = ReadFile(file());
+    good_ = WithoutRoom(ReadFile(file()));
     std::filesystem::remove(folder_.path() / "letters.db-journal");
+  }
+
+  // Without what lies behind the last page: a fault there is none.
+  static std::string WithoutRoom(std::string bytes) {
+    const auto digit = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
+    const std::size_t pages =
+        (std::size_t{digit(28)} << 24) + (digit(29) << 16) + (digit(30) << 8) + digit(31);
+    EXPECT_LT(pages * 4096, bytes.size());
+    bytes.resize(pages * 4096);
+    return bytes;
   }
 
   static Letter Wanted(std::uint64_t n) {
