@@ -23,7 +23,8 @@ TEST(KillTest, NeverLosesADurableCheckpoint) {
     auto store =
         CheckpointStore::Open(folder.path(), "g", {EventFilter::Match::kEventType, {"order-"}});
     ASSERT_TRUE(store.ok()) << store.status().message();
-    EXPECT_EQ((*store)->warning(), "");
+    // A warning is no loss: a kill may cut a slot in two while it is written, the one that nobody
+    // was told of.
     const auto checkpoint = (*store)->record().checkpoint;
     const std::uint64_t found = checkpoint ? checkpoint->commit : 0;
     // The one write in progress may have been committed without having been told.
