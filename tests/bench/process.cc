@@ -8,12 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <thread>
 
@@ -37,6 +39,29 @@ double Seconds(const timeval& time) {
 Cost CostOf(const rusage& usage) {
   return {.cpu_seconds = Seconds(usage.ru_utime) + Seconds(usage.ru_stime),
           .context_switches = static_cast<double>(usage.ru_nvcsw + usage.ru_nivcsw)};
+}
+
+// What a file holds beyond `from`, behind what *text holds already. Returns how much that is.
+std::size_t ReadFrom(const std::string& path, std::size_t from, std::string* text) {
+  std::ifstream file(path, std::ios::binary);
+  const std::size_t before = text->size();
+  if (file.seekg(static_cast<std::streamoff>(from))) {
+    text->append(std::istreambuf_iterator<char>(file), {});
+  }
+  return text->size() - before;
+}
+
+// How often *text has `wanted`, of which it keeps only what may be the beginning of one more.
+std::size_t TakeOut(const std::string& wanted, std::string* text) {
+  std::size_t found = 0;
+  std::size_t searched = text->size() < wanted.size() ? 0 : text->size() - wanted.size() + 1;
+  for (std::size_t at = text->find(wanted); at != std::string::npos;
+       at = text->find(wanted, at + wanted.size())) {
+    ++found;
+    searched = std::max(searched, at + wanted.size());
+  }
+  text->erase(0, searched);
+  return found;
 }
 
 void OpenInChild(posix_spawn_file_actions_t* actions, int number, const std::string& path) {
@@ -147,14 +172,13 @@ void WriteFile(const std::string& path, const std::string& text) {
 void Process::AwaitOutput(const std::string& path, const std::string& text, std::size_t count,
                           std::chrono::seconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::string unsearched;
+  std::size_t read = 0;
+  std::size_t found = 0;
   for (;;) {
     const bool ended = HasEnded();
-    const std::string content = ReadFile(path);
-    std::size_t found = 0;
-    for (std::size_t at = content.find(text); at != std::string::npos;
-         at = content.find(text, at + text.size())) {
-      ++found;
-    }
+    read += ReadFrom(path, read, &unsearched);
+    found += TakeOut(text, &unsearched);
     if (found >= count) {
       return;
     }
