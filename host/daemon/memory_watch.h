@@ -19,6 +19,12 @@ class MemoryWatch {
  public:
   explicit MemoryWatch(std::uint64_t limit_bytes);
 
+  // Whether a look can find anything new, as most cannot where hundreds of runners are idle: `ran`
+  // is the processor time that the runner has had by now. What has not run has filled nothing; but
+  // where it has other processes below it, or a verdict waits to be carried out, or the last looks
+  // were all left out (the kernel may make pages huge by itself), it is looked at all the same.
+  bool WantsLook(std::optional<std::chrono::nanoseconds> ran);
+
   enum class Verdict : std::uint8_t { kFine, kRetire, kKill };
   // `started`: its plugin is set up. Before that there is nothing to be gained by another runner.
   Verdict Judge(const MemoryUse& use, bool started);
@@ -44,6 +50,8 @@ class MemoryWatch {
   std::uint64_t retire_at_;
   bool knows_start_ = false;
   MemoryUse last_;
+  bool fine_ = false;                    // So it was judged.
+  std::uint32_t left_out_ = 0;           // Looks since then.
   std::chrono::milliseconds pause_{20};  // Before the first look.
 };
 

@@ -140,6 +140,10 @@ void RunnerSide::OnClock() {
 
 // By the numbers of the kernel alone, so that it costs the runner nothing and needs no answer.
 void RunnerSide::LookAtMemory() {
+  if (!memory_.WantsLook(ReadProcessorTime(link_->process().pid()))) {
+    next_memory_look_ = Clock::now() + memory_.pause();
+    return;
+  }
   const auto use = ReadMemoryUse(link_->process().pid());
   if (!use.has_value() && !std::exchange(told_unseen_, true)) {
     // It is there until it is reaped.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -82,6 +83,7 @@ void AddChildren(pid_t pid, std::uint64_t threads, std::vector<pid_t>* pids) {
 
 std::optional<MemoryUse> ReadMemoryUse(pid_t pid) {
   MemoryUse use;
+  use.ran = ReadProcessorTime(pid);
   std::vector<pid_t> pids = {pid};
   for (std::size_t next = 0; next < pids.size(); ++next) {
     std::array<char, 4096> buffer;
@@ -98,6 +100,15 @@ std::optional<MemoryUse> ReadMemoryUse(pid_t pid) {
     AddChildren(pids[next], NumberOf(status, "\nThreads:"), &pids);
   }
   return use;
+}
+
+std::optional<std::chrono::nanoseconds> ReadProcessorTime(pid_t pid) {
+  clockid_t clock{};
+  timespec time{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) {
+    return std::nullopt;
+  }
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace catchup

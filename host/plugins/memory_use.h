@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -11,6 +12,8 @@ namespace catchup {
 struct MemoryUse {
   std::uint64_t bytes = 0;
   std::uint32_t processes = 0;  // That were counted.
+  // ReadProcessorTime of the first of them, from before it was counted.
+  std::optional<std::chrono::nanoseconds> ran;
 };
 
 // Anonymous memory of `pid` and of every process below it, resident or swapped out: RssAnon and
@@ -22,5 +25,9 @@ struct MemoryUse {
 // (CONFIG_PROC_CHILDREN), `pid` alone counts. Takes some 25 us where there are no children. Any
 // thread.
 std::optional<MemoryUse> ReadMemoryUse(pid_t pid);
+
+// How long the threads of `pid` have run so far: what has not run has filled no memory. Null when
+// it is gone. Takes less than a microsecond. Any thread.
+std::optional<std::chrono::nanoseconds> ReadProcessorTime(pid_t pid);
 
 }  // namespace catchup

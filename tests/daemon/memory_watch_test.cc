@@ -12,7 +12,9 @@ using Verdict = MemoryWatch::Verdict;
 
 constexpr std::uint64_t kMiB = 1u << 20;
 
-MemoryUse Use(std::uint64_t mib, std::uint32_t processes = 1) { return {mib * kMiB, processes}; }
+MemoryUse Use(std::uint64_t mib, std::uint32_t processes = 1) {
+  return {mib * kMiB, processes, std::nullopt};
+}
 
 TEST(MemoryWatchTest, ReplacesAtFourFifthsAndKillsAtTheLimit) {
   MemoryWatch watch(100 * kMiB);
@@ -48,6 +50,40 @@ TEST(MemoryWatchTest, OneThatGrowsLaterDoesNotBeginFull) {
   watch.Judge(Use(10), true);
   EXPECT_EQ(watch.Judge(Use(85), true), Verdict::kRetire);
   EXPECT_FALSE(watch.starts_full());
+}
+
+// What has not run has filled nothing.
+TEST(MemoryWatchTest, DoesNotLookAtOneThatHasNotRunSince) {
+  MemoryWatch watch(100 * kMiB);
+  EXPECT_TRUE(watch.WantsLook(5ms)) << "it was never looked at";
+  watch.Judge({10 * kMiB, 1, 5ms}, true);
+  EXPECT_FALSE(watch.WantsLook(5ms));
+  EXPECT_TRUE(watch.WantsLook(6ms));
+  EXPECT_TRUE(watch.WantsLook(std::nullopt));
+}
+
+TEST(MemoryWatchTest, LooksAtOneThatHasNotRunWhereThatDoesNotTellAll) {
+  MemoryWatch watch(100 * kMiB);
+  watch.Judge({10 * kMiB, 2, 5ms}, true);
+  EXPECT_TRUE(watch.WantsLook(5ms)) << "a process below it may have run";
+  watch.Judge({10 * kMiB, 1, std::nullopt}, true);
+  EXPECT_TRUE(watch.WantsLook(std::nullopt)) << "nobody knows whether it has run";
+  for (const std::uint64_t mib : {80, 100}) {
+    watch.Judge({mib * kMiB, 1, 5ms}, true);
+    EXPECT_TRUE(watch.WantsLook(5ms)) << "what is to become of it may not be done";
+  }
+}
+
+TEST(MemoryWatchTest, LooksNowAndThenAtOneThatHasNotRunAtAll) {
+  MemoryWatch watch(100 * kMiB);
+  for (int round = 0; round < 2; ++round) {
+    watch.Judge({10 * kMiB, 1, 5ms}, true);
+    int left_out = 0;
+    while (!watch.WantsLook(5ms) && left_out < 100) {
+      ++left_out;
+    }
+    EXPECT_EQ(left_out, 15);
+  }
 }
 
 // What grows by 100 MiB/s is seen between the two bounds; an idle runner is hardly looked at.

@@ -72,6 +72,30 @@ std::size_t Usual() {
   return UseOf(Child([] {}));
 }
 
+TEST(ProcessorTimeTest, GrowsWhileAProcessRunsAndStandsWhileItWaits) {
+  const Child child([] {});
+  const auto stopped = [&] {
+    int status = 0;
+    kill(child.pid(), SIGSTOP);
+    return waitpid(child.pid(), &status, WUNTRACED) == child.pid() && WIFSTOPPED(status);
+  };
+  ASSERT_TRUE(stopped());
+  const auto before = ReadProcessorTime(child.pid());
+  ASSERT_TRUE(before.has_value());
+  EXPECT_EQ(ReadMemoryUse(child.pid())->ran, before);
+  EXPECT_EQ(ReadProcessorTime(child.pid()), before);
+  kill(child.pid(), SIGCONT);
+  ASSERT_TRUE(stopped()) << "it ran to be stopped again";
+  EXPECT_GT(ReadProcessorTime(child.pid()), before);
+}
+
+TEST(ProcessorTimeTest, ThereIsNoneOfAProcessThatIsGone) {
+  Child child([] {});
+  const pid_t pid = child.pid();
+  child.End();
+  EXPECT_EQ(ReadProcessorTime(pid), std::nullopt);
+}
+
 TEST(MemoryUseTest, CountsWhatAProcessFills) {
   const Child child([] { Fill(MAP_PRIVATE | MAP_ANONYMOUS, -1, kMuch); });
   EXPECT_GE(UseOf(child), Usual() + kMuch - kMiB);
