@@ -19,7 +19,7 @@
 #include "host/base/test_seams.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
-#include "host/daemon/hold_text.h"
+#include "host/daemon/host_desk.h"
 #include "host/daemon/host_resources.h"
 #include "host/daemon/lock_watch.h"
 #include "host/daemon/memory_trim.h"
@@ -68,10 +68,7 @@ std::chrono::milliseconds StopLimit(const HostConfig& config, const RunOptions& 
   return drain + kStopPatience + kStopMargin;
 }
 
-// Between two tries of opening the way for commands.
-constexpr std::chrono::seconds kServeAgain{2};
-
-class Host final : public HostControl {
+class Host {
  public:
   Host(const HostConfig& config, const RunOptions& options)
       : config_(config),
@@ -83,21 +80,7 @@ class Host final : public HostControl {
 
   int Run();
 
-  // From the front end.
-  void StopGroup(const std::string& group, const std::string& by, ControlReply reply) override;
-  void StartGroup(const std::string& group, const StartOrder& order, const std::string& by,
-                  ControlReply reply) override;
-  void ResetGroup(const std::string& group, const ResetTarget& target, const std::string& by,
-                  ControlReply reply) override;
-  void ReadLetters(const std::string& group, LetterRead read, ControlReply reply) override;
-  void OrderLetter(const std::string& group, const LetterCommand& order, const std::string& by,
-                   ControlReply reply) override;
-
  private:
-  void InSlot(const std::string& group, ControlReply reply,
-              std::function<void(GroupSlot*, const ControlReply&)> command);
-  void Serve();
-  void StopServing();
   GroupServices ServicesOfGroups();
   void StartGroups();
   void SweepOrphans(const std::string& group);
@@ -121,6 +104,7 @@ class Host final : public HostControl {
   const std::chrono::milliseconds stop_limit_;
   HostResources resources_;
   std::vector<std::unique_ptr<GroupSlot>> slots_;
+  std::optional<HostDesk> desk_;
   std::optional<HeadProbe> head_;
   std::optional<LockWatch> lock_;
 
@@ -130,12 +114,6 @@ class Host final : public HostControl {
   StallDetector stall_ CATCHUP_GUARDED_BY(on_reactor_){Clock::now(),
                                                        FixedWait(StallDetector::kPatience)};
   bool stopping_ CATCHUP_GUARDED_BY(on_reactor_) = false;
-
-  std::string serve_told_;  // Why there is no way for commands.
-
-  Mutex serve_mutex_;
-  std::shared_ptr<void> served_ CATCHUP_GUARDED_BY(serve_mutex_);
-  bool serves_no_more_ CATCHUP_GUARDED_BY(serve_mutex_) = false;
 
   Mutex mutex_;
   CondVar changed_;
@@ -320,85 +298,6 @@ void Host::Tick() {
   }
 }
 
-// Runs on the reactor.
-void Host::Serve() {
-  const MutexLock lock(&serve_mutex_);
-  if (serves_no_more_) {
-    return;
-  }
-  auto served = options_.serve(this, resources_.state());
-  if (served.ok()) {
-    served_ = *std::move(served);
-    return;
-  }
-  if (served.status().message() != serve_told_) {
-    serve_told_ = served.status().message();
-    Log(LogLevel::kWarn, "No way for commands", "Host.Serve", "", {{"reason", serve_told_}});
-  }
-  resources_.reactor().After(kServeAgain, [this] { Serve(); });
-}
-
-void Host::StopServing() {
-  std::shared_ptr<void> served;
-  {
-    const MutexLock lock(&serve_mutex_);
-    serves_no_more_ = true;
-    served = std::move(served_);
-  }
-}
-
-// Has `command` done where the groups are, or answers that there is none of this name.
-void Host::InSlot(const std::string& group, ControlReply reply,
-                  std::function<void(GroupSlot*, const ControlReply&)> command) {
-  resources_.reactor().Post([this, group, reply = std::move(reply), command = std::move(command)] {
-    std::vector<std::string> names;
-    for (const auto& slot : slots_) {
-      if (slot->name() == group) {
-        command(slot.get(), reply);
-        return;
-      }
-      names.push_back(slot->name());
-    }
-    ControlAnswer answer;
-    answer.kind = ControlAnswer::Kind::kNoSuchGroup;
-    answer.group = group;
-    answer.text = NoSuchGroup(group, names);
-    reply(answer);
-  });
-}
-
-void Host::StopGroup(const std::string& group, const std::string& by, ControlReply reply) {
-  InSlot(group, std::move(reply),
-         [by](GroupSlot* slot, const ControlReply& answer) { slot->StopByCommand(by, answer); });
-}
-
-void Host::StartGroup(const std::string& group, const StartOrder& order, const std::string& by,
-                      ControlReply reply) {
-  InSlot(group, std::move(reply), [order, by](GroupSlot* slot, const ControlReply& answer) {
-    slot->StartByCommand(order, by, answer);
-  });
-}
-
-void Host::ResetGroup(const std::string& group, const ResetTarget& target, const std::string& by,
-                      ControlReply reply) {
-  InSlot(group, std::move(reply), [target, by](GroupSlot* slot, const ControlReply& answer) {
-    slot->ResetByCommand(target, by, answer);
-  });
-}
-
-void Host::ReadLetters(const std::string& group, LetterRead read, ControlReply reply) {
-  InSlot(group, std::move(reply), [read = std::move(read)](GroupSlot* slot, const auto& answer) {
-    slot->ReadLetters(read, answer);
-  });
-}
-
-void Host::OrderLetter(const std::string& group, const LetterCommand& order, const std::string& by,
-                       ControlReply reply) {
-  InSlot(group, std::move(reply), [order, by](GroupSlot* slot, const ControlReply& answer) {
-    slot->OrderLetter(order, by, answer);
-  });
-}
-
 int Host::Run() {
   if (const Status opened = resources_.Open(); !opened.ok()) {
     return resources_.EndBeforeStart(opened);
@@ -421,8 +320,9 @@ int Host::Run() {
     resources_.reactor().After(FixedWait(kProgressEvery), tick);
   };
   resources_.reactor().Post(tick);
+  desk_.emplace(&resources_.reactor(), &slots_);
   if (options_.serve != nullptr) {
-    resources_.reactor().Post([this] { Serve(); });
+    resources_.reactor().Post([this] { desk_->Open(options_.serve, resources_.state()); });
   }
   AwaitEnd();
   return Conclude();
@@ -449,7 +349,7 @@ int Host::ExitCode() {
 
 int Host::Conclude() {
   SetProgressLines({});
-  StopServing();
+  desk_->Close();
   resources_.log().Closing();
   resources_.signals().Ending(EXIT_FAILURE);
   const int code = ExitCode();

@@ -1,20 +1,11 @@
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <string>
 
-#include "host/base/status.h"
 #include "host/config/config.h"
 #include "host/daemon/host_control.h"
-#include "host/store/state_directory.h"
 
 namespace catchup {
-
-// Opens the way for commands to a host that runs on this state directory; what is returned closes
-// it when it goes. Called on the reactor. A failure is no end of the host: it tries again.
-using ServeControl =
-    std::function<Result<std::shared_ptr<void>>(HostControl* control, const StateDirectory& state)>;
 
 struct RunOptions {
   // End each group once it has caught up, and the host with the last one.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "host/engine/group_state.h"
 #include "host/store/letter.h"
 #include "host/store/letter_reader.h"
+#include "host/store/state_directory.h"
 
 namespace catchup {
 
@@ -112,6 +114,11 @@ class HostControl {
   virtual void OrderLetter(const std::string& group, const LetterCommand& order,
                            const std::string& by, ControlReply reply) = 0;
 };
+
+// Opens the way for commands to a host that runs on this state directory; what is returned closes
+// it when it goes. Called on the reactor. A failure is no end of the host: it tries again.
+using ServeControl =
+    std::function<Result<std::shared_ptr<void>>(HostControl* control, const StateDirectory& state)>;
 
 // Within which a retry is answered.
 inline constexpr std::chrono::seconds kRetryAnswer{15};

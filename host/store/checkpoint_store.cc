@@ -11,6 +11,7 @@
 #include "host/base/durable_file.h"
 #include "host/base/test_seams.h"
 #include "host/base/time_text.h"
+#include "host/store/checkpoint_choice.h"
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
 #include "host/store/witnesses.h"
@@ -19,108 +20,6 @@ namespace catchup {
 namespace {
 
 constexpr const char* kFileName = "checkpoint";
-
-std::string WayOut(const std::filesystem::path& folder) {
-  return fmt::format(
-      "; restore the file from a backup, or begin anew: catchup reset {} --to beginning",
-      folder.filename().string());
-}
-
-// Of a file that is whole, and not ours to replace.
-std::string ForeignWayOut(const std::filesystem::path& folder) {
-  return fmt::format(
-      "; restore the file from a backup, or begin anew: stop the host and move the folder {} away",
-      folder.string());
-}
-
-// What the slots of a file amount to.
-struct Found {
-  SlotContent content;
-  std::string warning;
-};
-
-// Both slots say the same, so that damage to one of them costs nothing at all.
-CheckpointFile::Slots MakeSlots(const SlotContent& content) {
-  CheckpointFile::Slots slots;
-  for (std::uint8_t slot = 0; slot < slots.size(); ++slot) {
-    slots[slot] = EncodeSlot(slot, content);
-  }
-  return slots;
-}
-
-// What can be told from two good slots about the disk: numbers are given out in turn, and MakeSlots
-// writes two equal ones.
-std::string LostWrite(std::uint64_t older, std::uint64_t newer) {
-  if (newer - older <= 1) {
-    return {};
-  }
-  return fmt::format(
-      "a slot holds write {} where {} was wanted: the disk has lost a write that it had confirmed",
-      older, newer - 1);
-}
-
-// Chooses the valid slot with the higher number.
-Result<Found> Choose(const CheckpointFile::Image& image, const std::filesystem::path& file) {
-  std::array<std::optional<SlotContent>, kSlots> slots;
-  std::array<std::string, kSlots> faults;
-  for (std::uint8_t i = 0; i < slots.size(); ++i) {
-    auto decoded = DecodeSlot(i, image.slots[i]);
-    if (decoded.ok()) {
-      slots[i] = *std::move(decoded);
-    } else if (decoded.status().code() == Status::Code::kIncompatible) {
-      return decoded.status().Within(file.string());
-    } else {
-      faults[i] = decoded.status().message();
-    }
-  }
-  if (!slots[0] && !slots[1]) {
-    const std::string whole = image.fault.empty() ? "" : image.fault + ", and ";
-    return Status::Corrupt(fmt::format("{}: {}both slots are bad ({}; {}), wanted at least one",
-                                       file.string(), whole, faults[0], faults[1]));
-  }
-  Found found;
-  const std::size_t newest =
-      !slots[0] || (slots[1] && slots[1]->record.number > slots[0]->record.number) ? 1 : 0;
-  found.content = *slots[newest];
-  if (slots[0] && slots[1]) {
-    const std::string lost =
-        LostWrite(slots[1 - newest]->record.number, slots[newest]->record.number);
-    const std::string& fault = image.fault.empty() ? lost : image.fault;
-    found.warning = fault.empty() ? "" : fmt::format("{}: {}", file.string(), fault);
-    return found;
-  }
-  found.warning =
-      fmt::format("{}: slot {} of 2 is bad ({}), the other one is used: some events may come again",
-                  file.string(), slots[0] ? "2" : "1", slots[0] ? faults[1] : faults[0]);
-  // The bad slot may have been the newer one, and a token is raised by one write. Never give a
-  // token out twice.
-  ++found.content.record.token;
-  ++found.content.record.number;
-  return found;
-}
-
-SlotContent Wanted(const std::string& group, const EventFilter& filter) {
-  SlotContent wanted;
-  wanted.group = group;
-  wanted.filter_digest = FilterDigest(filter);
-  wanted.filter_text = FilterText(filter);
-  wanted.record.time_ticks = NowTicks();
-  return wanted;
-}
-
-Status CheckFilter(const Found& found, const SlotContent& wanted, const std::string& file) {
-  const auto& checkpoint = found.content.record.checkpoint;
-  if (found.content.filter_digest == wanted.filter_digest || !checkpoint) {
-    return {};
-  }
-  return Status::Invalid(fmt::format(
-      "{}: the filter of the group has changed: checkpoint {} was made with {}, the configuration "
-      "says {}; older events of the new filter would be lost, so wanted the old filter, another "
-      "group name for the new one, or a word for it: catchup start {} --accept-filter goes on from "
-      "there, catchup reset {} --to beginning reads all",
-      file, FormatPosition(*checkpoint), found.content.filter_text, wanted.filter_text,
-      wanted.group, wanted.group));
-}
 
 // Makes the group's folder with everything in it, in one step for whoever looks.
 Status CreateGroup(const std::filesystem::path& groups, const std::string& group,
@@ -134,7 +33,7 @@ Status CreateGroup(const std::filesystem::path& groups, const std::string& group
   }
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(fresh));
   CATCHUP_RETURN_IF_ERROR(MakeDirectory(fresh / "data"));
-  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh / kFileName, MakeSlots(content)));
+  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh / kFileName, EqualSlots(content)));
   CATCHUP_RETURN_IF_ERROR(SyncDirectory(fresh));
   return RenameDurably(fresh, groups / group);
 }
@@ -168,41 +67,12 @@ Result<bool> GroupExists(const std::filesystem::path& folder, const std::filesys
   return true;
 }
 
-// Chooses from what was read, and checks that it is the group's of `wanted`.
-Result<Found> Accept(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
-                     const std::filesystem::path& file) {
-  if (!image.ok()) {
-    return image.status();
-  }
-  CATCHUP_ASSIGN_OR_RETURN(auto found, Choose(*image, file));
-  if (found.content.group != wanted.group) {
-    return Status::Incompatible(fmt::format("{}: it belongs to group {}, wanted that of group {}",
-                                            file.string(), found.content.group, wanted.group));
-  }
+// What a run would go on from, found by reading alone.
+Result<CheckpointChoice> Look(const std::filesystem::path& file, const SlotContent& wanted) {
+  CATCHUP_ASSIGN_OR_RETURN(const auto image, CheckpointFile::Read(file));
+  CATCHUP_ASSIGN_OR_RETURN(auto found, ChooseSlot(image, wanted, file));
+  CATCHUP_RETURN_IF_ERROR(CheckFilter(found.content, wanted, file));
   return found;
-}
-
-// The same, and that the group may go on from it.
-Result<Found> AcceptForRun(const Result<CheckpointFile::Image>& image, const SlotContent& wanted,
-                           const std::filesystem::path& file) {
-  CATCHUP_ASSIGN_OR_RETURN(auto found, Accept(image, wanted, file));
-  CATCHUP_RETURN_IF_ERROR(CheckFilter(found, wanted, file.string()));
-  return found;
-}
-
-// As it is told to the caller: with the way out where the file is lost, and without a verdict where
-// only a right is missing, which an operator gives while the group waits.
-Status Explain(const Status& status, const std::filesystem::path& folder) {
-  switch (status.code()) {
-    case Status::Code::kCorrupt:
-      return {status.code(), status.message() + WayOut(folder)};
-    case Status::Code::kIncompatible:
-      return {status.code(), status.message() + ForeignWayOut(folder)};
-    case Status::Code::kDenied:
-      return Status::Unavailable(status.message());
-    default:
-      return status;
-  }
 }
 
 // Chooses the fast code for this processor; safe to repeat, and the sums are the same without it.
@@ -277,13 +147,13 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Open(const std::filesy
                                                                const std::string& group,
                                                                const EventFilter& filter) {
   auto store = TryOpen(groups, group, filter, For::kRun);
-  return store.ok() ? std::move(store) : Explain(store.status(), groups / group);
+  return store.ok() ? std::move(store) : WithWayOut(store.status(), groups / group);
 }
 
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::OpenForCommand(
     const std::filesystem::path& groups, const std::string& group, const EventFilter& filter) {
   auto store = TryOpen(groups, group, filter, For::kCommand);
-  return store.ok() ? std::move(store) : Explain(store.status(), groups / group);
+  return store.ok() ? std::move(store) : WithWayOut(store.status(), groups / group);
 }
 
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Replace(
@@ -298,7 +168,7 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::Replace(
   if (::lstat(file.c_str(), &info) == 0) {
     CATCHUP_RETURN_IF_ERROR(RenameDurably(file, bad));
   }
-  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh, MakeSlots(Wanted(group, filter))));
+  CATCHUP_RETURN_IF_ERROR(CheckpointFile::Write(fresh, EqualSlots(NewContent(group, filter))));
   CATCHUP_RETURN_IF_ERROR(RenameDurably(fresh, file));
   return OpenForCommand(groups, group, filter);
 }
@@ -310,7 +180,7 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
   const std::filesystem::path folder = groups / group;
   auto state = std::make_unique<State>();
   state->file = folder / kFileName;
-  const SlotContent wanted = Wanted(group, filter);
+  const SlotContent wanted = NewContent(group, filter);
   CATCHUP_ASSIGN_OR_RETURN(const auto exists, GroupExists(folder, state->file, group));
   if (!exists && who == For::kCommand) {
     return Status::NotFound("group " + group + " has never run: there is no " + folder.string());
@@ -319,9 +189,11 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
     CATCHUP_RETURN_IF_ERROR(CreateGroup(groups, group, wanted));
   }
   CATCHUP_ASSIGN_OR_RETURN(auto opened, CheckpointFile::Open(state->file));
-  CATCHUP_ASSIGN_OR_RETURN(auto found, who == For::kRun
-                                           ? AcceptForRun(opened->Read(), wanted, state->file)
-                                           : Accept(opened->Read(), wanted, state->file));
+  CATCHUP_ASSIGN_OR_RETURN(const auto image, opened->Read());
+  CATCHUP_ASSIGN_OR_RETURN(auto found, ChooseSlot(image, wanted, state->file));
+  if (who == For::kRun) {
+    CATCHUP_RETURN_IF_ERROR(CheckFilter(found.content, wanted, state->file));
+  }
   state->slots = std::move(opened);
   state->adopts_filter = who == For::kRun;
   state->content = std::move(found.content);
@@ -334,7 +206,7 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
       state->content.filter_text = wanted.filter_text;
     }
   }
-  CATCHUP_RETURN_IF_ERROR(state->slots->Renew(MakeSlots(state->content)));
+  CATCHUP_RETURN_IF_ERROR(state->slots->Renew(EqualSlots(state->content)));
   // An earlier try, or an earlier host, may have failed between the making of the group's folder
   // and this.
   CATCHUP_RETURN_IF_ERROR(SyncDirectory(groups));
@@ -348,22 +220,22 @@ Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups
   CATCHUP_RETURN_IF_ERROR(StartSums());
   const std::filesystem::path folder = groups / group;
   const std::filesystem::path file = folder / kFileName;
-  const SlotContent wanted = Wanted(group, filter);
-  Result<Found> found = Found();
+  const SlotContent wanted = NewContent(group, filter);
+  Result<CheckpointChoice> found = CheckpointChoice();
   for (int look = 0; look < kMaxLooks; ++look) {
     const auto exists = GroupExists(folder, file, group);
     if (!exists.ok()) {
-      return Explain(exists.status(), folder);
+      return WithWayOut(exists.status(), folder);
     }
     if (!*exists) {
       return std::string();
     }
-    found = AcceptForRun(CheckpointFile::Read(file), wanted, file);
+    found = Look(file, wanted);
     if (found.ok() ? found->warning.empty() : found.status().code() != Status::Code::kCorrupt) {
       break;
     }
   }
-  return found.ok() ? Result<std::string>(found->warning) : Explain(found.status(), folder);
+  return found.ok() ? Result<std::string>(found->warning) : WithWayOut(found.status(), folder);
 }
 
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }
