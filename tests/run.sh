@@ -28,6 +28,9 @@ done
 # Deaths that a sanitizer answers itself, with its own report and exit code.
 readonly sanitizer_owns=RunnerCrashTest.SegmentationFaultIsReportedAndStaysTrue:RunnerCrashTest.ExitByThePluginIsChargedToItsEvent
 
+# Most tests wait more than they compute.
+readonly at_once=$((2 * $(nproc)))
+
 failed=()
 # stage NAME COMMAND...: runs it, says how long it took, notes a failure and goes on.
 stage() {
@@ -57,25 +60,59 @@ build() {
   cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target "$@"}
 }
 
-# sanitized_test PRESET NAME: runs it as a whole; what it says comes in one piece once it has ended.
+# sanitized_test PRESET NAME [ARGUMENT...]: runs it as a whole; what it says comes in one piece once it
+# has ended.
 sanitized_test() {
-  local begin=$SECONDS output code=0
-  output=$(timeout 600 "build/$1/bin/$2" --gtest_brief=1 "--gtest_filter=-$sanitizer_owns" 2>&1) ||
-    code=$?
+  local preset=$1 name=$2 begin=$SECONDS output code=0
+  shift 2
+  output=$(timeout 600 "build/$preset/bin/$name" --gtest_brief=1 "--gtest_filter=-$sanitizer_owns" \
+    "$@" 2>&1) || code=$?
   [ $code -eq 0 ] || printf '%s\n' "$output"
-  printf '%s: %s %s after %d s\n' "$1" "$2" "$([ $code -eq 0 ] && echo ok || echo "failed ($code)")" \
-    $((SECONDS - begin))
+  printf '%s: %s %s after %d s\n' "$preset" "$name" \
+    "$([ $code -eq 0 ] && echo ok || echo "failed ($code)")" $((SECONDS - begin))
   return $code
 }
 
-# sanitized PRESET: builds the tests that tests/CMakeLists.txt names for it and runs as many at once
-# as there are cores.
+# sanitized PRESET: builds the tests that tests/CMakeLists.txt names for it and runs them, the first
+# ones first.
 sanitized() {
   local preset=$1
   build "$preset" sanitized_tests || return
   export -f sanitized_test
   export sanitizer_owns
-  xargs -P "$(nproc)" -I NAME bash -c "sanitized_test $preset NAME" <"build/$preset/sanitized_tests"
+  xargs -P "$at_once" -L 1 bash -c 'sanitized_test "$@"' bash "$preset" \
+    <"build/$preset/sanitized_tests"
+}
+
+# longer_test NAME: what takes a minute and more. One computes, the others wait most of their time.
+longer_test() {
+  case $1 in
+    database)
+      stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
+        build/release/bin/e2e_postgres_test --gtest_brief=1 \
+        --gtest_filter='*NoTroubleOfTheServer*'
+      ;;
+    histories)  # of other seeds than those of the test before
+      stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
+      ;;
+    kills)
+      stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
+      ;;
+    letter_kills)
+      stage "more kills around letters" env CATCHUP_TEST_LONG=1 \
+        build/release/bin/e2e_letter_kill_test --gtest_brief=1
+      ;;
+  esac
+}
+
+# All of them at once; what one says comes in one piece once it has ended.
+longer_tests() {
+  export -f longer_test stage
+  printf '%s\n' database histories kills letter_kills | xargs -P 4 -I NAME bash -c '
+    output=$(longer_test NAME 2>&1)
+    code=$?
+    printf "%s\n" "$output"
+    exit $code'
 }
 
 # Tests and builds leave nothing behind in the tree but what .gitignore names.
@@ -101,7 +138,7 @@ stage "release build" build release || exit 1
 stage "tree unchanged by the build" unchanged
 # They were installed above: what needs them fails rather than be skipped.
 export CATCHUP_NEEDS_POSTGRESQL=1 CATCHUP_NEEDS_FAKETIME=1
-stage "tests" ctest --preset release -j "$(nproc)" --no-tests=error
+stage "tests" ctest --preset release -j "$at_once" --no-tests=error
 if [ "$full" = yes ]; then
   stage "lint" tests/lint.sh "${lint[@]}" build/release
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -109,14 +146,7 @@ if [ "$full" = yes ]; then
   stage "address and undefined-behaviour sanitizers" sanitized asan
   stage "thread sanitizer" sanitized tsan
   unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
-  # Other seeds than those of the test before.
-  stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
-  stage "a database that is gone for a minute" env CATCHUP_TEST_LONG=1 \
-    build/release/bin/e2e_postgres_test --gtest_brief=1 \
-    --gtest_filter='*NoTroubleOfTheServer*'
-  stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
-  stage "more kills around letters" env CATCHUP_TEST_LONG=1 build/release/bin/e2e_letter_kill_test \
-    --gtest_brief=1
+  stage "longer tests" longer_tests
 fi
 unchanged || failed+=("tree unchanged by the tests")
 if [ ${#failed[@]} -ne 0 ]; then
