@@ -170,7 +170,7 @@ Result<std::optional<Letter>> LetterReader::Read(Position position) {
   if (connection_ == nullptr || !IsPlace(position)) {
     return std::optional<Letter>();
   }
-  auto letter = ReadLetter(connection_, position);
+  auto letter = ReadLetter(connection_, position, &read_);
   return letter.ok() ? std::move(letter) : Failure(letter.status());
 }
 

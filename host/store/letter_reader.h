@@ -69,6 +69,7 @@ class LetterReader {
   std::unique_ptr<Connection> own_;
   Connection* connection_;
   std::filesystem::path folder_;
+  std::optional<Statement> read_;  // Of ReadLetter.
 };
 
 }  // namespace catchup

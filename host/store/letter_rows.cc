@@ -274,13 +274,18 @@ Status CheckMissing(Connection* connection, Position position) {
 
 }  // namespace
 
-Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position) {
-  const std::string sql = "SELECT " + QualifiedColumns("letters", kHeadColumns) + ", " +
-                          QualifiedColumns("causes", kCauseColumns) + ", " +
-                          QualifiedColumns("events", kEventColumns) +
-                          " FROM letters JOIN causes USING (id) JOIN events USING (id) WHERE "
-                          "letters.commit_position = ?1 AND letters.prepare_position = ?2";
-  CATCHUP_ASSIGN_OR_RETURN(Statement statement, connection->Prepare(sql));
+Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position,
+                                         std::optional<Statement>* prepared) {
+  static const std::string kSql =
+      "SELECT " + QualifiedColumns("letters", kHeadColumns) + ", " +
+      QualifiedColumns("causes", kCauseColumns) + ", " + QualifiedColumns("events", kEventColumns) +
+      " FROM letters JOIN causes USING (id) JOIN events USING (id) WHERE "
+      "letters.commit_position = ?1 AND letters.prepare_position = ?2";
+  if (!prepared->has_value()) {
+    CATCHUP_ASSIGN_OR_RETURN(*prepared, connection->Prepare(kSql));
+  }
+  Statement& statement = **prepared;
+  const ResetAtEnd reset(statement);
   statement.Bind(1, static_cast<std::int64_t>(position.commit));
   statement.Bind(2, static_cast<std::int64_t>(position.prepare));
   CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());

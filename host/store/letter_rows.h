@@ -74,8 +74,11 @@ Status ReadHead(const Statement& statement, int first, LetterHead* head);
 Status ReadCause(const Statement& statement, int first, Position position, LetterCause* cause);
 Status ReadEvent(const Statement& statement, int first, Letter* letter);
 
-// One letter, whole, or none. Failures of SQLite are as it tells them.
-Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position);
+// One letter, whole, or none. Failures of SQLite are as it tells them. *prepared is made at the
+// first call and kept for the next ones, since to prepare it takes longer than to read; it must go
+// before the connection does.
+Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position,
+                                         std::optional<Statement>* prepared);
 
 // All letters, counted from the small table.
 Result<LetterTotals> CountLetters(Connection* connection);

@@ -73,6 +73,7 @@ struct LetterStore::State {
 
 LetterStore::State::~State() {
   const bool had_file = connection.has_value();
+  reader = LetterReader(nullptr, folder);
   writer.reset();
   steps.reset();
   connection.reset();
@@ -82,7 +83,9 @@ LetterStore::State::~State() {
 }
 
 Status LetterStore::State::Load(std::optional<Connection> opened) {
+  reader = LetterReader(nullptr, folder);
   writer.reset();
+  steps.reset();
   connection = std::move(opened);
   reader = LetterReader(connection ? &*connection : nullptr, folder);
   if (!connection) {

@@ -89,7 +89,7 @@ Result<std::int64_t> LetterWriter::IdOf(Position position) {
 }
 
 Result<Letter> LetterWriter::Require(Position position) {
-  CATCHUP_ASSIGN_OR_RETURN(auto letter, ReadLetter(connection_, position));
+  CATCHUP_ASSIGN_OR_RETURN(auto letter, ReadLetter(connection_, position, &read_));
   return letter ? Result<Letter>(*std::move(letter)) : NoLetter(position);
 }
 

@@ -49,6 +49,7 @@ class LetterWriter {
   Connection* connection_;
   std::string group_;
   std::map<std::string, Statement> prepared_;  // By their SQL.
+  std::optional<Statement> read_;              // Of ReadLetter.
 };
 
 }  // namespace catchup
