@@ -1,11 +1,13 @@
 // `catchup dlq list`, `show` and `export`.
 #include <algorithm>
+#include <catchup/json_text.hpp>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "host/base/text.h"
 #include "host/base/time_text.h"
@@ -24,17 +26,33 @@ void Print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), std
 
 std::string OrDash(std::string text) { return text.empty() ? "-" : text; }
 
-// A letter's members as people read them.
+// A letter's members as people read them. Views of it, which it must outlive: there may be a
+// hundred thousand.
 class Members {
  public:
-  explicit Members(const std::string& letter) : json_(Json::parse(letter, nullptr, false)) {}
+  explicit Members(std::string_view letter) {
+    std::string fault;
+    const bool whole = VisitJsonMembers(
+        letter,
+        [this](const std::string& name, std::string_view value) {
+          members_.emplace_back(name, value);
+        },
+        &fault);
+    if (!whole) {
+      members_.clear();  // Of another version; what it has is not known.
+    }
+  }
 
-  std::string Text(const char* name) const {
-    const auto at = json_.is_object() ? json_.find(name) : json_.end();
-    if (!json_.is_object() || at == json_.end() || at->is_null()) {
+  std::string Text(std::string_view name) const {
+    const auto at = std::find_if(members_.begin(), members_.end(),
+                                 [&](const auto& member) { return member.first == name; });
+    if (at == members_.end() || at->second == "null") {
       return {};
     }
-    return Printable(at->is_string() ? at->get<std::string>() : at->dump());
+    std::string text;
+    return Printable(at->second.front() == '"' && JsonCursor(at->second).ReadString(&text)
+                         ? std::string_view(text)
+                         : at->second);
   }
   std::string Age(const char* name, std::int64_t now) const {
     const auto at = ParseTicks(Text(name));
@@ -44,14 +62,13 @@ class Members {
     const auto at = ParseTicks(Text("nextTryAt"));
     return !at ? "-" : *at <= now ? "due" : "in " + For(*at - now);
   }
-  const Json& json() const { return json_; }
 
  private:
   static std::string For(std::int64_t ticks) {
     return FormatDuration(std::chrono::seconds(std::max<std::int64_t>(ticks, 0) / 10'000'000));
   }
 
-  Json json_;
+  std::vector<std::pair<std::string, std::string_view>> members_;
 };
 
 Status ListJson(const DlqArguments& arguments, LetterPlace* place) {
@@ -150,10 +167,11 @@ void ShowText(const std::string& text, const std::string& group) {
   member("sha256", "pluginSha256");
   member("trace", "traceId");
   member("span", "spanId");
-  const auto calls = letter.json().is_object() ? letter.json().find("calls") : letter.json().end();
-  if (letter.json().is_object() && calls != letter.json().end() && calls->is_array()) {
-    for (const Json& each : *calls) {
-      const Members call(each.dump());
+  const Json calls = Json::parse(RawMember(text, "calls").value_or("[]"), nullptr, false);
+  if (calls.is_array()) {
+    for (const Json& each : calls) {
+      const std::string one = each.dump();
+      const Members call(one);
       std::printf("call         %s  %s  %s\n", call.Text("time").c_str(),
                   OrDash(call.Text("class")).c_str(), call.Text("text").c_str());
     }
