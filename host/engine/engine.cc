@@ -126,7 +126,8 @@ void Engine::RunnerReady(SpawnNumber spawn, const RunnerFacts& facts, Tick tick,
 
 void Engine::Settled(SpawnNumber spawn, Sequence last, Tick tick, Commands* out) {
   Seat* const seat = SeatOf(spawn);
-  if (distrusted_ || seat == nullptr || last == (many_ ? seat->settled : ledger_.settled())) {
+  if (distrusted_ || seat == nullptr ||
+      last == (many_ ? seat->settled : ledger_.settled_on_lane())) {
     return;
   }
   Turn turn(tick, out);
@@ -165,9 +166,11 @@ void Engine::Failed(SpawnNumber spawn, const BadOutcome& outcome, Tick tick, Com
     Hear(seat, outcome);
   } else {
     // A failure of one event says that all before it are settled; it may be seen before they are.
-    if (outcome.sequence != 0 && !of_letter && outcome.sequence - 1 > ledger_.settled()) {
-      CountSuccesses(outcome.sequence - 1, turn);
-      ledger_.SettleThrough(outcome.sequence - 1);
+    // What was no call is none of them, or the runner's own word would look like a step back.
+    const bool of_event = outcome.sequence != 0 && !of_letter;
+    if (const Sequence before = of_event ? ledger_.LastOnLaneBefore(outcome.sequence) : 0) {
+      CountSuccesses(before, turn);
+      ledger_.SettleThrough(before);
     }
     Hear(seat, outcome);
   }

@@ -119,6 +119,14 @@ Sequence Ledger::FirstOnLane() const {
   return 0;
 }
 
+Sequence Ledger::LastOnLaneBefore(Sequence sequence) const {
+  Sequence before = sequence - 1;
+  while (before > settled() && !IsOnLane(before)) {
+    --before;
+  }
+  return before > settled() ? before : 0;
+}
+
 void Ledger::Park(Sequence sequence) {
   At(sequence).state = State::kParking;
   At(sequence).parked = true;

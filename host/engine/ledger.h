@@ -151,11 +151,13 @@ class Ledger {
   bool idle() const { return items_.empty(); }
   // What the lane settled last, or everything up to there is gone.
   Sequence settled() const { return std::max(settled_, popped()); }
+  Sequence settled_on_lane() const { return settled_; }  // The first of these two alone.
   bool IsOnLane(Sequence sequence) const {
     return sequence > popped() && sequence <= handed_out_ && At(sequence).state == State::kOnLane;
   }
   // 0 when nothing is.
   Sequence FirstOnLane() const;
+  Sequence LastOnLaneBefore(Sequence sequence) const;
   // Neither done nor gone.
   bool IsPending(Sequence sequence) const {
     return sequence >= first_ && sequence <= last() && At(sequence).state != State::kDone;

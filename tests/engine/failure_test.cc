@@ -712,6 +712,35 @@ TEST_F(HaltOrderTest, AnEventParkedByHandIsStillALetter) {
   EXPECT_TRUE(Has(Event("a"), Kind::kPark));
 }
 
+// The runner's two words are two places in memory, so the later one may be read first.
+TEST_F(FailureTest, WhatWasSettledBeforeAFailureMayBeReadAfterItWithALetterBetween) {
+  for (const bool is_durable : {false, true}) {
+    SCOPED_TRACE(is_durable);
+    const std::string number = std::to_string(last);
+    Event("a" + number);
+    const Sequence letter = last;
+    Fails(letter, CATCHUP_REJECT);
+    Event("b" + number);
+    const Sequence settled = last;
+    ASSERT_TRUE(Has(Event("a" + number), Kind::kPark)) << "a follower";
+    const Sequence follower = last;
+    Event("c" + number);
+    const Sequence failed = last;
+    driver.LetterDurable(letter);
+    if (is_durable) {
+      driver.LetterDurable(follower);
+    }
+
+    ASSERT_TRUE(Has(Fails(failed, CATCHUP_REJECT), Kind::kPark));
+    driver.Settled(settled);
+    EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp) << driver.engine.reason();
+
+    driver.LetterDurable(follower);
+    driver.LetterDurable(failed);
+    EXPECT_EQ(driver.engine.watermark(), P(failed * 10));
+  }
+}
+
 class SmallStoreTest : public FailureTest {
  protected:
   SmallStoreTest() : FailureTest({.max_letters = 1}) {}
