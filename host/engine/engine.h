@@ -182,7 +182,8 @@ class Engine {
   void LettersExhausted(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);
-  // A letter was dropped: the store does not hold it any more. `why` is said in the log.
+  // A letter was dropped: the store does not hold it any more. `why` is said in the log, where it
+  // is one line.
   void LetterDropped(std::string_view stream, Position position, std::string_view why, Tick tick,
                      Commands* out);
   // What a letter takes in its store, as it turned out: a fact that nothing follows from before the

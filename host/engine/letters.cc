@@ -189,8 +189,7 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
   book_.Remove(*id);
   turn.Tell(Notice::kLetterDropped,
-            "dead letter " + FormatPosition(position) + " dropped" + std::string(why), true,
-            position);
+            "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true, position);
   Plan(turn);
 }
 

@@ -765,6 +765,18 @@ TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(Delivered(answer).first, 3u);
 }
 
+TEST_F(SmallStoreTest, AReasonOfSeveralLinesIsOneLineOfTheLog) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+
+  Commands answer;
+  driver.engine.LetterDropped("a", P(10), " by hand: of no\nuse\r\n", driver.tick(), &answer);
+
+  ASSERT_EQ(answer.front().kind, Kind::kNotice);
+  EXPECT_EQ(answer.front().text, "dead letter 10:10 dropped by hand: of no use  ");
+}
+
 TEST_F(SmallStoreTest, DoubtWithoutRoomOpensTheBreakerAndLettersAreProbesByTurns) {
   Event("a");
   Event("b", "u");
