@@ -148,7 +148,18 @@ TEST_F(LanesTest, WhatAnEarlierRunnerOfALaneSaysIsIgnored) {
   EXPECT_TRUE(Contains(driver.engine.reason(), "contract broken")) << driver.engine.reason();
 }
 
-TEST_F(LanesTest, TheBreakerCountsOverAllLanesAndTriesTheOldestEventInPlaceAlone) {
+EngineOptions WithoutRetries() {
+  EngineOptions options = Lanes(3);
+  options.max_retries = 0;
+  return options;
+}
+
+class LanesWithoutRetriesTest : public LanesTest {
+ protected:
+  LanesWithoutRetriesTest() : LanesTest(WithoutRetries()) {}
+};
+
+TEST_F(LanesWithoutRetriesTest, TheBreakerCountsOverAllLanesAndTriesTheOldestEventInPlaceAlone) {
   for (const char* stream : {"a", "b", "c", "d"}) {
     Event(stream);
   }
