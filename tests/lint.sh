@@ -67,6 +67,24 @@ check_syntax() {
 }
 export -f check_syntax
 syntax_commands >"$commands/syntax"
+
+# Most of what clang reads of a test is GoogleTest, so it reads that once. The build has no such thing,
+# and finds a test that includes too little. A precompiled header is for the options that it was made
+# with, so those alone have it that share them: what a test defines itself comes on top, but the tests
+# over gRPC have another model of threads.
+precompile_common() {
+  local header=$(realpath "$commands")/tests.h options
+  grep -- ' -O1 .* -fsyntax-only [^ ]*/tests/' "$commands/syntax" | grep -v -- ' -pthread ' \
+    >"$commands/common" || return 0
+  options=$(sed -E 's/ -fsyntax-only .*//
+    s/ -D(NDEBUG|GTEST_)/ -@\1/g; s/ -D[^ ]*//g; s/ -@/ -D/g; q' "$commands/common")
+  printf '#include <%s>\n' gmock/gmock.h gtest/gtest.h >"$header"
+  eval "$options -x c++-header -o '$header.pch' '$header'" || return
+  grep -vxFf "$commands/common" "$commands/syntax" >"$commands/others"
+  sed "s# -fsyntax-only # -include-pch '$header.pch'&#" "$commands/common" |
+    cat - "$commands/others" >"$commands/syntax"
+}
+check "precompiled header" tests precompile_common
 syntax() {
   [ -s "$commands/syntax" ] || {
     echo "$build/compile_commands.json: found no command to try with $CLANG" >&2
