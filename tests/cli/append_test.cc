@@ -617,6 +617,9 @@ TEST_F(DevServerTest, OptionsThatCannotBeAreUsageErrors) {
 
 // A library that lacks a descriptor aborts, and leaves a core instead of a reason.
 TEST_F(AppendTest, OfTooFewDescriptorsItSaysSoAndExits) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need descriptors of their own to look at an object";
+#endif
   WriteFile(site_.file("events.jsonl"), Text({EventLine("a", "x")}));
   const Strings commands = {"append --to 'kurrentdb://127.0.0.1:1?tls=false' events.jsonl",
                             "dev-server --listen 127.0.0.1:0 --data served"};
