@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "host/base/log.h"
+#include "host/base/shell_word.h"
+#include "host/engine/engine_text.h"
 
 namespace catchup {
 namespace {
@@ -27,6 +29,11 @@ double Rate(std::uint64_t events, std::chrono::nanoseconds in) {
 
 std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
+}
+
+bool IsOfLetter(Notice notice) {
+  return notice == Notice::kLetterWritten || notice == Notice::kLetterHealed ||
+         notice == Notice::kLetterDead || notice == Notice::kLetterDropped;
 }
 
 bool IsBad(GroupState state) {
@@ -135,7 +142,8 @@ void GroupReport::Notice(const Command& notice) const {
   if (notice.failure.has_value()) {
     fields.emplace_back("class", FailureClassName(*notice.failure));
   }
-  if (notice.number != 0) {
+  // A letter may come to be, and go, without a call.
+  if (notice.number != 0 || IsOfLetter(notice.notice)) {
     fields.emplace_back("attempt", notice.number);
     fields.emplace_back("delayMs", Milliseconds(notice.delay));
   }
@@ -217,14 +225,27 @@ std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
   return EngineState();
 }
 
+// What else there is than to wait.
+std::string GroupReport::HowToPark(const Engine::InDoubt& doubt) const {
+  const std::string type = " --type " + ShellWord(doubt.type);
+  return "to wait no longer for it: catchup dlq park " + config_.name +
+         (doubt.event.has_value() ? " --event " + FormatPosition(*doubt.event) + ", or" + type
+                                  : type) +
+         ", with --reason TEXT";
+}
+
 std::pair<GroupState, std::string> GroupReport::EngineState() const {
   if (!halt_.empty() && engine_.state() == GroupState::kFailed) {
     return {GroupState::kHalted, halt_};
   }
-  if (engine_.halted_before_letter() && engine_.state() == GroupState::kFailed) {
+  if (engine_.halted_before().has_value() && engine_.state() == GroupState::kFailed) {
     return {GroupState::kHalted, engine_.reason() + "; once the cause is mended: catchup start " +
                                      config_.name + ", or catchup dlq park " + config_.name +
-                                     " --event COMMIT:PREPARE --reason TEXT"};
+                                     " --event " + FormatPosition(*engine_.halted_before()) +
+                                     " --reason TEXT"};
+  }
+  if (const auto doubt = engine_.in_doubt(); doubt.has_value()) {
+    return {engine_.state(), WithAdvice(engine_.reason(), "; " + HowToPark(*doubt))};
   }
   return {engine_.state(), engine_.reason()};
 }

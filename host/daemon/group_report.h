@@ -62,6 +62,7 @@ class GroupReport {
   Clock::time_point started() const { return started_; }
 
  private:
+  std::string HowToPark(const Engine::InDoubt& doubt) const;
   std::pair<GroupState, std::string> EngineState() const;
   // What progress and the end of a group say alike, as of `now`.
   void AddCounts(Clock::time_point now, std::vector<LogField>* fields) const;

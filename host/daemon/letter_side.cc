@@ -159,6 +159,7 @@ LetterSummary LetterSide::SummaryOf(const LetterHead& head) const {
   summary.bytes = head.bytes;
   summary.state = StateOf(head.state);
   summary.failure = FailureOf(head.letter_class);
+  summary.attempts = head.attempts;
   summary.step = head.step;
   summary.since = std::min(TimeAt(head.since_ticks), now);
   summary.due = std::min<std::chrono::nanoseconds>(TimeAt(head.due_ticks), now + kLongestDelay);

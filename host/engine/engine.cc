@@ -330,6 +330,24 @@ bool Engine::WithinDuplicateBound() const {
                                options_.checkpoint_batch_size + options_.window_events;
 }
 
+std::optional<Engine::InDoubt> Engine::in_doubt() const {
+  const bool of_call = life_.reason() == trouble_;
+  if (life_.state() != GroupState::kWaiting || !doubted_type_ ||
+      !(of_call || life_.reason() == LaneTrouble())) {
+    return std::nullopt;
+  }
+  InDoubt doubt{{}, *doubted_type_};
+  for (const Seat& seat : seats_) {
+    const InPlace& place = seat.place;
+    if (place.sequence != 0 && IsInDoubt(place.failure) && !ledger_.AdvanceAt(place.sequence) &&
+        (!doubt.event || ledger_.PositionOf(place.sequence) < *doubt.event)) {
+      doubt.event = ledger_.PositionOf(place.sequence);
+      doubt.type = NameOf(place.sequence).type;
+    }
+  }
+  return of_call || doubt.event ? std::optional(doubt) : std::nullopt;
+}
+
 std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
   if (life_.state() != GroupState::kWaiting) {
     return std::nullopt;

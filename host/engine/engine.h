@@ -234,9 +234,16 @@ class Engine {
 
   GroupState state() const { return life_.state(); }
   const std::string& reason() const { return life_.reason(); }
-  // It is kFailed because its next event would be a letter and LetterOrder is kHalt: nothing is
+  // It is kFailed because the event there would be a letter and LetterOrder is kHalt: nothing is
   // wrong with the group, and an operator decides.
-  bool halted_before_letter() const { return halted_before_letter_; }
+  const std::optional<Position>& halted_before() const { return halted_before_; }
+  // While reason() speaks of a failure that may be the event's fault as well as an outage: what an
+  // operator could park.
+  struct InDoubt {
+    std::optional<Position> event;  // In place; none where it is a letter by now.
+    std::string type;
+  };
+  std::optional<InDoubt> in_doubt() const;
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock
   // of the inputs; over already where it waits for room in the window.
   std::optional<std::chrono::nanoseconds> retry_at() const;
@@ -418,6 +425,8 @@ class Engine {
   Parked ParkInPlace(Seat& seat, LetterState state, Turn& turn);
   std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;
   void PassLetter(Sequence sequence);
+  static void TellLetter(Notice notice, const std::string& text, bool expected,
+                         const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn);
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
   void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
   LetterBook::Id EndLetterCall();
@@ -486,7 +495,8 @@ class Engine {
   Sequence solo_through_ = 0;  // With one lane: up to there one event a call, and alone.
   std::set<Sequence> solo_;    // With several: these.
   std::string trouble_;        // Why events wait; empty when they do not.
-  bool room_wanted_ = false;   // What comes next is a letter that finds no room.
+  std::optional<std::string> doubted_type_;  // Of what failed last, unless for infrastructure.
+  bool room_wanted_ = false;                 // What comes next is a letter that finds no room.
 
   std::optional<LetterBook::Id> letter_call_;
   LaneNumber letter_lane_ = 0;     // That calls it.
@@ -497,7 +507,7 @@ class Engine {
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
   bool letter_writing_ = false;              // An update or a removal.
-  bool halted_before_letter_ = false;
+  std::optional<Position> halted_before_;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
   // The most events that one runner has at a time while calls are made with care: few behind a

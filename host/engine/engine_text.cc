@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "host/base/text.h"
 
 namespace catchup {
@@ -52,6 +54,14 @@ std::string WithTimeLeft(std::string_view reason, std::string_view left) {
     return std::string(reason.substr(0, left.empty() ? at : at + end.size())).append(left);
   }
   return std::string(reason);
+}
+
+std::string WithAdvice(std::string_view reason, std::string_view advice) {
+  std::size_t at = reason.size();
+  for (const std::string_view end : {kRestartIn, kNextTryIn}) {
+    at = std::min(at, reason.rfind(end));
+  }
+  return std::string(reason.substr(0, at)).append(advice).append(reason.substr(at));
 }
 
 std::string NeedsOneLane(std::size_t lanes) {

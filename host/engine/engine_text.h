@@ -49,6 +49,9 @@ inline constexpr std::string_view kCaughtUpReason = "caught up";
 inline constexpr std::string_view kRestartIn = "; restart in ";
 inline constexpr std::string_view kNextTryIn = "; next try in ";
 
+// `reason` with `advice` behind it, in front of that end.
+std::string WithAdvice(std::string_view reason, std::string_view advice);
+
 // `reason` with `left` in place of the duration it ends with, which was true when it was written;
 // without that end where `left` is empty.
 std::string WithTimeLeft(std::string_view reason, std::string_view left);

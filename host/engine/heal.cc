@@ -55,12 +55,13 @@ void Engine::LetterSucceeded(Seat& seat, Turn& turn) {
   seat.lane.OnSettled();
   settled_at_ = turn.now;
   if (!letter_call_lost_) {
-    const std::string type(book_.TypeOf(*book_.Get(id)));
+    const LetterBook::Letter letter = *book_.Get(id);
+    const std::string type(book_.TypeOf(letter));
     book_.Remove(id);
     letter_writing_ = true;
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
-    turn.Tell(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed", true,
-              id.position);
+    TellLetter(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed",
+               true, letter, letter.attempts + 1, turn);
     TypeSucceeded(type, turn);
   }
   CallSucceeded(1, turn);
@@ -88,10 +89,9 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
     }
     if (letter.state == LetterState::kDead && !was_dead) {
       letter.since = turn.now;
-      turn.Tell(Notice::kLetterDead,
-                "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
-                false, id.position);
-      turn.out->back().failure = letter.failure;
+      TellLetter(Notice::kLetterDead,
+                 "dead letter " + FormatPosition(id.position) + " waits for a person: " + text,
+                 false, letter, letter.attempts + 1, turn);
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     book_.EndCall(id, letter.state, letter.failure, letter.since, letter.due, letter.step + 1);

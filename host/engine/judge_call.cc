@@ -30,7 +30,13 @@ void Engine::JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure,
   ++place.calls;
   place.failure = failure;
   place.text = text;
-  if (ledger_.AdvanceAt(sequence) && failure != FailureClass::kInfrastructure) {
+  const bool advance = ledger_.AdvanceAt(sequence).has_value();
+  if (IsInDoubt(failure) && !advance) {
+    doubted_type_ = NameOf(sequence).type;
+  } else if (failure != FailureClass::kDomain) {
+    doubted_type_.reset();
+  }
+  if (advance && failure != FailureClass::kInfrastructure) {
     OnUnstoredPlace(place, turn);  // No event, so nothing that could be a letter.
     return;
   }
@@ -219,6 +225,7 @@ void Engine::Relieve(Turn& turn) {
                     !CallsLetter() && !book_.LeastCalled();
   if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
     trouble_.clear();
+    doubted_type_.reset();
     turn.Tell(Notice::kCallsGoOn, "going on", true);
   }
 }

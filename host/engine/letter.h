@@ -49,6 +49,7 @@ struct LetterSummary {
   std::uint64_t bytes = 0;  // What it counts against max_bytes.
   LetterState state = LetterState::kHealing;
   FailureClass failure = FailureClass::kUnknown;
+  std::uint32_t attempts = 0;
   std::uint32_t step = 0;
   std::chrono::nanoseconds since{};
   std::chrono::nanoseconds due{};

@@ -104,6 +104,7 @@ LetterBook::Id LetterBook::Add(const LetterSummary& summary, std::uint32_t strea
   letter.bytes = ShortBytes(summary.bytes);
   letter.streak = streak;
   letter.step = summary.step;
+  letter.attempts = summary.attempts;
   letter.state = summary.state;
   letter.failure = summary.failure;
   letter.written = written;
@@ -302,6 +303,7 @@ void LetterBook::EndCall(const Id& id, LetterState state, FailureClass failure, 
   letter.since = since;
   letter.due = due;
   letter.step = step;
+  ++letter.attempts;
   Enqueue(id);
 }
 

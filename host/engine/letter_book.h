@@ -42,8 +42,9 @@ class LetterBook {
     Position position;
     std::uint32_t type = 0;
     std::uint32_t bytes = 0;
-    std::uint32_t streak = 0;  // The number of the streak that it was written in, or 0.
-    std::uint32_t step = 0;    // Of the delays, the next one's index.
+    std::uint32_t streak = 0;    // The number of the streak that it was written in, or 0.
+    std::uint32_t step = 0;      // Of the delays, the next one's index.
+    std::uint32_t attempts = 0;  // Failed calls.
     LetterState state = LetterState::kHealing;
     FailureClass failure = FailureClass::kUnknown;
     bool written = false;  // Durable. Before that nobody can read it back to call it.

@@ -28,7 +28,7 @@ void Engine::LoadHold(std::string_view type, bool by_hand) {
 Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass failure,
                             std::uint32_t attempts, const std::string& reason, Turn& turn) {
   if (options_.letter_order == LetterOrder::kHalt && failure != FailureClass::kByHand) {
-    halted_before_letter_ = true;
+    halted_before_ = ledger_.PositionOf(sequence);
     End(GroupState::kFailed, reason + StopsBefore(sequence), Lane::Force::kDrain,
         options_.drain_timeout);
     return Parked::kYes;
@@ -60,6 +60,8 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   change->due = turn.now + HealDelay(failure, 0, turn.random);
   change->called = attempts > 0;
   change->reason = reason;
+  const bool heals = state == LetterState::kHealing;
+  const auto next_call = heals ? change->due - turn.now : std::chrono::nanoseconds(0);
   LetterSummary summary;
   summary.position = change->position;
   summary.stream = name.stream;
@@ -67,6 +69,7 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   summary.bytes = bytes;
   summary.state = state;
   summary.failure = failure;
+  summary.attempts = attempts;
   summary.step = change->step;
   summary.since = change->since;
   summary.due = change->due;
@@ -78,7 +81,7 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
     turn.TellTry(Notice::kLetterWritten,
                  fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
                              FailureClassName(failure), AtEvent(sequence), reason),
-                 false, attempts, change->due - turn.now);
+                 false, attempts, next_call);
     turn.out->back().failure = failure;
     turn.out->back().from = change->position;
   }
@@ -187,10 +190,22 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   }
   Turn turn(tick, out);
   letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
+  const LetterBook::Letter letter = *book_.Get(*id);
   book_.Remove(*id);
-  turn.Tell(Notice::kLetterDropped,
-            "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true, position);
+  TellLetter(Notice::kLetterDropped,
+             "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true,
+             letter, letter.attempts, turn);
   Plan(turn);
+}
+
+// What became of a letter, at its call number `attempt`. No other call of it follows.
+void Engine::TellLetter(Notice notice, const std::string& text, bool expected,
+                        const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn) {
+  turn.TellTry(notice, text, expected, attempt, {});
+  turn.out->back().from = letter.position;
+  if (letter.state != LetterState::kFollower) {
+    turn.out->back().failure = letter.failure;
+  }
 }
 
 }  // namespace catchup

@@ -683,6 +683,96 @@ TEST_F(UntilCaughtUpTest, EachDueLetterIsCalledOnceAndWhatItHandsOnToo) {
   EXPECT_EQ(driver.engine.letters().count(LetterState::kFollower), 1u);
 }
 
+// Of each line about a letter: which class it has, which call of it this was, and when the next is.
+TEST_F(FailureTest, ALineAboutALetterSaysItsClassAndItsCall) {
+  const auto told = [](const Commands& commands, Notice notice) {
+    for (const Command& command : commands) {
+      if (command.kind == Kind::kNotice && command.notice == notice) {
+        return command;
+      }
+    }
+    ADD_FAILURE() << "nothing was told";
+    return Command();
+  };
+  Event("a");
+  const Command written = told(Doubt(1), Notice::kLetterWritten);
+  EXPECT_EQ(written.failure, FailureClass::kUnknown);
+  EXPECT_EQ(written.number, 4u);
+  EXPECT_GT(written.delay, 0s);
+  driver.LetterDurable(1);
+  driver.Wake(5s);
+  const Command dead = told(Fails(kLetterCall, CATCHUP_REJECT), Notice::kLetterDead);
+  EXPECT_EQ(dead.failure, FailureClass::kDomain);
+  EXPECT_EQ(dead.number, 5u);
+  EXPECT_EQ(dead.delay, 0s);
+  driver.LetterStored();
+
+  Commands dropped;
+  driver.engine.LetterDropped("a", P(10), " by hand", driver.tick(), &dropped);
+  EXPECT_EQ(told(dropped, Notice::kLetterDropped).failure, FailureClass::kDomain);
+  EXPECT_EQ(told(dropped, Notice::kLetterDropped).number, 5u);
+
+  Event("b");
+  Doubt(2);
+  driver.LetterDurable(2);
+  driver.Wake(5s);
+  const Command healed = told(driver.Settled(kLetterCall), Notice::kLetterHealed);
+  EXPECT_EQ(healed.failure, FailureClass::kUnknown);
+  EXPECT_EQ(healed.number, 5u) << "the one that succeeded";
+  EXPECT_EQ(healed.from, P(20));
+}
+
+TEST_F(FailureTest, ARejectedEventHasNoNextCall) {
+  Event("a");
+  const Commands rejected = Fails(1, CATCHUP_REJECT);
+  EXPECT_EQ(Find(rejected, Kind::kNotice)->notice, Notice::kLetterWritten);
+  EXPECT_EQ(Find(rejected, Kind::kNotice)->delay, 0s);
+}
+
+// What an operator could decide, while nobody can tell a poison event from an outage.
+TEST_F(FailureTest, WhatWaitsInDoubtCanBeNamed) {
+  Event("a", "t");
+  Fails(1);
+  ASSERT_TRUE(driver.engine.in_doubt());
+  EXPECT_EQ(driver.engine.in_doubt()->event, P(10));
+  EXPECT_EQ(driver.engine.in_doubt()->type, "t");
+  driver.Wake(30s);
+  Fails(1, CATCHUP_RETRY, "database is down");
+  EXPECT_FALSE(driver.engine.in_doubt()) << "that waits for its infrastructure";
+  driver.Wake(30s);
+  Fails(1);
+  EXPECT_TRUE(driver.engine.in_doubt());
+  driver.Wake(30s);
+  driver.Settled(1);
+  EXPECT_FALSE(driver.engine.in_doubt());
+}
+
+TEST_F(FailureTest, AProbeThatBecameALetterLeavesItsTypeInDoubt) {
+  for (const char* stream : {"a", "b", "c"}) {
+    Event(stream, "t");
+  }
+  Doubt(1);
+  Doubt(2);
+  Fails(3);
+  ASSERT_TRUE(driver.engine.breaker().open());
+  EXPECT_EQ(driver.engine.in_doubt()->event, P(30));
+  driver.Wake(5s);
+  EXPECT_TRUE(Has(Fails(3), Kind::kPark));
+  ASSERT_TRUE(driver.engine.in_doubt());
+  EXPECT_EQ(driver.engine.in_doubt()->event, std::nullopt);
+  EXPECT_EQ(driver.engine.in_doubt()->type, "t");
+}
+
+TEST_F(FailureTest, WhatKillsItsRunnerIsInDoubtWhileThatIsStartedAgain) {
+  Event("a", "t");
+  driver.Exited(spawn, ExitClass::kCrash, 1, "SIGSEGV");
+  driver.Ready(++spawn);
+  driver.Exited(spawn, ExitClass::kCrash, 1, "SIGSEGV");
+  ASSERT_EQ(driver.engine.state(), GroupState::kWaiting);
+  ASSERT_TRUE(driver.engine.in_doubt());
+  EXPECT_EQ(driver.engine.in_doubt()->event, P(10));
+}
+
 class EventOrderTest : public FailureTest {
  protected:
   EventOrderTest() : FailureTest({.letter_order = LetterOrder::kEvent}) {}
@@ -704,7 +794,7 @@ TEST_F(HaltOrderTest, TheGroupStopsWhereALetterWouldBeWritten) {
   const Commands answer = Fails(1, CATCHUP_REJECT, "no");
   EXPECT_FALSE(Has(answer, Kind::kPark));
   EXPECT_TRUE(Has(answer, Kind::kDrainRunner));
-  EXPECT_TRUE(driver.engine.halted_before_letter());
+  EXPECT_EQ(driver.engine.halted_before(), P(10));
 }
 
 TEST_F(HaltOrderTest, AnEventParkedByHandIsStillALetter) {
