@@ -152,6 +152,8 @@ class Group final : private CommandHandler,
   void OnLetterStored() override;
   void OnLettersWait(const std::string& what) override;
   void OnLettersWaitEnds() override;
+  void OnLettersNotBegun() override;
+  bool MayWriteLetters() const override;
   void OnLettersFailed(const std::string& text) override;
 
   // From the store.

@@ -96,6 +96,13 @@ void Group::OnLettersWait(const std::string& what) {
 
 void Group::OnLettersWaitEnds() { report_.EndWait(GroupReport::Waiter::kLetters, true); }
 
+void Group::OnLettersNotBegun() {
+  report_.EndWait(GroupReport::Waiter::kLetters, false);
+  engine().LettersExhausted(Now(), out());
+}
+
+bool Group::MayWriteLetters() const { return dispatch_.engine().may_persist(); }
+
 void Group::OnLettersFailed(const std::string& text) { engine().StoreFailed(text, Now(), out()); }
 
 }  // namespace catchup

@@ -179,7 +179,7 @@ void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
 // A plugin's store that knows a newer token is another host's now, or was: each further try would
 // only bring our token nearer to that one.
 void Group::NoteFence(const BadOutcome& outcome) {
-  if (outcome.status != CATCHUP_FATAL) {
+  if (outcome.status != CATCHUP_FATAL || !engine().may_persist()) {
     return;
   }
   if (const auto seen = FindSeenToken(outcome.text); seen.has_value() && *seen > token_) {

@@ -202,6 +202,7 @@ StoredClass LetterSide::failed_class() const {
 
 void LetterSide::Park(const Command& command, const EventView& event) {
   Job job;
+  job.by_hand = false;
   job.letter = LetterOf(command, event);
   job.sequence = command.first;
   Add(std::move(job));
@@ -209,6 +210,7 @@ void LetterSide::Park(const Command& command, const EventView& event) {
 
 void LetterSide::Change(const Command& command) {
   Job job;
+  job.by_hand = command.expected;
   switch (command.kind) {
     case Command::Kind::kUpdateLetter:
       Update(*command.letter);
@@ -259,12 +261,16 @@ void LetterSide::Update(const LetterChange& change) {
   failed.infrastructure = !failed.cause.calls.empty() &&
                           failed.cause.calls.back().letter_class == StoredClass::kInfrastructure;
   const auto written = std::make_shared<LetterHead>();
-  AddStep([failed = std::move(failed),
-           written](LetterStore* store) { return WriteFailed(store, failed, written.get()); },
-          [this, written] {
-            listener_.OnLetterSized(written->stream, written->position, written->bytes);
-            listener_.OnLetterStored();
-          });
+  Job job;
+  job.by_hand = false;
+  job.step = [failed = std::move(failed), written](LetterStore* store) {
+    return WriteFailed(store, failed, written.get());
+  };
+  job.done = [this, written] {
+    listener_.OnLetterSized(written->stream, written->position, written->bytes);
+    listener_.OnLetterStored();
+  };
+  Add(std::move(job));
 }
 
 void LetterSide::Find(Position position, Found done) {
@@ -368,10 +374,28 @@ void LetterSide::Pump() {
   } while (!jobs_.empty() && jobs_.front().letter.has_value() && batch->size() < kMostTogether &&
            bytes < kMostBytesTogether);
   queue_->Post([this, gate = gate_, shared = shared_, batch] {
-    const Status status =
-        shared->Use([&](LetterStore* store) { return Carry(store, batch.get()); });
-    gate->Enter([&] { OnCarried(std::move(*batch), status); });
+    bool go_on = batch->front().by_hand;
+    gate->Enter([&] {
+      go_on = go_on || listener_.MayWriteLetters();
+      if (!go_on) {
+        OnRefused();
+      }
+    });
+    if (go_on) {
+      const Status status =
+          shared->Use([&](LetterStore* store) { return Carry(store, batch.get()); });
+      gate->Enter([&] { OnCarried(std::move(*batch), status); });
+    }
   });
+}
+
+// What runners have said is not believed any more, so nothing that came of it is written.
+void LetterSide::OnRefused() {
+  busy_ = false;
+  waits_ = false;
+  std::erase_if(jobs_, [](const Job& job) { return !job.by_hand; });
+  listener_.OnLettersNotBegun();
+  Pump();
 }
 
 // One step, or letters that are written together.

@@ -48,8 +48,13 @@ class LetterListener {
   // Something that may pass keeps the letters from being written or read; and does not any more.
   virtual void OnLettersWait(const std::string& what) = 0;
   virtual void OnLettersWaitEnds() = 0;
+  // What the engine had decided was not begun, because MayWriteLetters() said no.
+  virtual void OnLettersNotBegun() = 0;
   // Nothing is written any more.
   virtual void OnLettersFailed(const std::string& text) = 0;
+  // Whether a write of what the engine decides may begin, by Engine::may_persist(). Asked right
+  // before each try of one.
+  virtual bool MayWriteLetters() const = 0;
 
  protected:
   ~LetterListener() = default;
@@ -162,6 +167,8 @@ class LetterSide {
     Sequence sequence = 0;  // Of the letter's event.
     std::function<Status(LetterStore*)> step;
     std::function<void()> done;  // None: nobody waits for it.
+    // An operator wants it, whatever is thought of what the runners have said.
+    bool by_hand = true;
   };
 
   void Add(Job job);
@@ -169,6 +176,7 @@ class LetterSide {
   void Pump();
   static Status Carry(LetterStore* store, std::vector<Job>* batch);
   void OnCarried(std::vector<Job> batch, const Status& status);
+  void OnRefused();
   void Wait(const Status& why, std::function<void()> again);
   LetterFeeder::Store StoreOf(const std::string& sink) const;
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;

@@ -51,13 +51,15 @@ struct Command {
                           // reach the plugin any more; what is delivered from now on comes after.
     kCallLetter,          // from: to the lane's runner, which has nothing else, the event of the
                           // letter that lies there. Its outcome is that of kLetterCall.
+                          // These six, unless may_persist() says no right before; then, and while
+                          // there is no room, say LettersExhausted.
     kPark,                // first, letter: write the event as a letter; then say LetterDurable. In
                           // the order given; those that wait together may share a commit.
     kUpdateLetter,        // letter: write what became of it; then say LetterStored.
     kRemoveLetter,        // from: it is healed; then say LetterStored.
     kRemoveLetters,  // from: every letter behind it, null for all, since its events come again.
     kHold,           // text (type), expected (by hand): store that the type is held.
-    kEndHold,        // text (type, or empty for all): not any more.
+    kEndHold,        // text (type, or empty for all), expected (by hand): not any more.
     kRelease,        // Everything up to `last` is settled; its buffers may go.
     kPersist,        // from, event: write as checkpoint, unless may_persist() says no right
                      // before; then say CheckpointDurable, or CheckpointNotBegun, or

@@ -178,7 +178,7 @@ class Engine {
   void LetterStored(Tick tick, Commands* out);
   // One of these found no room, or lacked something else that may come back. It is tried again
   // without being asked for; but a group that is about to end does not wait for that: its events
-  // come again at the next start.
+  // come again at the next start. Also: one was not begun, because may_persist() said no.
   void LettersExhausted(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);

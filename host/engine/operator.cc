@@ -90,7 +90,9 @@ std::string Engine::UnparkType(std::string_view type, Tick tick, Commands* out) 
   Turn turn(tick, out);
   book_.EndHold(type);
   book_.MakeTypeDue(type, turn.now);
-  turn.Add(Command::Kind::kEndHold).text = std::string(type);
+  Command& command = turn.Add(Command::Kind::kEndHold);
+  command.text = std::string(type);
+  command.expected = true;
   Plan(turn);
   return {};
 }

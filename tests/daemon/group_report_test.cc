@@ -6,6 +6,9 @@
 #include <string>
 #include <string_view>
 
+#include "catchup/plugin.h"
+#include "tests/engine/driver.h"
+
 namespace catchup {
 namespace {
 
@@ -77,6 +80,50 @@ TEST_F(GroupReportTest, IsFinishedForGoodWhateverWasWaitedFor) {
 
   EXPECT_TRUE(Glance().finished);
   EXPECT_EQ(Glance().state, GroupState::kStopped);
+}
+
+// A group of one event, which fails.
+class FailingGroupTest : public testing::Test {
+ protected:
+  void Fail(const EngineOptions& options, std::int32_t status) {
+    names_.names[1] = {"order-1", "order placed"};
+    driver_.emplace(options, &names_);
+    config_.name = "orders";
+    report_.emplace(config_, driver_->engine);
+    driver_->Run();
+    driver_->Event({120, 118}, 1, false, 1, {"order-1", "order placed"});
+    driver_->Failed({1, status, "handle", "oops"});
+  }
+  GroupStatus Glance() { return report_->Glance(std::nullopt, std::nullopt); }
+
+  GroupConfig config_;
+  Names names_;
+  std::optional<Driver> driver_;
+  std::optional<GroupReport> report_;
+};
+
+TEST_F(FailingGroupTest, AHaltNamesTheEventThatAnOperatorMayPark) {
+  Fail({.letter_order = LetterOrder::kHalt}, CATCHUP_REJECT);
+  EXPECT_EQ(Glance().state, GroupState::kHalted);
+  EXPECT_NE(Glance().reason.find("catchup start orders, or catchup dlq park orders --event "
+                                 "120:118 --reason TEXT"),
+            std::string::npos)
+      << Glance().reason;
+}
+
+TEST_F(FailingGroupTest, AWaitInDoubtSaysHowToDecideAndEndsWithItsTime) {
+  Fail({}, CATCHUP_FAILED);
+  EXPECT_EQ(Glance().state, GroupState::kWaiting);
+  EXPECT_NE(Glance().reason.find("catchup dlq park orders --event 120:118, or --type 'order "
+                                 "placed', with --reason TEXT; next try in 1s"),
+            std::string::npos)
+      << Glance().reason;
+}
+
+TEST_F(FailingGroupTest, AWaitForInfrastructureIsNothingToDecideAbout) {
+  Fail({}, CATCHUP_RETRY);
+  EXPECT_EQ(Glance().state, GroupState::kWaiting);
+  EXPECT_EQ(Glance().reason.find("dlq park"), std::string::npos) << Glance().reason;
 }
 
 // Lines are counted, searched and bounded by their message.

@@ -266,7 +266,14 @@ TEST_F(RunningDlqTest, ADropIsForGoodAndItsReasonIsKept) {
   EXPECT_EQ(dropped.exit, 0) << dropped.err;
   EXPECT_EQ(dropped.out, "g: letter " + id + " of stream a dropped\n");
   Letters(0);  // Its follower was handed on.
-  ExpectSays(host_->Log().Last("Dead letter dropped", "g", "reason"), {"a duplicate of order 7"});
+  const HostLog log = host_->Log();
+  ExpectSays(log.Last("Dead letter dropped", "g", "reason"), {"a duplicate of order 7"});
+  for (const auto& [member, value] :
+       {std::pair("class", "domain"), std::pair("attempt", "1"), std::pair("delayMs", "0"),
+        std::pair("method", "Group.Engine")}) {
+    EXPECT_EQ(log.Last("Dead letter written", "g", member), value);
+    EXPECT_EQ(log.Last("Dead letter dropped", "g", member), value);
+  }
   ExpectSays(Dlq({"list", "g", "--dropped"}).out,
              {id + "  a@0  t  dropped ", ": a duplicate of order 7\n"});
   ExpectSays(Dlq({"show", "g", id}).out, {"state        dropped ", "a duplicate of order 7\n"});
@@ -340,10 +347,10 @@ TEST_F(RunningDlqTest, AHaltedGroupWaitsForACommandAndParksAtItsNextStart) {
   Configure("dead_letters = { order = \"halt\" }\n");
   Run();
   ASSERT_TRUE(host_->WaitForLog("Group ended", "g")) << host_->Errors();
-  ExpectSays(host_->Log().Last("Group ended", "g", "reason"),
-             {"no such article", "catchup start g", "catchup dlq park g --event"});
-  EXPECT_TRUE(host_->Running()) << "it waits for a command";
   const std::string place = host_->Log().Last("Call failed", "g", "position");
+  ExpectSays(host_->Log().Last("Group ended", "g", "reason"),
+             {"no such article", "catchup start g", "catchup dlq park g --event " + place + " "});
+  EXPECT_TRUE(host_->Running()) << "it waits for a command";
   const Finished parked = Dlq({"park", "g", "--event", place, "--reason", "no use"});
   EXPECT_EQ(parked.exit, 0) << parked.err;
   ASSERT_EQ(site_.Catchup({"start", "g", "--config", "host.toml"}).exit, 0);

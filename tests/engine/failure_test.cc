@@ -683,6 +683,17 @@ TEST_F(UntilCaughtUpTest, EachDueLetterIsCalledOnceAndWhatItHandsOnToo) {
   EXPECT_EQ(driver.engine.letters().count(LetterState::kFollower), 1u);
 }
 
+// What it had said is not written as a letter any more, so nobody waits for that.
+TEST_F(FailureTest, AGroupEndsAfterABreachWithoutTheLettersThatWereNotBegun) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.ContractBroken("settled event 99", spawn);
+  EXPECT_FALSE(driver.engine.may_persist());
+  EXPECT_FALSE(Has(driver.Exited(spawn, ExitClass::kKilled), Kind::kFinished));
+
+  EXPECT_TRUE(Has(driver.LettersExhausted(), Kind::kFinished));
+}
+
 // Of each line about a letter: which class it has, which call of it this was, and when the next is.
 TEST_F(FailureTest, ALineAboutALetterSaysItsClassAndItsCall) {
   const auto told = [](const Commands& commands, Notice notice) {
