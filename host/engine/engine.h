@@ -317,19 +317,25 @@ class Engine {
     std::optional<LetterState> parks;  // Once there is room for its letter.
   };
 
+  // Why a runner's plugin could not begin.
+  struct SetUpFailure {
+    FailureClass failure{};
+    std::string text;
+  };
+
   // A lane and what is known of its runner and its events.
   struct Seat {
     explicit Seat(LaneNumber number) : lane(number) {}
 
     Lane lane;
     InPlace place;
-    std::optional<Hang> hang;                // The call that hung, until its runner is gone.
-    std::optional<std::string> set_up_wait;  // Its plugin could not begin, for infrastructure.
-    bool replacing = false;                  // The runner stops so that another takes its place.
-    bool retiring = false;                   // The same, whatever waits.
-    bool discarded = false;                  // It is killed for that.
-    bool restarting = false;                 // The next runner is spawned because one died.
-    std::uint32_t batch = 1;                 // Events that its plugin takes in one call.
+    std::optional<Hang> hang;                    // The call that hung, until its runner is gone.
+    std::optional<SetUpFailure> set_up_failure;  // Until its runner is gone.
+    bool replacing = false;   // The runner stops so that another takes its place.
+    bool retiring = false;    // The same, whatever waits.
+    bool discarded = false;   // It is killed for that.
+    bool restarting = false;  // The next runner is spawned because one died.
+    std::uint32_t batch = 1;  // Events that its plugin takes in one call.
     // With several lanes: what the runner has and has not settled, as it was given, and the last
     // that it settled. With one lane the Ledger knows.
     std::deque<Sequence> has{};
@@ -363,7 +369,9 @@ class Engine {
   void On(const Exit& exit, Turn& turn);
   void CallAlone(const Seat& seat, Sequence last);
   void OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
-  void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn);
+  void OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn);
+  void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
+               std::string_view did = "died");
   void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);
   void Begin(std::optional<Position> loaded, Turn& turn);
   void Rejoin(std::optional<Position> loaded, Turn& turn);

@@ -61,14 +61,10 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
     return;
   }
   if (outcome.sequence == 0) {
-    // What cannot begin for want of what it depends on is tried again; else nothing can be told
-    // from waiting.
-    if (failure == FailureClass::kInfrastructure) {
-      seat.set_up_wait = text;
-      seat.lane.Press(Lane::Force::kDrain, options_.drain_timeout);
-    } else {
-      End(GroupState::kFailed, text + StopsBefore(0), Lane::Force::kDrain, options_.drain_timeout);
-    }
+    // No event is to blame, and no text rule speaks of one.
+    seat.set_up_failure =
+        SetUpFailure{failure == FailureClass::kDomainText ? FailureClass::kUnknown : failure, text};
+    seat.lane.Press(Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
   const bool of_batch = outcome.last > outcome.sequence;
@@ -152,7 +148,7 @@ void Engine::On(const Exit& exit, Turn& turn) {
   const bool clean = exit.exit_class == ExitClass::kClean;
   const bool replaced = std::exchange(seat.replacing, false) && clean;
   const bool retired = std::exchange(seat.retiring, false) && clean;
-  const auto set_up_wait = std::exchange(seat.set_up_wait, std::nullopt);
+  const auto set_up_failure = std::exchange(seat.set_up_failure, std::nullopt);
   if (exit.exit_class == ExitClass::kContract) {
     distrusted_ = true;
   }
@@ -176,14 +172,28 @@ void Engine::On(const Exit& exit, Turn& turn) {
   } else if (retired) {
     CutLetterCall(seat);
     Restart(seat, fmt::format("the runner was replaced: {}", seat.lane.why()), true, turn);
-  } else if (set_up_wait) {
-    const auto delay = seat.lane.Wait(turn.now, turn.random);
-    seat.lane.SetTrouble(*set_up_wait + std::string(kRestartIn) + FormatDuration(delay));
-    turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, seat.lane.waits(), delay);
+  } else if (set_up_failure) {
+    OnSetUpFailure(seat, *set_up_failure, turn);
   } else {
     OnDeath(seat, exit, what, was_on_lane, turn);
   }
   seat.hang.reset();
+}
+
+// What lacks its infrastructure waits for it as long as it takes. What does not say why it fails
+// may do so for the same reason, or for ever: it counts like a death.
+void Engine::OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn) {
+  if (failure.failure != FailureClass::kInfrastructure) {
+    seat.restarting = true;
+    Restart(seat, failure.text, false, turn, "died or could not begin");
+  } else {
+    const auto delay = seat.lane.Wait(turn.now, turn.random);
+    seat.lane.SetTrouble(failure.text + std::string(kRestartIn) + FormatDuration(delay));
+    turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, seat.lane.waits(), delay);
+  }
+  if (!life_.ending()) {
+    turn.out->back().failure = failure.failure;
+  }
 }
 
 // A death that nobody asked for is charged to the event or letter that was being handled, else to
@@ -229,7 +239,8 @@ void Engine::RestartAtOnce(Seat& seat, const std::string& what, Turn& turn) {
   turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, 1, {});
 }
 
-void Engine::Restart(Seat& seat, const std::string& what, bool expected, Turn& turn) {
+void Engine::Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
+                     std::string_view did) {
   RunnerPacing::Verdict verdict = seat.lane.OnDeath(turn.now, turn.random);
   if (verdict.give_up && SettledLately(turn.now)) {
     // The plugin can work, so the group goes on with the lanes that do.
@@ -239,8 +250,8 @@ void Engine::Restart(Seat& seat, const std::string& what, bool expected, Turn& t
   if (verdict.give_up) {
     const std::string why =
         seat.lane.on_probation()
-            ? "it was tried again, and the runner died again"
-            : fmt::format("the runner died more than {} times and settled no event",
+            ? fmt::format("it was tried again, and the runner {} again", did)
+            : fmt::format("the runner {} more than {} times and settled no event", did,
                           RunnerPacing::kMaxDeaths);
     End(GroupState::kGivenUp, fmt::format("{}; last: {}", why, what), Lane::Force::kDrain,
         options_.drain_timeout);

@@ -352,11 +352,44 @@ TEST(FailedTest, SettlesWhatCameBeforeTheEvent) {
 TEST(FailedTest, NamesACallThatHandledNoEvent) {
   Driver d;
   d.Start();
-  d.Failed({.sequence = 0, .status = CATCHUP_FAILED, .call = "create", .text = ""});
-  EXPECT_TRUE(Contains(d.engine.reason(), "create returned FAILED and said nothing"))
+  d.Failed({.sequence = 0, .status = CATCHUP_FATAL, .call = "create", .text = ""});
+  EXPECT_TRUE(Contains(d.engine.reason(), "create returned FATAL and said nothing"))
       << d.engine.reason();
   d.Exited(1, ExitClass::kClean);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
+}
+
+// A database that is down is told by every driver in words of its own, and heals.
+TEST(FailedTest, ASetUpThatDoesNotSayWhyIsTriedAgainAndThenGivenUp) {
+  for (const char* text : {"no route to the warehouse", "invalid answer"}) {
+    Driver d;
+    d.Start();
+    for (SpawnNumber spawn = 1; spawn <= 11; ++spawn) {
+      const Commands failed =
+          d.Failed({.sequence = 0, .status = CATCHUP_FAILED, .call = "start", .text = text}, spawn);
+      EXPECT_TRUE(Has(failed, Kind::kDrainRunner));
+      const Commands exited = d.Exited(spawn, ExitClass::kClean);
+      EXPECT_TRUE(Contains(d.engine.reason(), text)) << d.engine.reason();
+      if (spawn <= 10) {
+        ASSERT_EQ(d.engine.state(), GroupState::kWaiting);
+        EXPECT_EQ(Find(exited, Kind::kNotice)->failure, FailureClass::kUnknown);
+        EXPECT_TRUE(Has(d.Wake(d.WakeIn(exited)), Kind::kSpawnRunner));
+      }
+    }
+    EXPECT_EQ(d.engine.state(), GroupState::kGivenUp);
+    EXPECT_TRUE(Contains(d.engine.reason(), "died or could not begin more than 10 times"))
+        << d.engine.reason();
+  }
+}
+
+TEST(FailedTest, ASetUpThatSucceedsInTheEndGoesOn) {
+  Driver d;
+  d.Start();
+  d.Failed({.sequence = 0, .status = CATCHUP_FAILED, .call = "start", .text = "oops"});
+  d.Wake(d.WakeIn(d.Exited(1, ExitClass::kClean)));
+  d.Ready(2);
+  EXPECT_EQ(d.engine.reason(), "");
+  EXPECT_EQ(d.engine.restarts(), 1u);
 }
 
 TEST(FailedTest, KnowsTheNamesOfTheInterfacesStatuses) {
@@ -372,7 +405,7 @@ TEST(FailedTest, BoundsWhatAPluginMaySay) {
   Driver d;
   d.Start();
   d.Failed({.sequence = 0,
-            .status = CATCHUP_FAILED,
+            .status = CATCHUP_FATAL,
             .call = "create",
             .text = std::string(10 << 20, 'x')});
   EXPECT_LT(d.engine.reason().size(), 2000u);
