@@ -209,9 +209,10 @@ void Group::OnPrepared(const Status& prepared) {
 }
 
 void Group::OpenLetters() {
-  letters_.Open([this](const Status& opened, const LetterSide::Contents& contents) {
-    OnLettersOpen(opened, contents);
-  });
+  letters_.Open(store_.record(),
+                [this](const Status& opened, const LetterSide::Contents& contents) {
+                  OnLettersOpen(opened, contents);
+                });
 }
 
 void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& contents) {
@@ -437,6 +438,7 @@ void Group::Persist(Position position, std::optional<Position> event) {
   checkpoint.position = position;
   checkpoint.event = event;
   checkpoint.handled = dispatch_.window().last_released();
+  checkpoint.letters = letters_.mark();
   // Only a plugin that keeps its own position can set the group back; the engine said so.
   checkpoint.may_go_back = engine().position_mode();
   store_.Save(

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "host/base/log.h"
 #include "host/base/mutex.h"
 #include "host/base/test_seams.h"
 #include "host/base/text.h"
@@ -110,14 +111,16 @@ LetterFeeder::Store LetterSide::StoreOf(const std::string& sink) const {
   return store;
 }
 
-void LetterSide::Open(Opened done) {
+void LetterSide::Open(const CheckpointRecord& known, Opened done) {
   queue_->Post([this, gate = gate_, shared = shared_, letters = config_.dead_letters,
-                done = std::move(done)] {
+                mark = known.letters, checkpoint = known.checkpoint, done = std::move(done)] {
     // The engine keeps the bounds; a letter that it has decided on must not stand before the
     // healed one whose room it waits for.
     LetterStore::Options options = StoreOptionsOf(letters);
     options.bounds.max_letters = std::numeric_limits<std::uint64_t>::max();
     options.bounds.max_bytes = std::numeric_limits<std::uint64_t>::max();
+    options.known = mark;
+    options.checkpoint = checkpoint;
     Contents contents;
     auto store = LetterStore::Open(shared->folder, shared->group, options);
     Status status = store.status();
@@ -133,12 +136,19 @@ void LetterSide::Open(Opened done) {
       status = (*store)->reader().ScanParks(
           [&contents](const LetterPark& park) { contents.parks.push_back(park); });
     }
+    std::optional<LettersMark> present;
     if (status.ok()) {
       const MutexLock lock(&shared->mutex);
       shared->store = *std::move(store);
+      present = shared->store->mark();
+      if (!shared->store->warning().empty()) {
+        Log(LogLevel::kWarn, "Dead letters' file gone", "Group.Start", shared->group,
+            {{"reason", shared->store->warning()}});
+      }
     }
     gate->Enter([&] {
       open_ = status.ok();
+      mark_ = present;
       if (open_) {
         sinks_.Wake();  // What the last run has left them.
       }
@@ -382,9 +392,13 @@ void LetterSide::Pump() {
       }
     });
     if (go_on) {
-      const Status status =
-          shared->Use([&](LetterStore* store) { return Carry(store, batch.get()); });
-      gate->Enter([&] { OnCarried(std::move(*batch), status); });
+      std::optional<LettersMark> mark;
+      const Status status = shared->Use([&](LetterStore* store) {
+        Status carried = Carry(store, batch.get());
+        mark = store->mark();
+        return carried;
+      });
+      gate->Enter([&] { OnCarried(std::move(*batch), status, mark); });
     }
   });
 }
@@ -415,7 +429,8 @@ Status LetterSide::Carry(LetterStore* store, std::vector<Job>* batch) {
   return inserted;
 }
 
-void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
+void LetterSide::OnCarried(std::vector<Job> batch, const Status& status,
+                           const std::optional<LettersMark>& mark) {
   if (!status.ok()) {
     jobs_.insert(jobs_.begin(), std::move_iterator(batch.begin()), std::move_iterator(batch.end()));
     Wait(status, [this] {
@@ -425,6 +440,7 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status) {
     return;
   }
   busy_ = false;
+  mark_ = mark;
   sinks_.Wake();
   if (std::exchange(waits_, false)) {
     listener_.OnLettersWaitEnds();

@@ -19,6 +19,7 @@
 #include "host/engine/command.h"
 #include "host/engine/input.h"
 #include "host/source/source.h"
+#include "host/store/checkpoint_record.h"
 #include "host/store/letter_store.h"
 #include "host/store/state_directory.h"
 
@@ -97,7 +98,10 @@ class LetterSide {
     std::vector<LetterPark> parks;
   };
   using Opened = std::function<void(const Status& status, const Contents& contents)>;
-  void Open(Opened done);
+  // `known` is what the checkpoint says of the letters' file.
+  void Open(const CheckpointRecord& known, Opened done);
+  // For the checkpoint that is written next: every letter that is durable by now is in it.
+  const std::optional<LettersMark>& mark() const { return mark_; }
   // For the engine. The views are those of `head`.
   LetterSummary SummaryOf(const LetterHead& head) const;
 
@@ -175,7 +179,8 @@ class LetterSide {
   void AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done);
   void Pump();
   static Status Carry(LetterStore* store, std::vector<Job>* batch);
-  void OnCarried(std::vector<Job> batch, const Status& status);
+  void OnCarried(std::vector<Job> batch, const Status& status,
+                 const std::optional<LettersMark>& mark);
   void OnRefused();
   void Wait(const Status& why, std::function<void()> again);
   LetterFeeder::Store StoreOf(const std::string& sink) const;
@@ -201,6 +206,7 @@ class LetterSide {
   bool waits_ = false;    // It was said what for.
   bool failed_ = false;
   bool open_ = false;
+  std::optional<LettersMark> mark_;
   Digest32 plugin_{};
   std::string plugin_version_;
   std::map<Position, std::string> park_reasons_;

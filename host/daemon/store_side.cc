@@ -79,6 +79,7 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
           AddWitness(*checkpoint.handled, &record.witnesses);
         }
         record.last_event = checkpoint.event;
+        record.letters = checkpoint.letters;
         record.plugin_digest = shared->preparation.plugin().digest;
         return back ? shared->store->Rewind(record) : shared->store->Save(record);
       },

@@ -63,6 +63,7 @@ class StoreSide {
     Position position;
     std::optional<Position> event;  // The last one at or before it, where it is known.
     std::optional<Witness> handled;
+    std::optional<LettersMark> letters;  // What is parked at or before `position` is in there.
     bool may_go_back = false;
   };
   void Save(Checkpoint checkpoint, Wanted wanted, Done done);

@@ -62,8 +62,8 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
   }
   if (outcome.sequence == 0) {
     // No event is to blame, and no text rule speaks of one.
-    seat.set_up_failure =
-        SetUpFailure{failure == FailureClass::kDomainText ? FailureClass::kUnknown : failure, text};
+    seat.set_up_failure = SetUpFailure{
+        failure == FailureClass::kInfrastructure ? failure : FailureClass::kUnknown, text};
     seat.lane.Press(Lane::Force::kDrain, options_.drain_timeout);
     return;
   }

@@ -32,6 +32,16 @@ struct RecordedStart {
   Position position;  // kPosition; kBeginning: kEndOfLog where that was an empty log's end.
 };
 
+// Which letters' file a checkpoint was written beside, and how far that had come by then. What was
+// parked before the checkpoint is in that file or a later state of it, so any other one at the next
+// start has lost letters.
+struct LettersMark {
+  std::uint64_t file = 0;     // Drawn by chance when the file was made.
+  std::uint64_t changes = 0;  // Committed in it by then; only grows.
+  std::uint64_t letters = 0;  // In it then.
+  friend bool operator==(const LettersMark&, const LettersMark&) = default;
+};
+
 // What the operator wants of a group; survives restarts.
 enum class DesiredState : std::uint8_t { kRunning = 1, kPaused = 2, kStopped = 3 };
 
@@ -49,10 +59,11 @@ struct CheckpointRecord {
   // every server resumes soundly. None before the first, or not known.
   std::optional<Position> last_event;
   RecordedStart start;
-  std::vector<Witness> witnesses;  // Newest first, at most kMaxWitnesses.
-  Digest32 plugin_digest{};        // SHA-256 of the file; all zero: none yet.
-  std::uint64_t number = 0;        // Counts the writes; set by the store.
-  std::int64_t time_ticks = 0;     // Wall clock of the write, 100 ns since 1970; set by the store.
+  std::optional<LettersMark> letters;  // None while there was no such file.
+  std::vector<Witness> witnesses;      // Newest first, at most kMaxWitnesses.
+  Digest32 plugin_digest{};            // SHA-256 of the file; all zero: none yet.
+  std::uint64_t number = 0;            // Counts the writes; set by the store.
+  std::int64_t time_ticks = 0;  // Wall clock of the write, 100 ns since 1970; set by the store.
 };
 
 }  // namespace catchup

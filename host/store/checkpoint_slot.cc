@@ -30,8 +30,9 @@ enum class Field : std::uint16_t {
   kWitness = 12,  // Position, 16 bytes of id, u64 revision, stream; one field each, newest first.
   kReset = 13,    // u8 whether pending, u8 whether to a position, position; absent: none.
   kFence = 14,    // u64; absent: none.
+  kLetters = 15,  // u64 file, u64 changes, u64 letters; absent: no file of letters.
 };
-constexpr std::uint16_t kLastField = 14;
+constexpr std::uint16_t kLastField = 15;
 
 constexpr std::size_t kPrefixBytes = 8;
 constexpr std::size_t kAtSlot = 4;
@@ -45,11 +46,12 @@ constexpr std::size_t kPositionBytes = 16;
 constexpr std::size_t kIdBytes = 16;
 constexpr std::size_t kWitnessHeadBytes = kPositionBytes + kIdBytes + 8;
 constexpr std::size_t kResetBytes = 2 + kPositionBytes;
+constexpr std::size_t kLettersBytes = 3 * 8;
 
 // What this version can write at most.
 constexpr std::size_t kMaxFieldBytes =
-    13 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
-    kMaxFilterText + 1 + 32 + 8 + kResetBytes + 8 +
+    14 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
+    kMaxFilterText + 1 + 32 + 8 + kResetBytes + 8 + kLettersBytes +
     kMaxWitnesses * (kFieldHeadBytes + kWitnessHeadBytes + kMaxWitnessStream);
 static_assert(kPrefixBytes + kMaxFieldBytes + kSpareBytes <= kFieldsEnd);
 
@@ -133,6 +135,24 @@ bool TakeReset(std::string_view value, SlotContent* content) {
   return true;
 }
 
+void PutLetters(const LettersMark& letters, std::string* bytes) {
+  std::string text;
+  PutNumber(letters.file, &text);
+  PutNumber(letters.changes, &text);
+  PutNumber(letters.letters, &text);
+  PutField(Field::kLetters, text, bytes);
+}
+
+bool TakeLetters(std::string_view value, CheckpointRecord* record) {
+  if (value.size() != kLettersBytes) {
+    return false;
+  }
+  record->letters =
+      LettersMark{GetNumber<std::uint64_t>(value, 0), GetNumber<std::uint64_t>(value, 8),
+                  GetNumber<std::uint64_t>(value, 16)};
+  return true;
+}
+
 // Takes one field; false when its value is one that is never written.
 bool TakeField(Field type, std::string_view value, SlotContent* content) {
   CheckpointRecord& record = content->record;
@@ -196,6 +216,8 @@ bool TakeField(Field type, std::string_view value, SlotContent* content) {
       return TakeReset(value, content);
     case Field::kFence:
       return take_number(&content->fence);
+    case Field::kLetters:
+      return TakeLetters(value, &record);
   }
   return false;
 }
@@ -276,6 +298,9 @@ std::string EncodeSlot(std::uint8_t slot, const SlotContent& content) {
   }
   if (content.fence != 0) {
     PutNumberField(Field::kFence, content.fence, &bytes);
+  }
+  if (record.letters.has_value()) {
+    PutLetters(*record.letters, &bytes);
   }
   bytes += content.unknown;
   CATCHUP_CHECK(bytes.size() <= kFieldsEnd);

@@ -299,6 +299,7 @@ Status CheckpointStore::Reset(std::optional<Position> to) {
   SlotContent next = state_->content;
   next.record.checkpoint = to;
   next.record.last_event.reset();
+  next.record.letters.reset();  // With whatever letters there are.
   if (to.has_value()) {
     DropWitnessesBeyond(*to, &next.record.witnesses);
   } else {

@@ -94,8 +94,8 @@ class CheckpointStore final : public FencedStore {
   Status TakeOver();
 
   // An operator's reset, in one write: the checkpoint goes to `to`, or away for the beginning, what
-  // lies beyond it is forgotten, and the configuration's filter becomes that of the file. reset()
-  // says from then on that the plugin is to be told.
+  // lies beyond it is forgotten, whatever letters there are count, and the configuration's filter
+  // becomes that of the file. reset() says from then on that the plugin is to be told.
   Status Reset(std::optional<Position> to);
 
  private:

@@ -250,7 +250,8 @@ Status AddWayOut(const Status& failure, const fs::path& folder) {
     case Status::Code::kIncompatible:
       return {failure.code(),
               failure.message() + "; restore the file from a backup, or stop the host and move " +
-                  In(folder).string() + " away: the group then goes on without the letters in it"};
+                  In(folder).string() +
+                  " away: the next start says how the group goes on without the letters in it"};
     case Status::Code::kDenied:
       return Status::Unavailable(failure.message());
     default:

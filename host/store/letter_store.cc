@@ -6,11 +6,13 @@
 #include <functional>
 #include <utility>
 
+#include "host/base/random.h"
 #include "host/base/test_seams.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/store/letter_decisions.h"
 #include "host/store/letter_file.h"
+#include "host/store/letter_mark.h"
 #include "host/store/letter_renewal.h"
 #include "host/store/letter_rows.h"
 #include "host/store/letter_writer.h"
@@ -48,12 +50,16 @@ struct LetterStore::State {
   std::optional<LetterWriter> writer;
   std::optional<LetterSteps> steps;
   LetterTotals totals;
+  LettersMark mark;  // But for its letters.
+  std::string warning;
   std::uint64_t token = 0;
   Status dead;           // Not ok once the disk has failed.
   bool doubted = false;  // A commit has failed, and the file may hold it all the same.
 
   Status Load(std::optional<Connection> opened);
   Status TakeUp();
+  Status TakeUpMark();
+  Status MissesLetters(const std::string& how) const;
   Status MakeFile();
 
   // Runs `body` in a transaction; what it counts is kept if that is on the disk.
@@ -61,6 +67,7 @@ struct LetterStore::State {
   Status Write(const Body& body);
   void MakeRoom();
   Status Recount();
+  Status Told(const Status& failure) const;
   Status Fail(Status failure);
   // `also` is done in the same transaction.
   Status Remove(std::uint64_t fence, Position position, LetterStepKind step,
@@ -100,9 +107,7 @@ Status LetterStore::State::Load(std::optional<Connection> opened) {
   if (taken.ok()) {
     taken = connection->Execute("COMMIT");
   }
-  return taken.ok()
-             ? taken
-             : letter_file::AddWayOut(letter_file::Explain(*connection, taken, folder), folder);
+  return taken.ok() ? taken : letter_file::AddWayOut(Told(taken), folder);
 }
 
 // Part of a transaction, which writes nothing while the sinks are those of the last run.
@@ -111,12 +116,46 @@ Status LetterStore::State::TakeUp() {
                            connection->QueryInt("SELECT token FROM owner"));
   token = static_cast<std::uint64_t>(seen);
   CATCHUP_RETURN_IF_ERROR(connection->Execute(kDecisionTables));
+  CATCHUP_RETURN_IF_ERROR(TakeUpMark());
   auto over = LetterSteps::Over(&*connection, options.sinks, options.max_step_bytes);
   if (!over.ok()) {
     return over.status();
   }
   steps = *std::move(over);
   return {};
+}
+
+// A file that takes the place of one that is gone goes on from what is known of that.
+Status LetterStore::State::TakeUpMark() {
+  const std::optional<LettersMark>& known = options.known;
+  CATCHUP_RETURN_IF_ERROR(connection->Execute(kMarkTable));
+  CATCHUP_ASSIGN_OR_RETURN(const auto found, ReadMark(&*connection));
+  if (!found) {
+    mark = known.value_or(LettersMark{RandomNumber(), 0, 0});
+    return known && known->letters > 0 ? MissesLetters("it is another file")
+                                       : writer->SetMark(mark);
+  }
+  mark = *found;
+  if (known && known->file != mark.file) {
+    return MissesLetters("it is another file");
+  }
+  if (known && mark.changes < known->changes) {
+    return MissesLetters(
+        "it is an earlier state of itself, as from a backup: " + std::to_string(mark.changes) +
+        " changes, wanted at least " + std::to_string(known->changes));
+  }
+  return {};
+}
+
+Status LetterStore::State::MissesLetters(const std::string& how) const {
+  const std::uint64_t letters = options.known->letters;
+  const std::string at = options.checkpoint ? FormatPosition(*options.checkpoint) : "beginning";
+  return Status::Invalid(
+      how + ", while the checkpoint, " + at + ", was written when the file held " +
+      std::to_string(letters) + (letters == 1 ? " letter" : " letters") +
+      ": events would be lost; put the file back as it was, or decide: catchup reset " + group +
+      " --to " + at + " goes on with what there is, catchup reset " + group +
+      " --to beginning reads all again; then catchup start " + group);
 }
 
 Status LetterStore::State::MakeFile() {
@@ -146,15 +185,20 @@ Status LetterStore::State::MakeFile() {
   return loaded;
 }
 
+// A row of ours that is not what it was has no failure of SQLite's beside it.
+Status LetterStore::State::Told(const Status& failure) const {
+  const bool ours = failure.code() == Status::Code::kInvalid ||
+                    (failure.code() == Status::Code::kCorrupt &&
+                     connection->fault() == Connection::Fault::kOther);
+  return ours ? failure.Within(letter_file::In(folder).string())
+              : letter_file::Explain(*connection, failure, folder);
+}
+
 Status LetterStore::State::Fail(Status failure) {
   if (IsVerdict(failure, *connection)) {
     return failure;
   }
-  // A row of ours that is not what it was has no failure of SQLite's beside it.
-  const bool ours =
-      failure.code() == Status::Code::kCorrupt && connection->fault() == Connection::Fault::kOther;
-  Status told = ours ? failure.Within(letter_file::In(folder).string())
-                     : letter_file::Explain(*connection, failure, folder);
+  Status told = Told(failure);
   if (!MayPass(told)) {
     told = letter_file::AddWayOut(told, folder);
     dead = told.Within("store closed after a failure");
@@ -175,8 +219,13 @@ Status LetterStore::State::Write(const Body& body) {
     status = Recount();
   }
   LetterTotals counted = totals;
+  LettersMark next = mark;
+  ++next.changes;
   if (status.ok()) {
     status = body(&counted);
+  }
+  if (status.ok()) {
+    status = writer->SetMark(next);
   }
   if (status.ok() && connection->moved()) {
     dead = Status::Internal(letter_file::In(folder).string() +
@@ -196,6 +245,7 @@ Status LetterStore::State::Write(const Body& body) {
   }
   if (status.ok()) {
     totals = counted;
+    mark = next;
     steps->Keep();
     return status;
   }
@@ -230,6 +280,8 @@ Status LetterStore::State::Recount() {
   CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
                            connection->QueryInt("SELECT token FROM owner"));
   token = static_cast<std::uint64_t>(seen);
+  CATCHUP_ASSIGN_OR_RETURN(const auto found, ReadMark(&*connection));
+  mark = found.value_or(mark);
   doubted = false;
   return {};
 }
@@ -271,11 +323,30 @@ Result<std::unique_ptr<LetterStore>> LetterStore::Open(const std::filesystem::pa
   }
   auto state = std::make_unique<State>(folder, group, options);
   CATCHUP_ASSIGN_OR_RETURN(auto opened, letter_file::OpenToWrite(folder, group));
+  if (!opened && options.known) {
+    const std::string file = letter_file::In(folder).string();
+    if (options.known->letters > 0) {
+      return state->MissesLetters("it is gone").Within(file);
+    }
+    state->warning = file + ": it is gone; it held no letter when the checkpoint was written";
+  }
   if (Status loaded = state->Load(std::move(opened)); !loaded.ok()) {
     state->dead = loaded;  // Whatever it was: the next one looks closely at the file.
     return loaded;
   }
   return std::unique_ptr<LetterStore>(new LetterStore(std::move(state)));
+}
+
+const std::string& LetterStore::warning() const { return state_->warning; }
+
+std::optional<LettersMark> LetterStore::mark() const {
+  // What is known of a file that is gone stays known until another one takes its place.
+  std::optional<LettersMark> mark = state_->options.known;
+  if (state_->connection) {
+    mark = state_->mark;
+    mark->letters = state_->totals.letters();
+  }
+  return mark;
 }
 
 const LetterTotals& LetterStore::totals() const { return state_->totals; }

@@ -11,6 +11,7 @@
 
 #include "host/base/position.h"
 #include "host/base/status.h"
+#include "host/store/checkpoint_record.h"
 #include "host/store/letter.h"
 #include "host/store/letter_reader.h"
 #include "host/store/letter_steps.h"
@@ -46,11 +47,16 @@ class LetterStore {
     std::vector<std::string> sinks;
     // Of the steps that some sink does not have yet; the oldest go where there would be more.
     std::uint64_t max_step_bytes = 4ull << 30;
+    // What the group's checkpoint knows of the file: mark() as it was then. None: nothing.
+    std::optional<LettersMark> known = {};
+    std::optional<Position> checkpoint = {};  // For people.
   };
 
   // Opens the letters below `folder`, the existing one of `group`.
   //
   // kCorrupt       the file is damaged; the text names it and the way out
+  // kInvalid       it is not the one that `known` speaks of: gone with letters in it, another file,
+  //                or an earlier state of itself, as from a backup; likewise
   // kIncompatible  another format, something else, or the file of another group; likewise
   // kInUse         another process has it open
   // kExhausted, kUnavailable  no room, descriptors, memory, or right: may pass, try again
@@ -61,6 +67,12 @@ class LetterStore {
   LetterStore(const LetterStore&) = delete;
   LetterStore& operator=(const LetterStore&) = delete;
   ~LetterStore();
+
+  // What Open() found worth a warning: a file that is gone, and held no letter. Else empty.
+  const std::string& warning() const;
+
+  // For the checkpoint that is written next. None: there is no file.
+  std::optional<LettersMark> mark() const;
 
   const LetterTotals& totals() const;
   const LetterBounds& bounds() const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host/store/letter_mark.h"
 #include "host/store/letter_rows.h"
 
 namespace catchup {
@@ -238,6 +239,12 @@ Status LetterWriter::EndHold(std::uint64_t fence, const std::string& type) {
   remove->Bind(2, Signed(fence));
   CATCHUP_RETURN_IF_ERROR(remove->Run());
   return remove->Changed() > 0 ? Status() : CheckFence(fence);
+}
+
+Status LetterWriter::SetMark(const LettersMark& mark) {
+  static const std::string kSql = kWriteMark;
+  CATCHUP_ASSIGN_OR_RETURN(Statement* const write, Use(kSql));
+  return WriteMark(mark, write);
 }
 
 Status LetterWriter::RaiseToken(std::uint64_t token) {

@@ -7,6 +7,7 @@
 
 #include "host/base/sqlite.h"
 #include "host/base/status.h"
+#include "host/store/checkpoint_record.h"
 #include "host/store/letter.h"
 
 namespace catchup {
@@ -39,6 +40,7 @@ class LetterWriter {
   Status SetHold(std::uint64_t fence, const LetterHold& hold);
   Status EndHold(std::uint64_t fence, const std::string& type);
   Status RaiseToken(std::uint64_t token);
+  Status SetMark(const LettersMark& mark);
 
  private:
   Result<Statement*> Use(const std::string& sql);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "host/store/checkpoint_store.h"
 #include "tests/daemon/workshop.h"
 
 namespace catchup {
@@ -23,7 +24,8 @@ class LetterSideTest : public testing::Test, public LetterListener {
         [] { return std::chrono::seconds(1); }, this);
     Told<Status> opened;
     gate_->Enter([&] {
-      side_->Open([&](const Status& status, const LetterSide::Contents&) { opened.Tell(status); });
+      side_->Open({},
+                  [&](const Status& status, const LetterSide::Contents&) { opened.Tell(status); });
     });
     const auto status = opened.Await();
     ASSERT_TRUE(status.has_value() && status->ok());

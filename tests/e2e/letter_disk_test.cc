@@ -128,5 +128,93 @@ TEST(LetterFileTest, ADamagedFileStopsItsGroupAndNoOther) {
   EXPECT_EQ(ran.Log().Last("Group ended", "g", "dlqCount"), "1");
 }
 
+// The checkpoint knows of the letters before it, so what becomes of their file while no host runs
+// is found at the next start, and an operator decides.
+class LostLettersTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    site_.Configure(TroubleGroup("g", "prefixes = [\"\"]\ndead_letters.order = \"event\"") +
+                    JsonlGroup("copy"));
+    site_.Append({EventLine("a", "t", R"({"do":"reject","text":"no"})"),
+                  EventLine("b", "t", R"({"do":"reject","text":"no"})")});
+    ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+    before_ = ReadFile(file());
+    site_.Append({EventLine("c", "t", R"({"do":"reject","text":"no"})")});
+    ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+    site_.Append({EventLine("d", "t", R"({"do":"ok"})")});
+  }
+  fs::path file() const { return site_.group("g") / "letters.db"; }
+  // The group fails with this and has called nothing; the other one runs on.
+  std::string ExpectRefused(const std::string& how) {
+    const std::size_t calls = Delivered(site_, "g").size();
+    const std::size_t copied = Written(site_, "copy").size();
+    site_.Append({EventLine("copied", "t")});
+    const Finished ran = site_.RunUntilCaughtUp();
+    EXPECT_EQ(ran.exit, 1) << ran.err;
+    EXPECT_EQ(ran.Log().Last("Group ended", "g", "state"), "failed");
+    const std::string reason = ran.Log().Last("Group ended", "g", "reason");
+    EXPECT_EQ(reason.rfind(file().string() + ": " + how, 0), 0u) << reason;
+    EXPECT_EQ(Delivered(site_, "g").size(), calls);
+    EXPECT_GT(Written(site_, "copy").size(), copied);
+    return reason;
+  }
+  // The place that the reason offers to go on from.
+  static std::string PlaceIn(const std::string& reason) {
+    const auto begin = reason.find("catchup reset g --to ") + 21;
+    return reason.substr(begin, reason.find(' ', begin) - begin);
+  }
+  Finished Command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--config", "host.toml"});
+    return site_.Catchup(arguments);
+  }
+  std::string LettersAfterARun() {
+    const Finished ran = site_.RunUntilCaughtUp();
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    return ran.Log().Last("Group ended", "g", "dlqCount");
+  }
+
+  Site site_;
+  std::string before_;
+};
+
+TEST_F(LostLettersTest, AFileThatIsGoneIsMissedAndTheOperatorMayGoOnWithoutIt) {
+  const std::string good = ReadFile(file());
+  fs::remove(file());
+  const std::string reason = ExpectRefused("it is gone");
+  EXPECT_NE(reason.find("the file held 3 letters"), std::string::npos) << reason;
+  ExpectRefused("it is gone");
+  // Put back as it was, all is well.
+  WriteFile(file(), good);
+  EXPECT_EQ(LettersAfterARun(), "3");
+
+  fs::remove(file());
+  const std::string place = PlaceIn(ExpectRefused("it is gone"));
+  const std::size_t calls = Delivered(site_, "g").size();
+  ASSERT_EQ(Command({"reset", "g", "--to", place}).exit, 0);
+  EXPECT_EQ(LettersAfterARun(), "0");
+  const auto delivered = Delivered(site_, "g");
+  for (std::size_t i = calls; i < delivered.size(); ++i) {
+    EXPECT_EQ(delivered[i].rfind("copied@", 0), 0u) << delivered[i];
+  }
+}
+
+TEST_F(LostLettersTest, AnOldCopyOfTheFileIsRefusedAndAllMayBeReadAgain) {
+  WriteFile(file(), before_);
+  fs::remove(file().string() + "-journal");
+  const std::string reason = ExpectRefused("it is an earlier state of itself");
+  EXPECT_NE(reason.find("catchup reset g --to beginning"), std::string::npos) << reason;
+  ASSERT_EQ(Command({"reset", "g", "--to", "beginning"}).exit, 0);
+  EXPECT_EQ(LettersAfterARun(), "3") << "their events came again";
+}
+
+TEST_F(LostLettersTest, AnOldCopyMayBeGoneOnWith) {
+  WriteFile(file(), before_);
+  fs::remove(file().string() + "-journal");
+  const std::string place = PlaceIn(ExpectRefused("it is an earlier state of itself"));
+  ASSERT_EQ(Command({"reset", "g", "--to", place}).exit, 0);
+  EXPECT_EQ(LettersAfterARun(), "2");
+  EXPECT_EQ(LettersAfterARun(), "2") << "from now on that is the file";
+}
+
 }  // namespace
 }  // namespace catchup::e2e

@@ -82,10 +82,10 @@ class LetterDamageTest : public ::testing::Test {
   }
 
   void ExpectRefused(const std::string& found) {
-    const std::string wanted = file().string() + ": " + found +
-                               "; restore the file from a backup, " + "or stop the host and move " +
-                               file().string() +
-                               " away: the group then goes on without the letters in it";
+    const std::string wanted =
+        file().string() + ": " + found + "; restore the file from a backup, " +
+        "or stop the host and move " + file().string() +
+        " away: the next start says how the group goes on without the letters in it";
     EXPECT_EQ(Open().message(), wanted);
     EXPECT_EQ(LetterReader::Open(folder_.path(), "g").status().message(), wanted);
   }

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "host/base/sqlite.h"
 #include "tests/store/letters.h"
 #include "tests/test_files.h"
 
@@ -426,6 +427,109 @@ TEST_F(LetterStoreTest, ListsWhatAFilterMeansPageByPage) {
   EXPECT_EQ(list({.limit = 2}), (Numbers{1, 2}));
   EXPECT_EQ(list({.after = At(2), .limit = 2}), (Numbers{3, 4}));
   EXPECT_EQ(list({.after = At(6)}), (Numbers{}));
+}
+
+// What a checkpoint says of the file it was written beside, and whether the next start finds that.
+class LettersMarkTest : public LetterStoreTest {
+ protected:
+  void SetUp() override {
+    LetterStoreTest::SetUp();
+    ASSERT_TRUE(Insert(MakeLetter(1)).ok());
+    backup_ = ReadFile(file());
+    ASSERT_TRUE(Insert(MakeLetter(2)).ok());
+    known_ = {.known = store_->mark(), .checkpoint = At(2)};
+    ASSERT_EQ(known_.known->letters, 2u);
+    store_.reset();
+  }
+  std::filesystem::path file() const { return folder_.path() / "letters.db"; }
+  Status Open() { return LetterStore::Open(folder_.path(), "g", known_).status(); }
+  void ExpectRefused(const std::string& how) {
+    const Status refused = Open();
+    EXPECT_EQ(refused.code(), Status::Code::kInvalid) << refused.message();
+    for (const std::string& part :
+         {file().string() + ": " + how, std::string("the file held 2 letters"),
+          std::string("catchup reset g --to 20:20"), std::string("catchup start g")}) {
+      EXPECT_NE(refused.message().find(part), std::string::npos) << refused.message();
+    }
+  }
+
+  std::string backup_;
+  LetterStore::Options known_;
+};
+
+TEST_F(LettersMarkTest, TheFileItKnowsIsOpenedAndSoIsALaterStateOfIt) {
+  EXPECT_TRUE(Open().ok()) << Open().message();
+  Reopen(known_);
+  ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(1)).ok());
+  EXPECT_EQ(store_->mark()->letters, 1u);
+  EXPECT_GT(store_->mark()->changes, known_.known->changes);
+  store_.reset();
+  EXPECT_TRUE(Open().ok()) << Open().message();
+}
+
+TEST_F(LettersMarkTest, AFileThatIsGoneIsMissed) {
+  std::filesystem::remove(file());
+  ExpectRefused("it is gone");
+  EXPECT_FALSE(std::filesystem::exists(file())) << "nothing takes its place";
+}
+
+TEST_F(LettersMarkTest, AnEarlierStateOfTheFileIsRefused) {
+  WriteFile(file(), backup_);
+  std::filesystem::remove(file().string() + "-journal");
+  ExpectRefused("it is an earlier state of itself");
+}
+
+TEST_F(LettersMarkTest, AnotherFileIsRefused) {
+  const TemporaryFolder other;
+  {
+    auto store = OpenLetters(other.path());
+    for (std::uint64_t n = 1; n < 20; ++n) {
+      ASSERT_TRUE(InsertOne(store.get(), MakeLetter(n)).ok());
+    }
+  }
+  std::filesystem::copy_file(other.path() / "letters.db", file(),
+                             std::filesystem::copy_options::overwrite_existing);
+  ExpectRefused("it is another file");
+}
+
+// As of a version that did not write one yet.
+TEST_F(LettersMarkTest, AFileWithoutAMarkIsAnotherOne) {
+  auto connection = Connection::Open(file(), Connection::Mode::kWrite, "test");
+  ASSERT_TRUE(connection.ok() && connection->Execute("DROP TABLE mark").ok());
+  connection = Status::NotFound("closed");
+  ExpectRefused("it is another file");
+  known_.known.reset();
+  EXPECT_TRUE(Open().ok()) << Open().message();
+}
+
+TEST_F(LettersMarkTest, AFileThatHeldNoLetterMayGoAndTheNextOneGoesOnFromIt) {
+  Reopen(known_);
+  ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(1)).ok());
+  ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(2)).ok());
+  known_.known = store_->mark();
+  store_.reset();
+  const std::string emptied = ReadFile(file());
+  std::filesystem::remove(file());
+  Reopen(known_);
+  EXPECT_NE(store_->warning().find("it is gone"), std::string::npos) << store_->warning();
+  ASSERT_TRUE(Insert(MakeLetter(3)).ok());
+  EXPECT_EQ(store_->mark()->file, known_.known->file);
+  EXPECT_GT(store_->mark()->changes, known_.known->changes);
+  known_.known = store_->mark();
+  store_.reset();
+
+  WriteFile(file(), emptied);
+  std::filesystem::remove(file().string() + "-journal");
+  EXPECT_EQ(Open().code(), Status::Code::kInvalid) << "the one that was gone comes back too late";
+}
+
+TEST_F(LettersMarkTest, WithoutAWordOfTheCheckpointWhateverIsThereCounts) {
+  known_ = {};
+  WriteFile(file(), backup_);
+  std::filesystem::remove(file().string() + "-journal");
+  EXPECT_TRUE(Open().ok()) << Open().message();
+  std::filesystem::remove(file());
+  EXPECT_TRUE(Open().ok()) << Open().message();
 }
 
 }  // namespace
