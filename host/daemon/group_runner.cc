@@ -37,10 +37,11 @@ void Group::SpawnRunner(LaneNumber lane, SpawnNumber spawn) {
   if (lane == letter_lane_) {
     ++letter_call_;
   }
-  store_.PrepareSpawn([this, lane, spawn] { return !runners_[lane]->cancelled(spawn); },
-                      [this, lane, spawn](std::uint64_t token, const Status& status) {
-                        OnSpawnReady(lane, spawn, token, status);
-                      });
+  store_.PrepareSpawn(
+      letters_.token(), [this, lane, spawn] { return !runners_[lane]->cancelled(spawn); },
+      [this, lane, spawn](std::uint64_t token, const Status& status) {
+        OnSpawnReady(lane, spawn, token, status);
+      });
 }
 
 void Group::OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token,

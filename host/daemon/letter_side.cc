@@ -137,10 +137,12 @@ void LetterSide::Open(const CheckpointRecord& known, Opened done) {
           [&contents](const LetterPark& park) { contents.parks.push_back(park); });
     }
     std::optional<LettersMark> present;
+    std::uint64_t token = 0;
     if (status.ok()) {
       const MutexLock lock(&shared->mutex);
       shared->store = *std::move(store);
       present = shared->store->mark();
+      token = shared->store->token();
       if (!shared->store->warning().empty()) {
         Log(LogLevel::kWarn, "Dead letters' file gone", "Group.Start", shared->group,
             {{"reason", shared->store->warning()}});
@@ -149,6 +151,7 @@ void LetterSide::Open(const CheckpointRecord& known, Opened done) {
     gate->Enter([&] {
       open_ = status.ok();
       mark_ = present;
+      token_ = token;
       if (open_) {
         sinks_.Wake();  // What the last run has left them.
       }

@@ -100,6 +100,8 @@ class LetterSide {
   using Opened = std::function<void(const Status& status, const Contents& contents)>;
   // `known` is what the checkpoint says of the letters' file.
   void Open(const CheckpointRecord& known, Opened done);
+  // Of the last runner that was known when they were opened.
+  std::uint64_t token() const { return token_; }
   // For the checkpoint that is written next: every letter that is durable by now is in it.
   const std::optional<LettersMark>& mark() const { return mark_; }
   // For the engine. The views are those of `head`.
@@ -207,6 +209,7 @@ class LetterSide {
   bool failed_ = false;
   bool open_ = false;
   std::optional<LettersMark> mark_;
+  std::uint64_t token_ = 0;
   Digest32 plugin_{};
   std::string plugin_version_;
   std::map<Position, std::string> park_reasons_;

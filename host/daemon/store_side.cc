@@ -86,12 +86,13 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
       std::move(wanted), std::move(done));
 }
 
-void StoreSide::PrepareSpawn(Wanted wanted, SpawnReady done) {
+void StoreSide::PrepareSpawn(std::uint64_t seen, Wanted wanted, SpawnReady done) {
   const auto token = std::make_shared<std::uint64_t>(0);
   Do(
-      [token, directories = services_.plugin_directories, state = services_.state](Shared* shared) {
+      [token, seen, directories = services_.plugin_directories,
+       state = services_.state](Shared* shared) {
         if (shared->unused_token == 0) {
-          const auto next = shared->store->RaiseToken();
+          const auto next = shared->store->RaiseTokenAbove(seen);
           if (!next.ok()) {
             return next.status().Within("fencing token not written");
           }

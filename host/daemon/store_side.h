@@ -72,7 +72,8 @@ class StoreSide {
   // any more, and makes sure of the plugin's copy. A token of 0: it was not raised, and why. A
   // token that was raised for a spawn which then lacked something is the next spawn's.
   using SpawnReady = std::function<void(std::uint64_t token, const Status& status)>;
-  void PrepareSpawn(Wanted wanted, SpawnReady done);
+  // `seen` is a token that the group has given out as its letters know.
+  void PrepareSpawn(std::uint64_t seen, Wanted wanted, SpawnReady done);
 
   void AcceptFilter(Wanted wanted, Done done);
   // The plugin has been told of the reset.

@@ -193,8 +193,8 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   const LetterBook::Letter letter = *book_.Get(*id);
   book_.Remove(*id);
   TellLetter(Notice::kLetterDropped,
-             "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true,
-             letter, letter.attempts, turn);
+             "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true, letter,
+             letter.attempts, turn);
   Plan(turn);
 }
 

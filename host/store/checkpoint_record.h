@@ -37,7 +37,7 @@ struct RecordedStart {
 // start has lost letters.
 struct LettersMark {
   std::uint64_t file = 0;     // Drawn by chance when the file was made.
-  std::uint64_t changes = 0;  // Committed in it by then; only grows.
+  std::uint64_t changes = 0;  // Of letters, committed in it by then; only grows.
   std::uint64_t letters = 0;  // In it then.
   friend bool operator==(const LettersMark&, const LettersMark&) = default;
 };

@@ -265,9 +265,9 @@ Status CheckpointStore::Rewind(const CheckpointRecord& record) {
   return state_->Write(record);
 }
 
-Result<std::uint64_t> CheckpointStore::RaiseToken() {
+Result<std::uint64_t> CheckpointStore::RaiseTokenAbove(std::uint64_t seen) {
   CheckpointRecord record = state_->content.record;
-  ++record.token;
+  record.token = std::max(record.token, seen) + 1;
   CATCHUP_RETURN_IF_ERROR(state_->Write(std::move(record)));
   return state_->content.record.token;
 }

@@ -80,7 +80,7 @@ class CheckpointStore final : public FencedStore {
   Status AcceptFilter() override;
   Status Save(const CheckpointRecord& record) override;
   Status Rewind(const CheckpointRecord& record) override;
-  Result<std::uint64_t> RaiseToken() override;
+  Result<std::uint64_t> RaiseTokenAbove(std::uint64_t seen) override;
   Status SetFence(std::uint64_t seen) override;
   Status SetDesired(DesiredState desired) override;
   const std::optional<ResetOrder>& reset() const override;

@@ -55,7 +55,10 @@ class FencedStore {
 
   // Commits the next token, greater than every one before, and returns it. Before each spawn: from
   // then on what an earlier runner reports can be committed by nobody.
-  virtual Result<std::uint64_t> RaiseToken() = 0;
+  Result<std::uint64_t> RaiseToken() { return RaiseTokenAbove(0); }
+  // The same, and greater than `seen`, which the group has given out as something else remembers: a
+  // record that was restored from a backup does not.
+  virtual Result<std::uint64_t> RaiseTokenAbove(std::uint64_t seen) = 0;
 
   // The plugin's store has seen token `seen`, which is not ours. The group is not to start again
   // before an operator takes over, or each try would bring our token nearer to the other one.

@@ -62,9 +62,11 @@ struct LetterStore::State {
   Status MissesLetters(const std::string& how) const;
   Status MakeFile();
 
-  // Runs `body` in a transaction; what it counts is kept if that is on the disk.
+  // Runs `body` in a transaction; what it counts is kept if that is on the disk. Where it
+  // changes nothing of letters, an earlier state of the file is as good.
   using Body = std::function<Status(LetterTotals* counted)>;
-  Status Write(const Body& body);
+  enum class Of : std::uint8_t { kLetters, kOthers };
+  Status Write(const Body& body, Of what = Of::kLetters);
   void MakeRoom();
   Status Recount();
   Status Told(const Status& failure) const;
@@ -206,7 +208,7 @@ Status LetterStore::State::Fail(Status failure) {
   return told;
 }
 
-Status LetterStore::State::Write(const Body& body) {
+Status LetterStore::State::Write(const Body& body, Of what) {
   if (!dead.ok()) {
     return dead;
   }
@@ -220,11 +222,11 @@ Status LetterStore::State::Write(const Body& body) {
   }
   LetterTotals counted = totals;
   LettersMark next = mark;
-  ++next.changes;
   if (status.ok()) {
     status = body(&counted);
   }
-  if (status.ok()) {
+  if (status.ok() && what == Of::kLetters) {
+    ++next.changes;
     status = writer->SetMark(next);
   }
   if (status.ok() && connection->moved()) {
@@ -361,7 +363,8 @@ Status LetterStore::SetToken(std::uint64_t token) {
   }
   if (state_->connection && token != state_->token) {
     const Status raised =
-        state_->Write([&](LetterTotals*) -> Status { return state_->writer->RaiseToken(token); });
+        state_->Write([&](LetterTotals*) -> Status { return state_->writer->RaiseToken(token); },
+                      State::Of::kOthers);
     if (!raised.ok()) {
       return raised;
     }
@@ -517,7 +520,8 @@ Status LetterStore::SetPlace(const std::string& sink, std::uint64_t number) {
     return {};
   }
   return state_->Write(
-      [&](LetterTotals*) -> Status { return state_->steps->SetPlace(sink, number); });
+      [&](LetterTotals*) -> Status { return state_->steps->SetPlace(sink, number); },
+      State::Of::kOthers);
 }
 
 }  // namespace catchup

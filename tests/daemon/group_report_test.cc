@@ -104,6 +104,7 @@ class FailingGroupTest : public testing::Test {
 
 TEST_F(FailingGroupTest, AHaltNamesTheEventThatAnOperatorMayPark) {
   Fail({.letter_order = LetterOrder::kHalt}, CATCHUP_REJECT);
+  driver_->Exited(1, ExitClass::kClean);
   EXPECT_EQ(Glance().state, GroupState::kHalted);
   EXPECT_NE(Glance().reason.find("catchup start orders, or catchup dlq park orders --event "
                                  "120:118 --reason TEXT"),
@@ -115,7 +116,7 @@ TEST_F(FailingGroupTest, AWaitInDoubtSaysHowToDecideAndEndsWithItsTime) {
   Fail({}, CATCHUP_FAILED);
   EXPECT_EQ(Glance().state, GroupState::kWaiting);
   EXPECT_NE(Glance().reason.find("catchup dlq park orders --event 120:118, or --type 'order "
-                                 "placed', with --reason TEXT; next try in 1s"),
+                                 "placed', with --reason TEXT; next try in 1.0s"),
             std::string::npos)
       << Glance().reason;
 }

@@ -55,7 +55,7 @@ class StoreSideTest : public testing::Test {
   std::pair<std::uint64_t, Status> PrepareSpawn() {
     Told<std::pair<std::uint64_t, Status>> told;
     gate_->Enter([&] {
-      side_->PrepareSpawn(Wanted(), [&](std::uint64_t token, const Status& status) {
+      side_->PrepareSpawn(0, Wanted(), [&](std::uint64_t token, const Status& status) {
         told.Tell({token, status});
       });
     });

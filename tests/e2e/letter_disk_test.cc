@@ -216,5 +216,17 @@ TEST_F(LostLettersTest, AnOldCopyMayBeGoneOnWith) {
   EXPECT_EQ(LettersAfterARun(), "2") << "from now on that is the file";
 }
 
+// The other way round: a checkpoint that is older than the letters repeats events, of which the
+// letters are known, and gives out no token that a runner has had before.
+TEST_F(LostLettersTest, AnOldCopyOfTheCheckpointGoesOnBesideNewerLetters) {
+  const fs::path checkpoint = site_.group("g") / "checkpoint";
+  const std::string old = ReadFile(checkpoint);
+  site_.Append({EventLine("e", "t", R"({"do":"reject","text":"no"})")});
+  EXPECT_EQ(LettersAfterARun(), "4");
+  EXPECT_EQ(LettersAfterARun(), "4");
+  WriteFile(checkpoint, old);
+  EXPECT_EQ(LettersAfterARun(), "4");
+}
+
 }  // namespace
 }  // namespace catchup::e2e

@@ -140,6 +140,15 @@ TEST_P(FencedStoreTest, ATokenIsDurableOnceItIsGivenAndGreaterThanEveryOneBefore
   }
 }
 
+// As after a restore from a backup: something else of the group remembers more.
+TEST_P(FencedStoreTest, ATokenIsGreaterThanOneThatIsRememberedElsewhere) {
+  ASSERT_TRUE(store_->RaiseToken().ok());
+  EXPECT_EQ(*store_->RaiseTokenAbove(57), 58u);
+  EXPECT_EQ(*store_->RaiseTokenAbove(3), 59u);
+  Reopen();
+  EXPECT_EQ(store_->record().token, 59u);
+}
+
 TEST_P(FencedStoreTest, ARaisedTokenLeavesTheCheckpointWhereItIs) {
   ASSERT_TRUE(store_->Save(At({10, 10})).ok());
   ASSERT_TRUE(store_->RaiseToken().ok());

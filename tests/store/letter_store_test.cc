@@ -437,7 +437,8 @@ class LettersMarkTest : public LetterStoreTest {
     ASSERT_TRUE(Insert(MakeLetter(1)).ok());
     backup_ = ReadFile(file());
     ASSERT_TRUE(Insert(MakeLetter(2)).ok());
-    known_ = {.known = store_->mark(), .checkpoint = At(2)};
+    known_.known = store_->mark();
+    known_.checkpoint = At(2);
     ASSERT_EQ(known_.known->letters, 2u);
     store_.reset();
   }
