@@ -346,7 +346,7 @@ void Group::Finished() {
       Log(LogLevel::kWarn, "Dead letters not written", "Group.Finish", config_.name,
           {{"letters", left}, {"reason", "their events come again at the next start"}});
     }
-    report_.Finished();
+    report_.Finished(letters_.invalid_traces());
     services_.on_finished();
   }
 }
@@ -357,7 +357,10 @@ GroupStatus Group::Glance() {
     if (const auto retry = engine().retry_at(); retry.has_value()) {
       retry_at = report_.started() + FixedWait(*retry);
     }
-    return report_.Glance(head_, retry_at);
+    GroupStatus status = report_.Glance(head_, retry_at);
+    status.sinks = letters_.GlanceAtSinks();
+    status.invalid_traces = letters_.invalid_traces();
+    return status;
   });
 }
 

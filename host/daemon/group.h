@@ -78,10 +78,9 @@ class Group final : private CommandHandler,
   // Its preparations are over, and it did not end by them.
   bool started();
 
-  // Once it has ended: waits until its sinks have every step of its letters, as far as they work.
-  void SettleSinks(std::chrono::steady_clock::time_point deadline) {
-    letters_.SettleSinks(deadline);
-  }
+  // Once it has ended: waits until its sinks have every step of its letters, as far as they work,
+  // and says of which they do not.
+  void SettleSinks(std::chrono::steady_clock::time_point deadline);
 
   // Ends what is left without ceremony: the runner is killed, no callback comes any more. Waits for
   // the source to end, so not on a source's thread; before the reactor goes.

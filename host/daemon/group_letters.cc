@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host/base/check.h"
+#include "host/base/log.h"
 #include "host/daemon/group.h"
 #include "host/daemon/letter_classes.h"
 
@@ -74,6 +75,18 @@ void Group::OrderLetter(const LetterCommand& order, const std::string& by,
     answer.text = report_.finished() ? "the group has just ended" : "the group is only beginning";
     reply(std::move(answer));
   });
+}
+
+void Group::SettleSinks(std::chrono::steady_clock::time_point deadline) {
+  letters_.SettleSinks(deadline);
+  for (const SinkStatus& sink : letters_.GlanceAtSinks()) {
+    if (sink.behind > 0) {
+      Log(LogLevel::kWarn, "Dead-letter sink is behind", "Group.SettleSinks", config_.name,
+          {{"sink", sink.name},
+           {"behindCount", sink.behind},
+           {"reason", sink.trouble.empty() ? "the host ends" : sink.trouble}});
+    }
+  }
 }
 
 void Group::OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) {

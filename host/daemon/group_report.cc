@@ -189,13 +189,14 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
   Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name, fields);
 }
 
-void GroupReport::Finished() {
+void GroupReport::Finished(std::uint64_t invalid_traces) {
   finished_ = true;
   const auto [state, reason] = StateAndReason();
   const std::string position = PositionText(engine_.durable());
   std::vector<LogField> fields = {
       {"state", GroupStateName(state)}, {"reason", reason}, {"position", position}};
   AddCounts(Clock::now(), &fields);
+  fields.insert(fields.end(), {{"lanes", engine_.lanes()}, {"invalidTraceCount", invalid_traces}});
   Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
       config_.name, fields);
 }
@@ -258,6 +259,8 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   status.processed = engine_.handled();
   status.skipped = engine_.skipped();
   status.restarts = engine_.restarts();
+  status.lanes = engine_.lanes();
+  status.lanes_running = engine_.lanes_running();
   status.position = engine_.watermark();
   status.head = head;
   status.finished = finished_;

@@ -49,7 +49,8 @@ class GroupReport {
   void StateChanged();
   // Call often: decides by itself when a line is due.
   void Progress(std::optional<Position> head, Clock::time_point now);
-  void Finished();
+  // `invalid_traces`: see LetterSide.
+  void Finished(std::uint64_t invalid_traces = 0);
   void CountError() { ++errors_; }
 
   // Of the engine, or of what it does not know of.

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "host/daemon/letter_sinks.h"
 #include "host/engine/engine.h"
 
 namespace catchup {
@@ -22,6 +24,10 @@ struct GroupStatus {
   std::optional<Position> head;
   // When the next try is due that the reason speaks of.
   std::optional<std::chrono::steady_clock::time_point> retry_at;
+  LaneNumber lanes = 1;
+  LaneNumber lanes_running = 0;  // Whose runner takes events.
+  std::vector<SinkStatus> sinks;
+  std::uint64_t invalid_traces = 0;  // Of letters; see LetterSide.
   bool finished = false;
   bool held = false;  // By a command, or until one comes: it keeps the host up.
 };

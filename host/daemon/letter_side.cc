@@ -534,6 +534,7 @@ Letter LetterSide::LetterOf(const Command& command, const EventView& event) {
     letter.cause.reason = "parked by hand: " + why.mapped();
   }
   const TraceIds trace = TraceIdsOf(event.metadata);
+  invalid_traces_ += trace.invalid ? 1 : 0;
   letter.cause.trace_id = trace.trace;
   letter.cause.span_id = trace.span;
   if (!letter.cause.calls.empty()) {

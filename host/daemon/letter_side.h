@@ -153,6 +153,11 @@ class LetterSide {
   // See LetterSinks; any thread, outside of a turn.
   void SettleSinks(std::chrono::steady_clock::time_point deadline) { sinks_.Settle(deadline); }
 
+  std::vector<SinkStatus> GlanceAtSinks() const { return sinks_.Glance(); }
+
+  // Letters written whose metadata names a trace by what is no id.
+  std::uint64_t invalid_traces() const { return invalid_traces_; }
+
   // Reads a letter for its call, and waits for nothing that is being written; null: it is not
   // there.
   using HasRead = std::function<void(std::unique_ptr<LetterFrame> letter)>;
@@ -210,6 +215,7 @@ class LetterSide {
   bool open_ = false;
   std::optional<LettersMark> mark_;
   std::uint64_t token_ = 0;
+  std::uint64_t invalid_traces_ = 0;
   Digest32 plugin_{};
   std::string plugin_version_;
   std::map<Position, std::string> park_reasons_;

@@ -29,7 +29,8 @@ class LetterSinks::Line : public std::enable_shared_from_this<Line> {
  public:
   Line(std::unique_ptr<LetterSink> sink, const std::string& group, const std::string& name,
        LetterFeeder::Store store, WorkerPool* pool, Reactor* reactor)
-      : pool_(*pool),
+      : name_(name),
+        pool_(*pool),
         reactor_(*reactor),
         sink_(*sink),
         feeder_(group, name, std::move(sink), std::move(store)) {}
@@ -47,6 +48,11 @@ class LetterSinks::Line : public std::enable_shared_from_this<Line> {
     const MutexLock lock(&mutex_);
     while (under_way_ && !fails_ && !closed_ && changed_.WaitUntil(&mutex_, deadline)) {
     }
+  }
+
+  SinkStatus Glance() {
+    const MutexLock lock(&mutex_);
+    return {name_, standing_.behind, standing_.trouble};
   }
 
   void Close() {
@@ -71,6 +77,7 @@ class LetterSinks::Line : public std::enable_shared_from_this<Line> {
     }
     const std::optional<std::chrono::nanoseconds> next = feeder_.Feed();
     const MutexLock lock(&mutex_);
+    standing_ = feeder_.standing();
     fails_ = next.value_or(std::chrono::nanoseconds(0)).count() > 0;
     changed_.NotifyAll();
     if (closed_ || (!next.has_value() && !again_)) {
@@ -82,12 +89,14 @@ class LetterSinks::Line : public std::enable_shared_from_this<Line> {
     }
   }
 
+  const std::string name_;
   WorkerPool& pool_;
   Reactor& reactor_;
   LetterSink& sink_;     // The feeder's.
   LetterFeeder feeder_;  // Of the job under way.
   Mutex mutex_;
   CondVar changed_;
+  LetterFeeder::Standing standing_ CATCHUP_GUARDED_BY(mutex_);
   bool closed_ CATCHUP_GUARDED_BY(mutex_) = false;
   bool fails_ CATCHUP_GUARDED_BY(mutex_) = false;  // Left alone for a while.
   bool under_way_ CATCHUP_GUARDED_BY(mutex_) = false;
@@ -117,6 +126,14 @@ void LetterSinks::Settle(Clock::time_point deadline) {
   for (const auto& line : lines_) {
     line->Settle(deadline);
   }
+}
+
+std::vector<SinkStatus> LetterSinks::Glance() const {
+  std::vector<SinkStatus> sinks;
+  for (const auto& line : lines_) {
+    sinks.push_back(line->Glance());
+  }
+  return sinks;
 }
 
 void LetterSinks::Close() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <set>
@@ -33,6 +34,13 @@ struct SinkServices {
   const SinkStreams* skipped = nullptr;
 };
 
+// A sink at a glance, as it was when it was last fed.
+struct SinkStatus {
+  std::string name;          // As configured.
+  std::uint64_t behind = 0;  // Steps of letters that it lacks.
+  std::string trouble;       // Why it does not take them; empty where it works.
+};
+
 // Feeds the sinks of one group from its letters' store, each at its own pace, on the threads of the
 // host's sinks. What a sink is behind lies in the store, so nothing is lost by a stop at any time.
 //
@@ -56,6 +64,8 @@ class LetterSinks {
   // Waits until each sink has every step that it was woken for, or fails, or `deadline` has come.
   // Not on a thread that the sinks need.
   void Settle(std::chrono::steady_clock::time_point deadline);
+
+  std::vector<SinkStatus> Glance() const;
 
   // Nothing is delivered any more; a delivery under way is cut short, and comes again in the next
   // run.

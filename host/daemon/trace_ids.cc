@@ -105,6 +105,9 @@ TraceIds TraceIdsOf(std::string_view metadata) {
       ids = Both(values[trace].value_or(""), values[span].value_or(""));
     }
   }
+  ids.invalid =
+      ids.trace.empty() && std::any_of(values.begin(), values.end(),
+                                       [](const auto& value) { return value.has_value(); });
   return ids;
 }
 

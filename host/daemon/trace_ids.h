@@ -10,6 +10,7 @@ namespace catchup {
 struct TraceIds {
   std::string trace;
   std::string span;
+  bool invalid = false;  // There is none because what the metadata says is no id.
 };
 
 // Metadata beyond this is not looked into: a trace's ids stand in a small object.

@@ -44,6 +44,11 @@ bool Engine::AnyLives() const {
                      [](const Seat& seat) { return seat.lane.alive(); });
 }
 
+LaneNumber Engine::lanes_running() const {
+  return static_cast<LaneNumber>(std::count_if(seats_.begin(), seats_.end(),
+                                               [](const Seat& seat) { return seat.lane.takes(); }));
+}
+
 bool Engine::AnyPlace() const {
   return std::any_of(seats_.begin(), seats_.end(),
                      [](const Seat& seat) { return seat.place.sequence != 0; });

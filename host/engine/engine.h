@@ -266,6 +266,8 @@ class Engine {
   std::uint64_t parked() const { return parked_; }    // Letters written in this process.
   const LetterBook& letters() const { return book_; }
   const Breaker& breaker() const { return breaker_; }
+  LaneNumber lanes() const { return static_cast<LaneNumber>(seats_.size()); }
+  LaneNumber lanes_running() const;  // Whose runner takes events.
   // Runners spawned because one had died.
   std::uint64_t restarts() const { return restarts_; }
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.

@@ -17,6 +17,7 @@ LetterFeeder::LetterFeeder(std::string group, std::string name, std::unique_ptr<
 std::optional<std::chrono::nanoseconds> LetterFeeder::Feed() {
   std::size_t delivered = 0;
   const Status fed = Deliver(&delivered);
+  standing_.trouble = fed.message();
   if (fed.ok()) {
     if (failures_ > 0) {
       Log(LogLevel::kInfo, "Dead-letter sink works again", "LetterFeeder.Feed", group_,
@@ -36,6 +37,7 @@ std::optional<std::chrono::nanoseconds> LetterFeeder::Feed() {
 
 Status LetterFeeder::Deliver(std::size_t* delivered) {
   CATCHUP_ASSIGN_OR_RETURN(const LetterSteps::Part part, store_.read());
+  standing_.behind = part.last - std::min(part.last, part.place);
   if (part.steps.empty()) {
     sink_->Rest();
     return {};
@@ -44,6 +46,7 @@ Status LetterFeeder::Deliver(std::size_t* delivered) {
   TellMissed(part);
   CATCHUP_RETURN_IF_ERROR(store_.confirm(part.steps.back().number));
   *delivered = part.steps.size();
+  standing_.behind = part.last - std::min(part.last, part.steps.back().number);
   return {};
 }
 

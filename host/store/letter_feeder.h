@@ -40,6 +40,13 @@ class LetterFeeder {
   // new step.
   std::optional<std::chrono::nanoseconds> Feed();
 
+  // As the last Feed() left it.
+  struct Standing {
+    std::uint64_t behind = 0;  // Steps that the sink lacks.
+    std::string trouble;       // Why it was left alone; empty where it works.
+  };
+  const Standing& standing() const { return standing_; }
+
  private:
   Status Deliver(std::size_t* delivered);
   void TellMissed(const LetterSteps::Part& part);
@@ -49,6 +56,7 @@ class LetterFeeder {
   const std::unique_ptr<LetterSink> sink_;
   const Store store_;
   std::uint64_t failures_ = 0;  // In a row.
+  Standing standing_;
 };
 
 }  // namespace catchup

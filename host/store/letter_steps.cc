@@ -156,6 +156,7 @@ Result<LetterSteps::Part> LetterSteps::Read(const std::string& sink) {
     return part;
   }
   part.place = static_cast<std::uint64_t>(place.Int(0));
+  part.last = last_;
   CATCHUP_ASSIGN_OR_RETURN(
       Statement select,
       connection_->Prepare("SELECT number, kind, commit_position, prepare_position, head, event, "

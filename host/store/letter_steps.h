@@ -69,6 +69,7 @@ class LetterSteps {
   // The next steps for a sink.
   struct Part {
     std::uint64_t place = 0;        // The last one that it has.
+    std::uint64_t last = 0;         // The last one there is.
     std::vector<LetterStep> steps;  // Oldest first. The first may lie beyond place + 1: a gap.
   };
   // At least one step if there is any.

@@ -37,6 +37,17 @@ TEST(TraceIdsTest, TheFirstValidOneCounts) {
             kBoth);
 }
 
+// So that a team finds out that its ids are lost on the way.
+TEST(TraceIdsTest, WhatIsNamedATraceAndIsNoIdIsInvalid) {
+  EXPECT_TRUE(TraceIdsOf(R"({"traceparent":"nonsense"})").invalid);
+  EXPECT_TRUE(TraceIdsOf(R"({"$traceId":"0af7","$spanId":"b7ad6b7169203331"})").invalid);
+  EXPECT_FALSE(TraceIdsOf("").invalid);
+  EXPECT_FALSE(TraceIdsOf(R"({"user":"me"})").invalid);
+  EXPECT_FALSE(
+      TraceIdsOf(R"({"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})")
+          .invalid);
+}
+
 TEST(TraceIdsTest, WhatIsNoIdIsNone) {
   for (const std::string& metadata : {
            std::string(),

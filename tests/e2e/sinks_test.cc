@@ -143,10 +143,17 @@ TEST_F(SinksTest, ABrokenSinkHoldsNobodyUpAndGetsEverythingOnceItWorks) {
 TEST_F(SinksTest, WhatASinkIsBehindItGetsInTheNextRun) {
   ConfigureGroup("\"jsonl:gone/dead.jsonl\"");
   site_.Append({EventLine("a", "t", kReject)});
-  EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  const Finished first = site_.RunUntilCaughtUp();
+  EXPECT_EQ(first.exit, 0);
+  constexpr const char* kBehind = "Dead-letter sink is behind";
+  EXPECT_EQ(first.Log().Last(kBehind, "g", "sink"), "jsonl:gone/dead.jsonl") << first.err;
+  EXPECT_EQ(first.Log().Last(kBehind, "g", "behindCount"), "1");
+  EXPECT_NE(first.Log().Last(kBehind, "g", "reason").find("gone/dead.jsonl"), std::string::npos)
+      << first.err;
   fs::create_directory(site_.file("gone"));
   const Finished again = site_.RunUntilCaughtUp();
   EXPECT_EQ(again.exit, 0) << again.err;
+  EXPECT_FALSE(again.Log().Has(kBehind));
   EXPECT_EQ(Steps("gone/dead.jsonl"), Texts{"written a"});
   EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
   EXPECT_EQ(Steps("gone/dead.jsonl"), Texts{"written a"});
