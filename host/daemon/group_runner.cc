@@ -233,7 +233,8 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
 
 void Group::OnFolderLost(const std::string& text) { engine().StoreFailed(text, Now(), out()); }
 
-// Now and then: whether checkpoint and data/ are still where a restart would look for them.
+// Now and then: whether checkpoint, letters and data/ are still where a restart would look for
+// them.
 void Group::OnClock() {
   if (files_asked_ || Clock::now() < next_files_look_) {
     return;
@@ -246,6 +247,7 @@ void Group::OnClock() {
     files_asked_ = false;
     return;
   }
+  letters_.CheckFile();
   store_.CheckFiles((*there)->data(),
                     [this, spawn = (*there)->spawn()](const Status& checkpoint, bool has_data) {
                       files_asked_ = false;

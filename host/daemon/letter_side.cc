@@ -343,6 +343,18 @@ bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
   return open_;
 }
 
+void LetterSide::CheckFile() {
+  if (!open_) {
+    return;
+  }
+  queue_->Post([this, gate = gate_, shared = shared_] {
+    const Status there = shared->Use([](LetterStore* store) { return store->CheckStillThere(); });
+    if (!there.ok()) {
+      gate->Enter([&] { listener_.OnLettersFailed(there.message()); });
+    }
+  });
+}
+
 void LetterSide::Read(Position position, HasRead done) {
   queue_->Post([this, gate = gate_, shared = shared_, position, done = std::move(done)] {
     auto letter = shared->Use([&](LetterStore* store) { return store->reader().Read(position); });

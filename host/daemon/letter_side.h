@@ -158,6 +158,9 @@ class LetterSide {
   // Letters written whose metadata names a trace by what is no id.
   std::uint64_t invalid_traces() const { return invalid_traces_; }
 
+  // Looks whether the file is still there; OnLettersFailed where it is not.
+  void CheckFile();
+
   // Reads a letter for its call, and waits for nothing that is being written; null: it is not
   // there.
   using HasRead = std::function<void(std::unique_ptr<LetterFrame> letter)>;

@@ -68,6 +68,7 @@ struct LetterStore::State {
   enum class Of : std::uint8_t { kLetters, kOthers };
   Status Write(const Body& body, Of what = Of::kLetters);
   void MakeRoom();
+  Status CheckStillThere();
   Status Recount();
   Status Told(const Status& failure) const;
   Status Fail(Status failure);
@@ -229,10 +230,7 @@ Status LetterStore::State::Write(const Body& body, Of what) {
     ++next.changes;
     status = writer->SetMark(next);
   }
-  if (status.ok() && connection->moved()) {
-    dead = Status::Internal(letter_file::In(folder).string() +
-                            ": it was removed or moved away while the group ran, so no letter can "
-                            "be kept; put the file back as it was and restart the host");
+  if (status.ok() && !CheckStillThere().ok()) {
     steps->Forget();
     (void)connection->Execute("ROLLBACK");
     return dead;
@@ -273,6 +271,15 @@ void LetterStore::State::MakeRoom() {
   if (pages.ok() && size < static_cast<std::uint64_t>(*pages) * kPage + kLow) {
     connection->LengthenTo(size + std::clamp(size / 4, kLeast, kMost));
   }
+}
+
+Status LetterStore::State::CheckStillThere() {
+  if (dead.ok() && connection && connection->moved()) {
+    dead = Status::Internal(letter_file::In(folder).string() +
+                            ": it was removed or moved away while the group ran, so no letter can "
+                            "be kept; put the file back as it was and restart the host");
+  }
+  return dead;
 }
 
 // The last write of a commit, which is its word, can be done and reported as failed.
@@ -355,6 +362,8 @@ const LetterTotals& LetterStore::totals() const { return state_->totals; }
 const LetterBounds& LetterStore::bounds() const { return state_->options.bounds; }
 std::uint64_t LetterStore::token() const { return state_->token; }
 LetterReader& LetterStore::reader() { return state_->reader; }
+
+Status LetterStore::CheckStillThere() { return state_->CheckStillThere(); }
 
 Status LetterStore::SetToken(std::uint64_t token) {
   if (token < state_->token) {

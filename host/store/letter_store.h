@@ -86,6 +86,10 @@ class LetterStore {
   // a file this costs nothing.
   Status SetToken(std::uint64_t token);
 
+  // Whether the file is still where the next start will look for it, as each change finds out, too.
+  // Final like a failed change.
+  Status CheckStillThere();
+
   // Whether all of `letters` fit into the bounds. What does not fit waits; nothing is dropped.
   bool HasRoomFor(std::span<const Letter> letters) const;
 

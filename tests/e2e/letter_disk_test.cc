@@ -228,5 +228,20 @@ TEST_F(LostLettersTest, AnOldCopyOfTheCheckpointGoesOnBesideNewerLetters) {
   EXPECT_EQ(LettersAfterARun(), "4");
 }
 
+// Before anything else is to be written, so that an operator still knows what he has done.
+TEST_F(LostLettersTest, AFileThatGoesWhileItsGroupRunsIsMissedThoughNothingHappens) {
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Caught up", "g")) << host->Errors();
+  fs::rename(file(), site_.file("taken"));
+  ASSERT_TRUE(host->WaitForLog("Group ended", "g")) << host->Errors();
+  const std::string reason = host->Log().Last("Group ended", "g", "reason");
+  EXPECT_NE(reason.find(file().string() + ": it was removed or moved away"), std::string::npos)
+      << reason;
+  host->Signal(SIGTERM);
+  host->Wait(kStopLimit);
+  fs::rename(site_.file("taken"), file());
+  EXPECT_EQ(LettersAfterARun(), "3");
+}
+
 }  // namespace
 }  // namespace catchup::e2e

@@ -174,8 +174,13 @@ TEST_F(LetterFeederTest, ABrokenSinkIsTriedEverMoreSeldomAndMissesNothing) {
   }
   EXPECT_EQ(last, LetterFeeder::kLongestWait);
   Insert(2);
+  EXPECT_TRUE(feeder_->Feed());
+  EXPECT_EQ(feeder_->standing().behind, 2u);
+  EXPECT_FALSE(feeder_->standing().trouble.empty());
   sink_->broken = false;
   EXPECT_TRUE(feeder_->Feed());
+  EXPECT_EQ(feeder_->standing().behind, 0u);
+  EXPECT_TRUE(feeder_->standing().trouble.empty());
   EXPECT_EQ(sink_->got, (Numbers{1, 2}));
   sink_->broken = true;
   Insert(3);
