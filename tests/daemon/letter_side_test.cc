@@ -36,7 +36,7 @@ class LetterSideTest : public testing::Test, public LetterListener {
     shop_.CloseShop();
   }
 
-  void OnLetterSized(std::string_view, Position, std::uint64_t) override {}
+  void OnLetterSized(std::string_view, Position, std::uint64_t bytes) override { bytes_ = bytes; }
   void OnLetterDurable(Sequence sequence) override { durable_.push_back(sequence); }
   void OnLetterStored() override { ++stored_; }
   void OnLettersWait(const std::string&) override {}
@@ -68,6 +68,7 @@ class LetterSideTest : public testing::Test, public LetterListener {
     command.expected = by_hand;
     auto change = std::make_shared<LetterChange>();
     change->position = *command.from;
+    change->called = true;
     command.letter = std::move(change);
     gate_->Enter([&] { side_->Change(command); });
   }
@@ -100,6 +101,7 @@ class LetterSideTest : public testing::Test, public LetterListener {
   bool believed_ = true;
   std::vector<Sequence> durable_;
   int stored_ = 0;
+  std::uint64_t bytes_ = 0;  // Of the letter written last.
   int not_begun_ = 0;
 };
 
@@ -116,6 +118,26 @@ TEST_F(LetterSideTest, WritesWhatTheEngineDecides) {
     EXPECT_EQ(durable_, (std::vector<Sequence>{1}));
     EXPECT_EQ(stored_, 1);
   });
+}
+
+// The bound in bytes counts at once what it would count after a restart.
+TEST_F(LetterSideTest, SaysWhatALetterTakesInTheStoreEachTimeItIsWritten) {
+  std::uint64_t last = 0;
+  const auto note = [&](std::size_t length) {
+    gate_->Enter([&] {
+      side_->NoteFailedCall(0, kLetterCall, FailureClass::kUnknown, std::string(length, 'x'));
+    });
+  };
+  Park(1);
+  for (const std::size_t length : {10, 5'000}) {
+    const std::uint64_t stored = Stored().letters.at(0).bytes;
+    gate_->Enter([&] { EXPECT_EQ(bytes_, stored); });
+    EXPECT_GT(stored, last);
+    last = stored;
+    note(length);
+    Change(Command::Kind::kUpdateLetter);
+  }
+  EXPECT_GT(Stored().letters.at(0).bytes, last);
 }
 
 // A runner that has broken the contract may have said anything before: that an event failed, that a
