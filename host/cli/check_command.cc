@@ -28,6 +28,7 @@
 #include "host/ring/contract/calls.h"
 #include "host/source/embedded/log_server.h"
 #include "host/store/checkpoint_store.h"
+#include "host/store/letter_reader.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {
@@ -217,7 +218,23 @@ Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, cons
   return {};
 }
 
-// Checkpoints of groups whose filter could be read, and what a group's files need.
+// That a start would find the letters that it must, and whole. A host that runs has looked itself,
+// and for room it waits.
+Status CheckLetters(const fs::path& folder, const std::string& group,
+                    const CheckpointRecord& record) {
+  auto letters = LetterReader::Open(folder, group);
+  if (letters.status().code() == Status::Code::kInUse ||
+      letters.status().code() == Status::Code::kExhausted) {
+    return {};
+  }
+  CATCHUP_RETURN_IF_ERROR(letters.status());
+  CATCHUP_RETURN_IF_ERROR(letters->Scan([](const LetterHead&) {}));
+  CATCHUP_ASSIGN_OR_RETURN(const FoundLetters found, letters->Mark());
+  return CheckKnown(found, {record.letters, record.checkpoint}, group)
+      .Within((folder / "letters.db").string());
+}
+
+// Checkpoints and letters of groups whose filter could be read, and what a group's files need.
 void CheckStores(const ConfigReading& reading, Findings* findings) {
   const fs::path groups = StateDirectory::GroupsOf(reading.found.state.directory);
   for (const GroupReading& group : reading.groups) {
@@ -235,10 +252,14 @@ void CheckStores(const ConfigReading& reading, Findings* findings) {
     if (!group.filter_read) {
       continue;
     }
-    const auto warning = CheckpointStore::Inspect(groups, name, group.config.filter);
-    findings->AddStatus(group.config.location, name, warning.status());
-    if (warning.ok() && !warning->empty()) {
-      std::fprintf(stderr, "warning: group %s: %s\n", name.c_str(), warning->c_str());
+    const auto found = CheckpointStore::Inspect(groups, name, group.config.filter);
+    findings->AddStatus(group.config.location, name, found.status());
+    if (found.ok() && !found->warning.empty()) {
+      std::fprintf(stderr, "warning: group %s: %s\n", name.c_str(), found->warning.c_str());
+    }
+    if (found.ok() && found->record) {
+      findings->AddStatus(group.config.location, name,
+                          CheckLetters(groups / name, name, *found->record));
     }
   }
 }

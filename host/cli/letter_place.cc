@@ -1,6 +1,7 @@
 #include "host/cli/letter_place.h"
 
 #include <catchup/json_text.hpp>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <system_error>
 #include <thread>
@@ -8,6 +9,8 @@
 #include "host/admin/admin_client.h"
 #include "host/cli/state_owner.h"
 #include "host/daemon/hold_text.h"
+#include "host/store/checkpoint_store.h"
+#include "host/store/letter_mark.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {
@@ -113,6 +116,23 @@ Result<std::string> LetterPlace::Read(std::string_view rest, const Reading& here
   return here(&*reader_);
 }
 
+// What is listed may not be all there is to know. Where the checkpoint cannot be read, the next
+// start says why.
+void LetterPlace::WarnOfLostLetters(const GroupConfig& group) {
+  const fs::path groups = StateDirectory::GroupsOf(directory_);
+  const auto found = CheckpointStore::Inspect(groups, group_, group.filter);
+  const auto mark = reader_->Mark();
+  if (!found.ok() || !found->record || !mark.ok()) {
+    return;
+  }
+  const Status known =
+      CheckKnown(*mark, {found->record->letters, found->record->checkpoint}, group_);
+  if (!known.ok()) {
+    std::fprintf(stderr, "warning: %s: %s\n", (groups / group_ / "letters.db").c_str(),
+                 known.message().c_str());
+  }
+}
+
 // A group that the configuration does not name any more may still have letters.
 Status LetterPlace::OpenFile() {
   if (!reading_.config.has_value()) {
@@ -120,20 +140,23 @@ Status LetterPlace::OpenFile() {
                            ", and the configuration is wrong");
   }
   std::vector<std::string> names;
-  bool known = false;
+  const GroupConfig* known = nullptr;
   for (const GroupConfig& one : reading_.config->groups) {
     names.push_back(one.name);
-    known = known || one.name == group_;
+    known = one.name == group_ ? &one : known;
   }
   const fs::path folder = StateDirectory::GroupsOf(directory_) / group_;
   std::error_code failed;
   const bool plain = group_.find('/') == std::string::npos && group_.front() != '.';
-  if (!known && !(plain && fs::is_directory(folder, failed))) {
+  if (known == nullptr && !(plain && fs::is_directory(folder, failed))) {
     return Status::Invalid(NoSuchGroup(group_, names));
   }
   auto reader = LetterReader::Open(folder, group_);
   if (reader.ok()) {
     reader_ = *std::move(reader);
+    if (known != nullptr) {
+      WarnOfLostLetters(*known);
+    }
   }
   return reader.status();
 }

@@ -48,6 +48,7 @@ class LetterPlace {
   // By the host, or by `here`.
   Result<std::string> Read(std::string_view rest, const Reading& here);
   Status OpenFile();
+  void WarnOfLostLetters(const GroupConfig& group);
   std::string Target(std::string_view rest) const;
 
   const ConfigReading& reading_;

@@ -111,16 +111,15 @@ LetterFeeder::Store LetterSide::StoreOf(const std::string& sink) const {
   return store;
 }
 
-void LetterSide::Open(const CheckpointRecord& known, Opened done) {
+void LetterSide::Open(const CheckpointRecord& record, Opened done) {
   queue_->Post([this, gate = gate_, shared = shared_, letters = config_.dead_letters,
-                mark = known.letters, checkpoint = known.checkpoint, done = std::move(done)] {
+                known = KnownLetters{record.letters, record.checkpoint}, done = std::move(done)] {
     // The engine keeps the bounds; a letter that it has decided on must not stand before the
     // healed one whose room it waits for.
     LetterStore::Options options = StoreOptionsOf(letters);
     options.bounds.max_letters = std::numeric_limits<std::uint64_t>::max();
     options.bounds.max_bytes = std::numeric_limits<std::uint64_t>::max();
-    options.known = mark;
-    options.checkpoint = checkpoint;
+    options.known = known;
     Contents contents;
     auto store = LetterStore::Open(shared->folder, shared->group, options);
     Status status = store.status();

@@ -98,8 +98,8 @@ class LetterSide {
     std::vector<LetterPark> parks;
   };
   using Opened = std::function<void(const Status& status, const Contents& contents)>;
-  // `known` is what the checkpoint says of the letters' file.
-  void Open(const CheckpointRecord& known, Opened done);
+  // `record` says what the checkpoint knows of the letters' file.
+  void Open(const CheckpointRecord& record, Opened done);
   // Of the last runner that was known when they were opened.
   std::uint64_t token() const { return token_; }
   // For the checkpoint that is written next: every letter that is durable by now is in it.

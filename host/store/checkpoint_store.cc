@@ -213,8 +213,9 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::TryOpen(
   return std::unique_ptr<CheckpointStore>(new CheckpointStore(std::move(state)));
 }
 
-Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups,
-                                             const std::string& group, const EventFilter& filter) {
+Result<CheckpointStore::Inspection> CheckpointStore::Inspect(const std::filesystem::path& groups,
+                                                             const std::string& group,
+                                                             const EventFilter& filter) {
   // A host that writes may be seen in the middle of it, but not so many times in a row.
   constexpr int kMaxLooks = 3;
   CATCHUP_RETURN_IF_ERROR(StartSums());
@@ -228,14 +229,17 @@ Result<std::string> CheckpointStore::Inspect(const std::filesystem::path& groups
       return WithWayOut(exists.status(), folder);
     }
     if (!*exists) {
-      return std::string();
+      return Inspection();
     }
     found = Look(file, wanted);
     if (found.ok() ? found->warning.empty() : found.status().code() != Status::Code::kCorrupt) {
       break;
     }
   }
-  return found.ok() ? Result<std::string>(found->warning) : WithWayOut(found.status(), folder);
+  if (!found.ok()) {
+    return WithWayOut(found.status(), folder);
+  }
+  return Inspection{found->warning, found->content.record};
 }
 
 const CheckpointRecord& CheckpointStore::record() const { return state_->content.record; }

@@ -44,11 +44,14 @@ class CheckpointStore final : public FencedStore {
                                                        const std::string& group,
                                                        const EventFilter& filter);
 
-  // What Open() would refuse, or else its warning, found by reading alone: nothing is created,
-  // locked or healed. Empty when the group has no folder yet. A host that writes meanwhile does not
-  // disturb it.
-  static Result<std::string> Inspect(const std::filesystem::path& groups, const std::string& group,
-                                     const EventFilter& filter);
+  // What Open() would refuse, or else what it would find, by reading alone: nothing is created,
+  // locked or healed. A host that writes meanwhile does not disturb it.
+  struct Inspection {
+    std::string warning;
+    std::optional<CheckpointRecord> record;  // None when the group has no folder yet.
+  };
+  static Result<Inspection> Inspect(const std::filesystem::path& groups, const std::string& group,
+                                    const EventFilter& filter);
 
   // As Open(), for a command that decides about a changed filter, so that this is no failure, and
   // for a group that has a folder: kNotFound where it has none.

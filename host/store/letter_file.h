@@ -17,6 +17,7 @@
 //   holds  types whose events are parked without a call
 //   steps, sinks   see letter_steps.h
 //   parks, drops   see letter_decisions.h
+//   mark           see letter_mark.h
 //
 // It is made with a group's first letter: a group that never had trouble has no file, and its start
 // looks for one name and does no more.

@@ -33,6 +33,35 @@ Result<std::optional<LettersMark>> ReadMark(Connection* connection) {
   return std::optional(mark);
 }
 
+Status CheckKnown(const FoundLetters& found, const KnownLetters& known, const std::string& group) {
+  if (!known.mark) {
+    return {};
+  }
+  const std::uint64_t letters = known.mark->letters;
+  std::string how;
+  if (!found.is_there) {
+    how = letters > 0 ? "it is gone" : "";
+  } else if (!found.mark) {
+    how = letters > 0 ? "it is another file" : "";
+  } else if (found.mark->file != known.mark->file) {
+    how = "it is another file";
+  } else if (found.mark->changes < known.mark->changes) {
+    how = "it is an earlier state of itself, as from a backup: " +
+          std::to_string(found.mark->changes) + " changes, wanted at least " +
+          std::to_string(known.mark->changes);
+  }
+  if (how.empty()) {
+    return {};
+  }
+  const std::string at = known.checkpoint ? FormatPosition(*known.checkpoint) : "beginning";
+  return Status::Invalid(
+      how + ", while the checkpoint, " + at + ", was written when the file held " +
+      std::to_string(letters) + (letters == 1 ? " letter" : " letters") +
+      ": events would be lost; put the file back as it was, or decide: catchup reset " + group +
+      " --to " + at + " goes on with what there is, catchup reset " + group +
+      " --to beginning reads all again; then catchup start " + group);
+}
+
 Status WriteMark(const LettersMark& mark, Statement* write) {
   const std::string sum = SumOf(mark);
   write->Bind(1, Signed(mark.file));

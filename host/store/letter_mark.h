@@ -1,7 +1,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
+#include "host/base/position.h"
 #include "host/base/sqlite.h"
 #include "host/base/status.h"
 #include "host/store/checkpoint_record.h"
@@ -22,6 +24,21 @@ inline constexpr const char* kMarkTable =
 
 // Without its letters. None: no mark was written yet. kCorrupt: it is not what was written.
 Result<std::optional<LettersMark>> ReadMark(Connection* connection);
+
+// What a checkpoint says of the letters beside it.
+struct KnownLetters {
+  std::optional<LettersMark> mark;
+  std::optional<Position> checkpoint;  // Its own place, for people.
+};
+
+// Whether what was found is the file that `known` speaks of, or a later state of it. kInvalid, with
+// the ways to go on: it is gone with letters in it, another one, or an earlier state of itself, as
+// from a backup.
+struct FoundLetters {
+  bool is_there = false;
+  std::optional<LettersMark> mark;
+};
+Status CheckKnown(const FoundLetters& found, const KnownLetters& known, const std::string& group);
 
 // `write` is kWriteMark, prepared.
 inline constexpr const char* kWriteMark = "INSERT OR REPLACE INTO mark VALUES (1, ?1, ?2, ?3)";

@@ -60,6 +60,20 @@ Result<LetterTotals> LetterReader::Count() {
   return totals.ok() ? std::move(totals) : Failure(totals.status());
 }
 
+Result<FoundLetters> LetterReader::Mark() {
+  if (connection_ == nullptr) {
+    return FoundLetters();
+  }
+  // Of a version that did not write one there is no such table.
+  auto tables = connection_->QueryInt("SELECT count(*) FROM sqlite_schema WHERE name = 'mark'");
+  if (!tables.ok()) {
+    return Failure(tables.status());
+  }
+  auto mark = *tables == 0 ? Result<std::optional<LettersMark>>(std::optional<LettersMark>())
+                           : ReadMark(connection_);
+  return mark.ok() ? Result<FoundLetters>(FoundLetters{true, *mark}) : Failure(mark.status());
+}
+
 Status LetterReader::Told(const Status& status) const {
   return status.ok() ? status : Failure(status);
 }

@@ -11,6 +11,7 @@
 #include "host/base/sqlite.h"
 #include "host/base/status.h"
 #include "host/store/letter.h"
+#include "host/store/letter_mark.h"
 
 namespace catchup {
 
@@ -29,6 +30,9 @@ class LetterReader {
       : connection_(connection), folder_(std::move(folder)) {}
 
   Result<LetterTotals> Count();
+
+  // Which file it is and how far it has come, for CheckKnown.
+  Result<FoundLetters> Mark();
 
   // Every letter's head in the order of the positions, from the small table alone: for a start.
   // Letters may be neither written nor removed meanwhile.

@@ -59,7 +59,6 @@ struct LetterStore::State {
   Status Load(std::optional<Connection> opened);
   Status TakeUp();
   Status TakeUpMark();
-  Status MissesLetters(const std::string& how) const;
   Status MakeFile();
 
   // Runs `body` in a transaction; what it counts is kept if that is on the disk. Where it
@@ -130,35 +129,11 @@ Status LetterStore::State::TakeUp() {
 
 // A file that takes the place of one that is gone goes on from what is known of that.
 Status LetterStore::State::TakeUpMark() {
-  const std::optional<LettersMark>& known = options.known;
   CATCHUP_RETURN_IF_ERROR(connection->Execute(kMarkTable));
   CATCHUP_ASSIGN_OR_RETURN(const auto found, ReadMark(&*connection));
-  if (!found) {
-    mark = known.value_or(LettersMark{RandomNumber(), 0, 0});
-    return known && known->letters > 0 ? MissesLetters("it is another file")
-                                       : writer->SetMark(mark);
-  }
-  mark = *found;
-  if (known && known->file != mark.file) {
-    return MissesLetters("it is another file");
-  }
-  if (known && mark.changes < known->changes) {
-    return MissesLetters(
-        "it is an earlier state of itself, as from a backup: " + std::to_string(mark.changes) +
-        " changes, wanted at least " + std::to_string(known->changes));
-  }
-  return {};
-}
-
-Status LetterStore::State::MissesLetters(const std::string& how) const {
-  const std::uint64_t letters = options.known->letters;
-  const std::string at = options.checkpoint ? FormatPosition(*options.checkpoint) : "beginning";
-  return Status::Invalid(
-      how + ", while the checkpoint, " + at + ", was written when the file held " +
-      std::to_string(letters) + (letters == 1 ? " letter" : " letters") +
-      ": events would be lost; put the file back as it was, or decide: catchup reset " + group +
-      " --to " + at + " goes on with what there is, catchup reset " + group +
-      " --to beginning reads all again; then catchup start " + group);
+  CATCHUP_RETURN_IF_ERROR(CheckKnown({true, found}, options.known, group));
+  mark = found.value_or(options.known.mark.value_or(LettersMark{RandomNumber(), 0, 0}));
+  return found ? Status() : writer->SetMark(mark);
 }
 
 Status LetterStore::State::MakeFile() {
@@ -332,12 +307,12 @@ Result<std::unique_ptr<LetterStore>> LetterStore::Open(const std::filesystem::pa
   }
   auto state = std::make_unique<State>(folder, group, options);
   CATCHUP_ASSIGN_OR_RETURN(auto opened, letter_file::OpenToWrite(folder, group));
-  if (!opened && options.known) {
+  if (!opened) {
     const std::string file = letter_file::In(folder).string();
-    if (options.known->letters > 0) {
-      return state->MissesLetters("it is gone").Within(file);
+    CATCHUP_RETURN_IF_ERROR(CheckKnown({}, options.known, group).Within(file));
+    if (options.known.mark) {
+      state->warning = file + ": it is gone; it held no letter when the checkpoint was written";
     }
-    state->warning = file + ": it is gone; it held no letter when the checkpoint was written";
   }
   if (Status loaded = state->Load(std::move(opened)); !loaded.ok()) {
     state->dead = loaded;  // Whatever it was: the next one looks closely at the file.
@@ -350,7 +325,7 @@ const std::string& LetterStore::warning() const { return state_->warning; }
 
 std::optional<LettersMark> LetterStore::mark() const {
   // What is known of a file that is gone stays known until another one takes its place.
-  std::optional<LettersMark> mark = state_->options.known;
+  std::optional<LettersMark> mark = state_->options.known.mark;
   if (state_->connection) {
     mark = state_->mark;
     mark->letters = state_->totals.letters();

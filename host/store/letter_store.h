@@ -11,8 +11,8 @@
 
 #include "host/base/position.h"
 #include "host/base/status.h"
-#include "host/store/checkpoint_record.h"
 #include "host/store/letter.h"
+#include "host/store/letter_mark.h"
 #include "host/store/letter_reader.h"
 #include "host/store/letter_steps.h"
 
@@ -47,9 +47,8 @@ class LetterStore {
     std::vector<std::string> sinks;
     // Of the steps that some sink does not have yet; the oldest go where there would be more.
     std::uint64_t max_step_bytes = 4ull << 30;
-    // What the group's checkpoint knows of the file: mark() as it was then. None: nothing.
-    std::optional<LettersMark> known = {};
-    std::optional<Position> checkpoint = {};  // For people.
+    // What the group's checkpoint knows of the file: mark() as it was then.
+    KnownLetters known = {};
   };
 
   // Opens the letters below `folder`, the existing one of `group`.

@@ -119,6 +119,7 @@ TEST(LetterFileTest, ADamagedFileStopsItsGroupAndNoOther) {
     EXPECT_EQ(reason.rfind(file.string() + ": ", 0), 0u) << reason;
     EXPECT_NE(reason.find("restore the file from a backup"), std::string::npos) << reason;
     EXPECT_EQ(Written(site, "copy").size(), before + 1) << ran.err;
+    EXPECT_EQ(site.Check().exit, 78);
     EXPECT_EQ(ReadFile(file), bad);
   }
   // Put back, the group goes on where it was.
@@ -156,6 +157,11 @@ class LostLettersTest : public testing::Test {
     EXPECT_EQ(reason.rfind(file().string() + ": " + how, 0), 0u) << reason;
     EXPECT_EQ(Delivered(site_, "g").size(), calls);
     EXPECT_GT(Written(site_, "copy").size(), copied);
+    const Finished checked = site_.Check();
+    EXPECT_EQ(checked.exit, 78) << checked.err;
+    EXPECT_NE(checked.err.find("group g: " + reason), std::string::npos) << checked.err;
+    const Finished listed = Command({"dlq", "list", "g"});
+    EXPECT_NE(listed.err.find("warning: " + reason), std::string::npos) << listed.err;
     return reason;
   }
   // The place that the reason offers to go on from.

@@ -30,7 +30,7 @@ class CheckpointStoreTest : public ::testing::Test {
     return store.ok() ? *std::move(store) : nullptr;
   }
 
-  Result<std::string> Inspect(const EventFilter& filter = kFilter) {
+  Result<CheckpointStore::Inspection> Inspect(const EventFilter& filter = kFilter) {
     return CheckpointStore::Inspect(folder_.path(), "g", filter);
   }
 
@@ -508,13 +508,13 @@ TEST_F(CheckpointStoreTest, StopsWhenAnotherFileHasTakenItsPlace) {
 
 // A look from outside says what an open would say, and leaves every byte where it is.
 TEST_F(CheckpointStoreTest, InspectsWithoutATrace) {
-  EXPECT_EQ(*Inspect(), "");
+  EXPECT_EQ(Inspect()->warning, "");
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
   const auto store = Open();
   ASSERT_TRUE(Save(store.get(), {12, 7}).ok());
   const std::string before = ReadFile(file());
   // Also while a host has it.
-  EXPECT_EQ(*Inspect(), "");
+  EXPECT_EQ(Inspect()->warning, "");
   EXPECT_EQ(Inspect({EventFilter::Match::kEventType, {"invoice-"}}).status().code(),
             Status::Code::kInvalid);
   EXPECT_EQ(ReadFile(file()), before);
@@ -527,9 +527,10 @@ TEST_F(CheckpointStoreTest, InspectsDamage) {
   std::string bytes = good;
   bytes[kHeaderBytes + 100] ^= 1;
   WriteFile(file(), bytes);
-  EXPECT_EQ(*Inspect(), file().string() +
-                            ": slot 1 of 2 is bad (its check sum does not fit its content), the "
-                            "other one is used: some events may come again");
+  EXPECT_EQ(Inspect()->warning,
+            file().string() +
+                ": slot 1 of 2 is bad (its check sum does not fit its content), the "
+                "other one is used: some events may come again");
   EXPECT_EQ(ReadFile(file()), bytes);
   WriteFile(file(), "");
   EXPECT_EQ(Inspect().status().code(), Status::Code::kCorrupt);

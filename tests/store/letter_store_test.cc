@@ -437,9 +437,9 @@ class LettersMarkTest : public LetterStoreTest {
     ASSERT_TRUE(Insert(MakeLetter(1)).ok());
     backup_ = ReadFile(file());
     ASSERT_TRUE(Insert(MakeLetter(2)).ok());
-    known_.known = store_->mark();
-    known_.checkpoint = At(2);
-    ASSERT_EQ(known_.known->letters, 2u);
+    known_.known.mark = store_->mark();
+    known_.known.checkpoint = At(2);
+    ASSERT_EQ(known_.known.mark->letters, 2u);
     store_.reset();
   }
   std::filesystem::path file() const { return folder_.path() / "letters.db"; }
@@ -463,7 +463,7 @@ TEST_F(LettersMarkTest, TheFileItKnowsIsOpenedAndSoIsALaterStateOfIt) {
   Reopen(known_);
   ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(1)).ok());
   EXPECT_EQ(store_->mark()->letters, 1u);
-  EXPECT_GT(store_->mark()->changes, known_.known->changes);
+  EXPECT_GT(store_->mark()->changes, known_.known.mark->changes);
   store_.reset();
   EXPECT_TRUE(Open().ok()) << Open().message();
 }
@@ -499,7 +499,7 @@ TEST_F(LettersMarkTest, AFileWithoutAMarkIsAnotherOne) {
   ASSERT_TRUE(connection.ok() && connection->Execute("DROP TABLE mark").ok());
   connection = Status::NotFound("closed");
   ExpectRefused("it is another file");
-  known_.known.reset();
+  known_.known.mark.reset();
   EXPECT_TRUE(Open().ok()) << Open().message();
 }
 
@@ -507,16 +507,16 @@ TEST_F(LettersMarkTest, AFileThatHeldNoLetterMayGoAndTheNextOneGoesOnFromIt) {
   Reopen(known_);
   ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(1)).ok());
   ASSERT_TRUE(store_->RemoveHealed(store_->token(), At(2)).ok());
-  known_.known = store_->mark();
+  known_.known.mark = store_->mark();
   store_.reset();
   const std::string emptied = ReadFile(file());
   std::filesystem::remove(file());
   Reopen(known_);
   EXPECT_NE(store_->warning().find("it is gone"), std::string::npos) << store_->warning();
   ASSERT_TRUE(Insert(MakeLetter(3)).ok());
-  EXPECT_EQ(store_->mark()->file, known_.known->file);
-  EXPECT_GT(store_->mark()->changes, known_.known->changes);
-  known_.known = store_->mark();
+  EXPECT_EQ(store_->mark()->file, known_.known.mark->file);
+  EXPECT_GT(store_->mark()->changes, known_.known.mark->changes);
+  known_.known.mark = store_->mark();
   store_.reset();
 
   WriteFile(file(), emptied);
