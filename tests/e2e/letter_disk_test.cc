@@ -66,7 +66,7 @@ TEST_F(FullDiskTest, LettersWaitForRoomAndTheCheckpointStaysBeforeThem) {
   }
   const auto host = site_.Start({"run", "host.toml"});
   ASSERT_TRUE(WaitUntil([&] { return Waits(*host); })) << host->Errors();
-  EXPECT_FALSE(host->Log().Has("Caught up", "g"));
+  EXPECT_NE(host->Log().Last("State changed", "g", "state"), "caught up");
 
   ASSERT_TRUE(small.Grow("size=100m"));
 
@@ -237,7 +237,9 @@ TEST_F(LostLettersTest, AnOldCopyOfTheCheckpointGoesOnBesideNewerLetters) {
 // Before anything else is to be written, so that an operator still knows what he has done.
 TEST_F(LostLettersTest, AFileThatGoesWhileItsGroupRunsIsMissedThoughNothingHappens) {
   const auto host = site_.Start({"run", "host.toml"});
-  ASSERT_TRUE(host->WaitForLog("Caught up", "g")) << host->Errors();
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "g", "state") == "caught up";
+  })) << host->Errors();
   fs::rename(file(), site_.file("taken"));
   ASSERT_TRUE(host->WaitForLog("Group ended", "g")) << host->Errors();
   const std::string reason = host->Log().Last("Group ended", "g", "reason");
