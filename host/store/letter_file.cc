@@ -95,9 +95,10 @@ Status RefuseEmpty(const fs::path& file) {
 Result<Connection> Open(const fs::path& file, const std::string& group, Connection::Mode mode) {
   const bool writes = mode == Connection::Mode::kWrite;
   CATCHUP_RETURN_IF_ERROR(RefuseEmpty(file).Within(file.string()));
-  // SQLite does not say why it cannot open one. Without opening it here: to close it again would
-  // drop the locks that this process may have on it.
-  if (::faccessat(AT_FDCWD, file.c_str(), R_OK, AT_EACCESS) != 0) {
+  // SQLite does not say why it cannot open one, and what it may not write it opens to be read, for
+  // as long as the connection lives. Without opening it here: to close it again would drop the
+  // locks that this process may have on it.
+  if (::faccessat(AT_FDCWD, file.c_str(), writes ? R_OK | W_OK : R_OK, AT_EACCESS) != 0) {
     return Status::FromErrno("open " + file.string(), errno);
   }
   CATCHUP_ASSIGN_OR_RETURN(Connection connection, Connection::Open(file, mode, kConnectionName));

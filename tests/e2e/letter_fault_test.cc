@@ -173,9 +173,8 @@ class ReadOnly {
 TEST_F(LetterFaultTest, AReadOnlyFileOrFolderIsWaitedForAndSaysSo) {
   AppendRejects(2);
   ExpectNothingLost();
-  for (const auto& [path, what] :
-       {std::pair(file(), "fencing token not written to the dead letters: "),
-        std::pair(site_.group("g"), "checkpoint not opened: ")}) {
+  for (const auto& [path, what] : {std::pair(file(), "dead letters not opened: "),
+                                   std::pair(site_.group("g"), "checkpoint not opened: ")}) {
     AppendRejects(1);
     ReadOnly read_only(path);
     if (!read_only.done()) {
