@@ -196,7 +196,8 @@ void GroupReport::Finished(std::uint64_t invalid_traces) {
   std::vector<LogField> fields = {
       {"state", GroupStateName(state)}, {"reason", reason}, {"position", position}};
   AddCounts(Clock::now(), &fields);
-  fields.insert(fields.end(), {{"lanes", engine_.lanes()}, {"invalidTraceCount", invalid_traces}});
+  fields.push_back({"lanes", engine_.lanes()});
+  fields.push_back({"invalidTraceCount", invalid_traces});
   Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
       config_.name, fields);
 }

@@ -129,7 +129,7 @@ TEST_F(LetterSideTest, SaysWhatALetterTakesInTheStoreEachTimeItIsWritten) {
     });
   };
   Park(1);
-  for (const std::size_t length : {10, 5'000}) {
+  for (const std::size_t length : {10u, 5'000u}) {
     const std::uint64_t stored = Stored().letters.at(0).bytes;
     gate_->Enter([&] { EXPECT_EQ(bytes_, stored); });
     EXPECT_GT(stored, last);

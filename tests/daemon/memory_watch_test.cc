@@ -68,7 +68,7 @@ TEST(MemoryWatchTest, LooksAtOneThatHasNotRunWhereThatDoesNotTellAll) {
   EXPECT_TRUE(watch.WantsLook(5ms)) << "a process below it may have run";
   watch.Judge({10 * kMiB, 1, std::nullopt}, true);
   EXPECT_TRUE(watch.WantsLook(std::nullopt)) << "nobody knows whether it has run";
-  for (const std::uint64_t mib : {80, 100}) {
+  for (const std::uint64_t mib : {80u, 100u}) {
     watch.Judge({mib * kMiB, 1, 5ms}, true);
     EXPECT_TRUE(watch.WantsLook(5ms)) << "what is to become of it may not be done";
   }

@@ -173,8 +173,10 @@ class ReadOnly {
 TEST_F(LetterFaultTest, AReadOnlyFileOrFolderIsWaitedForAndSaysSo) {
   AppendRejects(2);
   ExpectNothingLost();
-  for (const auto& [path, what] : {std::pair(file(), "dead letters not opened: "),
-                                   std::pair(site_.group("g"), "checkpoint not opened: ")}) {
+  for (const auto& place : {std::pair(file(), "dead letters not opened: "),
+                            std::pair(site_.group("g"), "checkpoint not opened: ")}) {
+    const std::string path = place.first;
+    const std::string what = place.second;
     AppendRejects(1);
     ReadOnly read_only(path);
     if (!read_only.done()) {
@@ -182,7 +184,7 @@ TEST_F(LetterFaultTest, AReadOnlyFileOrFolderIsWaitedForAndSaysSo) {
     }
     const auto host = site_.Start({"run", "host.toml"});
     ASSERT_TRUE(WaitUntil([&] { return Waits(*host).rfind(what, 0) == 0; })) << host->Errors();
-    EXPECT_NE(Waits(*host).find(path.string()), std::string::npos) << Waits(*host);
+    EXPECT_NE(Waits(*host).find(path), std::string::npos) << Waits(*host);
     EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == events_; }));
     read_only.End();
     EXPECT_TRUE(host->WaitForLog("Dead letter written", "g")) << host->Errors();

@@ -39,9 +39,10 @@ class LetterDamageTest : public ::testing::Test {
 
   // Without what lies behind the last page: a fault there is none.
   static std::string WithoutRoom(std::string bytes) {
-    const auto digit = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
-    const std::size_t pages =
-        (std::size_t{digit(28)} << 24) + (digit(29) << 16) + (digit(30) << 8) + digit(31);
+    const auto digit = [&](std::size_t at) -> std::size_t {
+      return static_cast<unsigned char>(bytes[at]);
+    };
+    const std::size_t pages = (digit(28) << 24) + (digit(29) << 16) + (digit(30) << 8) + digit(31);
     EXPECT_LT(pages * 4096, bytes.size());
     bytes.resize(pages * 4096);
     return bytes;
