@@ -18,10 +18,12 @@ constexpr std::uint64_t kAheadOfFailure = 16;
 
 }  // namespace
 
-// Nothing has failed and no letter is there: what waits is handed out, in order and without a look.
+// Nothing has failed, and no letter is there or called: what waits is handed out, in order and
+// without a look.
 bool Engine::Plain() const {
-  return book_.empty() && breaker_.pristine() && !AnyPlace() && doubt_.holds() == 0 &&
-         solo_through_ <= ledger_.settled() && solo_.empty() && park_asked_.empty();
+  return book_.empty() && !CallsLetter() && breaker_.pristine() && !AnyPlace() &&
+         doubt_.holds() == 0 && solo_through_ <= ledger_.settled() && solo_.empty() &&
+         park_asked_.empty();
 }
 
 void Engine::Deliver(Turn& turn) {
@@ -62,7 +64,7 @@ void Engine::DeliverCarefully(Turn& turn) {
 
 // Closed: letters and events take turns. False: nothing more is called now.
 bool Engine::CallNext(Turn& turn) {
-  const auto letter = book_.Next(turn.now, heal_free_at_);
+  const auto letter = NextLetter(turn.now);
   const std::uint64_t most = std::min({breaker_.most_in_flight(), ahead_,
                                        !letter           ? Breaker::kNoLimit
                                        : letter_writing_ ? kAheadOfLetters
@@ -93,7 +95,7 @@ bool Engine::CallProbe(Turn& turn) {
   if (ledger_.on_lane() > 0) {
     return false;
   }
-  const auto letter = letter_writing_ ? std::nullopt : book_.LeastCalled();
+  const auto letter = letter_writing_ ? std::nullopt : LetterToProbeWith();
   const Seat& seat = seats_.front();
   const bool full =
       seat.place.sequence != 0 && book_.IsFull(LetterBytesOf(seat.place.sequence, seat.place.text));
@@ -297,7 +299,9 @@ void Engine::WakeForFailures(std::chrono::nanoseconds now,
       }
     }
     if (!CallsLetter()) {
-      consider(book_.NextAt(heal_free_at_));
+      // One that stands behind an event is called when that is done, not at a time.
+      const auto at = book_.NextAt(heal_free_at_);
+      consider(at <= now && !NextLetter(now) ? book_.DueAfter(now) : at);
     }
   }
 }

@@ -122,7 +122,7 @@ bool Engine::CallOnLanes(Turn& turn) {
   }
   std::optional<LetterBook::Id> letter;
   if (!letter_writing_ && !CallsLetter()) {
-    letter = book_.Next(turn.now, heal_free_at_);
+    letter = NextLetter(turn.now);
   }
   if (!letter_was_last_ && CallLetterOnLanes(letter, turn)) {
     return true;
@@ -147,7 +147,7 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
       oldest = &seat;
     }
   }
-  const auto letter = letter_writing_ ? std::nullopt : book_.LeastCalled();
+  const auto letter = letter_writing_ ? std::nullopt : LetterToProbeWith();
   const bool full =
       oldest != nullptr && book_.IsFull(LetterBytesOf(oldest->place.sequence, oldest->place.text));
   if (full && !letter_probed_last_ && CallLetterOnLanes(letter, turn)) {

@@ -438,6 +438,10 @@ class Engine {
   static void TellLetter(Notice notice, const std::string& text, bool expected,
                          const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn);
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
+  std::optional<LetterBook::Id> NextLetter(std::chrono::nanoseconds now) const;
+  std::optional<LetterBook::Id> LetterToProbeWith() const;
+  bool StandsBehindAnEvent(const LetterBook::Id& id) const;
+  bool LacksRoom() const;
   void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
   LetterBook::Id EndLetterCall();
   void LetterSucceeded(Seat& seat, Turn& turn);

@@ -26,6 +26,30 @@ std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std
   return Backoff{delay, delay + delay / 4}.Delay(0, random);
 }
 
+std::optional<LetterBook::Id> Engine::NextLetter(std::chrono::nanoseconds now) const {
+  return book_.Next(now, heal_free_at_,
+                    [this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
+}
+
+std::optional<LetterBook::Id> Engine::LetterToProbeWith() const {
+  return book_.LeastCalled([this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
+}
+
+// What became a letter may lie behind an event that is still tried, and after a restart behind
+// those that come again: called before them it would overtake one of its stream, and a stop before
+// they are done would bring it a second time. A full store waits for its letters all the same.
+bool Engine::StandsBehindAnEvent(const LetterBook::Id& id) const {
+  const bool all_received = catch_up_.begun() && ledger_.idle();
+  return ledger_.watermark() < id.position && !all_received && !LacksRoom();
+}
+
+bool Engine::LacksRoom() const {
+  return book_.IsFull(0) || std::any_of(seats_.begin(), seats_.end(), [this](const Seat& seat) {
+           return seat.place.sequence != 0 &&
+                  book_.IsFull(LetterBytesOf(seat.place.sequence, seat.place.text));
+         });
+}
+
 void Engine::CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn) {
   book_.BeginCall(id);
   letter_call_ = id;

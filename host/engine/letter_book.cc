@@ -234,20 +234,35 @@ void LetterBook::Retime(std::uint32_t type) {
   entry.listed_at = at;
 }
 
-std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at) const {
+std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May& may) const {
   if (in_call_) {
     return std::nullopt;
   }
-  if (!asked_.empty()) {
-    return *asked_.begin();
+  const auto allowed = [&may](const Id& id) { return !may || may(id); };
+  if (const auto id = std::find_if(asked_.begin(), asked_.end(), allowed); id != asked_.end()) {
+    return *id;
   }
-  if (!handing_.empty()) {
-    return handing_.front();
+  const auto handed = std::find_if(handing_.begin(), handing_.end(), allowed);
+  if (handed != handing_.end()) {
+    return *handed;
   }
-  if (by_time_.empty() || now < std::max(by_time_.begin()->first, free_at)) {
+  if (now < free_at) {
     return std::nullopt;
   }
-  return types_[by_time_.begin()->second].due.begin()->second;
+  for (const auto& [at, type] : by_time_) {
+    if (now < at) {
+      break;
+    }
+    for (const auto& [due, id] : types_[type].due) {
+      if (now < due && !types_[type].held) {
+        break;
+      }
+      if (allowed(id)) {
+        return id;
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<LetterBook::Time> LetterBook::NextAt(Time free_at) const {
@@ -261,7 +276,24 @@ std::optional<LetterBook::Time> LetterBook::NextAt(Time free_at) const {
                           : std::optional(std::max(by_time_.begin()->first, free_at));
 }
 
-std::optional<LetterBook::Id> LetterBook::LeastCalled() const {
+std::optional<LetterBook::Time> LetterBook::DueAfter(Time now) const {
+  std::optional<Time> next;
+  const auto consider = [&](Time at) { next = at > now ? std::min(next.value_or(at), at) : next; };
+  for (const auto& [at, type] : by_time_) {
+    consider(at);
+    if (at > now) {
+      break;
+    }
+    const auto& due = types_[type].due;
+    const auto later = due.lower_bound({now + Time(1), Id{}});
+    if (later != due.end() && !types_[type].held) {
+      consider(later->first);
+    }
+  }
+  return next;
+}
+
+std::optional<LetterBook::Id> LetterBook::LeastCalled(const May& may) const {
   std::optional<std::tuple<bool, std::uint32_t, Time, Id>> best;
   for (const Type& type : types_) {
     if (type.held && !type.held_next) {
@@ -269,7 +301,7 @@ std::optional<LetterBook::Id> LetterBook::LeastCalled() const {
     }
     for (const auto& [due, id] : type.due) {
       const std::tuple<bool, std::uint32_t, Time, Id> one{type.held, Get(id)->step, due, id};
-      if (!best || one < *best) {
+      if ((!best || one < *best) && (!may || may(id))) {
         best = one;
       }
     }
@@ -277,7 +309,9 @@ std::optional<LetterBook::Id> LetterBook::LeastCalled() const {
   if (best) {
     return std::get<Id>(*best);
   }
-  return handing_.empty() ? std::nullopt : std::optional(handing_.front());
+  const auto handed = std::find_if(handing_.begin(), handing_.end(),
+                                   [&may](const Id& id) { return !may || may(id); });
+  return handed == handing_.end() ? std::nullopt : std::optional(*handed);
 }
 
 void LetterBook::BeginCall(const Id& id) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -81,12 +82,16 @@ class LetterBook {
 
   // --- Calls, one at a time. ---
 
+  // Whether a letter may be called; empty: any.
+  using May = std::function<bool(const Id&)>;
   // What is to be called now; null while there is none. Healing letters not before `free_at`.
-  std::optional<Id> Next(Time now, Time free_at) const;
-  // When Next will have an answer, as things stand.
+  std::optional<Id> Next(Time now, Time free_at, const May& may = {}) const;
+  // When Next will have an answer, as things stand, if it may.
   std::optional<Time> NextAt(Time free_at) const;
+  // When the next letter becomes due that is not due yet.
+  std::optional<Time> DueAfter(Time now) const;
   // The one to try a breaker with: the letter called least often since its delays began.
-  std::optional<Id> LeastCalled() const;
+  std::optional<Id> LeastCalled(const May& may = {}) const;
 
   void BeginCall(const Id& id);
   // It was cut short, which changes nothing.

@@ -115,8 +115,7 @@ void Engine::PlanLane(Turn& turn) {
 // of it.
 bool Engine::MayAdvance(std::chrono::nanoseconds now) const {
   return position_mode_ && !life_.ending() && seats_.front().lane.takes() && !CallsLetter() &&
-         (Plain() || (breaker_.closed() && !book_.Next(now, heal_free_at_))) &&
-         ledger_.Passable().has_value();
+         (Plain() || (breaker_.closed() && !NextLetter(now))) && ledger_.Passable().has_value();
 }
 
 // Hands the plugin a position without events, past what the filter hides, so that its own store

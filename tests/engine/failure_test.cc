@@ -497,6 +497,92 @@ TEST_F(FailureTest, AHeldTypeIsParkedWithoutACall) {
   EXPECT_NE(driver.engine.UnparkType("t", driver.tick(), &answer), "");
 }
 
+TEST_F(FailureTest, ALetterWaitsForAnEarlierEventOfItsStream) {
+  Event("a");
+  Commands answer;
+  ASSERT_EQ(driver.engine.ParkType("u", driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(Event("a", "u"), Kind::kPark)) << "though the first is not done";
+  driver.LetterDurable(2);
+  Fails(1, CATCHUP_RETRY);
+
+  answer.clear();
+  ASSERT_EQ(driver.engine.UnparkType("u", driver.tick(), &answer), "");
+  EXPECT_FALSE(Has(answer, Kind::kCallLetter));
+  EXPECT_EQ(Delivered(driver.Wake(2s)).first, 1u);
+  const Commands after = driver.Settled(1);
+  ASSERT_TRUE(Has(after, Kind::kCallLetter));
+  EXPECT_EQ(Find(after, Kind::kCallLetter)->from, P(20));
+}
+
+TEST_F(FailureTest, ALetterBehindAnEventHoldsUpNoOther) {
+  Event("b", "u");
+  Event("a");
+  Commands answer;
+  ASSERT_EQ(driver.engine.ParkType("u", driver.tick(), &answer), "");
+  Event("a", "u");
+  Event("c");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  driver.LetterDurable(3);
+  Fails(2, CATCHUP_RETRY);
+
+  answer.clear();
+  ASSERT_EQ(driver.engine.UnparkType("u", driver.tick(), &answer), "");
+  ASSERT_FALSE(Has(answer, Kind::kCallLetter));
+  ASSERT_EQ(driver.engine.RetryLetter("b", P(10), driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+  EXPECT_EQ(Find(answer, Kind::kCallLetter)->from, P(10));
+}
+
+TEST_F(FailureTest, EventsWaitForTheCallOfALetterThatIsDroppedMeanwhile) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  Commands answer;
+  ASSERT_EQ(driver.engine.RetryLetter("a", P(10), driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+
+  answer.clear();
+  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  EXPECT_EQ(Delivered(Event("b")).first, 0u);
+  EXPECT_EQ(Delivered(driver.Settled(kLetterCall)).first, 2u);
+}
+
+// After a kill between the letter and the checkpoint: what comes before it in its stream comes
+// first, for the first time perhaps.
+TEST(FailureRestartTest, ALetterWaitsForWhatComesAgainBeforeIt) {
+  Names names;
+  names.names[1] = {"a", "t"};
+  names.names[2] = {"a", "t"};
+  Driver d({}, &names);
+  LetterSummary letter;
+  letter.position = P(20);
+  letter.stream = "a";
+  letter.type = "t";
+  letter.state = LetterState::kFollower;
+  d.engine.LoadLetter(letter);
+  d.Start();
+  EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
+  EXPECT_EQ(Delivered(d.Event(P(10), 1, false, 1, {"a", "t"})).first, 1u);
+  d.Event(P(20), 1, false, 1, {"a", "t"});
+  EXPECT_TRUE(Has(d.Settled(1), Kind::kCallLetter));
+  EXPECT_EQ(d.engine.watermark(), P(20));
+}
+
+TEST(FailureRestartTest, ALetterOfWhatTheFilterHidesNowIsCalledOnceAllIsReceived) {
+  Names names;
+  Driver d({}, &names);
+  LetterSummary letter;
+  letter.position = P(20);
+  letter.stream = "a";
+  letter.type = "t";
+  letter.state = LetterState::kFollower;
+  d.engine.LoadLetter(letter);
+  d.Start();
+  EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
+  EXPECT_TRUE(Has(d.CaughtUp(P(30)), Kind::kCallLetter));
+}
+
 TEST_F(FailureTest, AnOperatorParksTheEventThatIsInPlace) {
   Event("a");
   Fails(1, CATCHUP_RETRY);

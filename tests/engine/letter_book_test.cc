@@ -192,6 +192,19 @@ TEST(LetterBookEventTest, CallsAnyLetterOfAStream) {
   EXPECT_EQ(book.CheckInvariants(), "");
 }
 
+TEST_F(LetterBookTest, PassesOverWhatMayNotBeCalledAndSaysWhenTheNextIsDue) {
+  const auto barred = Add("a", 5, LetterState::kHealing, 0s);
+  Add("b", 6, LetterState::kHealing, 10s);
+  const auto may = [&](const LetterBook::Id& id) { return id != barred; };
+
+  EXPECT_EQ(book.Next(5s, 0s, may), std::nullopt);
+  EXPECT_EQ(book.NextAt(0s), 0s);
+  EXPECT_EQ(book.DueAfter(5s), 10s);
+  EXPECT_EQ(book.Next(10s, 0s, may)->position, (Position{6, 6}));
+  EXPECT_EQ(book.DueAfter(10s), std::nullopt);
+  EXPECT_EQ(book.LeastCalled(may)->position, (Position{6, 6}));
+}
+
 TEST_F(LetterBookTest, ProbesWithTheLetterCalledLeastOften) {
   const auto first = Add("a", 5);
   Add("b", 6);
