@@ -83,11 +83,15 @@ bool Engine::CallNext(Turn& turn) {
     letter_was_last_ = false;
     return true;
   }
-  if (letter && !letter_writing_ && ledger_.on_lane() == 0 && !life_.ending()) {
-    CallLetter(seats_.front(), *letter, turn);
-    return true;
+  if (letter_writing_ || ledger_.on_lane() > 0 || life_.ending()) {
+    return false;
   }
-  return false;
+  // Asked again: what has become a letter on the way may have taken the last room.
+  const auto may_now = NextLetter(turn.now);
+  if (may_now) {
+    CallLetter(seats_.front(), *may_now, turn);
+  }
+  return may_now.has_value();
 }
 
 // Half-open: one call at a time, and one letter at the most comes of it.
@@ -108,11 +112,14 @@ bool Engine::CallProbe(Turn& turn) {
     letter_probed_last_ = false;
     return true;
   }
-  if (letter && !life_.ending()) {
-    CallLetter(seat, *letter, turn);
-    return true;
+  if (letter_writing_ || life_.ending()) {
+    return false;
   }
-  return false;
+  const auto may_now = LetterToProbeWith();
+  if (may_now) {
+    CallLetter(seat, *may_now, turn);
+  }
+  return may_now.has_value();
 }
 
 // Hands out one event, after those before it that need no call.

@@ -135,7 +135,8 @@ bool Engine::CallOnLanes(Turn& turn) {
       return true;
     }
   }
-  return CallLetterOnLanes(letter, turn);
+  // Asked again: what has become a letter on the way may have taken the last room.
+  return !letter_writing_ && CallLetterOnLanes(NextLetter(turn.now), turn);
 }
 
 // Half-open, and nothing is called: the oldest event in place is the probe.
@@ -164,7 +165,7 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
     letter_probed_last_ = false;
     return true;
   }
-  return CallLetterOnLanes(letter, turn);
+  return !letter_writing_ && CallLetterOnLanes(LetterToProbeWith(), turn);
 }
 
 // Hands `seat` the next event whose stream is free, or up to `most` for one call. Those before it

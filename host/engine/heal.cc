@@ -32,7 +32,7 @@ std::optional<LetterBook::Id> Engine::NextLetter(std::chrono::nanoseconds now) c
 }
 
 std::optional<LetterBook::Id> Engine::LetterToProbeWith() const {
-  return book_.LeastCalled([this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
+  return book_.ToProbeWith([this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
 }
 
 // What became a letter may lie behind an event that is still tried, and after a restart behind

@@ -239,8 +239,9 @@ std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May
     return std::nullopt;
   }
   const auto allowed = [&may](const Id& id) { return !may || may(id); };
-  if (const auto id = std::find_if(asked_.begin(), asked_.end(), allowed); id != asked_.end()) {
-    return *id;
+  if (const auto asked = std::find_if(asked_.begin(), asked_.end(), allowed);
+      asked != asked_.end()) {
+    return *asked;
   }
   const auto handed = std::find_if(handing_.begin(), handing_.end(), allowed);
   if (handed != handing_.end()) {
@@ -293,7 +294,12 @@ std::optional<LetterBook::Time> LetterBook::DueAfter(Time now) const {
   return next;
 }
 
-std::optional<LetterBook::Id> LetterBook::LeastCalled(const May& may) const {
+std::optional<LetterBook::Id> LetterBook::ToProbeWith(const May& may) const {
+  const auto allowed = [&may](const Id& id) { return !may || may(id); };
+  if (const auto asked = std::find_if(asked_.begin(), asked_.end(), allowed);
+      asked != asked_.end()) {
+    return *asked;
+  }
   std::optional<std::tuple<bool, std::uint32_t, Time, Id>> best;
   for (const Type& type : types_) {
     if (type.held && !type.held_next) {
@@ -301,7 +307,7 @@ std::optional<LetterBook::Id> LetterBook::LeastCalled(const May& may) const {
     }
     for (const auto& [due, id] : type.due) {
       const std::tuple<bool, std::uint32_t, Time, Id> one{type.held, Get(id)->step, due, id};
-      if ((!best || one < *best) && (!may || may(id))) {
+      if ((!best || one < *best) && allowed(id)) {
         best = one;
       }
     }
@@ -309,8 +315,7 @@ std::optional<LetterBook::Id> LetterBook::LeastCalled(const May& may) const {
   if (best) {
     return std::get<Id>(*best);
   }
-  const auto handed = std::find_if(handing_.begin(), handing_.end(),
-                                   [&may](const Id& id) { return !may || may(id); });
+  const auto handed = std::find_if(handing_.begin(), handing_.end(), allowed);
   return handed == handing_.end() ? std::nullopt : std::optional(*handed);
 }
 

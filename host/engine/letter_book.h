@@ -90,8 +90,9 @@ class LetterBook {
   std::optional<Time> NextAt(Time free_at) const;
   // When the next letter becomes due that is not due yet.
   std::optional<Time> DueAfter(Time now) const;
-  // The one to try a breaker with: the letter called least often since its delays began.
-  std::optional<Id> LeastCalled(const May& may = {}) const;
+  // The one to try a breaker with: what somebody asked for, else the letter called least often
+  // since its delays began.
+  std::optional<Id> ToProbeWith(const May& may = {}) const;
 
   void BeginCall(const Id& id);
   // It was cut short, which changes nothing.

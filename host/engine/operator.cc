@@ -102,7 +102,7 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (life_.ending()) {
     return "the group is stopping";
   }
-  if (!breaker_.closed()) {
+  if (breaker_.open()) {
     return "no letter is called while the breaker is open" +
            (trouble_.empty() ? std::string() : ": " + trouble_);
   }

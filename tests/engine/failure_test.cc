@@ -613,13 +613,39 @@ TEST_F(FailureTest, NoLetterIsCalledByHandWhileTheBreakerIsOpenAndTheRefusalSays
   Fails(1, CATCHUP_REJECT);
   driver.LetterDurable(1);
   for (int i = 0; i < 5; ++i) {
-    Fails(2, CATCHUP_RETRY);
     driver.Wake(60s);
+    Fails(2, CATCHUP_RETRY);
   }
-  ASSERT_FALSE(driver.engine.breaker().closed());
+  ASSERT_TRUE(driver.engine.breaker().open());
   Commands answer;
   const std::string refused = driver.engine.RetryLetter("a", P(10), driver.tick(), &answer);
   EXPECT_TRUE(Contains(refused, "while the breaker is open")) << refused;
+}
+
+// A quiet log may bring nothing to try it with for hours, and a dead letter is never tried by
+// itself.
+TEST_F(FailureTest, ALetterThatAnOperatorAsksForIsTheProbeWhereNoEventWaits) {
+  Event("a");
+  Event("b");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  for (int i = 0; i < 5; ++i) {
+    Fails(2, CATCHUP_RETRY);
+    driver.Wake(60s);
+  }
+  driver.Settled(2);
+  ASSERT_TRUE(driver.engine.breaker().half_open());
+
+  for (int i = 0; i < 2; ++i) {
+    Commands answer;
+    EXPECT_EQ(driver.engine.RetryLetter("a", P(10), driver.tick(), &answer), "");
+    ASSERT_TRUE(Has(answer, Kind::kCallLetter));
+    Fails(kLetterCall, CATCHUP_RETRY);
+    driver.LetterStored();
+    EXPECT_TRUE(driver.engine.breaker().open());
+    driver.Wake(120s);
+    ASSERT_TRUE(driver.engine.breaker().half_open());
+  }
 }
 
 // A letter counts what its store says that it takes, from the moment it is written.

@@ -202,7 +202,7 @@ TEST_F(LetterBookTest, PassesOverWhatMayNotBeCalledAndSaysWhenTheNextIsDue) {
   EXPECT_EQ(book.DueAfter(5s), 10s);
   EXPECT_EQ(book.Next(10s, 0s, may)->position, (Position{6, 6}));
   EXPECT_EQ(book.DueAfter(10s), std::nullopt);
-  EXPECT_EQ(book.LeastCalled(may)->position, (Position{6, 6}));
+  EXPECT_EQ(book.ToProbeWith(may)->position, (Position{6, 6}));
 }
 
 TEST_F(LetterBookTest, ProbesWithTheLetterCalledLeastOften) {
@@ -210,7 +210,7 @@ TEST_F(LetterBookTest, ProbesWithTheLetterCalledLeastOften) {
   Add("b", 6);
   book.BeginCall(first);
   book.EndCall(first, LetterState::kHealing, FailureClass::kUnknown, 0s, 0s, 1);
-  EXPECT_EQ(book.LeastCalled()->position, (Position{6, 6}));
+  EXPECT_EQ(book.ToProbeWith()->position, (Position{6, 6}));
 }
 
 }  // namespace
