@@ -259,6 +259,11 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   std::tie(status.state, status.reason) = StateAndReason();
   status.processed = engine_.handled();
   status.skipped = engine_.skipped();
+  const LetterBook& book = engine_.letters();
+  status.healing = book.count(LetterState::kHealing);
+  status.letters = status.healing + book.count(LetterState::kDead);
+  status.followers = book.count(LetterState::kFollower);
+  status.breaker_open = !engine_.breaker().closed();
   status.restarts = engine_.restarts();
   status.lanes = engine_.lanes();
   status.lanes_running = engine_.lanes_running();

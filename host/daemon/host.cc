@@ -243,9 +243,11 @@ bool Host::CheckStalled(const std::vector<GroupStatus>& statuses) {
   if (!stall_.Look(statuses, Clock::now())) {
     return false;
   }
+  const bool longer = StallDetector::WaitsLonger(statuses);
   for (const GroupStatus& status : statuses) {
     if (!status.finished) {
-      Log(LogLevel::kError, "No group has moved for 60 s", "Host.CheckStalled", status.name,
+      Log(LogLevel::kError, longer ? "No group has moved for 90 s" : "No group has moved for 60 s",
+          "Host.CheckStalled", status.name,
           {{"state", GroupStateName(status.state)}, {"reason", status.reason}});
     }
   }

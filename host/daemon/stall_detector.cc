@@ -1,18 +1,29 @@
 #include "host/daemon/stall_detector.h"
 
+#include <algorithm>
+
 namespace catchup {
+
+bool StallDetector::WaitsLonger(const std::vector<GroupStatus>& groups) {
+  return std::any_of(groups.begin(), groups.end(), [](const GroupStatus& status) {
+    return !status.finished && status.breaker_open;
+  });
+}
 
 bool StallDetector::Look(const std::vector<GroupStatus>& groups, TimePoint now) {
   std::uint64_t sum = 0;
   for (const GroupStatus& status : groups) {
-    sum = sum * 31 + status.processed + status.skipped +
-          status.position.value_or(Position{}).commit + (status.finished ? 1 : 0);
+    for (const std::uint64_t part :
+         {status.processed, status.skipped, status.letters, status.healing, status.followers,
+          status.position.value_or(Position{}).commit, std::uint64_t{status.finished}}) {
+      sum = sum * 31 + part;
+    }
   }
   if (sum != seen_) {
     seen_ = sum;
     moved_at_ = now;
   }
-  return now - moved_at_ >= patience_;
+  return now - moved_at_ >= (WaitsLonger(groups) ? patience_ + patience_ / 2 : patience_);
 }
 
 }  // namespace catchup

@@ -19,7 +19,11 @@ class StallDetector {
   explicit StallDetector(TimePoint now, std::chrono::nanoseconds patience = kPatience)
       : patience_(patience), moved_at_(now) {}
 
-  // True once nothing has moved for `patience`: no event, no position, no end of a group.
+  // Where a breaker is open, which waits for longer than a minute by itself, patience is half as
+  // long again.
+  static bool WaitsLonger(const std::vector<GroupStatus>& groups);
+
+  // True once nothing has moved for that long: no event, no letter, no position, no end of a group.
   bool Look(const std::vector<GroupStatus>& groups, TimePoint now);
 
  private:

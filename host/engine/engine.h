@@ -374,6 +374,8 @@ class Engine {
   void OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn);
   void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
                std::string_view did = "died");
+  void TellRestart(Seat& seat, const std::string& what, bool expected,
+                   std::chrono::nanoseconds delay, Turn& turn);
   void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);
   void Begin(std::optional<Position> loaded, Turn& turn);
   void Rejoin(std::optional<Position> loaded, Turn& turn);

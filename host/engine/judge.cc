@@ -229,7 +229,8 @@ void Engine::OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool
     RestartAtOnce(seat, what, turn);
   } else {
     ++seat.place.counted_deaths;
-    Restart(seat, what, false, turn);
+    const RunnerPacing::Verdict verdict = seat.lane.OnDeath(turn.now, turn.random, true);
+    TellRestart(seat, what, false, verdict.delay, turn);
   }
 }
 
@@ -257,11 +258,15 @@ void Engine::Restart(Seat& seat, const std::string& what, bool expected, Turn& t
         options_.drain_timeout);
     return;
   }
-  const bool at_once = verdict.delay == std::chrono::nanoseconds(0);
+  TellRestart(seat, what, expected, verdict.delay, turn);
+}
+
+void Engine::TellRestart(Seat& seat, const std::string& what, bool expected,
+                         std::chrono::nanoseconds delay, Turn& turn) {
+  const bool at_once = delay == std::chrono::nanoseconds(0);
   seat.lane.SetTrouble(what + (at_once ? std::string("; restarting at once")
-                                       : std::string(kRestartIn) + FormatDuration(verdict.delay)));
-  turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), expected, seat.lane.deaths(),
-               verdict.delay);
+                                       : std::string(kRestartIn) + FormatDuration(delay)));
+  turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), expected, seat.lane.deaths(), delay);
 }
 
 void Engine::On(const RunnerFacts& ready, Turn& turn) {

@@ -221,8 +221,9 @@ void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
 
 // Half-open with nothing to try it with, nothing waits either: the next event may be hours away.
 void Engine::Relieve(Turn& turn) {
-  const bool idle = breaker_.half_open() && !many_ && !ledger_.waits() && ledger_.on_lane() == 0 &&
-                    !CallsLetter() && !book_.ToProbeWith();
+  const bool waits = many_ ? streams_.Next() != 0 : ledger_.waits();
+  const bool idle = breaker_.half_open() && !waits && ledger_.on_lane() == 0 && !CallsLetter() &&
+                    !book_.ToProbeWith();
   if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
     trouble_.clear();
     doubted_type_.reset();

@@ -30,8 +30,9 @@ void Lane::OnExited() {
   climb_at_.reset();
 }
 
-RunnerPacing::Verdict Lane::OnDeath(std::chrono::nanoseconds now, std::uint64_t random) {
-  const RunnerPacing::Verdict verdict = pacing_.OnDeath(now, random);
+RunnerPacing::Verdict Lane::OnDeath(std::chrono::nanoseconds now, std::uint64_t random,
+                                    bool charged) {
+  const RunnerPacing::Verdict verdict = pacing_.OnDeath(now, random, charged);
   if (!verdict.give_up) {
     SpawnAt(now + verdict.delay);
   }

@@ -49,8 +49,9 @@ class Lane {
   void SetOnProbation() { pacing_.SetOnProbation(); }
   bool on_probation() const { return pacing_.on_probation(); }
 
-  // It died and another is to follow, or not any more. `random` is 64 fresh random bits.
-  RunnerPacing::Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
+  // It died and another is to follow, or not any more; see RunnerPacing.
+  RunnerPacing::Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random,
+                                bool charged = false);
   std::uint64_t deaths() const { return pacing_.deaths(); }
   void Forgive(std::uint64_t deaths) { pacing_.Forgive(deaths); }
   void OnSettled() { pacing_.OnSettled(); }

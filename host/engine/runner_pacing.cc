@@ -11,7 +11,8 @@ constexpr Backoff kRespawn{std::chrono::seconds(1), RunnerPacing::kSlowest};
 
 }  // namespace
 
-RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::uint64_t random) {
+RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::uint64_t random,
+                                            bool charged) {
   const auto begun_at = std::exchange(begun_at_, std::nullopt);
   if (settled_since_death_) {
     settled_since_death_ = false;
@@ -25,8 +26,9 @@ RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::u
   }
   deaths_.push_back(now);
   never_begun_ = begun_at ? 0 : never_begun_ + 1;
-  on_probation_ = on_probation_ && !(begun_at && now - *begun_at >= kDeathPeriod);
-  if (on_probation_ || deaths_.size() > kMaxDeaths || never_begun_ > kMaxDeaths) {
+  on_probation_ = on_probation_ && !charged && !(begun_at && now - *begun_at >= kDeathPeriod);
+  const bool may_give_up = !charged;
+  if (may_give_up && (on_probation_ || deaths_.size() > kMaxDeaths || never_begun_ > kMaxDeaths)) {
     return {.give_up = true, .delay = {}};
   }
   return {.give_up = false, .delay = kRespawn.Delay(attempt_++, random)};

@@ -16,6 +16,9 @@ namespace catchup {
 //
 // On probation, which one that was given up is on when it is tried again, the first death is
 // enough, until an event is settled or a runner has worked for kDeathPeriod.
+//
+// A death in a call of an event gives nothing up: the runner had begun, and after max_crashes of
+// them the event is a letter.
 class RunnerPacing {
  public:
   static constexpr std::size_t kMaxDeaths = 10;
@@ -41,8 +44,9 @@ class RunnerPacing {
     on_probation_ = false;
   }
 
-  // A runner died at `now`, by any monotonic clock; `random` is 64 fresh random bits.
-  Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random);
+  // A runner died at `now`, by any monotonic clock, `charged` to an event; `random` is 64 fresh
+  // random bits.
+  Verdict OnDeath(std::chrono::nanoseconds now, std::uint64_t random, bool charged = false);
 
   // The last `deaths` of them were those of an event that has become a letter, which says nothing
   // about the plugin's ability to run.

@@ -37,6 +37,26 @@ TEST_F(StallDetectorTest, CountsAnyGroupsEventPositionOrEndAsProgress) {
   EXPECT_TRUE(Look(seconds(260)));
 }
 
+TEST_F(StallDetectorTest, CountsALetterThatIsWrittenOrHealedAsProgress) {
+  groups_[0].letters = 3;
+  EXPECT_FALSE(Look(seconds(50)));
+  groups_[0].letters = 2;
+  EXPECT_FALSE(Look(seconds(100)));
+  groups_[0].followers = 1;
+  EXPECT_FALSE(Look(seconds(159)));
+  EXPECT_TRUE(Look(seconds(160)));
+}
+
+TEST_F(StallDetectorTest, WaitsLongerWhereABreakerIsOpenInAGroupThatRuns) {
+  EXPECT_FALSE(Look(seconds(0)));
+  groups_[0].breaker_open = true;
+  EXPECT_FALSE(Look(seconds(89)));
+  EXPECT_TRUE(Look(seconds(90)));
+  groups_[0].finished = true;
+  EXPECT_FALSE(Look(seconds(91)));
+  EXPECT_TRUE(Look(seconds(151)));
+}
+
 // A group that goes from one wait to another does not come nearer to the end.
 TEST_F(StallDetectorTest, CountsAnotherStateAsNone) {
   groups_[0].state = GroupState::kWaiting;

@@ -181,6 +181,17 @@ TEST_F(LanesWithoutRetriesTest, TheBreakerCountsOverAllLanesAndTriesTheOldestEve
   EXPECT_FALSE(Has(driver.Wake(60s), Kind::kDeliver)) << "one call at a time";
 }
 
+TEST_F(LanesWithoutRetriesTest, AQuietLogDoesNotWaitForABreakerThatHasNothingToTry) {
+  Event("a");
+  for (int i = 0; i < 5; ++i) {
+    Fails(1, 1, CATCHUP_RETRY);
+    driver.Wake(120s);
+  }
+  driver.Settled(1);
+  ASSERT_TRUE(driver.engine.breaker().half_open());
+  EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp) << driver.engine.reason();
+}
+
 TEST_F(LanesTest, ALetterIsCalledOnAnIdleLaneWhileNoOtherHasItsStream) {
   Event("a");
   Event("b");

@@ -68,6 +68,19 @@ TEST(RunnerPacingTest, ProbationEndsWithASettledEventOrTenMinutesOfWork) {
   EXPECT_FALSE(works.OnDeath(1h + 10min, 250).give_up);
 }
 
+// The event becomes a letter in the end, and whatever it does the plugin had begun.
+TEST(RunnerPacingTest, ADeathInACallOfAnEventGivesNothingUpAndEndsProbation) {
+  RunnerPacing pacing;
+  pacing.SetOnProbation();
+  for (int death = 1; death <= 30; ++death) {
+    pacing.OnBegun(1h);
+    EXPECT_FALSE(pacing.OnDeath(1h, 250, true).give_up) << death;
+  }
+  EXPECT_FALSE(pacing.on_probation());
+  pacing.Forgive(30);
+  EXPECT_FALSE(pacing.OnDeath(1h, 250).give_up);
+}
+
 TEST(RunnerPacingTest, GivesUpAtTheEleventhDeathOfTenMinutes) {
   RunnerPacing pacing;
   for (int death = 1; death <= 10; ++death) {
