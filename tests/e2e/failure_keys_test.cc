@@ -102,7 +102,8 @@ TEST_F(FailureKeysTest, HealForOfZeroLeavesALetterToAPerson) {
   EXPECT_EQ(Last("Group ended", "healingCount"), "0");
   EXPECT_EQ(Last("Group ended", "dlqCount"), "1");
   Run(keys);
-  ASSERT_TRUE(host_->WaitForLog("Caught up", "g")) << host_->Errors();
+  ASSERT_TRUE(WaitUntil([&] { return Last("State changed", "state") == "caught up"; }))
+      << host_->Errors();
   EXPECT_EQ(Delivered(site_, "g").size(), 2u);
   const Finished retried = site_.Catchup({"dlq", "retry", "g", "--all", "--config", "host.toml"});
   EXPECT_EQ(retried.exit, 0) << retried.err;
@@ -127,13 +128,6 @@ TEST_F(FailureKeysTest, BreakerFailuresAreTheCallsUntilItOpens) {
   End();
 }
 
-TEST_F(FailureKeysTest, BreakerMaxOpenBoundsBreakerOpen) {
-  site_.Append({EventLine("s", "t", R"({"do":"retry","text":"away","times":2})")});
-  Run("breaker = { failures = 1, open = \"1h\", max_open = \"100ms\" }");
-  EXPECT_TRUE(WaitUntil([&] { return Delivered(site_, "g").size() == 3; })) << host_->Errors();
-  End();
-}
-
 TEST_F(FailureKeysTest, BreakerBudgetIsHowManyLettersATextRuleMakes) {
   Strings lines;
   for (int i = 0; i < 5; ++i) {
@@ -149,7 +143,7 @@ TEST_F(FailureKeysTest, BreakerBudgetIsHowManyLettersATextRuleMakes) {
 
 TEST_F(FailureKeysTest, ClassifyDomainMakesALetterWithoutAnotherTry) {
   site_.Append({EventLine("a", "t", Fails("Item 17 is sold out")), EventLine("b", "t")});
-  Run("dead_letters.heal_for = \"0s\"\nclassify.domain = [\"re:item [0-9]+ is sold out$\"]");
+  Run("dead_letters.heal_for = \"0s\"\nclassify.domain = [\"re:Item [0-9]+ is sold out$\"]");
   ASSERT_TRUE(WaitUntil([&] { return Delivered(site_, "g").size() == 2; })) << host_->Errors();
   ASSERT_TRUE(WaitForLetters(1)) << host_->Errors();
   EXPECT_EQ(Last("Dead letter written", "class"), "domain-text");
