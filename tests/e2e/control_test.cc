@@ -69,8 +69,14 @@ class ControlTest : public ::testing::Test {
     return site_.Catchup(arguments);
   }
 
+  // One that ends a group: until it has, which takes a moment more.
   bool WaitForState(const std::string& group, const std::string& state) {
-    return WaitUntil([&] { return host_->Log().Last("State changed", group, "state") == state; });
+    const bool ends = state == "halted" || state == "failed";
+    return WaitUntil([&] {
+      const HostLog log = host_->Log();
+      return log.Last("State changed", group, "state") == state &&
+             (!ends || log.Last("Group ended", group, "state") == state);
+    });
   }
 
   void End() {
