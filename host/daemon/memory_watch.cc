@@ -28,7 +28,7 @@ MemoryWatch::MemoryWatch(std::uint64_t limit_bytes)
     : limit_(limit_bytes), usual_(limit_bytes / 10 * 8), retire_at_(usual_) {}
 
 bool MemoryWatch::WantsLook(std::optional<std::chrono::nanoseconds> ran) {
-  if (fine_ && last_.processes == 1 && ran.has_value() && ran == last_.ran &&
+  if (knows_start_ && fine_ && last_.processes == 1 && ran.has_value() && ran == last_.ran &&
       left_out_ < kMostLeftOut) {
     ++left_out_;
     return false;

@@ -21,8 +21,9 @@ class MemoryWatch {
 
   // Whether a look can find anything new, as most cannot where hundreds of runners are idle: `ran`
   // is the processor time that the runner has had by now. What has not run has filled nothing; but
-  // where it has other processes below it, or a verdict waits to be carried out, or the last looks
-  // were all left out (the kernel may make pages huge by itself), it is looked at all the same.
+  // before its start is known, where it has other processes below it, or a verdict waits to be
+  // carried out, or the last looks were all left out (the kernel may make pages huge by itself), it
+  // is looked at all the same.
   bool WantsLook(std::optional<std::chrono::nanoseconds> ran);
 
   enum class Verdict : std::uint8_t { kFine, kRetire, kKill };

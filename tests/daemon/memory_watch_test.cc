@@ -64,6 +64,8 @@ TEST(MemoryWatchTest, DoesNotLookAtOneThatHasNotRunSince) {
 
 TEST(MemoryWatchTest, LooksAtOneThatHasNotRunWhereThatDoesNotTellAll) {
   MemoryWatch watch(100 * kMiB);
+  watch.Judge({10 * kMiB, 1, 5ms}, false);
+  EXPECT_TRUE(watch.WantsLook(5ms)) << "what it has at its start is not known yet";
   watch.Judge({10 * kMiB, 2, 5ms}, true);
   EXPECT_TRUE(watch.WantsLook(5ms)) << "a process below it may have run";
   watch.Judge({10 * kMiB, 1, std::nullopt}, true);
