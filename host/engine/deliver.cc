@@ -99,27 +99,26 @@ bool Engine::CallProbe(Turn& turn) {
   if (ledger_.on_lane() > 0) {
     return false;
   }
-  const auto letter = letter_writing_ ? std::nullopt : LetterToProbeWith();
   const Seat& seat = seats_.front();
+  // Not before it is needed: it looks at all letters.
+  const auto call_letter = [&] {
+    const auto letter = letter_writing_ || life_.ending() ? std::nullopt : LetterToProbeWith();
+    if (letter) {
+      CallLetter(seat, *letter, turn);
+    }
+    return letter.has_value();
+  };
   const bool full =
       seat.place.sequence != 0 && book_.IsFull(LetterBytesOf(seat.place.sequence, seat.place.text));
-  if (full && letter && !letter_probed_last_) {
+  if (full && !letter_probed_last_ && call_letter()) {
     letter_probed_last_ = true;
-    CallLetter(seat, *letter, turn);
     return true;
   }
   if (CallNextEvent(turn)) {
     letter_probed_last_ = false;
     return true;
   }
-  if (letter_writing_ || life_.ending()) {
-    return false;
-  }
-  const auto may_now = LetterToProbeWith();
-  if (may_now) {
-    CallLetter(seat, *may_now, turn);
-  }
-  return may_now.has_value();
+  return call_letter();
 }
 
 // Hands out one event, after those before it that need no call.

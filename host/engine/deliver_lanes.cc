@@ -148,10 +148,12 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
       oldest = &seat;
     }
   }
-  const auto letter = letter_writing_ ? std::nullopt : LetterToProbeWith();
+  const auto call_letter = [&] {
+    return !letter_writing_ && CallLetterOnLanes(LetterToProbeWith(), turn);
+  };
   const bool full =
       oldest != nullptr && book_.IsFull(LetterBytesOf(oldest->place.sequence, oldest->place.text));
-  if (full && !letter_probed_last_ && CallLetterOnLanes(letter, turn)) {
+  if (full && !letter_probed_last_ && call_letter()) {
     letter_probed_last_ = true;
     return true;
   }
@@ -165,7 +167,7 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
     letter_probed_last_ = false;
     return true;
   }
-  return !letter_writing_ && CallLetterOnLanes(LetterToProbeWith(), turn);
+  return call_letter();
 }
 
 // Hands `seat` the next event whose stream is free, or up to `most` for one call. Those before it

@@ -223,7 +223,7 @@ void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
 void Engine::Relieve(Turn& turn) {
   const bool waits = many_ ? streams_.Next() != 0 : ledger_.waits();
   const bool idle = breaker_.half_open() && !waits && ledger_.on_lane() == 0 && !CallsLetter() &&
-                    !book_.ToProbeWith();
+                    !LetterToProbeWith();
   if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
     trouble_.clear();
     doubted_type_.reset();

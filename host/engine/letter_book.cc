@@ -50,6 +50,15 @@ std::uint32_t IdOf(std::string_view name, Ids* ids, Entries* entries,
   return id;
 }
 
+bool Allows(const LetterBook::May& may, const LetterBook::Id& id) { return !may || may(id); }
+
+template <typename Ids>
+std::optional<LetterBook::Id> FirstAllowed(const Ids& ids, const LetterBook::May& may) {
+  const auto found =
+      std::find_if(ids.begin(), ids.end(), [&](const auto& id) { return Allows(may, id); });
+  return found == ids.end() ? std::nullopt : std::optional(*found);
+}
+
 }  // namespace
 
 std::uint32_t LetterBook::StreamId(std::string_view name) {
@@ -238,14 +247,11 @@ std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May
   if (in_call_) {
     return std::nullopt;
   }
-  const auto allowed = [&may](const Id& id) { return !may || may(id); };
-  if (const auto asked = std::find_if(asked_.begin(), asked_.end(), allowed);
-      asked != asked_.end()) {
-    return *asked;
+  if (const auto asked = FirstAllowed(asked_, may)) {
+    return asked;
   }
-  const auto handed = std::find_if(handing_.begin(), handing_.end(), allowed);
-  if (handed != handing_.end()) {
-    return *handed;
+  if (const auto handed = FirstAllowed(handing_, may)) {
+    return handed;
   }
   if (now < free_at) {
     return std::nullopt;
@@ -258,7 +264,7 @@ std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May
       if (now < due && !types_[type].held) {
         break;
       }
-      if (allowed(id)) {
+      if (Allows(may, id)) {
         return id;
       }
     }
@@ -295,10 +301,8 @@ std::optional<LetterBook::Time> LetterBook::DueAfter(Time now) const {
 }
 
 std::optional<LetterBook::Id> LetterBook::ToProbeWith(const May& may) const {
-  const auto allowed = [&may](const Id& id) { return !may || may(id); };
-  if (const auto asked = std::find_if(asked_.begin(), asked_.end(), allowed);
-      asked != asked_.end()) {
-    return *asked;
+  if (const auto asked = FirstAllowed(asked_, may)) {
+    return asked;
   }
   std::optional<std::tuple<bool, std::uint32_t, Time, Id>> best;
   for (const Type& type : types_) {
@@ -307,16 +311,12 @@ std::optional<LetterBook::Id> LetterBook::ToProbeWith(const May& may) const {
     }
     for (const auto& [due, id] : type.due) {
       const std::tuple<bool, std::uint32_t, Time, Id> one{type.held, Get(id)->step, due, id};
-      if ((!best || one < *best) && allowed(id)) {
+      if ((!best || one < *best) && Allows(may, id)) {
         best = one;
       }
     }
   }
-  if (best) {
-    return std::get<Id>(*best);
-  }
-  const auto handed = std::find_if(handing_.begin(), handing_.end(), allowed);
-  return handed == handing_.end() ? std::nullopt : std::optional(*handed);
+  return best ? std::optional(std::get<Id>(*best)) : FirstAllowed(handing_, may);
 }
 
 void LetterBook::BeginCall(const Id& id) {

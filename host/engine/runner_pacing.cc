@@ -27,8 +27,7 @@ RunnerPacing::Verdict RunnerPacing::OnDeath(std::chrono::nanoseconds now, std::u
   deaths_.push_back(now);
   never_begun_ = begun_at ? 0 : never_begun_ + 1;
   on_probation_ = on_probation_ && !charged && !(begun_at && now - *begun_at >= kDeathPeriod);
-  const bool may_give_up = !charged;
-  if (may_give_up && (on_probation_ || deaths_.size() > kMaxDeaths || never_begun_ > kMaxDeaths)) {
+  if (!charged && (on_probation_ || deaths_.size() > kMaxDeaths || never_begun_ > kMaxDeaths)) {
     return {.give_up = true, .delay = {}};
   }
   return {.give_up = false, .delay = kRespawn.Delay(attempt_++, random)};

@@ -22,6 +22,16 @@ using namespace std::chrono_literals;
 // Position n:n.
 inline Position P(std::uint64_t n) { return {n, n}; }
 
+// A letter of stream a, as the store has it.
+inline LetterSummary StoredLetter(Position position, LetterState state = LetterState::kHealing) {
+  LetterSummary letter;
+  letter.position = position;
+  letter.stream = "a";
+  letter.type = "t";
+  letter.state = state;
+  return letter;
+}
+
 // Streams and types by sequence.
 class Names final : public EventNames {
  public:

@@ -466,12 +466,7 @@ TEST(FailureRestartTest, AnEventThatIsALetterAlreadyIsNotCalledAgain) {
   names.names[2] = {"a", "t"};
   names.names[3] = {"b", "t"};
   Driver d({}, &names);
-  LetterSummary letter;
-  letter.position = P(10);
-  letter.stream = "a";
-  letter.type = "t";
-  letter.state = LetterState::kDead;
-  d.engine.LoadLetter(letter);
+  d.engine.LoadLetter(StoredLetter(P(10), LetterState::kDead));
   d.Run();
   EXPECT_EQ(Delivered(d.Event(P(10), 1, false, 1, {"a", "t"})).first, 0u);
   EXPECT_EQ(d.engine.watermark(), P(10)) << "it is durable";
@@ -555,12 +550,7 @@ TEST(FailureRestartTest, ALetterWaitsForWhatComesAgainBeforeIt) {
   names.names[1] = {"a", "t"};
   names.names[2] = {"a", "t"};
   Driver d({}, &names);
-  LetterSummary letter;
-  letter.position = P(20);
-  letter.stream = "a";
-  letter.type = "t";
-  letter.state = LetterState::kFollower;
-  d.engine.LoadLetter(letter);
+  d.engine.LoadLetter(StoredLetter(P(20), LetterState::kFollower));
   d.Start();
   EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
   EXPECT_EQ(Delivered(d.Event(P(10), 1, false, 1, {"a", "t"})).first, 1u);
@@ -572,12 +562,7 @@ TEST(FailureRestartTest, ALetterWaitsForWhatComesAgainBeforeIt) {
 TEST(FailureRestartTest, ALetterOfWhatTheFilterHidesNowIsCalledOnceAllIsReceived) {
   Names names;
   Driver d({}, &names);
-  LetterSummary letter;
-  letter.position = P(20);
-  letter.stream = "a";
-  letter.type = "t";
-  letter.state = LetterState::kFollower;
-  d.engine.LoadLetter(letter);
+  d.engine.LoadLetter(StoredLetter(P(20), LetterState::kFollower));
   d.Start();
   EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
   EXPECT_TRUE(Has(d.CaughtUp(P(30)), Kind::kCallLetter));

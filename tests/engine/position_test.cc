@@ -362,11 +362,7 @@ TEST_F(FailedAdvanceTest, ChargesADeathToThePluginAlone) {
 // It would stand behind an event that comes before it is handed over.
 TEST(AdvanceTest, IsNotMadeWhileALetterIsCalled) {
   Driver d;
-  LetterSummary letter;
-  letter.position = P(5);
-  letter.stream = "a";
-  letter.type = "t";
-  d.engine.LoadLetter(letter);
+  d.engine.LoadLetter(StoredLetter(P(5)));
   d.Start({.recorded_start = {}, .checkpoint = P(5)});
   ASSERT_TRUE(Has(d.ReadyAt(1, P(5)), Kind::kCallLetter));
   d.Checkpoint(P(10));
