@@ -31,6 +31,12 @@ std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
 }
 
+LetterCounts CountsOf(const LetterBook& letters) {
+  const std::uint64_t healing = letters.count(LetterState::kHealing);
+  return {healing + letters.count(LetterState::kDead), healing,
+          letters.count(LetterState::kFollower)};
+}
+
 bool IsOfLetter(Notice notice) {
   return notice == Notice::kLetterWritten || notice == Notice::kLetterHealed ||
          notice == Notice::kLetterDead || notice == Notice::kLetterDropped;
@@ -203,13 +209,12 @@ void GroupReport::Finished(std::uint64_t invalid_traces) {
 }
 
 void GroupReport::AddCounts(Clock::time_point now, std::vector<LogField>* fields) const {
-  const LetterBook& letters = engine_.letters();
-  const std::uint64_t healing = letters.count(LetterState::kHealing);
+  const LetterCounts letters = CountsOf(engine_.letters());
   fields->insert(fields->end(), {{"processedCount", engine_.handled()},
                                  {"errorCount", errors_},
-                                 {"dlqCount", healing + letters.count(LetterState::kDead)},
-                                 {"healingCount", healing},
-                                 {"followerCount", letters.count(LetterState::kFollower)},
+                                 {"dlqCount", letters.all},
+                                 {"healingCount", letters.healing},
+                                 {"followerCount", letters.followers},
                                  {"skippedCount", engine_.skipped()},
                                  {"timingMs", Milliseconds(now - started_)},
                                  {"avgRate", Rate(engine_.handled(), now - started_)}});
@@ -259,10 +264,7 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   std::tie(status.state, status.reason) = StateAndReason();
   status.processed = engine_.handled();
   status.skipped = engine_.skipped();
-  const LetterBook& book = engine_.letters();
-  status.healing = book.count(LetterState::kHealing);
-  status.letters = status.healing + book.count(LetterState::kDead);
-  status.followers = book.count(LetterState::kFollower);
+  status.letters = CountsOf(engine_.letters());
   status.breaker_open = !engine_.breaker().closed();
   status.restarts = engine_.restarts();
   status.lanes = engine_.lanes();

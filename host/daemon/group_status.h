@@ -11,6 +11,13 @@
 
 namespace catchup {
 
+// A group's letters now.
+struct LetterCounts {
+  std::uint64_t all = 0;  // Followers apart.
+  std::uint64_t healing = 0;
+  std::uint64_t followers = 0;  // Events that wait behind them.
+};
+
 // A group at a glance.
 struct GroupStatus {
   std::string name;
@@ -18,10 +25,8 @@ struct GroupStatus {
   std::string reason;
   std::uint64_t processed = 0;  // Events handled in this run.
   std::uint64_t skipped = 0;
-  std::uint64_t letters = 0;    // Of the group now, followers apart.
-  std::uint64_t healing = 0;    // Of these.
-  std::uint64_t followers = 0;  // Events that wait behind them.
-  bool breaker_open = false;    // Or half-open.
+  LetterCounts letters;
+  bool breaker_open = false;  // Or half-open.
   std::uint64_t restarts = 0;
   double rate = 0;  // Events a second since the last glance.
   std::optional<Position> position;

@@ -14,8 +14,9 @@ bool StallDetector::Look(const std::vector<GroupStatus>& groups, TimePoint now) 
   std::uint64_t sum = 0;
   for (const GroupStatus& status : groups) {
     for (const std::uint64_t part :
-         {status.processed, status.skipped, status.letters, status.healing, status.followers,
-          status.position.value_or(Position{}).commit, std::uint64_t{status.finished}}) {
+         {status.processed, status.skipped, status.letters.all, status.letters.healing,
+          status.letters.followers, status.position.value_or(Position{}).commit,
+          std::uint64_t{status.finished}}) {
       sum = sum * 31 + part;
     }
   }

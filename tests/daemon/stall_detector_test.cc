@@ -38,11 +38,11 @@ TEST_F(StallDetectorTest, CountsAnyGroupsEventPositionOrEndAsProgress) {
 }
 
 TEST_F(StallDetectorTest, CountsALetterThatIsWrittenOrHealedAsProgress) {
-  groups_[0].letters = 3;
+  groups_[0].letters.all = 3;
   EXPECT_FALSE(Look(seconds(50)));
-  groups_[0].letters = 2;
+  groups_[0].letters.all = 2;
   EXPECT_FALSE(Look(seconds(100)));
-  groups_[0].followers = 1;
+  groups_[0].letters.followers = 1;
   EXPECT_FALSE(Look(seconds(150)));
   EXPECT_FALSE(Look(seconds(209)));
   EXPECT_TRUE(Look(seconds(210)));
