@@ -1,5 +1,7 @@
 #include "host/store/letter_mark.h"
 
+#include <fmt/core.h>
+
 #include <string>
 
 #include "host/store/bytes.h"
@@ -46,20 +48,19 @@ Status CheckKnown(const FoundLetters& found, const KnownLetters& known, const st
   } else if (found.mark->file != known.mark->file) {
     how = "it is another file";
   } else if (found.mark->changes < known.mark->changes) {
-    how = "it is an earlier state of itself, as from a backup: " +
-          std::to_string(found.mark->changes) + " changes, wanted at least " +
-          std::to_string(known.mark->changes);
+    how = fmt::format(
+        "it is an earlier state of itself, as from a backup: {} changes, wanted at least {}",
+        found.mark->changes, known.mark->changes);
   }
   if (how.empty()) {
     return {};
   }
   const std::string at = known.checkpoint ? FormatPosition(*known.checkpoint) : "beginning";
-  return Status::Invalid(
-      how + ", while the checkpoint, " + at + ", was written when the file held " +
-      std::to_string(letters) + (letters == 1 ? " letter" : " letters") +
-      ": events would be lost; put the file back as it was, or decide: catchup reset " + group +
-      " --to " + at + " goes on with what there is, catchup reset " + group +
-      " --to beginning reads all again; then catchup start " + group);
+  return Status::Invalid(fmt::format(
+      "{0}, while the checkpoint, {1}, was written when the file held {2} letter{3}: events would "
+      "be lost; put the file back as it was, or decide: catchup reset {4} --to {1} goes on with "
+      "what there is, catchup reset {4} --to beginning reads all again; then catchup start {4}",
+      how, at, letters, letters == 1 ? "" : "s", group));
 }
 
 Status WriteMark(const LettersMark& mark, Statement* write) {

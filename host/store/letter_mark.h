@@ -31,13 +31,15 @@ struct KnownLetters {
   std::optional<Position> checkpoint;  // Its own place, for people.
 };
 
-// Whether what was found is the file that `known` speaks of, or a later state of it. kInvalid, with
-// the ways to go on: it is gone with letters in it, another one, or an earlier state of itself, as
-// from a backup.
+// What there is.
 struct FoundLetters {
   bool is_there = false;
   std::optional<LettersMark> mark;
 };
+
+// Whether what was found is the file that `known` speaks of, or a later state of it. kInvalid, with
+// the ways to go on: it is gone with letters in it, another one, or an earlier state of itself, as
+// from a backup.
 Status CheckKnown(const FoundLetters& found, const KnownLetters& known, const std::string& group);
 
 // `write` is kWriteMark, prepared.
