@@ -16,7 +16,8 @@
 namespace catchup {
 namespace {
 
-constexpr std::uint64_t kLetters = 40;
+constexpr std::uint64_t kLetters =
+    60;  // They fill most of a file, the tables of which take a page each.
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kFlips = 100;
@@ -109,7 +110,7 @@ TEST_F(LetterDamageTest, AFlippedBitIsFoundOrHarmless) {
       EXPECT_NE(status.message().find(file().string()), std::string::npos) << status.message();
     }
   }
-  EXPECT_GT(found, kFlips / 3) << "the rest lay where nothing is kept";
+  EXPECT_GT(found, kFlips / 2);
 }
 
 TEST_F(LetterDamageTest, AFileThatWasCutIsRefused) {
