@@ -235,15 +235,10 @@ int Order(const DlqArguments& arguments, const ConfigReading& reading, LetterPla
   if (answer.ok()) {
     return TellDone(arguments, *answer);
   }
-  if (answer.status().code() != Status::Code::kCancelled) {
-    return FailDlq(arguments, answer.status());
-  }
-  if (arguments.verb == "park" && !arguments.id.empty()) {
-    return ParkForNextRun(arguments, reading);
-  }
-  return FailDlq(arguments, Status::Unavailable(answer.status().message() +
-                                                ": start it first, since the group's host does "
-                                                "this"));
+  const bool no_host = answer.status().code() == Status::Code::kCancelled;
+  return no_host && arguments.verb == "park" && !arguments.id.empty()
+             ? ParkForNextRun(arguments, reading)
+             : FailDlq(arguments, answer.status());
 }
 
 }  // namespace

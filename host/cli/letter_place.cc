@@ -196,7 +196,8 @@ Result<std::string> LetterPlace::Order(std::string_view path, const std::string&
     const auto look = StateDirectory::LookAt(directory_);
     note_ = look.ok() ? look->note : std::string();
     if (note_.empty()) {
-      return Status::Cancelled("no host runs on state directory " + directory_.string());
+      return Status::Cancelled("no host runs on state directory " + directory_.string() +
+                               ": start it first, since the group's host does this");
     }
     if (std::chrono::steady_clock::now() >= until) {
       return Status::Unavailable(note_ +

@@ -164,7 +164,7 @@ void LetterDesk::FinishWaiters(bool all) {
 
 void LetterDesk::Look() {
   if (!waiters_.empty() &&
-      (!at_.engine->breaker().closed() || at_.engine->state() == GroupState::kDraining ||
+      (at_.engine->breaker().open() || at_.engine->state() == GroupState::kDraining ||
        at_.engine->state() == GroupState::kStopped || at_.engine->state() == GroupState::kFailed ||
        at_.engine->state() == GroupState::kGivenUp)) {
     FinishWaiters(true);

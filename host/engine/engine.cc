@@ -49,6 +49,10 @@ LaneNumber Engine::lanes_running() const {
                                                [](const Seat& seat) { return seat.lane.takes(); }));
 }
 
+bool Engine::HasEventToCall() const {
+  return AnyPlace() || ledger_.on_lane() > 0 || (many_ ? streams_.Next() != 0 : ledger_.waits());
+}
+
 bool Engine::AnyPlace() const {
   return std::any_of(seats_.begin(), seats_.end(),
                      [](const Seat& seat) { return seat.place.sequence != 0; });

@@ -467,6 +467,7 @@ class Engine {
   std::string Given(const Seat& seat) const;
   std::chrono::nanoseconds NextInPlace() const;
   bool AnyLives() const;
+  bool HasEventToCall() const;  // Or one that is called.
   bool AnyPlace() const;
   bool SettledLately(std::chrono::nanoseconds now) const;
   void Press(Lane::Force force, std::chrono::nanoseconds patience, const std::string& why = {});

@@ -221,9 +221,8 @@ void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
 
 // Half-open with nothing to try it with, nothing waits either: the next event may be hours away.
 void Engine::Relieve(Turn& turn) {
-  const bool waits = many_ ? streams_.Next() != 0 : ledger_.waits();
-  const bool idle = breaker_.half_open() && !waits && ledger_.on_lane() == 0 && !CallsLetter() &&
-                    !LetterToProbeWith();
+  const bool idle =
+      breaker_.half_open() && !HasEventToCall() && !CallsLetter() && !LetterToProbeWith();
   if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
     trouble_.clear();
     doubted_type_.reset();

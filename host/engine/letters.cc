@@ -184,17 +184,24 @@ void Engine::LetterGone(Tick tick, Commands* out) {
 
 void Engine::LetterDropped(std::string_view stream, Position position, std::string_view why,
                            Tick tick, Commands* out) {
-  const auto id = book_.Find(stream, position);
-  if (life_.finished() || !id) {
+  if (life_.finished()) {
     return;
   }
   Turn turn(tick, out);
-  letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
-  const LetterBook::Letter letter = *book_.Get(*id);
-  book_.Remove(*id);
-  TellLetter(Notice::kLetterDropped,
-             "dead letter " + FormatPosition(position) + " dropped" + OneLine(why), true, letter,
-             letter.attempts, turn);
+  std::string text = "dead letter " + FormatPosition(position) + " dropped" + OneLine(why);
+  LetterBook::Letter letter;
+  if (const auto id = book_.Find(stream, position)) {
+    letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
+    letter = *book_.Get(*id);
+    book_.Remove(*id);
+  } else {
+    // Its call had succeeded before the store could be told; the store has the decision all the
+    // same.
+    letter.position = position;
+    letter.state = LetterState::kFollower;
+    text += "; it had healed just before";
+  }
+  TellLetter(Notice::kLetterDropped, text, true, letter, letter.attempts, turn);
   Plan(turn);
 }
 

@@ -102,7 +102,8 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (life_.ending()) {
     return "the group is stopping";
   }
-  if (breaker_.open()) {
+  // Half-open without an event it is the probe: a quiet log may bring none for hours.
+  if (breaker_.open() || (breaker_.half_open() && HasEventToCall())) {
     return "no letter is called while the breaker is open" +
            (trouble_.empty() ? std::string() : ": " + trouble_);
   }

@@ -141,6 +141,33 @@ TEST_F(DlqTroubleTest, WhileTheBreakerOpensAndProbesARetryIsRefusedAndTheLetterS
   End();
 }
 
+// One success of three, and the log is quiet from then on.
+TEST_F(DlqTroubleTest, WhereNoEventIsLeftToProbeWithTheLetterThatIsAskedForIsTheProbe) {
+  Begin(Until("retry", "mended"),
+        "breaker = { failures = 1, open = \"100ms\", max_open = \"100ms\" }\n");
+  ASSERT_TRUE(WaitUntil([&] { return Count("b@0") > 1; })) << host_->Errors();
+  Mend();
+  ASSERT_TRUE(host_->WaitForLog("Going on after failed calls", "g")) << host_->Errors();
+  const Finished retry = Dlq({"retry", "g", id_});
+  EXPECT_EQ(retry.exit, 0) << retry.err;
+  EXPECT_EQ(retry.out, id_ + "  healed\n");
+  EXPECT_EQ(Letters(), 0u);
+  End();
+}
+
+TEST_F(DlqTroubleTest, WhereNoHostRunsWhatOnlyItCanDoSaysToStartIt) {
+  Begin("");
+  End();
+  for (const Strings& command :
+       {Strings{"retry", "g", id_}, Strings{"drop", "g", id_, "--reason", "x"},
+        Strings{"retry", "g", "--all"}, Strings{"unpark", "g", "--type", "t"}}) {
+    const Finished refused = Dlq(command);
+    EXPECT_EQ(refused.exit, 1) << command[0];
+    EXPECT_THAT(refused.err, HasSubstr("start it first")) << command[0];
+  }
+  EXPECT_EQ(Letters(), 1u);
+}
+
 TEST_F(DlqTroubleTest, TwoWhoRetryAllAtOnceHandleEachLetterOnce) {
   constexpr int kLetters = 20;
   Strings lines;

@@ -529,6 +529,22 @@ TEST_F(FailureTest, ALetterBehindAnEventHoldsUpNoOther) {
   EXPECT_EQ(Find(answer, Kind::kCallLetter)->from, P(10));
 }
 
+TEST_F(FailureTest, ADropThatCameTooLateIsToldAllTheSame) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  Commands answer;
+  ASSERT_EQ(driver.engine.RetryLetter("a", P(10), driver.tick(), &answer), "");
+  ASSERT_TRUE(Has(driver.Settled(kLetterCall), Kind::kRemoveLetter));
+
+  answer.clear();
+  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
+  ASSERT_TRUE(Has(answer, Kind::kNotice));
+  EXPECT_EQ(Find(answer, Kind::kNotice)->notice, Notice::kLetterDropped);
+  EXPECT_EQ(Find(answer, Kind::kNotice)->text,
+            "dead letter 10:10 dropped: no use; it had healed just before");
+}
+
 TEST_F(FailureTest, EventsWaitForTheCallOfALetterThatIsDroppedMeanwhile) {
   Event("a");
   Fails(1, CATCHUP_REJECT);
