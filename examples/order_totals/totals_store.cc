@@ -37,6 +37,11 @@ bool Same(std::optional<catchup_position> a, std::optional<catchup_position> b) 
   return a->commit == b->commit && a->prepare == b->prepare;
 }
 
+bool Reaches(std::optional<catchup_position> stored, catchup_position position) {
+  return stored &&
+         std::tie(stored->commit, stored->prepare) >= std::tie(position.commit, position.prepare);
+}
+
 std::string ToString(std::optional<catchup_position> position) {
   if (!position) return "none";
   return std::to_string(position->commit) + ":" + std::to_string(position->prepare);
@@ -145,7 +150,7 @@ bool TotalsStore::Move(std::string_view group, std::optional<catchup_position> p
                               ", wanted the one that load_position stores");
   }
   RequireToken(row->token, token);
-  if (Same(row->position, position) && !Same(previous, position)) return false;
+  if (Reaches(row->position, position) && !Same(previous, position)) return false;
   throw catchup::FatalError("found the stored position " + ToString(row->position) + ", wanted " +
                             ToString(previous) + " before moving to " + ToString(position));
 }

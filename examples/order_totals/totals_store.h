@@ -49,8 +49,9 @@ class TotalsStore {
   // Stores `token` and returns the position beside it.
   std::optional<catchup_position> Load(std::string_view group, std::uint64_t token);
 
-  // Moves from `previous` to `position`. False if an earlier try has done so already: then its
-  // effects are there too. Throws catchup::FatalError if the stored position is a third one.
+  // Moves from `previous` to `position`. False if an earlier try, perhaps of more events, has come
+  // as far already: then its effects are there too. Throws catchup::FatalError if the stored
+  // position is a third one.
   bool Move(std::string_view group, std::optional<catchup_position> previous,
             catchup_position position, std::uint64_t token);
 

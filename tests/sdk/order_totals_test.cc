@@ -225,6 +225,21 @@ TEST_F(OrderTotalsTest, ALostReplyIsOkWithoutASecondEffect) {
   EXPECT_EQ(ReadTotals(), (Totals{{"ann", {1, 100}}}));
 }
 
+// As the host passes them once their call as a whole has failed.
+TEST_F(OrderTotalsTest, ALostReplyOfSeveralEventsIsOkForEachOfThem) {
+  auto instance = Started(1);
+  ASSERT_EQ(At(*instance, {}, std::nullopt, 2, 1), CATCHUP_OK);
+  const TestEvent one = Placed("1", "ann", 100);
+  const TestEvent two = Placed("2", "ann", 1);
+  ASSERT_EQ(At(*instance, {one, two}, 2, 5, 1), CATCHUP_OK);
+
+  EXPECT_EQ(At(*instance, {one}, 2, 4, 1), CATCHUP_OK) << host_.TakeError();
+  EXPECT_EQ(At(*instance, {two}, 4, 5, 1), CATCHUP_OK) << host_.TakeError();
+  EXPECT_EQ(At(*instance, {Placed("3", "ann", 1)}, 5, 6, 1), CATCHUP_OK) << host_.TakeError();
+
+  EXPECT_EQ(ReadTotals(), (Totals{{"ann", {3, 102}}}));
+}
+
 TEST_F(OrderTotalsTest, AThirdPositionIsFatal) {
   auto instance = Started(1);
   ASSERT_EQ(At(*instance, {}, std::nullopt, 5, 1), CATCHUP_OK);

@@ -39,7 +39,7 @@ class PluginStore {
       return Answer::kFenced;
     }
     if (position_ != previous) {
-      return position_ == position ? Answer::kAlready : Answer::kMismatch;
+      return position_ >= position ? Answer::kAlready : Answer::kMismatch;
     }
     for (const std::size_t event : events) {
       Apply(token, event);

@@ -396,9 +396,12 @@ void World::ApplyAt(const std::vector<Item>& batch) {
   }
   if (Trouble(30)) {
     faults_.Fired(Fault::kLostReply);
-    answer = plugin_.HandleAt(runner_->token, events, runner_->position, position);
-    if (answer != PluginStore::Answer::kAlready) {
-      Wrong("a repeated handle_at was not recognised");
+    // Of several events it comes again one by one.
+    for (const Item& item : {batch.front(), batch.back()}) {
+      answer = plugin_.HandleAt(runner_->token, events, runner_->position, item.position);
+      if (answer != PluginStore::Answer::kAlready) {
+        Wrong("a repeated handle_at was not recognised");
+      }
     }
   }
   runner_->position = position;

@@ -309,9 +309,10 @@ typedef struct catchup_position_keeper {
    *
    * The update of the row is guarded by "stored token <= token and stored position = *previous"
    * (previous is null while no position was ever stored). When it changes no row, read the row: a
-   * higher token is CATCHUP_FATAL; a stored position that is already *position while *previous
-   * differs from it means that an earlier try was committed and its reply lost, so drop the effects
-   * and return CATCHUP_OK; anything else is CATCHUP_FATAL.
+   * higher token is CATCHUP_FATAL; a stored position that is *position already, or beyond it, while
+   * *previous differs from *position means that an earlier try, perhaps of more events, was
+   * committed and its reply lost, so drop the effects and return CATCHUP_OK; anything else is
+   * CATCHUP_FATAL.
    * count may be 0: only the position moves. A failed call of several events comes again one by
    * one. The status is that of handle.
    * [instance-thread & started] Since 1.0. Required in this table. */

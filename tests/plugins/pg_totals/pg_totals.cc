@@ -103,7 +103,7 @@ class TotalsAt : public catchup::PositionProjection {
                 std::uint64_t token) override {
     Transaction transaction(&database_);
     const Place place = Row(token);
-    if (Same(place, position) && !Same(previous, position)) return;  // Only the answer was lost.
+    if (Reaches(place, position) && !Same(previous, position)) return;  // An answer was lost.
     if (!Same(place, previous)) throw catchup::Fatal("the position is not the one before");
     for (const catchup::Event& event : events) {
       Suffer(event);
@@ -126,6 +126,10 @@ class TotalsAt : public catchup::PositionProjection {
   static bool Same(const Place& a, const Place& b) {
     if (!a || !b) return !a && !b;
     return a->commit == b->commit && a->prepare == b->prepare;
+  }
+  static bool Reaches(const Place& stored, catchup_position position) {
+    return stored &&
+           std::tie(stored->commit, stored->prepare) >= std::tie(position.commit, position.prepare);
   }
   std::string Name() const { return std::string(host_.group()); }
 
