@@ -149,8 +149,8 @@ class Judgement {
 
   void CheckRepeats() {
     std::size_t begin = 0;
-    // Letters whose good call a kill has cut from its end: each may have one more, whenever its
-    // turn comes.
+    // Letters whose good call a kill has cut from its end, and events that a kill lets come again
+    // and that are letters by then: each may have one more call, whenever its turn comes.
     std::set<Position> owed;
     for (std::size_t i = 0; i < history_.lives.size(); ++i) {
       const Life& life = history_.lives[i];
@@ -162,6 +162,7 @@ class Judgement {
           applied.insert(history_.deliveries[k].place);
         }
       }
+      const std::set<Position> applied_before = applied;
       std::size_t repeats = 0;
       for (std::size_t k = begin; k < end; ++k) {
         const Position place = history_.deliveries[k].place;
@@ -174,6 +175,13 @@ class Judgement {
         if (history_.deliveries[k].applied && !applied.insert(place).second &&
             owed.erase(place) == 0) {
           ++repeats;
+        }
+      }
+      for (const KeptLetter& letter : life.letters) {
+        const bool kept = i > 0 && Holds(history_.lives[i - 1], letter.place);
+        if (!kept && applied_before.contains(letter.place)) {
+          ++repeats;
+          owed.insert(letter.place);
         }
       }
       const bool reset_before = i > 0 && history_.lives[i - 1].reset;

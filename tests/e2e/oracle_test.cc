@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -243,6 +244,26 @@ TEST(OracleTest, ALetterWhoseEndAKillTookIsCalledOnceMore) {
   EXPECT_EQ(Judge(history), std::vector<std::string>{});
   history.lives[0].end = Life::End::kStopped;
   EXPECT_EQ(Judge(history).size(), 1u) << "without a kill there is nothing to take";
+}
+
+// An event that a kill lets come again may be a follower by then, and is called when its turn
+// comes.
+TEST(OracleTest, WhatComesAgainAsAFollowerIsCalledOnceMore) {
+  History history;
+  history.log = {{At(1), "a", 0}, {At(2), "a", 1}};
+  // The first healed and the second followed, which a kill kept from the disk.
+  history.deliveries = {{At(1), false}, {At(1), true}, {At(2), true}, {At(1), true}, {At(2), true}};
+  const KeptLetter first{At(1), State::kHealing};
+  history.lives = {{Life::End::kHostKilled, 3, 0, std::nullopt, {first}, false},
+                   {Life::End::kStopped, 3, 0, At(2), {first, {At(2), State::kFollower}}, false},
+                   {Life::End::kStopped, 5, 0, At(2), {}, false}};
+  history.duplicate_bound = 1;
+  EXPECT_EQ(Judge(history), std::vector<std::string>{});
+  history.duplicate_bound = 0;
+  EXPECT_EQ(Judge(history).size(), 1u) << "it counts among what the kill lets come again";
+  history.duplicate_bound = 1;
+  history.lives[0].end = Life::End::kStopped;
+  EXPECT_EQ(Judge(history).size(), 2u) << "without a kill neither comes again";
 }
 
 // A runner's death lets come again what it had, within the same life.
