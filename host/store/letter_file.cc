@@ -10,6 +10,7 @@
 
 #include "host/base/durable_file.h"
 #include "host/store/letter_renewal.h"
+#include "host/store/letter_rows.h"
 
 namespace catchup::letter_file {
 namespace {
@@ -77,7 +78,7 @@ Status CheckFormat(Connection* connection, const std::string& group) {
     return Status::Incompatible("it belongs to group \"" + name + "\", wanted that of group \"" +
                                 group + "\"");
   }
-  return {};
+  return ReadToken(connection).status();
 }
 
 // Whether the failure is SQLite's or ours.
@@ -242,7 +243,8 @@ Status Explain(const Connection& connection, const Status& failure, const fs::pa
     case Connection::Fault::kOther:
       break;
   }
-  return Status::Internal(text);
+  // A row of ours that is not what it was has no failure of SQLite's beside it.
+  return failure.code() == Status::Code::kCorrupt ? Status::Corrupt(text) : Status::Internal(text);
 }
 
 Status AddWayOut(const Status& failure, const fs::path& folder) {

@@ -274,6 +274,18 @@ Status CheckMissing(Connection* connection, Position position) {
 
 }  // namespace
 
+Result<std::uint64_t> ReadToken(Connection* connection) {
+  CATCHUP_ASSIGN_OR_RETURN(
+      Statement statement,
+      connection->Prepare(
+          "SELECT token FROM owner WHERE typeof(token) = 'integer' AND token >= 0"));
+  CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());
+  if (!row) {
+    return Status::Corrupt("its table owner holds no fencing token, wanted a number");
+  }
+  return static_cast<std::uint64_t>(statement.Int(0));
+}
+
 Result<std::optional<Letter>> ReadLetter(Connection* connection, Position position,
                                          std::optional<Statement>* prepared) {
   static const std::string kSql =

@@ -74,6 +74,9 @@ Status ReadHead(const Statement& statement, int first, LetterHead* head);
 Status ReadCause(const Statement& statement, int first, Position position, LetterCause* cause);
 Status ReadEvent(const Statement& statement, int first, Letter* letter);
 
+// The fencing token of the last runner spawned. kCorrupt: there is none.
+Result<std::uint64_t> ReadToken(Connection* connection);
+
 // One letter, whole, or none. Failures of SQLite are as it tells them. *prepared is made at the
 // first call and kept for the next ones, since to prepare it takes longer than to read; it must go
 // before the connection does.

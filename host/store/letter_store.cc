@@ -114,9 +114,7 @@ Status LetterStore::State::Load(std::optional<Connection> opened) {
 
 // Part of a transaction, which writes nothing while the sinks are those of the last run.
 Status LetterStore::State::TakeUp() {
-  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
-                           connection->QueryInt("SELECT token FROM owner"));
-  token = static_cast<std::uint64_t>(seen);
+  CATCHUP_ASSIGN_OR_RETURN(token, ReadToken(&*connection));
   CATCHUP_RETURN_IF_ERROR(connection->Execute(kDecisionTables));
   CATCHUP_RETURN_IF_ERROR(TakeUpMark());
   auto over = LetterSteps::Over(&*connection, options.sinks, options.max_step_bytes);
@@ -163,16 +161,16 @@ Status LetterStore::State::MakeFile() {
   return loaded;
 }
 
-// A row of ours that is not what it was has no failure of SQLite's beside it.
 Status LetterStore::State::Told(const Status& failure) const {
-  const bool ours = failure.code() == Status::Code::kInvalid ||
-                    (failure.code() == Status::Code::kCorrupt &&
-                     connection->fault() == Connection::Fault::kOther);
-  return ours ? failure.Within(letter_file::In(folder).string())
-              : letter_file::Explain(*connection, failure, folder);
+  return failure.code() == Status::Code::kInvalid
+             ? failure.Within(letter_file::In(folder).string())
+             : letter_file::Explain(*connection, failure, folder);
 }
 
 Status LetterStore::State::Fail(Status failure) {
+  if (failure.code() == Status::Code::kDenied) {
+    return failure.Within(letter_file::In(folder).string());
+  }
   if (IsVerdict(failure, *connection)) {
     return failure;
   }
@@ -261,9 +259,7 @@ Status LetterStore::State::CheckStillThere() {
 Status LetterStore::State::Recount() {
   CATCHUP_ASSIGN_OR_RETURN(totals, CountLetters(&*connection));
   CATCHUP_RETURN_IF_ERROR(steps->Recount());
-  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
-                           connection->QueryInt("SELECT token FROM owner"));
-  token = static_cast<std::uint64_t>(seen);
+  CATCHUP_ASSIGN_OR_RETURN(token, ReadToken(&*connection));
   CATCHUP_ASSIGN_OR_RETURN(const auto found, ReadMark(&*connection));
   mark = found.value_or(mark);
   doubted = false;

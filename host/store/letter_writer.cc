@@ -13,9 +13,9 @@ std::string FenceAt(int parameter) {
   return "(SELECT token FROM owner) = ?" + std::to_string(parameter);
 }
 
-Status Fenced(std::int64_t seen, std::uint64_t fence) {
+Status Fenced(std::uint64_t present, std::uint64_t fence) {
   return Status::Denied("fenced: token " + std::to_string(fence) + ", wanted " +
-                        std::to_string(seen));
+                        std::to_string(present));
 }
 
 std::string Places(int first, int count) {
@@ -59,9 +59,8 @@ std::uint64_t& CountOf(StoredState state, LetterTotals* totals) {
 
 // A change that changed nothing may have met the fence.
 Status LetterWriter::CheckFence(std::uint64_t fence) {
-  CATCHUP_ASSIGN_OR_RETURN(const std::int64_t seen,
-                           connection_->QueryInt("SELECT token FROM owner"));
-  return static_cast<std::uint64_t>(seen) == fence ? Status() : Fenced(seen, fence);
+  CATCHUP_ASSIGN_OR_RETURN(const std::uint64_t present, ReadToken(connection_));
+  return present == fence ? Status() : Fenced(present, fence);
 }
 
 // Preparing takes longer than most statements do.

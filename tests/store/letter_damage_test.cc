@@ -57,6 +57,13 @@ class LetterDamageTest : public ::testing::Test {
 
   std::filesystem::path file() const { return folder_.path() / "letters.db"; }
 
+  void RunSql(const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(file().c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(database);
+  }
+
   Status Open() { return LetterStore::Open(folder_.path(), "g", {}).status(); }
 
   // Reads everything there is as a start does. Whether all of it is as it was.
@@ -136,30 +143,28 @@ TEST_F(LetterDamageTest, SomethingElseIsRefused) {
   ExpectRefused("it is no regular file, wanted dead letters");
 }
 
-class OtherFormatTest : public LetterDamageTest {
- protected:
-  void Run(const char* sql) {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(file().c_str(), &database), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
-    sqlite3_close(database);
-  }
-};
+// A fence that is not known keeps no one out, and not whoever is let in.
+TEST_F(LetterDamageTest, AFileWithoutAFencingTokenIsRefused) {
+  RunSql("UPDATE owner SET token = -4");
+  ExpectRefused("its table owner holds no fencing token, wanted a number");
+  RunSql("UPDATE owner SET token = 'four'");
+  ExpectRefused("its table owner holds no fencing token, wanted a number");
+}
 
-TEST_F(OtherFormatTest, AnotherFormatIsNamedWithOurs) {
-  Run("PRAGMA user_version = 7");
+TEST_F(LetterDamageTest, AnotherFormatIsNamedWithOurs) {
+  RunSql("PRAGMA user_version = 7");
   ExpectRefused("its format is 7, this version reads 1");
 }
 
-TEST_F(OtherFormatTest, AnotherProgramsDatabaseIsLeftAlone) {
-  Run("PRAGMA application_id = 1");
+TEST_F(LetterDamageTest, AnotherProgramsDatabaseIsLeftAlone) {
+  RunSql("PRAGMA application_id = 1");
   const std::string before = ReadFile(file());
   ExpectRefused("it is a database of something else, wanted dead letters");
   EXPECT_EQ(ReadFile(file()), before);
 }
 
-TEST_F(OtherFormatTest, TheFileOfAnotherGroupIsRefused) {
-  Run("UPDATE owner SET name = 'h'");
+TEST_F(LetterDamageTest, TheFileOfAnotherGroupIsRefused) {
+  RunSql("UPDATE owner SET name = 'h'");
   ExpectRefused("it belongs to group \"h\", wanted that of group \"g\"");
 }
 

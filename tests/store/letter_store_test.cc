@@ -320,6 +320,8 @@ TEST_F(LetterStoreTest, AWriterOfAnEarlierSpawnChangesNothing) {
           store_->SetHold(5, {"u", LetterHold::By::kHost, 1, ""}), store_->EndHold(5, "t"),
           store_->SetToken(5)}) {
       EXPECT_EQ(refused.code(), Status::Code::kDenied) << refused.message();
+      EXPECT_EQ(refused.message().find((folder_.path() / "letters.db").string() + ": fenced: "), 0u)
+          << refused.message();
     }
     EXPECT_EQ(Found(), (std::vector{At(1)}));
     int holds = 0;
