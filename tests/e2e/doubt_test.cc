@@ -350,7 +350,8 @@ TEST_F(DoubtTest, AnOutageThatEndsWhileALetterIsWrittenLeavesNone) {
   }
   AppendAll();
   Run();
-  ASSERT_TRUE(WaitUntil([&] { return fs::exists(site_.file("plan.fired")); })) << host_->Errors();
+  ASSERT_TRUE(WaitUntil([&] { return host_->Stopped(); })) << host_->Errors();
+  ASSERT_TRUE(fs::exists(site_.file("plan.fired")));
   Mend();
   host_->Signal(SIGCONT);
   WaitHealed();

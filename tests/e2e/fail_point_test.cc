@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <iostream>
 #include <memory>
 #include <random>
 #include <string>
@@ -39,8 +38,7 @@ void PrintTo(const Fault& fault, std::ostream* out) {
 
 class FailPointTest : public testing::Test {
  protected:
-  FailPointTest() : seed_(std::random_device{}()), random_(seed_) {
-    std::cout << "seed " << seed_ << std::endl;
+  FailPointTest() : random_(TestSeed()) {
     site_.UseTestProgram();
     shop_ = MakeShop(&random_, kEvents);
     site_.Append(shop_.lines);
@@ -75,7 +73,6 @@ class FailPointTest : public testing::Test {
     EXPECT_EQ(ReadTotals(site_.data("order-totals", "totals.db")), shop_.Customers());
   }
 
-  const std::uint64_t seed_;
   std::mt19937_64 random_;
   Shop shop_;
   Site site_;
@@ -149,7 +146,8 @@ TEST_F(FailPointTest, AHostThatStoodStillGoesOn) {
   Plan("outcome-unread", "stop", 3);
 
   const auto host = site_.Start({"run", "host.toml", "--until-caught-up"});
-  ASSERT_TRUE(WaitUntil([&] { return Fired() || !host->Running(); }));
+  ASSERT_TRUE(WaitUntil([&] { return host->Stopped() || !host->Running(); }));
+  ASSERT_TRUE(Fired());
   host->Signal(SIGCONT);
 
   EXPECT_EQ(host->Wait(), 0) << host->Errors();

@@ -14,6 +14,7 @@
 #include <catchup/json_text.hpp>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <sstream>
 #include <thread>
@@ -61,6 +62,15 @@ std::vector<char*> Pointers(std::vector<std::string>* texts) {
 }
 
 }  // namespace
+
+std::uint32_t TestSeed() {
+  static std::uint32_t next = [] {
+    const char* given = std::getenv("CATCHUP_TEST_SEED");
+    return given == nullptr ? 1 : static_cast<std::uint32_t>(std::stoul(given));
+  }();
+  std::cout << "seed " << next << std::endl;
+  return next++;
+}
 
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
   const auto deadline = Clock::now() + limit;
@@ -179,6 +189,12 @@ bool Process::Running() {
   }
   exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return false;
+}
+
+bool Process::Stopped() const {
+  const std::string stat = ReadFile("/proc/" + std::to_string(pid_) + "/stat");
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != std::string::npos && stat.compare(name_end + 2, 1, "T") == 0;
 }
 
 int Process::Wait(std::chrono::milliseconds limit) {

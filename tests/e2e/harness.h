@@ -30,6 +30,11 @@ inline constexpr std::chrono::seconds kPatience{60};
 // Looks again and again until `condition` holds. False when `limit` has passed.
 bool WaitUntil(const std::function<bool()>& condition, std::chrono::milliseconds limit = kPatience);
 
+// Where a test's random choices begin, printed: the same in every run, so that what a commit is
+// found to be is no matter of chance; another one at each further call, as of a test that is
+// repeated. CATCHUP_TEST_SEED=N begins elsewhere.
+std::uint32_t TestSeed();
+
 std::vector<std::string> ReadLines(const std::filesystem::path& file);
 // Of a file that is being written, without the line that is not complete yet.
 std::vector<std::string> ReadWholeLines(const std::filesystem::path& file);
@@ -79,6 +84,8 @@ class Process {
   // and fails the test.
   int Wait(std::chrono::milliseconds limit = kPatience);
   bool Running();
+  // Whether it stands still by SIGSTOP, so that SIGCONT is not lost on it.
+  bool Stopped() const;
 
   std::string Output() const { return ReadFile(out_); }
   std::string Errors() const { return ReadFile(err_); }

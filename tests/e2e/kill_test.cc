@@ -33,9 +33,7 @@ std::uintmax_t SizeOf(const fs::path& file) {
 
 class KillTest : public testing::Test {
  protected:
-  KillTest() : seed_(std::random_device{}()), random_(seed_) {
-    std::cout << "seed " << seed_ << std::endl;
-  }
+  KillTest() : random_(TestSeed()) {}
 
   void Prepare(std::size_t events) {
     shop_ = MakeShop(&random_, events);
@@ -110,7 +108,6 @@ config = { file = "counts.tsv" }
     EXPECT_TRUE(CheckOrder(lines, shop_).empty());
   }
 
-  const std::uint64_t seed_;
   std::mt19937_64 random_;
   Shop shop_;
   Site site_;

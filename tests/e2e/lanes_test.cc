@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <random>
@@ -119,9 +118,7 @@ TEST_F(LanesTest, ASlowStreamHoldsNoOther) {
 TEST_F(LanesTest, KillsAndCrashesCostNoEventAndNoOrder) {
   constexpr int kEvents = 3'000;
   constexpr int kKills = 8;
-  const std::uint32_t seed = std::random_device{}();
-  std::cout << "seed " << seed << std::endl;
-  std::mt19937 random(seed);
+  std::mt19937 random(TestSeed());
   for (int i = 0; i < kEvents; ++i) {
     const std::string stream = "s-" + std::to_string(random() % 40);
     const bool dies = i % 500 == 250;

@@ -215,9 +215,7 @@ TEST_F(LetterFaultTest, AFlippedBitIsFoundOrMeansNothing) {
   AppendRejects(30);
   ExpectNothingLost();
   const std::string good = ReadFile(file());
-  const unsigned seed = std::random_device{}();
-  std::cout << "seed " << seed << std::endl;
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(TestSeed());
   int found = 0;
   for (int flip = 0; flip < kFlips; ++flip) {
     std::string bad = good;

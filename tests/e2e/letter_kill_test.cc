@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -42,8 +41,7 @@ Position PositionOf(const std::string& text) {
 
 class LetterKillTest : public testing::Test {
  protected:
-  LetterKillTest() : seed_(std::random_device{}()), random_(seed_) {
-    std::cout << "seed " << seed_ << std::endl;
+  LetterKillTest() : random_(TestSeed()) {
     site_.UseTestProgram();
     fs::copy_file(fs::path(FIXTURE_DIRECTORY) / "trouble.so", site_.file("plugins/own.so"));
     fs::permissions(site_.file("plugins/own.so"), fs::perms(0644));
@@ -160,7 +158,6 @@ class LetterKillTest : public testing::Test {
     EXPECT_EQ(Judge(history_), Strings{});
   }
 
-  const std::uint64_t seed_;
   std::mt19937_64 random_;
   Site site_;
   Strings lines_;

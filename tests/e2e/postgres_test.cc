@@ -38,9 +38,7 @@ constexpr char kShortWaits[] =
 
 class PostgresTest : public testing::Test {
  protected:
-  PostgresTest() : seed_(std::random_device{}()), random_(seed_) {
-    std::cout << "seed " << seed_ << std::endl;
-  }
+  PostgresTest() : random_(TestSeed()) {}
 
   void SetUp() override {
     std::string why = PostgresServer::WhyNot();
@@ -231,7 +229,6 @@ class PostgresTest : public testing::Test {
         std::chrono::milliseconds(static_cast<int>(fraction * 1000)));
   }
 
-  const std::uint64_t seed_;
   std::mt19937_64 random_;
   Site site_;
   std::unique_ptr<Process> log_;

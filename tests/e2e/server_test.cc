@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <iostream>
 #include <random>
 
 #include "tests/e2e/harness.h"
@@ -57,9 +56,7 @@ TEST_F(ServerTest, TheGroupWaitsUntilTheServerComes) {
 
 // The plugin and the host live on, so nothing is repeated either.
 TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
-  const std::uint64_t seed = std::random_device{}();
-  std::cout << "seed " << seed << std::endl;
-  std::mt19937_64 random(seed);
+  std::mt19937_64 random(TestSeed());
   constexpr std::size_t kEvents = 30'000;
   std::vector<std::string> lines;
   std::vector<std::string> wanted;
