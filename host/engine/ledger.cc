@@ -35,9 +35,13 @@ void Ledger::AddPassed(Position position, bool is_event) {
 void Ledger::Withdraw(std::optional<Position> to) {
   watermark_ = std::min(watermark_, std::max(to, stored_));
   // Only announcements lie behind the last event, so they are one at the end, or popped.
-  if (!EndsPassed() || passed_.back().position <= to) {
-    return;
+  if (EndsPassed() && passed_.back().position > to) {
+    TrimPassed();
   }
+}
+
+// Of what is passed behind the last item the announcements go, and what was skipped by rule stays.
+void Ledger::TrimPassed() {
   const std::optional<Position> event = passed_.back().event;
   passed_.pop_back();
   if (event) {

@@ -72,6 +72,9 @@ class Ledger {
     // No server sends one of 4 GiB.
     constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
     const auto counted = static_cast<std::uint32_t>(std::min(bytes, kMost));
+    if (EndsPassed() && passed_.back().position >= position) [[unlikely]] {
+      TrimPassed();  // Announced as sent, and here it is: nothing beyond it is passed before it.
+    }
     items_.push_back({.position = position, .bytes = counted});
     ++events_;
     bytes_ += counted;
@@ -197,6 +200,7 @@ class Ledger {
   const Item& At(Sequence sequence) const { return items_[sequence - first_]; }
   bool EndsPassed() const { return !passed_.empty() && passed_.back().after == last(); }
   void TakePassed();
+  void TrimPassed();
 
   Fifo<Item> items_;
   Fifo<Passed> passed_;

@@ -389,6 +389,25 @@ TEST(OldServerTest, TakesOverFromANewerOne) {
   EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
 }
 
+// The newer one was wrong: the event had not been sent, so nothing passes it now that it is here.
+TEST(OldServerTest, PassesNothingThatANewerOneAnnouncedTooEarly) {
+  Driver d;
+  d.Run();
+  d.Event(P(5));
+  d.Checkpoint(P(10));
+  d.Checkpoint(P(20));
+  d.Ended();
+  d.server = kOld;
+  d.Wake(200ms);
+  d.Probed(P(12), 2);
+  d.Probed(P(5), 2);
+  d.Event(P(10), 1, false, 2);
+  d.Settled(1);
+  EXPECT_EQ(d.engine.watermark(), P(5));
+  d.Settled(2);
+  EXPECT_EQ(d.engine.watermark(), P(10));
+}
+
 TEST(OldServerTest, TheCheckpointNamesTheLastEventForTheNextStart) {
   Driver d({.checkpoint_batch_size = 1});
   d.Run();
