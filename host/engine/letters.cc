@@ -190,16 +190,18 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   Turn turn(tick, out);
   std::string text = "dead letter " + FormatPosition(position) + " dropped" + OneLine(why);
   LetterBook::Letter letter;
-  if (const auto id = book_.Find(stream, position)) {
+  const auto id = book_.Find(stream, position);
+  if (id && book_.Get(*id)->written) {
     letter_call_lost_ = letter_call_lost_ || letter_call_ == *id;
     letter = *book_.Get(*id);
     book_.Remove(*id);
   } else {
-    // Its call had succeeded before the store could be told; the store has the decision all the
-    // same.
+    // Its call had succeeded, or the group gone back behind it, before the store could be told; the
+    // store has the decision all the same.
     letter.position = position;
     letter.state = LetterState::kFollower;
-    text += "; it had healed just before";
+    text += id ? "; its event has come again meanwhile, and becomes another letter"
+               : "; it had healed just before";
   }
   TellLetter(Notice::kLetterDropped, text, true, letter, letter.attempts, turn);
   Plan(turn);

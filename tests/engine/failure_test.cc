@@ -545,6 +545,20 @@ TEST_F(FailureTest, ADropThatCameTooLateIsToldAllTheSame) {
             "dead letter 10:10 dropped: no use; it had healed just before");
 }
 
+// The group went back behind a letter while it was being dropped, and its event has failed again:
+// what was dropped is the letter before.
+TEST_F(FailureTest, ADropOfTheLetterBeforeLeavesTheOneThatIsBeingWritten) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  Commands answer;
+  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
+  EXPECT_EQ(Find(answer, Kind::kNotice)->text,
+            "dead letter 10:10 dropped: no use; its event has come again meanwhile, and becomes "
+            "another letter");
+  EXPECT_EQ(driver.engine.letters().letters(), 1u);
+  EXPECT_EQ(Delivered(Event("a")).first, 0u) << "it queues behind it";
+}
+
 TEST_F(FailureTest, EventsWaitForTheCallOfALetterThatIsDroppedMeanwhile) {
   Event("a");
   Fails(1, CATCHUP_REJECT);
