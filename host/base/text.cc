@@ -31,6 +31,14 @@ std::string OneLine(std::string_view text, std::size_t most) {
   return line;
 }
 
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return lower;
+}
+
 std::size_t AppendJsonCharacter(std::string_view text, std::string* out) {
   const auto first = static_cast<unsigned char>(text.front());
   const std::size_t size = first < 0x80 ? 1 : Utf8SequenceSize(text);

@@ -31,6 +31,9 @@ std::size_t AppendJsonCharacter(std::string_view text, std::string* out);
 // `text` as a JSON string, cut to `most` bytes before it is escaped.
 std::string Quoted(std::string_view text, std::size_t most);
 
+// With the letters of ASCII in lower case.
+std::string LowerCase(std::string_view text);
+
 inline constexpr char kHexDigits[] = "0123456789abcdef";
 
 // The value of a hexadecimal digit of either case, or -1.

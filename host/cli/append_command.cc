@@ -18,6 +18,7 @@
 #include "host/cli/event_file.h"
 #include "host/cli/run_token.h"
 #include "host/config/source_uri.h"
+#include "host/daemon/server_connection.h"
 #include "host/source/client/event_writer.h"
 #include "host/source/embedded/log_server.h"
 
@@ -185,11 +186,8 @@ int SayHowItEnded(const AppendArguments& arguments, const RunToken& token, const
   return kExitFailed;
 }
 
-int AppendTo(const std::string& address, const AppendArguments& arguments, const RunToken& token,
-             SignalInbox* signals, EventFile* file) {
-  ConnectionOptions connection;
-  connection.address = address;
-  connection.connection_name = "catchup-append";
+int AppendTo(const ConnectionOptions& connection, const AppendArguments& arguments,
+             const RunToken& token, SignalInbox* signals, EventFile* file) {
   const auto opened = Appender::Open(connection);
   if (!opened.ok()) {
     std::fprintf(stderr, "%s\n", opened.status().message().c_str());
@@ -222,9 +220,13 @@ int AppendCommand(const AppendArguments& arguments) {
     return kExitUsage;
   }
   const auto uri = ParseSourceUri(arguments.to);
-  if (!uri.ok()) {
-    std::fprintf(stderr, "--to: %s\n", uri.status().message().c_str());
+  const Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
+  if (!fit.ok()) {
+    std::fprintf(stderr, "--to: %s\n", fit.message().c_str());
     return kExitUsage;
+  }
+  for (const std::string& warning : uri->warnings) {
+    std::fprintf(stderr, "warning: --to: %s\n", warning.c_str());
   }
   const std::optional<RunToken> token =
       arguments.resume.empty() ? NewRunToken() : ParseRunToken(arguments.resume);
@@ -260,7 +262,8 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;
   }
-  return AppendTo(target->address, arguments, *token, &*signals, &*file);
+  return AppendTo(ServerConnection(uri->settings, target->address, "append"), arguments, *token,
+                  &*signals, &*file);
 }
 
 }  // namespace catchup

@@ -121,7 +121,7 @@ struct GroupConfig {
 };
 
 struct SourceConfig {
-  SourceUri uri;            // An embedded path is absolute here.
+  SourceUri uri;            // Its paths are absolute here.
   std::string uri_text;     // As written, for messages; holds no secret. Empty if it was wrong.
   SourceLocation location;  // The value of `uri`.
   ListenAddress embedded_listen{"127.0.0.1", 0};

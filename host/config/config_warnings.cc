@@ -56,6 +56,10 @@ void WarnOfSinks(const GroupConfig& group, const HostConfig& config, const std::
 
 std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file) {
   std::vector<ConfigWarning> warnings;
+  for (const std::string& warning : config.source.uri.warnings) {
+    warnings.push_back(
+        {"", fmt::format("{}source.uri: {}", At(file, config.source.location), warning)});
+  }
   for (std::size_t i = 0; i < config.plugins.directories.size(); ++i) {
     const std::filesystem::path& directory = config.plugins.directories[i];
     std::error_code failed;

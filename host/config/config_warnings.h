@@ -14,8 +14,9 @@ struct ConfigWarning {
 };
 
 // Looks for what a valid configuration names and this machine lacks: plugin directories, folders of
-// sinks, variables of our environment; and for groups that ask for a sink's stream. Any thread that
-// does not change the environment. `file` is the configuration as the user named it.
+// sinks, variables of our environment; for groups that ask for a sink's stream; and for what is odd
+// about the source. Any thread that does not change the environment. `file` is the configuration as
+// the user named it.
 std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const std::string& file);
 
 }  // namespace catchup

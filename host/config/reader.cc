@@ -131,16 +131,21 @@ class DocumentReader {
       return;
     }
     auto uri = ParseSourceUri(*text);
-    if (!uri.ok()) {
-      problems_->Add(value.location, "source.uri: " + uri.status().message());
+    const Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
+    if (!fit.ok()) {
+      problems_->Add(value.location, "source.uri: " + fit.message());
       return;
     }
     config_.source.uri = *std::move(uri);
     config_.source.uri_text = *text;
     config_.source.location = value.location;
     config_.source.listen_location = value.location;
-    if (config_.source.uri.kind == SourceUri::Kind::kEmbedded) {
-      config_.source.uri.path = Resolve(config_.source.uri.path);
+    ConnectionSettings& settings = config_.source.uri.settings;
+    for (std::filesystem::path* path : {&config_.source.uri.path, &settings.ca_file,
+                                        &settings.certificate_file, &settings.key_file}) {
+      if (!path->empty()) {
+        *path = Resolve(*path);
+      }
     }
   }
 

@@ -13,59 +13,13 @@ namespace catchup {
 namespace {
 
 constexpr std::array<std::string_view, 4> kSchemes = {"kurrentdb", "esdb", "kurrent", "kdb"};
+constexpr std::string_view kDiscover = "+discover";
 constexpr std::string_view kEmbedded = "embedded:";
 constexpr std::string_view kWanted =
     "wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
 
-// The options of the servers' own clients, in lower case. They come with TLS and discovery.
-constexpr std::array<std::string_view, 13> kKnownOptions = {
-    "tlsverifycert",       "tlscafile",           "usercertfile",      "userkeyfile",
-    "nodepreference",      "maxdiscoverattempts", "discoveryinterval", "gossiptimeout",
-    "keepaliveinterval",   "keepalivetimeout",    "defaultdeadline",   "connectionname",
-    "throwonappendfailure"};
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
 // Enough of a wrong text to find it by.
 std::string Quote(std::string_view text) { return Quoted(text, 80); }
-
-Status CheckOptions(std::string_view query) {
-  bool plain = false;
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const std::string_view option = query.substr(0, end);
-    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
-    const auto equals = option.find('=');
-    const std::string key = Lower(option.substr(0, equals));
-    const std::string_view value =
-        equals == std::string_view::npos ? std::string_view() : option.substr(equals + 1);
-    if (key == "tls") {
-      if (Lower(value) != "false") {
-        return Status::Invalid(
-            fmt::format("option tls={}: this version supports tls=false", Quote(value)));
-      }
-      plain = true;
-    } else if (std::find(kKnownOptions.begin(), kKnownOptions.end(), key) != kKnownOptions.end()) {
-      return Status::Invalid(fmt::format("option {}: this version supports tls=false and no other",
-                                         Quote(option.substr(0, equals))));
-    } else {
-      return Status::Invalid(
-          fmt::format("unknown option {}: wanted tls=false", Quote(option.substr(0, equals))));
-    }
-  }
-  if (!plain) {
-    return Status::Invalid(
-        "TLS is on: this version supports connections without it, wanted "
-        "\"?tls=false\" at the end");
-  }
-  return {};
-}
 
 // No host belongs in it, and no more slashes than the path itself has.
 Status CheckEmbeddedPath(std::string_view path) {
@@ -89,19 +43,75 @@ Status CheckVariables(std::string_view text) {
              : Status();
 }
 
-Result<SourceUri> ParseServer(std::string_view rest) {
-  const auto question = rest.find('?');
-  const std::string_view query =
-      question == std::string_view::npos ? std::string_view() : rest.substr(question + 1);
-  std::string_view authority = rest.substr(0, question);
-  // Before anything is put into a message: what stands before an "@" may be secret, and a password
-  // may hold any of the characters that separate the parts.
-  if (rest.find('@') != std::string_view::npos) {
-    return Status::Invalid(
-        "a user or password stands in it: wanted none, because secrets come from "
-        "a file or the environment only");
+// What stands before an "@" may be secret, and a password may hold any of the characters that
+// separate the parts; so this comes before anything is put into a message.
+Status CheckSecrets(std::string_view rest, std::string_view authority) {
+  constexpr std::string_view kNone =
+      "a user or password stands in it: wanted none, because secrets come from a file or the "
+      "environment only";
+  if (authority.find('@') != std::string_view::npos ||
+      LowerCase(authority).find("%40") != std::string::npos) {
+    return Status::Invalid(std::string(kNone));
   }
-  CATCHUP_RETURN_IF_ERROR(CheckVariables(rest));
+  if (rest.find('@') != std::string_view::npos) {
+    return Status::Invalid(std::string(kNone) +
+                           "; an \"@\" that belongs to an option is written \"%40\"");
+  }
+  return {};
+}
+
+// "admin:changeit" is a host and a wrong port by the grammar, and perhaps a user and a password by
+// intention. An IPv6 address, which may lack its brackets, has "::" or seven colons.
+Status CheckPort(std::string_view server) {
+  const auto colon = server.find(':');
+  if (colon == std::string_view::npos || server.starts_with('[') ||
+      server.find("::") != std::string_view::npos ||
+      std::count(server.begin(), server.end(), ':') >= 7) {
+    return {};
+  }
+  const std::string_view port = server.substr(colon + 1);
+  if (!port.empty() && port.find_first_not_of("0123456789") == std::string_view::npos) {
+    return {};
+  }
+  return Status::Invalid(fmt::format("port of host {}: wanted a number from 1 to 65535",
+                                     Quote(server.substr(0, colon))));
+}
+
+Result<ServerAddress> ParseServer(std::string_view text) {
+  CATCHUP_RETURN_IF_ERROR(CheckPort(text));
+  CATCHUP_ASSIGN_OR_RETURN(auto found, ParseHostPort(text));
+  if (found.port == 0) {
+    return Status::Invalid("port 0: wanted a number from 1 to 65535");
+  }
+  return ServerAddress{std::move(found.host), found.port.value_or(kDefaultServerPort)};
+}
+
+Status ParseServers(std::string_view authority, std::vector<ServerAddress>* servers) {
+  for (bool last = false; !last;) {
+    const auto comma = authority.find(',');
+    last = comma == std::string_view::npos;
+    CATCHUP_ASSIGN_OR_RETURN(ServerAddress server, ParseServer(authority.substr(0, comma)));
+    authority.remove_prefix(last ? authority.size() : comma + 1);
+    if (std::find(servers->begin(), servers->end(), server) != servers->end()) {
+      return Status::Invalid(
+          fmt::format("host {} twice: wanted each once", Quote(server.target())));
+    }
+    if (servers->size() == kMaxServers) {
+      return Status::Invalid(
+          fmt::format("more than {} hosts: wanted some nodes of a cluster, which know the others",
+                      kMaxServers));
+    }
+    servers->push_back(std::move(server));
+  }
+  return {};
+}
+
+// What stands behind "SCHEME://".
+Result<SourceUri> ParseServerUri(std::string_view rest, bool discover) {
+  const auto question = rest.find('?');
+  std::string_view authority = rest.substr(0, question);
+  CATCHUP_RETURN_IF_ERROR(CheckSecrets(rest, authority));
+  CATCHUP_RETURN_IF_ERROR(CheckVariables(authority));
   if (const auto slash = authority.find('/'); slash != std::string_view::npos) {
     if (slash + 1 != authority.size()) {
       return Status::Invalid(
@@ -109,28 +119,47 @@ Result<SourceUri> ParseServer(std::string_view rest) {
     }
     authority = authority.substr(0, slash);
   }
-  if (authority.find(',') != std::string_view::npos) {
-    return Status::Invalid(
-        fmt::format("several hosts {}: this version supports one", Quote(authority)));
-  }
-  CATCHUP_ASSIGN_OR_RETURN(auto server, ParseHostPort(authority));
   SourceUri uri;
-  uri.host = std::move(server.host);
-  uri.port = server.port.value_or(kDefaultServerPort);
-  if (uri.port == 0) {
-    return Status::Invalid("port 0: wanted a number from 1 to 65535");
+  CATCHUP_RETURN_IF_ERROR(ParseServers(authority, &uri.servers));
+  if (discover && uri.servers.size() > 1) {
+    return Status::Invalid(
+        fmt::format("several hosts {} behind \"+discover\": wanted one, whose name stands for all "
+                    "nodes, or the scheme without \"+discover\"",
+                    Quote(authority)));
   }
-  CATCHUP_RETURN_IF_ERROR(CheckOptions(query));
+  uri.discover = discover || uri.servers.size() > 1;
+  if (question != std::string_view::npos) {
+    CATCHUP_RETURN_IF_ERROR(
+        ReadConnectionSettings(rest.substr(question + 1), &uri.settings, &uri.warnings));
+  }
   return uri;
 }
 
 }  // namespace
 
+std::string ServerAddress::target() const {
+  return fmt::format("{}:{}", BracketedHost(host), port);
+}
+
 std::string SourceUri::target() const {
-  if (kind == Kind::kEmbedded) {
+  return servers.empty() ? std::string() : servers.front().target();
+}
+
+Status CheckSupported(const SourceUri& uri) {
+  if (uri.kind == SourceUri::Kind::kEmbedded) {
     return {};
   }
-  return fmt::format("{}:{}", BracketedHost(host), port);
+  if (uri.discover) {
+    return Status::Invalid(
+        "several hosts or \"+discover\" in it: this version supports one host, which it connects "
+        "to as it is");
+  }
+  if (uri.settings.tls) {
+    return Status::Invalid(
+        "TLS is on: this version supports connections without it, wanted the option tls=false, as "
+        "in \"kurrentdb://HOST:PORT?tls=false\"");
+  }
+  return {};
 }
 
 Result<SourceUri> ParseSourceUri(std::string_view text) {
@@ -152,22 +181,16 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
     CATCHUP_RETURN_IF_ERROR(CheckVariables(text));
     return Status::Invalid("no scheme in it: " + std::string(kWanted));
   }
-  const std::string scheme = Lower(text.substr(0, colon));
+  const std::string scheme = LowerCase(text.substr(0, colon));
   std::string_view base = scheme;
-  constexpr std::string_view kDiscover = "+discover";
-  const bool discover =
-      base.size() > kDiscover.size() && base.substr(base.size() - kDiscover.size()) == kDiscover;
+  const bool discover = base.ends_with(kDiscover);
   if (discover) {
     base.remove_suffix(kDiscover.size());
   }
   if (std::find(kSchemes.begin(), kSchemes.end(), base) == kSchemes.end()) {
     return Status::Invalid(fmt::format("scheme {}: {}", Quote(scheme), kWanted));
   }
-  if (discover) {
-    return Status::Invalid(
-        fmt::format("scheme {}: this version supports no discovery, {}", Quote(scheme), kWanted));
-  }
-  return ParseServer(text.substr(colon + 3));
+  return ParseServerUri(text.substr(colon + 3), discover);
 }
 
 }  // namespace catchup

@@ -14,6 +14,7 @@
 #include "host/base/stop_budget.h"
 #include "host/base/test_seams.h"
 #include "host/base/time_text.h"
+#include "host/daemon/server_connection.h"
 #include "host/daemon/stall_detector.h"
 #include "host/daemon/stream_sink.h"
 #include "host/plugins/children.h"
@@ -201,10 +202,7 @@ SinkServices HostResources::sinks() {
   services.skipped = &skipped_streams_;
   services.open_stream = [this](const std::string& group, const std::string& stream) {
     const auto server = [this, group] {
-      ConnectionOptions options;
-      options.address = log_.Now();
-      options.connection_name = "catchup-" + group + "-letters";
-      return options;
+      return ServerConnection(config_.source.uri.settings, log_.Now(), group + "-letters");
     };
     return std::make_unique<StreamSink>(server, group, stream);
   };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host/base/log.h"
+#include "host/daemon/server_connection.h"
 #include "host/source/client/kurrent_source.h"
 #include "host/source/embedded/log_server.h"
 
@@ -85,10 +86,7 @@ void LogAddress::Own() {
 
 Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
                                                     const std::string& name) const {
-  ConnectionOptions connection;
-  connection.address = address;
-  connection.connection_name = "catchup-" + name;
-  return OpenKurrentSource(connection, threads_);
+  return OpenKurrentSource(ServerConnection(config_.uri.settings, address, name), threads_);
 }
 
 void LogAddress::Close() {

@@ -175,8 +175,19 @@ TEST(BadConfigTest, ChecksTheSource) {
            "2:7: source.uri: a user or password stands in it: wanted none, because secrets come "
            "from a file or the environment only"},
           {"uri = \"kurrentdb://db.example\"",
-           "2:7: source.uri: TLS is on: this version supports connections without it, wanted "
-           "\"?tls=false\" at the end"},
+           "2:7: source.uri: TLS is on: this version supports connections without it, wanted the "
+           "option tls=false, as in \"kurrentdb://HOST:PORT?tls=false\""},
+          {"uri = \"kurrentdb://a,b?tls=false\"",
+           "2:7: source.uri: several hosts or \"+discover\" in it: this version supports one host, "
+           "which it connects to as it is"},
+          {"uri = \"kurrentdb://a?tls=false&keepAliveInterval=10s\"",
+           "2:7: source.uri: option keepAliveInterval=\"10s\": wanted a number of milliseconds "
+           "from 1 to 2147483647, or -1 for off"},
+          {"uri = \"kurrentdb://a?tls=false&password=changeit\"",
+           "2:7: source.uri: unknown option \"password\": wanted one of tls, tlsVerifyCert, "
+           "tlsCaFile, userCertFile, userKeyFile, nodePreference, maxDiscoverAttempts, "
+           "discoveryInterval, gossipTimeout, keepAliveInterval, keepAliveTimeout, "
+           "defaultDeadline, connectionName, throwOnAppendFailure"},
           {"uri = \"embedded:\"",
            "2:7: source.uri: no path after \"embedded:\": wanted the directory of the log"},
           {"uri = \"embedded:x\"\ncredentials_file = \"c\"",
@@ -691,8 +702,8 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "1:1: missing key \"plugins.directories\": wanted a list of directories, as "
       "[\"/usr/lib/catchup/plugins\"]\n"
       "2:9: log.level = \"loud\": wanted \"debug\", \"info\", \"warn\" or \"error\"\n"
-      "4:7: source.uri: TLS is on: this version supports connections without it, wanted "
-      "\"?tls=false\" at the end\n"
+      "4:7: source.uri: TLS is on: this version supports connections without it, wanted the "
+      "option tls=false, as in \"kurrentdb://HOST:PORT?tls=false\"\n"
       "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs in "
       "plugins.directories\n"
       "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"

@@ -41,6 +41,21 @@ TEST(ConfigWarningsTest, NamesAMissingDirectoryAndAVariableThatIsNotSet) {
             "of group g does not get it");
 }
 
+TEST(ConfigWarningsTest, TellsWhatIsOddAboutTheSource) {
+  const TemporaryFolder folder;
+  const ConfigReading reading = ReadConfigText(
+      "[source]\nuri = \"kdb://a?tls=false&tlsCaFile=ca.pem\"\n[state]\ndirectory = \"s\"\n"
+      "[plugins]\ndirectories = [\".\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n",
+      folder.path() / "host.toml");
+  ASSERT_TRUE(reading.config.has_value());
+
+  const auto warnings = FindConfigWarnings(*reading.config, "host.toml");
+
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0].group, "");
+  EXPECT_EQ(warnings[0].text, "host.toml:2:7: source.uri: tlsCaFile without effect: tls=false");
+}
+
 TEST(ConfigWarningsTest, SaysThatCredentialsOfTheEnvironmentAreNotUsed) {
   const TemporaryFolder folder;
   ASSERT_EQ(::setenv("CATCHUP_CREDENTIALS", "admin:secret", 1), 0);

@@ -105,6 +105,23 @@ TEST(ReaderTest, CountsRelativePathsFromTheFolderOfTheFile) {
               ElementsAre("/etc/catchup/plugins", "/usr/lib/catchup/plugins"));
 }
 
+TEST(ReaderTest, FilesOfAConnectionStringCountFromTheFolderOfTheFile) {
+  const HostConfig config = Read(R"(
+[source]
+uri = "kurrentdb://a?tls=false&tlsCaFile=tls/ca.pem&userCertFile=../c.pem&userKeyFile=/k.pem"
+[state]
+directory = "state"
+[plugins]
+directories = ["plugins"]
+[groups.g]
+plugin = "p.so"
+prefixes = [""]
+)");
+  EXPECT_EQ(config.source.uri.settings.ca_file, "/etc/catchup/tls/ca.pem");
+  EXPECT_EQ(config.source.uri.settings.certificate_file, "/etc/c.pem");
+  EXPECT_EQ(config.source.uri.settings.key_file, "/k.pem");
+}
+
 TEST(ReaderTest, ReadsEveryKeyOfTheManual) {
   const HostConfig config = Read(R"(
 [source]

@@ -5,6 +5,8 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <limits>
+
 #include "host/base/event_size.h"
 
 namespace catchup {
@@ -19,6 +21,12 @@ constexpr int kMaxBackoffMs = 10000;
 // The resolver's own limit of two minutes would hide a name that does not resolve.
 constexpr int kResolveTimeoutMs = 5000;
 
+// The largest number is gRPC's word for never.
+int MillisecondsOrNever(const std::optional<std::chrono::milliseconds>& time) {
+  constexpr int kNever = std::numeric_limits<int>::max();
+  return time.has_value() && time->count() < kNever ? static_cast<int>(time->count()) : kNever;
+}
+
 }  // namespace
 
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
@@ -26,9 +34,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessageBytes));
   arguments.SetInt(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);  // The server has the limit and says so.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                   static_cast<int>(options.keepalive_timeout.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, MillisecondsOrNever(options.keepalive_time));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, MillisecondsOrNever(options.keepalive_timeout));
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kInitialBackoffMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMinBackoffMs);
@@ -48,7 +55,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
 }
 
 void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context) {
-  context->AddMetadata("requires-leader", "true");
+  context->AddMetadata("requires-leader", options.requires_leader ? "true" : "false");
   if (!options.connection_name.empty()) {
     context->AddMetadata("connection-name", options.connection_name);
   }

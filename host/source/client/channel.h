@@ -14,8 +14,7 @@ namespace catchup {
 // reached fails the call that needed it within about 10 s.
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options);
 
-// The headers that every call carries. `requires-leader` is always asked for, as the official
-// clients do by default: on another node a head can be old and a subscription silent.
+// The headers that every call carries.
 void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context);
 
 }  // namespace catchup

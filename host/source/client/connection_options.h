@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace catchup {
@@ -17,11 +18,15 @@ struct ConnectionOptions {
   // Named in the server's log.
   std::string connection_name = "catchup";
 
+  // A node that is not the leader refuses what it would read from its own log, which can be old.
+  bool requires_leader = true;
+
   // An HTTP/2 ping after so much silence, and how long its answer may take. Sent
   // also while a subscription is paused, and without a limit: the servers that this is for do not
   // mind pings.
-  std::chrono::milliseconds keepalive_time = std::chrono::seconds(10);
-  std::chrono::milliseconds keepalive_timeout = std::chrono::seconds(10);
+  // Null: no ping, and for the second: its answer is not waited for.
+  std::optional<std::chrono::milliseconds> keepalive_time = std::chrono::seconds(10);
+  std::optional<std::chrono::milliseconds> keepalive_timeout = std::chrono::seconds(10);
 
   // For every call that is not a subscription, and for each append.
   std::chrono::milliseconds deadline = std::chrono::seconds(10);

@@ -195,7 +195,7 @@ TEST(SubscriptionControlTest, APauseOutlastsTheKeepalive) {
   const auto subscription = source->Subscribe(Everything(), sink);
   ASSERT_TRUE(sink->AwaitCount(1));
 
-  std::this_thread::sleep_for(6 * options.keepalive_time);
+  std::this_thread::sleep_for(6 * *options.keepalive_time);
   EXPECT_EQ(sink->notes().size(), 1u);
   sink->PauseFrom(SIZE_MAX);
   subscription->Resume();
@@ -474,6 +474,30 @@ TEST(SourceTest, IsDestroyedWithSubscriptionsOpenAndHandlesAlive) {
 
   EXPECT_TRUE(paused->AwaitEnd().has_value());
   EXPECT_TRUE(running->AwaitEnd().has_value());
+}
+
+TEST(SourceTest, SaysWhetherOnlyTheLeaderMayAnswer) {
+  for (const bool wanted : {true, false}) {
+    std::promise<std::string> seen;
+    FakeServer server([&seen](FakeCall* call) { seen.set_value(call->Header("requires-leader")); });
+    ConnectionOptions options = To(server.address());
+    options.requires_leader = wanted;
+    const auto source = *OpenKurrentSource(options);
+
+    (void)ReadHeadAndWait(source.get());
+
+    EXPECT_EQ(seen.get_future().get(), wanted ? "true" : "false");
+  }
+}
+
+TEST(SourceTest, ConnectsWithoutKeepalive) {
+  FakeServer server([](FakeCall* call) { call->Finish(grpc::Status::OK); });
+  ConnectionOptions options = To(server.address());
+  options.keepalive_time = std::nullopt;
+  options.keepalive_timeout = std::nullopt;
+  const auto source = *OpenKurrentSource(options);
+
+  EXPECT_TRUE(ReadHeadAndWait(source.get()).ok());
 }
 
 TEST(SourceTest, SendsCredentialsWhenItHasThem) {

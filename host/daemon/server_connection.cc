@@ -1,0 +1,22 @@
+#include "host/daemon/server_connection.h"
+
+#include <utility>
+
+#include "host/base/str_cat.h"
+
+namespace catchup {
+
+ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::string address,
+                                   std::string_view purpose) {
+  ConnectionOptions options;
+  options.address = std::move(address);
+  options.connection_name =
+      StrCat(settings.connection_name.empty() ? "catchup" : settings.connection_name, "-", purpose);
+  options.requires_leader = settings.node_preference == NodePreference::kLeader;
+  options.keepalive_time = settings.keepalive_interval;
+  options.keepalive_timeout = settings.keepalive_timeout;
+  options.deadline = settings.deadline;
+  return options;
+}
+
+}  // namespace catchup

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "host/config/connection_settings.h"
+#include "host/source/client/connection_options.h"
+
+namespace catchup {
+
+// How to reach `address` ("host:port") by `settings`. `purpose`, as a group's name, stands behind
+// the name that the server knows the connection by.
+ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::string address,
+                                   std::string_view purpose);
+
+}  // namespace catchup
