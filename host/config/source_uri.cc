@@ -61,12 +61,14 @@ Status CheckSecrets(std::string_view rest, std::string_view authority) {
 }
 
 // "admin:changeit" is a host and a wrong port by the grammar, and perhaps a user and a password by
-// intention. An IPv6 address, which may lack its brackets, has "::" or seven colons.
+// intention. An IPv6 address without its brackets is left to who says so.
 Status CheckPort(std::string_view server) {
   const auto colon = server.find(':');
-  if (colon == std::string_view::npos || server.starts_with('[') ||
-      server.find("::") != std::string_view::npos ||
-      std::count(server.begin(), server.end(), ':') >= 7) {
+  const bool is_address6 =
+      server.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos &&
+      (server.find("::") != std::string_view::npos ||
+       std::count(server.begin(), server.end(), ':') >= 7);
+  if (colon == std::string_view::npos || server.starts_with('[') || is_address6) {
     return {};
   }
   const std::string_view port = server.substr(colon + 1);
@@ -114,8 +116,7 @@ Result<SourceUri> ParseServerUri(std::string_view rest, bool discover) {
   CATCHUP_RETURN_IF_ERROR(CheckVariables(authority));
   if (const auto slash = authority.find('/'); slash != std::string_view::npos) {
     if (slash + 1 != authority.size()) {
-      return Status::Invalid(
-          fmt::format("path {}: wanted none or \"/\"", Quote(authority.substr(slash))));
+      return Status::Invalid("a path behind the host: wanted none or \"/\"");
     }
     authority = authority.substr(0, slash);
   }
