@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kMaxHost = 253;  // The longest name DNS can carry.
 
 // Enough of a wrong text to find it by.
-std::string Quote(std::string_view text) { return Quoted(text, 80); }
+std::string Quote(std::string_view text) { return Quoted(WithoutUserInfo(text), 80); }
 
 bool ParsePort(std::string_view text, std::uint16_t* port) {
   const char* end = text.data() + text.size();
@@ -31,16 +31,9 @@ bool IsHostName(std::string_view text) {
 }
 
 bool IsAddress6(std::string_view text) {
-  return text.find(':') != std::string_view::npos &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') ||
-                  c == ':' || c == '.';
-         });
-}
-
-bool IsWholeAddress6(std::string_view text) {
   in6_addr ignored;
-  return inet_pton(AF_INET6, std::string(text).c_str(), &ignored) == 1;
+  return text.find('\0') == std::string_view::npos &&
+         inet_pton(AF_INET6, std::string(text).c_str(), &ignored) == 1;
 }
 
 // How an IPv6 address that stands without its brackets may be meant, by itself or with a port
@@ -49,11 +42,11 @@ std::string BracketedForms(std::string_view text) {
   std::string forms;
   const std::string_view address = text.substr(0, text.rfind(':'));
   std::uint16_t port = 0;
-  if (address.size() < text.size() && IsWholeAddress6(address) &&
+  if (address.size() < text.size() && IsAddress6(address) &&
       ParsePort(text.substr(address.size() + 1), &port)) {
     forms = Quote("[" + std::string(address) + "]:" + std::to_string(port));
   }
-  if (IsWholeAddress6(text)) {
+  if (IsAddress6(text)) {
     forms += (forms.empty() ? "" : " or ") + Quote("[" + std::string(text) + "]:PORT");
   }
   return forms;

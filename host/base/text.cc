@@ -31,6 +31,26 @@ std::string OneLine(std::string_view text, std::size_t most) {
   return line;
 }
 
+std::string WithoutUserInfo(std::string_view text) {
+  constexpr std::string_view kMark = "://";
+  std::string safe;
+  for (;;) {
+    const auto mark = text.find(kMark);
+    if (mark == std::string_view::npos) {
+      return safe.append(text);
+    }
+    const std::size_t begin = mark + kMark.size();
+    const std::string_view url =
+        text.substr(begin, text.find_first_of(" \t\r\n\"'", begin) - begin);
+    const auto at = url.rfind('@');
+    safe.append(text.substr(0, begin));
+    if (at != std::string_view::npos) {
+      safe.append(kEllipsis);
+    }
+    text.remove_prefix(begin + (at == std::string_view::npos ? 0 : at));
+  }
+}
+
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {

@@ -31,6 +31,11 @@ std::size_t AppendJsonCharacter(std::string_view text, std::string* out);
 // `text` as a JSON string, cut to `most` bytes before it is escaped.
 std::string Quoted(std::string_view text, std::size_t most);
 
+// `text` with "…" for every user and password that stands in a URL of it: what is between "://" and
+// the last "@" before a white space, a quotation mark or the end. For what a user typed in the
+// wrong place and a message repeats.
+std::string WithoutUserInfo(std::string_view text);
+
 // With the letters of ASCII in lower case.
 std::string LowerCase(std::string_view text);
 

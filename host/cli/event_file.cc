@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "host/base/event.h"
+#include "host/base/text.h"
 
 namespace catchup {
 namespace {
@@ -30,7 +31,7 @@ Result<EventFile> EventFile::Open(const std::string& path) {
   UniqueFd fd(is_stdin ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
                        : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!fd.valid()) {
-    return Status::FromErrno(is_stdin ? "standard input" : path, errno);
+    return Status::FromErrno(is_stdin ? "standard input" : WithoutUserInfo(path), errno);
   }
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) {

@@ -155,7 +155,8 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
       ->add_option("--to", arguments->to,
                    "kurrentdb://HOST:PORT?tls=false or embedded:PATH (for development and tests)")
       ->required();
-  append->add_option("--credentials-file", arguments->credentials_file, "user:password");
+  append->add_option("--credentials-file", arguments->credentials_file,
+                     "A file that holds user:password");
   append
       ->add_option("--from-line", arguments->from_line,
                    "Begin at this line, such as the \"next line M\" that an earlier append printed")
@@ -255,7 +256,7 @@ std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
     return {};
   }
   constexpr std::size_t kMaxShown = 80;
-  return fmt::format("unknown command {}{}", Quoted(command, kMaxShown), wanted);
+  return fmt::format("unknown command {}{}", Quoted(WithoutUserInfo(command), kMaxShown), wanted);
 }
 
 int Main(int argc, char** argv) {
@@ -292,8 +293,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Help and version. By way of stdout, where a failure to write them keeps its reason.
     std::ostringstream out;
-    const int code = app.exit(error, out, std::cerr) == 0 ? kExitDone : kExitUsage;
+    std::ostringstream complaint;  // May repeat a connection string that stands in the wrong place.
+    const int code = app.exit(error, out, complaint) == 0 ? kExitDone : kExitUsage;
     std::fputs(out.str().c_str(), stdout);
+    std::cerr << WithoutUserInfo(complaint.str());
     return code;
   }
   if (app.got_subcommand("run")) {

@@ -173,8 +173,13 @@ const Known* FindKnown(std::string_view key) {
   return found == kKnown.end() ? nullptr : found;
 }
 
-// Without the value, which is not known to be no secret.
+// Without the value, which is not known to be no secret; and a key that none can be is perhaps what
+// stands behind a "?" in a password.
 Status Unknown(std::string_view key) {
+  const bool is_word = std::all_of(key.begin(), key.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.';
+  });
   std::vector<std::string> names;
   std::string all;
   for (const Known& known : kKnown) {
@@ -185,7 +190,8 @@ Status Unknown(std::string_view key) {
   const std::string wanted =
       nearest ? fmt::format("the nearest known option is \"{}\"", FindKnown(*nearest)->name)
               : "wanted one of " + all;
-  return Status::Invalid(fmt::format("unknown option {}: {}", Quote(key), wanted));
+  return Status::Invalid(
+      fmt::format("unknown option{}: {}", is_word ? " " + Quote(key) : std::string(), wanted));
 }
 
 // "%41" is "A"; "+" is itself.

@@ -89,8 +89,9 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
   if (reader->Text("plugin", kWantedPlugin, &text)) {
     const auto slash = text.rfind('/');
     if (slash != std::string::npos && slash + 1 < text.size() && !HasControl(text)) {
+      const std::string shown = WithoutUserInfo(text);  // Before it is cut in two.
       TomlValue name;
-      name.value = text.substr(slash + 1);
+      name.value = shown.substr(shown.rfind('/') + 1);
       reader->Wrong(
           "plugin", reader->table().Find("plugin")->value,
           fmt::format("the file name alone, as {}; its folder belongs in plugins.directories",

@@ -9,6 +9,7 @@
 #include <catchup/path_text.hpp>
 #include <cerrno>
 
+#include "host/base/text.h"
 #include "host/base/unique_fd.h"
 #include "host/config/group_reader.h"
 #include "host/config/table_reader.h"
@@ -106,9 +107,7 @@ class DocumentReader {
     } else {
       reader.Missing("uri", kWantedUri);
     }
-    if (reader.Take("credentials_file") != nullptr) {
-      reader.Unsupported("credentials_file", "no credentials");
-    }
+    NoSecretFile(&reader, "source.", "credentials_file", "no credentials");
     std::string text;
     if (reader.Text("embedded_listen", kWantedAddress, &text)) {
       auto address = ParseListenAddress(text);
@@ -146,6 +145,15 @@ class DocumentReader {
       if (!path->empty()) {
         *path = Resolve(*path);
       }
+    }
+  }
+
+  // Without the value: where a file is asked for, the secret itself may have been written.
+  void NoSecretFile(TableReader* reader, std::string_view prefix, std::string_view key,
+                    std::string_view supported) {
+    if (const TomlMember* member = reader->Take(key)) {
+      problems_->Add(member->value.location,
+                     fmt::format("{}{}: this version supports {}", prefix, key, supported));
     }
   }
 
@@ -214,9 +222,7 @@ class DocumentReader {
         reader.Unsupported("listen", fmt::format("\"{}\"", kDefaultAdmin));
       }
     }
-    if (reader.Take("token_file") != nullptr) {
-      reader.Unsupported("token_file", "no token");
-    }
+    NoSecretFile(&reader, "admin.", "token_file", "no token");
     reader.Finish();
   }
 
@@ -361,7 +367,7 @@ ConfigReading OneProblem(std::string text) {
 ConfigReading ReadConfigFile(const std::filesystem::path& file) {
   auto text = ReadWhole(file);
   if (!text.ok()) {
-    return OneProblem(text.status().Within(file.string()).message());
+    return OneProblem(text.status().Within(WithoutUserInfo(file.string())).message());
   }
   return ReadConfigText(*text, file);
 }

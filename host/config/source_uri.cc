@@ -17,6 +17,8 @@ constexpr std::string_view kDiscover = "+discover";
 constexpr std::string_view kEmbedded = "embedded:";
 constexpr std::string_view kWanted =
     "wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+// Every character of a scheme.
+constexpr std::string_view kSchemeCharacters = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
 
 // Enough of a wrong text to find it by.
 std::string Quote(std::string_view text) { return Quoted(text, 80); }
@@ -63,12 +65,14 @@ Status CheckSecrets(std::string_view rest, std::string_view authority) {
 // "admin:changeit" is a host and a wrong port by the grammar, and perhaps a user and a password by
 // intention. An IPv6 address without its brackets is left to who says so.
 Status CheckPort(std::string_view server) {
-  const auto colon = server.find(':');
+  const auto bracket = server.starts_with('[') ? server.find("]:") : std::string_view::npos;
+  const auto colon = bracket == std::string_view::npos ? server.find(':') : bracket + 1;
   const bool is_address6 =
       server.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos &&
       (server.find("::") != std::string_view::npos ||
        std::count(server.begin(), server.end(), ':') >= 7);
-  if (colon == std::string_view::npos || server.starts_with('[') || is_address6) {
+  if (colon == std::string_view::npos || is_address6 ||
+      (server.starts_with('[') && bracket == std::string_view::npos)) {
     return {};
   }
   const std::string_view port = server.substr(colon + 1);
@@ -187,6 +191,10 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
   const bool discover = base.ends_with(kDiscover);
   if (discover) {
     base.remove_suffix(kDiscover.size());
+  }
+  if (scheme.find_first_not_of(kSchemeCharacters) != std::string::npos) {
+    // Perhaps a user and password that lack theirs. Not repeated.
+    return Status::Invalid("no scheme before \"://\": " + std::string(kWanted));
   }
   if (std::find(kSchemes.begin(), kSchemes.end(), base) == kSchemes.end()) {
     return Status::Invalid(fmt::format("scheme {}: {}", Quote(scheme), kWanted));

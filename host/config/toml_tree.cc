@@ -227,7 +227,7 @@ std::string DescribeToml(const TomlValue& value) {
       text += ".0";  // Else it would look like the integer it is not.
     }
   } else if (const auto* string = value.As<std::string>()) {
-    text = Quoted(*string, kMaxDescription);
+    text = Quoted(WithoutUserInfo(*string), kMaxDescription);
   } else if (const auto* date = value.As<TomlValue::Date>()) {
     text = date->text;
   } else if (const auto* list = value.As<TomlValue::List>()) {

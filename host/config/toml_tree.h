@@ -49,8 +49,8 @@ struct TomlError {
 // Parses a whole document into its root table. Any thread.
 std::variant<TomlValue, TomlError> ParseToml(std::string_view text);
 
-// The value as a person would write it, on one line and cut to a readable length. Controls are
-// escaped.
+// The value as a person would write it, on one line and cut to a readable length, without the user
+// and password of a URL. Controls are escaped.
 std::string DescribeToml(const TomlValue& value);
 
 }  // namespace catchup

@@ -42,6 +42,18 @@ TEST(TextTest, QuotesABeginning) {
   EXPECT_EQ(Quoted("aäbcdef", 6), "\"aä…\"");
 }
 
+TEST(TextTest, LeavesOutWhoLogsInAtAUrl) {
+  EXPECT_EQ(WithoutUserInfo("kurrentdb://admin:s3cret@a:2113?tls=false"),
+            "kurrentdb://…@a:2113?tls=false");
+  EXPECT_EQ(WithoutUserInfo("cannot open kdb://u:a@b/c?d@h: not \"pg://u:p@h\" but x://h, y@z"),
+            "cannot open kdb://…@h: not \"pg://…@h\" but x://h, y@z");
+  EXPECT_EQ(WithoutUserInfo("a://b://c@d"), "a://…@d");
+  EXPECT_EQ(WithoutUserInfo("://@"), "://…@");
+  EXPECT_EQ(WithoutUserInfo("://"), "://");
+  EXPECT_EQ(WithoutUserInfo(""), "");
+  EXPECT_EQ(WithoutUserInfo("mail me@home of http://a"), "mail me@home of http://a");
+}
+
 TEST(TextTest, WritesAndReadsHexadecimalDigits) {
   EXPECT_EQ(HexText(std::vector<std::uint8_t>{0, 1, 0x9a, 0xff}), "00019aff");
   EXPECT_EQ(HexText({}), "");

@@ -9,6 +9,7 @@ namespace catchup::e2e {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(HelpTest, EveryCommandExplainsItself) {
   Site site;
@@ -70,6 +71,31 @@ TEST(HelpTest, WhatCannotBeUnderstoodIsAUsageError) {
     const Finished refused = site.Catchup(arguments);
     EXPECT_EQ(refused.exit, 2) << (arguments.empty() ? "nothing" : arguments[0]);
     EXPECT_NE(refused.err, "");
+  }
+}
+
+// What a user puts in the wrong place is repeated, but for what the terminal's log should not keep.
+TEST(HelpTest, APasswordInTheWrongPlaceIsNotRepeated) {
+  const std::string uri = "kurrentdb://admin:s3cret@a:2113";
+  Site site;
+  WriteFile(site.file("e.jsonl"), "");
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {uri},
+           {"run", uri},
+           {"check", uri},
+           {"stop", "g", "--config", uri},
+           {"append", "--to", uri, "e.jsonl"},
+           {"append", "--to", "embedded:log", uri},
+           {"append", "--to", "embedded:log", "e.jsonl", uri},
+           {"append", "--to", "embedded:log", "--uri", uri, "e.jsonl"},
+           {"append", "--to", "embedded:log", "--uri=" + uri, "e.jsonl"},
+           {"append", "--to", "embedded:log", "--credentials-file", "admin:s3cret", "e.jsonl"},
+           {"dev-server", "--listen", uri},
+           {"dev-server", "--data", uri}}) {
+    const Finished refused = site.Catchup(arguments);
+    EXPECT_NE(refused.exit, 0) << testing::PrintToString(arguments);
+    EXPECT_NE(refused.err, "") << testing::PrintToString(arguments);
+    EXPECT_THAT(refused.err, Not(HasSubstr("s3cret"))) << testing::PrintToString(arguments);
   }
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -11,6 +12,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 std::string Problems(const std::string& text) {
   const ConfigReading reading = ReadConfigText(text, "host.toml");
@@ -190,8 +194,8 @@ TEST(BadConfigTest, ChecksTheSource) {
            "defaultDeadline, connectionName, throwOnAppendFailure"},
           {"uri = \"embedded:\"",
            "2:7: source.uri: no path after \"embedded:\": wanted the directory of the log"},
-          {"uri = \"embedded:x\"\ncredentials_file = \"c\"",
-           "3:20: source.credentials_file = \"c\": this version supports no credentials"},
+          {"uri = \"embedded:x\"\ncredentials_file = \"admin:changeit\"",
+           "3:20: source.credentials_file: this version supports no credentials"},
           {"uri = \"embedded:x\"\nembedded_listen = \"127.0.0.1\"",
            "3:19: source.embedded_listen: no port in \"127.0.0.1\": wanted HOST:PORT"},
           {"uri = \"embedded:x\"\nembedded_listen = \"127.0.0.1:70000\"",
@@ -202,6 +206,42 @@ TEST(BadConfigTest, ChecksTheSource) {
       },
       "[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]\n"
       "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n");
+}
+
+TEST(BadConfigTest, RepeatsNoPasswordThatStandsInTheWrongPlace) {
+  const std::string uri = "\"kurrentdb://admin:s3cret@a?tls=false\"";
+  const std::string rest =
+      "\n[state]\ndirectory = \"s\"\n[plugins]\ndirectories = [\"p\"]\n"
+      "[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n";
+  for (const std::string& text : std::vector<std::string>{
+           "source = " + uri + rest,
+           "[source]\nuri = " + uri + rest,
+           "[source]\nuri = [" + uri + "]" + rest,
+           "[source]\nuri.x = " + uri + rest,
+           "[source]\nurl = " + uri + rest,
+           "[source]\n" + uri + " = 1" + rest,
+           "[source]\nuri = " + uri + " x" + rest,
+           "[source]\nuri = " + uri.substr(0, uri.size() - 1) + rest,
+           "[source]\nuri = " + uri.substr(1, uri.size() - 2) + rest,
+           "[source]\nuri = " + uri + "\nuri = " + uri + rest,
+           "[source]\nembedded_listen = " + uri + rest,
+           "[source]\ncredentials_file = " + uri + rest,
+           "[source]\npassword = \"s3cret\"" + rest,
+           "[source]\nuri = \"embedded:x\"\ncredentials_file = \"admin:s3cret\"" + rest,
+           "[state]\ndirectory = " + uri,
+           "[plugins]\ndirectories = [" + uri + "]",
+           "[admin]\nlisten = " + uri,
+           "[admin]\ntoken_file = \"s3cret\"",
+           "[log]\nlevel = " + uri,
+           "[groups.g]\nprefixes = " + uri,
+           "[groups.g]\nstart = " + uri,
+           "[groups." + uri + "]\nplugin = 1",
+           "[defaults]\nx = " + uri,
+           "[groups.g]\nplugin = " + uri}) {
+    const std::string problems = Problems(text);
+    EXPECT_NE(problems, "") << text;
+    EXPECT_THAT(problems, Not(HasSubstr("s3cret"))) << text;
+  }
 }
 
 TEST(BadConfigTest, ChecksTheOtherTablesOfTheHost) {
@@ -238,7 +278,7 @@ TEST(BadConfigTest, ChecksTheOtherTablesOfTheHost) {
            "11:10: admin.listen: no port in \"here\": wanted HOST:PORT"},
           {"[admin]\nlisten = 9113", "11:10: admin.listen = 9113: wanted \"HOST:PORT\""},
           {"[admin]\ntoken_file = \"t\"",
-           "11:14: admin.token_file = \"t\": this version supports no token"},
+           "11:14: admin.token_file: this version supports no token"},
           {"[log]\nlevel = \"verbose\"",
            "11:9: log.level = \"verbose\": wanted \"debug\", \"info\", \"warn\" or \"error\""},
           {"[log]\nlevel = 3",

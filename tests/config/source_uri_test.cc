@@ -289,6 +289,9 @@ TEST(SourceUriTest, SaysWhatIsWrongWithTheHosts) {
   EXPECT_EQ(Refusal("kurrentdb+gossip://a"),
             "scheme \"kurrentdb+gossip\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
             "\"embedded:PATH\"");
+  EXPECT_EQ(Refusal("a b://c"),
+            "no scheme before \"://\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+            "\"embedded:PATH\"");
   EXPECT_EQ(Refusal("kdb+discover://a,b"),
             "several hosts \"a,b\" behind \"+discover\": wanted one, whose name stands for all "
             "nodes, or the scheme without \"+discover\"");
@@ -319,6 +322,10 @@ TEST(SourceUriTest, RefusesHostsAndPortsThatAreNone) {
   EXPECT_EQ(Refusal("kurrentdb://a:1:2?tls=false"), port);
   EXPECT_EQ(Refusal("kurrentdb://a:65536?tls=false"),
             "port in \"a:65536\": wanted a number from 0 to 65535");
+  EXPECT_EQ(Refusal("kurrentdb://[::1]:x?tls=false"),
+            "port of host \"[::1]\": wanted a number from 1 to 65535");
+  EXPECT_EQ(Refusal("kurrentdb://[1::2::3]?tls=false"),
+            "host in \"[1::2::3]\": wanted an IPv6 address in brackets");
   EXPECT_THAT(Refusal("kurrentdb://::1"), HasSubstr("IPv6 address without brackets"));
   EXPECT_THAT(Refusal("kurrentdb://1:2:3:4:5:6:7:8"), HasSubstr("IPv6 address without brackets"));
   EXPECT_EQ(Refusal("kurrentdb://a:0?tls=false"), "port 0: wanted a number from 1 to 65535");
@@ -326,13 +333,27 @@ TEST(SourceUriTest, RefusesHostsAndPortsThatAreNone) {
 }
 
 TEST(SourceUriTest, NeverRepeatsAPassword) {
-  for (const std::string text :
-       {"kurrentdb://admin:s3cret@a?tls=false", "esdb://s3cret@a", "kdb://admin:s3?cret@a",
-        "kdb://admin:s3/cret@a?tls=false", "kdb+discover://admin:s3cret@a", "ftp://admin:s3cret@a",
-        "admin:s3cret@a", "kdb://admin:s3cret%40a", "kdb://a,admin:s3cret@b", "kdb://admin:s3cret",
-        "kdb://ad:s3:be", "kdb://a?connectionName=s3@b", "kdb://a?password=s3cret",
-        "kdb://a,admin:s3cret", "kdb://admin:s3::cret", "kdb://admin:1/s3cret",
-        "kdb://admin:s3c[::1]ret?t%40a"}) {
+  for (const std::string text : {"kurrentdb://admin:s3cret@a?tls=false",
+                                 "esdb://s3cret@a",
+                                 "kdb://admin:s3?cret@a",
+                                 "kdb://admin:s3/cret@a?tls=false",
+                                 "kdb+discover://admin:s3cret@a",
+                                 "ftp://admin:s3cret@a",
+                                 "admin:s3cret@a",
+                                 "kdb://admin:s3cret%40a",
+                                 "kdb://a,admin:s3cret@b",
+                                 "kdb://admin:s3cret",
+                                 "kdb://ad:s3:be",
+                                 "kdb://a?connectionName=s3@b",
+                                 "kdb://a?password=s3cret",
+                                 "kdb://a,admin:s3cret",
+                                 "kdb://admin:s3::cret",
+                                 "kdb://admin:1/s3cret",
+                                 "kdb://admin:s3c[::1]ret?t%40a",
+                                 "admin:s3cret@kdb://a",
+                                 "kdb://admin:1?s3cret%40a",
+                                 "kdb://[::1]:s3cret",
+                                 "kdb://[::1]s3cret@a"}) {
     EXPECT_THAT(Refusal(text), Not(HasSubstr("s3"))) << text;
   }
 }
