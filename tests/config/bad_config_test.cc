@@ -83,6 +83,12 @@ TEST(BadConfigTest, TellsASyntaxErrorAlone) {
           {"a = 1 b",
            "2:7: syntax error in key-value pair: expected a comment or whitespace, saw 'b'"},
           {"a = \"\xff\"", "2:5: syntax error: Encountered invalid utf-8 sequence"},
+          {"[ = 1",
+           "2:3: syntax error in key: expected bare key starting character or string delimiter, "
+           "saw '='"},
+          {"[[ #",
+           "2:4: syntax error in key: expected bare key starting character or string delimiter, "
+           "saw '#'"},
       });
 }
 
