@@ -31,6 +31,8 @@ std::string_view View(const Uuid& id) {
   return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
 }
 
+}  // namespace
+
 std::string HeadSum(const LetterHead& head) {
   std::string bytes;
   PutPosition(head.position, &bytes);
@@ -51,6 +53,8 @@ std::string HeadSum(const LetterHead& head) {
   PutNumber(head.bytes, &bytes);
   return RowSum(bytes);
 }
+
+namespace {
 
 std::string CauseSum(Position position, const LetterCause& cause, std::string_view calls) {
   std::string bytes;

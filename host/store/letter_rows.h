@@ -95,5 +95,7 @@ Status ReadHold(const Statement& statement, int first, LetterHold* hold);
 
 // A row's check sum: the first half of a BLAKE2b, which is more than an accident gets past.
 std::string RowSum(std::string_view bytes);
+// That of the row that BindHead binds.
+std::string HeadSum(const LetterHead& head);
 
 }  // namespace catchup

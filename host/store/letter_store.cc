@@ -413,15 +413,14 @@ Status LetterStore::Update(std::uint64_t token, const Change& change) {
   });
 }
 
-Status LetterStore::Reschedule(std::uint64_t token, std::span<const LetterHead> heads) {
+Status LetterStore::MakeDue(std::uint64_t token, std::span<const Position> letters,
+                            std::int64_t due_ticks) {
   if (!state_->connection) {
-    return heads.empty() ? Status() : state_->NoLetter(heads.front().position);
+    return state_->CheckToken(token);
   }
-  return state_->Write([&](LetterTotals* counted) -> Status {
-    for (LetterHead head : heads) {
-      CATCHUP_ASSIGN_OR_RETURN(const LetterHead before, state_->writer->RequireHead(head.position));
-      head.bytes = before.bytes;
-      CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateHead(token, before, head, counted));
+  return state_->Write([&](LetterTotals*) -> Status {
+    for (const Position letter : letters) {
+      CATCHUP_RETURN_IF_ERROR(state_->writer->MakeDue(token, letter, due_ticks));
     }
     return {};
   });

@@ -107,9 +107,9 @@ class LetterStore {
   };
   Status Update(std::uint64_t token, const Change& change);
 
-  // Replaces states, times and steps of letters, as when all of a type become due at once; causes
-  // stay. kNotFound: one of them is not there; nothing changed.
-  Status Reschedule(std::uint64_t token, std::span<const LetterHead> heads);
+  // These letters are due at `due_ticks`, and their delays begin anew; all of them or none. One
+  // that is not there, or does not heal any more, stays as it is.
+  Status MakeDue(std::uint64_t token, std::span<const Position> letters, std::int64_t due_ticks);
 
   // Removes a letter for good: it was handled. kNotFound: there is no such letter, as after a kill
   // between this and what it led to.

@@ -93,23 +93,6 @@ Result<Letter> LetterWriter::Require(Position position) {
   return letter ? Result<Letter>(*std::move(letter)) : NoLetter(position);
 }
 
-Result<LetterHead> LetterWriter::RequireHead(Position position) {
-  static const std::string kSql = "SELECT " + std::string(kHeadColumns) +
-                                  " FROM letters WHERE commit_position = ?1 AND "
-                                  "prepare_position = ?2";
-  CATCHUP_ASSIGN_OR_RETURN(Statement* const find, Use(kSql));
-  const ResetAtEnd reset(*find);
-  find->Bind(1, Signed(position.commit));
-  find->Bind(2, Signed(position.prepare));
-  CATCHUP_ASSIGN_OR_RETURN(const bool row, find->Step());
-  if (!row) {
-    return NoLetter(position);
-  }
-  LetterHead head;
-  CATCHUP_RETURN_IF_ERROR(ReadHead(*find, 0, &head));
-  return head;
-}
-
 Result<bool> LetterWriter::Insert(std::uint64_t fence, const Letter& letter,
                                   LetterTotals* counted) {
   static const std::string kHead = "INSERT INTO letters (" + std::string(kHeadColumns) +
@@ -159,6 +142,37 @@ Status LetterWriter::UpdateHead(std::uint64_t fence, const LetterHead& before,
   ++CountOf(head.state, counted);
   counted->bytes += head.bytes - before.bytes;
   return {};
+}
+
+Status LetterWriter::MakeDue(std::uint64_t fence, Position position, std::int64_t due_ticks) {
+  static const std::string kFind = "SELECT id, " + std::string(kHeadColumns) +
+                                   " FROM letters WHERE commit_position = ?1 AND "
+                                   "prepare_position = ?2";
+  // Not the columns that indexes are made of: there may be very many letters.
+  static const std::string kUpdate =
+      "UPDATE letters SET due = ?2, step = 0, sum = ?3 WHERE id = ?1 AND " + FenceAt(4);
+  CATCHUP_ASSIGN_OR_RETURN(Statement* const find, Use(kFind));
+  const ResetAtEnd reset(*find);
+  find->Bind(1, Signed(position.commit));
+  find->Bind(2, Signed(position.prepare));
+  CATCHUP_ASSIGN_OR_RETURN(const bool row, find->Step());
+  LetterHead head;
+  if (row) {
+    CATCHUP_RETURN_IF_ERROR(ReadHead(*find, 1, &head));
+  }
+  if (!row || head.state != StoredState::kHealing) {
+    return {};
+  }
+  head.due_ticks = due_ticks;
+  head.step = 0;
+  const std::string sum = HeadSum(head);
+  CATCHUP_ASSIGN_OR_RETURN(Statement* const update, Use(kUpdate));
+  update->Bind(1, find->Int(0));
+  update->Bind(2, due_ticks);
+  update->BindBlob(3, sum);
+  update->Bind(4, Signed(fence));
+  CATCHUP_RETURN_IF_ERROR(update->Run());
+  return update->Changed() == 0 ? CheckFence(fence) : Status();
 }
 
 Status LetterWriter::UpdateCause(Position position, const LetterCause& cause) {

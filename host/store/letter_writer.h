@@ -25,12 +25,13 @@ class LetterWriter {
       : connection_(connection), group_(std::move(group)) {}
 
   Result<Letter> Require(Position position);
-  Result<LetterHead> RequireHead(Position position);
 
   // False: a letter with this position is there already, and stays as it is.
   Result<bool> Insert(std::uint64_t fence, const Letter& letter, LetterTotals* counted);
   Status UpdateHead(std::uint64_t fence, const LetterHead& before, const LetterHead& head,
                     LetterTotals* counted);
+  // One that heals; another, or none, stays as it is.
+  Status MakeDue(std::uint64_t fence, Position position, std::int64_t due_ticks);
   // Without a fence: together with UpdateHead.
   Status UpdateCause(Position position, const LetterCause& cause);
   Status Delete(std::uint64_t fence, const LetterHead& head, LetterTotals* counted);

@@ -206,19 +206,27 @@ TEST_F(LetterStoreTest, AnUpdateReplacesEverythingButTheEvent) {
   EXPECT_EQ(refused.message(), "group g has no letter 20:20");
 }
 
-TEST_F(LetterStoreTest, AllOfATypeBecomeDueAtOnceOrNoneDoes) {
-  ASSERT_TRUE(Insert(MakeLetter(1)).ok());
+// What is dead waits for a person, and what is gone needs no call.
+TEST_F(LetterStoreTest, LettersThatHealBecomeDueAndTheirDelaysBeginAnew) {
+  Letter dead = MakeLetter(3);
+  dead.head.state = StoredState::kDead;
+  dead.head.due_ticks = 0;
+  Letter late = MakeLetter(1);
+  late.head.step = 7;
+  ASSERT_TRUE(Insert(late).ok());
   ASSERT_TRUE(Insert(MakeLetter(2)).ok());
-  std::vector<LetterHead> heads = {MakeLetter(1).head, MakeLetter(2).head};
-  for (LetterHead& head : heads) {
-    head.due_ticks = 5;
-  }
-  ASSERT_TRUE(store_->Reschedule(0, heads).ok());
-  EXPECT_EQ((*store_->reader().Read(At(2)))->head.due_ticks, 5);
-  heads[0].due_ticks = 6;
-  heads[1].position = At(3);
-  EXPECT_EQ(store_->Reschedule(0, heads).code(), Status::Code::kNotFound);
-  EXPECT_EQ((*store_->reader().Read(At(1)))->head.due_ticks, 5);
+  ASSERT_TRUE(Insert(dead).ok());
+  const std::vector<Position> letters = {At(1), At(3), At(4)};
+
+  ASSERT_TRUE(store_->MakeDue(0, letters, 5).ok());
+
+  Reopen();
+  Letter wanted = late;
+  wanted.head.due_ticks = 5;
+  wanted.head.step = 0;
+  ExpectSame(**store_->reader().Read(At(1)), wanted);
+  ExpectSame(**store_->reader().Read(At(2)), MakeLetter(2));
+  ExpectSame(**store_->reader().Read(At(3)), dead);
 }
 
 TEST_F(LetterStoreTest, ARemovedLetterLeavesNothing) {
@@ -315,7 +323,7 @@ TEST_F(LetterStoreTest, AWriterOfAnEarlierSpawnChangesNothing) {
     std::vector<Letter> other = {MakeLetter(2)};
     for (const Status& refused :
          {store_->Insert(5, other), store_->Update(5, {stale.head, stale.cause, {}, ""}),
-          store_->Reschedule(5, {&stale.head, 1}), store_->RemoveHealed(5, At(1)),
+          store_->MakeDue(5, {&stale.head.position, 1}, 5), store_->RemoveHealed(5, At(1)),
           store_->RemoveBeyond(5, std::nullopt),
           store_->SetHold(5, {"u", LetterHold::By::kHost, 1, ""}), store_->EndHold(5, "t"),
           store_->SetToken(5)}) {
