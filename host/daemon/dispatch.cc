@@ -60,6 +60,7 @@ void Dispatch::Carry(const Command& command) {
     case Command::Kind::kPark:
     case Command::Kind::kUpdateLetter:
     case Command::Kind::kRemoveLetter:
+    case Command::Kind::kMakeDue:
     case Command::Kind::kRemoveLetters:
     case Command::Kind::kHold:
     case Command::Kind::kEndHold:

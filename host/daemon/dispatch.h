@@ -25,7 +25,8 @@ class CommandHandler {
   virtual void CancelSubscription(CallNumber call) = 0;
   virtual void TakeBack(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void CallLetter(LaneNumber lane, Position position) = 0;
-  // kPark, kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold and kEndHold, in their order.
+  // kPark, kUpdateLetter, kRemoveLetter, kMakeDue, kRemoveLetters, kHold and kEndHold, in
+  // their order.
   virtual void ChangeLetters(const Command& change) = 0;
   virtual void Persist(Position position, std::optional<Position> event) = 0;
   virtual void WakeAt(std::chrono::nanoseconds at) = 0;

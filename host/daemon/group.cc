@@ -265,6 +265,7 @@ void Group::StartEngine() {
   engine().Start(start, Now(), out());
   const Digest32& before = record.plugin_digest;
   if (before != Digest32{} && before != store_.plugin().digest) {
+    letters_know_plugin_ = false;
     engine().PluginChanged(Now(), out());
   }
 }
@@ -358,6 +359,9 @@ GroupStatus Group::Glance() {
       retry_at = report_.started() + FixedWait(*retry);
     }
     GroupStatus status = report_.Glance(head_, retry_at);
+    if (const auto heals = engine().heals_at(); heals.has_value()) {
+      status.heals_at = report_.started() + FixedWait(*heals);
+    }
     status.sinks = letters_.GlanceAtSinks();
     status.invalid_traces = letters_.invalid_traces();
     return status;
@@ -442,6 +446,7 @@ void Group::Persist(Position position, std::optional<Position> event) {
   checkpoint.event = event;
   checkpoint.handled = dispatch_.window().last_released();
   checkpoint.letters = letters_.mark();
+  checkpoint.names_plugin = letters_know_plugin_;
   // Only a plugin that keeps its own position can set the group back; the engine said so.
   checkpoint.may_go_back = engine().position_mode();
   store_.Save(

@@ -149,7 +149,8 @@ class Group final : private CommandHandler,
   void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) override;
   void OnLetterDurable(Sequence sequence) override;
   void OnLetterStored() override;
-  void OnLettersWait(const std::string& what) override;
+  void OnPluginNoted() override { letters_know_plugin_ = true; }
+  void OnLettersWait(const std::string& what, bool writes) override;
   void OnLettersWaitEnds() override;
   void OnLettersNotBegun() override;
   bool MayWriteLetters() const override;
@@ -224,7 +225,9 @@ class Group final : private CommandHandler,
   LaneNumber letter_lane_ = 0;     // And its lane.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
-  bool filter_changed_ = false;         // The store does not hold the new one yet.
+  bool filter_changed_ = false;  // The store does not hold the new one yet.
+  // What a new plugin file means for the letters is on the disk: the checkpoint may name the file.
+  bool letters_know_plugin_ = true;
   std::optional<PositionReset> reset_;  // The plugin does not know of it yet.
   std::uint64_t token_ = 0;             // Of the last spawn.
   // What is to be written before the first event is being written; and who is ready meanwhile.

@@ -54,6 +54,10 @@ void Group::NoteOutcome(const Command& change) {
   outcome.kind = LetterOutcome::Kind::kFailed;
   outcome.position = change.letter->position;
   outcome.state = StoredOf(change.letter->state);
+  if (!change.letter->called) {
+    outcome.text = change.letter->reason;  // Its runner has not said it.
+    return;
+  }
   outcome.failed = letters_.failed_class();
   outcome.text = letters_.failed_text();
 }
@@ -102,16 +106,18 @@ void Group::OnLetterStored() {
   engine().LetterStored(Now(), out());
 }
 
-void Group::OnLettersWait(const std::string& what) {
+void Group::OnLettersWait(const std::string& what, bool writes) {
   report_.WaitFor(GroupReport::Waiter::kLetters, what);
-  engine().LettersExhausted(Now(), out());
+  if (writes) {
+    engine().LettersExhausted(Now(), out());
+  }
 }
 
 void Group::OnLettersWaitEnds() { report_.EndWait(GroupReport::Waiter::kLetters, true); }
 
 void Group::OnLettersNotBegun() {
   report_.EndWait(GroupReport::Waiter::kLetters, false);
-  engine().LettersExhausted(Now(), out());
+  engine().LettersNotBegun(Now(), out());
 }
 
 bool Group::MayWriteLetters() const { return dispatch_.engine().may_persist(); }

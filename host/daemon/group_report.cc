@@ -6,6 +6,8 @@
 
 #include "host/base/log.h"
 #include "host/base/shell_word.h"
+#include "host/base/test_seams.h"
+#include "host/base/time_text.h"
 #include "host/engine/engine_text.h"
 
 namespace catchup {
@@ -83,6 +85,8 @@ std::string_view NoticeMsg(Notice notice) {
       return "Waiting after a failed call";
     case Notice::kCallsGoOn:
       return "Going on after failed calls";
+    case Notice::kBreakerStaysOpen:
+      return "Breaker stays open";
     case Notice::kLetterWritten:
       return "Dead letter written";
     case Notice::kLetterHealed:
@@ -148,6 +152,15 @@ void GroupReport::Notice(const Command& notice) const {
   if (notice.failure.has_value()) {
     fields.emplace_back("class", FailureClassName(*notice.failure));
   }
+  const bool alarm = notice.notice == Notice::kBreakerStaysOpen;
+  std::string since;
+  if (alarm) {
+    constexpr std::int64_t kTicksInMillisecond = 10'000;
+    const auto open = FixedWait(notice.delay);
+    since = FormatTicks(NowTicks() - Milliseconds(open) * kTicksInMillisecond);
+    fields.emplace_back("since", since);
+    fields.emplace_back("openMs", Milliseconds(open));
+  }
   // A letter may come to be, and go, without a call.
   if (notice.number != 0 || IsOfLetter(notice.notice)) {
     fields.emplace_back("attempt", notice.number);
@@ -158,8 +171,9 @@ void GroupReport::Notice(const Command& notice) const {
     position = FormatPosition(*notice.from);
     fields.emplace_back("position", position);
   }
-  Log(notice.expected ? LogLevel::kInfo : LogLevel::kWarn, NoticeMsg(notice.notice), "Group.Engine",
-      config_.name, fields);
+  const LogLevel level = notice.expected ? LogLevel::kInfo : LogLevel::kWarn;
+  Log(alarm ? LogLevel::kError : level, NoticeMsg(notice.notice), "Group.Engine", config_.name,
+      fields);
 }
 
 void GroupReport::StateChanged() {
@@ -265,6 +279,7 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   status.processed = engine_.handled();
   status.skipped = engine_.skipped();
   status.letters = CountsOf(engine_.letters());
+  status.calls_before_end = engine_.calls_before_end();
   status.breaker_open = !engine_.breaker().closed();
   status.restarts = engine_.restarts();
   status.lanes = engine_.lanes();

@@ -33,6 +33,9 @@ struct GroupStatus {
   std::optional<Position> head;
   // When the next try is due that the reason speaks of.
   std::optional<std::chrono::steady_clock::time_point> retry_at;
+  // While letters are called before the group ends, being caught up: when the next may be.
+  std::optional<std::chrono::steady_clock::time_point> heals_at;
+  std::uint64_t calls_before_end = 0;  // How many of these have failed.
   LaneNumber lanes = 1;
   LaneNumber lanes_running = 0;  // Whose runner takes events.
   std::vector<SinkStatus> sinks;

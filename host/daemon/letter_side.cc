@@ -225,8 +225,18 @@ void LetterSide::Change(const Command& command) {
   job.by_hand = command.expected;
   switch (command.kind) {
     case Command::Kind::kUpdateLetter:
-      Update(*command.letter);
+      Update(*command.letter, command.expected);
       return;
+    case Command::Kind::kMakeDue:
+      // As certain as what it follows from: not before that, and not without it.
+      job.by_hand = false;
+      job.step = [letters = command.letters, due = TicksAt(command.at)](LetterStore* store) {
+        return store->MakeDue(store->token(), *letters, due);
+      };
+      if (command.expected) {
+        job.done = [this] { listener_.OnPluginNoted(); };
+      }
+      break;
     case Command::Kind::kRemoveLetter:
       job.step = [at = *command.from](LetterStore* store) { return RemoveHealed(store, at); };
       job.done = [this] { listener_.OnLetterStored(); };
@@ -260,7 +270,7 @@ void LetterSide::Change(const Command& command) {
   Add(std::move(job));
 }
 
-void LetterSide::Update(const LetterChange& change) {
+void LetterSide::Update(const LetterChange& change, bool by_hand) {
   FailedLetter failed;
   failed.head.position = change.position;
   failed.head.state = StoredOf(change.state);
@@ -274,7 +284,7 @@ void LetterSide::Update(const LetterChange& change) {
                           failed.cause.calls.back().letter_class == StoredClass::kInfrastructure;
   const auto written = std::make_shared<LetterHead>();
   Job job;
-  job.by_hand = false;
+  job.by_hand = by_hand;
   job.step = [failed = std::move(failed), written](LetterStore* store) {
     return WriteFailed(store, failed, written.get());
   };
@@ -359,9 +369,10 @@ void LetterSide::Read(Position position, HasRead done) {
     auto letter = shared->Use([&](LetterStore* store) { return store->reader().Read(position); });
     gate->Enter([&] {
       if (letter.ok()) {
+        EndWait(&read_waits_);
         done(letter->has_value() ? std::make_unique<LetterFrame>(**std::move(letter)) : nullptr);
       } else {
-        Wait(letter.status(), [this, position, done] { Read(position, done); });
+        Wait(letter.status(), &read_waits_, [this, position, done] { Read(position, done); });
       }
     });
   });
@@ -447,7 +458,7 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status,
                            const std::optional<LettersMark>& mark) {
   if (!status.ok()) {
     jobs_.insert(jobs_.begin(), std::move_iterator(batch.begin()), std::move_iterator(batch.end()));
-    Wait(status, [this] {
+    Wait(status, &waits_, [this] {
       busy_ = false;
       Pump();
     });
@@ -456,9 +467,7 @@ void LetterSide::OnCarried(std::vector<Job> batch, const Status& status,
   busy_ = false;
   mark_ = mark;
   sinks_.Wake();
-  if (std::exchange(waits_, false)) {
-    listener_.OnLettersWaitEnds();
-  }
+  EndWait(&waits_);
   for (const Job& job : batch) {
     if (job.letter) {
       const LetterHead& head = job.letter->head;
@@ -484,15 +493,22 @@ std::uint64_t LetterSide::GiveUp() {
 }
 
 // Until what is missing is there; what cannot pass is the end.
-void LetterSide::Wait(const Status& why, std::function<void()> again) {
+void LetterSide::Wait(const Status& why, bool* waits, std::function<void()> again) {
   if (!why.may_pass()) {
     failed_ = true;
     listener_.OnLettersFailed(why.message());
     return;
   }
-  waits_ = true;
-  listener_.OnLettersWait("dead letters neither read nor written: " + why.message());
+  *waits = true;
+  listener_.OnLettersWait("dead letters neither read nor written: " + why.message(),
+                          waits == &waits_);
   services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, std::move(again)));
+}
+
+void LetterSide::EndWait(bool* waits) {
+  if (std::exchange(*waits, false) && !waits_ && !read_waits_) {
+    listener_.OnLettersWaitEnds();
+  }
 }
 
 std::int64_t LetterSide::TicksAt(std::chrono::nanoseconds time) const {

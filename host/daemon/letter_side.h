@@ -46,8 +46,11 @@ class LetterListener {
   virtual void OnLetterDurable(Sequence sequence) = 0;
   // The kUpdateLetter or kRemoveLetter under way is.
   virtual void OnLetterStored() = 0;
-  // Something that may pass keeps the letters from being written or read; and does not any more.
-  virtual void OnLettersWait(const std::string& what) = 0;
+  // The kMakeDue is that came of a new plugin file, and all before it.
+  virtual void OnPluginNoted() = 0;
+  // Something that may pass keeps the letters from being written or, not `writes`, one from being
+  // read; and nothing does any more.
+  virtual void OnLettersWait(const std::string& what, bool writes) = 0;
   virtual void OnLettersWaitEnds() = 0;
   // What the engine had decided was not begun, because MayWriteLetters() said no.
   virtual void OnLettersNotBegun() = 0;
@@ -126,7 +129,7 @@ class LetterSide {
   // The group has ended: what waits for better times is not tried again. Returns how many letters
   // are not written then, whose events come again.
   std::uint64_t GiveUp();
-  // kUpdateLetter, kRemoveLetter, kRemoveLetters, kHold, kEndHold.
+  // kUpdateLetter, kRemoveLetter, kMakeDue, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
   // Of the failed call of a letter that was noted last.
   StoredClass failed_class() const;
@@ -181,7 +184,8 @@ class LetterSide {
     Sequence sequence = 0;  // Of the letter's event.
     std::function<Status(LetterStore*)> step;
     std::function<void()> done;  // None: nobody waits for it.
-    // An operator wants it, whatever is thought of what the runners have said.
+    // It is to be written whatever is thought of what the runners have said: an operator wants it,
+    // or the host knows by itself.
     bool by_hand = true;
   };
 
@@ -192,14 +196,15 @@ class LetterSide {
   void OnCarried(std::vector<Job> batch, const Status& status,
                  const std::optional<LettersMark>& mark);
   void OnRefused();
-  void Wait(const Status& why, std::function<void()> again);
+  void Wait(const Status& why, bool* waits, std::function<void()> again);
+  void EndWait(bool* waits);
   LetterFeeder::Store StoreOf(const std::string& sink) const;
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
   Letter LetterOf(const Command& command, const EventView& event);
   const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
-  void Update(const LetterChange& change);
+  void Update(const LetterChange& change, bool by_hand);
 
   const GroupConfig& config_;
   const Services services_;
@@ -211,9 +216,10 @@ class LetterSide {
 
   LetterSinks sinks_;
 
-  std::deque<Job> jobs_;  // Not begun.
-  bool busy_ = false;     // One is with the queue, or waits for its next try.
-  bool waits_ = false;    // It was said what for.
+  std::deque<Job> jobs_;     // Not begun.
+  bool busy_ = false;        // One is with the queue, or waits for its next try.
+  bool waits_ = false;       // It was said what for.
+  bool read_waits_ = false;  // Of a letter, likewise.
   bool failed_ = false;
   bool open_ = false;
   std::optional<LettersMark> mark_;

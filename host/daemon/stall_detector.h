@@ -24,6 +24,7 @@ class StallDetector {
   static bool WaitsLonger(const std::vector<GroupStatus>& groups);
 
   // True once nothing has moved for that long: no event, no letter, no position, no end of a group.
+  // The pause behind a letter's call that took long is on the way to the next call, so it counts.
   bool Look(const std::vector<GroupStatus>& groups, TimePoint now);
 
  private:

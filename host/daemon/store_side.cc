@@ -80,7 +80,9 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
         }
         record.last_event = checkpoint.event;
         record.letters = checkpoint.letters;
-        record.plugin_digest = shared->preparation.plugin().digest;
+        if (checkpoint.names_plugin) {
+          record.plugin_digest = shared->preparation.plugin().digest;
+        }
         return back ? shared->store->Rewind(record) : shared->store->Save(record);
       },
       std::move(wanted), std::move(done));

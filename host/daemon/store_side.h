@@ -64,6 +64,9 @@ class StoreSide {
     std::optional<Position> event;  // The last one at or before it, where it is known.
     std::optional<Witness> handled;
     std::optional<LettersMark> letters;  // What is parked at or before `position` is in there.
+    // The file that runs is the record's from now on. Not before letters and holds are as they are
+    // to be with it, since another start would not make them so.
+    bool names_plugin = true;
     bool may_go_back = false;
   };
   void Save(Checkpoint checkpoint, Wanted wanted, Done done);

@@ -29,6 +29,9 @@ class Breaker {
   // Failures that last so long open it, however few they are.
   static constexpr std::chrono::nanoseconds kFailingFor = std::chrono::seconds(30);
   static constexpr std::uint32_t kSuccessesToClose = 3;
+  // What has kept it from closing for so long may need a person, who is told so often: an alarm.
+  static constexpr std::chrono::nanoseconds kAlarmAfter = std::chrono::minutes(5);
+  static constexpr std::chrono::nanoseconds kAlarmEvery = std::chrono::minutes(1);
   static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
   explicit Breaker(const Options& options) : options_(options), open_for_(options.open) {}
@@ -72,7 +75,8 @@ class Breaker {
   std::optional<std::chrono::nanoseconds> open_until() const {
     return open() ? std::optional(open_until_) : std::nullopt;
   }
-  // When it opened first since it was closed last.
+  // When it opened first since it was closed last: how often it was tried meanwhile does not
+  // matter.
   std::chrono::nanoseconds opened_at() const { return opened_at_; }
 
  private:

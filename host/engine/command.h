@@ -51,12 +51,16 @@ struct Command {
                           // reach the plugin any more; what is delivered from now on comes after.
     kCallLetter,          // from: to the lane's runner, which has nothing else, the event of the
                           // letter that lies there. Its outcome is that of kLetterCall.
-                          // These six, unless may_persist() says no right before; then, and while
-                          // there is no room, say LettersExhausted.
+                          // These seven, unless may_persist() says no right before; then say
+                          // LettersNotBegun, and while there is no room LettersExhausted.
     kPark,                // first, letter: write the event as a letter; then say LetterDurable. In
                           // the order given; those that wait together may share a commit.
-    kUpdateLetter,        // letter: write what became of it; then say LetterStored.
+    kUpdateLetter,        // letter: write what became of it; then say LetterStored. expected:
+                          // whatever may_persist() says, since its runner did not report it.
     kRemoveLetter,        // from: it is healed; then say LetterStored.
+    kMakeDue,  // letters, at: they are due then, and their delays begin anew. expected: since
+               // the plugin is another file, and with what ends its holds; until that is
+               // written no checkpoint may name that file. Letters that are gone do not matter.
     kRemoveLetters,  // from: every letter behind it, null for all, since its events come again.
     kHold,           // text (type), expected (by hand): store that the type is held.
     kEndHold,        // text (type, or empty for all), expected (by hand): not any more.
@@ -88,7 +92,8 @@ struct Command {
   std::chrono::nanoseconds delay{};
   std::optional<FailureClass> failure;  // kNotice: of the call that it is about.
   std::string text;
-  std::shared_ptr<const LetterChange> letter;  // kPark, kUpdateLetter.
+  std::shared_ptr<const LetterChange> letter;            // kPark, kUpdateLetter.
+  std::shared_ptr<const std::vector<Position>> letters;  // kMakeDue.
 };
 
 using Commands = std::vector<Command>;

@@ -169,18 +169,26 @@ bool Engine::CallNextEvent(Turn& turn) {
   return false;
 }
 
+// What the event in place is to become without a further call, as soon as there is room for its
+// letter; asked anew each time, since what an operator has decided may be taken back meanwhile.
+std::optional<Engine::ParkedAs> Engine::ParksUncalled(const InPlace& place) const {
+  if (park_asked_.contains(ledger_.PositionOf(place.sequence))) {
+    return ParkedAs{LetterState::kDead, FailureClass::kByHand};
+  }
+  if (place.failure == FailureClass::kDomain) {
+    return ParkedAs{LetterState::kDead, FailureClass::kDomain};
+  }
+  if (doubt_.HoldOf(NameOf(place.sequence).type) == Doubt::Hold::kByHand) {
+    return ParkedAs{LetterState::kHealing, FailureClass::kHeld};
+  }
+  return std::nullopt;
+}
+
 // True: it is called. False: it waits still or, with no place any more, has become a letter.
 bool Engine::CallInPlace(Seat& seat, Turn& turn) {
-  InPlace& place = seat.place;
-  if (park_asked_.contains(ledger_.PositionOf(place.sequence))) {
-    place.parks = LetterState::kDead;
-    place.failure = FailureClass::kByHand;
-  } else if (doubt_.HoldOf(NameOf(place.sequence).type) == Doubt::Hold::kByHand) {
-    place.parks = LetterState::kHealing;
-    place.failure = FailureClass::kHeld;
-  }
-  if (place.parks) {
-    const bool full = ParkInPlace(seat, *place.parks, turn) == Parked::kFull;
+  const InPlace& place = seat.place;
+  if (const auto as = ParksUncalled(place)) {
+    const bool full = ParkInPlace(seat, as->state, as->failure, turn) == Parked::kFull;
     room_wanted_ = room_wanted_ || full;
     return false;
   }
@@ -296,11 +304,12 @@ void Engine::WakeForFailures(std::chrono::nanoseconds now,
   if (life_.ending()) {
     return;
   }
+  consider(AlarmAt());
   if (breaker_.open()) {
     consider(breaker_.open_until());
   } else if (breaker_.closed()) {
     for (const Seat& seat : seats_) {
-      if (seat.place.sequence != 0 && !seat.place.parks) {
+      if (seat.place.sequence != 0) {
         consider(seat.place.not_before);
       }
     }

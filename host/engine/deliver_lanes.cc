@@ -80,7 +80,7 @@ bool Engine::IsIdle(const Seat& seat) const {
   return seat.lane.takes() && seat.has.empty() && !CallsLetter(seat);
 }
 
-Engine::Seat* Engine::IdleSeat(bool with_place) {
+Seat* Engine::IdleSeat(bool with_place) {
   for (Seat& seat : seats_) {
     if (IsIdle(seat) && (seat.place.sequence != 0) == with_place) {
       return &seat;

@@ -41,7 +41,7 @@ void Doubt::Fail(Type* type, std::chrono::nanoseconds now) {
   }
 }
 
-Doubt::Ended Doubt::OnSuccess(std::string_view type) {
+Doubt::Ended Doubt::OnSuccess(std::string_view type, bool live) {
   ++successes_;
   const auto found = types_.find(type);
   if (found == types_.end()) {
@@ -53,7 +53,9 @@ Doubt::Ended Doubt::OnSuccess(std::string_view type) {
   ended.hold = record.hold == Hold::kByItself;
   record.streak = record.failed_probes = 0;
   record.failing = false;
-  record.history = (record.history << 1) & kHistoryMask;
+  if (live) {
+    record.history = (record.history << 1) & kHistoryMask;
+  }
   if (ended.hold) {
     record.hold = Hold::kNone;
     --holds_;
@@ -75,6 +77,7 @@ std::uint32_t Doubt::OnParked(std::string_view type, std::chrono::nanoseconds no
   if (record.streak++ == 0) {
     record.streak_number = ++streaks_;
   }
+  record.history = (record.history << 1) & kHistoryMask;
   return record.streak_number;
 }
 

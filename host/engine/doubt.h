@@ -45,15 +45,16 @@ class Doubt {
     std::uint32_t streak = 0;  // Its number; 0 where there was none.
     bool hold = false;
   };
-  Ended OnSuccess(std::string_view type);
+  // `live`: of an event on its way, which has ended so. A letter's counts in no budget.
+  Ended OnSuccess(std::string_view type, bool live = true);
 
   // --- Failures. ---
 
   // A failure in doubt, which is no text rule's, would make the streak too long.
   bool Opens(std::string_view type) const;
 
-  // A stream was parked in doubt, not by a text rule. Returns the number of the streak, for the
-  // letter.
+  // A stream was parked in doubt after calls, not by a text rule. Returns the number of the streak,
+  // for the letter.
   std::uint32_t OnParked(std::string_view type, std::chrono::nanoseconds now);
 
   // A live probe failed in doubt. True: the type is to be held from now on, if it can be parked.
@@ -82,7 +83,8 @@ class Doubt {
     std::uint32_t streak = 0;
     std::uint32_t streak_number = 0;  // While streak > 0.
     std::uint32_t failed_probes = 0;
-    std::uint32_t history = 0;         // A bit for each of the last events: 1 is a text letter.
+    // A bit for each of the last live events that were called and ended: 1 is a text letter.
+    std::uint32_t history = 0;
     std::uint64_t successes_then = 0;  // In all, at its first failure since its last success.
     bool failing = false;              // That is set.
     Hold hold = Hold::kNone;

@@ -30,7 +30,7 @@ Engine::Engine(const EngineOptions& options, const EventNames* names)
 
 // --- Lanes. ---
 
-Engine::Seat* Engine::SeatOf(SpawnNumber spawn) {
+Seat* Engine::SeatOf(SpawnNumber spawn) {
   for (Seat& seat : seats_) {
     if (seat.lane.Is(spawn)) [[likely]] {
       return &seat;
@@ -349,6 +349,7 @@ std::optional<Engine::InDoubt> Engine::in_doubt() const {
   for (const Seat& seat : seats_) {
     const InPlace& place = seat.place;
     if (place.sequence != 0 && IsInDoubt(place.failure) && !ledger_.AdvanceAt(place.sequence) &&
+        !ParksUncalled(place) &&
         (!doubt.event || ledger_.PositionOf(place.sequence) < *doubt.event)) {
       doubt.event = ledger_.PositionOf(place.sequence);
       doubt.type = NameOf(place.sequence).type;
@@ -369,6 +370,11 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
     return breaker_.open() ? breaker_.open_until() : std::optional(NextInPlace());
   }
   return checkpoint_wait_.trouble().empty() ? link_.connect_at() : checkpoint_wait_.retry_at();
+}
+
+std::optional<std::chrono::nanoseconds> Engine::heals_at() const {
+  const bool heals = options_.stop_on_caught_up && catch_up_.done() && !life_.ending();
+  return heals && !CallsLetter() && CallsDueLetters() ? std::optional(heal_free_at_) : std::nullopt;
 }
 
 }  // namespace catchup

@@ -25,6 +25,7 @@
 #include "host/engine/ledger.h"
 #include "host/engine/letter_book.h"
 #include "host/engine/lifecycle.h"
+#include "host/engine/seat.h"
 #include "host/engine/source_link.h"
 #include "host/engine/store_wait.h"
 #include "host/engine/streams.h"
@@ -178,8 +179,10 @@ class Engine {
   void LetterStored(Tick tick, Commands* out);
   // One of these found no room, or lacked something else that may come back. It is tried again
   // without being asked for; but a group that is about to end does not wait for that: its events
-  // come again at the next start. Also: one was not begun, because may_persist() said no.
+  // come again at the next start.
   void LettersExhausted(Tick tick, Commands* out);
+  // One of these was not begun, because may_persist() said no, and none will be.
+  void LettersNotBegun(Tick tick, Commands* out);
   // The letter that is to be called is not in the store any more.
   void LetterGone(Tick tick, Commands* out);
   // A letter was dropped: the store does not hold it any more. `why` is said in the log, where it
@@ -247,6 +250,11 @@ class Engine {
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock
   // of the inputs; over already where it waits for room in the window.
   std::optional<std::chrono::nanoseconds> retry_at() const;
+  // While letters are called before a group that has caught up ends: when the next may be, which is
+  // later than now behind a call that took long and failed.
+  std::optional<std::chrono::nanoseconds> heals_at() const;
+  // How many of these have been made and failed.
+  std::uint64_t calls_before_end() const { return calls_before_end_; }
 
   bool position_mode() const { return position_mode_; }
   // Settled so far; null at the beginning.
@@ -290,11 +298,6 @@ class Engine {
   enum class BeganAt : std::uint8_t { kStart, kCheckpoint, kPlugin };
 
   // What was heard of the runner and is to be judged.
-  struct Hang {
-    Sequence sequence = 0;
-    std::string call;
-    std::string limit;
-  };
   struct Breach {
     std::string text;
   };
@@ -304,45 +307,6 @@ class Engine {
     std::string text;
   };
   using Heard = std::variant<std::monostate, RunnerFacts, BadOutcome, Hang, Breach, Exit>;
-
-  // An event whose call has failed and that is to be called again, before any other of its lane.
-  struct InPlace {
-    Sequence sequence = 0;
-    std::uint32_t calls = 0;           // That failed, in all.
-    std::uint32_t waits = 0;           // Of these: for infrastructure,
-    std::uint32_t fails = 0;           // unknown,
-    std::uint32_t deaths = 0;          // deaths and hangs.
-    std::uint32_t counted_deaths = 0;  // Of these: crashes that the lane's pacing has counted.
-    std::chrono::nanoseconds not_before{};
-    FailureClass failure = FailureClass::kUnknown;
-    std::string text;
-    std::optional<LetterState> parks;  // Once there is room for its letter.
-  };
-
-  // Why a runner's plugin could not begin.
-  struct SetUpFailure {
-    FailureClass failure{};
-    std::string text;
-  };
-
-  // A lane and what is known of its runner and its events.
-  struct Seat {
-    explicit Seat(LaneNumber number) : lane(number) {}
-
-    Lane lane;
-    InPlace place;
-    std::optional<Hang> hang;                    // The call that hung, until its runner is gone.
-    std::optional<SetUpFailure> set_up_failure;  // Until its runner is gone.
-    bool replacing = false;   // The runner stops so that another takes its place.
-    bool retiring = false;    // The same, whatever waits.
-    bool discarded = false;   // It is killed for that.
-    bool restarting = false;  // The next runner is spawned because one died.
-    std::uint32_t batch = 1;  // Events that its plugin takes in one call.
-    // With several lanes: what the runner has and has not settled, as it was given, and the last
-    // that it settled. With one lane the Ledger knows.
-    std::deque<Sequence> has{};
-    Sequence settled = 0;
-  };
 
   // The plan (plan.cc) and its steps.
   void Plan(Turn& turn);
@@ -381,6 +345,7 @@ class Engine {
   void Rejoin(std::optional<Position> loaded, Turn& turn);
   void Rewind(std::optional<Position> to, Turn& turn);
   void BreakContract(const std::string& text);
+  std::string OfLetter(const Seat& seat) const;
   void End(GroupState final_state, std::string reason, Lane::Force force,
            std::chrono::nanoseconds patience);
 
@@ -395,15 +360,18 @@ class Engine {
   void OnFailedProbe(Seat& seat, Turn& turn);
   std::uint32_t CallsBeforeDoubt(const InPlace& place) const;
   void HoldType(const InPlace& place, Turn& turn);
+  std::string InARow(std::uint32_t number, std::string_view type) const;
   void OpenBreaker(const std::string& why, const InPlace& place, Turn& turn);
   void ReopenBreaker(const std::string& last, Turn& turn);
   void WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn);
   void CountSuccesses(Sequence last, Turn& turn);
   void CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn);
-  void TypeSucceeded(std::string_view type, Turn& turn);
+  void TypeSucceeded(std::string_view type, bool live, Turn& turn);
   void CallSucceeded(std::uint64_t count, Turn& turn);
   void SetTrouble(std::string text, const InPlace& place, Turn& turn);
   void Relieve(Turn& turn);
+  std::optional<std::chrono::nanoseconds> AlarmAt() const;
+  void RaiseAlarm(Turn& turn);
 
   // What is called next (deliver.cc).
   bool Plain() const;
@@ -412,6 +380,11 @@ class Engine {
   bool CallProbe(Turn& turn);
   bool CallNextEvent(Turn& turn);
   bool CallInPlace(Seat& seat, Turn& turn);
+  struct ParkedAs {
+    LetterState state;
+    FailureClass failure;
+  };
+  std::optional<ParkedAs> ParksUncalled(const InPlace& place) const;
   void DeliverToLanes(Turn& turn);
   bool CallOnLanes(Turn& turn);
   bool CallProbeOnLanes(Turn& turn);
@@ -431,10 +404,11 @@ class Engine {
   EventName NameOf(Sequence sequence) const;
 
   // Letters (letters.cc) and their calls (heal.cc).
+  enum class Word : std::uint8_t { kRunners, kOurs };  // By whose word a letter changes.
   enum class Parked : std::uint8_t { kYes, kFull };
   Parked Park(Sequence sequence, LetterState state, FailureClass failure, std::uint32_t attempts,
               const std::string& reason, Turn& turn);
-  Parked ParkInPlace(Seat& seat, LetterState state, Turn& turn);
+  Parked ParkInPlace(Seat& seat, LetterState state, FailureClass failure, Turn& turn);
   std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;
   void PassLetter(Sequence sequence);
   static void TellLetter(Notice notice, const std::string& text, bool expected,
@@ -447,9 +421,11 @@ class Engine {
   void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
   LetterBook::Id EndLetterCall();
   void LetterSucceeded(Seat& seat, Turn& turn);
-  void LetterFailed(FailureClass failure, const std::string& text, Turn& turn);
+  void LetterFailed(FailureClass failure, const std::string& text, Word whose, Turn& turn);
+  void LetterBroke(const Seat& seat, const std::string& text, Turn& turn);
   void CutLetterCall(const Seat& seat);
-  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn);
+  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose, Turn& turn);
+  static void StoreDue(std::vector<Position> letters, Turn& turn);
   bool CallsLetter() const { return letter_call_.has_value(); }
   bool CallsLetter(const Seat& seat) const {
     return letter_call_.has_value() && letter_lane_ == seat.lane.number();
@@ -512,6 +488,8 @@ class Engine {
   Sequence solo_through_ = 0;  // With one lane: up to there one event a call, and alone.
   std::set<Sequence> solo_;    // With several: these.
   std::string trouble_;        // Why events wait; empty when they do not.
+  std::string opened_why_;     // Why the breaker is not closed.
+  std::chrono::nanoseconds next_alarm_{};
   std::optional<std::string> doubted_type_;  // Of what failed last, unless for infrastructure.
   bool room_wanted_ = false;                 // What comes next is a letter that finds no room.
 
@@ -523,7 +501,9 @@ class Engine {
   std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
-  bool letter_writing_ = false;              // An update or a removal.
+  std::uint64_t calls_before_end_ = 0;
+  bool letter_writing_ = false;       // An update or a removal,
+  bool letter_writing_ours_ = false;  // which no runner has reported.
   std::optional<Position> halted_before_;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
@@ -531,6 +511,7 @@ class Engine {
   // failure, twice as many with each success.
   std::uint64_t ahead_ = Breaker::kNoLimit;
   bool letters_given_up_ = false;  // What is being written of letters: nobody waits for it.
+  bool letters_refused_ = false;   // The same, of what runners have reported.
   std::set<Position> park_asked_;
   std::uint64_t parked_ = 0;
 

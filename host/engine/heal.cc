@@ -86,15 +86,16 @@ void Engine::LetterSucceeded(Seat& seat, Turn& turn) {
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
     TellLetter(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed",
                true, letter, letter.attempts + 1, turn);
-    TypeSucceeded(type, turn);
+    TypeSucceeded(type, false, turn);
   }
   CallSucceeded(1, turn);
 }
 
-void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& turn) {
+void Engine::LetterFailed(FailureClass failure, const std::string& text, Word whose, Turn& turn) {
   const LetterBook::Id id = EndLetterCall();
   heal_free_at_ = turn.now + (turn.now - letter_called_at_) * kHealShare;
   const bool probe = breaker_.half_open();
+  calls_before_end_ += options_.stop_on_caught_up && catch_up_.done() && !probe ? 1 : 0;
   if (!letter_call_lost_) {
     LetterBook::Letter letter = *book_.Get(id);
     const bool was_dead = letter.state == LetterState::kDead;
@@ -123,12 +124,20 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Turn& t
     if (doubt_.HoldOf(type) == Doubt::Hold::kByItself) {
       book_.Hold(type, turn.now + Backoff{kHeldInterval, 2 * kHeldInterval}.Delay(0, turn.random));
     }
-    StoreLetter(id, text, turn);
+    StoreLetter(id, text, whose, turn);
   }
   if (probe && failure == FailureClass::kDomain) {
     CallSucceeded(1, turn);
   } else if (probe) {
     ReopenBreaker(text, turn);
+  }
+}
+
+// The call of a letter ends the group, by what no call may do. Its next one is stored first, or
+// each start of the group would end with it before an event had its turn.
+void Engine::LetterBroke(const Seat& seat, const std::string& text, Turn& turn) {
+  if (CallsLetter(seat)) {
+    LetterFailed(FailureClass::kContract, text, Word::kOurs, turn);
   }
 }
 
@@ -143,7 +152,10 @@ void Engine::CutLetterCall(const Seat& seat) {
   EndLetterCall();
 }
 
-void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Turn& turn) {
+// What a runner that is not believed has said is not written; that its letter's call broke the
+// contract, it has not said.
+void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose,
+                         Turn& turn) {
   const LetterBook::Letter& letter = *book_.Get(id);
   auto change = std::make_shared<LetterChange>();
   change->position = id.position;
@@ -152,10 +164,23 @@ void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Tu
   change->step = letter.step;
   change->since = letter.since;
   change->due = letter.due;
-  change->called = true;
+  change->called = whose == Word::kRunners;
   change->reason = reason;
   letter_writing_ = true;
-  turn.Add(Command::Kind::kUpdateLetter).letter = std::move(change);
+  letter_writing_ours_ = whose == Word::kOurs;
+  Command& command = turn.Add(Command::Kind::kUpdateLetter);
+  command.letter = std::move(change);
+  command.expected = letter_writing_ours_;
+}
+
+// Nobody waits for it: a letter that is called before it is written is called all the same, and
+// what came of that is written behind it.
+void Engine::StoreDue(std::vector<Position> letters, Turn& turn) {
+  if (!letters.empty()) {
+    Command& command = turn.Add(Command::Kind::kMakeDue);
+    command.at = turn.now;
+    command.letters = std::make_shared<const std::vector<Position>>(std::move(letters));
+  }
 }
 
 }  // namespace catchup

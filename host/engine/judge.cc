@@ -42,18 +42,23 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
   Seat& seat = *heard_of_;
   const std::string text = DescribeOutcome(outcome);
   const FailureClass failure = options_.classifier.Classify(outcome.status, outcome.text);
+  const bool of_letter = outcome.sequence == kLetterCall;
   if (failure == FailureClass::kFatal || failure == FailureClass::kContract) {
-    const bool of_letter = outcome.sequence == kLetterCall;
-    if (of_letter && !life_.ending()) {
-      LetterFailed(failure, text, turn);
+    // Also while it stops: it ends worse then, and the next start would do the same.
+    const std::string reason = text + (of_letter ? OfLetter(seat) : std::string());
+    if (of_letter) {
+      LetterFailed(failure, text, Word::kRunners, turn);
     }
     CutLetterCall(seat);
-    End(GroupState::kFailed, text + StopsBefore(of_letter ? 0 : outcome.sequence),
+    End(GroupState::kFailed, reason + StopsBefore(of_letter ? 0 : outcome.sequence),
         Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
   if (life_.ending()) {
-    // A call that the drain let finish: its event comes again at the next start.
+    // A call that the drain let finish. What its failure would lead to, a letter, a wait, another
+    // try, is for a group that goes on; a restart forgets attempts and streaks in any case. So it
+    // decides nothing, like a call that was cut short: the event comes again at the next start, a
+    // REJECT included, and the letter is due as it was.
     CutLetterCall(seat);
     if (outcome.sequence != 0) {
       TakeBackFromRunner(seat, turn);
@@ -73,8 +78,8 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
     CallAlone(seat, outcome.last);
   }
   TakeBackFromRunner(seat, turn);
-  if (outcome.sequence == kLetterCall) {
-    LetterFailed(failure, text, turn);
+  if (of_letter) {
+    LetterFailed(failure, text, Word::kRunners, turn);
     return;
   }
   if (of_batch) {
@@ -102,7 +107,18 @@ void Engine::On(const Hang& hang, Turn&) {
   heard_of_->lane.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
 
-void Engine::On(const Breach& breach, Turn&) { BreakContract(breach.text); }
+void Engine::On(const Breach& breach, Turn& turn) {
+  const std::string text = breach.text + OfLetter(*heard_of_);
+  LetterBroke(*heard_of_, "contract broken: " + breach.text, turn);
+  BreakContract(text);
+}
+
+// Which letter the lane calls, for a reason of the group's.
+std::string Engine::OfLetter(const Seat& seat) const {
+  return CallsLetter(seat)
+             ? " (in a call of the dead letter " + FormatPosition(letter_call_->position) + ")"
+             : std::string();
+}
 
 // A runner that reports what cannot be is not asked to do anything more. Whoever wrote that may as
 // well have written what was believed before, so what is not durable by now is handled again.
@@ -153,8 +169,9 @@ void Engine::On(const Exit& exit, Turn& turn) {
     distrusted_ = true;
   }
   if (IsVerdict(exit.exit_class)) {
-    CutLetterCall(seat);
-    End(GroupState::kFailed, what, distrusted_ ? Lane::Force::kKill : Lane::Force::kDrain,
+    const std::string reason = what + OfLetter(seat);
+    LetterBroke(seat, what, turn);
+    End(GroupState::kFailed, reason, distrusted_ ? Lane::Force::kKill : Lane::Force::kDrain,
         options_.drain_timeout);
   } else if (life_.ending()) {
     CutLetterCall(seat);
@@ -216,7 +233,7 @@ void Engine::OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool
                        AtEvent(seat.hang->sequence), seat.hang->limit);
   }
   if (exit.charged == kLetterCall) {
-    LetterFailed(failure, text, turn);
+    LetterFailed(failure, text, Word::kRunners, turn);
     RestartAtOnce(seat, what, turn);
     return;
   }

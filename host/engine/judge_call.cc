@@ -58,9 +58,9 @@ void Engine::JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure,
 
 // The plugin has spoken, so it works: a success to all but the event.
 void Engine::OnReject(Seat& seat, Turn& turn) {
-  TypeSucceeded(NameOf(seat.place.sequence).type, turn);
+  TypeSucceeded(NameOf(seat.place.sequence).type, true, turn);
   CallSucceeded(1, turn);
-  (void)ParkInPlace(seat, LetterState::kDead, turn);
+  (void)ParkInPlace(seat, LetterState::kDead, FailureClass::kDomain, turn);
 }
 
 void Engine::OnInfrastructure(Seat& seat, Turn& turn) {
@@ -91,7 +91,7 @@ void Engine::OnDomainText(Seat& seat, Turn& turn) {
   }
   if (probe) {
     OnFailedProbe(seat, turn);
-  } else if (ParkInPlace(seat, LetterState::kHealing, turn) == Parked::kFull) {
+  } else if (ParkInPlace(seat, LetterState::kHealing, seat.place.failure, turn) == Parked::kFull) {
     OpenBreaker("the dead letters are full", seat.place, turn);
   }
 }
@@ -114,10 +114,7 @@ void Engine::OnDoubt(Seat& seat, Turn& turn) {
     return;
   }
   if (doubt_.Opens(type) && options_.letter_order != LetterOrder::kHalt) {
-    OpenBreaker(fmt::format("the {}. {} in a row that fails on type {}", doubt_.streak(type) + 1,
-                            options_.letter_order == LetterOrder::kEvent ? "event" : "stream",
-                            QuotedName(type)),
-                place, turn);
+    OpenBreaker(InARow(doubt_.streak(type) + 1, type), place, turn);
     return;
   }
   const std::uint32_t failed = failure == FailureClass::kUnknown ? place.fails : place.deaths;
@@ -129,7 +126,7 @@ void Engine::OnDoubt(Seat& seat, Turn& turn) {
     }
     return;
   }
-  if (ParkInPlace(seat, LetterState::kHealing, turn) == Parked::kFull) {
+  if (ParkInPlace(seat, LetterState::kHealing, failure, turn) == Parked::kFull) {
     OpenBreaker("the dead letters are full", place, turn);
   }
 }
@@ -162,8 +159,17 @@ void Engine::OnFailedProbe(Seat& seat, Turn& turn) {
     HoldType(place, turn);
   }
   const std::string text = place.text;
-  (void)ParkInPlace(seat, LetterState::kHealing, turn);
+  (void)ParkInPlace(seat, LetterState::kHealing, place.failure, turn);
+  if (const std::uint32_t streak = doubt_.streak(type); streak >= Doubt::kStreakThatOpens) {
+    opened_why_ = InARow(streak, type);  // It opens for that from now on, whatever for at first.
+  }
   ReopenBreaker(text, turn);
+}
+
+std::string Engine::InARow(std::uint32_t number, std::string_view type) const {
+  return fmt::format("the {}. {} in a row that fails on type {}", number,
+                     options_.letter_order == LetterOrder::kEvent ? "event" : "stream",
+                     QuotedName(type));
 }
 
 void Engine::HoldType(const InPlace& place, Turn& turn) {
@@ -184,6 +190,7 @@ void Engine::HoldType(const InPlace& place, Turn& turn) {
 
 void Engine::OpenBreaker(const std::string& why, const InPlace& place, Turn& turn) {
   breaker_.Open(turn.now, turn.random);
+  opened_why_ = why;
   SetTrouble(fmt::format("breaker open, {}; last: {}{}{}", why, place.text, kNextTryIn,
                          FormatDuration(*breaker_.open_until() - turn.now)),
              place, turn);
@@ -194,9 +201,10 @@ void Engine::ReopenBreaker(const std::string& last, Turn& turn) {
     return;
   }
   breaker_.Reopen(turn.now, turn.random);
-  SetTrouble(fmt::format("breaker open, the call that was to try it failed; last: {}{}{}", last,
-                         kNextTryIn, FormatDuration(*breaker_.open_until() - turn.now)),
-             {}, turn);
+  SetTrouble(
+      fmt::format("breaker open, {}; the call that was to try it failed; last: {}{}{}", opened_why_,
+                  last, kNextTryIn, FormatDuration(*breaker_.open_until() - turn.now)),
+      {}, turn);
 }
 
 void Engine::WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn) {
@@ -230,6 +238,23 @@ void Engine::Relieve(Turn& turn) {
   }
 }
 
+// While events wait for it: in a quiet log nothing does.
+std::optional<std::chrono::nanoseconds> Engine::AlarmAt() const {
+  return breaker_.closed() || trouble_.empty()
+             ? std::nullopt
+             : std::optional(std::max(breaker_.opened_at() + Breaker::kAlarmAfter, next_alarm_));
+}
+
+void Engine::RaiseAlarm(Turn& turn) {
+  const auto at = AlarmAt();
+  if (life_.ending() || !at || turn.now < *at) {
+    return;
+  }
+  next_alarm_ = turn.now + Breaker::kAlarmEvery;
+  turn.Tell(Notice::kBreakerStaysOpen, WithTimeLeft(trouble_, ""), false);
+  turn.out->back().delay = turn.now - breaker_.opened_at();
+}
+
 // --- What a success ends. ---
 
 // Of the events on the lane up to `last`, before they are settled there.
@@ -241,7 +266,7 @@ void Engine::CountSuccesses(Sequence last, Turn& turn) {
       if (ledger_.IsOnLane(sequence)) {
         ++count;
         if (!ledger_.AdvanceAt(sequence)) {
-          TypeSucceeded(NameOf(sequence).type, turn);
+          TypeSucceeded(NameOf(sequence).type, true, turn);
         }
       }
     }
@@ -256,7 +281,7 @@ void Engine::CountSuccesses(Sequence last, Turn& turn) {
 // The first `count` events that the lane's runner has.
 void Engine::CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn) {
   for (std::size_t i = 0; doubt_.watches() && i < count; ++i) {
-    TypeSucceeded(NameOf(seat.has[i]).type, turn);
+    TypeSucceeded(NameOf(seat.has[i]).type, true, turn);
   }
   if (!doubt_.watches()) {
     doubt_.OnSuccesses(count);
@@ -264,16 +289,16 @@ void Engine::CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn) {
   CallSucceeded(count, turn);
 }
 
-void Engine::TypeSucceeded(std::string_view type, Turn& turn) {
-  const Doubt::Ended ended = doubt_.OnSuccess(type);
+void Engine::TypeSucceeded(std::string_view type, bool live, Turn& turn) {
+  const Doubt::Ended ended = doubt_.OnSuccess(type, live);
   if (ended.hold) {
     book_.EndHold(type);
     turn.Add(Command::Kind::kEndHold).text = std::string(type);
     turn.Tell(Notice::kTypeFreed,
               "events of type " + QuotedName(type) + " are not held any more: one succeeded", true);
-    book_.MakeTypeDue(type, turn.now);
+    StoreDue(book_.MakeTypeDue(type, turn.now), turn);
   } else if (ended.streak != 0) {
-    book_.MakeStreakDue(type, ended.streak, turn.now);
+    StoreDue(book_.MakeStreakDue(type, ended.streak, turn.now), turn);
   }
 }
 
@@ -292,7 +317,7 @@ void Engine::CallSucceeded(std::uint64_t count, Turn& turn) {
     breaker_.OnSuccess(count);
   } else if (breaker_.OnProbeSuccess()) {
     if (breaker_.TakeWrote()) {
-      book_.MakeAllDue(turn.now);
+      StoreDue(book_.MakeAllDue(turn.now), turn);
     }
   }
 }

@@ -111,7 +111,10 @@ LetterBook::Id LetterBook::Add(const LetterSummary& summary, std::uint32_t strea
   letter.position = summary.position;
   letter.type = TypeId(summary.type);
   letter.bytes = ShortBytes(summary.bytes);
-  letter.streak = streak;
+  if (streak != 0 && summary.state == LetterState::kHealing) {
+    letter.streak = streak;
+    types_[letter.type].in_streaks.emplace(streak, id);
+  }
   letter.step = summary.step;
   letter.attempts = summary.attempts;
   letter.state = summary.state;
@@ -155,6 +158,7 @@ void LetterBook::Remove(const Id& id) {
   auto& letters = streams_[id.stream].letters;
   const auto at = letters.find(id.position);
   const std::uint32_t type = at->second.type;
+  types_[type].in_streaks.erase({at->second.streak, id});
   Count(at->second, -1);
   letters.erase(at);
   ForgetType(type);
@@ -250,11 +254,11 @@ std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May
   if (const auto asked = FirstAllowed(asked_, may)) {
     return asked;
   }
-  if (const auto handed = FirstAllowed(handing_, may)) {
-    return handed;
-  }
   if (now < free_at) {
     return std::nullopt;
+  }
+  if (const auto handed = FirstAllowed(handing_, may)) {
+    return handed;
   }
   for (const auto& [at, type] : by_time_) {
     if (now < at) {
@@ -276,8 +280,11 @@ std::optional<LetterBook::Time> LetterBook::NextAt(Time free_at) const {
   if (in_call_) {
     return std::nullopt;
   }
-  if (!asked_.empty() || !handing_.empty()) {
+  if (!asked_.empty()) {
     return Time::min();
+  }
+  if (!handing_.empty()) {
+    return free_at;
   }
   return by_time_.empty() ? std::nullopt
                           : std::optional(std::max(by_time_.begin()->first, free_at));
@@ -346,8 +353,12 @@ void LetterBook::EndCall(const Id& id, LetterState state, FailureClass failure, 
   Enqueue(id);
 }
 
-void LetterBook::MakeDue(const Id& id, Time now) {
+// False: it is due already, and its delays have not begun.
+bool LetterBook::MakeDue(const Id& id, Time now) {
   Letter& letter = At(id);
+  if (letter.due <= now && letter.step == 0) {
+    return false;
+  }
   const bool queued = letter.queue == Letter::Queue::kDue;
   if (queued) {
     types_[letter.type].due.erase({letter.due, id});
@@ -358,37 +369,58 @@ void LetterBook::MakeDue(const Id& id, Time now) {
     types_[letter.type].due.emplace(now, id);
     Retime(letter.type);
   }
+  return true;
 }
 
 template <typename Which>
-void LetterBook::MakeDueWhere(Time now, Which which) {
+std::vector<Position> LetterBook::MakeDueWhere(Time now, Which which) {
+  std::vector<Position> made;
   for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
     for (const auto& [position, letter] : streams_[stream].letters) {
-      if (letter.state == LetterState::kHealing && which(letter)) {
-        MakeDue({stream, position}, now);
+      if (letter.state == LetterState::kHealing && which(letter) &&
+          MakeDue({stream, position}, now)) {
+        made.push_back(position);
       }
     }
   }
+  return made;
 }
 
-void LetterBook::MakeAllDue(Time now) {
-  MakeDueWhere(now, [](const Letter&) { return true; });
+std::vector<Position> LetterBook::MakeAllDue(Time now) {
+  return MakeDueWhere(now, [](const Letter&) { return true; });
 }
 
-void LetterBook::MakeTypeDue(std::string_view type, Time now) {
-  if (const auto found = type_ids_.find(type); found != type_ids_.end()) {
-    MakeDueWhere(now, [id = found->second](const Letter& letter) { return letter.type == id; });
-  }
-}
-
-void LetterBook::MakeStreakDue(std::string_view type, std::uint32_t streak, Time now) {
+std::vector<Position> LetterBook::MakeTypeDue(std::string_view type, Time now) {
   const auto found = type_ids_.find(type);
-  if (streak == 0 || found == type_ids_.end() || types_[found->second].healing == 0) {
-    return;
+  if (found == type_ids_.end()) {
+    return {};
   }
-  MakeDueWhere(now, [id = found->second, streak](const Letter& letter) {
-    return letter.type == id && letter.streak == streak;
-  });
+  return MakeDueWhere(now,
+                      [id = found->second](const Letter& letter) { return letter.type == id; });
+}
+
+// Looks at the letters of the streak alone: a type that fails now and then ends one with every
+// success, beside any number of letters.
+std::vector<Position> LetterBook::MakeStreakDue(std::string_view type, std::uint32_t streak,
+                                                Time now) {
+  std::vector<Position> made;
+  const auto found = type_ids_.find(type);
+  if (streak == 0 || found == type_ids_.end()) {
+    return made;
+  }
+  auto& in_streaks = types_[found->second].in_streaks;
+  const auto first = in_streaks.lower_bound({streak, Id{}});
+  auto last = first;
+  for (; last != in_streaks.end() && last->first == streak; ++last) {
+    const Id& id = last->second;
+    Letter& letter = At(id);
+    letter.streak = 0;
+    if (letter.state == LetterState::kHealing && MakeDue(id, now)) {
+      made.push_back(id.position);
+    }
+  }
+  in_streaks.erase(first, last);
+  return made;
 }
 
 bool LetterBook::Ask(const Id& id, Time now) {
@@ -482,6 +514,7 @@ std::string_view LetterBook::CheckInvariants() const {
   std::size_t asked = 0;
   std::size_t handing = 0;
   std::size_t due = 0;
+  std::size_t in_streaks = 0;
   for (std::uint32_t stream = 0; stream < streams_.size(); ++stream) {
     bool first = true;
     for (const auto& [position, letter] : streams_[stream].letters) {
@@ -491,6 +524,7 @@ std::string_view LetterBook::CheckInvariants() const {
       asked += asked_.count(id);
       handing += letter.queue == Letter::Queue::kHanding ? 1 : 0;
       due += types_[letter.type].due.count({letter.due, id});
+      in_streaks += types_[letter.type].in_streaks.count({letter.streak, id});
       const bool callable =
           letter.written && !letter.in_call && letter.state != LetterState::kDead &&
           (first || (order_ == LetterOrder::kEvent && letter.state == LetterState::kHealing));
@@ -504,10 +538,13 @@ std::string_view LetterBook::CheckInvariants() const {
     }
   }
   std::size_t listed = 0;
+  std::size_t listed_in_streaks = 0;
   for (const Type& type : types_) {
     listed += type.due.size();
+    listed_in_streaks += type.in_streaks.size();
   }
-  if (asked != asked_.size() || handing != handing_.size() || due != listed) {
+  if (asked != asked_.size() || handing != handing_.size() || due != listed ||
+      in_streaks != listed_in_streaks) {
     return "a queue holds a letter that is not there";
   }
   if (bytes != bytes_ || counts[0] + counts[1] + counts[2] != count_ ||

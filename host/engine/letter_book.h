@@ -43,8 +43,8 @@ class LetterBook {
     Position position;
     std::uint32_t type = 0;
     std::uint32_t bytes = 0;
-    std::uint32_t streak = 0;    // The number of the streak that it was written in, or 0.
-    std::uint32_t step = 0;      // Of the delays, the next one's index.
+    std::uint32_t streak = 0;  // The number of the streak that it was written in, while that lasts.
+    std::uint32_t step = 0;    // Of the delays, the next one's index.
     std::uint32_t attempts = 0;  // Failed calls.
     LetterState state = LetterState::kHealing;
     FailureClass failure = FailureClass::kUnknown;
@@ -84,7 +84,7 @@ class LetterBook {
 
   // Whether a letter may be called; empty: any.
   using May = std::function<bool(const Id&)>;
-  // What is to be called now; null while there is none. Healing letters not before `free_at`.
+  // What is to be called now; null while there is none. What nobody asked for not before `free_at`.
   std::optional<Id> Next(Time now, Time free_at, const May& may = {}) const;
   // When Next will have an answer, as things stand, if it may.
   std::optional<Time> NextAt(Time free_at) const;
@@ -101,11 +101,12 @@ class LetterBook {
   void EndCall(const Id& id, LetterState state, FailureClass failure, Time since, Time due,
                std::uint32_t step);
 
-  // --- Due times. Each starts the delays anew. ---
+  // --- Due times. Each starts the delays anew, and returns for which letters that is news. ---
 
-  void MakeAllDue(Time now);
-  void MakeTypeDue(std::string_view type, Time now);
-  void MakeStreakDue(std::string_view type, std::uint32_t streak, Time now);
+  std::vector<Position> MakeAllDue(Time now);
+  std::vector<Position> MakeTypeDue(std::string_view type, Time now);
+  // The streak has ended: its number means nothing any more.
+  std::vector<Position> MakeStreakDue(std::string_view type, std::uint32_t streak, Time now);
   // Somebody asks for it; false when it is a follower that is not the first, or not written.
   bool Ask(const Id& id, Time now);
 
@@ -156,6 +157,7 @@ class LetterBook {
     std::uint64_t letters = 0;
     std::uint64_t healing = 0;
     std::set<std::pair<Time, Id>> due;
+    std::set<std::pair<std::uint32_t, Id>> in_streaks;  // Written in a streak that lasts.
     bool held = false;
     std::optional<Time> held_next;
     std::optional<Time> listed_at;  // In by_time_.
@@ -171,10 +173,10 @@ class LetterBook {
   void Enqueue(const Id& id);
   void Dequeue(const Id& id);
   void Refresh(std::uint32_t stream);
-  void MakeDue(const Id& id, Time now);
+  bool MakeDue(const Id& id, Time now);
   void Retime(std::uint32_t type);
   template <typename Which>
-  void MakeDueWhere(Time now, Which which);
+  std::vector<Position> MakeDueWhere(Time now, Which which);
 
   const LetterOrder order_;
   const std::uint64_t max_letters_;

@@ -98,11 +98,11 @@ std::uint64_t Engine::LetterBytesOf(Sequence sequence, std::string_view reason) 
 
 // The event in place, which then is in place no more. Without room it stays; one that needs no
 // further call waits for it.
-Engine::Parked Engine::ParkInPlace(Seat& seat, LetterState state, Turn& turn) {
+Engine::Parked Engine::ParkInPlace(Seat& seat, LetterState state, FailureClass failure,
+                                   Turn& turn) {
   const InPlace place = seat.place;
-  if (Park(place.sequence, state, place.failure, place.calls, place.text, turn) == Parked::kFull) {
-    if (state == LetterState::kDead) {
-      seat.place.parks = state;
+  if (Park(place.sequence, state, failure, place.calls, place.text, turn) == Parked::kFull) {
+    if (!IsInDoubt(failure)) {
       SetTrouble("dead letters full: " + place.text, place, turn);
     }
     return Parked::kFull;
@@ -155,7 +155,7 @@ void Engine::LetterStored(Tick tick, Commands* out) {
     return;
   }
   Turn turn(tick, out);
-  letter_writing_ = letters_given_up_ = false;
+  letter_writing_ = letter_writing_ours_ = letters_given_up_ = false;
   Plan(turn);
 }
 
@@ -165,6 +165,15 @@ void Engine::LettersExhausted(Tick tick, Commands* out) {
   }
   Turn turn(tick, out);
   letters_given_up_ = true;
+  Plan(turn);
+}
+
+void Engine::LettersNotBegun(Tick tick, Commands* out) {
+  if (life_.finished()) {
+    return;
+  }
+  Turn turn(tick, out);
+  letters_refused_ = true;
   Plan(turn);
 }
 

@@ -24,6 +24,7 @@ enum class Notice : std::uint8_t {
   kAnnouncedTooEarly,  // It sent an event after it had announced as sent what lies behind it.
   kCallsWait,          // A call failed, or a letter finds no room: events wait. A try.
   kCallsGoOn,          // They do not any more.
+  kBreakerStaysOpen,   // For minutes now, which only a person may be able to end. The alarm.
   kLetterWritten,      // An event became a letter. A try: its healing call.
   kLetterHealed,       // Its call succeeded, and it is gone.
   kLetterDead,         // It waits for a person from now on.

@@ -1,6 +1,8 @@
 #include <fmt/core.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "host/engine/engine.h"
 #include "host/engine/engine_text.h"
@@ -25,7 +27,11 @@ void Engine::PluginChanged(Tick tick, Commands* out) {
   }
   doubt_.Forget();
   book_.EndAllHolds();
-  book_.MakeAllDue(turn.now);
+  // Also where that is none: it is the word that the holds are gone and all is due.
+  Command& due = turn.Add(Command::Kind::kMakeDue);
+  due.at = turn.now;
+  due.expected = true;
+  due.letters = std::make_shared<const std::vector<Position>>(book_.MakeAllDue(turn.now));
   if (breaker_.open()) {
     breaker_.Hasten(turn.now);
   }
@@ -89,10 +95,16 @@ std::string Engine::UnparkType(std::string_view type, Tick tick, Commands* out) 
   }
   Turn turn(tick, out);
   book_.EndHold(type);
-  book_.MakeTypeDue(type, turn.now);
   Command& command = turn.Add(Command::Kind::kEndHold);
   command.text = std::string(type);
   command.expected = true;
+  StoreDue(book_.MakeTypeDue(type, turn.now), turn);
+  for (Seat& seat : seats_) {
+    const Sequence place = seat.place.sequence;
+    if (place != 0 && !ledger_.AdvanceAt(place) && NameOf(place).type == type) {
+      seat.place.not_before = turn.now;  // It waited for room, or for a call that was not to come.
+    }
+  }
   Plan(turn);
   return {};
 }
@@ -111,6 +123,7 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (!id) {
     return "no letter lies at " + FormatPosition(position);
   }
+  const LetterBook::Letter before = *book_.Get(*id);
   if (!book_.Ask(*id, tick.now)) {
     const auto first = book_.First(stream);
     return *first == *id ? "it is being written or called"
@@ -119,6 +132,12 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   }
   Turn turn(tick, out);
   Plan(turn);
+  // One that is called at once has what comes of that written.
+  const LetterBook::Letter* const letter = book_.Get(*id);
+  if (letter != nullptr && letter_call_ != *id &&
+      (letter->due < before.due || letter->step < before.step)) {
+    StoreDue({position}, turn);
+  }
   return {};
 }
 

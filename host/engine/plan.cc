@@ -25,6 +25,7 @@ void Engine::Plan(Turn& turn) {
     // Events that are letters already are done without a call.
   } while (std::exchange(letters_passed_, false));
   Relieve(turn);
+  RaiseAlarm(turn);
   PlanSource(turn);
   Persist(turn);
   const bool finished = NothingIsUnderWay();
@@ -168,7 +169,9 @@ bool Engine::NothingIsUnderWay() const {
     return false;
   }
   const bool written = distrusted_ || settled_is_durable();
-  const bool letters = !letters_given_up_ && (letter_writing_ || !parking_.empty());
+  const bool reported = (letter_writing_ && !letter_writing_ours_) || !parking_.empty();
+  const bool letters = !letters_given_up_ && ((reported && !letters_refused_) ||
+                                              (letter_writing_ && letter_writing_ours_));
   return !begun_ || store_failed_ || (written && !letters && !pacer_.writing());
 }
 

@@ -2,13 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "host/base/time_text.h"
 #include "host/store/checkpoint_store.h"
 #include "tests/daemon/workshop.h"
+#include "tests/store/failing_vfs.h"
 
 namespace catchup {
 namespace {
@@ -39,8 +42,15 @@ class LetterSideTest : public testing::Test, public LetterListener {
   void OnLetterSized(std::string_view, Position, std::uint64_t bytes) override { bytes_ = bytes; }
   void OnLetterDurable(Sequence sequence) override { durable_.push_back(sequence); }
   void OnLetterStored() override { ++stored_; }
-  void OnLettersWait(const std::string&) override {}
-  void OnLettersWaitEnds() override {}
+  void OnPluginNoted() override { ++plugins_noted_; }
+  void OnLettersWait(const std::string&, bool writes) override {
+    waits_ = true;
+    writes_wait_ = writes_wait_ || writes;
+  }
+  void OnLettersWaitEnds() override { waits_ = false; }
+  bool Waits() {
+    return gate_->Inspect([&] { return waits_; });
+  }
   void OnLettersNotBegun() override { ++not_begun_; }
   void OnLettersFailed(const std::string& text) override { ADD_FAILURE() << text; }
   bool MayWriteLetters() const override { return believed_; }
@@ -48,13 +58,15 @@ class LetterSideTest : public testing::Test, public LetterListener {
   void Believe(bool believed) {
     gate_->Enter([&] { believed_ = believed; });
   }
-  void Park(Sequence sequence) {
+  void Park(Sequence sequence, std::string_view data = {}) {
     EventView event;
+    event.data = data;
     event.position = {sequence * 10, sequence * 10};
     event.stream = "order-1";
     event.type = "order-placed";
     auto change = std::make_shared<LetterChange>();
     change->position = event.position;
+    change->step = 3;
     Command command;
     command.first = command.last = sequence;
     command.letter = std::move(change);
@@ -70,7 +82,14 @@ class LetterSideTest : public testing::Test, public LetterListener {
     change->position = *command.from;
     change->called = true;
     command.letter = std::move(change);
+    command.letters = std::make_shared<const std::vector<Position>>(1, *command.from);
+    command.at = kDue;
     gate_->Enter([&] { side_->Change(command); });
+  }
+  static constexpr std::chrono::hours kDue{48};  // Longer than what is due else.
+  static bool IsMadeDue(const LetterHead& letter) {
+    constexpr std::int64_t kTicksInDay = std::int64_t{24} * 3600 * 10'000'000;
+    return letter.step == 0 && letter.due_ticks > NowTicks() + kTicksInDay;
   }
   // What everything asked for so far has come to.
   struct Found {
@@ -103,6 +122,9 @@ class LetterSideTest : public testing::Test, public LetterListener {
   int stored_ = 0;
   std::uint64_t bytes_ = 0;  // Of the letter written last.
   int not_begun_ = 0;
+  int plugins_noted_ = 0;
+  bool waits_ = false;
+  bool writes_wait_ = false;
 };
 
 TEST_F(LetterSideTest, WritesWhatTheEngineDecides) {
@@ -140,6 +162,23 @@ TEST_F(LetterSideTest, SaysWhatALetterTakesInTheStoreEachTimeItIsWritten) {
   EXPECT_GT(Stored().letters.at(0).bytes, last);
 }
 
+// Of a new plugin file it is said when it is durable; a letter that is gone does not matter.
+TEST_F(LetterSideTest, MakesLettersDueInTheStore) {
+  Park(1);
+  Park(2);
+  Change(Command::Kind::kMakeDue, 2);
+  Change(Command::Kind::kMakeDue, 3);
+  const Found found = Stored();
+  ASSERT_EQ(found.letters.size(), 2u);
+  EXPECT_FALSE(IsMadeDue(found.letters[0]));
+  EXPECT_TRUE(IsMadeDue(found.letters[1]));
+  gate_->Enter([&] { EXPECT_EQ(plugins_noted_, 0); });
+
+  Change(Command::Kind::kMakeDue, 1, true);
+  EXPECT_TRUE(IsMadeDue(Stored().letters.at(0)));
+  gate_->Enter([&] { EXPECT_EQ(plugins_noted_, 1); });
+}
+
 // A runner that has broken the contract may have said anything before: that an event failed, that a
 // letter is healed, that its type works again.
 TEST_F(LetterSideTest, BeginsNoWriteOfWhatRunnersSaidOnceOneIsNotBelieved) {
@@ -151,6 +190,7 @@ TEST_F(LetterSideTest, BeginsNoWriteOfWhatRunnersSaidOnceOneIsNotBelieved) {
   Park(2);
   Change(Command::Kind::kUpdateLetter);
   Change(Command::Kind::kRemoveLetter);
+  Change(Command::Kind::kMakeDue, 1, true);
   Change(Command::Kind::kRemoveLetters, 0);
   Change(Command::Kind::kEndHold);
 
@@ -158,10 +198,12 @@ TEST_F(LetterSideTest, BeginsNoWriteOfWhatRunnersSaidOnceOneIsNotBelieved) {
   ASSERT_EQ(found.letters.size(), 1u);
   EXPECT_EQ(found.letters[0].position, (Position{10, 10}));
   EXPECT_EQ(found.letters[0].attempts, attempts);
+  EXPECT_FALSE(IsMadeDue(found.letters[0]));
   EXPECT_EQ(found.holds, 1u);
   gate_->Enter([&] {
     EXPECT_EQ(durable_, (std::vector<Sequence>{1}));
     EXPECT_EQ(stored_, 0);
+    EXPECT_EQ(plugins_noted_, 0);
     EXPECT_GT(not_begun_, 0) << "the engine does not wait for it";
   });
 }
@@ -183,6 +225,51 @@ TEST_F(LetterSideTest, WritesWhatAnOperatorDecidesWhateverTheRunnersSaid) {
   EXPECT_EQ(dropped.Await(), true);
   EXPECT_EQ(Stored().letters.size(), 1u);
   EXPECT_EQ(Stored().holds, 0u);
+}
+
+class LetterReadTest : public LetterSideTest {
+ protected:
+  void SetUp() override {
+    FailingVfs::Install();
+    LetterSideTest::SetUp();
+  }
+  void TearDown() override {
+    FailingVfs::Disarm();
+    LetterSideTest::TearDown();
+  }
+};
+
+// Though nothing is written meanwhile that could tell, and nobody may want the letter any more.
+TEST_F(LetterReadTest, ALetterThatCouldNotBeReadIsNotWaitedForOnceItIs) {
+  const std::string more_than_is_kept_in_memory(8u << 20, 'x');
+  Park(1, more_than_is_kept_in_memory);
+  ASSERT_EQ(Stored().letters.size(), 1u);
+  FailingVfs::Arm(FailingVfs::kRead, ENOMEM, 1, true);
+  Told<bool> read;
+  gate_->Enter([&] {
+    side_->Read({10, 10},
+                [&](const std::unique_ptr<LetterFrame>& letter) { read.Tell(letter != nullptr); });
+  });
+  ASSERT_TRUE(Becomes([&] { return Waits(); }));
+
+  FailingVfs::Disarm();
+
+  EXPECT_EQ(read.Await(), true);
+  EXPECT_FALSE(Waits());
+  gate_->Enter([&] {
+    EXPECT_FALSE(writes_wait_);
+    EXPECT_EQ(side_->GiveUp(), 0u);
+  });
+}
+
+// That the call of a letter broke the contract is no word of the runner's.
+TEST_F(LetterSideTest, WritesWhatTheHostKnowsByItselfWhateverTheRunnersSaid) {
+  Park(1);
+  const std::uint32_t attempts = Stored().letters.at(0).attempts;
+  Believe(false);
+  Change(Command::Kind::kUpdateLetter, 1, true);
+  EXPECT_EQ(Stored().letters.at(0).attempts, attempts + 1);
+  gate_->Enter([&] { EXPECT_EQ(stored_, 1); });
 }
 
 }  // namespace

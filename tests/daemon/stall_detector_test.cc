@@ -48,6 +48,20 @@ TEST_F(StallDetectorTest, CountsALetterThatIsWrittenOrHealedAsProgress) {
   EXPECT_TRUE(Look(seconds(210)));
 }
 
+TEST_F(StallDetectorTest, CountsLettersThatAreCalledBeforeTheEndAndThePausesBetweenAsProgress) {
+  EXPECT_FALSE(Look(seconds(0)));
+  groups_[0].heals_at = begin_ + seconds(270);
+  EXPECT_FALSE(Look(seconds(269)));
+  EXPECT_FALSE(Look(seconds(328)));
+  groups_[0].calls_before_end = 1;
+  EXPECT_FALSE(Look(seconds(330)));
+  EXPECT_FALSE(Look(seconds(389)));
+  groups_[0].heals_at = begin_ + seconds(900);
+  groups_[0].finished = true;
+  EXPECT_FALSE(Look(seconds(390)));
+  EXPECT_TRUE(Look(seconds(450)));
+}
+
 TEST_F(StallDetectorTest, WaitsLongerWhereABreakerIsOpenInAGroupThatRuns) {
   EXPECT_FALSE(Look(seconds(0)));
   groups_[0].breaker_open = true;

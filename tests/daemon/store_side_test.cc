@@ -41,12 +41,13 @@ class StoreSideTest : public testing::Test {
     const auto status = told.Await();
     return status.has_value() && status->ok();
   }
-  std::optional<Status> Save(Position position) {
+  std::optional<Status> Save(Position position, bool names_plugin = true) {
     Told<Status> told;
     gate_->Enter([&] {
       StoreSide::Checkpoint checkpoint;
       checkpoint.position = position;
       checkpoint.handled = Witness{position, {}, 7, "stream"};
+      checkpoint.names_plugin = names_plugin;
       side_->Save(std::move(checkpoint), Wanted(),
                   [&](const Status& status) { told.Tell(status); });
     });
@@ -89,6 +90,15 @@ TEST_F(StoreSideTest, WritesACheckpointWithTheLastEventAsItsWitness) {
   EXPECT_EQ(record.checkpoint, (Position{900, 900}));
   ASSERT_EQ(record.witnesses.size(), 1u);
   EXPECT_EQ(record.witnesses[0].stream, "stream");
+}
+
+// Another start would not find out again that it is a new one.
+TEST_F(StoreSideTest, NamesThePluginsFileOnlyInACheckpointThatMay) {
+  ASSERT_TRUE(Prepared());
+  ASSERT_TRUE(Save({900, 900}, false).has_value());
+  gate_->Enter([&] { EXPECT_EQ(side_->record().plugin_digest, Digest32{}); });
+  ASSERT_TRUE(Save({901, 901}).has_value());
+  EXPECT_NE(OnDisk().plugin_digest, Digest32{});
 }
 
 TEST_F(StoreSideTest, DoesNotTryWhatIsNotWantedAnyMore) {

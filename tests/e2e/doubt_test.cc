@@ -304,6 +304,87 @@ TEST_F(DoubtTest, UntilCaughtUpCallsEachDueLetterOnceAndTellsHowManyAreLeft) {
   EXPECT_EQ(run.Log().Last("Group ended", "a", "healingCount"), "2");
 }
 
+// A file that is new to the letters is so until the disk knows which of them are due for it.
+TEST_F(DoubtTest, WhatANewFileMakesDueIsSoBehindAKillToo) {
+  constexpr char kTwoLanes[] = "lanes = 2\nmax_crashes = 1\n";
+  Configure(kTwoLanes + std::string("handler_timeout = \"300ms\"\n"));
+  Add("a", "t", UntilMended("hang"));
+  Add("b", "t", R"({"do":"fail","text":"validation","times":1})");
+  AppendAll();
+  ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  ASSERT_THAT(LettersOf("healing"), testing::ElementsAre("a@0", "b@0"));
+
+  // Both are due; the call of the one hangs while an event and its checkpoint pass.
+  Configure(kTwoLanes + std::string("handler_timeout = \"10m\"\n"));
+  ChangePlugin();
+  const int hung = Deliveries()["a@0"];
+  Run();
+  ASSERT_TRUE(WaitUntil([&] { return Deliveries()["a@0"] > hung; })) << host_->Errors();
+  const std::string before = ReadFile(site_.group("a") / "checkpoint");
+  Add("c", "u");
+  AppendAll();
+  ASSERT_TRUE(WaitForDelivery("c@0")) << host_->Errors();
+  ASSERT_TRUE(WaitUntil([&] { return ReadFile(site_.group("a") / "checkpoint") != before; }));
+  host_->Signal(SIGKILL);
+  EXPECT_EQ(host_->Wait(), 128 + SIGKILL);
+
+  Mend();
+  Run();
+  EXPECT_TRUE(WaitUntil([&] { return host_->Log().With("Dead letter healed", "a").size() == 2; }))
+      << host_->Errors();
+  End();
+  EXPECT_THAT(Letters(), IsEmpty());
+}
+
+// Else each start of the group would end with the same call, and no event had its turn.
+TEST_F(DoubtTest, ALetterWhoseCallBreaksTheContractIsPutOffAndNamed) {
+  Configure();
+  Run();
+  const auto dlq = [this](Strings arguments) {
+    arguments.insert(arguments.begin(), "dlq");
+    arguments.insert(arguments.end(), {"--type", "odd", "--config", "host.toml"});
+    return site_.Catchup(arguments);
+  };
+  ASSERT_TRUE(host_->WaitForLog("Runner started", "a"));
+  ASSERT_TRUE(WaitUntil([&] {
+    return dlq({"park", "a", "--reason", "x"}).exit == 0;
+  })) << host_->Errors();
+  Add("s", "odd", Order("bad_status"));
+  AppendAll();
+  ASSERT_TRUE(host_->WaitForLog("Dead letter written", "a"));
+
+  EXPECT_EQ(dlq({"unpark", "a"}).exit, 0);
+
+  ASSERT_TRUE(host_->WaitForLog("Group ended", "a"));
+  EXPECT_EQ(host_->Log().Last("Group ended", "a", "state"), "failed");
+  EXPECT_THAT(host_->Log().Last("Group ended", "a", "reason"), testing::HasSubstr("dead letter"));
+  host_->Signal(SIGTERM);
+  (void)host_->Wait();
+  const Finished listed = site_.Catchup({"dlq", "list", "a", "--json", "--config", "host.toml"});
+  const auto letters = nlohmann::json::parse(listed.out);
+  ASSERT_EQ(letters.size(), 1u) << listed.out;
+  EXPECT_EQ(letters[0].at("attempts"), 1);
+  EXPECT_GT(letters[0].at("nextTryAt").get<std::string>(),
+            letters[0].at("lastFailedAt").get<std::string>());
+}
+
+TEST_F(DoubtTest, AnOutageThatLastsIsAnErrorLineEachMinute) {
+  site_.UseTestProgram(150);
+  Configure();
+  Add("s", "t", UntilMended("retry"));
+  AppendAll();
+  Run();
+  const auto alarms = [&] { return host_->Log().With("Breaker stays open", "a"); };
+  ASSERT_TRUE(WaitUntil([&] { return alarms().size() >= 2; })) << host_->Errors();
+  const JsonObject alarm = alarms().front();
+  EXPECT_EQ(alarm.at("level"), "error");
+  EXPECT_THAT(alarm.at("reason"), testing::HasSubstr("odd"));
+  EXPECT_THAT(alarm.at("since"), testing::MatchesRegex("[0-9-]+T[0-9:.]+Z"));
+  Mend();
+  ASSERT_TRUE(host_->WaitForLog("Going on after failed calls", "a"));
+  End();
+}
+
 // The plugin said what it meant, so nothing waits and nothing opens.
 TEST_F(DoubtTest, ARowOfRejectsIsARowOfDeadLettersAtOnce) {
   Configure("dead_letters.order = \"event\"");

@@ -76,6 +76,22 @@ TEST(DoubtTest, TheBudgetCountsTextLettersOfTheLastTwenty) {
   EXPECT_FALSE(doubt.OverBudget("t"));
 }
 
+// It counts live events that ended, whichever way.
+TEST(DoubtTest, LettersThatHealDoNotMakeRoomInTheBudgetAndLettersWithoutATextRuleDo) {
+  Doubt doubt(2);
+  doubt.OnTextLetter("t", 0s);
+  doubt.OnTextLetter("t", 0s);
+  for (int i = 0; i < 30; ++i) {
+    doubt.OnSuccess("t", false);
+  }
+  EXPECT_TRUE(doubt.OverBudget("t"));
+  for (int i = 0; i < 18; ++i) {
+    EXPECT_TRUE(doubt.OverBudget("t")) << i;
+    doubt.OnParked("t", 0s);
+  }
+  EXPECT_FALSE(doubt.OverBudget("t"));
+}
+
 TEST(DoubtTest, NoBudgetIsNeverOver) {
   Doubt doubt(0);
   for (int i = 0; i < 20; ++i) {

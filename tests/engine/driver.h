@@ -135,6 +135,9 @@ class Driver {
   Commands LettersExhausted() {
     return Run([&](Commands* out) { engine.LettersExhausted(tick(), out); });
   }
+  Commands LettersNotBegun() {
+    return Run([&](Commands* out) { engine.LettersNotBegun(tick(), out); });
+  }
   Commands LetterStored() {
     return Run([&](Commands* out) { engine.LetterStored(tick(), out); });
   }

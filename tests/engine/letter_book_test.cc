@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 namespace catchup {
 namespace {
@@ -139,9 +140,32 @@ TEST_F(LetterBookTest, MakesDueOnlyWhatAStreakWrote) {
   summary.stream = "b";
   book.Add(summary, 8, true);
 
-  book.MakeStreakDue("t", 8, 5s);
+  EXPECT_EQ(book.MakeStreakDue("t", 8, 5s), (std::vector{Position{2, 2}}));
 
   EXPECT_EQ(Next(5s), 2u);
+  EXPECT_TRUE(book.MakeStreakDue("t", 8, 5s).empty()) << "it has ended";
+  EXPECT_EQ(book.CheckInvariants(), "");
+  book.Remove(*book.Find("a", {1, 1}));
+  EXPECT_EQ(book.CheckInvariants(), "");
+}
+
+TEST_F(LetterBookTest, SaysWhichLettersBecameDueAndWhichWereAlready) {
+  Add("a", 5, LetterState::kHealing, 30s);
+  Add("b", 6, LetterState::kHealing, 1s);
+  Add("c", 7, LetterState::kDead);
+  Add("d", 8, LetterState::kHealing, 30s, "other");
+  EXPECT_EQ(book.MakeTypeDue("t", 2s), (std::vector{Position{5, 5}}));
+  EXPECT_EQ(book.MakeAllDue(3s), (std::vector{Position{8, 8}}));
+  EXPECT_TRUE(book.MakeAllDue(4s).empty());
+}
+
+TEST_F(LetterBookTest, FollowersTooWaitUntilCallsMayGoOnButNotWhatIsAskedFor) {
+  Add("a", 5, LetterState::kFollower);
+  EXPECT_EQ(Next(10s, 11s), 0u);
+  EXPECT_EQ(book.NextAt(11s), 11s);
+  EXPECT_EQ(Next(11s, 11s), 5u);
+  EXPECT_TRUE(book.Ask(Add("b", 6), 0s));
+  EXPECT_EQ(Next(10s, 11s), 6u);
 }
 
 // Behind a kill it would be forgotten otherwise, and called without its event.

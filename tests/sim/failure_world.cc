@@ -373,6 +373,16 @@ void FailureWorld::CarryLetter(const Command& command) {
         Input([&](Commands* out) { engine_->LetterStored(Now(), out); });
       });
       break;
+    case Command::Kind::kMakeDue:
+      Store([this, letters = command.letters, due = command.at] {
+        for (const Position position : *letters) {
+          if (const auto found = letters_.find(position); found != letters_.end()) {
+            found->second.letter.due = due;
+            found->second.letter.step = 0;
+          }
+        }
+      });
+      break;
     case Command::Kind::kHold:
       ++result_.holds;
       holds_.insert(command.text);
