@@ -88,6 +88,13 @@ class RecordingSink final : public SubscriptionSink {
     return changed_.wait_for(lock, kPatience, [&] { return notes_.size() >= count; });
   }
 
+  // The same, or the end has come without so many: false.
+  bool AwaitCountOrEnd(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kPatience, [&] { return notes_.size() >= count || end_.has_value(); });
+    return notes_.size() >= count;
+  }
+
   // Null if the end does not come.
   std::optional<EndOfCall> AwaitEnd() {
     std::unique_lock lock(mutex_);
