@@ -34,7 +34,8 @@ using boost::system::error_code;
 // How often is looked whether the socket's name is still there, or tried to make one.
 constexpr std::chrono::seconds kLookEvery{2};
 
-// Before the next connection is taken where the system had no descriptor for the last one.
+// The pause before the next connection is taken, where the system had no descriptor for the last
+// one.
 constexpr std::chrono::milliseconds kAcceptPause{200};
 
 // The way back to the server's thread for answers that come from others, even after its end.
@@ -204,7 +205,7 @@ class AdminServer::Impl {
   net::io_context context_{1};
   const std::shared_ptr<Mailbox> mailbox_;
 
-  // On the thread.
+  // Touched on the server's thread alone.
   std::optional<AdminSocket> socket_;
   Local::acceptor acceptor_;
   net::steady_timer look_timer_;

@@ -135,7 +135,7 @@ Result<UniqueFd> ConnectToAdminSocket(const std::filesystem::path& directory) {
   if (!fd.valid()) {
     return Status::FromErrno("make a socket", errno);
   }
-  // Also of the connecting.
+  // Sending and connecting both end by it.
   const timeval limit{kRequestLimit.count(), 0};
   (void)::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), address.get(), address.size) == 0) {

@@ -26,7 +26,7 @@ Status TakeNumber(std::string_view name, nlohmann::json* json, std::uint64_t* ou
 // `known`: what there may be.
 Status RefuseOthers(const nlohmann::json& json, std::string_view known);
 
-// For the log: who asks.
+// Who asks, in words for the log.
 std::string AskedBy(const HttpRequest& request);
 
 }  // namespace catchup

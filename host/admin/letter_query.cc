@@ -11,7 +11,7 @@
 namespace catchup {
 namespace {
 
-// Of older and newer; more is a slip.
+// The most that --older and --newer take; more is a slip.
 constexpr std::chrono::hours kLongestAge{24 * 3660};
 constexpr std::int64_t kTicksPerMillisecond = 10'000;
 

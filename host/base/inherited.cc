@@ -25,7 +25,7 @@
 namespace catchup {
 namespace {
 
-// Of linux/close_range.h, which older headers lack.
+// CLOSE_RANGE_CLOEXEC of linux/close_range.h, which older systems do not have.
 constexpr unsigned kCloseOnExec = 1U << 2;
 
 // What a thread gets where nothing is limited. Less than the smaller one does not carry the

@@ -9,7 +9,7 @@ namespace catchup {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarn, kError };
 
-// By level, as a log line and the configuration have them.
+// The names of the levels, as a log line and the configuration have them.
 inline constexpr std::array<std::string_view, 4> kLogLevelNames = {"debug", "info", "warn",
                                                                    "error"};
 

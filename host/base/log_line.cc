@@ -152,7 +152,7 @@ std::string FormatLogJson(const LogRecord& record) {
 }
 
 std::string FormatLogText(const LogRecord& record) {
-  // To the millisecond, of "2026-11-24T03:39:17.5720000Z".
+  // What goes as far as the milliseconds, of "2026-11-24T03:39:17.5720000Z".
   constexpr std::size_t kToMilliseconds = 23;
   bool whole = true;
   std::string line = FormatTicks(record.time_ticks).substr(0, kToMilliseconds);

@@ -61,7 +61,7 @@ bool CanMoveCursor() {
   return term == nullptr || std::string_view(term) != "dumb";
 }
 
-// Of the three, the first that is set decides.
+// The first of the three that is set decides.
 bool SpeaksUtf8() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const char* value = std::getenv(name);  // NOLINT
@@ -79,7 +79,7 @@ bool SpeaksUtf8() {
 // How many columns the character that begins with this byte may take. Rather one too many: a line
 // that wraps cannot be drawn over.
 std::size_t WidthOf(unsigned char lead) {
-  // From U+1000 on, in three bytes and more, are those of two columns.
+  // Those of two columns begin at U+1000, and take three bytes and more.
   return lead >= 0xe1 ? 2 : 1;
 }
 

@@ -70,7 +70,7 @@ class LogOutput {
   void StartWriter() CATCHUP_REQUIRES(mutex_);
   void WriteWithoutThread() CATCHUP_REQUIRES(mutex_);
 
-  // On the writer's thread, without the lock.
+  // These run on the writer's thread, without the lock.
   void RunWriter();
   void WriteAll(std::string_view text);
   std::string Erase();

@@ -83,7 +83,7 @@ namespace {
                "no memory is left for this process (limits: ulimit -v, the memory of its cgroup)");
 }
 
-// As Status::FromErrno has it, which allocates.
+// What Status::FromErrno takes for a shortage; that one allocates.
 bool IsShortage(int number) {
   return number == ENOMEM || number == EAGAIN || number == EMFILE || number == ENFILE ||
          number == ENOSPC || number == EDQUOT || number == ENOBUFS || number == EFBIG;

@@ -14,7 +14,7 @@
 namespace catchup {
 namespace {
 
-// Of a process's name, as the kernel keeps it.
+// What the kernel keeps of a process's name, with its final zero.
 constexpr std::size_t kProgramBytes = 16;
 
 sigset_t IdleSignals() {

@@ -193,8 +193,8 @@ std::uint64_t Connection::FileSize() const {
   return static_cast<std::uint64_t>(size);
 }
 
-// By the handle of SQLite: to close another one would drop the locks that this process has on the
-// file.
+// Writes through the handle of SQLite: to close another one would drop the locks that this process
+// has on the file.
 void Connection::LengthenTo(std::uint64_t size) {
   constexpr std::uint64_t kPiece = 64u << 10;
   static constexpr char kZeros[kPiece] = {};

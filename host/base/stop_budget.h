@@ -12,10 +12,10 @@ inline constexpr std::chrono::milliseconds kStopLimit{10'000};
 // The most a group may ask for, so that its runner finishes what it was handed.
 inline constexpr std::chrono::milliseconds kMaxDrainTimeout{5'000};
 
-// From SIGABRT, for a report to be written, to SIGKILL.
+// The time from SIGABRT to SIGKILL, in which a report is written.
 inline constexpr std::chrono::milliseconds kStopPatience{3'000};
 
-// For processes to be reaped, checkpoints to be written and files to be closed; what has not ended
+// The time in which processes are reaped, checkpoints written and files closed; what has not ended
 // by then is left to itself.
 inline constexpr std::chrono::milliseconds kStopMargin{1'500};
 

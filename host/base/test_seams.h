@@ -48,7 +48,7 @@ inline Status CheckFailPoint(FailPoint point) {
                                                         : Status();
 }
 
-// For waits whose length is the program's own and no setting.
+// By what the waits are divided whose length is the program's own and no setting.
 inline int WaitSpeed() { return seams::Speed != nullptr ? seams::Speed() : 1; }
 inline std::chrono::nanoseconds FixedWait(std::chrono::nanoseconds wait) {
   return wait / WaitSpeed();

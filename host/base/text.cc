@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
-// Of ASCII, and the same inside a JSON string.
+// Whether it is ASCII and stands for itself inside a JSON string.
 bool IsPlain(char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; }
 
 }  // namespace

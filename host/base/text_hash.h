@@ -6,7 +6,8 @@
 
 namespace catchup {
 
-// For maps keyed by std::string that are asked by std::string_view without making a string.
+// The hash of maps keyed by std::string that are asked by std::string_view, without making a
+// string.
 struct TextHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const {

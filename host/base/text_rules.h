@@ -28,7 +28,7 @@ class TextRules {
   // to *bad: an empty rule, which would match every text, or a pattern that RE2 does not take.
   static Result<TextRules> Compile(const std::vector<std::string>& rules, std::size_t* bad);
 
-  // Of rules that are known to be good: those built in.
+  // From rules that are known to be good: those built in.
   static TextRules Of(std::span<const std::string_view> parts);
 
   bool Matches(std::string_view text) const;

@@ -67,7 +67,7 @@ class Run {
       }
       Wait();
       if (const Status taken = writer_->TakeAnswers(); !taken.ok()) {
-        // Not what was stopped for any more: this is why it came no further.
+        // Whatever it was stopped for before, this is why it came no further.
         end_ = taken;
         done_reading_ = true;
       }
@@ -109,7 +109,7 @@ class Run {
     writer_->Add(from.event.stream, std::move(event), from.number, from.given_id);
   }
 
-  // For an answer, a line, a signal or the end of whoever reads our output.
+  // Waits for an answer, a line, a signal, or the end of whoever reads our output.
   void Wait() {
     const bool wants_line = !done_reading_ && writer_->HasRoom();
     std::array<pollfd, 4> fds = {

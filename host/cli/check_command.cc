@@ -39,7 +39,7 @@ namespace fs = std::filesystem;
 // What processes of a plugin that were killed may take to be gone.
 constexpr std::chrono::milliseconds kOrphansEnd{500};
 
-// Of what the plugin of one group says, enough to see what it is at.
+// The most lines that are shown of what one group's plugin says: enough to see what it does.
 constexpr std::uint64_t kMostPluginLines = 100;
 
 // Everything that is found, sorted by its place in the file.

@@ -126,7 +126,7 @@ int Control::Run() {
       return Fail("--to: " + target.status().message(), kExitUsage);
     }
   }
-  // For a host that runs, a configuration that somebody is at work with does.
+  // Where a host runs, a configuration that somebody is just editing will do.
   directory_ = reading_.config.has_value() ? reading_.config->state.directory
                                            : reading_.found.state.directory;
   if (directory_.empty()) {
@@ -152,7 +152,8 @@ int Control::Run() {
   }
 }
 
-// Nothing: somebody has the state directory, so there may be a host to ask in a moment.
+// Returns nothing where somebody has the state directory, so that there may be a host to ask in a
+// moment.
 std::optional<int> Control::WithoutHost() {
   if (!reading_.config.has_value()) {
     return WrongConfiguration();

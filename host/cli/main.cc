@@ -117,7 +117,7 @@ void AddReset(CLI::App* app, ControlArguments* arguments) {
       "admin.sock. Where none runs it is stored for the next run.");
 }
 
-// From 1, as editors count.
+// Lines count from 1, as in editors.
 std::string CheckLineNumber(const std::string& text) {
   std::uint64_t number = 0;
   const char* end = text.data() + text.size();

@@ -14,7 +14,7 @@ inline constexpr std::chrono::seconds kAnswerLimit{30};
 inline constexpr std::chrono::seconds kHostPatience{5};
 inline constexpr std::chrono::milliseconds kAskHostAgain{50};
 
-// For what is stored where no host runs: who asked for it.
+// Who asks, in words for what is stored where no host runs.
 std::string AskedHere();
 
 // Whether what this process writes below a state directory can be read by its host, which is of the

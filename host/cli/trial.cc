@@ -89,7 +89,7 @@ void Trial::BreakOff(std::int32_t status, std::string text) {
   end_ = Answer{status, std::move(text), true};
 }
 
-// Nothing is given to it, but the plugin may still end what it has begun.
+// The plugin is given nothing any more, but may still end what it has begun.
 void Trial::Refuse(Answer refused) {
   (void)Stop();
   end_ = std::move(refused);

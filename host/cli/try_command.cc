@@ -34,7 +34,7 @@ constexpr std::uint64_t kPositionStep = 1000;
 // An event that the plugin's own position covers: a host would not hand it over.
 constexpr std::string_view kHeld = "HELD";
 
-// Of --start-timeout; longer is a slip.
+// The longest --start-timeout; more is a slip.
 constexpr std::chrono::hours kLongestStart{24};
 
 struct Verdict {

@@ -36,7 +36,7 @@ struct GroupStart {
   Position position;  // kPosition: the first event is the one after it.
 };
 
-// Where what becomes of letters is told besides their store.
+// A place besides their store at which it is told what becomes of letters.
 struct LetterSinkConfig {
   enum class Kind : std::uint8_t {
     kLines,   // "jsonl:FILE": a line of JSON for each step of a letter.

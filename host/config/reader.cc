@@ -293,7 +293,7 @@ class DocumentReader {
     }
   }
 
-  // Of the group that was read last.
+  // What was read of the last group.
   GroupReading Describe(const TomlValue& table, const ConfigProblems& own) const {
     const std::vector<SourceLocation> places = own.Places();
     const auto is_right = [&](std::string_view key) {

@@ -405,7 +405,8 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
   engine().Head(call, head, Now(), out());
 }
 
-// By a rule; letters that a group got as events might become letters again, without an end.
+// Whether a rule skips it. Letters that a group got as events might become letters again, without
+// end.
 bool Group::Skips(const EventView& event) const {
   const SinkStreams* const sinks = services_.sinks.skipped;
   return (event.is_system() && !config_.filter.system_events) ||

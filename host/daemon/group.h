@@ -199,8 +199,8 @@ class Group final : private CommandHandler,
 
   using Clock = std::chrono::steady_clock;
 
-  // Before another try of what the machine or the server does not have for now, where the engine
-  // does not know of it yet.
+  // The pause before another try of what the machine or the server does not have for now, where the
+  // engine does not know of it yet.
   static constexpr std::chrono::seconds kRetryPause{1};
 
   const GroupConfig config_;

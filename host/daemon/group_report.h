@@ -53,7 +53,7 @@ class GroupReport {
   void Finished(std::uint64_t invalid_traces = 0);
   void CountError() { ++errors_; }
 
-  // Of the engine, or of what it does not know of.
+  // What the engine says, or what holds up the group that the engine does not know of.
   std::pair<GroupState, std::string> StateAndReason() const;
 
   // A rate counts from the glance before.

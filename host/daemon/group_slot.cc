@@ -15,13 +15,14 @@
 namespace catchup {
 namespace {
 
-// For a command whose store is not to be had at once, or on a full disk.
+// How long a command may take whose store is not to be had at once, or on a full disk.
 constexpr std::chrono::seconds kOrderLimit{5};
 
-// For an incarnation to begin: what waits longer (a server, a disk) is answered with its state.
+// How long an incarnation may take to begin: what waits longer (a server, a disk) is answered with
+// its state.
 constexpr std::chrono::seconds kStartLimit{5};
 
-// Before a group that was given up is tried again.
+// The pause before a group that was given up is tried again.
 constexpr std::chrono::minutes kGivenUpPause{10};
 
 // Between two looks at an incarnation that begins, or tries of a store that is not free yet.

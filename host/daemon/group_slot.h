@@ -106,14 +106,14 @@ class GroupSlot {
   // What this has posted to the reactor passes here, so that it finds a slot that is there.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
 
-  // On the reactor.
+  // Touched on the reactor alone.
   std::optional<Command> command_;
   bool watching_ = false;
 
   Mutex mutex_;
   CondVar changed_;
   std::unique_ptr<Group> group_ CATCHUP_GUARDED_BY(mutex_);
-  // Of the last incarnation, once it is gone.
+  // What the last incarnation left, once it is gone.
   GroupStatus last_ CATCHUP_GUARDED_BY(mutex_);
   bool last_safe_ CATCHUP_GUARDED_BY(mutex_) = true;
   std::optional<Clock::time_point> retry_at_ CATCHUP_GUARDED_BY(mutex_);  // It was given up.

@@ -11,7 +11,7 @@
 namespace catchup {
 namespace {
 
-// For a decision to be on the disk; a retry has its own limit, which is shorter.
+// How long a decision may take to be on the disk; a retry has its own limit, which is shorter.
 constexpr std::chrono::seconds kLettersLimit{20};
 
 // Passes on the first answer, and gives one itself where whoever was to answer is gone.

@@ -17,7 +17,7 @@ std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t
 // "the beginning", or the position.
 std::string ResetText(const PositionReset& reset);
 
-// For a command that names none of `names`: the nearest of them, or all.
+// The answer to a command that names none of `names`: the nearest of them, or all.
 std::string NoSuchGroup(std::string_view group, const std::vector<std::string>& names);
 
 // The token that a plugin's store has seen, by the text of its refusal as the ABI asks for it:

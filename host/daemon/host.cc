@@ -40,9 +40,9 @@ constexpr std::chrono::milliseconds kProgressEvery{500};
 constexpr std::chrono::milliseconds kSweepAgain{10};
 constexpr std::chrono::milliseconds kLastSweep{500};
 
-// At the end, for sinks that work to get what became of the last letters; what they do not get
-// they get in the next run. A part of what a stop leaves to the host; longer where there may be no
-// next run for a while.
+// At the end, the time for sinks that work to get what became of the last letters; what they do not
+// get they get in the next run. A part of what a stop leaves to the host; longer where there may be
+// no next run for a while.
 constexpr std::chrono::milliseconds kSinkPatienceAtStop{500};
 constexpr std::chrono::milliseconds kSinkPatienceAtEnd{2'000};
 

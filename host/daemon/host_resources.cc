@@ -69,7 +69,7 @@ Status CheckSystem() {
 Status HostResources::Open() {
   // First, so that a stop has its deadline whatever may hang.
   CATCHUP_RETURN_IF_ERROR(StartThreads());
-  // Before anything is found to be too little.
+  // First of all, before anything is found to be too little.
   if (const Status raised = RaiseDescriptorLimit(); !raised.ok()) {
     Log(LogLevel::kWarn, "Limit of open files not raised", "Host.Open", "",
         {{"reason", raised.message()}});

@@ -9,7 +9,7 @@
 // What is done to a group's letters in one transaction each, on a thread of the pool.
 namespace catchup {
 
-// As the configuration of the group wants its store.
+// What the group's configuration asks of its store.
 LetterStore::Options StoreOptionsOf(const DeadLettersConfig& letters);
 
 // What became of a letter whose call failed.
@@ -25,7 +25,7 @@ Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* w
 // A letter that is not there is done with, as after a kill between two commits.
 Status RemoveHealed(LetterStore* store, Position position);
 
-// Of a type, or all.
+// Ends the hold of `type`, or every hold where it is empty.
 Status EndHolds(LetterStore* store, const std::string& type);
 
 }  // namespace catchup

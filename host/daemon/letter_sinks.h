@@ -20,7 +20,7 @@ namespace catchup {
 // Names of streams that the host writes letters to. No group gets their events.
 using SinkStreams = std::set<std::string, std::less<>>;
 
-// Of all groups that are configured, whether or not they run.
+// The streams of all configured groups, whether or not they run.
 SinkStreams SinkStreamsOf(const std::vector<GroupConfig>& groups);
 
 // What the sinks of all groups share. Only needed where there are any; must outlive the groups.
@@ -67,8 +67,7 @@ class LetterSinks {
 
   std::vector<SinkStatus> Glance() const;
 
-  // Nothing is delivered any more; a delivery under way is cut short, and comes again in the next
-  // run.
+  // Ends all deliveries; one under way is cut short, and comes again in the next run.
   void Close();
 
  private:

@@ -11,7 +11,8 @@
 namespace catchup {
 namespace {
 
-// For another process that is just becoming the owner of a log; the next reconnect asks again.
+// The time for another process that is just becoming the owner of a log; the next reconnect asks
+// again.
 constexpr std::chrono::milliseconds kOwnerPatience{200};
 
 embedded::ServerOptions EmbeddedOptions(const SourceConfig& config) {

@@ -39,10 +39,10 @@ class MemoryWatch {
   // next bound, so long that hundreds of idle runners cost next to nothing.
   std::chrono::milliseconds pause() const { return pause_; }
 
-  // For people: "it has 430 MiB of memory, 80 % of limits.memory = 512MiB is 410 MiB" and the like,
-  // of what Judge saw last.
+  // What Judge saw last, in words: "it has 430 MiB of memory, 80 % of limits.memory = 512MiB is
+  // 410 MiB".
   std::string Describe() const;
-  // The kernel was quicker.
+  // The same where the kernel was quicker.
   std::string DescribeKernels() const;
 
  private:

@@ -106,7 +106,7 @@ Status Preparation::LookAtStart() {
   record_ = store_->record();
   const bool is_new = record_.start.kind == RecordedStart::Kind::kUnknown;
   if (store_->reset().has_value()) {
-    // By an operator's word, which the configuration does not overrule.
+    // An operator said so, whom the configuration does not overrule.
     record_.start.kind = is_new ? RecordedStart::Kind::kBeginning : record_.start.kind;
     step_ = is_new ? Step::kWriteStart : Step::kDone;
     return {};

@@ -73,10 +73,10 @@ void Reactor::Post(Task task) {
   {
     const MutexLock lock(&mutex_);
     posted_.push_back(std::move(task));
-    // Before any time that it could sleep until.
+    // This lies before any time that it could sleep until.
     wake = EndsSleep(kAwake + Clock::duration(1));
   }
-  // Without the lock, which the loop takes first when it wakes.
+  // The lock is not held, since the loop takes it first when it wakes.
   if (wake) {
     Wake();
   }

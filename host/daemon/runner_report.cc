@@ -97,7 +97,8 @@ void RunnerReport::CallHung(const RunnerLink::Overdue& overdue, const EventField
   Write(LogLevel::kError, "Call hung", "Group.Clock", std::move(fields));
 }
 
-// At error level, and by another msg than the plugin's own lines, whose rate it does not share.
+// Tells it at error level, and by another msg than the plugin's own lines, whose rate it does not
+// share.
 void RunnerReport::Crashed(std::string_view msg, const CrashRecord& crash, ExitClass exit_class,
                            const EventFields& event) const {
   const std::string signal = SignalName(static_cast<int>(crash.signal));

@@ -34,7 +34,7 @@ class RunnerReport {
   // `asked`: as the host wanted it to.
   void Ended(pid_t pid, const RunnerLink::Ending& ending, bool asked,
              const EventFields& event) const;
-  // Of lines that found no room on their way from the plugin to us.
+  // Tells of lines that found no room on their way from the plugin to the host.
   void LinesLost(const LinesByLevel& lines) const;
   void DataDirectoryMade(const std::string& path) const;
 

@@ -138,7 +138,7 @@ void RunnerSide::OnClock() {
   }
 }
 
-// By the numbers of the kernel alone, so that it costs the runner nothing and needs no answer.
+// Goes by the numbers of the kernel alone, so that it costs the runner nothing and needs no answer.
 void RunnerSide::LookAtMemory() {
   if (!memory_.WantsLook(ReadProcessorTime(link_->process().pid()))) {
     next_memory_look_ = Clock::now() + memory_.pause();

@@ -91,7 +91,7 @@ class RunnerSide {
   void Spawn(SpawnNumber spawn, std::uint64_t token, const std::filesystem::path& plugin,
              const std::optional<PositionReset>& reset = std::nullopt);
 
-  // Also of a spawn that is not there yet: it then never comes.
+  // A spawn that is not there yet may be named too: it then never comes.
   void Drain(SpawnNumber spawn);
   void Abort(SpawnNumber spawn);
   void Kill(SpawnNumber spawn);
@@ -114,7 +114,7 @@ class RunnerSide {
   // Something that may pass keeps a runner from being started.
   bool waits() const { return waiting_; }
 
-  // Where the runner works; while there is one.
+  // The runner there is, 0 for none, and where it works.
   SpawnNumber spawn() const { return link_ != nullptr ? link_->spawn() : 0; }
   const StateDirectory::GroupData& data() const { return data_; }
   // That is not the group's data/ any more; something has found that out.

@@ -94,7 +94,7 @@ class StoreSide {
   void CheckFiles(const StateDirectory::GroupData& data, FilesDone done);
 
  private:
-  // Of the queue's jobs, whichever of them outlives the group.
+  // What the queue's jobs work with. The last of them may outlive the group.
   struct Shared {
     Shared(const GroupConfig& config, const StateDirectory& state,
            const std::vector<std::filesystem::path>& plugin_directories)

@@ -12,7 +12,7 @@
 namespace catchup {
 namespace {
 
-// Of one append: a node's own limit by default is 1 MiB, with what it adds to an event.
+// The most of one append: a node's own limit by default is 1 MiB, with what it adds to an event.
 constexpr std::size_t kMaxAppend = (1u << 20) - (16u << 10);
 
 // Between two looks at whether an answer is still wanted.

@@ -5,8 +5,8 @@
 
 namespace catchup {
 
-// By which a trace finds the event: lower-case hexadecimal digits, 32 and 16 of them; both empty
-// where there is no valid one.
+// The ids by which a trace finds the event: 32 and 16 lower-case hexadecimal digits; both empty
+// where they are not both valid.
 struct TraceIds {
   std::string trace;
   std::string span;

@@ -15,8 +15,8 @@
 namespace catchup {
 namespace {
 
-// Of every thread, as each has its own. A kernel without this list (CONFIG_PROC_CHILDREN) shows
-// none.
+// The children of every thread, as each has a list of its own. A kernel without these lists
+// (CONFIG_PROC_CHILDREN) shows none.
 std::vector<pid_t> LivingChildren() {
   std::vector<pid_t> children;
   std::error_code error;  // A thread that ends meanwhile has no children any more.
@@ -64,8 +64,8 @@ siginfo_t Children::Reap(pid_t pid) {
   siginfo_t info{};
   while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
   }
-  // In one step for a sweep, which must neither reap it nor take the next bearer of its number for
-  // it.
+  // One step in the eyes of a sweep, which must neither reap it nor take the next bearer of its
+  // number for it.
   const MutexLock lock(&mutex_);
   while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
   }

@@ -28,7 +28,7 @@ class Children {
  public:
   static Children& OfThisProcess();
 
-  // From now on orphans come here. Before the first runner.
+  // From now on orphans come here. To be called before the first runner.
   Status Adopt();
 
   // Makes a child by `spawn`, so that no sweep takes it for an orphan.

@@ -55,7 +55,7 @@ fs::path MountPoint() {
   return {};
 }
 
-// Of this process, in that hierarchy: "/system.slice/catchup.service".
+// This process's place in that hierarchy: "/system.slice/catchup.service".
 std::string OwnPath() {
   std::ifstream groups("/proc/self/cgroup");
   for (std::string line; std::getline(groups, line);) {

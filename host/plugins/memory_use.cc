@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 // A plugin that forks without end must not keep the host busy with counting.
 constexpr std::size_t kMostProcesses = 256;
 
-// As much of a file of /proc as fits, which is one read's worth. Empty where there is none.
+// As much of a file of /proc as one read brings and the buffer holds. Empty where there is none.
 template <std::size_t kSize>
 std::string_view ReadProcFile(const std::string& path, std::array<char, kSize>* buffer) {
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 // Above every real plugin; below what would fill a state directory by mistake.
 constexpr std::uint64_t kMaxPluginBytes = 1ull << 30;
 
-// Of a copy that is hashed, at once.
+// How much of a copy is read and hashed at a time.
 constexpr std::size_t kHashChunk = 256u << 10;
 
 constexpr mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
@@ -119,7 +119,8 @@ int OpenBeneath(int directory, const char* name) {
   return fd < 0 && IsRefusedCall(errno) ? OpenStepByStep(directory, name) : fd;
 }
 
-// Not mapped: a file that is overwritten in place meanwhile would kill the reader with SIGBUS.
+// It is not mapped: a file that is overwritten in place meanwhile would kill the reader with
+// SIGBUS.
 Result<std::string> ReadWhole(const PluginFile& file) {
   std::string bytes(file.size, '\0');
   for (std::size_t at = 0; at < bytes.size();) {
@@ -304,7 +305,7 @@ Result<StagedPlugin> StagePlugin(const PluginFile& file, const fs::path& plugins
   const MutexLock lock(&writing);
   const fs::path folder = plugins / staged.sha256;
   staged.path = folder / file.path.filename();
-  // Of this process: whatever the clock says, these are in use.
+  // What this process has staged: whatever the clock says, these copies are in use.
   static std::set<std::string> in_use;
   in_use.insert(staged.sha256);
   const Status intact = CheckCopy(staged.path, staged.digest);

@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 // Taken from a pipe in one go, so that a plugin that never stops writing lets us look at the clock.
 constexpr std::size_t kMaxRead = 64u << 10;
 
-// Of what the plugin printed: enough for its last line.
+// How much is kept of what the plugin printed: enough for its last line.
 constexpr std::size_t kMaxOutput = 1024;
 
 // Answers are short. What goes beyond are strange bytes, of which the newest matter.

@@ -190,10 +190,10 @@ RunnerProcess::~RunnerProcess() {
 
 void RunnerProcess::Signal(int signal_number) const {
   if (!reaped_) {
-    // Not there any more (ESRCH) is what a signal that ends it wants anyway.
+    // If it is not there any more (ESRCH), that is what a signal that ends it wants anyway.
     if (syscall(SYS_pidfd_send_signal, pidfd_.get(), signal_number, nullptr, 0) != 0 &&
         errno != ESRCH) {
-      // Not known here, or no pidfd: until it is reaped its number is its own.
+      // The call is not known here, or there is no pidfd: until it is reaped its number is its own.
       (void)kill(pid_, signal_number);
     }
   }

@@ -121,7 +121,7 @@ bool HostEnd::Take(const std::atomic<std::uint64_t>& word, const WordSeal& seal,
   if (!broken_.ok()) [[unlikely]] {
     return false;
   }
-  // In one order with the stores of both sides, for the sake of the wake-ups.
+  // It has one order with the stores of both sides, for the sake of the wake-ups.
   const std::uint64_t found = word.load(std::memory_order_seq_cst);
   if (*seen < least && found == seal.Close(*seen)) {
     return true;  // Of an earlier epoch still, or of none.

@@ -154,7 +154,7 @@ class HostEnd {
 
   EventRingHeader& events() const;
   const OutcomeRingHeader& outcomes() const;
-  // Behind the headers, where the records lie.
+  // The bytes behind the headers, where the records lie.
   std::byte* event_bytes() const { return event_region_.mapping.data() + kRingHeaderBytes; }
   const std::byte* outcome_bytes() const {
     return outcome_region_.mapping.data() + kRingHeaderBytes;

@@ -55,7 +55,7 @@ inline constexpr std::uint64_t kLargeRegionBytes = kMaxEventBytes;
 // An event up to this goes into the ring; a larger one would leave it room for few others.
 inline constexpr std::uint64_t kMaxInlineRecord = kEventRingBytes / 4;
 inline constexpr std::uint64_t kMaxErrorText = 64u << 10;
-// Of what a plugin calls its version.
+// The longest version that a plugin may give itself.
 inline constexpr std::uint64_t kMaxVersionText = 64;
 inline constexpr std::uint64_t kMaxLogText = 16u << 10;
 // Log lines leave this much of the outcome ring free, so that a failure always fits.

@@ -156,7 +156,7 @@ class RunnerEnd {
   // `version` is what the plugin says of itself, cut to kMaxVersionText.
   void PostReady(std::uint32_t max_events, bool position_mode, std::optional<Position> loaded,
                  std::string_view version = {});
-  // At most once in an epoch. `events` is zero for a call that is made for none.
+  // To be called at most once in an epoch. `events` is zero for a call that is made for none.
   void PostFailure(CallKind call, std::int32_t status, const FailedEvents& events,
                    std::string_view text);
   void PostStopped();

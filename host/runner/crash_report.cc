@@ -87,7 +87,7 @@ class CrashLine {
   CrashLine& Add(std::uint64_t number) { return AddNumber(number, 10); }
   CrashLine& AddHex(std::uint64_t number) { return Add("0x").AddNumber(number, 16); }
 
-  // With what could end a member or the line as \xNN.
+  // Writes what could end a member or the line as \xNN.
   CrashLine& AddEscaped(std::string_view text) {
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
@@ -120,7 +120,7 @@ class CrashLine {
   void Keep() { kept_ = size_; }
   void Drop() { size_ = kept_; }
 
-  // In one write; waits for a reader if the plugin has made the pipe non-blocking.
+  // Writes the line at once; waits for a reader if the plugin has made the pipe non-blocking.
   void Write() {
     bytes_[size_] = '\n';
     for (int waits = 0; waits < 2; ++waits) {
@@ -235,7 +235,7 @@ int ChooseFrames(int first, int count) {
   return chosen;
 }
 
-// Of the first `count` frames, the plugin's before all others, as far as there is room.
+// The modules of the first `count` frames, the plugin's before all others, as far as there is room.
 void AddModules(int count) {
   g_line.Begin("modules", kMaxModulesBytes);
   std::uintptr_t told[kInnermost + kOfPlugin + 1];

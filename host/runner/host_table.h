@@ -76,7 +76,7 @@ class HostTable {
   HostServices* services_;
   pthread_t thread_;
   CallKind call_ = CallKind::kNone;
-  // From the begin of start to the end of stop: when the plugin may have threads.
+  // Set from the begin of start to the end of stop, while the plugin may have threads.
   std::atomic<bool> threads_allowed_ = false;
   std::atomic<const char*> violation_ = nullptr;
   // Neither outgrows what the constructor reserves.

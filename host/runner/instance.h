@@ -44,7 +44,8 @@ class Instance {
   CallResult Create();
   CallResult Start();
   CallResult LoadPosition(std::uint64_t token);
-  // By an operator's word; after LoadPosition. None: away, so that it begins anew.
+  // Tells the plugin where an operator puts it; after LoadPosition. None takes its position away,
+  // so that it begins anew.
   CallResult SetPosition(std::optional<Position> position);
 
   // The most events one Handle may be given.

@@ -40,7 +40,7 @@ Status LimitOpenFiles(std::uint32_t open_files) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
     return Status::FromErrno("look at the limit of open files (getrlimit)", errno);
   }
-  // Where the system allows the host less than that, less it is.
+  // Where the system allows the host less than that, the runner gets less.
   limit.rlim_max = std::min<rlim_t>(limit.rlim_max, open_files);
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {

@@ -15,7 +15,7 @@
 int main(int argc, char** argv) {
   using namespace catchup;
   const bool probe = argc >= 4 && std::strcmp(argv[1], "--probe") == 0;
-  // Before all else: of what the host's parents left open nothing reaches a plugin.
+  // Before all else, so that nothing that the host's parents left open reaches a plugin.
   const int first_free = probe ? kProbeAnswerFd + 1 : kFirstFreeFd;
   const Status clean = StartClean(first_free);
   if (probe) {

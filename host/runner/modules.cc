@@ -32,7 +32,7 @@ std::string_view BuildIdIn(std::string_view notes) {
   return {};
 }
 
-// From the module's own headers, which the loader has mapped at its start.
+// Read from the module's own headers, which the loader has mapped at its start.
 std::string_view BuildId(const char* start, std::uintptr_t base) {
   ElfW(Ehdr) header;
   std::memcpy(&header, start, sizeof header);

@@ -29,7 +29,7 @@ class EventFrame {
   EventFrame(const EventFrame&) = delete;
   EventFrame& operator=(const EventFrame&) = delete;
 
-  // For an event reached through a link: the event linked to, at the link's position, which is the
+  // An event reached through a link is the event linked to, at the link's position, which is the
   // one to store and to resume from.
   EventView event;
 

@@ -20,7 +20,7 @@ std::string WayOut(const std::filesystem::path& folder) {
       folder.filename().string());
 }
 
-// Of a file that is whole, and not ours to replace.
+// The way out where a file is whole, and not ours to replace.
 std::string ForeignWayOut(const std::filesystem::path& folder) {
   return fmt::format(
       "; restore the file from a backup, or begin anew: stop the host and move the folder {} away",
@@ -38,7 +38,7 @@ std::string LostWrite(std::uint64_t older, std::uint64_t newer) {
       older, newer - 1);
 }
 
-// As ChooseSlot(), of whatever group.
+// Does what ChooseSlot() does, for whatever group.
 Result<CheckpointChoice> Choose(const CheckpointFile::Image& image,
                                 const std::filesystem::path& file) {
   std::array<std::optional<SlotContent>, kSlots> slots;

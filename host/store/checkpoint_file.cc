@@ -148,7 +148,7 @@ Result<UniqueFd> WriteNew(const std::filesystem::path& file, const CheckpointFil
   if (const int error = WriteAt(fd.get(), bytes, 0); error != 0) {
     return Failed("write", file, error);
   }
-  // Not Final(): the next try begins with another file.
+  // A failure is not Final(): the next try begins with another file.
   while (::fsync(fd.get()) != 0) {
     if (errno != EINTR) {
       return Failed("sync", file, errno);
@@ -225,7 +225,8 @@ Status CheckpointFile::CheckStillThere() const {
     const std::string found = file_.string() +
                               ": it was removed or moved away while the group ran, so no "
                               "checkpoint can be kept; ";
-    // Of the next start: without the folder a group is a new one, without the file it is refused.
+    // The next start decides which: without the folder a group is new, without the file it is
+    // refused.
     return ::stat(file_.parent_path().c_str(), &named) == 0
                ? Status::NotFound(found + "put the file back as it was and restart the host")
                : Status::NotFound(found +

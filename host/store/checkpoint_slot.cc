@@ -352,7 +352,7 @@ Digest32 FilterDigest(const EventFilter& filter) {
 
 std::string FilterText(const EventFilter& filter) {
   std::string text = filter.match == EventFilter::Match::kEventType ? "event_type" : "stream_name";
-  // Before the prefixes, which may be cut.
+  // These come before the prefixes, which may be cut.
   text += filter.system_events ? " with system_events" : "";
   text += filter.resolve_links ? " with resolve_links" : "";
   bool first = true;

@@ -90,7 +90,7 @@ struct CheckpointStore::State {
   std::string warning;
   // What takes the place of the content's filter with the first checkpoint.
   std::optional<SlotContent> new_filter;
-  // With its first checkpoint. A command says so itself.
+  // Whether it does so with its first checkpoint. A command says so itself.
   bool adopts_filter = true;
   Status dead;  // Not ok once the disk has failed.
 

@@ -88,7 +88,7 @@ class CheckpointStore final : public FencedStore {
   Status SetDesired(DesiredState desired) override;
   const std::optional<ResetOrder>& reset() const override;
   Status FinishReset() override;
-  // By the file's name: what is written to a removed file is gone with the next start.
+  // Goes by the file's name: what is written to a removed file is gone with the next start.
   Status CheckStillThere() override;
 
   // ---- For commands.

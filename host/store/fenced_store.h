@@ -17,9 +17,8 @@ namespace catchup {
 //
 // How one is opened is each backend's own: `CheckpointStore::Open`, a file, is the only one today.
 // Others (PostgreSQL, a KurrentDB stream) are to pass tests/store/fenced_store_test.cc, which says
-// in tests what is said here. Dead letters are to be parked through this interface as well, by a
-// function beside Save, so that a letter is fenced by the same compare as the checkpoint it
-// precedes.
+// in tests what is said here. Dead letters are no part of it: their store (letter_store.h) compares
+// the same token by itself.
 //
 // Every function that returns a Status:
 //   kExhausted, kUnavailable  nothing changed; the same may succeed later

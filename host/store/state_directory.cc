@@ -167,7 +167,7 @@ std::string WhatToDo(long format) {
   return ": go on with the version that made it, or " + std::string(kAnew);
 }
 
-// Of a format that is no number, beside files that somebody may need.
+// For a format that is no number, beside files that somebody may need.
 Status NoFormat(const std::string& text) {
   std::string found = "is empty";
   if (!text.empty()) {
@@ -363,7 +363,7 @@ Result<StateDirectory::GroupData> StateDirectory::EnsureGroupData(const std::str
       return Status::FromErrno("look at " + data.string(), errno);
     }
   }
-  // Such as a link that leads nowhere.
+  // A link that leads nowhere, for example.
   if (!S_ISDIR(info.st_mode)) {
     return Status::Invalid(
         fmt::format("{}: it is no directory, wanted the working directory of the plugin of group "

@@ -263,8 +263,8 @@ void LineFile::Append(std::string_view lines, bool sync) {
       if (had_one) notice_(path_ + ": the file was moved or removed; goes on in a new one", false);
     }
     MendEnd();
-    // Not current: what was written may be gone with the file, or be in the hands of whoever
-    // rotates it. It stands once more in the next one rather than nowhere.
+    // The file is not current: what was written may be gone with the file, or be in the hands of
+    // whoever rotates it. It stands once more in the next one rather than nowhere.
     if (WriteOnce(lines, sync) && IsCurrent()) return;
   }
   throw Retry(path_ + ": the file was moved or cut at each of " + std::to_string(kMaxTries) +

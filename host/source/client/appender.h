@@ -53,12 +53,13 @@ struct AppendAnswer {
   // the others.
   bool conflict = false;
 
-  // Of an append: where its last event is; after a conflict, the last event of the stream. Of the
-  // end of a stream: its last event. None for a stream without events.
+  // After an append, where its last event is; after a conflict, the last event of the stream. After
+  // a read of the end of a stream, its last event. None for a stream without events.
   std::optional<std::uint64_t> revision;
-  // Of an append: of its last event; a repeated append may not tell. Of the head: the newest event.
+  // After an append, the place of its last event, which a repeated append may not tell; after a
+  // read of the head, that of the newest event.
   std::optional<Position> position;
-  // Of the end of a stream: the ids of its events, newest first.
+  // After a read of the end of a stream, the ids of its events, newest first.
   std::vector<Uuid> ids;
 };
 

@@ -28,7 +28,7 @@ struct ConnectionOptions {
   std::optional<std::chrono::milliseconds> keepalive_time = std::chrono::seconds(10);
   std::optional<std::chrono::milliseconds> keepalive_timeout = std::chrono::seconds(10);
 
-  // For every call that is not a subscription, and for each append.
+  // The limit of every call that is not a subscription, and of each append.
   std::chrono::milliseconds deadline = std::chrono::seconds(10);
 };
 

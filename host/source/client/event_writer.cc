@@ -81,14 +81,14 @@ bool EventWriter::Prepare(const Taken& next) {
     }
     return next.stream->end_known;
   }
-  // Of events without an id of their own it is known that they are new.
+  // Events without an id of their own are known to be new.
   if (next.given_id && !std::exchange(head_asked_, true)) {
     requests_.emplace(appender_->ReadHead(), Request{Kind::kHead, nullptr});
   }
   return !head_asked_ || head_known_;
 }
 
-// Before the streams' turns come, so that many are on their way at a time.
+// Asks before the streams' turns come, so that many requests are on their way at a time.
 void EventWriter::AskForEnds() {
   // Leaves room for the appends that they are asked for.
   while (failure_.ok() && !to_ask_.empty() && requests_.size() < kMaxInFlight / 2) {

@@ -46,7 +46,7 @@ class EventWriter {
   static constexpr std::uint64_t kMaxTakenBytes = 32u << 20;
   static_assert(kMaxBatchBytes < kMaxAppendBytes && kMaxTakenBytes >= kMaxEventBytes);
   static constexpr std::size_t kMaxTakenEvents = 1u << 16;
-  // From the first line that is not confirmed to the last that was taken: 16 MB of notes.
+  // The lines from the first that is not confirmed to the last that was taken: 16 MB of notes.
   static constexpr std::size_t kMaxOpenLines = 1u << 20;
   // Streams that are known; beyond that the idle ones are forgotten, to be asked for again.
   static constexpr std::size_t kMaxStreams = 1u << 20;

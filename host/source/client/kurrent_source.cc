@@ -33,7 +33,7 @@ bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
   return ok;
 }
 
-// Of the codes that mean a refusal: trying again in haste gets the same event.
+// A code that means a refusal, since trying again in haste gets the same event.
 grpc::Status TooLarge(const EventView& event) {
   return {grpc::StatusCode::INVALID_ARGUMENT,
           fmt::format("{}: {}", FormatPosition(event.position), TooLargeEvent(event.size()))};

@@ -39,7 +39,7 @@ class ReadCall {
    protected:
     ~Keeper() = default;
   };
-  // Before Start only, where whoever serves the queue asks for it.
+  // To be set before Start, where whoever serves the queue asks for it.
   void set_keeper(Keeper* keeper) { keeper_ = keeper; }
   Keeper* keeper() const { return keeper_; }
 
@@ -57,7 +57,8 @@ class ReadCall {
   // The operation in the queue is complete. On the queue's thread. True: this was the last one.
   bool Proceed(bool ok);
 
-  // On the queue's thread, behind one or more calls of Proceed, unless the last one returned true.
+  // Called on the queue's thread, behind one or more calls of Proceed, unless the last one returned
+  // true.
   virtual void OnRoundEnd() {}
 
   // See Subscription. Any thread.
@@ -69,8 +70,8 @@ class ReadCall {
   // Any thread. The first reason counts.
   void Abort(grpc::Status reason);
 
-  // On the queue's thread. OnFrame may take the bytes out of `frame`; it returns whether to read
-  // on, else the call pauses. OnFinished comes once, last.
+  // Called on the queue's thread. OnFrame may take the bytes out of `frame`; it returns whether to
+  // read on, else the call pauses. OnFinished comes once, last.
   virtual bool OnFrame(grpc::ByteBuffer* frame) = 0;
   virtual void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) = 0;
 

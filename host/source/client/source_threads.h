@@ -28,7 +28,7 @@ class SourceThreads {
   SourceThreads(const SourceThreads&) = delete;
   SourceThreads& operator=(const SourceThreads&) = delete;
 
-  // Of the thread whose turn it is to get another source. Lives as long as this.
+  // The queue of the thread whose turn it is to get another source. Lives as long as this.
   grpc::CompletionQueue* NextQueue();
 
   // Whether the caller is one of them.

@@ -109,7 +109,7 @@ int OpenSocket(const addrinfo& at, std::uint16_t port, Use use, UniqueFd* socket
   return opened ? 0 : errno;
 }
 
-// Not an address of this machine, or of a kind that it does not have.
+// Whether this machine does not have the address, or addresses of its kind.
 bool IsAbsent(int number) { return number == EADDRNOTAVAIL || number == EAFNOSUPPORT; }
 
 bool IsSame(const addrinfo& a, const addrinfo& b) {

@@ -27,7 +27,7 @@ static_assert(kTransportReceiveLimit > kMaxRequestBytes);
 constexpr int kKeepaliveMs = 10'000;
 constexpr int kMaxCallsPerConnection = 100;
 
-// For calls that are about to end anyway when the server stops.
+// The time for calls that are about to end anyway when the server stops.
 constexpr std::chrono::milliseconds kShutdownGrace{50};
 
 // Two processes may open one directory at the same moment; one of them then finds the other.
@@ -75,7 +75,7 @@ class EmbeddedServer::Impl {
     if (directory_) {
       directory_->RemoveEndpoint();
     }
-    // Before the server, which must not be given a connection any more.
+    // It goes before the server, which must not be given a connection any more.
     listener_.reset();
     if (server_ != nullptr) {
       server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
@@ -128,7 +128,7 @@ class EmbeddedServer::Impl {
     return directory_->WriteEndpoint(endpoint_);
   }
 
-  // Without a port of its own: listener.h says why.
+  // The server has no port of its own: listener.h says why.
   Status StartServer() {
     grpc::ServerBuilder builder;
     Configure(&builder);

@@ -79,8 +79,8 @@ struct EmbeddedEndpoint {
   std::unique_ptr<EmbeddedServer> server;  // Set when this process is the owner.
 };
 
-// For `uri = "embedded:PATH"`: the endpoint of a live owner of the directory, else opens the log
-// here and serves it. Two processes that do this at once agree on one owner.
+// What `uri = "embedded:PATH"` asks for: the endpoint of a live owner of the directory, else opens
+// the log here and serves it. Two processes that do this at once agree on one owner.
 // `owner_patience` is for an owner that is only starting.
 Result<EmbeddedEndpoint> OpenEmbedded(
     const ServerOptions& options,

@@ -65,7 +65,7 @@ inline void AppendNumber(std::string* out, std::uint64_t number) {
   out->append(digits, static_cast<std::size_t>(end - digits));
 }
 
-// Decimal with leading zeros.
+// Appends `number` in decimal with leading zeros.
 inline void AppendPadded(std::string* out, std::uint64_t number, std::size_t width) {
   char digits[20];
   const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;

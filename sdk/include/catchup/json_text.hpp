@@ -34,10 +34,10 @@ class JsonCursor {
   std::size_t offset() const { return at_; }
   bool at_end() const { return at_ == text_.size(); }
 
-  // The next byte is `c`.
+  // Whether the next byte is `c`.
   bool next_is(char c) const { return at_ < text_.size() && text_[at_] == c; }
 
-  // Past blanks, tabs and line breaks.
+  // Goes past blanks, tabs and line breaks.
   void SkipSpace() {
     while (at_ < text_.size() &&
            (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
@@ -45,17 +45,18 @@ class JsonCursor {
     }
   }
 
-  // Past `c`. `wanted` is for the fault and must outlive the cursor, as in the functions below.
+  // Goes past `c`. `wanted` is for the fault and must outlive the cursor, as in the functions
+  // below.
   bool Take(char c, const char* wanted) {
     if (!next_is(c)) return Fail(wanted);
     ++at_;
     return true;
   }
 
-  // Nothing is left.
+  // Fails unless nothing is left.
   bool RequireEnd(const char* wanted) { return at_end() || Fail(wanted); }
 
-  // Past one value of any kind, which starts right here.
+  // Goes past one value of any kind, which starts right here.
   bool SkipValue() {
     json_text_internal::BracketStack open;
     if (!EnterValue(&open)) return false;
@@ -65,7 +66,7 @@ class JsonCursor {
     return true;
   }
 
-  // Past one string, which starts right here.
+  // Goes past one string, which starts right here.
   bool SkipString() {
     if (!Take('"', "a string")) return false;
     for (;;) {
@@ -82,7 +83,7 @@ class JsonCursor {
     }
   }
 
-  // Past one string, which starts right here, and puts its text into *out in UTF-8.
+  // Goes past one string, which starts right here, and puts its text into *out in UTF-8.
   bool ReadString(std::string* out) {
     out->clear();
     if (!Take('"', "a string")) return false;
@@ -107,7 +108,7 @@ class JsonCursor {
   // "column 7: found 'x', wanted a string". Columns count bytes from 1.
   std::string fault() const { return FaultAt(at_, FoundHere(), wanted_); }
 
-  // The same form for trouble that only the caller can see.
+  // The text of the same form for trouble that only the caller can see.
   static std::string FaultAt(std::size_t offset, std::string_view found, std::string_view wanted) {
     std::string text = "column " + std::to_string(offset + 1) + ": found ";
     text.append(found).append(", wanted ").append(wanted);
@@ -120,8 +121,8 @@ class JsonCursor {
     return false;
   }
 
-  // Past a scalar or an empty bracket, or into an open one: then the cursor is before its first
-  // value.
+  // Goes past a scalar or an empty bracket, or into an open one: then the cursor is before its
+  // first value.
   bool EnterValue(json_text_internal::BracketStack* open) {
     for (;;) {
       if (next_is('[')) {
@@ -147,7 +148,7 @@ class JsonCursor {
     }
   }
 
-  // After a value inside the innermost bracket: past its end, or past the next value.
+  // After a value inside the innermost bracket, goes past its end, or past the next value.
   bool Continue(json_text_internal::BracketStack* open) {
     SkipSpace();
     const bool object = open->top_is_object();
@@ -223,7 +224,7 @@ class JsonCursor {
     return true;
   }
 
-  // Past one character above U+007F inside a string.
+  // Goes past one character above U+007F inside a string.
   bool SkipWide() {
     if (at_end()) return Fail("'\"' at the end of the string");
     if (static_cast<unsigned char>(text_[at_]) < 0x20) return Fail("an escaped control character");
@@ -233,7 +234,7 @@ class JsonCursor {
     return true;
   }
 
-  // Past one escape; *code is the UTF-16 unit it stands for.
+  // Goes past one escape; *code is the UTF-16 unit it stands for.
   bool TakeEscape(std::uint32_t* code) {
     static constexpr std::string_view kNames = "\"\\/bfnrt";
     static constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
@@ -290,8 +291,8 @@ class JsonCursor {
   const char* wanted_ = "";
 };
 
-// The bytes are exactly one JSON value, with nothing before or after it and no line break inside:
-// they can stand in a line of a file and be found there unchanged.
+// Whether the bytes are exactly one JSON value, with nothing before or after it and no line break
+// inside: they can stand in a line of a file and be found there unchanged.
 inline bool IsJsonOnOneLine(std::string_view bytes) {
   JsonCursor cursor(bytes);
   if (!cursor.SkipValue() || !cursor.at_end()) return false;

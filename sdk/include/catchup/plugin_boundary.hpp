@@ -65,7 +65,7 @@ struct Holder {
   Type projection;
 };
 
-// Type has a Handle, its own or a base's.
+// Whether Type has a Handle, its own or a base's.
 template <typename Type>
 concept Handles = requires(Type& projection, const Event& event) {
   projection.Handle(event);

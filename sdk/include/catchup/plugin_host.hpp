@@ -47,7 +47,7 @@ class Host {
     if (Has(offsetof(catchup_host, log), raw_->log)) raw_->log(raw_, level, ToView(text));
   }
 
-  // The host wants the current call to end soon. Poll it in loops, from any thread.
+  // Whether the host wants the current call to end soon. Poll it in loops, from any thread.
   bool stop_requested() const {
     return Has(offsetof(catchup_host, stop_requested), raw_->stop_requested) &&
            raw_->stop_requested(raw_) != 0;

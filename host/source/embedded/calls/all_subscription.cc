@@ -30,7 +30,7 @@ class AllSubscription final : public PhasedSubscription {
     while (true) {
       const Head head = context_.hub.head();
       if (plan_.from == ReadPlan::From::kEnd) {
-        // Of the last record, which may have no event.
+        // The place of the last record, which may have no event.
         reached_ = Position{head.last, head.last};
       } else if (plan_.from == ReadPlan::From::kAt) {
         reached_ = plan_.position;
@@ -169,7 +169,7 @@ class AllSubscription final : public PhasedSubscription {
       if (skip_to_ && position < *skip_to_) {
         continue;
       }
-      // At the very place asked for the event is skipped, a checkpoint is not.
+      // The event at the very place that was asked for is skipped, a checkpoint there is not.
       if (entry->event != nullptr && (!skip_to_ || position > *skip_to_)) {
         if (Status status =
                 EncodeEvent(plan_, context_.reader, entry->event->view(), Met::kLive, out);

@@ -152,7 +152,7 @@ class BatchAppendHandler final : public CallHandler {
     }
   }
 
-  // Nothing on half-close: a node keeps such a call open until the client cancels it.
+  // Nothing happens on half-close: a node keeps such a call open until the client cancels it.
 
   void OnWake() override {
     std::vector<Reply> replies;
@@ -403,7 +403,7 @@ class BatchAppendHandler final : public CallHandler {
          }});
   }
 
-  // From the writer's thread.
+  // Called on the writer's thread.
   void Complete(Reply reply, const std::function<void()>& wake) {
     {
       const MutexLock lock(&mutex_);

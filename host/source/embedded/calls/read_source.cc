@@ -19,8 +19,8 @@ struct Link {
   std::string_view stream;
 };
 
-// Without what a node lets stand around a number: white space, zero bytes behind it, a plus before
-// it.
+// `text` without what a node lets stand around a number: white space, zero bytes behind it, a plus
+// before it.
 std::string_view TrimNumber(std::string_view text) {
   constexpr std::string_view kSpace = " \t\n\v\f\r";
   text = text.substr(std::min(text.find_first_not_of(kSpace), text.size()));

@@ -28,8 +28,8 @@ struct WriteOutcome {
 
   Kind kind = Kind::kWritten;
   std::int64_t revision = -1;  // The stream's last revision; -1 when it has no event.
-  // Of the last record written, or of the last event found again; 0 where a read of the stream no
-  // longer shows that event, as a node then does not tell where it is.
+  // Where the last record written is, or the last event found again; 0 where a read of the stream
+  // no longer shows that event, as a node then does not tell where it is.
   std::uint64_t position = 0;
 };
 
@@ -112,7 +112,7 @@ class EventLog {
   Result<std::optional<WriteOutcome>> DecideRemoval(std::string_view stream,
                                                     const StreamState& state,
                                                     ExpectedRevision expected);
-  // With the events behind an expected revision that lies before the stream's last.
+  // Compares with the events behind an expected revision that lies before the stream's last.
   Result<std::optional<WriteOutcome>> CompareBehind(std::string_view stream,
                                                     const StreamState& state,
                                                     ExpectedRevision expected,

@@ -81,7 +81,7 @@ Status KnownIds::Move(std::uint64_t end) {
   CATCHUP_RETURN_IF_ERROR(connection_.Execute(
       "CREATE TABLE IF NOT EXISTS old_ids (id BLOB PRIMARY KEY, position INTEGER) WITHOUT ROWID;"
       "CREATE TABLE IF NOT EXISTS old_ids_end (position INTEGER)"));
-  // In the order of the table, so that each of its pages is written once.
+  // The rows come in the order of the table, so that each of its pages is written once.
   CATCHUP_ASSIGN_OR_RETURN(
       Statement insert,
       connection_.Prepare(

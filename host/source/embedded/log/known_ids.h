@@ -50,10 +50,10 @@ class KnownIds {
   Status Prepare();
 
   void Add(const Uuid& id, std::string_view stream, Place place);
-  // Nothing where the newest event with the id is in another stream, as on a node.
+  // Finds nothing where the newest event with the id is in another stream, as on a node.
   Result<std::optional<Place>> Find(const Uuid& id, std::string_view stream);
 
-  // After the transaction was committed, or rolled back.
+  // To be called after the transaction was committed, or rolled back.
   void Keep();
   void Drop();
 
@@ -71,8 +71,8 @@ class KnownIds {
 
   Status Load();
   Status ReadEndInFile();
-  // Where those begin that are to be kept in memory. More than fit there only where another version
-  // wrote.
+  // Returns where those begin that are to be kept in memory. More than fit there only where another
+  // version wrote.
   Result<std::uint64_t> MoveWhatDoesNotFit();
   Status Move(std::uint64_t end);
   Result<std::optional<Place>> FindInFile(const Uuid& id, std::string_view stream);
@@ -85,7 +85,7 @@ class KnownIds {
   std::unordered_map<Uuid, Entry, Hash> places_;
   std::deque<std::pair<Uuid, std::uint64_t>> order_;  // Each id once per event, with its position.
 
-  // Of the transaction under way.
+  // What the transaction under way adds.
   std::unordered_map<Uuid, Entry, Hash> added_;
   std::deque<std::pair<Uuid, std::uint64_t>> added_order_;
   std::optional<std::uint64_t> moved_end_;

@@ -15,7 +15,7 @@ enum Column { kPosition, kRevision, kCreated, kIsJson, kId, kStream, kType, kMet
 #define CATCHUP_EVENT_COLUMNS \
   "SELECT position, revision, created, is_json, id, stream, type, metadata, data FROM records "
 
-// Of a member of metadata: that it is absent, or an integer of 64 bits; or one that a node can
+// Asks of a member of metadata that it is absent, or an integer of 64 bits; or one that a node can
 // count in its units of 100 ns.
 #define CATCHUP_IS_INTEGER(name)            \
   "AND coalesce(json_type(text, '$.\"" name \
@@ -125,7 +125,7 @@ Status LogReader::PrepareAll(Connection& connection) {
            CATCHUP_IS_INTEGER("$maxCount") CATCHUP_IS_SECONDS("$maxAge") CATCHUP_IS_SECONDS(
                "$cacheControl") "AND coalesce(json_type(text, '$.\"$tmp\"'), 'true') IN ('true', "
                                 "'false') "
-                                // Of roles: a name or a list of names, for rights that a node
+                                // Roles: a name or a list of names, for rights that a node
                                 // knows.
                                 "AND coalesce(json_type(text, '$.\"$acl\"'), 'object') = 'object' "
                                 "AND NOT EXISTS (SELECT 1 FROM json_each(text, '$.\"$acl\"') AS "
@@ -202,7 +202,8 @@ Result<StreamState> LogReader::Stream(std::string_view stream) {
   }
   // Only the newest metadata of a stream counts, so only that one is shown.
   state.max_count = 1;
-  // Of whose metadata it is that of, and so on.
+  // The stream that this metadata is about, the one that stream is about if it is metadata too, and
+  // so on.
   while (!state.tombstoned && stream.starts_with(kMetadataPrefix)) {
     stream.remove_prefix(kMetadataPrefix.size());
     StreamState owner;

@@ -13,7 +13,7 @@ namespace catchup::embedded {
 // What a stream looks like to those who read it or append to it.
 struct StreamState {
   std::int64_t last_revision = -1;  // -1 when it has no event; a tombstone does not count.
-  // Also for the metadata of a tombstoned stream, which is closed with it.
+  // True for the metadata of a tombstoned stream too, which is closed with it.
   bool tombstoned = false;
   // From the stream's metadata, the last event of "$$" + name.
   std::int64_t truncate_before = 0;

@@ -51,7 +51,7 @@ std::optional<ExpectedRevision> ReadExpected(Case found, Case numbered, std::uin
   }
 }
 
-// In the shape that Append, Delete and Tombstone share.
+// Reads it in the shape that Append, Delete and Tombstone share.
 template <typename Options>
 std::optional<ExpectedRevision> ReadExpectedRevision(const Options& options) {
   return ReadExpected<Options>(options.expected_stream_revision_case(), Options::kRevision,

@@ -189,7 +189,7 @@ std::variant<ReadPlan, RpcError> PlanRead(const wire::ReadReq& request) {
   plan.encoder =
       FrameEncoder(options.uuid_option().has_string() ? FrameEncoder::UuidForm::kString
                                                       : FrameEncoder::UuidForm::kStructured);
-  // In a node's order, which shows where more than one thing is wrong.
+  // Checked in a node's order, which shows where more than one thing is wrong.
   auto error =
       options.has_all() ? PlanAll(options.all(), &plan) : PlanStream(options.stream(), &plan);
   if (!error && options.has_filter()) {
