@@ -1,5 +1,6 @@
 #include "host/admin/group_api.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -7,6 +8,8 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 // A host that notes what it is asked for and answers what the test says.
 class NotingHost final : public HostControl {
@@ -89,11 +92,11 @@ TEST_F(GroupApiTest, EachKindOfRefusalHasItsStatus) {
     host_.answer.text = "why";
     const HttpResponse response = Ask("/api/groups/a/stop");
     EXPECT_EQ(response.status, status);
-    EXPECT_NE(response.body.find("\"error\":\"why\""), std::string::npos) << response.body;
+    EXPECT_THAT(response.body, HasSubstr("\"error\":\"why\""));
   }
   host_.answer.kind = Kind::kRefused;
   host_.answer.expected = true;
-  EXPECT_NE(Ask("/api/groups/a/start").body.find("\"expected\":true"), std::string::npos);
+  EXPECT_THAT(Ask("/api/groups/a/start").body, HasSubstr("\"expected\":true"));
 }
 
 TEST_F(GroupApiTest, ABodyThatIsNotUnderstoodIsNotActedOn) {
@@ -114,7 +117,7 @@ TEST_F(GroupApiTest, ABodyThatIsNotUnderstoodIsNotActedOn) {
   for (const auto& [command, body] : cases) {
     const HttpResponse response = Ask("/api/groups/a/" + command, body);
     EXPECT_EQ(response.status, 400) << command << " " << body.substr(0, 60);
-    EXPECT_NE(response.body.find("wanted"), std::string::npos) << response.body;
+    EXPECT_THAT(response.body, HasSubstr("wanted"));
   }
   EXPECT_TRUE(host_.asked.empty()) << host_.asked.front();
 }

@@ -1,11 +1,14 @@
 #include "host/admin/router.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
 
 // Two routes that say what they were given.
 Router MakeRouter() {
@@ -46,9 +49,7 @@ TEST(RouterTest, APathThatIsNoneNamesThoseThatAre) {
                              "/api/groups//stop", "/api/groups/a/stop/b", "/API/groups", "//"}) {
     const HttpResponse response = Ask("POST", target);
     EXPECT_EQ(response.status, 404) << target;
-    EXPECT_NE(response.body.find("wanted one of /api/groups, /api/groups/{group}/stop"),
-              std::string::npos)
-        << response.body;
+    EXPECT_THAT(response.body, HasSubstr("wanted one of /api/groups, /api/groups/{group}/stop"));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "host/daemon/group_report.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
@@ -11,6 +12,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::Not;
 
 using Waiter = GroupReport::Waiter;
 
@@ -106,25 +110,22 @@ TEST_F(FailingGroupTest, AHaltNamesTheEventThatAnOperatorMayPark) {
   Fail({.letter_order = LetterOrder::kHalt}, CATCHUP_REJECT);
   driver_->Exited(1, ExitClass::kClean);
   EXPECT_EQ(Glance().state, GroupState::kHalted);
-  EXPECT_NE(Glance().reason.find("catchup start orders, or catchup dlq park orders --event "
-                                 "120:118 --reason TEXT"),
-            std::string::npos)
-      << Glance().reason;
+  EXPECT_THAT(Glance().reason, HasSubstr("catchup start orders, or catchup dlq park orders --event "
+                                         "120:118 --reason TEXT"));
 }
 
 TEST_F(FailingGroupTest, AWaitInDoubtSaysHowToDecideAndEndsWithItsTime) {
   Fail({}, CATCHUP_FAILED);
   EXPECT_EQ(Glance().state, GroupState::kWaiting);
-  EXPECT_NE(Glance().reason.find("catchup dlq park orders --event 120:118, or --type 'order "
-                                 "placed', with --reason TEXT; next try in 1.0s"),
-            std::string::npos)
-      << Glance().reason;
+  EXPECT_THAT(Glance().reason,
+              HasSubstr("catchup dlq park orders --event 120:118, or --type 'order "
+                        "placed', with --reason TEXT; next try in 1.0s"));
 }
 
 TEST_F(FailingGroupTest, AWaitForInfrastructureIsNothingToDecideAbout) {
   Fail({}, CATCHUP_RETRY);
   EXPECT_EQ(Glance().state, GroupState::kWaiting);
-  EXPECT_EQ(Glance().reason.find("dlq park"), std::string::npos) << Glance().reason;
+  EXPECT_THAT(Glance().reason, Not(HasSubstr("dlq park")));
 }
 
 // Lines are counted, searched and bounded by their message.

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -13,6 +14,9 @@
 
 namespace catchup {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 // A whole group: a scripted source, real runners, a real store.
 class GroupTest : public testing::Test {
@@ -150,7 +154,7 @@ TEST_F(GroupTest, FailsAtWhatCannotBeHandledWithItsPlaceBefore) {
   ASSERT_TRUE(finished_.Await().has_value());
 
   EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->Glance().reason.find("the schema is too new"), std::string::npos);
+  EXPECT_THAT(slot_->Glance().reason, HasSubstr("the schema is too new"));
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
 }
@@ -161,7 +165,7 @@ TEST_F(GroupTest, FailsWithoutItsPlugin) {
 
   ASSERT_TRUE(finished_.Await().has_value());
   EXPECT_EQ(slot_->Glance().state, GroupState::kFailed);
-  EXPECT_NE(slot_->Glance().reason.find("none.so"), std::string::npos);
+  EXPECT_THAT(slot_->Glance().reason, HasSubstr("none.so"));
   EXPECT_TRUE(slot_->CheckpointSafe());
 }
 
@@ -216,7 +220,7 @@ TEST_F(GroupTest, EndsAtOnceWhenItIsStoppedBeforeItsStoreCouldBeOpened) {
   ASSERT_TRUE(other.ok());
   Slot().Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_EQ(Reason().rfind("checkpoint not opened: ", 0), 0u) << Reason();
+  EXPECT_THAT(Reason(), StartsWith("checkpoint not opened: "));
 
   slot_->Stop();
 
@@ -241,8 +245,8 @@ TEST_F(GroupTest, WaitsForRoomForItsCheckpointAndSaysSo) {
   auto full = std::make_unique<FullDisk>();
   server_.Append("ok");
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_EQ(Reason().rfind("checkpoint not written: ", 0), 0u) << Reason();
-  EXPECT_NE(Reason().find("No space left on device; next try in "), std::string::npos) << Reason();
+  EXPECT_THAT(Reason(), StartsWith("checkpoint not written: "));
+  EXPECT_THAT(Reason(), HasSubstr("No space left on device; next try in "));
 
   full.reset();
 
@@ -295,7 +299,7 @@ TEST_F(GroupTest, WaitsInPlaceWhileWhatItsPluginDependsOnIsAway) {
   server_.Append("ok");
   Slot(true).Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
-  EXPECT_NE(slot_->Glance().reason.find("the database is away"), std::string::npos);
+  EXPECT_THAT(slot_->Glance().reason, HasSubstr("the database is away"));
 
   WriteFile(shop_.data() / "mended", "");
 
@@ -366,7 +370,7 @@ TEST_F(GroupTest, StopsBeforeWhatWouldBeALetterWhereItsOrderIsToHalt) {
   ASSERT_TRUE(finished_.Await().has_value());
 
   EXPECT_EQ(slot_->Glance().state, GroupState::kHalted);
-  EXPECT_NE(slot_->Glance().reason.find("no such customer"), std::string::npos);
+  EXPECT_THAT(slot_->Glance().reason, HasSubstr("no such customer"));
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{100, 100}));
   EXPECT_EQ(Letters().size(), 0u);
@@ -414,7 +418,7 @@ TEST_F(GroupTest, MakesALetterOfWhatKillsItsRunnersAlone) {
   EXPECT_EQ(letters[0].head.letter_class, StoredClass::kCrash);
   EXPECT_EQ(letters[0].head.attempts, 2u);
   EXPECT_EQ(letters[0].cause.calls.size(), 2u);
-  EXPECT_NE(letters[0].cause.reason.find("SIGABRT"), std::string::npos);
+  EXPECT_THAT(letters[0].cause.reason, HasSubstr("SIGABRT"));
   EXPECT_EQ(letters[1].head.state, StoredState::kFollower);
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -12,6 +13,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 using Strings = std::vector<std::string>;
 
@@ -41,7 +44,7 @@ class LogEndTest : public testing::Test {
     }
     const std::string reason = log.Last("Group ended", "copy", "reason");
     for (const std::string& part : parts) {
-      EXPECT_NE(reason.find(part), std::string::npos) << part << " in: " << reason;
+      EXPECT_THAT(reason, HasSubstr(part)) << part << " in: " << reason;
     }
   }
 
@@ -124,7 +127,7 @@ TEST_F(LogEndTest, ALogRestoredUnderARunningHostFailsTheGroup) {
   // No group is left, so the host ends.
   EXPECT_EQ(host->Wait(), 1) << host->Errors();
   const std::string reason = host->Log().Last("Group ended", "copy", "reason");
-  EXPECT_NE(reason.find("before " + PositionOf(3)), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("before " + PositionOf(3)));
   EXPECT_EQ(Written(site_, "copy").size(), 4u);
 }
 
@@ -149,10 +152,8 @@ TEST_F(LogEndTest, APositionThatThePluginHoldsFailsTheGroupAndBecomesNoCheckpoin
   const Finished second = site_.RunUntilCaughtUp();
   EXPECT_EQ(second.exit, 1) << second.err;
   const std::string reason = second.Log().Last("Group ended", "totals", "reason");
-  EXPECT_NE(reason.find("before " + place + ", the position that the plugin holds"),
-            std::string::npos)
-      << reason;
-  EXPECT_NE(reason.find("empty the plugin's store"), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("before " + place + ", the position that the plugin holds"));
+  EXPECT_THAT(reason, HasSubstr("empty the plugin's store"));
   EXPECT_EQ(second.Log().Last("Group ended", "totals", "position"), "none");
 }
 

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -22,6 +23,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 // With it set, the outages last a minute and all settings are the defaults.
 bool Long() { return std::getenv("CATCHUP_TEST_LONG") != nullptr; }
@@ -390,8 +393,8 @@ TEST_F(PostgresTest, ARunnerThatWakesUpBehindAnotherOneIsFenced) {
   EXPECT_TRUE(sleeper->WaitForLog("Group ended", "totals"));
   EXPECT_EQ(sleeper->Log().Last("Group ended", "totals", "state"), "halted");
   const std::string reason = sleeper->Log().Last("Group ended", "totals", "reason");
-  EXPECT_NE(reason.find("fenced: token 2 seen, ours 1"), std::string::npos) << reason;
-  EXPECT_NE(reason.find("--take-over"), std::string::npos) << reason;
+  EXPECT_THAT(reason, HasSubstr("fenced: token 2 seen, ours 1"));
+  EXPECT_THAT(reason, HasSubstr("--take-over"));
   EXPECT_EQ(sleeper->Log().With("Runner started", "totals").size(), 1u)
       << "each further try brings its token nearer to the other one";
   Feed(500);

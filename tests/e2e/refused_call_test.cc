@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <ostream>
@@ -11,6 +12,8 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
 
 struct Refused {
   const char* call;
@@ -46,7 +49,7 @@ class RefusedCallTest : public testing::TestWithParam<Refused> {
     }
     EXPECT_TRUE(ran.exit == 0 || ran.exit == 1 || ran.exit == 78) << ran.exit << ": " << ran.err;
     if (ran.exit != 0) {
-      EXPECT_NE(ran.err.find(Name()), std::string::npos) << ran.err;
+      EXPECT_THAT(ran.err, HasSubstr(Name()));
     }
   }
 
@@ -115,7 +118,7 @@ TEST(RefusedCallsTest, WithoutOpenat2ALinkIsStillRefused) {
   WriteFile(site.file("host.toml"), config);
   const Finished checked = Launched(site, {"--deny", "openat2", "EPERM"}, {"check", "host.toml"});
   EXPECT_EQ(checked.exit, 78) << checked.out;
-  EXPECT_NE(checked.err.find("is a symbolic link"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, HasSubstr("is a symbolic link"));
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -17,6 +18,10 @@
 namespace catchup::e2e {
 namespace {
 
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
 namespace fs = std::filesystem;
 
 constexpr std::chrono::seconds kStopLimit{10};
@@ -26,8 +31,8 @@ constexpr const char* kNobodysUser = "61234";
 
 void ExpectAStatedEnd(const Finished& ran) {
   EXPECT_TRUE(ran.exit == 0 || ran.exit == 1) << ran.exit << ": " << ran.err;
-  EXPECT_EQ(ran.err.find("terminate"), std::string::npos) << ran.err;
-  EXPECT_EQ(ran.err.find("broken invariant"), std::string::npos) << ran.err;
+  EXPECT_THAT(ran.err, Not(HasSubstr("terminate")));
+  EXPECT_THAT(ran.err, Not(HasSubstr("broken invariant")));
   if (ran.exit != 0) {
     EXPECT_FALSE(ran.err.empty());
   }
@@ -76,7 +81,7 @@ class ShortageTest : public testing::Test {
 TEST_F(ShortageTest, WithoutAnyThreadTheHostSaysSo) {
   const Finished ran = Run({"--deny", "thread", "EAGAIN"});
   EXPECT_EQ(ran.exit, 1) << ran.err;
-  EXPECT_NE(ran.err.find("cannot start a thread"), std::string::npos) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("cannot start a thread"));
 }
 
 // From the first second, not only once groups are there to wait.
@@ -105,11 +110,9 @@ TEST_F(ShortageTest, CheckWarnsOfADiskWithoutRoom) {
   const Finished checked = site_.Check();
   EXPECT_EQ(checked.exit, 0) << checked.err;
   for (const std::string what : {"embedded log", "state directory"}) {
-    EXPECT_NE(
-        checked.err.find("warning: " + what + ": room for 3 files left in the file system of " +
-                         disk.string() + "; a host waits for more\n"),
-        std::string::npos)
-        << checked.err;
+    EXPECT_THAT(checked.err,
+                HasSubstr("warning: " + what + ": room for 3 files left in the file system of " +
+                          disk.string() + "; a host waits for more\n"));
   }
   ASSERT_TRUE(full.Grow("nr_inodes=10000"));
   EXPECT_EQ(site_.Check().err, "");
@@ -121,8 +124,8 @@ TEST_F(ShortageTest, CheckBlamesNoFileForAScratchDirectoryWithoutRoom) {
   site_.Configure(JsonlGroup("copy"));
   const Finished checked = Launched(site_, {"--limit", "fsize", "4096"}, {"check", "host.toml"});
   EXPECT_EQ(checked.exit, 1);
-  EXPECT_EQ(checked.err.rfind("group copy was not looked at: write ", 0), 0u) << checked.err;
-  EXPECT_NE(checked.err.find(": File too large\n"), std::string::npos) << checked.err;
+  EXPECT_THAT(checked.err, StartsWith("group copy was not looked at: write "));
+  EXPECT_THAT(checked.err, HasSubstr(": File too large\n"));
 }
 
 // Whatever of it is the first to find no room: directory, lock, format, log, checkpoint, plugin.
@@ -136,7 +139,7 @@ TEST_F(ShortageTest, GoesOnByItselfOnceADiskThatWasFullHasRoom) {
   site_.Configure(JsonlGroup("copy"), "embedded:disk/log", "disk/state");
   const auto host = site_.Start({"run", "host.toml"});
   ASSERT_TRUE(host->WaitForLog("Host waits"));
-  EXPECT_NE(host->Errors().find("No space left on device"), std::string::npos) << host->Errors();
+  EXPECT_THAT(host->Errors(), HasSubstr("No space left on device"));
   ASSERT_TRUE(full.Grow("nr_inodes=10000"));
   EXPECT_TRUE(host->WaitForLog("Wait over"));
   EXPECT_TRUE(WaitUntil([&] {
@@ -219,7 +222,7 @@ TEST_F(ShortageTest, AnAbortWithoutDescriptorsIsAStatedEnd) {
   ASSERT_EQ(::prlimit(host->pid(), RLIMIT_NOFILE, &few, nullptr), 0);
   host->Signal(SIGABRT);
   EXPECT_EQ(host->Wait(kStopLimit), 1) << host->Errors();
-  EXPECT_NE(host->Errors().find("Out of descriptors"), std::string::npos) << host->Errors();
+  EXPECT_THAT(host->Errors(), HasSubstr("Out of descriptors"));
 }
 
 // The signal is heard and the deadline kept by what was made at the start.

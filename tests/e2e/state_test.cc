@@ -163,8 +163,8 @@ TEST_F(RunningStateTest, AnIdleGroupWhoseWorkingDirectoryIsMovedAwayGetsANewOneA
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "exitClass"), "killed");
   EXPECT_EQ(host_->Log().Last("Runner ended", "one", "level"), "info");
   EXPECT_EQ(host_->Log().Last("Runner restarts", "one", "expected"), "true");
-  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("removed or moved away"),
-            std::string::npos)
+  EXPECT_THAT(host_->Log().Last("Runner restarts", "one", "reason"),
+              HasSubstr("removed or moved away"))
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});
   EXPECT_TRUE(WaitForEvents(1)) << host_->Errors();
@@ -178,8 +178,8 @@ TEST_F(RunningStateTest, ARunnerFollowsItsWorkingDirectoryToAnotherPlace) {
   fs::rename(data, site_.file("away"));
   fs::create_directory(data);
   WaitForRunner(2);
-  EXPECT_NE(host_->Log().Last("Runner restarts", "one", "reason").find("another one has its name"),
-            std::string::npos)
+  EXPECT_THAT(host_->Log().Last("Runner restarts", "one", "reason"),
+              HasSubstr("another one has its name"))
       << host_->Errors();
   site_.Append({EventLine("s", "x-3")});
   EXPECT_TRUE(WaitForEvents(1)) << host_->Errors();
@@ -192,9 +192,8 @@ TEST_F(RunningStateTest, AFileInPlaceOfTheWorkingDirectoryFailsTheGroupAndIsName
   WriteFile(data, "");
   EXPECT_EQ(host_->Wait(), 1) << host_->Errors();
   EXPECT_EQ(State(), "failed");
-  EXPECT_NE(Reason().find(data.string() + ": it is no directory, wanted the working directory"),
-            std::string::npos)
-      << Reason();
+  EXPECT_THAT(Reason(),
+              HasSubstr(data.string() + ": it is no directory, wanted the working directory"));
 }
 
 TEST_F(RunningStateTest, AWorkingDirectoryThatIsGoneIsMadeAgainForTheNextRunner) {
@@ -234,8 +233,7 @@ TEST_F(RunningStateTest, ACopyOfAPluginThatIsGoneOrChangedIsMadeAgain) {
       return host_->Log().With("Plugin copied again", "one").size() == (gone ? 1 : 2);
     })) << host_->Errors();
   }
-  EXPECT_NE(host_->Log().Last("Plugin copied again", "one", "reason").find("has changed"),
-            std::string::npos);
+  EXPECT_THAT(host_->Log().Last("Plugin copied again", "one", "reason"), HasSubstr("has changed"));
   site_.Append({EventLine("s", "x-3")});
   EXPECT_TRUE(WaitForEvents(3)) << host_->Errors();
   ExpectOrderlyEnd();
@@ -249,7 +247,7 @@ TEST_F(RunningStateTest, ACopyThatIsGoneWithItsPluginChangedFailsTheGroup) {
   KillRunner();
   EXPECT_EQ(host_->Wait(), 1) << host_->Errors();
   EXPECT_EQ(State(), "failed");
-  EXPECT_NE(Reason().find("restart the host to take the new one"), std::string::npos) << Reason();
+  EXPECT_THAT(Reason(), HasSubstr("restart the host to take the new one"));
 }
 
 // Checkpoints that go on in a removed file are gone with the next start.
@@ -257,8 +255,7 @@ TEST_F(RunningStateTest, AGroupWhoseFolderIsGoneFailsAndSaysSo) {
   fs::rename(site_.group("one"), site_.file("away"));
   EXPECT_EQ(host_->Wait(), 1) << host_->Errors();
   EXPECT_EQ(State(), "failed");
-  EXPECT_NE(Reason().find("was removed or moved away while the group ran"), std::string::npos)
-      << Reason();
+  EXPECT_THAT(Reason(), HasSubstr("was removed or moved away while the group ran"));
 }
 
 TEST_F(RunningStateTest, ALockThatIsGoneIsMadeAgain) {
@@ -266,8 +263,7 @@ TEST_F(RunningStateTest, ALockThatIsGoneIsMadeAgain) {
   EXPECT_TRUE(host_->WaitForLog("Lock of the state directory made again: it was removed"));
   const Finished second = site_.Catchup({"run", "host.toml"});
   EXPECT_EQ(second.exit, 1);
-  EXPECT_NE(second.err.find("is in use by pid " + std::to_string(host_->pid())), std::string::npos)
-      << second.err;
+  EXPECT_THAT(second.err, HasSubstr("is in use by pid " + std::to_string(host_->pid())));
   ExpectOrderlyEnd();
 }
 
@@ -275,8 +271,7 @@ TEST_F(RunningStateTest, ALockThatIsGoneIsMadeAgain) {
 TEST_F(RunningStateTest, AStateDirectoryThatIsGoneEndsTheHost) {
   fs::rename(site_.file("state"), site_.file("away"));
   EXPECT_EQ(host_->Wait(), 1) << host_->Errors();
-  EXPECT_NE(host_->Errors().find("removed or moved away while the"), std::string::npos)
-      << host_->Errors();
+  EXPECT_THAT(host_->Errors(), HasSubstr("removed or moved away while the"));
 }
 
 // A shortage is no verdict on the copy, and says what it waits for.
@@ -306,8 +301,8 @@ TEST_F(RunningStateTest, WithoutRoomACheckpointIsWaitedFor) {
     ASSERT_TRUE(WaitUntil(has_moved)) << host_->Errors();
   }
   EXPECT_EQ(State(), "waiting");
-  EXPECT_NE(Reason().find("checkpoint not written"), std::string::npos) << Reason();
-  EXPECT_NE(Reason().find("File too large"), std::string::npos) << Reason();
+  EXPECT_THAT(Reason(), HasSubstr("checkpoint not written"));
+  EXPECT_THAT(Reason(), HasSubstr("File too large"));
   SetLimit(RLIMIT_FSIZE, RLIM_INFINITY);
   EXPECT_TRUE(host_->WaitForLog("Wait over", "one"));
   ExpectOrderlyEnd();

@@ -140,7 +140,7 @@ TEST_F(RunnerCrashTest, ReportHasOffsetsInModulesAndTheirBuildIds) {
   for (const std::string& module : Words(report.modules)) {
     if (module.starts_with("fixture.so=")) {
       found = true;
-      EXPECT_NE(notes.find("Build ID: " + module.substr(module.find('=') + 1)), std::string::npos)
+      EXPECT_THAT(notes, HasSubstr("Build ID: " + module.substr(module.find('=') + 1)))
           << module << "\n"
           << notes;
     }

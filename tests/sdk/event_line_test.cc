@@ -11,6 +11,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 using testing::Optional;
+using testing::StartsWith;
 
 EventLine Sample() {
   EventLine event;
@@ -312,7 +313,7 @@ TEST(ParseEventLineTest, SurvivesEveryCutAndEveryDamagedByte) {
   std::string error;
   for (std::size_t size = 0; size < line.size(); ++size) {
     EXPECT_FALSE(ParseEventLine(line.substr(0, size), &parsed, &error)) << size;
-    EXPECT_EQ(error.rfind("column ", 0), 0u);
+    EXPECT_THAT(error, StartsWith("column "));
   }
   for (std::size_t at = 0; at < line.size(); ++at) {
     for (int byte = 0; byte < 256; ++byte) {

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -12,6 +13,9 @@
 
 namespace catchup::e2e {
 namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
 
 namespace fs = std::filesystem;
 using Strings = std::vector<std::string>;
@@ -37,7 +41,7 @@ class TroubleTest : public testing::Test {
   std::string Answer(const std::string& order) {
     const Finished tried = Try({order});
     const std::string head = "1  s@0  t  ";
-    EXPECT_EQ(tried.out.rfind(head, 0), 0u) << tried.out << tried.err;
+    EXPECT_THAT(tried.out, StartsWith(head)) << tried.out << tried.err;
     return tried.out.size() < head.size() ? "" : tried.out.substr(head.size());
   }
 
@@ -90,8 +94,8 @@ TEST_F(TroubleTest, WhatTheHostShallNotNoticeSaysOk) {
 // As a host would, of a group with the limit that is the default.
 TEST_F(TroubleTest, ATrialHasTheLimitOfMemory) {
   const std::string answer = Answer(R"({"do":"leak","ms":2000})");
-  EXPECT_EQ(answer.rfind("DIED  killed in handle: it has ", 0), 0u) << answer;
-  EXPECT_NE(answer.find("limits.memory = 512MiB"), std::string::npos) << answer;
+  EXPECT_THAT(answer, StartsWith("DIED  killed in handle: it has "));
+  EXPECT_THAT(answer, HasSubstr("limits.memory = 512MiB"));
 }
 
 TEST_F(TroubleTest, AProcessThatItLeavesBehindIsGoneWithTheCommand) {
@@ -103,7 +107,7 @@ TEST_F(TroubleTest, AProcessThatItLeavesBehindIsGoneWithTheCommand) {
 
 TEST_F(TroubleTest, ABigTextHasAnyBytes) {
   const std::string answer = Answer(R"({"do":"big_text","text":"timeout ","bytes":70000})");
-  EXPECT_EQ(answer.rfind("FAILED  timeout \\u0001\\u0002", 0), 0u) << answer.substr(0, 80);
+  EXPECT_THAT(answer, StartsWith("FAILED  timeout \\u0001\\u0002")) << answer.substr(0, 80);
 }
 
 TEST_F(TroubleTest, TimesCountsTheDeliveriesOfAnEventAcrossRuns) {
@@ -148,8 +152,7 @@ TEST_F(TroubleTest, WhatIsNoOrderIsOkAndAnUnknownOneIsNamed) {
   EXPECT_EQ(Answer("[1]"), "OK\n");
   EXPECT_EQ(Answer(R"({"orderId":"7"})"), "OK\n");
   const std::string unknown = Answer(R"({"do":"explode"})");
-  EXPECT_EQ(unknown.rfind("FATAL  order: do is \"explode\", wanted one of ok, reject", 0), 0u)
-      << unknown;
+  EXPECT_THAT(unknown, StartsWith("FATAL  order: do is \"explode\", wanted one of ok, reject"));
   EXPECT_EQ(Answer(R"({"do":"ok","times":"2"})"),
             "FATAL  order: times is \"2\", wanted a number that is not negative\n");
 }
