@@ -3,6 +3,7 @@
 #
 #   layers      host/ includes only what lies below it; plugins/, examples/ and sdk/ nothing of host/
 #   functions   none is longer than a screen
+#   transport   gRPC shows in host/source alone
 #   text        {fmt} stays out of what the runner is made of, and out of every header
 #   locks       all of host/ are of host/base/mutex.h, where clang checks their use
 #   unused      what a header of host/ declares has a use somewhere in the tree
@@ -120,6 +121,13 @@ check_text() {
   [ $found -eq 1 ]
 }
 
+check_transport() {
+  local found=0
+  git grep -nE '^ *# *include *<grpc' -- host ':!host/source' |
+    sed 's/$/: wanted what host\/source makes of it/' || found=$?
+  [ $found -eq 1 ]
+}
+
 check_locks() {
   local found=0
   git grep -nE '^ *# *include *<(mutex|shared_mutex|condition_variable)>|std::(mutex|[a-z]+_mutex|lock_guard|unique_lock|scoped_lock|condition_variable)' \
@@ -171,7 +179,7 @@ check_unused() {
 }
 
 failed=0
-for part in layers functions text locks unused; do
+for part in layers functions transport text locks unused; do
   if "check_$part" >&2; then
     echo "$part: clean"
   else
