@@ -8,9 +8,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Of a member's name in a message.
-constexpr std::size_t kMaxShown = 80;
-
 int StatusOf(ControlAnswer::Kind kind) {
   switch (kind) {
     case ControlAnswer::Kind::kDone:

@@ -13,10 +13,7 @@ namespace {
 
 // The most that --older and --newer take; more is a slip.
 constexpr std::chrono::hours kLongestAge{24 * 3660};
-constexpr std::int64_t kTicksPerMillisecond = 10'000;
-
-// Of an argument in a message.
-constexpr std::size_t kMaxShown = 80;
+constexpr std::int64_t kTicksPerMillisecond = kTicksPerSecond / 1000;
 
 Status Unknown(std::string_view option, std::string_view found, std::string_view wanted) {
   return Status::Invalid(std::string(option) + " " + CutText(found, kMaxShown) + ": wanted " +

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 
+#include "host/base/event_size.h"
+
 namespace catchup {
 
 // What the API takes from anybody, so that no client costs the host more than this.
@@ -21,5 +23,6 @@ inline constexpr std::size_t kMaxConnections = 32;
 
 // The longest answer that a client reads: a letter of the largest event, whose bytes are no text.
 inline constexpr std::size_t kMaxResponseBytes = 64u << 20;
+static_assert(kMaxResponseBytes >= 2 * kMaxMessageBytes);  // Base64 makes four bytes of three.
 
 }  // namespace catchup

@@ -8,8 +8,8 @@
 namespace catchup {
 namespace {
 
-// Of a path in a message.
-constexpr std::size_t kMaxShown = 200;
+// The most of a path that a message shows.
+constexpr std::size_t kMaxShownPath = 200;
 
 // What lies between the "/" of a path, which begins with one.
 std::vector<std::string> Split(std::string_view path) {
@@ -73,7 +73,7 @@ void Router::Route(const HttpRequest& request, const HttpReply& reply) const {
   Call call{request, {}, {}};
   if (path.empty() || path.front() != '/' ||
       !ParseQuery(target.substr(std::min(path.size() + 1, target.size())), &call.query)) {
-    reply(ErrorResponse(400, "target " + Quoted(target, kMaxShown) +
+    reply(ErrorResponse(400, "target " + Quoted(target, kMaxShownPath) +
                                  " is no path, wanted one that begins with / and has %XX for "
                                  "every other byte"));
     return;
@@ -106,12 +106,12 @@ HttpResponse Router::NotFound(const HttpRequest& request, std::string_view path)
     wanted += (wanted.empty() ? "" : ", ") + one;
   }
   if (methods.empty()) {
-    return ErrorResponse(404, "no such path: " + Quoted(path, kMaxShown) + ", wanted one of " +
+    return ErrorResponse(404, "no such path: " + Quoted(path, kMaxShownPath) + ", wanted one of " +
                                   (wanted.empty() ? "none" : wanted));
   }
   HttpResponse response =
-      ErrorResponse(405, "method " + Quoted(request.method, kMaxShown) + " of " +
-                             Quoted(path, kMaxShown) + ", wanted " + wanted);
+      ErrorResponse(405, "method " + Quoted(request.method, kMaxShownPath) + " of " +
+                             Quoted(path, kMaxShownPath) + ", wanted " + wanted);
   response.allow = std::move(wanted);
   return response;
 }

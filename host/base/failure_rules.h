@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace catchup {
@@ -15,5 +16,8 @@ inline constexpr std::array<std::string_view, 22> kInfrastructureRules = {
     "certificate",   "resolve",     "dns",         "name resolution", "name not found",
     "deadlock",      "lock",        "serializ",    "read-only",       "disk",
     "no space left", "too many"};
+
+// Among how many of a type's called events `breaker.budget` counts those that became letters.
+inline constexpr std::uint32_t kBudgetWindow = 20;
 
 }  // namespace catchup

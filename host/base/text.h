@@ -28,6 +28,9 @@ void AppendJsonString(std::string_view text, std::string* out);
 // Returns how many bytes of `text` it took.
 std::size_t AppendJsonCharacter(std::string_view text, std::string* out);
 
+// The most that a message shows of an argument or a name that somebody gave.
+inline constexpr std::size_t kMaxShown = 80;
+
 // `text` as a JSON string, cut to `most` bytes before it is escaped.
 std::string Quoted(std::string_view text, std::size_t most);
 

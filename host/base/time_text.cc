@@ -7,11 +7,6 @@
 #include "host/base/str_cat.h"
 
 namespace catchup {
-namespace {
-
-constexpr std::int64_t kTicksPerSecond = 10'000'000;
-
-}  // namespace
 
 std::string FormatTicks(std::int64_t ticks) {
   std::int64_t seconds = ticks / kTicksPerSecond;
@@ -51,7 +46,7 @@ std::optional<std::int64_t> ParseTicks(std::string_view text) {
 std::int64_t NowTicks() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * kTicksPerSecond + now.tv_nsec / 100;
+  return static_cast<std::int64_t>(now.tv_sec) * kTicksPerSecond + now.tv_nsec / kNanosPerTick;
 }
 
 std::string FormatDuration(std::chrono::nanoseconds duration) {

@@ -8,6 +8,10 @@
 
 namespace catchup {
 
+// A tick is 100 ns, as the database counts time.
+inline constexpr std::int64_t kTicksPerSecond = 10'000'000;
+inline constexpr std::int64_t kNanosPerTick = 1'000'000'000 / kTicksPerSecond;
+
 // 100 ns ticks since 1970 as "2026-11-24T03:39:17.5720000Z": UTC, always seven digits.
 std::string FormatTicks(std::int64_t ticks);
 

@@ -13,6 +13,7 @@
 #include "host/base/check.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
+#include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
@@ -26,7 +27,7 @@ namespace catchup {
 namespace {
 
 // How far before a run began its events may be dated: the clocks of two machines are closer.
-constexpr std::int64_t kClockSlackTicks = 10ll * 60 * 10'000'000;
+constexpr std::int64_t kClockSlackTicks = 10 * 60 * kTicksPerSecond;
 
 // Lines taken between two looks at answers and signals.
 constexpr int kLinesAtATime = 1024;

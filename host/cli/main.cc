@@ -18,6 +18,7 @@
 #include "host/base/inherited.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
+#include "host/base/stop_budget.h"
 #include "host/base/text.h"
 #include "host/cli/commands.h"
 #include "host/cli/dlq_options.h"
@@ -75,6 +76,7 @@ constexpr const char* kWithoutHost =
     "admin.sock. Where none runs it is stored for the next run.";
 
 void AddStop(CLI::App* app, ControlArguments* arguments) {
+  static_assert(kStopPatience + kStopMargin == std::chrono::milliseconds(4500), "it says so below");
   AddControl(app, "stop",
              "Drains a group and ends it. It stays so, over restarts too, until `catchup start`",
              ControlArguments::Command::kStop, arguments)
@@ -255,7 +257,6 @@ std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
                   [&](const CLI::App* one) { return one->get_name() == command; })) {
     return {};
   }
-  constexpr std::size_t kMaxShown = 80;
   return fmt::format("unknown command {}{}", Quoted(WithoutUserInfo(command), kMaxShown), wanted);
 }
 

@@ -11,7 +11,6 @@
 namespace catchup {
 namespace {
 
-constexpr std::int64_t kTicksPerSecond = 10'000'000;
 constexpr std::string_view kForm =
     "dddddddd"
     "T"

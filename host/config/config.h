@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -86,6 +87,9 @@ struct PluginSettings {
 
 // Each lane is a process of its own, so this keeps a slip of the hand from being obeyed.
 inline constexpr std::uint32_t kMaxLanes = 64;
+
+// The longest name of a group. A checkpoint has room for one.
+inline constexpr std::size_t kMaxGroupName = 63;
 
 struct GroupConfig {
   std::string name;

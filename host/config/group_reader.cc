@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "host/base/environment.h"
+#include "host/base/event_size.h"
+#include "host/base/failure_rules.h"
 #include "host/base/stop_budget.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
@@ -41,11 +43,11 @@ constexpr std::uint64_t kMaxWindowBytes = 4ull << 30;
 constexpr std::uint32_t kMaxLetters = 10'000'000;
 // A full store waits, so it must have room for the largest event.
 constexpr std::uint64_t kMinLetterBytes = 32ull << 20;
+static_assert(kMinLetterBytes >= kMaxMessageBytes);
 constexpr std::uint64_t kMaxLetterBytes = 1024ull << 30;
 constexpr milliseconds kMinHealFor{0};  // Never.
 constexpr milliseconds kMaxHealFor = hours(24 * 366);
 constexpr std::uint32_t kMaxFailures = 1000;
-constexpr std::uint32_t kBudgetWindow = 20;  // The budget counts among so many events.
 // A runner takes one or two itself, a plugin with a database's client ten: with less, every start
 // would be its last.
 constexpr std::uint64_t kMinMemory = 16ull << 20;
@@ -56,7 +58,6 @@ constexpr std::size_t kMaxPrefixes = 256;
 constexpr std::size_t kMaxFileName = 255;
 constexpr std::size_t kMaxProjection = 128;
 constexpr std::size_t kSha256Digits = 64;
-constexpr std::size_t kMaxGroupName = 63;
 
 constexpr std::string_view kWantedPlugin =
     "the file name of a plugin, without a folder, as \"orders.so\"";

@@ -268,8 +268,8 @@ class DocumentReader {
         problems_->Add(
             member.location,
             fmt::format(
-                "group name {}: wanted 1 to 63 of a-z, 0-9 and \"-\", not beginning with \"-\"",
-                DescribeToml(name)));
+                "group name {}: wanted 1 to {} of a-z, 0-9 and \"-\", not beginning with \"-\"",
+                DescribeToml(name), kMaxGroupName));
       }
       if (member.value.As<TomlValue::Table>() == nullptr) {
         problems_->Add(member.value.location,

@@ -13,9 +13,6 @@
 namespace catchup {
 namespace {
 
-// Of an argument in a message.
-constexpr std::size_t kMaxShown = 80;
-
 std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
 }

@@ -23,7 +23,6 @@ std::string ResetText(const PositionReset& reset) {
 }
 
 std::string NoSuchGroup(std::string_view group, const std::vector<std::string>& names) {
-  constexpr std::size_t kMaxShown = 80;
   const auto nearest = NearestName(group, names);
   std::string text = "no such group: " + Quoted(group, kMaxShown) + ", ";
   if (nearest.has_value()) {

@@ -244,6 +244,7 @@ bool Host::CheckStalled(const std::vector<GroupStatus>& statuses) {
     return false;
   }
   const bool longer = StallDetector::WaitsLonger(statuses);
+  static_assert(StallDetector::kPatience == std::chrono::seconds(60), "the lines below say so");
   for (const GroupStatus& status : statuses) {
     if (!status.finished) {
       Log(LogLevel::kError, longer ? "No group has moved for 90 s" : "No group has moved for 60 s",

@@ -4,9 +4,12 @@
 
 #include "host/base/log.h"
 #include "host/daemon/hold_text.h"
+#include "host/store/checkpoint_slot.h"
 
 namespace catchup {
 namespace {
+
+static_assert(kMaxGroupName <= kMaxSlotGroup, "a checkpoint keeps the name of its group");
 
 // Whether `found` is what `wanted` was written down as, so that it stands. An "end" that was the
 // end of an empty log must stand: read anew it would skip what has come since.

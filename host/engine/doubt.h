@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "host/base/failure_rules.h"
 #include "host/base/text_hash.h"
 
 namespace catchup {
@@ -24,7 +25,7 @@ class Doubt {
   static constexpr std::uint32_t kProbesThatHold = 5;
   static constexpr std::uint64_t kSuccessesOfOthers = 50;
   // The budget counts letters among so many live events of a type that ended.
-  static constexpr std::uint32_t kBudgetWindow = 20;
+  static constexpr std::uint32_t kBudgetWindow = catchup::kBudgetWindow;
   // Records at most; the least recently failed type is forgotten, which costs calls only.
   static constexpr std::size_t kMaxTypes = 1'024;
 

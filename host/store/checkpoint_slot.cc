@@ -40,7 +40,6 @@ constexpr std::size_t kAtFieldBytes = 6;
 constexpr std::size_t kFieldsEnd = kSlotBytes - kSumBytes;
 constexpr std::size_t kFieldHeadBytes = 4;
 
-constexpr std::size_t kMaxGroup = 63;
 constexpr std::size_t kMaxFilterText = 512;
 constexpr std::size_t kPositionBytes = 16;
 constexpr std::size_t kIdBytes = 16;
@@ -50,7 +49,7 @@ constexpr std::size_t kLettersBytes = 3 * 8;
 
 // What this version can write at most.
 constexpr std::size_t kMaxFieldBytes =
-    14 * kFieldHeadBytes + kMaxGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
+    14 * kFieldHeadBytes + kMaxSlotGroup + 2 * kPositionBytes + 8 + 8 + (1 + kPositionBytes) + 32 +
     kMaxFilterText + 1 + 32 + 8 + kResetBytes + 8 + kLettersBytes +
     kMaxWitnesses * (kFieldHeadBytes + kWitnessHeadBytes + kMaxWitnessStream);
 static_assert(kPrefixBytes + kMaxFieldBytes + kSpareBytes <= kFieldsEnd);
@@ -178,7 +177,7 @@ bool TakeField(Field type, std::string_view value, SlotContent* content) {
   switch (type) {
     case Field::kGroup:
       content->group = value;
-      return value.size() <= kMaxGroup;
+      return value.size() <= kMaxSlotGroup;
     case Field::kCheckpoint:
       return take_position(&record.checkpoint);
     case Field::kLastEvent:
@@ -271,7 +270,7 @@ std::vector<std::string> SortedPrefixes(const EventFilter& filter) {
 std::string EncodeSlot(std::uint8_t slot, const SlotContent& content) {
   const CheckpointRecord& record = content.record;
   CATCHUP_CHECK(record.witnesses.size() <= kMaxWitnesses);
-  CATCHUP_CHECK(content.group.size() <= kMaxGroup);
+  CATCHUP_CHECK(content.group.size() <= kMaxSlotGroup);
   std::string bytes;
   bytes.reserve(kSlotBytes);
   PutNumber(kCheckpointFormat, &bytes);

@@ -28,6 +28,9 @@ namespace catchup {
 // (checkpoint_slot.cc) are never reused, and their values never change length or meaning.
 inline constexpr std::size_t kSpareBytes = 512;
 
+// The longest name of a group that a slot has room for.
+inline constexpr std::size_t kMaxSlotGroup = 63;
+
 // A slot's content: the record and what the store keeps beside it.
 struct SlotContent {
   CheckpointRecord record;

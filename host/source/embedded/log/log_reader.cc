@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "host/base/time_text.h"
+
 namespace catchup::embedded {
 namespace {
 
@@ -26,8 +28,6 @@ enum Column { kPosition, kRevision, kCreated, kIsJson, kId, kStream, kType, kMet
   "AND coalesce(json_extract(text, '$.\"" name \
   "\"'), 0) "                                  \
   "BETWEEN -922337203685 AND 922337203685 "
-
-constexpr std::int64_t kTicksPerSecond = 10'000'000;
 
 std::int64_t ToSql(std::uint64_t position) {
   // SQLite's integers are signed; no log grows past their end, so a larger bound means "no bound".

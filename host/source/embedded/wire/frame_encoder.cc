@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "host/base/check.h"
+#include "host/base/time_text.h"
 #include "host/base/uuid.h"
 
 namespace catchup::embedded {
@@ -14,8 +15,6 @@ namespace {
 constexpr char VarintKey(int field) { return static_cast<char>(field << 3); }
 constexpr char BytesKey(int field) { return static_cast<char>((field << 3) | 2); }
 
-constexpr std::int64_t kTicksPerSecond = 10'000'000;
-constexpr std::int64_t kNanosPerTick = 100;
 constexpr std::size_t kUuidTextBytes = 36;
 constexpr std::size_t kMaxDigits = 20;
 
