@@ -35,27 +35,18 @@ Trial::~Trial() {
 }
 
 Status Trial::Start() {
-  const auto binary = RunnerBinary::Find();
-  if (!binary.ok()) {
-    return binary.status();
-  }
-  const auto lock = RunnerLock::TryTake(options_.scratch / "runner.lock");
-  if (!lock.ok()) {
-    return lock.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(const RunnerBinary binary, RunnerBinary::Find());
+  CATCHUP_ASSIGN_OR_RETURN(const RunnerLock lock,
+                           RunnerLock::TryTake(options_.scratch / "runner.lock"));
   RunnerStart start;
-  start.binary = &*binary;
+  start.binary = &binary;
   start.group = &group_;
   start.plugin = options_.copy;
   start.working_directory = options_.work;
   start.token = 1;
   start.ignore_position = !options_.with_position && !options_.create_only;
   start.create_only = options_.create_only;
-  auto link = StartRunner(start, *lock);
-  if (!link.ok()) {
-    return link.status();
-  }
-  link_ = std::move(*link);
+  CATCHUP_ASSIGN_OR_RETURN(link_, StartRunner(start, lock));
   output_.emplace(link_->process().output(), options_.most_lines);
   return {};
 }

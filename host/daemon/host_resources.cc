@@ -163,16 +163,9 @@ int HostResources::EndBeforeStart(const Status& opened) {
 
 // All that the host itself ever needs, above all for its end: later there may be none to be had.
 Status HostResources::StartThreads() {
-  auto signals = SignalWatch::Start({limits_.stop + kStopAbandon, kStopPatience + kStopMargin});
-  if (!signals.ok()) {
-    return signals.status();
-  }
-  signals_ = std::move(*signals);
-  auto reactor = Reactor::Create();
-  if (!reactor.ok()) {
-    return reactor.status();
-  }
-  reactor_ = std::move(*reactor);
+  CATCHUP_ASSIGN_OR_RETURN(
+      signals_, SignalWatch::Start({limits_.stop + kStopAbandon, kStopPatience + kStopMargin}));
+  CATCHUP_ASSIGN_OR_RETURN(reactor_, Reactor::Create());
   CATCHUP_RETURN_IF_ERROR(worker_->Start(1));
   CATCHUP_RETURN_IF_ERROR(retirer_->Start(1));
   CATCHUP_RETURN_IF_ERROR(StartSinkThreads());

@@ -55,8 +55,8 @@ class HostResources {
   }
   WorkerPool& worker() { return *worker_; }    // What the host itself asks of a disk.
   WorkerPool& retirer() { return *retirer_; }  // Ends sources; neither waits for the other.
-  WorkerPool& stores() { return *stores_; }    // Of all groups.
-  // Of their sinks, where there are any.
+  WorkerPool& stores() { return *stores_; }    // What all groups ask of a disk.
+  // What the groups' sinks need; empty where no group has one.
   SinkServices sinks();
 
   // Ends what may have to wait for a disk or a reader, while the signals' deadline still stands.

@@ -31,11 +31,7 @@ LogAddress::~LogAddress() = default;
 Status LogAddress::Open(int threads, WorkerPool* worker) {
   worker_ = worker;
   if (threads_ == nullptr) {
-    auto started = SourceThreads::Start(threads);
-    if (!started.ok()) {
-      return started.status();
-    }
-    threads_ = std::move(*started);
+    CATCHUP_ASSIGN_OR_RETURN(threads_, SourceThreads::Start(threads));
   }
   if (config_.uri.kind != SourceUri::Kind::kEmbedded) {
     const MutexLock lock(&mutex_);

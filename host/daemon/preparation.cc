@@ -66,11 +66,8 @@ std::string_view Preparation::what() const {
 }
 
 Status Preparation::OpenStore() {
-  auto store = CheckpointStore::Open(state_.groups(), config_.name, config_.filter);
-  if (!store.ok()) {
-    return store.status();
-  }
-  store_ = std::move(*store);
+  CATCHUP_ASSIGN_OR_RETURN(store_,
+                           CheckpointStore::Open(state_.groups(), config_.name, config_.filter));
   if (!store_->warning().empty()) {
     Log(LogLevel::kWarn, "Checkpoint store damaged", "Group.Start", config_.name,
         {{"reason", store_->warning()}});
@@ -90,15 +87,8 @@ std::optional<Hold> Preparation::FindHold() const {
 }
 
 Status Preparation::StagePluginFile() {
-  auto file = FindPlugin(plugin_directories_, config_.plugin);
-  if (!file.ok()) {
-    return file.status();
-  }
-  auto staged = StagePlugin(*file, state_.plugins(), config_.sha256);
-  if (!staged.ok()) {
-    return staged.status();
-  }
-  plugin_ = std::move(*staged);
+  CATCHUP_ASSIGN_OR_RETURN(const auto file, FindPlugin(plugin_directories_, config_.plugin));
+  CATCHUP_ASSIGN_OR_RETURN(plugin_, StagePlugin(file, state_.plugins(), config_.sha256));
   return {};
 }
 

@@ -33,11 +33,7 @@ Result<std::unique_ptr<Reactor>> Reactor::Create() {
   if (epoll_ctl(reactor->epoll_.get(), EPOLL_CTL_ADD, reactor->wake_.get(), &event) != 0) {
     return Status::FromErrno("create the host's event loop (epoll_ctl)", errno);
   }
-  auto thread = StartThread([loop = reactor.get()] { loop->Run(); });
-  if (!thread.ok()) {
-    return thread.status();
-  }
-  reactor->thread_ = std::move(*thread);
+  CATCHUP_ASSIGN_OR_RETURN(reactor->thread_, StartThread([loop = reactor.get()] { loop->Run(); }));
   return reactor;
 }
 

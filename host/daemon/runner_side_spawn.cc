@@ -95,10 +95,7 @@ void RunnerSide::GiveUp(SpawnNumber spawn, ExitClass why, const std::string& tex
 }
 
 Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
-  const auto data = MakeDataDirectory();
-  if (!data.ok()) {
-    return data.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(const auto data, MakeDataDirectory());
   RunnerStart start;
   start.binary = services_.binary;
   start.group = &config_;
@@ -109,12 +106,8 @@ Status RunnerSide::Start(const Order& order, const RunnerLock& lock) {
   start.lane = lane_;
   start.reset = order.reset;
   start.control_groups = services_.control_groups;
-  auto link = StartRunner(start, lock);
-  if (!link.ok()) {
-    return link.status();
-  }
-  link_ = std::move(*link);
-  data_ = *data;
+  CATCHUP_ASSIGN_OR_RETURN(link_, StartRunner(start, lock));
+  data_ = data;
   told_lost_ = {};
   memory_ = MemoryWatch(config_.limits.memory_bytes);
   next_memory_look_ = {};

@@ -19,10 +19,7 @@ Result<std::unique_ptr<ControlGroup>> EnterControlGroup(const ControlGroups& gro
 
 Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const RunnerLock& lock) {
   const GroupConfig& group = *start.group;
-  auto rings = HostEnd::Create(group.name);
-  if (!rings.ok()) {
-    return rings.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(std::unique_ptr<HostEnd> rings, HostEnd::Create(group.name));
   RunnerSetup setup;
   setup.group = group.name;
   setup.projection = group.projection;
@@ -36,20 +33,18 @@ Result<std::unique_ptr<RunnerLink>> StartRunner(const RunnerStart& start, const 
   setup.reset = start.reset;
   setup.ignore_position = start.ignore_position;
   setup.create_only = start.create_only;
-  if (const Status written = (*rings)->WriteSetup(setup); !written.ok()) {
-    // However often it is tried.
+  if (const Status written = rings->WriteSetup(setup); !written.ok()) {
+    // It would fail however often it is tried.
     return Status::Invalid(written.message());
   }
   RunnerProcess::Options options;
   options.group = group.name;
-  options.rings = (*rings)->descriptors();
+  options.rings = rings->descriptors();
   options.working_directory = start.working_directory;
   options.env = group.env;
-  auto process = RunnerProcess::Spawn(*start.binary, options, lock);
-  if (!process.ok()) {
-    return process.status();
-  }
-  auto link = std::make_unique<RunnerLink>(start.spawn, std::move(*rings), std::move(*process));
+  CATCHUP_ASSIGN_OR_RETURN(std::unique_ptr<RunnerProcess> process,
+                           RunnerProcess::Spawn(*start.binary, options, lock));
+  auto link = std::make_unique<RunnerLink>(start.spawn, std::move(rings), std::move(process));
   if (start.control_groups != nullptr) {
     link->SetControlGroup(
         EnterControlGroup(*start.control_groups, group, start.spawn, link->process().pid()));

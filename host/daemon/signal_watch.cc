@@ -39,20 +39,13 @@ void LogSignal(LogLevel level, std::string_view msg, const ReceivedSignal& signa
 }
 
 Result<std::unique_ptr<SignalWatch>> SignalWatch::Start(const Limits& limits) {
-  auto inbox = SignalInbox::Open();
-  if (!inbox.ok()) {
-    return inbox.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(SignalInbox inbox, SignalInbox::Open());
   UniqueFd ended(eventfd(0, EFD_CLOEXEC));
   if (!ended.valid()) {
     return Status::FromErrno("receive signals (eventfd)", errno);
   }
-  std::unique_ptr<SignalWatch> watch(new SignalWatch(limits, std::move(*inbox), std::move(ended)));
-  auto thread = StartThread([watch = watch.get()] { watch->Run(); });
-  if (!thread.ok()) {
-    return thread.status();
-  }
-  watch->thread_ = std::move(*thread);
+  std::unique_ptr<SignalWatch> watch(new SignalWatch(limits, std::move(inbox), std::move(ended)));
+  CATCHUP_ASSIGN_OR_RETURN(watch->thread_, StartThread([watch = watch.get()] { watch->Run(); }));
   return watch;
 }
 

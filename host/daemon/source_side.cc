@@ -77,11 +77,7 @@ SourceSide::SourceSide(const GroupConfig& config, Services services, std::shared
       listener_(*listener) {}
 
 Status SourceSide::Open() {
-  auto source = services_.open(services_.address(), config_.name);
-  if (!source.ok()) {
-    return source.status();
-  }
-  source_ = std::move(*source);
+  CATCHUP_ASSIGN_OR_RETURN(source_, services_.open(services_.address(), config_.name));
   return {};
 }
 
@@ -92,15 +88,13 @@ Status SourceSide::FollowServer() {
   if (address == source_->address()) {
     return {};
   }
-  auto moved = services_.open(address, config_.name);
-  if (!moved.ok()) {
-    return moved.status();
-  }
+  CATCHUP_ASSIGN_OR_RETURN(auto moved, services_.open(address, config_.name));
   Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
       {{"from", source_->address()}, {"source", address}});
   source_->Shutdown();
-  // Elsewhere: its end waits for its thread, which may be this one or wait for the gate.
-  services_.retire(std::exchange(source_, std::move(*moved)));
+  // It ends elsewhere, since its end waits for its thread, which may be this one or wait for the
+  // gate.
+  services_.retire(std::exchange(source_, std::move(moved)));
   return {};
 }
 

@@ -10,11 +10,8 @@ namespace catchup {
 Status WorkerPool::Start(int threads) {
   CATCHUP_CHECK(threads_.empty());
   for (int i = 0; i < threads; ++i) {
-    auto thread = StartThread([this] { Run(); });
-    if (!thread.ok()) {
-      return thread.status();
-    }
-    threads_.push_back(std::move(*thread));
+    CATCHUP_ASSIGN_OR_RETURN(std::thread thread, StartThread([this] { Run(); }));
+    threads_.push_back(std::move(thread));
   }
   return {};
 }

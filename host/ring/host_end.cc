@@ -44,12 +44,8 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
       {&end->large_region_, "-large", kLargeRegionBytes, RegionWriters::kCreatorOnly},
   };
   for (const auto& want : wanted) {
-    Result<Region> region =
-        CreateRegion(StrCat("catchup-", name, want.suffix), want.size, want.writers);
-    if (!region.ok()) {
-      return region.status();
-    }
-    *want.region = std::move(*region);
+    CATCHUP_ASSIGN_OR_RETURN(
+        *want.region, CreateRegion(StrCat("catchup-", name, want.suffix), want.size, want.writers));
   }
   // A pipe where the host writes, because its two ends are separate open files: a runner that fills
   // an eventfd and makes it blocking, which both sides would share, would stop the host.
@@ -63,13 +59,10 @@ Result<std::unique_ptr<HostEnd>> HostEnd::Create(const std::string& name) {
   if (!end->host_wake_.valid()) {
     return Status::FromErrno(StrCat("create the host's wake-up of ", name, " (eventfd)"), errno);
   }
-  Result<RingKey> key = MakeRingKey();
-  if (!key.ok()) {
-    return key.status();
-  }
-  end->seals_.emplace(*key);
+  CATCHUP_ASSIGN_OR_RETURN(const RingKey key, MakeRingKey());
+  end->seals_.emplace(key);
   EventRingHeader& header = end->events();
-  header.key = *key;
+  header.key = key;
   header.magic = kRingMagic;
   header.layout = kRingLayout;
   BuildId().copy(header.build_id, sizeof header.build_id - 1);

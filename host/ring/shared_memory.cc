@@ -62,11 +62,8 @@ Result<Region> CreateRegion(const std::string& name, std::uint64_t size, RegionW
   if (ftruncate(region.fd.get(), static_cast<off_t>(size)) != 0) {
     return Status::FromErrno(StrCat("size shared memory ", name, " (ftruncate)"), errno);
   }
-  Result<Mapping> mapping = Mapping::Map(region.fd.get(), size, Mapping::Access::kReadWrite);
-  if (!mapping.ok()) {
-    return mapping.status();
-  }
-  region.mapping = std::move(*mapping);
+  CATCHUP_ASSIGN_OR_RETURN(region.mapping,
+                           Mapping::Map(region.fd.get(), size, Mapping::Access::kReadWrite));
   int seals = F_SEAL_SHRINK | F_SEAL_GROW;
   if (writers == RegionWriters::kCreatorOnly) {
     seals |= F_SEAL_FUTURE_WRITE;
