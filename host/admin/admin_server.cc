@@ -1,6 +1,7 @@
 #include "host/admin/admin_server.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -63,17 +64,19 @@ class Mailbox {
 // What is wrong with a request that could not be read; no answer for one that never came.
 std::optional<HttpResponse> AnswerTo(const error_code& error) {
   if (error == http::error::body_limit) {
-    return ErrorResponse(413, "the request is too long, wanted at most " +
-                                  std::to_string(kMaxRequestBytes) + " bytes");
+    return ErrorResponse(
+        413, fmt::format("the request is too long, wanted at most {} bytes", kMaxRequestBytes));
   }
   if (error == http::error::header_limit) {
-    return ErrorResponse(431, "the head of the request is too long, wanted at most " +
-                                  std::to_string(kMaxRequestHeadBytes) + " bytes");
+    return ErrorResponse(431,
+                         fmt::format("the head of the request is too long, wanted at most {} bytes",
+                                     kMaxRequestHeadBytes));
   }
   // What the parser says; all else is the connection's, a timeout too: it closes it.
   if (error.category() == make_error_code(http::error::bad_method).category() &&
       error != http::error::end_of_stream && error != http::error::partial_message) {
-    return ErrorResponse(400, "found no HTTP/1.1 request (" + error.message() + "), wanted one");
+    return ErrorResponse(
+        400, fmt::format("found no HTTP/1.1 request ({}), wanted one", error.message()));
   }
   return std::nullopt;
 }

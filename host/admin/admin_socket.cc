@@ -1,6 +1,7 @@
 #include "host/admin/admin_socket.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -51,8 +52,9 @@ struct Address {
 
 Result<Address> AddressOf(int directory_fd, const std::filesystem::path& directory,
                           std::string_view file) {
-  std::string path = "/proc/self/fd/" + std::to_string(directory_fd);
-  path = (::access(path.c_str(), F_OK) == 0 ? path : directory.string()) + "/" + std::string(file);
+  const std::string handle = fmt::format("/proc/self/fd/{}", directory_fd);
+  const std::string path =
+      fmt::format("{}/{}", ::access(handle.c_str(), F_OK) == 0 ? handle : directory.string(), file);
   Address address;
   if (path.size() >= sizeof address.name.sun_path) {
     return Status::Unavailable(directory.string() +
@@ -146,15 +148,15 @@ Result<UniqueFd> ConnectToAdminSocket(const std::filesystem::path& directory) {
     case ECONNREFUSED:
       return Status::NotFound(PathOf(directory) + ": nobody listens there");
     case EACCES:
-      return Status::Denied(PathOf(directory) + ": user " + std::to_string(::geteuid()) +
-                            " may not reach it, wanted root, the user of the host or a member of "
-                            "the socket's group");
+      return Status::Denied(
+          fmt::format("{}: user {} may not reach it, wanted root, the user of the host or a member "
+                      "of the socket's group",
+                      PathOf(directory), ::geteuid()));
     case EAGAIN:
     case EINPROGRESS:
-      return Status::Unavailable(PathOf(directory) +
-                                 ": whoever listens there took no connection "
-                                 "within " +
-                                 std::to_string(kRequestLimit.count()) + " s");
+      return Status::Unavailable(
+          fmt::format("{}: whoever listens there took no connection within {} s", PathOf(directory),
+                      kRequestLimit.count()));
     default:
       return Status::FromErrno("connect to " + PathOf(directory), errno);
   }
@@ -191,8 +193,8 @@ Status CheckPeer(const Peer& peer, gid_t group) {
     return {};
   }
   return Status::Denied(
-      "user " + std::to_string(peer.user) + " may give no commands here, wanted root, user " +
-      std::to_string(::geteuid()) + " or a member of group " + std::to_string(group));
+      fmt::format("user {} may give no commands here, wanted root, user {} or a member of group {}",
+                  peer.user, ::geteuid(), group));
 }
 
 }  // namespace catchup

@@ -1,5 +1,7 @@
 #include "host/admin/api_json.h"
 
+#include <fmt/core.h>
+
 #include "host/base/position.h"
 #include "host/base/text.h"
 
@@ -139,7 +141,7 @@ Status RefuseOthers(const Json& json, std::string_view known) {
 }
 
 std::string AskedBy(const HttpRequest& request) {
-  return "user " + std::to_string(request.peer.user) + ", pid " + std::to_string(request.peer.pid);
+  return fmt::format("user {}, pid {}", request.peer.user, request.peer.pid);
 }
 
 }  // namespace catchup

@@ -1,5 +1,7 @@
 #include "host/admin/letter_api.h"
 
+#include <fmt/core.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -87,8 +89,8 @@ Status TakeReason(nlohmann::json* json, LetterCommand* order) {
   }
   return order->reason.size() <= kMaxOperatorReason
              ? Status()
-             : Status::Invalid("member \"reason\" has " + std::to_string(order->reason.size()) +
-                               " bytes, wanted at most " + std::to_string(kMaxOperatorReason));
+             : Status::Invalid(fmt::format("member \"reason\" has {} bytes, wanted at most {}",
+                                           order->reason.size(), kMaxOperatorReason));
 }
 
 Result<LetterCommand> ReadRetry(const Router::Call& call) {

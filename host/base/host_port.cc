@@ -44,7 +44,7 @@ std::string BracketedForms(std::string_view text) {
   std::uint16_t port = 0;
   if (address.size() < text.size() && IsAddress6(address) &&
       ParsePort(text.substr(address.size() + 1), &port)) {
-    forms = Quote("[" + std::string(address) + "]:" + std::to_string(port));
+    forms = Quote(StrCat("[", address, "]:", port));
   }
   if (IsAddress6(text)) {
     forms += (forms.empty() ? "" : " or ") + Quote("[" + std::string(text) + "]:PORT");

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <system_error>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 namespace {
 
@@ -101,9 +103,9 @@ std::string DescribeShortRoom(const std::filesystem::path& path) {
   // Without a bound of its own a file system says 0 of everything.
   std::string left;
   if (disk.f_blocks != 0 && bytes < kLeastBytes) {
-    left = std::to_string(bytes) + " bytes";
+    left = StrCat(bytes, " bytes");
   } else if (disk.f_files != 0 && files < kLeastFiles) {
-    left = "room for " + std::to_string(files) + " files";
+    left = StrCat("room for ", files, " files");
   }
   return left.empty() ? left : left + " left in the file system of " + there.string();
 }

@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -96,8 +98,9 @@ int Control::WrongConfiguration() const {
 int Control::Show(const HttpResponse& response) const {
   const Json json = Json::parse(response.body, nullptr, false);
   if (!json.is_object()) {
-    return Fail("the host answered " + std::to_string(response.status) +
-                " and what is no JSON object; is it of another version?");
+    return Fail(
+        fmt::format("the host answered {} and what is no JSON object; is it of another version?",
+                    response.status));
   }
   const auto text = [&](const char* name) {
     const auto at = json.find(name);

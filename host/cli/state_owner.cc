@@ -1,13 +1,13 @@
 #include "host/cli/state_owner.h"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 namespace catchup {
 
 std::string AskedHere() {
-  return "user " + std::to_string(::geteuid()) + ", pid " + std::to_string(::getpid()) +
-         ", no host running";
+  return fmt::format("user {}, pid {}, no host running", ::geteuid(), ::getpid());
 }
 
 Status CheckStateOwner(const std::filesystem::path& directory, const std::string& command) {
@@ -15,11 +15,11 @@ Status CheckStateOwner(const std::filesystem::path& directory, const std::string
   if (::stat(directory.c_str(), &info) != 0 || info.st_uid == ::geteuid()) {
     return {};
   }
-  return Status::Denied("no host runs, and state directory " + directory.string() +
-                        " belongs to user " + std::to_string(info.st_uid) +
-                        ": wanted that user, or a host to ask; as root run: setpriv --reuid " +
-                        std::to_string(info.st_uid) + " --regid " + std::to_string(info.st_gid) +
-                        " --clear-groups catchup " + command + " ...");
+  return Status::Denied(
+      fmt::format("no host runs, and state directory {} belongs to user {}: wanted that user, or a "
+                  "host to ask; "
+                  "as root run: setpriv --reuid {} --regid {} --clear-groups catchup {} ...",
+                  directory.string(), info.st_uid, info.st_uid, info.st_gid, command));
 }
 
 }  // namespace catchup

@@ -55,9 +55,9 @@ void Print(const EventFile::Line& line, std::uint64_t revision, const Verdict& v
                 verdict.text.empty() ? "" : "  ", Printable(verdict.text).c_str());
     return;
   }
-  std::string out = "{\"line\":" + std::to_string(line.number) + ",\"stream\":";
+  std::string out = fmt::format("{{\"line\":{},\"stream\":", line.number);
   AppendJsonString(line.event.stream, &out);
-  out += ",\"revision\":" + std::to_string(revision) + ",\"type\":";
+  out += fmt::format(",\"revision\":{},\"type\":", revision);
   AppendJsonString(line.event.type, &out);
   out += ",\"status\":";
   AppendJsonString(verdict.name, &out);
@@ -178,7 +178,7 @@ void Feeding::SayWhatWasNotFed(std::uint64_t number, std::size_t unanswered) {
   }
   const std::string who = !rest.has_value() ? "the events"
                           : count == 1      ? "1 event"
-                                            : std::to_string(count) + " events";
+                                            : fmt::format("{} events", count);
   std::fprintf(stderr, "%s: %s behind line %llu %s%s\n", arguments_.events.c_str(), who.c_str(),
                static_cast<unsigned long long>(number),
                rest.has_value() && count == 1 ? "was" : "were",

@@ -1,5 +1,7 @@
 #include "host/config/classify_reader.h"
 
+#include <fmt/core.h>
+
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -21,15 +23,14 @@ void ReadRules(TableReader* reader, std::string_view key,
   }
   const TomlValue& list = reader->table().Find(key)->value;
   if (rules.size() > kMaxRules) {
-    reader->Wrong(key, list, "at most " + std::to_string(kMaxRules) + " rules");
+    reader->Wrong(key, list, fmt::format("at most {} rules", kMaxRules));
     return;
   }
   bool good = true;
   for (std::size_t i = 0; i < rules.size(); ++i) {
     std::size_t bad = 0;
     if (const auto compiled = TextRules::Compile({rules[i]}, &bad); !compiled.ok()) {
-      reader->Wrong(std::string(key) + "[" + std::to_string(i) + "]",
-                    list.As<TomlValue::List>()->at(i),
+      reader->Wrong(fmt::format("{}[{}]", key, i), list.As<TomlValue::List>()->at(i),
                     "a part of an error text, or re: and a regular expression of RE2; this is " +
                         compiled.status().message());
       good = false;

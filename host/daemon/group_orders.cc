@@ -1,5 +1,7 @@
 #include "host/daemon/group_orders.h"
 
+#include <fmt/core.h>
+
 #include <memory>
 #include <optional>
 #include <utility>
@@ -56,8 +58,8 @@ Status ApplyStart(CheckpointStore* store, const GroupConfig& group, const StartO
          {"was", was},
          {"is", store->filter_text()},
          {"checkpoint", PositionText(store->record().checkpoint)}});
-    *note = "goes on from " + PositionText(store->record().checkpoint) + " with " +
-            store->filter_text() + " in place of " + was;
+    *note = fmt::format("goes on from {} with {} in place of {}",
+                        PositionText(store->record().checkpoint), store->filter_text(), was);
   } else if (order.accept_filter) {
     *note = "the filter has not changed";
   }
@@ -67,8 +69,7 @@ Status ApplyStart(CheckpointStore* store, const GroupConfig& group, const StartO
     CATCHUP_RETURN_IF_ERROR(store->TakeOver());
     Log(LogLevel::kWarn, "Took over", "Group.Start", group.name,
         {{"by", by}, {"tokenSeen", seen}, {"tokenWas", ours}});
-    *note += (note->empty() ? "" : "; ") + std::string("token raised from ") +
-             std::to_string(ours) + " above " + std::to_string(seen);
+    *note += fmt::format("{}token raised from {} above {}", note->empty() ? "" : "; ", ours, seen);
   }
   return store->desired() == DesiredState::kRunning ? Status()
                                                     : store->SetDesired(DesiredState::kRunning);

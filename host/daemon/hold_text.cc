@@ -1,5 +1,7 @@
 #include "host/daemon/hold_text.h"
 
+#include <fmt/core.h>
+
 #include <charconv>
 
 #include "host/base/nearest.h"
@@ -8,14 +10,17 @@
 namespace catchup {
 
 std::string StoppedByCommand(std::string_view group) {
-  return "stopped by command; catchup start " + std::string(group) + " lets it run again";
+  return fmt::format("stopped by command; catchup start {} lets it run again", group);
 }
 
 std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t ours) {
-  return "fenced: token " + std::to_string(seen) + " seen, ours " + std::to_string(ours) +
-         ": another host, or an earlier state directory of this one, has written to the plugin's "
-         "store; where that one is gone for good, catchup start " +
-         std::string(group) + " --take-over raises ours above it";
+  return fmt::format(
+      "fenced: token {} seen, ours {}: another host, or an earlier state directory of this one, "
+      "has "
+      "written to the plugin's store; where that one is gone for good, catchup start {} "
+      "--take-over "
+      "raises ours above it",
+      seen, ours, group);
 }
 
 std::string ResetText(const PositionReset& reset) {

@@ -1,5 +1,7 @@
 #include "host/daemon/letter_desk.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -120,7 +122,7 @@ void LetterDesk::AskForCall(const LetterHead& letter, std::uint64_t number, cons
 
 void LetterDesk::Await(Position position, std::uint64_t number, Reply reply) {
   if (waiters_.size() >= kMaxWaiters) {
-    reply(Refused(std::to_string(kMaxWaiters) + " retries wait already; the letter is asked for"));
+    reply(Refused(fmt::format("{} retries wait already; the letter is asked for", kMaxWaiters)));
     return;
   }
   waiters_.push_back({position, number, Clock::now() + kRetryAnswer, std::move(reply)});

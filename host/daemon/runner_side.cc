@@ -1,6 +1,7 @@
 #include "host/daemon/runner_side.h"
 
 #include <catchup/plugin.h>
+#include <fmt/core.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -147,8 +148,9 @@ void RunnerSide::LookAtMemory() {
   const auto use = ReadMemoryUse(link_->process().pid());
   if (!use.has_value() && !std::exchange(told_unseen_, true)) {
     // It is there until it is reaped.
-    report_.NotLimited("/proc/" + std::to_string(link_->process().pid()) +
-                       "/status could not be read, which tells what memory it has");
+    report_.NotLimited(
+        fmt::format("/proc/{}/status could not be read, which tells what memory it has",
+                    link_->process().pid()));
   }
   if (!use.has_value() || link_->out_of_memory()) {
     next_memory_look_ = Clock::now() + memory_.pause();

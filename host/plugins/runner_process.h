@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/base/status.h"
+#include "host/base/str_cat.h"
 #include "host/base/unique_fd.h"
 #include "host/ring/host_end.h"
 
@@ -26,7 +27,7 @@ class RunnerBinary {
   static Result<RunnerBinary> Open(const std::filesystem::path& path);
 
   // The path that executes it.
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_.get()); }
+  std::string path() const { return StrCat("/proc/self/fd/", fd_.get()); }
 
  private:
   explicit RunnerBinary(UniqueFd fd) : fd_(std::move(fd)) {}

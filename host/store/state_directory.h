@@ -6,6 +6,7 @@
 #include <string>
 
 #include "host/base/status.h"
+#include "host/base/str_cat.h"
 #include "host/base/unique_fd.h"
 
 namespace catchup {
@@ -55,7 +56,7 @@ class StateDirectory {
 
   // The lock of a runner, by the folder of its group.
   static std::filesystem::path RunnerLockOf(const std::filesystem::path& group, int lane) {
-    return group / ("runner-" + std::to_string(lane) + ".lock");
+    return group / (StrCat("runner-", lane, ".lock"));
   }
 
   const std::filesystem::path& path() const { return path_; }

@@ -2,6 +2,8 @@
 
 #include <catchup/plugin.h>
 
+#include "host/base/str_cat.h"
+
 namespace catchup {
 
 std::string CallStatusName(std::int32_t status) {
@@ -21,7 +23,7 @@ std::string CallStatusName(std::int32_t status) {
     case kRunnerContract:
       return "contract violation";
     default:
-      return std::to_string(status);
+      return StrCat(status);
   }
 }
 

@@ -296,7 +296,7 @@ Result<WriteOutcome> EventLog::Remove(std::string_view stream, ExpectedRevision 
   }
   CATCHUP_RETURN_IF_ERROR(
       removal == Removal::kHide
-          ? WriteMetadata(stream, "{\"$tb\":" + std::to_string(kTombstoneRevision) + "}")
+          ? WriteMetadata(stream, fmt::format("{{\"$tb\":{}}}", kTombstoneRevision))
           : WriteTombstone(stream));
   return WriteOutcome{Kind::kWritten, state.last_revision, tail_.last};
 }
