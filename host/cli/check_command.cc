@@ -36,9 +36,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What processes of a plugin that were killed may take to be gone.
-constexpr std::chrono::milliseconds kOrphansEnd{500};
-
 // The most lines that are shown of what one group's plugin says: enough to see what it does.
 constexpr std::uint64_t kMostPluginLines = 100;
 
@@ -209,7 +206,7 @@ Status PluginCheck::Create(const GroupReading& group, const fs::path& copy, cons
       made = trial.Stop();
     }
   }
-  Children::OfThisProcess().EndOrphans(kOrphansEnd);
+  Children::OfThisProcess().EndOrphans(Children::kOrphansEnd);
   if (made.status != CATCHUP_OK) {
     findings_.Add(group.settings_location,
                   fmt::format("group {}: create: {}: {}", group.config.name,

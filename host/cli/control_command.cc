@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -98,9 +96,7 @@ int Control::WrongConfiguration() const {
 int Control::Show(const HttpResponse& response) const {
   const Json json = Json::parse(response.body, nullptr, false);
   if (!json.is_object()) {
-    return Fail(
-        fmt::format("the host answered {} and what is no JSON object; is it of another version?",
-                    response.status));
+    return Fail(StrangeAnswer(response.status));
   }
   const auto text = [&](const char* name) {
     const auto at = json.find(name);
@@ -181,8 +177,7 @@ std::optional<int> Control::WithoutHost() {
       in_the_way_ = Status::InUse(look->note);
       return std::nullopt;
     }
-    return Fail("no host runs on state directory " + directory_.string() +
-                ", so there is nothing to stop");
+    return Fail(NoHostOn(directory_) + ", so there is nothing to stop");
   }
   auto state = StateDirectory::Open(directory_);
   if (state.status().code() == Status::Code::kInUse) {

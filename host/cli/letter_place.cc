@@ -35,8 +35,7 @@ Status RefusalOf(const HttpResponse& response) {
   const auto json = nlohmann::json::parse(response.body, nullptr, false);
   const auto error = json.is_object() ? json.find("error") : json.end();
   if (!json.is_object() || error == json.end() || !error->is_string()) {
-    return Status::Internal("the host answered " + std::to_string(response.status) +
-                            " and what is no JSON object; is it of another version?");
+    return Status::Internal(StrangeAnswer(response.status));
   }
   const std::string text = error->get<std::string>();
   switch (response.status) {
@@ -136,8 +135,7 @@ void LetterPlace::WarnOfLostLetters(const GroupConfig& group) {
 // A group that the configuration does not name any more may still have letters.
 Status LetterPlace::OpenFile() {
   if (!reading_.config.has_value()) {
-    return Status::Invalid("no host runs on state directory " + directory_.string() +
-                           ", and the configuration is wrong");
+    return Status::Invalid(NoHostOn(directory_) + ", and the configuration is wrong");
   }
   std::vector<std::string> names;
   const GroupConfig* known = nullptr;
@@ -196,7 +194,7 @@ Result<std::string> LetterPlace::Order(std::string_view path, const std::string&
     const auto look = StateDirectory::LookAt(directory_);
     note_ = look.ok() ? look->note : std::string();
     if (note_.empty()) {
-      return Status::Cancelled("no host runs on state directory " + directory_.string() +
+      return Status::Cancelled(NoHostOn(directory_) +
                                ": start it first, since the group's host does this");
     }
     if (std::chrono::steady_clock::now() >= until) {

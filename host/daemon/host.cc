@@ -35,11 +35,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kProgressEvery{500};
 
-// How long a killed process may take to be gone before it is looked for again; and at the end of
-// the host, how long it is waited for.
-constexpr std::chrono::milliseconds kSweepAgain{10};
-constexpr std::chrono::milliseconds kLastSweep{500};
-
 // At the end, the time for sinks that work to get what became of the last letters; what they do not
 // get they get in the next run. A part of what a stop leaves to the host; longer where there may be
 // no next run for a while.
@@ -179,7 +174,7 @@ void Host::SweepOrphans(const std::string& group) {
         {{"pid", static_cast<std::int64_t>(pid)}});
   }
   if (!sweep.done) {
-    resources_.reactor().After(kSweepAgain, [this, group] { SweepOrphans(group); });
+    resources_.reactor().After(Children::kSweepAgain, [this, group] { SweepOrphans(group); });
   }
 }
 
@@ -368,7 +363,7 @@ int Host::Conclude() {
   }
   // The runners are gone; so is, in a moment, what came to this process from them. What the kernel
   // cannot end that soon is left to whoever adopts it next.
-  Children::OfThisProcess().EndOrphans(kLastSweep);
+  Children::OfThisProcess().EndOrphans(Children::kOrphansEnd);
   // In this order: no task may see groups that go, and groups still post what nobody will run.
   resources_.reactor().Stop();
   if (code != EXIT_SUCCESS) {

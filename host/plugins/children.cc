@@ -30,9 +30,6 @@ std::vector<pid_t> LivingChildren() {
   return children;
 }
 
-// How long a killed process may take to be gone before it is looked for again.
-constexpr std::chrono::milliseconds kSweepAgain{10};
-
 }  // namespace
 
 Children& Children::OfThisProcess() {

@@ -28,6 +28,11 @@ class Children {
  public:
   static Children& OfThisProcess();
 
+  // How long an orphan that was killed may take to be gone before it is looked for again; and how
+  // long it is waited for in all.
+  static constexpr std::chrono::milliseconds kSweepAgain{10};
+  static constexpr std::chrono::milliseconds kOrphansEnd{500};
+
   // From now on orphans come here. To be called before the first runner.
   Status Adopt();
 

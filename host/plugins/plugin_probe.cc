@@ -36,9 +36,6 @@ constexpr std::size_t kMaxOutput = 1024;
 // Answers are short. What goes beyond are strange bytes, of which the newest matter.
 constexpr std::size_t kMaxAnswer = 1u << 20;
 
-// What children of a runner that is gone may take to be gone too.
-constexpr std::chrono::milliseconds kOrphansEnd{500};
-
 // Appends what has come to `text` and keeps its end; false once nothing can come any more.
 bool Drain(int fd, std::size_t keep, std::string* text) {
   std::array<char, 4096> chunk;
@@ -214,7 +211,7 @@ Result<ProbedPlugin> ProbePlugin(const RunnerBinary& binary, const PluginProbe& 
       before = now;
     }
     asking.reset();
-    Children::OfThisProcess().EndOrphans(kOrphansEnd);
+    Children::OfThisProcess().EndOrphans(Children::kOrphansEnd);
   } while (found.size() < probe.projections.size());
   return probed;
 }
