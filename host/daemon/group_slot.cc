@@ -65,6 +65,7 @@ void GroupSlot::Start() {
 // ---- Commands.
 
 void GroupSlot::StopByCommand(const std::string& by, ControlReply reply) {
+  on_reactor_.AssertHeld();
   if (Refuse(reply)) {
     return;
   }
@@ -90,6 +91,7 @@ void GroupSlot::StopByCommand(const std::string& by, ControlReply reply) {
   // Both at once: a group that hangs is to end all the same, and the writing comes first.
   group_->StoreDesired(DesiredState::kStopped, [this](const Status& stored) {
     services_.reactor->Post(Gate::Wrap(gate_, [this, ok = stored.ok()] {
+      on_reactor_.AssertHeld();
       if (command_.has_value()) {
         command_->stored = ok;
       }
@@ -99,6 +101,7 @@ void GroupSlot::StopByCommand(const std::string& by, ControlReply reply) {
 }
 
 void GroupSlot::StartByCommand(const StartOrder& order, const std::string& by, ControlReply reply) {
+  on_reactor_.AssertHeld();
   if (Refuse(reply)) {
     return;
   }
@@ -127,6 +130,7 @@ void GroupSlot::StartByCommand(const StartOrder& order, const std::string& by, C
 
 void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
                                ControlReply reply) {
+  on_reactor_.AssertHeld();
   if (Refuse(reply)) {
     return;
   }
@@ -193,6 +197,7 @@ void GroupSlot::Watch() {
     return;
   }
   services_.reactor->After(kLookAgain, Gate::Wrap(gate_, [this] {
+                             on_reactor_.AssertHeld();
                              watching_ = false;
                              Look();
                              OnTime();
@@ -207,6 +212,7 @@ bool GroupSlot::AwaitsIncarnation() const {
 }
 
 void GroupSlot::Look() {
+  on_reactor_.AssertHeld();
   if (!command_.has_value()) {
     LookAfterGivenUp();
     return;
@@ -281,7 +287,10 @@ void GroupSlot::GiveOrder() {
   }
   services_.pool->Post([this, order = command_->order, groups = services_.state->groups()] {
     LetGo();
-    services_.reactor->Post(Gate::Wrap(gate_, [this, done = order(groups)] { OnOrdered(done); }));
+    services_.reactor->Post(Gate::Wrap(gate_, [this, done = order(groups)] {
+      on_reactor_.AssertHeld();
+      OnOrdered(done);
+    }));
     const MutexLock lock(&mutex_);
     ordering_ = false;
     changed_.NotifyAll();
@@ -405,6 +414,7 @@ void GroupSlot::Stop() {
   }
   if (first) {
     services_.reactor->Post(Gate::Wrap(gate_, [this] {
+      on_reactor_.AssertHeld();
       if (command_.has_value()) {
         Finish(ControlAnswer::Kind::kEnding,
                "the host is ending; what it has stored of the command stays");

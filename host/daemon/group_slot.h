@@ -84,18 +84,18 @@ class GroupSlot {
   };
 
   static const char* NameOf(Kind kind);
-  bool Refuse(const ControlReply& reply);
-  void Begin(Command command);
-  void LookAfterGivenUp();
-  void LookAtIncarnation();
-  void GiveOrder();
-  void OnOrdered(const Result<std::string>& done);
-  void OnOrderDone(const std::string& note);
-  void BeginNext();
-  bool AwaitsIncarnation() const;
-  void Watch();
-  void OnTime();
-  void Finish(ControlAnswer::Kind kind, std::string text);
+  bool Refuse(const ControlReply& reply) CATCHUP_REQUIRES(on_reactor_);
+  void Begin(Command command) CATCHUP_REQUIRES(on_reactor_);
+  void LookAfterGivenUp() CATCHUP_REQUIRES(on_reactor_);
+  void LookAtIncarnation() CATCHUP_REQUIRES(on_reactor_);
+  void GiveOrder() CATCHUP_REQUIRES(on_reactor_);
+  void OnOrdered(const Result<std::string>& done) CATCHUP_REQUIRES(on_reactor_);
+  void OnOrderDone(const std::string& note) CATCHUP_REQUIRES(on_reactor_);
+  void BeginNext() CATCHUP_REQUIRES(on_reactor_);
+  bool AwaitsIncarnation() const CATCHUP_REQUIRES(on_reactor_);
+  void Watch() CATCHUP_REQUIRES(on_reactor_);
+  void OnTime() CATCHUP_REQUIRES(on_reactor_);
+  void Finish(ControlAnswer::Kind kind, std::string text) CATCHUP_REQUIRES(on_reactor_);
   ControlAnswer Answer(ControlAnswer::Kind kind, std::string text);
   bool Running();
   void LetGo();
@@ -106,9 +106,9 @@ class GroupSlot {
   // What this has posted to the reactor passes here, so that it finds a slot that is there.
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
 
-  // Touched on the reactor alone.
-  std::optional<Command> command_;
-  bool watching_ = false;
+  Role on_reactor_;
+  std::optional<Command> command_ CATCHUP_GUARDED_BY(on_reactor_);
+  bool watching_ CATCHUP_GUARDED_BY(on_reactor_) = false;
 
   Mutex mutex_;
   CondVar changed_;

@@ -75,6 +75,7 @@ void GroupSlot::ReadLetters(const LetterRead& read, const ControlReply& reply) {
 }
 
 void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, ControlReply reply) {
+  on_reactor_.AssertHeld();
   if (Refuse(reply)) {
     return;
   }
