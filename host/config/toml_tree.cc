@@ -153,8 +153,13 @@ std::string SyntaxText(std::string_view description) {
   if (const auto key = description.find(" '\""); description.find("redefine") < key) {
     description = description.substr(0, key);
   }
-  for (const char c : description) {
-    text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  // It repeats what it has found; both blocks of controls drive terminals.
+  for (std::size_t i = 0; i < description.size(); ++i) {
+    const char c = description[i];
+    const bool is_second_block = c == '\xc2' && i + 1 < description.size() &&
+                                 static_cast<unsigned char>(description[i + 1]) < 0xa0;
+    text += static_cast<unsigned char>(c) < 0x20 || c == '\x7f' || is_second_block ? ' ' : c;
+    i += is_second_block ? 1 : 0;
   }
   return text;
 }

@@ -86,6 +86,7 @@ TEST(BadConfigTest, TellsASyntaxErrorAlone) {
           {"[ = 1",
            "2:3: syntax error in key: expected bare key starting character or string delimiter, "
            "saw '='"},
+          {"a = t\xc2\x9b", "2:6: syntax error in boolean: expected 'true', saw 't '"},
           {"[[ #",
            "2:4: syntax error in key: expected bare key starting character or string delimiter, "
            "saw '#'"},
