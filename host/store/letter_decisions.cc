@@ -1,5 +1,7 @@
 #include "host/store/letter_decisions.h"
 
+#include <fmt/core.h>
+
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -116,7 +118,7 @@ Status SetPark(std::uint64_t fence, const LetterPark& park, Connection* connecti
   CATCHUP_RETURN_IF_ERROR(insert.Run());
   return insert.Changed() > 0
              ? Status()
-             : Status::Denied("fenced: token " + std::to_string(fence) + " is not the present one");
+             : Status::Denied(fmt::format("fenced: token {} is not the present one", fence));
 }
 
 Status RemovePark(Position position, Connection* connection) {

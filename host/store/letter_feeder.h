@@ -40,7 +40,7 @@ class LetterFeeder {
   // new step.
   std::optional<std::chrono::nanoseconds> Feed();
 
-  // As the last Feed() left it.
+  // How the last Feed() left its sink.
   struct Standing {
     std::uint64_t behind = 0;  // Steps that the sink lacks.
     std::string trouble;       // Why it was left alone; empty where it works.

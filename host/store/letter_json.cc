@@ -14,7 +14,7 @@ void AppendText(std::string_view name, std::string_view text, std::string* out) 
   AppendJsonString(text, out);
 }
 
-// What is not there is null.
+// Text that is not there is written as null.
 void AppendTextOrNull(std::string_view name, std::string_view text, std::string* out) {
   if (!text.empty()) {
     AppendText(name, text, out);
@@ -35,7 +35,7 @@ std::string DigestText(const Digest32& digest) {
   return digest == Digest32{} ? std::string() : HexText(digest);
 }
 
-// Of a letter, whether it is still there or not.
+// The members by which a letter is known, whether it is still there or not.
 template <typename Row>
 void AppendIdentity(std::string_view group, const Row& row, std::string* out) {
   out->append("\"id\":\"").append(FormatPosition(row.position)).append("\"");

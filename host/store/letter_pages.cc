@@ -1,5 +1,7 @@
 #include "host/store/letter_pages.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "host/base/text.h"
@@ -59,7 +61,7 @@ Result<std::string> LetterPage(std::string_view group, const LetterFilter& filte
   out += next ? "\"" + FormatPosition(*next) + "\"" : "null";
   if (!filter.after) {
     CATCHUP_ASSIGN_OR_RETURN(const LetterTotals totals, reader->Count());
-    out += ",\"count\":" + std::to_string(totals.letters());
+    out += fmt::format(",\"count\":{}", totals.letters());
   }
   return out + "}";
 }

@@ -64,7 +64,7 @@ Result<FoundLetters> LetterReader::Mark() {
   if (connection_ == nullptr) {
     return FoundLetters();
   }
-  // Of a version that did not write one there is no such table.
+  // A version that wrote none made no such table.
   auto tables = connection_->QueryInt("SELECT count(*) FROM sqlite_schema WHERE name = 'mark'");
   if (!tables.ok()) {
     return Failure(tables.status());

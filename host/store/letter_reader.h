@@ -21,8 +21,8 @@ namespace catchup {
 // way out; kExhausted and kUnavailable for what may pass; kInternal for a disk that has failed.
 class LetterReader {
  public:
-  // Of a group whose host does not run, by its folder, and changes nothing there. kInUse: a host
-  // has the file open. kIncompatible: another format, or the file of another group.
+  // Opens the letters of a group whose host does not run, by its folder, and changes nothing there.
+  // kInUse: a host has the file open. kIncompatible: another format, or the file of another group.
   static Result<LetterReader> Open(const std::filesystem::path& folder, const std::string& group);
 
   // Over a connection that another object owns and that outlives this; null: no letters.
@@ -45,7 +45,7 @@ class LetterReader {
   using SeePark = std::function<void(const LetterPark& park)>;
   Status ScanParks(const SeePark& see);
 
-  // Of the letters that were dropped the last ones, the newest first; and that of one position.
+  // Shows the last letters that were dropped, the newest first; and finds that of one position.
   using SeeDrop = std::function<void(const LetterDrop& drop)>;
   Status ScanDrops(const SeeDrop& see);
   Result<std::optional<LetterDrop>> FindDrop(Position position);

@@ -39,8 +39,8 @@ Status WriteAll(int fd, const char* data, std::size_t size, off_t at) {
   return {};
 }
 
-// By read and write: what the file system copies by itself it may share between both files, and
-// with it blocks that are not what the kernel shows. A file that is not there copies to none.
+// Copies by read and write: what the file system copies by itself it may share between both files,
+// and with it blocks that are not what the kernel shows. A file that is not there copies to none.
 Status Copy(const fs::path& from, const fs::path& to) {
   const UniqueFd in(::open(from.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!in.valid()) {
@@ -156,7 +156,7 @@ Result<bool> IsUnclean(const fs::path& folder) {
   return text.size() != boot.size() || text == boot;
 }
 
-// Not synced: it is of use in this boot only, and in it whoever looks sees it.
+// It is not synced: it is of use in this boot only, and in it whoever looks sees it.
 Status MarkUnclean(const fs::path& folder) {
   const UniqueFd fd(
       ::open(Marker(folder).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));

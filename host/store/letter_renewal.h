@@ -9,7 +9,7 @@
 // letter_file.h, whose folder and failures these are.
 namespace catchup::letter_file {
 
-// Of the connection, in messages.
+// The name of the connection in messages.
 inline constexpr std::string_view kConnectionName = "letters";
 
 // Names in a group's folder: a file in the making; one that is whole and durable, and has not taken

@@ -70,7 +70,7 @@ std::string CauseSum(Position position, const LetterCause& cause, std::string_vi
 }
 
 std::string EventSum(Position position, std::string_view data, std::string_view metadata) {
-  // Of the payload's own sums, so that it is not copied.
+  // It is made of the payload's own sums, so that the payload is not copied.
   std::string bytes;
   PutPosition(position, &bytes);
   for (const std::string_view part : {data, metadata}) {

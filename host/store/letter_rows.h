@@ -35,7 +35,7 @@ inline constexpr int kCauseCount = 9;
 inline constexpr std::string_view kEventColumns = "data, metadata, sum";
 inline constexpr int kEventCount = 3;
 
-// As SQLite keeps it.
+// The number as SQLite keeps it.
 inline std::int64_t Signed(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 // "SELECT columns rest".

@@ -23,7 +23,7 @@ constexpr std::string_view kLineStart = "{\"step\":\"";
 constexpr std::chrono::milliseconds kLockPatience{200};
 constexpr std::chrono::milliseconds kLockPause{5};
 
-// Of a look for the beginning of the last line.
+// What is read at a time where the beginning of the last line is looked for.
 constexpr std::size_t kBlock = 64u << 10;
 
 Status WriteAll(int fd, std::string_view text, off_t at) {

@@ -1,5 +1,7 @@
 #include "host/store/letter_steps.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -12,9 +14,8 @@ namespace catchup {
 namespace {
 
 std::string StepSum(const LetterStep& step) {
-  std::string bytes = std::to_string(step.number) + " " +
-                      std::to_string(static_cast<int>(step.kind)) + " " +
-                      FormatPosition(step.position) + " " + std::to_string(step.head.size()) + " ";
+  std::string bytes = fmt::format("{} {} {} {} ", step.number, static_cast<int>(step.kind),
+                                  FormatPosition(step.position), step.head.size());
   bytes += step.head;
   bytes += step.event;
   return RowSum(bytes);
@@ -177,8 +178,8 @@ Result<LetterSteps::Part> LetterSteps::Read(const std::string& sink) {
     step.head = select.Bytes(4);
     step.event = select.Bytes(5);
     if (select.Bytes(6) != StepSum(step)) {
-      return Status::Corrupt("step " + std::to_string(step.number) +
-                             " in table steps is not what was written there");
+      return Status::Corrupt(
+          fmt::format("step {} in table steps is not what was written there", step.number));
     }
     bytes += step.head.size() + step.event.size();
     steps.push_back(std::move(step));

@@ -1,5 +1,7 @@
 #include "host/store/letter_writer.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 #include "host/store/letter_mark.h"
@@ -10,12 +12,11 @@ namespace {
 
 // The fence, in the statement that makes the change; `parameter` is the token of whoever asks.
 std::string FenceAt(int parameter) {
-  return "(SELECT token FROM owner) = ?" + std::to_string(parameter);
+  return fmt::format("(SELECT token FROM owner) = ?{}", parameter);
 }
 
 Status Fenced(std::uint64_t present, std::uint64_t fence) {
-  return Status::Denied("fenced: token " + std::to_string(fence) + ", wanted " +
-                        std::to_string(present));
+  return Status::Denied(fmt::format("fenced: token {}, wanted {}", fence, present));
 }
 
 std::string Places(int first, int count) {
@@ -148,7 +149,7 @@ Status LetterWriter::MakeDue(std::uint64_t fence, Position position, std::int64_
   static const std::string kFind = "SELECT id, " + std::string(kHeadColumns) +
                                    " FROM letters WHERE commit_position = ?1 AND "
                                    "prepare_position = ?2";
-  // Not the columns that indexes are made of: there may be very many letters.
+  // It leaves the columns alone that indexes are made of, as there may be very many letters.
   static const std::string kUpdate =
       "UPDATE letters SET due = ?2, step = 0, sum = ?3 WHERE id = ?1 AND " + FenceAt(4);
   CATCHUP_ASSIGN_OR_RETURN(Statement* const find, Use(kFind));

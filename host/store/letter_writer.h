@@ -30,12 +30,12 @@ class LetterWriter {
   Result<bool> Insert(std::uint64_t fence, const Letter& letter, LetterTotals* counted);
   Status UpdateHead(std::uint64_t fence, const LetterHead& before, const LetterHead& head,
                     LetterTotals* counted);
-  // One that heals; another, or none, stays as it is.
+  // Makes a letter due that heals; another, or none, stays as it is.
   Status MakeDue(std::uint64_t fence, Position position, std::int64_t due_ticks);
-  // Without a fence: together with UpdateHead.
+  // Has no fence of its own: it goes together with UpdateHead.
   Status UpdateCause(Position position, const LetterCause& cause);
   Status Delete(std::uint64_t fence, const LetterHead& head, LetterTotals* counted);
-  // Those beyond `position`; none: all.
+  // Deletes those beyond `position`; none: all.
   Status DeleteBeyond(std::uint64_t fence, std::optional<Position> position, LetterTotals* counted);
 
   Status SetHold(std::uint64_t fence, const LetterHold& hold);
