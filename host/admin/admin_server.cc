@@ -13,7 +13,6 @@
 #include <boost/system/system_error.hpp>
 #include <list>
 #include <optional>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -22,6 +21,7 @@
 #include "host/base/build.h"
 #include "host/base/log.h"
 #include "host/base/mutex.h"
+#include "host/base/shortage.h"
 
 namespace catchup {
 namespace {
@@ -221,11 +221,7 @@ class AdminServer::Impl {
 
 Status AdminServer::Impl::Start() {
   net::post(context_, [this] { Look(); });
-  try {
-    thread_ = std::thread([this] { context_.run(); });
-  } catch (const std::system_error& error) {
-    return Status::Exhausted(std::string("no thread for the control socket: ") + error.what());
-  }
+  CATCHUP_ASSIGN_OR_RETURN(thread_, StartThread([this] { context_.run(); }));
   return {};
 }
 
