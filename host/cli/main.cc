@@ -292,12 +292,13 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    // Help and version. By way of stdout, where a failure to write them keeps its reason.
+    // Help and version. By way of stdout, where a failure to write them keeps its reason; what is
+    // written to std::cerr would flush it before, and lose that.
     std::ostringstream out;
     std::ostringstream complaint;  // May repeat a connection string that stands in the wrong place.
     const int code = app.exit(error, out, complaint) == 0 ? kExitDone : kExitUsage;
     std::fputs(out.str().c_str(), stdout);
-    std::cerr << WithoutUserInfo(complaint.str());
+    std::fputs(WithoutUserInfo(complaint.str()).c_str(), stderr);
     return code;
   }
   if (app.got_subcommand("run")) {
