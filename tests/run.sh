@@ -93,7 +93,8 @@ longer_test() {
         --gtest_filter='*NoTroubleOfTheServer*'
       ;;
     histories)  # of other seeds than those of the test before
-      stage "more histories" build/release/bin/sim_test --first 1000000 --seeds 500000
+      stage "more histories" build/release/bin/sim_test --first 1000000 \
+        --seeds 500000 --threads 2
       ;;
     kills)
       stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1

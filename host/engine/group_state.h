@@ -31,7 +31,7 @@ struct Transition {
 struct Transitions {
   // By whose word. Time alone ends no more than a wait.
   enum Cause : std::uint8_t {
-    kOperator = 1,  // Start, Stop.
+    kOperator = 1,  // Start, Stop, and what is said about letters.
     kRunner = 2,    // Ready, settled, failed, hung, gone.
     kSource = 4,    // Whatever a subscription brings, and its end.
     kStore = 8,     // Durable, not begun, exhausted, failed.
@@ -47,6 +47,7 @@ struct Transitions {
       {kStarting, kCaughtUp, kSource},  // Nothing was there to catch up with.
       {kStarting, kWaiting, kRunner | kSource | kStore},
       {kStarting, kDraining, kOperator | kRunner | kSource | kStore},
+      {kStarting, kFailed, kRunner},     // By a letter's call, before a subscription is there.
       {kStarting, kGivenUp, kRunner},    // It was tried again, and nothing has changed; as the two
       {kCatchingUp, kGivenUp, kRunner},  // of these that come later.
       {kCaughtUp, kGivenUp, kRunner},
@@ -60,7 +61,7 @@ struct Transitions {
       {kCaughtUp, kFailed, kRunner},
       {kWaiting, kStarting, kRunner | kSource | kStore},
       {kWaiting, kCatchingUp, kOperator | kRunner | kSource | kStore | kClock},
-      {kWaiting, kCaughtUp, kRunner | kSource | kStore},
+      {kWaiting, kCaughtUp, kOperator | kRunner | kSource | kStore | kClock},
       {kWaiting, kDraining, kOperator | kRunner | kSource | kStore},
       {kWaiting, kStopped, kOperator},
       {kWaiting, kFailed, kRunner | kSource | kStore},

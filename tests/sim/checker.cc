@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 
+#include "tests/sim/letter_checker.h"
+
 namespace catchup::sim {
 namespace {
 
@@ -32,7 +34,13 @@ class Checker {
     bool may_repeat = false;    // A death left it beyond what survived.
     bool reported = false;      // By the runner that applied it last.
     bool hidden = false;        // Said to have been sent, and not delivered since.
-    bool overtaken = false;     // Another was applied meanwhile.
+    bool overtaken = false;     // Another was applied meanwhile, as it may.
+    bool parking = false;       // On its way to be a letter.
+    bool letter = false;        // In the letters' store.
+    bool dropped = false;       // From there, by an operator.
+    bool was_letter = false;    // In some process.
+    bool aside = false;         // Of a process that ended before its letter was durable, too.
+    bool passed = false;        // Became a letter in this process.
     std::uint64_t runner = 0;   // That applied it last.
     std::uint64_t process = 0;  // In which it was applied last.
   };
@@ -54,13 +62,26 @@ class Checker {
 
   bool BeyondCheckpoint(std::size_t i) const { return !durable_ || h_.log[i].position > *durable_; }
 
-  // The first event that must be applied and has not been: everything before it is in order.
+  // Nothing of it is to be called any more, or only as a letter.
+  static bool IsDone(const EventState& state) {
+    return state.applied || state.hidden || state.letter || state.dropped;
+  }
+
+  // The first event that is neither applied nor a durable letter: everything before it is in order.
   std::size_t FirstMissing() {
-    while (prefix_ < wanted_.size() &&
-           (state_[wanted_[prefix_]].applied || state_[wanted_[prefix_]].hidden)) {
+    while (prefix_ < wanted_.size() && IsDone(state_[wanted_[prefix_]])) {
       ++prefix_;
     }
     return prefix_ < wanted_.size() ? wanted_[prefix_] : h_.log.size();
+  }
+
+  // As much, but for letters that are not durable yet.
+  std::size_t FirstToCall() {
+    std::size_t i = prefix_;
+    while (i < wanted_.size() && (IsDone(state_[wanted_[i]]) || state_[wanted_[i]].parking)) {
+      ++i;
+    }
+    return i < wanted_.size() ? wanted_[i] : h_.log.size();
   }
 
   void Step(const Record& record) {
@@ -122,24 +143,122 @@ class Checker {
         Announce(record);
         break;
       case Record::Kind::kNoRoom:
-        writing_ = false;
-        no_room_ = true;
-        due_since_.reset();
+        NoRoom();
         break;
       case Record::Kind::kStall:
         stalled_ = true;
+        break;
+      default:
+        StepLetter(record);
         break;
     }
     FollowProgress(record.at);
   }
 
+  void StepLetter(const Record& record) {
+    EventState& state = state_[record.event];
+    switch (record.kind) {
+      case Record::Kind::kFail:
+        if (!record.letter) {
+          ReportBefore(record.event);
+        }
+        break;
+      case Record::Kind::kPark:
+        state.parking = state.aside = true;
+        break;
+      case Record::Kind::kLetter:
+        state.letter = state.was_letter = true;
+        state.passed = state.passed || state.parking;
+        state.parking = false;
+        FollowReports();
+        break;
+      case Record::Kind::kCallLetter:
+        WaiveOrderWithoutRoom(record);
+        if (record.runner != runner_) {
+          Broken("I10", "a letter is called in runner " + std::to_string(record.runner) +
+                            ", present is " + std::to_string(runner_));
+        }
+        break;
+      case Record::Kind::kLetterOk:
+        state.reported = true;
+        break;
+      case Record::Kind::kLetterGone:
+        full_at_ = LacksRoom() ? record.at : full_at_;
+        state.letter = false;
+        state.dropped = record.by_hand;
+        // Where the group goes back behind it, it comes for the first time, whenever that is.
+        state.overtaken = state.overtaken || record.by_hand;
+        prefix_ = 0;
+        break;
+      case Record::Kind::kLettersGone:
+        LettersGone(record.position);
+        break;
+      case Record::Kind::kLettersGivenUp:
+        letters_given_up_ = true;
+        break;
+      case Record::Kind::kReset:
+        Reset(*record.position);
+        break;
+      default:
+        break;
+    }
+  }
+
+  bool LacksRoom() const {
+    const auto takes_room = [](const EventState& state) { return state.letter || state.parking; };
+    const auto letters = std::count_if(state_.begin(), state_.end(), takes_room);
+    return static_cast<std::uint64_t>(letters) >= h_.max_letters;
+  }
+
+  // A store without room waits for its letters, those behind an event in place included. There may
+  // be room again while one of them is read.
+  void WaiveOrderWithoutRoom(const Record& record) {
+    constexpr std::chrono::nanoseconds kReading = std::chrono::milliseconds(1);
+    const std::size_t letter = record.event;
+    no_room_for_letters_ = LacksRoom() || (full_at_ && record.at - *full_at_ <= kReading);
+    for (std::size_t i = 0; no_room_for_letters_ && i < letter; ++i) {
+      if (h_.log[i].stream == h_.log[letter].stream && !state_[i].applied) {
+        state_[i].overtaken = true;
+      }
+    }
+  }
+
+  void LettersGone(const std::optional<Position>& position) {
+    for (std::size_t i = 0; i < h_.log.size(); ++i) {
+      if (!position || h_.log[i].position > *position) {
+        state_[i].letter = state_[i].dropped = false;
+      }
+    }
+    prefix_ = 0;
+  }
+
+  // Everything behind it comes again, and what an operator dropped comes for the first time.
+  void Reset(Position position) {
+    durable_ = position;
+    for (std::size_t i = 0; i < h_.log.size(); ++i) {
+      if (h_.log[i].position > position) {
+        state_[i].may_repeat = true;
+        state_[i].overtaken = state_[i].overtaken || state_[i].dropped;
+      }
+    }
+  }
+
   void HostStart() {
     ++process_;
-    stalled_ = false;
+    stalled_ = letters_given_up_ = false;
     live_.reset();
     BeginProgress();
     outstanding_.clear();
     outstanding_bytes_ = 0;
+    for (EventState& state : state_) {
+      state.parking = state.passed = false;
+    }
+  }
+
+  void NoRoom() {
+    writing_ = false;
+    no_room_ = true;
+    due_since_.reset();
   }
 
   void Announce(const Record& record) {
@@ -172,10 +291,10 @@ class Checker {
       if (i >= *live_) {
         break;
       }
-      if (!state_[i].hidden && (!state_[i].applied || BeyondCheckpoint(i)) && !lied_) {
+      if (!state_[i].hidden && (!IsDone(state_[i]) || BeyondCheckpoint(i)) && !lied_) {
         Broken("live",
                "caught up, but " + At(h_.log[i].position) +
-                   (state_[i].applied ? " is not below the checkpoint" : " was not applied"));
+                   (IsDone(state_[i]) ? " is not below the checkpoint" : " was not applied"));
         return;
       }
     }
@@ -188,6 +307,7 @@ class Checker {
         std::find_if(wanted_.begin(), wanted_.end(),
                      [this](std::size_t i) { return BeyondCheckpoint(i); }) -
         wanted_.begin());
+    reported_ = 0;
     announced_.reset();
     proven_.reset();
     asked_ = durable_;
@@ -243,6 +363,7 @@ class Checker {
     }
     runner_ = std::max(runner_, record.runner);
     store_unknown_ = store_unknown_ && record.blind;
+    blind_ = record.blind;
     TakeBack();
   }
 
@@ -259,7 +380,7 @@ class Checker {
     if (last_delivered_) {
       const auto before = std::lower_bound(wanted_.begin(), wanted_.end(), *last_delivered_);
       const auto skipped = std::find_if(before + 1, std::max(before + 1, here),
-                                        [this](std::size_t i) { return !state_[i].hidden; });
+                                        [this](std::size_t i) { return !MayBeLeftOut(i); });
       if (here <= before || skipped != here) {
         Broken("I4", "delivery jumped from " + At(h_.log[*last_delivered_].position) + " to " +
                          At(Place(record)));
@@ -289,9 +410,15 @@ class Checker {
     }
   }
 
+  // Between two events that are handed over.
+  bool MayBeLeftOut(std::size_t i) const {
+    const EventState& state = state_[i];
+    return state.hidden || state.letter || state.parking || state.passed || state.was_letter;
+  }
+
   // Nothing between what survives and the first event handed over may be left out.
   void FirstDelivery(const Record& record) {
-    const std::size_t missing = FirstMissing();
+    const std::size_t missing = FirstToCall();
     if (missing < record.event) {
       Broken("I4", "runner " + std::to_string(runner_) + " begins at " + At(Place(record)) +
                        ", but " + At(h_.log[missing].position) + " was never applied");
@@ -305,21 +432,24 @@ class Checker {
     }
     EventState& state = state_[record.event];
     if (state.applied) {
-      if (h_.position_mode) {
+      if (h_.position_mode && !state.was_letter) {
         Broken("once", "the effect of " + At(Place(record)) + " is there twice");
-      } else if (!state.may_repeat) {
+      } else if (!state.may_repeat && !h_.position_mode) {
         Broken("I5", At(Place(record)) + " came again although nothing had lost it");
       }
     } else {
       FirstApplication(record);
     }
-    state = {.applied = true,
-             .skipped = state.skipped,
-             .may_repeat = false,
-             .reported = false,
-             .hidden = false,
-             .runner = record.runner,
-             .process = process_};
+    state.applied = true;
+    // A letter of an earlier process may be called before its event has come again.
+    state.may_repeat =
+        record.letter && (!state.passed || no_room_for_letters_) && BeyondCheckpoint(record.event);
+    state.reported = state.hidden = state.overtaken = false;
+    state.runner = record.runner;
+    state.process = process_;
+    if (record.letter) {
+      return;
+    }
     const auto [last, first] = applied_last_.try_emplace(record.runner, record.event);
     if (!first) {
       if (record.event <= last->second) {
@@ -334,7 +464,10 @@ class Checker {
     for (std::size_t i = 0; lied_ && i < record.event; ++i) {
       state_[i].overtaken = state_[i].overtaken || (state_[i].hidden && !state_[i].applied);
     }
-    if (state_[record.event].overtaken) {
+    const bool by_itself = state_[record.event].aside && h_.order != LetterOrder::kStream;
+    // Where the plugin does not say where it stands, nobody can keep an order.
+    const bool astray = record.letter && (store_unknown_ || blind_);
+    if (state_[record.event].overtaken || by_itself || astray) {
       return;
     }
     const LogEvent& event = h_.log[record.event];
@@ -353,14 +486,24 @@ class Checker {
     if (record.runner != runner_) {
       return;  // An earlier runner may say what it likes; the checkpoint must not follow.
     }
-    while (done_ < wanted_.size() && wanted_[done_] <= record.event) {
-      ++done_;
-    }
-    while (!outstanding_.empty() && *outstanding_.begin() <= record.event) {
+    ReportBefore(record.event + 1);
+  }
+
+  void ReportBefore(std::size_t end) {
+    reported_ = std::max(reported_, end);
+    FollowReports();
+    while (!outstanding_.empty() && *outstanding_.begin() < end) {
       const std::size_t i = *outstanding_.begin();
       outstanding_bytes_ -= h_.log[i].bytes;
       outstanding_.erase(outstanding_.begin());
       state_[i].reported = true;
+    }
+  }
+
+  void FollowReports() {
+    while (done_ < wanted_.size() && !state_[wanted_[done_]].parking &&
+           (wanted_[done_] < reported_ || state_[wanted_[done_]].passed)) {
+      ++done_;
     }
   }
 
@@ -379,8 +522,10 @@ class Checker {
     const bool judged =
         record.kind == Record::Kind::kAsk ? !store_unknown_ : !asked_before_restore_;
     if (judged && missing < h_.log.size() && h_.log[missing].position <= position) {
-      Broken("I2", "checkpoint " + At(position) + " passes " + At(h_.log[missing].position) +
-                       ", which was not applied by then");
+      const bool letter = state_[missing].parking;
+      Broken(letter ? "I3" : "I2",
+             "checkpoint " + At(position) + " passes " + At(h_.log[missing].position) +
+                 (letter ? ", whose letter is not durable" : ", which was not applied by then"));
     }
     writing_ = record.kind == Record::Kind::kAsk;
     no_room_ = false;
@@ -409,7 +554,9 @@ class Checker {
     }
     std::uint64_t count = 0;
     for (const std::size_t i : wanted_) {
-      if (state_[i].applied && lost(i)) {
+      if (state_[i].applied && state_[i].letter) {
+        state_[i].may_repeat = true;  // One at the most: its call has ended, or its removal waits.
+      } else if (state_[i].applied && lost(i)) {
         if (!state_[i].may_repeat || state_[i].process == process_) {
           ++count;
         }
@@ -429,7 +576,17 @@ class Checker {
       });
       return;
     }
+    bool behind = false;  // A letter that found no room: it and the rest come again.
     for (const std::size_t i : wanted_) {
+      behind = behind || (letters_given_up_ && state_[i].parking);
+      if (letters_given_up_ && state_[i].applied &&
+          (state_[i].letter || (behind && BeyondCheckpoint(i)))) {
+        state_[i].may_repeat = true;
+      }
+      if (state_[i].applied && state_[i].letter && !state_[i].may_repeat && !h_.position_mode) {
+        Broken("I5", "after a graceful end the letter of " + At(h_.log[i].position) +
+                         " is there, though it was applied");
+      }
       if (state_[i].applied && state_[i].process == process_ && BeyondCheckpoint(i) &&
           !state_[i].may_repeat && !h_.position_mode) {
         Broken("I5", "after a graceful end " + At(h_.log[i].position) +
@@ -466,7 +623,7 @@ class Checker {
       if (!below && !h_.complete) {
         continue;
       }
-      if (Wanted(i) && !state_[i].applied && !state_[i].hidden) {
+      if (Wanted(i) && !IsDone(state_[i])) {
         Broken("I1", At(event.position) + " was never applied" +
                          (below ? ", the checkpoint is " + At(*durable_) : std::string()));
       }
@@ -496,6 +653,7 @@ class Checker {
   std::optional<Position> durable_;
   bool restored_ = false;                      // The checkpoint has not followed yet.
   bool store_unknown_ = false;                 // No runner has read the restored store yet.
+  bool blind_ = false;                         // Nor does the present one say what it holds.
   bool asked_before_restore_ = false;          // The last checkpoint asked for.
   std::optional<std::size_t> last_delivered_;  // By the present runner.
   std::set<std::size_t> outstanding_;
@@ -505,8 +663,12 @@ class Checker {
   bool stalled_ = false;
   bool no_room_ = false;  // For what was asked for last.
   bool writing_ = false;
-  std::size_t done_ = 0;               // Of wanted_: reported, or below the checkpoint found.
-  std::optional<Position> announced_;  // In the present call, not proven yet.
+  bool letters_given_up_ = false;     // For want of room, as the group ended.
+  std::size_t done_ = 0;              // Of wanted_: reported, or below the checkpoint found.
+  bool no_room_for_letters_ = false;  // When one was called last.
+  std::optional<std::chrono::nanoseconds> full_at_;  // Before a letter left the store.
+  std::size_t reported_ = 0;                         // Every event before it was.
+  std::optional<Position> announced_;                // In the present call, not proven yet.
   std::optional<Position> proven_;
   std::optional<Position> asked_;
   std::optional<std::chrono::nanoseconds> due_since_;
@@ -516,6 +678,12 @@ class Checker {
 
 }  // namespace
 
-std::vector<Violation> Check(const History& history) { return Checker(history).Run(); }
+std::vector<Violation> Check(const History& history) {
+  std::vector<Violation> violations = Checker(history).Run();
+  for (Violation& violation : CheckLetters(history)) {
+    violations.push_back(std::move(violation));
+  }
+  return violations;
+}
 
 }  // namespace catchup::sim

@@ -2,106 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <string>
-#include <vector>
-
-#include "tests/sim/history.h"
+#include "tests/sim/script.h"
 
 // The checker against histories made by hand: good ones that it must let pass, and at least one for
-// each way to break an invariant. Events 0 … 5 lie at 10:10 … 60:60; the even ones are of stream 0,
-// the odd ones of stream 1.
+// each way to break an invariant. What is about letters lies in letter_checker_test.cc.
 
 namespace catchup::sim {
 namespace {
-
-Position At(std::uint64_t event) { return {(event + 1) * 10, (event + 1) * 10}; }
-
-class Script {
- public:
-  Script() {
-    h.batch = 2;
-    h.window = 3;
-    for (std::uint64_t i = 0; i < 6; ++i) {
-      h.log.push_back({.position = At(i),
-                       .stream = static_cast<std::uint32_t>(i % 2),
-                       .revision = i / 2,
-                       .bytes = 10});
-    }
-  }
-
-  Script& Host() { return Add({.kind = Record::Kind::kHostStart}); }
-  Script& Runner(std::uint64_t token) {
-    runner_ = token;
-    return Add({.kind = Record::Kind::kRunnerStart, .runner = token});
-  }
-  Script& Deliver(std::size_t event) { return Event(Record::Kind::kDeliver, event); }
-  Script& Apply(std::size_t event) { return Event(Record::Kind::kApply, event); }
-  Script& Report(std::size_t event) { return Event(Record::Kind::kReport, event); }
-  Script& Skip(std::size_t event) { return Event(Record::Kind::kSkip, event); }
-  Script& Ask(Position p) { return Add({.kind = Record::Kind::kAsk, .position = p}); }
-  Script& Durable(Position p) { return Add({.kind = Record::Kind::kDurable, .position = p}); }
-  Script& Death() { return Add({.kind = Record::Kind::kRunnerDeath, .runner = runner_}); }
-  Script& Kill() { return Add({.kind = Record::Kind::kKill}); }
-  Script& Call() { return Add({.kind = Record::Kind::kCall}); }
-  Script& Live(std::size_t before) { return Add({.kind = Record::Kind::kLive, .event = before}); }
-  Script& CaughtUp() { return Add({.kind = Record::Kind::kCaughtUp}); }
-  Script& Announce(Position p) { return Add({.kind = Record::Kind::kAnnounce, .position = p}); }
-  Script& NoRoom() { return Add({.kind = Record::Kind::kNoRoom}); }
-  Script& Stall() { return Add({.kind = Record::Kind::kStall}); }
-  Script& Lie(std::size_t first, Position p) {
-    return Add({.kind = Record::Kind::kLie, .event = first, .position = p});
-  }
-  Script& Wait(std::chrono::milliseconds time) {
-    now_ += time;
-    return *this;
-  }
-  Script& Graceful(bool cut = false) {
-    Record record{.kind = Record::Kind::kGraceful};
-    record.cut = cut;
-    return Add(record);
-  }
-  Script& Restore(std::optional<Position> p) {
-    return Add({.kind = Record::Kind::kRestore, .position = p});
-  }
-  // As an earlier or another runner.
-  Script& As(std::uint64_t token) {
-    runner_ = token;
-    return *this;
-  }
-  // Delivered, applied and reported, one after the other.
-  Script& Handle(std::size_t first, std::size_t last) {
-    for (std::size_t i = first; i <= last; ++i) {
-      Deliver(i).Apply(i).Report(i);
-    }
-    return *this;
-  }
-
-  std::vector<std::string> Broken() const {
-    std::vector<std::string> names;
-    for (const Violation& violation : Check(h)) {
-      names.push_back(violation.invariant);
-    }
-    return names;
-  }
-
-  History h;
-
- private:
-  Script& Add(Record record) {
-    record.at = now_;
-    h.records.push_back(record);
-    return *this;
-  }
-  Script& Event(Record::Kind kind, std::size_t event) {
-    return Add({.kind = kind, .runner = runner_, .event = event});
-  }
-
-  std::uint64_t runner_ = 0;
-  std::chrono::nanoseconds now_{};
-};
-
-using Names = std::vector<std::string>;
 
 // --- Good histories. ---
 

@@ -78,10 +78,50 @@ enum class Fault : std::uint8_t {
   kSecondStop,
   kStopBeforeReady,
   kStopWhileWaiting,
+  kKnownOutage,
+  kUnknownOutage,
+  kPoison,
+  kMendsItself,
+  kFailedBatch,
+  kChargedBatch,
+  kLetterCallFailed,
+  kLetterCallCut,
+  kLetterCrashed,
+  kFollower,
+  kHealed,
+  kDiedOfAge,
+  kNeverHeals,
+  kTypeHeld,
+  kTypeFreed,
+  kParkedByHand,
+  kParkRefused,
+  kParkedWhileStopped,
+  kTypeParked,
+  kTypeParkedWhileStopped,
+  kTypeUnparked,
+  kTypeUnparkedWhileStopped,
+  kRetried,
+  kRetryRefused,
+  kDropped,
+  kDroppedInCall,
+  kDroppedWhileStopped,
+  kParkedWhereItHalts,
+  kLettersFull,
+  kNoRoomForLetter,
+  kLettersGivenUp,
+  kLetterStoreFailed,
+  kHostKilledInLetterWrite,
+  kHealedBeforeBreach,
+  kLettersRemoved,
+  kReset,
+  kOtherPlugin,
+  kStopWhileBreakerOpen,
   kCount,
 };
 
-inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kCount)> kFaultNames{
+inline constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);
+
+inline constexpr std::array<std::string_view, kFaults> kFaultNames{
     "subscription dropped",
     "subscription refused",
     "resumed at a server before 24.2",
@@ -150,7 +190,44 @@ inline constexpr std::array<std::string_view, static_cast<std::size_t>(Fault::kC
     "second stop",
     "stop before the runner is ready",
     "stop while waiting",
-};
+    "call failed in an outage that says so",
+    "call failed in an outage that nobody can tell from a poison event",
+    "call of a poison event",
+    "poison event that mends itself",
+    "call of a batch failed, without a word which event it was",
+    "death in a batch charged to its first event",
+    "call of a letter failed",
+    "call of a letter cut short",
+    "runner died of a letter",
+    "letter behind another",
+    "letter healed",
+    "letter that has healed for too long",
+    "letter that is not to heal",
+    "type held",
+    "type held no more",
+    "event parked by an operator",
+    "park refused",
+    "event to be parked named while the group is stopped",
+    "type parked by an operator",
+    "type parked while the group is stopped",
+    "type unparked by an operator",
+    "type unparked while the group is stopped",
+    "letter retried by an operator",
+    "retry refused",
+    "letter dropped by an operator",
+    "letter dropped while it is called",
+    "letter dropped while the group is stopped",
+    "event parked by hand in a group that writes no letter by itself",
+    "letters full",
+    "letter found no room on the disk",
+    "ended without letters that found no room",
+    "letters' store failed",
+    "host killed during a letter's write",
+    "letter called healed by a runner that is not believed",
+    "letters removed because the group went back",
+    "checkpoint put back by an operator",
+    "another file of the plugin",
+    "stop while the breaker is open"};
 
 static_assert(!kFaultNames.back().empty(), "each fault has its name");
 
@@ -158,6 +235,11 @@ class FaultCounts {
  public:
   void Fired(Fault fault) { ++counts_[static_cast<std::size_t>(fault)]; }
   std::uint64_t count(Fault fault) const { return counts_[static_cast<std::size_t>(fault)]; }
+  void Add(const FaultCounts& other) {
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      counts_[i] += other.counts_[i];
+    }
+  }
 
  private:
   std::array<std::uint64_t, static_cast<std::size_t>(Fault::kCount)> counts_{};

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "host/base/position.h"
+#include "host/engine/failure.h"
+#include "host/engine/letter.h"
 
 namespace catchup::sim {
 
@@ -24,6 +26,8 @@ struct LogEvent {
   bool system = false;
 };
 
+inline constexpr std::uint32_t kAllTypes = ~0u;
+
 struct Record {
   enum class Kind : std::uint8_t {
     kHostStart,
@@ -32,6 +36,7 @@ struct Record {
     kDeliver,      // runner, event.
     kApply,        // runner, event: its effect is durable in the plugin's store.
     kReport,       // runner, event: the host was told that everything up to it is handled.
+    kAdvance,      // runner: the host was told that it stored a position without an event.
     kSkip,         // event: skipped by rule and counted.
     kTakeBack,     // runner: what it was handed and did not report is taken from it.
     kRunnerDeath,  // runner: it ended without having been asked to.
@@ -48,6 +53,24 @@ struct Record {
                 // though not even this event was: what the host then misses is not its fault.
     kAnnounce,  // position: truly announced, as a place to resume from.
     kStall,     // The store or a runner has failed: no checkpoint is to be expected any more.
+
+    kFail,            // runner, event, failure: its call, which was of it alone or says so of it.
+    kPark,            // event, state, failure: the engine wants it to be a letter.
+    kLetter,          // event: that letter is durable.
+    kLetterFound,     // event, state: a host that starts has this letter.
+    kCallLetter,      // runner, event.
+    kLetterOk,        // runner, event: the host was told that this call succeeded.
+    kLetterChange,    // event, state, failure: what the engine makes of a call that failed.
+    kLetterGone,      // event: the store holds it no more; `by_hand` when it was dropped.
+    kLettersLeave,    // position: the engine wants every letter behind it gone.
+    kLettersGone,     // position: the store holds none behind it.
+    kHold,            // type, by_hand: its events become letters without a call.
+    kEndHold,         // type; kAllTypes for each.
+    kLettersGivenUp,  // A group that ends was told that its letters find no room.
+    kParkAsked,       // event: an operator wants it to be a letter.
+    kRetryAsked,      // event: an operator wants its letter called.
+    kReset,           // position: an operator put the checkpoint back.
+    kOtherPlugin,     // Another file of the plugin.
   };
 
   Kind kind{};
@@ -56,6 +79,11 @@ struct Record {
   std::optional<Position> position{};
   bool cut = false;
   bool blind = false;
+  bool letter = false;  // kApply: in a letter's call.
+  bool by_hand = false;
+  LetterState state{};
+  FailureClass failure{};
+  std::uint32_t type = 0;
   std::chrono::nanoseconds at{};  // Simulated time.
 };
 
@@ -68,9 +96,16 @@ struct History {
   std::uint64_t window_bytes = 32ull << 20;
   bool system_events = false;
   bool position_mode = false;
-  bool complete = false;  // The last process ran until caught up and then ended well.
+  // The last process ran until it had caught up and no letter healed any more, then ended well.
+  bool complete = false;
   std::optional<Position> start;
   std::chrono::nanoseconds interval{};  // The longest that progress waits for a checkpoint write.
+
+  LetterOrder order = LetterOrder::kHalt;
+  std::uint64_t max_letters = 100'000;
+  std::uint32_t budget = 10;
+  std::chrono::nanoseconds heal_for = std::chrono::hours(168);
+  std::chrono::nanoseconds open = std::chrono::seconds(5);  // The breaker, at first.
 };
 
 }  // namespace catchup::sim

@@ -17,9 +17,9 @@ class PluginStore {
 
   PluginStore(History* history, const Scheduler* clock) : history_(*history), clock_(*clock) {}
 
-  // A call without a position: the effect of one event.
-  void Apply(std::uint64_t token, std::size_t event) {
-    Note({.kind = Record::Kind::kApply, .runner = token, .event = event});
+  // A call without a position: the effect of one event, which may be a letter's.
+  void Apply(std::uint64_t token, std::size_t event, bool letter = false) {
+    Note({.kind = Record::Kind::kApply, .runner = token, .event = event, .letter = letter});
   }
 
   // load_position.

@@ -27,6 +27,12 @@ class TransitionsSeen {
     return false;
   }
 
+  void Add(const TransitionsSeen& other) {
+    for (std::size_t i = 0; i < seen_.size(); ++i) {
+      seen_[i] = static_cast<std::uint8_t>(seen_[i] | other.seen_[i]);
+    }
+  }
+
   // Those of the table that were not seen; empty when all were.
   std::string Missing() const {
     std::string missing;

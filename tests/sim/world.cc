@@ -11,8 +11,9 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
-// A history that has not ended by then is stuck. Given up takes about six minutes of restarts.
-constexpr std::chrono::nanoseconds kLongest = std::chrono::minutes(30);
+// A history that has not ended by then is stuck. Given up takes about six minutes of restarts, and
+// a letter is called every hour.
+constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(4);
 
 }  // namespace
 
@@ -30,6 +31,15 @@ History World::MakeHistory(Random* random) {
       history.start->prepare = 0;  // As a single number is read.
     }
   }
+  if (random->Chance(55)) {
+    history.order = random->Chance(75) ? LetterOrder::kStream : LetterOrder::kEvent;
+    history.max_letters = random->Chance(25) ? random->Between(1, 8) : 100'000;
+    history.budget = static_cast<std::uint32_t>(random->Between(0, 3));
+    if (random->Chance(30)) {
+      history.heal_for = milliseconds(random->Chance(30) ? 0 : random->Between(1, 10'000));
+    }
+  }
+  history.open = milliseconds(200);
   return history;
 }
 
@@ -44,6 +54,18 @@ World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitio
   server_.lies_twice = random_.Chance(30);
   server_.sends_caught_up = random_.Chance(80);
   old_servers_ = random_.Chance(30);
+  ChooseOptions();
+  processes_ = random_.Between(1, 5);
+  if (random_.Chance(2)) {
+    faults_.Fired(Fault::kForeignPlace);
+    foreign_ = true;
+    (history_.position_mode || random_.Chance(50) ? history_.start : stored_) = Foreign();
+  }
+  // Much trouble ends a process early, little lets it get far: both are needed.
+  intensity_ = random_.Chance(40) ? 100 : random_.Between(5, 40);
+}
+
+void World::ChooseOptions() {
   options_.checkpoint_batch_size = static_cast<std::uint32_t>(history_.batch);
   options_.checkpoint_interval = milliseconds(random_.Between(1, 60));
   history_.interval = options_.checkpoint_interval;
@@ -53,17 +75,34 @@ World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitio
   options_.drain_timeout = milliseconds(50);
   options_.max_retries = static_cast<std::uint32_t>(random_.Between(0, 3));
   options_.retry = {milliseconds(100), milliseconds(400)};
-  options_.breaker.open = milliseconds(200);
+  options_.breaker.open = history_.open;
   options_.breaker.max_open = milliseconds(800);
-  options_.letter_order = LetterOrder::kHalt;
-  processes_ = random_.Between(1, 5);
-  if (random_.Chance(2)) {
-    faults_.Fired(Fault::kForeignPlace);
-    foreign_ = true;
-    (history_.position_mode || random_.Chance(50) ? history_.start : stored_) = Foreign();
+  options_.letter_order = history_.order;
+  options_.max_letters = history_.max_letters;
+  options_.budget = history_.budget;
+  options_.heal_for = history_.heal_for;
+  options_.max_crashes = static_cast<std::uint32_t>(random_.Between(1, 3));
+  by_hand_ = history_.order == LetterOrder::kHalt && random_.Chance(8);
+  if (history_.order != LetterOrder::kHalt) {
+    behaviour_ = SimBehaviour(history_.log, &random_);
+    if (!history_.position_mode && random_.Chance(8)) {
+      BreakOneType();
+    }
   }
-  // Much trouble ends a process early, little lets it get far: both are needed.
-  intensity_ = random_.Chance(40) ? 100 : random_.Between(5, 40);
+}
+
+// Only a type of which there is little, always failing among others, comes to be held by itself.
+void World::BreakOneType() {
+  for (LogEvent& event : history_.log) {
+    if (event.type == 2 && random_.Chance(70)) {
+      event.type = static_cast<std::uint32_t>(random_.Between(0, 1));
+    }
+  }
+  behaviour_.BreakType(2);
+  history_.order = options_.letter_order = LetterOrder::kEvent;
+  // Half full before all of its events are letters, or never.
+  history_.max_letters = options_.max_letters =
+      random_.Chance(30) ? random_.Between(12, 40) : 100'000;
 }
 
 std::string World::Run() {
@@ -78,11 +117,9 @@ std::string World::Run() {
   Outside(Between(0, 5'000), append);
   while (!done_ && wrong_.empty()) {
     if (!scheduler_.Step()) {
-      Wrong("nothing more will happen, state " + std::string(GroupStateName(engine_->state())) +
-            " (" + engine_->reason() + ")");
+      Wrong("nothing more will happen");
     } else if (scheduler_.now() > kLongest) {
-      Wrong("stuck in state " + std::string(GroupStateName(engine_->state())) + " (" +
-            engine_->reason() + ")");
+      Wrong("stuck");
     }
   }
   return wrong_;
@@ -90,20 +127,16 @@ std::string World::Run() {
 
 void World::Wrong(std::string text) {
   if (wrong_.empty()) {
-    wrong_ = "process " + std::to_string(process_) + ": " + std::move(text);
-  }
-}
-
-void World::Outside(Duration delay, std::function<void()> work) {
-  scheduler_.After(delay, std::move(work));
-}
-
-void World::After(Duration delay, std::function<void()> work) {
-  scheduler_.After(delay, [this, process = process_, work = std::move(work)] {
-    if (alive_ && process == process_) {
-      work();
+    wrong_ = "process " + std::to_string(process_) + ", " +
+             std::to_string(scheduler_.now().count() / 1'000) + " us: " + std::move(text);
+    if (engine_ != nullptr) {
+      wrong_ += "; state " + std::string(GroupStateName(engine_->state())) + " (" +
+                engine_->reason() + "), breaker " +
+                (engine_->breaker().closed() ? "closed"
+                 : engine_->breaker().open() ? "open"
+                                             : "half-open");
     }
-  });
+  }
 }
 
 World::Duration World::Between(std::uint64_t low_us, std::uint64_t high_us) {
@@ -128,7 +161,11 @@ void World::Boot(bool last) {
   hurried_ = false;
   told_short_ = misplaced_ = false;
   wake_at_.reset();
+  letter_jobs_.clear();
+  letter_batch_.clear();
+  ending_well_ = unparked_ = false;
   if (last) {
+    behaviour_.Calm(&random_);
     server_.lying = false;
     while (server_.visible() < history_.log.size() && !restored_log_) {
       server_.Append();
@@ -137,11 +174,12 @@ void World::Boot(bool last) {
     PlanTheEnd();
   }
   EngineOptions options = options_;
-  options.stop_on_caught_up = last;
+  options.stop_on_caught_up = last && !HasLetters();
   options.on_probation = !last && Trouble(30);
   dispatch_ = std::make_unique<Dispatch>(options, this);
   engine_ = &dispatch_->engine();
   Note({.kind = Record::Kind::kHostStart});
+  LoadLetters();
   caught_up_ = false;
   filter_changed_ = !stored_ && Trouble(plugin_.position() ? 300 : 30);
   if (filter_changed_) {
@@ -159,11 +197,14 @@ void World::Boot(bool last) {
     Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
   }
   Input(Cause::kOperator, [&](Commands* out) { engine_->Start(start, Now(), out); });
+  PlanOrders();
 }
 
 // A process that nobody kills is stopped; failures may come before either.
 void World::PlanTheEnd() {
-  const Duration when = random_.Chance(10)   ? Between(0, 2'000)
+  const Duration when = HasLetters() && random_.Chance(40)
+                            ? Between(0, random_.Chance(80) ? 5'000'000 : 60'000'000)
+                        : random_.Chance(10) ? Between(0, 2'000)
                         : random_.Chance(80) ? Between(0, 150'000)
                                              : Between(0, 1'500'000);
   if (random_.Chance(50)) {
@@ -175,6 +216,12 @@ void World::PlanTheEnd() {
           Store();
         }
       }
+      if (!letter_batch_.empty()) {
+        faults_.Fired(Fault::kHostKilledInLetterWrite);
+        if (MayBegin(letter_batch_.front()) && random_.Chance(50)) {
+          CommitLetters();
+        }
+      }
       Note({.kind = Record::Kind::kKill});
       PowerOff();
     });
@@ -184,6 +231,9 @@ void World::PlanTheEnd() {
     faults_.Fired(Fault::kGracefulStop);
     if (no_room_at_) {
       faults_.Fired(Fault::kStopWhileDiskFull);
+    }
+    if (engine_->breaker().open()) {
+      faults_.Fired(Fault::kStopWhileBreakerOpen);
     }
     if (engine_->state() == GroupState::kStarting) {
       faults_.Fired(Fault::kStopBeforeReady);
@@ -212,6 +262,9 @@ void World::PowerOff() {
   }
   if (random_.Chance(8) && RestorePlugin()) {
     faults_.Fired(Fault::kPluginRestored);
+  }
+  if (HasLetters() && random_.Chance(15)) {
+    OrderWhileStopped();
   }
   const bool last = process_ + 1 >= processes_;
   // Longer than anything of a dead runner may still be on the wire, or shorter.
@@ -259,13 +312,13 @@ void World::Finished() {
   });
 }
 
-void World::Input(Cause cause, const std::function<void(Commands*)>& input) {
+void World::Input(Cause cause, void (*input)(void* at, Commands* out), void* at) {
   if (!alive_) {
     return;
   }
   const bool was_finished = finished_;
   const GroupState before = engine_->state();
-  input(dispatch_->commands());
+  input(at, dispatch_->commands());
   const GroupState after = engine_->state();
   if (after != before && !transitions_.Saw(before, cause, after)) {
     Wrong(std::string(GroupStateName(before)) + " became " + std::string(GroupStateName(after)) +
@@ -279,7 +332,9 @@ void World::Input(Cause cause, const std::function<void(Commands*)>& input) {
     no_room_at_.reset();  // As after the group went back: what it writes next is something else.
   }
   dispatch_->Run();
+  ForgetParked();
   Pump();
+  EndTheLastWell();
 }
 
 // Between two inputs everything fits together, and nothing that is to be done was left out.
@@ -323,7 +378,7 @@ void World::CancelSubscription(CallNumber call) {
 
 void World::Notice(const Command& notice) {
   if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
-    Wrong("a log line that is not one line");
+    Wrong("a log line that is not one line: " + notice.text);
   }
 }
 
@@ -355,10 +410,6 @@ EventName World::NameOf(std::size_t event) const {
   static constexpr std::string_view kTypes[] = {"t-0", "t-1", "t-2"};
   return {kStreams[history_.log[event].stream], kTypes[history_.log[event].type]};
 }
-
-void World::CallLetter(LaneNumber, Position) { Wrong("a letter is called, and there is none"); }
-
-void World::ChangeLetters(const Command&) { Wrong("a letter is written though the order is halt"); }
 
 void World::WakeAt(Duration at) {
   // An adapter may deliver a firing that was put off in the same instant.

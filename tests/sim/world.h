@@ -3,10 +3,13 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "host/daemon/dispatch.h"
@@ -14,6 +17,7 @@
 #include "tests/sim/history.h"
 #include "tests/sim/random.h"
 #include "tests/sim/scheduler.h"
+#include "tests/sim/sim_behaviour.h"
 #include "tests/sim/sim_plugin.h"
 #include "tests/sim/sim_server.h"
 #include "tests/sim/transitions.h"
@@ -30,9 +34,10 @@ class SimFrame final : public EventFrame {
   const std::size_t index;  // Of the log.
 };
 
-// One group in a simulated world: a server, a plugin, a checkpoint store, and one host process
-// after the other, each of which ends by a kill, a stop or a failure; the last one is left alone
-// until it has caught up. Everything comes from the seed.
+// One group in a simulated world: a server, a plugin, a checkpoint store, dead letters, an
+// operator, and one host process after the other, each of which ends by a kill, a stop or a
+// failure; the last one is left alone until it has caught up and no letter heals any more.
+// Everything comes from the seed.
 class World final : public CommandHandler {
  public:
   World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitions);
@@ -52,6 +57,20 @@ class World final : public CommandHandler {
     std::optional<std::size_t> event;
     Position position;
     bool alone = false;
+    bool letter() const { return sequence == kLetterCall; }
+  };
+
+  // Something that the letters' store is to do.
+  struct LetterJob {
+    enum class What : std::uint8_t { kCommand, kDrop, kWantParked };
+    What what = What::kCommand;
+    std::size_t event = 0;
+    Command command{};  // Of the engine's: kPark and its like.
+  };
+  // What it holds of a letter.
+  struct StoredLetter {
+    LetterChange change;
+    std::uint64_t bytes = 0;
   };
 
   struct Runner {
@@ -69,13 +88,21 @@ class World final : public CommandHandler {
   };
 
   static History MakeHistory(Random* random);
+  void ChooseOptions();
+  void BreakOneType();
 
   // A host process.
   void Boot(bool last);
   void PowerOff();  // The process is gone, with whatever it had not made durable.
   void PlanTheEnd();
 
-  void Input(Cause cause, const std::function<void(Commands*)>& input);
+  // By reference, since a history has thousands of them and none outlives its call.
+  template <typename Work>
+  void Input(Cause cause, Work work) {
+    Input(
+        cause, [](void* at, Commands* out) { (*static_cast<Work*>(at))(out); }, &work);
+  }
+  void Input(Cause cause, void (*input)(void* at, Commands* out), void* at);
 
   // Commands.
   void SpawnRunner(LaneNumber lane, SpawnNumber spawn) override;
@@ -96,6 +123,36 @@ class World final : public CommandHandler {
   void StateChanged() override;
   void Finished() override;
   void CommandsDone() override;
+
+  // Letters.
+  bool HasLetters() const { return history_.order != LetterOrder::kHalt || by_hand_; }
+  void LoadLetters();
+  void NotePark(const Command& command);
+  void NoteChange(const Command& command);
+  void AddLetterJob(LetterJob job);
+  void PumpLetters();
+  void CarryLetters();
+  void CommitLetters();
+  void Commit(const LetterJob& job);
+  void CommitChange(const LetterJob& job);
+  void CommitDrop(std::size_t event);
+  void TellStored(const LetterJob& job);
+  bool MayBegin(const LetterJob& job) const;
+  void RefuseLetters();
+  void GiveUpLetters();
+  void WantParked(std::size_t event);
+  void ForgetParked();
+  std::size_t EventAt(Position position) const;
+  std::uint32_t TypeNamed(std::string_view name) const;
+  std::optional<std::size_t> AnyLetter();
+  void PlanOrders();
+  void GiveOrder();
+  void ParkSomeEvent();
+  void RetrySome();
+  void DropSome();
+  void OrderWhileStopped();
+  void Reset();
+  void EndTheLastWell();
 
   void Store();
   EventName NameOf(std::size_t event) const;
@@ -126,6 +183,14 @@ class World final : public CommandHandler {
   void Work();
   void Finish(const std::vector<Item>& batch);
   bool CallGoesWrong(const std::vector<Item>& batch);
+  bool Misbehaves(const std::vector<Item>& batch);
+  void FailFor(const std::vector<Item>& batch, std::size_t culprit, std::int32_t status,
+               const char* text);
+  void EndRunnerFor(const std::vector<Item>& batch, std::size_t culprit, bool hangs);
+  void ReportFailure(const std::vector<Item>& batch, std::size_t some, const BadOutcome& outcome);
+  void NoteFailure(const Item& item, FailureClass failure);
+  void NoteDeath(ExitClass exit_class, Sequence charged);
+  Item ItemAt(const DeliveryWindow::Slot& slot);
   void FindBreach();
   void FailInSetUp(SpawnNumber spawn);
   void FailInCall(const std::vector<Item>& batch, std::size_t some);
@@ -140,8 +205,18 @@ class World final : public CommandHandler {
   void StaleReport(SpawnNumber spawn, Sequence last);
   bool RestorePlugin();
 
-  void After(Duration delay, std::function<void()> work);    // Of this process.
-  void Outside(Duration delay, std::function<void()> work);  // Whatever lives then.
+  template <typename Work>
+  void After(Duration delay, Work work) {  // Of this process.
+    scheduler_.After(delay, [this, process = process_, work = std::move(work)] {
+      if (alive_ && process == process_) {
+        work();
+      }
+    });
+  }
+  template <typename Work>
+  void Outside(Duration delay, Work work) {  // Whatever lives then.
+    scheduler_.After(delay, std::move(work));
+  }
   Duration Between(std::uint64_t low_us, std::uint64_t high_us);
   bool Trouble(std::uint64_t permille);
   void Note(Record record) {
@@ -157,6 +232,7 @@ class World final : public CommandHandler {
   Scheduler scheduler_;
   History history_;
   PluginStore plugin_;
+  SimBehaviour behaviour_;
   SimServer server_;
   EngineOptions options_;
   std::string wrong_;
@@ -207,6 +283,18 @@ class World final : public CommandHandler {
   bool persist_open_ = false;            // Asked for, and the engine has no answer yet.
   std::uint64_t wakes_ = 0;              // Asked for.
   std::optional<Duration> wake_at_;
+  std::uint32_t quiet_polls_ = 0;  // In a row that the server had nothing to say.
+
+  // The letters' store.
+  std::map<std::size_t, StoredLetter> letters_;  // By event.
+  std::map<std::uint32_t, bool> holds_;          // By type; whether by hand.
+  std::deque<LetterJob> letter_jobs_;
+  std::vector<LetterJob> letter_batch_;  // Being written.
+  std::uint64_t letter_calls_ = 0;     // Of the present process; counts what cuts them short, too.
+  std::set<std::size_t> want_parked_;  // Events that an operator wants parked.
+  bool by_hand_ = false;               // Nothing but an operator's word makes letters.
+  bool unparked_ = false;              // No type is parked by hand any more.
+  bool ending_well_ = false;           // The last process is to be stopped.
 };
 
 }  // namespace catchup::sim

@@ -189,23 +189,32 @@ void World::FillRing() {
     return;
   }
   for (; const auto slot = window.Next(); window.Wrote()) {
-    Item item;
-    item.sequence = slot->sequence;
-    item.alone = slot->alone;
-    if (slot->frame == nullptr) {
-      // After a false report the engine cannot know.
-      if ((!runner_->queue.empty() && !breach_) || !history_.position_mode) {
-        Wrong("an advance while events are in flight");
-      }
-      item.position = *engine_->AdvanceAt(slot->sequence);
-    } else {
-      item.event = static_cast<const SimFrame*>(slot->frame)->index;
-      item.position = history_.log[*item.event].position;
-      Note({.kind = Record::Kind::kDeliver, .runner = runner_->token, .event = *item.event});
-    }
-    runner_->queue.push_back(item);
+    runner_->queue.push_back(ItemAt(*slot));
   }
   Work();
+}
+
+World::Item World::ItemAt(const DeliveryWindow::Slot& slot) {
+  Item item;
+  item.sequence = slot.sequence;
+  item.alone = slot.alone;
+  if (slot.frame == nullptr) {
+    // After a false report the engine cannot know.
+    if ((!runner_->queue.empty() && !breach_) || !history_.position_mode) {
+      Wrong("an advance while events are in flight");
+    }
+    item.position = *engine_->AdvanceAt(slot.sequence);
+    return item;
+  }
+  item.event = static_cast<const SimFrame*>(slot.frame)->index;
+  item.position = history_.log[*item.event].position;
+  if (item.letter() && !runner_->queue.empty()) {
+    Wrong("a letter is called while events are in flight");
+  }
+  Note({.kind = item.letter() ? Record::Kind::kCallLetter : Record::Kind::kDeliver,
+        .runner = runner_->token,
+        .event = *item.event});
+  return item;
 }
 
 void World::Work() {
@@ -245,13 +254,12 @@ void World::Finish(const std::vector<Item>& batch) {
   }
   if (Trouble(12)) {
     faults_.Fired(Fault::kCrashBeforeReport);
-    Die(ExitClass::kCrash, batch.back().sequence, false);
+    Die(ExitClass::kCrash, random_.Chance(50) ? batch.front().sequence : batch.back().sequence,
+        false);
     return;
   }
   Post(batch, batch.size());
   Runner& runner = *runner_;
-  runner.queue.erase(runner.queue.begin(),
-                     runner.queue.begin() + static_cast<std::ptrdiff_t>(batch.size()));
   runner.busy = false;
   if (Trouble(8)) {
     const bool clean = random_.Chance(30);
@@ -272,6 +280,9 @@ void World::Finish(const std::vector<Item>& batch) {
 }
 
 bool World::CallGoesWrong(const std::vector<Item>& batch) {
+  if (HasLetters() && Misbehaves(batch)) {
+    return true;
+  }
   const Sequence first = batch.front().sequence;
   const SpawnNumber spawn = runner_->spawn;
   // In position mode a call is all or nothing, so none of it is applied when it fails.
@@ -283,7 +294,14 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     faults_.Fired(Fault::kCrashHalfWay);
     Apply(batch, some);
     LeaveZombie(batch);
-    Die(ExitClass::kMemory, batch[some].sequence, false);
+    if (random_.Chance(50)) {
+      // Each event by itself, so those before it are known to be done.
+      Post(batch, some);
+      Die(ExitClass::kMemory, batch[some].sequence, false);
+    } else {
+      faults_.Fired(Fault::kChargedBatch);
+      Die(ExitClass::kMemory, first, false);
+    }
   } else if (Trouble(4)) {
     faults_.Fired(Fault::kFatalExit);
     Die(ExitClass::kFatal, first, false);
@@ -295,7 +313,7 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     DrainRing();
     Input(Cause::kRunner,
           [&](Commands* out) { engine_->Hung(spawn, first, "handle", "its limit", Now(), out); });
-  } else if (Trouble(3)) {
+  } else if (!batch.front().letter() && Trouble(3)) {
     faults_.Fired(Fault::kImpossibleReport);
     runner_->stuck = true;
     const Sequence nonsense = random_.Chance(50) ? first + 1'000 : 0;
@@ -309,7 +327,7 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
     }
     breach_ = true;
     Note({.kind = Record::Kind::kStall});
-  } else if (Trouble(3)) {
+  } else if (Trouble(batch.front().letter() ? 20 : 3)) {
     FindBreach();
     return false;  // The call itself does not know.
   } else {
@@ -318,8 +336,129 @@ bool World::CallGoesWrong(const std::vector<Item>& batch) {
   return true;
 }
 
+// The plugin does to an event what it always does to it.
+bool World::Misbehaves(const std::vector<Item>& batch) {
+  using Answer = SimBehaviour::Answer;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Item& item = batch[i];
+    const Answer answer = item.event
+                              ? behaviour_.AnswerTo(*item.event, history_.log[*item.event].type,
+                                                    scheduler_.now(), &faults_)
+                              : Answer::kOk;
+    switch (answer) {
+      case Answer::kOk:
+        continue;
+      case Answer::kReject:
+        FailFor(batch, i, CATCHUP_REJECT, "no");
+        break;
+      case Answer::kRetry:
+        FailFor(batch, i, CATCHUP_RETRY, "later");
+        break;
+      case Answer::kNetwork:
+        FailFor(batch, i, CATCHUP_FAILED, "connection\nlost");
+        break;
+      case Answer::kText:
+        FailFor(batch, i, CATCHUP_FAILED, "validation of it");
+        break;
+      case Answer::kFail:
+        FailFor(batch, i, CATCHUP_FAILED, "oops");
+        break;
+      case Answer::kHang:
+      case Answer::kCrash:
+        faults_.Fired(Fault::kPoison);
+        EndRunnerFor(batch, i, answer == Answer::kHang);
+        break;
+    }
+    return true;
+  }
+  return false;
+}
+
+// A death or a hang in the call of `culprit`, or of a batch in which that is.
+void World::EndRunnerFor(const std::vector<Item>& batch, std::size_t culprit, bool hangs) {
+  const std::size_t done = history_.position_mode ? 0 : culprit;
+  const bool together = history_.position_mode || (culprit > 0 && random_.Chance(30));
+  Apply(batch, done);
+  Sequence charged = batch[culprit].sequence;
+  if (together) {
+    faults_.Fired(Fault::kChargedBatch);
+    charged = batch.front().sequence;
+  } else {
+    Post(batch, done);
+  }
+  if (!hangs) {
+    Die(random_.Chance(50) ? ExitClass::kCrash : ExitClass::kExit, charged, false);
+    return;
+  }
+  runner_->stuck = true;
+  DrainRing();
+  Input(Cause::kRunner, [&](Commands* out) {
+    engine_->Hung(runner_->spawn, charged, "handle", "its limit", Now(), out);
+  });
+}
+
+// A status other than OK, which the host learns as it learns every one.
+void World::FailFor(const std::vector<Item>& batch, std::size_t culprit, std::int32_t status,
+                    const char* text) {
+  faults_.Fired(batch[culprit].letter() ? Fault::kLetterCallFailed : Fault::kPoison);
+  // A call for several events may not say which of them it was.
+  const bool together =
+      batch.size() > 1 && (history_.position_mode || (culprit == 0 && random_.Chance(30)));
+  const std::size_t first = history_.position_mode ? 0 : culprit;
+  ReportFailure(batch, first,
+                {.sequence = batch[first].sequence,
+                 .status = status,
+                 .call = "handle",
+                 .text = text,
+                 .last = together ? batch.back().sequence : 0});
+}
+
+void World::NoteFailure(const Item& item, FailureClass failure) {
+  if (item.event) {
+    Note({.kind = Record::Kind::kFail,
+          .runner = runner_->token,
+          .event = *item.event,
+          .letter = item.letter(),
+          .failure = failure});
+  }
+}
+
+// What the runner has in hand is charged with its death, where that is one.
+void World::NoteDeath(ExitClass exit_class, Sequence charged) {
+  const bool crash = exit_class == ExitClass::kCrash || exit_class == ExitClass::kExit ||
+                     exit_class == ExitClass::kMemory;
+  if (exit_class == ExitClass::kFatal && !runner_->queue.empty() &&
+      runner_->queue.front().letter()) {
+    NoteFailure(runner_->queue.front(), FailureClass::kFatal);
+  }
+  if (charged == 0 || (!crash && exit_class != ExitClass::kHung)) {
+    return;
+  }
+  if (runner_->queue.empty() || runner_->queue.front().sequence != charged) {
+    return;  // Of several: it says nothing about any one of them.
+  }
+  const Item first = runner_->queue.front();
+  NoteFailure(first, crash ? FailureClass::kCrash : FailureClass::kHang);
+  if (first.letter() && crash) {
+    faults_.Fired(Fault::kLetterCrashed);
+  }
+}
+
 void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
   faults_.Fired(Fault::kBadOutcome);
+  ReportFailure(
+      batch, some,
+      {.sequence = batch[some].sequence,
+       .status =
+           random_.Chance(60) ? CATCHUP_RETRY : static_cast<std::int32_t>(random_.Between(1, 5)),
+       .call = "handle",
+       .text = "no\nluck",
+       .last = batch.size() > some + 1 && random_.Chance(50) ? batch.back().sequence : 0});
+}
+
+// The call ended with `outcome`, and applied the first `some`.
+void World::ReportFailure(const std::vector<Item>& batch, std::size_t some,
+                          const BadOutcome& outcome) {
   const SpawnNumber spawn = runner_->spawn;
   Apply(batch, some);
   Post(batch, some);
@@ -332,16 +471,16 @@ void World::FailInCall(const std::vector<Item>& batch, std::size_t some) {
   }
   runner_->queue.clear();
   runner_->busy = false;
-  const BadOutcome outcome{.sequence = batch[some].sequence,
-                           .status = random_.Chance(60)
-                                         ? CATCHUP_RETRY
-                                         : static_cast<std::int32_t>(random_.Between(1, 5)),
-                           .call = "handle",
-                           .text = "no\nluck",
-                           .last = random_.Chance(50) ? batch.back().sequence : 0};
+  const FailureClass failure = options_.classifier.Classify(outcome.status, outcome.text);
+  if (outcome.last > outcome.sequence && failure != FailureClass::kInfrastructure) {
+    faults_.Fired(Fault::kFailedBatch);
+    NoteFailure({}, failure);
+  } else {
+    NoteFailure(batch[some], failure);
+  }
   Input(Cause::kRunner, [&](Commands* out) { engine_->Failed(spawn, outcome, Now(), out); });
   const DeliveryWindow& window = dispatch_->window();
-  if (!breach_ && !window.empty() && window.oldest() < outcome.sequence) {
+  if (!breach_ && !HasLetters() && !window.empty() && window.oldest() < outcome.sequence) {
     Wrong("a failure that settles not all that came before it");
   }
   if (failure_first && runner_) {
@@ -361,6 +500,15 @@ void World::FindBreach() {
   const SpawnNumber spawn = runner_->spawn;
   const Sequence newest = runner_->queue.back().sequence;
   const bool believed = random_.Chance(50);
+  if (!believed && runner_->queue.front().letter()) {
+    NoteFailure(runner_->queue.front(), FailureClass::kContract);
+  }
+  if (believed && newest == kLetterCall) {
+    faults_.Fired(Fault::kHealedBeforeBreach);
+    Note({.kind = Record::Kind::kLetterOk,
+          .runner = runner_->token,
+          .event = *runner_->queue.back().event});
+  }
   Input(Cause::kRunner, [&](Commands* out) {
     if (believed) {
       engine_->Settled(spawn, newest, Now(), out);
@@ -370,14 +518,14 @@ void World::FindBreach() {
 }
 
 void World::Apply(const std::vector<Item>& batch, std::size_t count) {
-  if (history_.position_mode) {
+  if (history_.position_mode && !batch.front().letter()) {
     if (count > 0) {
       ApplyAt(batch);
     }
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    plugin_.Apply(runner_->token, *batch[i].event);
+    plugin_.Apply(runner_->token, *batch[i].event, batch[i].letter());
   }
 }
 
@@ -409,8 +557,9 @@ void World::ApplyAt(const std::vector<Item>& batch) {
 
 // The outcomes of the first `count` go into the ring, where the host finds them later.
 void World::Post(const std::vector<Item>& batch, std::size_t count) {
-  runner_->posted.insert(runner_->posted.end(), batch.begin(),
-                         batch.begin() + static_cast<std::ptrdiff_t>(count));
+  const auto some = static_cast<std::ptrdiff_t>(count);
+  runner_->posted.insert(runner_->posted.end(), batch.begin(), batch.begin() + some);
+  runner_->queue.erase(runner_->queue.begin(), runner_->queue.begin() + some);
 }
 
 void World::DrainRing() {
@@ -421,7 +570,11 @@ void World::DrainRing() {
   }
   for (const Item& item : posted) {
     if (item.event) {
-      Note({.kind = Record::Kind::kReport, .runner = runner_->token, .event = *item.event});
+      Note({.kind = item.letter() ? Record::Kind::kLetterOk : Record::Kind::kReport,
+            .runner = runner_->token,
+            .event = *item.event});
+    } else {
+      Note({.kind = Record::Kind::kAdvance, .runner = runner_->token});
     }
   }
   const Sequence last = posted.back().sequence;
@@ -437,6 +590,7 @@ void World::Die(ExitClass exit_class, Sequence charged, bool asked) {
   } else if (exit_class != ExitClass::kClean) {
     cut_ = true;
   }
+  NoteDeath(exit_class, charged);
   const Sequence newest = runner_->queue.empty() ? 0 : runner_->queue.back().sequence;
   runner_.reset();
   if (!asked && Trouble(50) && RestorePlugin()) {
@@ -453,6 +607,7 @@ void World::Die(ExitClass exit_class, Sequence charged, bool asked) {
     }
   }
   After(Between(0, 300), [this, spawn, exit_class, charged] {
+    ++letter_calls_;  // The engine may have called one that it did not live to be handed.
     Input(Cause::kRunner, [&](Commands* out) {
       engine_->RunnerExited(spawn, exit_class, charged, "core\ndumped", Now(), out);
     });
@@ -483,20 +638,20 @@ void World::ForceRunner(bool kill) {
     const std::vector<Item> rest(runner_->queue.begin(), runner_->queue.end());
     if (!rest.empty() && runner_->busy && !runner_->stuck) {
       LeaveZombie(rest);
-      if (!history_.position_mode) {
+      if (!history_.position_mode || rest.front().letter()) {
         Apply(rest, random_.Between(0, 1));
       }
     }
-    // Nobody asked for the end of the group, so what was in hand comes again in this process.
+    // Where nobody asked for the end of the group, what was in hand comes again in this process.
     const bool discarded = runner_->discarded;
     Die(discarded ? ExitClass::kKilled : ExitClass::kHung, rest.empty() ? 0 : rest.front().sequence,
-        !discarded);
+        !discarded && (finished_ || engine_->state() == GroupState::kDraining));
   });
 }
 
 // A transaction that was sent before its runner died and reaches the plugin's store later.
 void World::LeaveZombie(const std::vector<Item>& batch) {
-  if (!history_.position_mode || batch.empty() || random_.Chance(30)) {
+  if (!history_.position_mode || batch.empty() || batch.front().letter() || random_.Chance(30)) {
     return;
   }
   std::vector<std::size_t> events;
@@ -523,7 +678,9 @@ void World::LeaveZombie(const std::vector<Item>& batch) {
 
 // Puts an earlier state of the plugin's store in place, effects and position together.
 bool World::RestorePlugin() {
-  if (!history_.position_mode || !plugin_.position() || log_grew_) {
+  // Where the log is another one as well, nobody could tell.
+  const bool other_log = log_grew_ || restored_log_ || foreign_;
+  if (!history_.position_mode || !plugin_.position() || other_log) {
     return false;
   }
   std::optional<Position> target;

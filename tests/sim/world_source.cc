@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tests/sim/world.h"
 
 // The subscription of the simulated host, and what can go wrong with it.
@@ -201,12 +203,16 @@ void World::PumpFrame(CallNumber call) {
   }
   frame_asked_ = false;
   if (frame) {
+    quiet_polls_ = 0;
     Receive(*frame);
   } else if (Trouble(20)) {
     SubscriptionFault();  // So that a quiet call can end too.
   } else if (!last_) {
     frame_asked_ = true;
-    After(Between(1'000, 5'000), [this, call] { PumpFrame(call); });
+    if (server_.visible() == history_.log.size()) {
+      quiet_polls_ = std::min(quiet_polls_ + 1, 9u);  // Nothing more will come.
+    }
+    After(Between(1'000, 5'000) * (1u << quiet_polls_), [this, call] { PumpFrame(call); });
   }
 }
 
