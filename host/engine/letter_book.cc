@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <tuple>
 
 #include "host/base/check.h"
 
@@ -14,22 +13,6 @@ std::uint32_t ShortBytes(std::uint64_t bytes) {
   constexpr std::uint64_t kMost = std::numeric_limits<std::uint32_t>::max();
   return static_cast<std::uint32_t>(std::min(bytes, kMost));
 }
-
-}  // namespace
-
-std::string_view LetterStateName(LetterState state) {
-  switch (state) {
-    case LetterState::kHealing:
-      return "healing";
-    case LetterState::kDead:
-      return "dead";
-    case LetterState::kFollower:
-      break;
-  }
-  return "follower";
-}
-
-namespace {
 
 // The id of `name`, a free one or a new one where it has none.
 template <typename Ids, typename Entries>
@@ -50,16 +33,19 @@ std::uint32_t IdOf(std::string_view name, Ids* ids, Entries* entries,
   return id;
 }
 
-bool Allows(const LetterBook::May& may, const LetterBook::Id& id) { return !may || may(id); }
-
-template <typename Ids>
-std::optional<LetterBook::Id> FirstAllowed(const Ids& ids, const LetterBook::May& may) {
-  const auto found =
-      std::find_if(ids.begin(), ids.end(), [&](const auto& id) { return Allows(may, id); });
-  return found == ids.end() ? std::nullopt : std::optional(*found);
-}
-
 }  // namespace
+
+std::string_view LetterStateName(LetterState state) {
+  switch (state) {
+    case LetterState::kHealing:
+      return "healing";
+    case LetterState::kDead:
+      return "dead";
+    case LetterState::kFollower:
+      break;
+  }
+  return "follower";
+}
 
 std::uint32_t LetterBook::StreamId(std::string_view name) {
   return IdOf(name, &stream_ids_, &streams_, &free_streams_);
@@ -189,168 +175,6 @@ void LetterBook::Refresh(std::uint32_t stream) {
     entry = {};
     free_streams_.push_back(stream);
   }
-}
-
-// Puts it where it belongs, if it can be called and stands nowhere yet.
-void LetterBook::Enqueue(const Id& id) {
-  Letter& letter = At(id);
-  if (letter.queue != Letter::Queue::kNone || !letter.written || letter.in_call) {
-    return;
-  }
-  const bool first = IsFirst(id);
-  if (letter.asked && (first || order_ == LetterOrder::kEvent)) {
-    letter.queue = Letter::Queue::kAsked;
-    asked_.insert(id);
-  } else if (letter.state == LetterState::kFollower && first) {
-    letter.queue = Letter::Queue::kHanding;
-    handing_.push_back(id);
-  } else if (letter.state == LetterState::kHealing && (first || order_ == LetterOrder::kEvent)) {
-    letter.queue = Letter::Queue::kDue;
-    types_[letter.type].due.emplace(letter.due, id);
-    Retime(letter.type);
-  }
-}
-
-void LetterBook::Dequeue(const Id& id) {
-  Letter& letter = At(id);
-  switch (std::exchange(letter.queue, Letter::Queue::kNone)) {
-    case Letter::Queue::kNone:
-      break;
-    case Letter::Queue::kAsked:
-      asked_.erase(id);
-      break;
-    case Letter::Queue::kHanding:
-      handing_.erase(std::find(handing_.begin(), handing_.end(), id));
-      break;
-    case Letter::Queue::kDue:
-      types_[letter.type].due.erase({letter.due, id});
-      Retime(letter.type);
-      break;
-  }
-}
-
-void LetterBook::Retime(std::uint32_t type) {
-  Type& entry = types_[type];
-  std::optional<Time> at;
-  if (!entry.due.empty()) {
-    at = entry.held ? entry.held_next : std::optional(entry.due.begin()->first);
-  }
-  if (at == entry.listed_at) {
-    return;
-  }
-  if (entry.listed_at) {
-    by_time_.erase({*entry.listed_at, type});
-  }
-  if (at) {
-    by_time_.emplace(*at, type);
-  }
-  entry.listed_at = at;
-}
-
-std::optional<LetterBook::Id> LetterBook::Next(Time now, Time free_at, const May& may) const {
-  if (in_call_) {
-    return std::nullopt;
-  }
-  if (const auto asked = FirstAllowed(asked_, may)) {
-    return asked;
-  }
-  if (now < free_at) {
-    return std::nullopt;
-  }
-  if (const auto handed = FirstAllowed(handing_, may)) {
-    return handed;
-  }
-  for (const auto& [at, type] : by_time_) {
-    if (now < at) {
-      break;
-    }
-    for (const auto& [due, id] : types_[type].due) {
-      if (now < due && !types_[type].held) {
-        break;
-      }
-      if (Allows(may, id)) {
-        return id;
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<LetterBook::Time> LetterBook::NextAt(Time free_at) const {
-  if (in_call_) {
-    return std::nullopt;
-  }
-  if (!asked_.empty()) {
-    return Time::min();
-  }
-  if (!handing_.empty()) {
-    return free_at;
-  }
-  return by_time_.empty() ? std::nullopt
-                          : std::optional(std::max(by_time_.begin()->first, free_at));
-}
-
-std::optional<LetterBook::Time> LetterBook::DueAfter(Time now) const {
-  std::optional<Time> next;
-  const auto consider = [&](Time at) { next = at > now ? std::min(next.value_or(at), at) : next; };
-  for (const auto& [at, type] : by_time_) {
-    consider(at);
-    if (at > now) {
-      break;
-    }
-    const auto& due = types_[type].due;
-    const auto later = due.lower_bound({now + Time(1), Id{}});
-    if (later != due.end() && !types_[type].held) {
-      consider(later->first);
-    }
-  }
-  return next;
-}
-
-std::optional<LetterBook::Id> LetterBook::ToProbeWith(const May& may) const {
-  if (const auto asked = FirstAllowed(asked_, may)) {
-    return asked;
-  }
-  std::optional<std::tuple<bool, std::uint32_t, Time, Id>> best;
-  for (const Type& type : types_) {
-    if (type.held && !type.held_next) {
-      continue;  // By hand: nobody wants it called.
-    }
-    for (const auto& [due, id] : type.due) {
-      const std::tuple<bool, std::uint32_t, Time, Id> one{type.held, Get(id)->step, due, id};
-      if ((!best || one < *best) && Allows(may, id)) {
-        best = one;
-      }
-    }
-  }
-  return best ? std::optional(std::get<Id>(*best)) : FirstAllowed(handing_, may);
-}
-
-void LetterBook::BeginCall(const Id& id) {
-  Dequeue(id);
-  At(id).in_call = true;
-  in_call_ = id;
-}
-
-void LetterBook::CutCall(const Id& id) {
-  in_call_.reset();
-  At(id).in_call = false;
-  Enqueue(id);
-}
-
-void LetterBook::EndCall(const Id& id, LetterState state, FailureClass failure, Time since,
-                         Time due, std::uint32_t step) {
-  in_call_.reset();
-  Letter& letter = At(id);
-  letter.in_call = false;
-  letter.asked = false;
-  SetState(&letter, state);
-  letter.failure = failure;
-  letter.since = since;
-  letter.due = due;
-  letter.step = step;
-  ++letter.attempts;
-  Enqueue(id);
 }
 
 // False: it is due already, and its delays have not begun.

@@ -80,7 +80,7 @@ class LetterBook {
   // Every letter behind `position` is gone.
   void RemoveBeyond(const std::optional<Position>& position);
 
-  // --- Calls, one at a time. ---
+  // --- Calls, one at a time (letter_queue.cc). ---
 
   // Whether a letter may be called; empty: any.
   using May = std::function<bool(const Id&)>;
