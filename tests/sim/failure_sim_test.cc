@@ -13,7 +13,7 @@
 
 // What failures cost a group: letters, time, and nothing else. Options:
 //
-//   --seeds N   how many random histories (300)
+//   --seeds N   how many random histories (300, or 60 under a sanitizer)
 //   --seed S    only this one
 
 namespace catchup::sim {
@@ -22,7 +22,12 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::nanoseconds;
 
+// A sanitizer takes about eight times as long.
+#ifdef __SANITIZE_ADDRESS__
+std::uint64_t g_seeds = 60;
+#else
 std::uint64_t g_seeds = 300;
+#endif
 std::uint64_t g_first = 1;
 
 std::string Text(const FailureResult& result) {
@@ -47,12 +52,12 @@ void Print(const std::string& what, const FailureResult& result) {
       static_cast<unsigned long long>(result.handled));
 }
 
-// 50 events a second, three types and a fifth of the events of a fourth one that the plugin
-// ignores; after five minutes an outage of `length`.
-FailureScenario Outage(Answer answer, nanoseconds length) {
+// 50 events a second of three types and a fourth one that the plugin ignores, a fifth of all or as
+// many as of the others together; after five minutes an outage of `length`.
+FailureScenario Outage(Answer answer, nanoseconds length, bool half_ignored = false) {
   FailureScenario scenario;
   scenario.events = static_cast<std::uint64_t>((Seconds(length) + 900) * 50);
-  scenario.shares = {4, 4, 4, 3};
+  scenario.shares = {4, 4, 4, half_ignored ? 12u : 3u};
   scenario.ignored = 0b1000;
   Trouble trouble;
   trouble.from = 300s;
@@ -93,6 +98,27 @@ TEST_P(OutageTest, OfKnownInfrastructureLeavesNoLetterAtAll) {
   EXPECT_EQ(result.letters + result.followers, 0u);
 }
 
+class OutageOfHalfTest : public testing::TestWithParam<OutageCase> {};
+
+// Successes of what the plugin ignores close the breaker in the middle of a long outage, until the
+// types that fail are held: what they send is a letter without a call while half of the store is
+// free. The model leaves 0, 1, 7, 18 and 34,543 letters.
+TEST_P(OutageOfHalfTest, HealsByItselfWhereHalfIsIgnored) {
+  const FailureResult result = FailureWorld(Outage(Answer::kFail, GetParam().length, true)).Run();
+  Print("half ignored, unknown outage of " + std::to_string(GetParam().length.count()) + " s",
+        result);
+  EXPECT_TRUE(result.wrong.empty()) << Text(result);
+  EXPECT_TRUE(result.complete);
+  EXPECT_LE(result.letters, GetParam().most_letters);
+  EXPECT_EQ(result.left_healing + result.left_dead, 0u);
+  EXPECT_EQ(result.repeated, 0u);
+  if (result.healed_at) {
+    // From its end: a probe, and for each letter and follower a call and a commit of the store.
+    EXPECT_LE(*result.healed_at - 300s - GetParam().length,
+              90s + 4ms * (result.letters + result.followers));
+  }
+}
+
 // A text that a rule takes for a matter of the event, said of everything, is an outage too.
 TEST(FailureSimulationTest, AnOutageInWordsOfTheDomainIsBoundByTheBudget) {
   const FailureResult result = FailureWorld(Outage(Answer::kText, 600s)).Run();
@@ -118,6 +144,36 @@ TEST(FailureSimulationTest, AnOutageOfCrashesOrHangsGivesNothingUp) {
 INSTANTIATE_TEST_SUITE_P(Lengths, OutageTest,
                          testing::Values(OutageCase{1s, 2}, OutageCase{10s, 5}, OutageCase{60s, 14},
                                          OutageCase{600s, 34}, OutageCase{7200s, 256}));
+
+INSTANTIATE_TEST_SUITE_P(Lengths, OutageOfHalfTest,
+                         testing::Values(OutageCase{1s, 2}, OutageCase{10s, 5}, OutageCase{60s, 14},
+                                         OutageCase{600s, 36}, OutageCase{7200s, 50'000}));
+
+class ManyLettersTest : public testing::TestWithParam<Answer> {};
+
+// A thousand letters that go on to fail, beside 100 live events a second for an hour.
+TEST_P(ManyLettersTest, TakeNoMoreThanATenthOfTheTime) {
+  FailureScenario scenario;
+  scenario.letters = 1'000;
+  scenario.poison = GetParam();
+  scenario.rate = 100;
+  scenario.events = 1'000 + 100 * 3600;
+  scenario.streams = 1'000'000;
+  scenario.end = 1h;
+  const FailureResult result = FailureWorld(scenario).Run();
+  Print("1,000 letters of class " + std::to_string(static_cast<int>(GetParam())), result);
+  const double share = Seconds(result.letter_time) / 3600;
+  std::printf("%llu calls of letters, %.4f of the time\n",
+              static_cast<unsigned long long>(result.letter_calls), share);
+  EXPECT_TRUE(result.wrong.empty()) << Text(result);
+  EXPECT_EQ(result.opened, 0u);
+  EXPECT_EQ(result.left_healing, 1'000u);
+  EXPECT_GE(result.letter_calls, 10u) << "the fault never fired";
+  EXPECT_LE(share, 0.1 + 30.0 / 3600) << "and one call";
+  EXPECT_GE(result.handled + 100 * 40, 100u * 3590) << "of what came before the last call";
+}
+
+INSTANTIATE_TEST_SUITE_P(Classes, ManyLettersTest, testing::Values(Answer::kFail, Answer::kHang));
 
 struct BrokenCase {
   std::uint32_t percent;

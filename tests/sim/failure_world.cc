@@ -34,6 +34,22 @@ FailureWorld::FailureWorld(const FailureScenario& scenario)
   options_.letter_order = scenario.order;
   options_.max_letters = scenario.max_letters;
   options_.lanes = scenario.lanes;
+  BeginWithLetters();
+}
+
+// As if they had just been written, and the checkpoint had passed them.
+void FailureWorld::BeginWithLetters() {
+  for (std::uint64_t event = 0; event < scenario_.letters; ++event) {
+    Stored stored;
+    stored.stream = StreamNameOf(event);
+    stored.type = TypeNameOf(event);
+    stored.letter.position = PlaceOf(event);
+    stored.letter.state = LetterState::kHealing;
+    stored.letter.failure =
+        scenario_.poison == Answer::kHang ? FailureClass::kHang : FailureClass::kUnknown;
+    checkpoint_ = PlaceOf(event);
+    letters_.emplace(*checkpoint_, std::move(stored));
+  }
 }
 
 std::uint64_t FailureWorld::Hash(std::uint64_t event, std::uint64_t what) const {
@@ -63,7 +79,8 @@ Answer FailureWorld::AnswerOf(std::uint64_t event) {
   if (!mended_ && (scenario_.broken & bit) != 0) {
     return scenario_.broken_answer;
   }
-  if (!mended_ && Hash(event, 3) % 100'000 < scenario_.poison_per_100k) {
+  if (!mended_ &&
+      (event < scenario_.letters || Hash(event, 3) % 100'000 < scenario_.poison_per_100k)) {
     return scenario_.poison;
   }
   if (Hash(event, 4) % 100'000 < scenario_.rejects_per_100k) {
@@ -479,8 +496,8 @@ void FailureWorld::Feed() {
   After(std::max(comes - scheduler_.now(), Time(0)), [this] {
     feed_asked_ = false;
     const std::uint64_t event = next_++;
-    const std::string stream = "stream-" + std::to_string(StreamOf(event));
-    const std::string type = "type-" + std::to_string(TypeOf(event));
+    const std::string stream = StreamNameOf(event);
+    const std::string type = TypeNameOf(event);
     if (!engine_->wants_frames()) {
       Wrong("room was taken back");
     }
@@ -525,6 +542,10 @@ void FailureWorld::Work(Runner* runner) {
   }
   if (answer == Answer::kHang) {
     takes = kHandlerTimeout;
+  }
+  if (runner->queue.front().sequence == kLetterCall) {
+    ++result_.letter_calls;
+    result_.letter_time += takes;
   }
   After(takes, [this, runner, spawn = runner->spawn, call = runner->call, at = at - 1, answer] {
     if (spawn == runner->spawn && runner->ready && call == runner->call) {

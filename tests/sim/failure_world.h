@@ -40,6 +40,7 @@ struct FailureScenario {
   std::vector<std::uint32_t> shares{1, 1, 1};  // Of each type.
   std::uint32_t ignored = 0;                   // Types that the plugin answers OK at once.
   std::vector<Trouble> troubles;
+  std::uint64_t letters = 0;  // The first events, which are letters already and fail as poison.
   std::uint32_t poison_per_100k = 0;  // Events that fail until the plugin is mended.
   Answer poison = Answer::kFail;
   std::uint32_t rejects_per_100k = 0;
@@ -68,6 +69,8 @@ struct FailureResult {
   std::uint64_t runner_kills = 0;
   std::uint64_t side_by_side = 0;  // Calls that began while another lane was in one.
   std::uint64_t batches = 0;       // Calls of several events.
+  std::uint64_t letter_calls = 0;
+  std::chrono::nanoseconds letter_time{};  // Taken by these.
   std::uint64_t holds = 0;
   std::uint64_t opened = 0;  // Times that the breaker began to be open.
   std::uint64_t left_healing = 0;
@@ -121,6 +124,7 @@ class FailureWorld final : public EventNames {
   std::uint64_t Hash(std::uint64_t event, std::uint64_t what) const;
   Answer AnswerOf(std::uint64_t event);
 
+  void BeginWithLetters();
   void Boot();
   void Kill();
   void PlanKill();
@@ -148,6 +152,12 @@ class FailureWorld final : public EventNames {
   void Wrong(std::string text);
   void After(Time delay, std::function<void()> work);
   Tick Now() { return {.now = scheduler_.now(), .random = random_.Next()}; }
+  std::string StreamNameOf(std::uint64_t event) const {
+    return "stream-" + std::to_string(StreamOf(event));
+  }
+  std::string TypeNameOf(std::uint64_t event) const {
+    return "type-" + std::to_string(TypeOf(event));
+  }
   static Position PlaceOf(std::uint64_t event) { return {event * 10 + 10, event * 10 + 10}; }
   static std::uint64_t EventAt(Position position) { return position.commit / 10 - 1; }
 
