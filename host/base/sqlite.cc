@@ -64,6 +64,26 @@ Status SqliteFailure(sqlite3* database, std::string_view what) {
   }
 }
 
+// By zeros; not at all where it is not open or empty. Without room for all of it, what others may
+// need is not taken.
+void Lengthen(sqlite3_file* file, std::uint64_t size) {
+  constexpr sqlite3_int64 kPiece = 64 << 10;
+  static constexpr char kZeros[kPiece] = {};
+  sqlite3_int64 before = 0;
+  if (file == nullptr || file->pMethods == nullptr ||
+      file->pMethods->xFileSize(file, &before) != SQLITE_OK || before == 0) {
+    return;
+  }
+  const auto end = static_cast<sqlite3_int64>(size);
+  for (sqlite3_int64 at = before; at < end; at += kPiece) {
+    const auto piece = static_cast<int>(std::min(kPiece, end - at));
+    if (file->pMethods->xWrite(file, kZeros, piece, at) != SQLITE_OK) {
+      (void)file->pMethods->xTruncate(file, before);
+      return;
+    }
+  }
+}
+
 }  // namespace
 
 void Statement::Bind(int index, std::int64_t value) {
@@ -196,19 +216,15 @@ std::uint64_t Connection::FileSize() const {
 // Writes through the handle of SQLite: to close another one would drop the locks that this process
 // has on the file.
 void Connection::LengthenTo(std::uint64_t size) {
-  constexpr std::uint64_t kPiece = 64u << 10;
-  static constexpr char kZeros[kPiece] = {};
   sqlite3_file* file = nullptr;
   sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
-  std::uint64_t at = FileSize();
-  while (at != 0 && at < size) {
-    const std::uint64_t piece = std::min(kPiece, size - at);
-    if (file->pMethods->xWrite(file, kZeros, static_cast<int>(piece),
-                               static_cast<sqlite3_int64>(at)) != SQLITE_OK) {
-      return;
-    }
-    at += piece;
-  }
+  Lengthen(file, size);
+}
+
+void Connection::LengthenJournalTo(std::uint64_t size) {
+  sqlite3_file* journal = nullptr;
+  sqlite3_file_control(database_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+  Lengthen(journal, size);
 }
 
 Status Connection::Execute(const char* sql) {

@@ -102,6 +102,9 @@ class Connection {
   // a file more room costs a sync of the file system's own records. Outside of a transaction, by
   // who has the file to itself. What cannot be done is left undone: it saves time and nothing else.
   void LengthenTo(std::uint64_t size);
+  // The same of its journal, once there is one that stays between transactions: what needs no more
+  // than that finds room on a full disk.
+  void LengthenJournalTo(std::uint64_t size);
   std::uint64_t FileSize() const;
 
   // Between BEGIN and its end. A failure may have ended the transaction by itself.

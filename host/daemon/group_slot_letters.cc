@@ -110,6 +110,10 @@ void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, C
         services_.reactor->Post([this, reply, answer] {
           ControlAnswer whole = Answer(answer.kind, answer.text);
           whole.letter = answer.letter;
+          if (answer.kind == ControlAnswer::Kind::kTimedOut && !whole.reason.empty()) {
+            whole.text +=
+                ": the group is " + std::string(GroupStateName(whole.state)) + ": " + whole.reason;
+          }
           reply(whole);
         });
       });

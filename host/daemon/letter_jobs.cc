@@ -45,8 +45,11 @@ Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* w
   change.cause.plugin = failed.cause.plugin;
   change.cause.plugin_digest = failed.cause.plugin_digest;
   change.cause.token = store->token();
+  if (failed.retried_by) {
+    change.steps.push_back({LetterStepKind::kRetried, *failed.retried_by});
+  }
   if (!was_dead && change.head.state == StoredState::kDead) {
-    change.step = LetterStepKind::kDead;
+    change.steps.push_back({LetterStepKind::kDead, ""});
   }
   CATCHUP_RETURN_IF_ERROR(store->Update(store->token(), change));
   CutLetter(&change.cause);
@@ -57,8 +60,9 @@ Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* w
   return {};
 }
 
-Status RemoveHealed(LetterStore* store, Position position) {
-  const Status removed = store->RemoveHealed(store->token(), position);
+Status RemoveHealed(LetterStore* store, Position position,
+                    const std::optional<std::string>& retried_by) {
+  const Status removed = store->RemoveHealed(store->token(), position, retried_by);
   return removed.code() == Status::Code::kNotFound ? Status() : removed;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "host/base/status.h"
@@ -16,14 +17,17 @@ LetterStore::Options StoreOptionsOf(const DeadLettersConfig& letters);
 struct FailedLetter {
   LetterHead head;  // The state, class and times that it has now.
   LetterCause cause;
-  bool infrastructure = false;  // Nothing about the event, so its reason stays.
+  bool infrastructure = false;            // Nothing about the event, so its reason stays.
+  std::optional<std::string> retried_by;  // Who had asked for the call.
 };
 
 // `written` is the letter's head as it lies there then. Nothing where the letter is gone.
 Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* written);
 
-// A letter that is not there is done with, as after a kill between two commits.
-Status RemoveHealed(LetterStore* store, Position position);
+// A letter that is not there is done with, as after a kill between two commits. `retried_by` as
+// above.
+Status RemoveHealed(LetterStore* store, Position position,
+                    const std::optional<std::string>& retried_by);
 
 // Ends the hold of `type`, or every hold where it is empty.
 Status EndHolds(LetterStore* store, const std::string& type);

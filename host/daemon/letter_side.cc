@@ -1,12 +1,10 @@
 #include "host/daemon/letter_side.h"
 
 #include <algorithm>
-#include <iterator>
 #include <limits>
 #include <utility>
 
 #include "host/base/log.h"
-#include "host/base/mutex.h"
 #include "host/base/test_seams.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
@@ -17,19 +15,15 @@
 namespace catchup {
 namespace {
 
-// Before another try of what the machine does not have for now.
-constexpr std::chrono::seconds kRetryPause{1};
-
-// Letters in one transaction: enough that a row of them costs few syncs, few enough that none waits
-// long for the others.
-constexpr std::size_t kMostTogether = 256;
-constexpr std::uint64_t kMostBytesTogether = 8u << 20;
-
 // No letter waits longer for its next call: an hour and what is drawn on top of it. What says more
 // was stored by a clock that has been put back.
 constexpr std::chrono::minutes kLongestDelay{75};
 
 constexpr std::int64_t kTickNanoseconds = 100;
+
+Status NoLetterAt(Position position) {
+  return Status::NotFound("no letter lies at " + FormatPosition(position));
+}
 
 }  // namespace
 
@@ -45,21 +39,6 @@ LetterFrame::LetterFrame(Letter letter) : letter_(std::move(letter)) {
   event.is_json = letter_.head.is_json;
 }
 
-// Of the queue's jobs and the sinks' feeders, whichever of them outlives the group.
-struct LetterSide::Shared {
-  std::filesystem::path folder;
-  std::string group;
-  Mutex mutex;  // Held while the store is used, and for no longer.
-  std::unique_ptr<LetterStore> store CATCHUP_GUARDED_BY(mutex);
-
-  // Once it is open.
-  template <typename Body>
-  auto Use(const Body& body) {
-    const MutexLock lock(&mutex);
-    return body(store.get());
-  }
-};
-
 LetterSide::LetterSide(const GroupConfig& config, const Services& services,
                        std::shared_ptr<Gate> gate, EngineClock clock, LetterListener* listener)
     : config_(config),
@@ -67,10 +46,11 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
       gate_(std::move(gate)),
       clock_(std::move(clock)),
       listener_(*listener),
-      shared_(std::make_shared<Shared>()),
+      shared_(std::make_shared<SharedLetters>()),
       queue_(SerialQueue::Create(services.pool)),
       sinks_(config, services.sinks, services.reactor,
              [this](const std::string& sink) { return StoreOf(sink); }),
+      jobs_({shared_, queue_, gate_, services.reactor, [this] { sinks_.Wake(); }}, listener),
       failed_calls_(config.lanes + 1) {
   shared_->folder = services.state->group(config.name);
   shared_->group = config.name;
@@ -83,7 +63,7 @@ LetterSide::~LetterSide() {
 
 // What cannot pass ends the group, whoever meets it.
 LetterFeeder::Store LetterSide::StoreOf(const std::string& sink) const {
-  const auto use = [this, gate = gate_, weak = std::weak_ptr<Shared>(shared_)](
+  const auto use = [this, gate = gate_, weak = std::weak_ptr<SharedLetters>(shared_)](
                        const std::function<Status(LetterStore*)>& body) {
     const auto shared = weak.lock();
     if (shared == nullptr) {
@@ -149,7 +129,7 @@ void LetterSide::Open(const CheckpointRecord& record, Opened done) {
     }
     gate->Enter([&] {
       open_ = status.ok();
-      mark_ = present;
+      jobs_.SetMark(present);
       token_ = token;
       if (open_) {
         sinks_.Wake();  // What the last run has left them.
@@ -217,7 +197,7 @@ void LetterSide::Park(const Command& command, const EventView& event) {
   job.by_hand = false;
   job.letter = LetterOf(command, event);
   job.sequence = command.first;
-  Add(std::move(job));
+  jobs_.Add(std::move(job));
 }
 
 void LetterSide::Change(const Command& command) {
@@ -238,10 +218,15 @@ void LetterSide::Change(const Command& command) {
       }
       break;
     case Command::Kind::kRemoveLetter:
-      job.step = [at = *command.from](LetterStore* store) { return RemoveHealed(store, at); };
+      job.alone = true;
+      job.step = [at = *command.from, by = TakeRetry(*command.from)](LetterStore* store) {
+        return RemoveHealed(store, at, by);
+      };
       job.done = [this] { listener_.OnLetterStored(); };
       break;
     case Command::Kind::kRemoveLetters:
+      retried_by_.erase(command.from ? retried_by_.upper_bound(*command.from) : retried_by_.begin(),
+                        retried_by_.end());
       job.step = [at = command.from](LetterStore* store) {
         return store->RemoveBeyond(store->token(), at);
       };
@@ -267,7 +252,12 @@ void LetterSide::Change(const Command& command) {
     default:
       return;
   }
-  Add(std::move(job));
+  jobs_.Add(std::move(job));
+}
+
+std::optional<std::string> LetterSide::TakeRetry(Position position) {
+  auto by = retried_by_.extract(position);
+  return by ? std::optional(std::move(by.mapped())) : std::nullopt;
 }
 
 void LetterSide::Update(const LetterChange& change, bool by_hand) {
@@ -282,9 +272,11 @@ void LetterSide::Update(const LetterChange& change, bool by_hand) {
   failed.cause = CauseOf(kLetterCall, change);
   failed.infrastructure = !failed.cause.calls.empty() &&
                           failed.cause.calls.back().letter_class == StoredClass::kInfrastructure;
+  failed.retried_by = TakeRetry(change.position);
   const auto written = std::make_shared<LetterHead>();
   Job job;
   job.by_hand = by_hand;
+  job.alone = true;
   job.step = [failed = std::move(failed), written](LetterStore* store) {
     return WriteFailed(store, failed, written.get());
   };
@@ -292,36 +284,41 @@ void LetterSide::Update(const LetterChange& change, bool by_hand) {
     listener_.OnLetterSized(written->stream, written->position, written->bytes);
     listener_.OnLetterStored();
   };
-  Add(std::move(job));
+  jobs_.Add(std::move(job));
 }
 
 void LetterSide::Find(Position position, Found done) {
   const auto found = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  AddStep(
-      [position, found](LetterStore* store) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
-        *found = letter ? Result<LetterHead>(std::move(letter->head))
-                        : Status::NotFound("no letter lies at " + FormatPosition(position));
+  jobs_.Read(
+      [position, found](LetterReader* reader) -> Status {
+        CATCHUP_ASSIGN_OR_RETURN(auto letter, reader->Read(position));
+        *found = letter ? Result<LetterHead>(std::move(letter->head)) : NoLetterAt(position);
         return {};
       },
       [found, done = std::move(done)] { done(*found); });
 }
 
+// It may make the room that others wait for.
 void LetterSide::Drop(Position position, const std::string& reason, const std::string& by,
                       Found done) {
   const auto dropped = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  AddStep(
-      [=](LetterStore* store) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
-        if (!letter) {
-          *dropped = Status::NotFound("no letter lies at " + FormatPosition(position));
-          return {};
-        }
-        CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));
-        *dropped = std::move(letter->head);
-        return {};
-      },
-      [dropped, done = std::move(done)] { done(*dropped); });
+  Job job;
+  job.alone = true;
+  job.step = [=](LetterStore* store) -> Status {
+    CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
+    if (!letter) {
+      *dropped = NoLetterAt(position);
+      return {};
+    }
+    CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));
+    *dropped = std::move(letter->head);
+    return {};
+  };
+  job.done = [this, position, dropped, done = std::move(done)] {
+    retried_by_.erase(position);
+    done(*dropped);
+  };
+  jobs_.Add(std::move(job));
 }
 
 void LetterSide::SetPark(const LetterPark& park, std::function<void()> done) {
@@ -365,150 +362,25 @@ void LetterSide::CheckFile() {
 }
 
 void LetterSide::Read(Position position, HasRead done) {
-  queue_->Post([this, gate = gate_, shared = shared_, position, done = std::move(done)] {
-    auto letter = shared->Use([&](LetterStore* store) { return store->reader().Read(position); });
-    gate->Enter([&] {
-      if (letter.ok()) {
-        EndWait(&read_waits_);
+  const auto letter = std::make_shared<std::optional<Letter>>();
+  jobs_.Read(
+      [position, letter](LetterReader* reader) -> Status {
+        CATCHUP_ASSIGN_OR_RETURN(*letter, reader->Read(position));
+        return {};
+      },
+      [this, position, letter, done = std::move(done)] {
+        if (!letter->has_value()) {
+          retried_by_.erase(position);
+        }
         done(letter->has_value() ? std::make_unique<LetterFrame>(**std::move(letter)) : nullptr);
-      } else {
-        Wait(letter.status(), &read_waits_, [this, position, done] { Read(position, done); });
-      }
-    });
-  });
+      });
 }
 
 void LetterSide::AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done) {
   Job job;
   job.step = std::move(step);
   job.done = std::move(done);
-  Add(std::move(job));
-}
-
-void LetterSide::Add(Job job) {
-  jobs_.push_back(std::move(job));
-  Pump();
-}
-
-// Begins what is to be written next.
-void LetterSide::Pump() {
-  if (busy_ || jobs_.empty() || failed_) {
-    return;
-  }
-  busy_ = true;
-  auto batch = std::make_shared<std::vector<Job>>();
-  std::uint64_t bytes = 0;
-  do {
-    const bool together = jobs_.front().letter.has_value();
-    bytes += together ? LetterBytes(*jobs_.front().letter) : 0;
-    batch->push_back(std::move(jobs_.front()));
-    jobs_.pop_front();
-    if (!together) {
-      break;
-    }
-  } while (!jobs_.empty() && jobs_.front().letter.has_value() && batch->size() < kMostTogether &&
-           bytes < kMostBytesTogether);
-  queue_->Post([this, gate = gate_, shared = shared_, batch] {
-    bool go_on = batch->front().by_hand;
-    gate->Enter([&] {
-      go_on = go_on || listener_.MayWriteLetters();
-      if (!go_on) {
-        OnRefused();
-      }
-    });
-    if (go_on) {
-      std::optional<LettersMark> mark;
-      const Status status = shared->Use([&](LetterStore* store) {
-        Status carried = Carry(store, batch.get());
-        mark = store->mark();
-        return carried;
-      });
-      gate->Enter([&] { OnCarried(std::move(*batch), status, mark); });
-    }
-  });
-}
-
-// What runners have said is not believed any more, so nothing that came of it is written.
-void LetterSide::OnRefused() {
-  busy_ = false;
-  waits_ = false;
-  std::erase_if(jobs_, [](const Job& job) { return !job.by_hand; });
-  listener_.OnLettersNotBegun();
-  Pump();
-}
-
-// One step, or letters that are written together.
-Status LetterSide::Carry(LetterStore* store, std::vector<Job>* batch) {
-  if (batch->front().step) {
-    return batch->front().step(store);
-  }
-  std::vector<Letter> letters;
-  for (Job& job : *batch) {
-    job.letter->cause.token = store->token();
-    letters.push_back(std::move(*job.letter));
-  }
-  const Status inserted = store->Insert(store->token(), letters);
-  for (std::size_t i = 0; i < letters.size(); ++i) {
-    (*batch)[i].letter = std::move(letters[i]);
-  }
-  return inserted;
-}
-
-void LetterSide::OnCarried(std::vector<Job> batch, const Status& status,
-                           const std::optional<LettersMark>& mark) {
-  if (!status.ok()) {
-    jobs_.insert(jobs_.begin(), std::move_iterator(batch.begin()), std::move_iterator(batch.end()));
-    Wait(status, &waits_, [this] {
-      busy_ = false;
-      Pump();
-    });
-    return;
-  }
-  busy_ = false;
-  mark_ = mark;
-  sinks_.Wake();
-  EndWait(&waits_);
-  for (const Job& job : batch) {
-    if (job.letter) {
-      const LetterHead& head = job.letter->head;
-      listener_.OnLetterSized(head.stream, head.position, head.bytes);
-      listener_.OnLetterDurable(job.sequence);
-    }
-    if (job.done) {
-      job.done();
-    }
-  }
-  Pump();
-}
-
-// What is with the queue may yet be written; that does no harm.
-std::uint64_t LetterSide::GiveUp() {
-  if (!waits_) {
-    return 0;
-  }
-  const auto left = std::count_if(jobs_.begin(), jobs_.end(),
-                                  [](const Job& job) { return job.letter.has_value(); });
-  jobs_.clear();
-  return static_cast<std::uint64_t>(left);
-}
-
-// Until what is missing is there; what cannot pass is the end.
-void LetterSide::Wait(const Status& why, bool* waits, std::function<void()> again) {
-  if (!why.may_pass()) {
-    failed_ = true;
-    listener_.OnLettersFailed(why.message());
-    return;
-  }
-  *waits = true;
-  listener_.OnLettersWait("dead letters neither read nor written: " + why.message(),
-                          waits == &waits_);
-  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, std::move(again)));
-}
-
-void LetterSide::EndWait(bool* waits) {
-  if (std::exchange(*waits, false) && !waits_ && !read_waits_) {
-    listener_.OnLettersWaitEnds();
-  }
+  jobs_.Add(std::move(job));
 }
 
 std::int64_t LetterSide::TicksAt(std::chrono::nanoseconds time) const {

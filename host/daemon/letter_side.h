@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -13,6 +12,8 @@
 
 #include "host/config/config.h"
 #include "host/daemon/gate.h"
+#include "host/daemon/letter_listener.h"
+#include "host/daemon/letter_queue.h"
 #include "host/daemon/letter_sinks.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/serial_queue.h"
@@ -37,38 +38,9 @@ class LetterFrame final : public EventFrame {
   const Letter letter_;
 };
 
-// What a group hears of its letters, each inside a turn of its gate.
-class LetterListener {
- public:
-  // What a letter takes in the store. Comes before what says that it is on the disk.
-  virtual void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) = 0;
-  // The kPark of this event is on the disk.
-  virtual void OnLetterDurable(Sequence sequence) = 0;
-  // The kUpdateLetter or kRemoveLetter under way is.
-  virtual void OnLetterStored() = 0;
-  // The kMakeDue is that came of a new plugin file, and all before it.
-  virtual void OnPluginNoted() = 0;
-  // Something that may pass keeps the letters from being written or, not `writes`, one from being
-  // read; and nothing does any more.
-  virtual void OnLettersWait(const std::string& what, bool writes) = 0;
-  virtual void OnLettersWaitEnds() = 0;
-  // What the engine had decided was not begun, because MayWriteLetters() said no.
-  virtual void OnLettersNotBegun() = 0;
-  // Nothing is written any more.
-  virtual void OnLettersFailed(const std::string& text) = 0;
-  // Whether a write of what the engine decides may begin, by Engine::may_persist(). Asked right
-  // before each try of one.
-  virtual bool MayWriteLetters() const = 0;
-
- protected:
-  ~LetterListener() = default;
-};
-
-// A group's side towards its dead letters: carries out what the engine decides about them, in the
-// order in which it does, and on a queue of its own, so that no checkpoint waits for them. Letters
-// that wait together are written in one transaction. What the machine lacks, room above all, is
-// tried again every second, and what comes behind waits. Sinks are fed besides, and hold up nothing
-// here.
+// A group's side towards its dead letters: has carried out what the engine decides about them, by a
+// queue of its own (letter_queue.h), so that no checkpoint waits for them. Sinks are fed besides,
+// and hold up nothing here.
 //
 // The engine counts time from the group's start, the store by the wall clock; a letter's times are
 // those of its writing by both. What was stored by a clock that has been put back since is due
@@ -106,7 +78,7 @@ class LetterSide {
   // Of the last runner that was known when they were opened.
   std::uint64_t token() const { return token_; }
   // For the checkpoint that is written next: every letter that is durable by now is in it.
-  const std::optional<LettersMark>& mark() const { return mark_; }
+  const std::optional<LettersMark>& mark() const { return jobs_.mark(); }
   // For the engine. The views are those of `head`.
   LetterSummary SummaryOf(const LetterHead& head) const;
 
@@ -128,7 +100,7 @@ class LetterSide {
   void Park(const Command& command, const EventView& event);
   // The group has ended: what waits for better times is not tried again. Returns how many letters
   // are not written then, whose events come again.
-  std::uint64_t GiveUp();
+  std::uint64_t GiveUp() { return jobs_.GiveUp(); }
   // kUpdateLetter, kRemoveLetter, kMakeDue, kRemoveLetters, kHold, kEndHold.
   void Change(const Command& command);
   // Of the failed call of a letter that was noted last.
@@ -146,6 +118,8 @@ class LetterSide {
   void EndPark(Position position);
   // What stands in the store of the next kHold of `type`, which an operator asks for.
   void ExplainHold(const std::string& type, const std::string& reason);
+  // The next call of this letter that ends is told to the sinks as a retry by `by`.
+  void NoteRetry(Position position, const std::string& by) { retried_by_[position] = by; }
   // Everything asked for so far is on the disk.
   void Sync(std::function<void()> done);
 
@@ -170,7 +144,6 @@ class LetterSide {
   void Read(Position position, HasRead done);
 
  private:
-  struct Shared;
   // Calls of one event, or of a letter.
   struct FailedCalls {
     Sequence sequence = 0;
@@ -178,26 +151,9 @@ class LetterSide {
     std::vector<LetterCall> calls;  // The last of them.
     std::string text;               // Of the last one.
   };
-  // Something to write. Letters, which have no step, may be written together.
-  struct Job {
-    std::optional<Letter> letter;
-    Sequence sequence = 0;  // Of the letter's event.
-    std::function<Status(LetterStore*)> step;
-    std::function<void()> done;  // None: nobody waits for it.
-    // It is to be written whatever is thought of what the runners have said: an operator wants it,
-    // or the host knows by itself.
-    bool by_hand = true;
-  };
+  using Job = LetterQueue::Job;
 
-  void Add(Job job);
   void AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done);
-  void Pump();
-  static Status Carry(LetterStore* store, std::vector<Job>* batch);
-  void OnCarried(std::vector<Job> batch, const Status& status,
-                 const std::optional<LettersMark>& mark);
-  void OnRefused();
-  void Wait(const Status& why, bool* waits, std::function<void()> again);
-  void EndWait(bool* waits);
   LetterFeeder::Store StoreOf(const std::string& sink) const;
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
@@ -205,30 +161,26 @@ class LetterSide {
   const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
   void Update(const LetterChange& change, bool by_hand);
+  std::optional<std::string> TakeRetry(Position position);
 
   const GroupConfig& config_;
   const Services services_;
   const std::shared_ptr<Gate> gate_;
   const EngineClock clock_;
   LetterListener& listener_;
-  const std::shared_ptr<Shared> shared_;
+  const std::shared_ptr<SharedLetters> shared_;
   const std::shared_ptr<SerialQueue> queue_;
 
   LetterSinks sinks_;
-
-  std::deque<Job> jobs_;     // Not begun.
-  bool busy_ = false;        // One is with the queue, or waits for its next try.
-  bool waits_ = false;       // It was said what for.
-  bool read_waits_ = false;  // Of a letter, likewise.
-  bool failed_ = false;
+  LetterQueue jobs_;
   bool open_ = false;
-  std::optional<LettersMark> mark_;
   std::uint64_t token_ = 0;
   std::uint64_t invalid_traces_ = 0;
   Digest32 plugin_{};
   std::string plugin_version_;
   std::map<Position, std::string> park_reasons_;
   std::map<std::string, std::string> hold_reasons_;
+  std::map<Position, std::string> retried_by_;
 
   // Of what failed last.
   std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.

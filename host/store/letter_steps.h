@@ -19,7 +19,7 @@ enum class LetterStepKind : std::uint8_t {
   kWritten = 1,
   kHealed = 2,
   kDead = 3,
-  kRetried = 4,  // By a command.
+  kRetried = 4,  // A command had it called; what that led to follows, where it changed the state.
   kDropped = 5,
 };
 std::string_view LetterStepName(LetterStepKind kind);

@@ -72,8 +72,9 @@ struct LetterStore::State {
   Status Told(const Status& failure) const;
   Status Fail(Status failure);
   // `also` is done in the same transaction.
-  Status Remove(std::uint64_t fence, Position position, LetterStepKind step,
-                const std::string& note, const std::function<Status(const Letter&)>& also);
+  Status Remove(std::uint64_t fence, Position position, const std::vector<Step>& told,
+                const std::function<Status(const Letter&)>& also);
+  Status AddSteps(const std::vector<Step>& told, const Letter& letter);
 
   // What a change under a wrong token comes to, before a file is made for it.
   Status CheckToken(std::uint64_t wanted) const;
@@ -239,6 +240,10 @@ void LetterStore::State::MakeRoom() {
   constexpr std::uint64_t kLow = 64u << 10;
   constexpr std::uint64_t kLeast = 128u << 10;
   constexpr std::uint64_t kMost = 2u << 20;
+  // A change that removes, which may be what makes room on a full disk: some ten pages, each with
+  // what the journal adds to it.
+  constexpr std::uint64_t kJournal = 128u << 10;
+  connection->LengthenJournalTo(kJournal);
   const std::uint64_t size = connection->FileSize();
   const auto pages = connection->QueryInt("PRAGMA page_count");
   if (pages.ok() && size < static_cast<std::uint64_t>(*pages) * kPage + kLow) {
@@ -266,8 +271,8 @@ Status LetterStore::State::Recount() {
   return {};
 }
 
-Status LetterStore::State::Remove(std::uint64_t fence, Position position, LetterStepKind step,
-                                  const std::string& note,
+Status LetterStore::State::Remove(std::uint64_t fence, Position position,
+                                  const std::vector<Step>& told,
                                   const std::function<Status(const Letter&)>& also) {
   if (!connection) {
     return NoLetter(position);
@@ -276,8 +281,16 @@ Status LetterStore::State::Remove(std::uint64_t fence, Position position, Letter
     CATCHUP_ASSIGN_OR_RETURN(const Letter letter, writer->Require(position));
     CATCHUP_RETURN_IF_ERROR(writer->Delete(fence, letter.head, counted));
     CATCHUP_RETURN_IF_ERROR(also(letter));
-    return steps->Add(step, group, letter, note, NowTicks());
+    return AddSteps(told, letter);
   });
+}
+
+Status LetterStore::State::AddSteps(const std::vector<Step>& told, const Letter& letter) {
+  const std::int64_t now = NowTicks();
+  for (const Step& step : told) {
+    CATCHUP_RETURN_IF_ERROR(steps->Add(step.kind, group, letter, step.note, now));
+  }
+  return {};
 }
 
 Status LetterStore::State::CheckToken(std::uint64_t wanted) const {
@@ -407,9 +420,7 @@ Status LetterStore::Update(std::uint64_t token, const Change& change) {
     letter.head.bytes = LetterBytes(letter);
     CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateHead(token, before, letter.head, counted));
     CATCHUP_RETURN_IF_ERROR(state_->writer->UpdateCause(letter.head.position, letter.cause));
-    return change.step
-               ? state_->steps->Add(*change.step, state_->group, letter, change.note, NowTicks())
-               : Status();
+    return state_->AddSteps(change.steps, letter);
   });
 }
 
@@ -426,15 +437,20 @@ Status LetterStore::MakeDue(std::uint64_t token, std::span<const Position> lette
   });
 }
 
-Status LetterStore::RemoveHealed(std::uint64_t token, Position position) {
-  return state_->Remove(token, position, LetterStepKind::kHealed, "",
-                        [](const Letter&) { return Status(); });
+Status LetterStore::RemoveHealed(std::uint64_t token, Position position,
+                                 const std::optional<std::string>& retried_by) {
+  std::vector<Step> told;
+  if (retried_by) {
+    told.push_back({LetterStepKind::kRetried, *retried_by});
+  }
+  told.push_back({LetterStepKind::kHealed, ""});
+  return state_->Remove(token, position, told, [](const Letter&) { return Status(); });
 }
 
 Status LetterStore::Drop(std::uint64_t token, Position position, const std::string& reason,
                          const std::string& by) {
   return state_->Remove(
-      token, position, LetterStepKind::kDropped, reason, [&](const Letter& letter) {
+      token, position, {{LetterStepKind::kDropped, reason}}, [&](const Letter& letter) {
         const LetterHead& head = letter.head;
         return AddDrop({position, head.stream, head.type, head.event_id, head.revision,
                         head.letter_class, NowTicks(), by, CutText(reason, kMaxOperatorReason)},

@@ -97,13 +97,17 @@ class LetterStore {
   // letter.h and sets `head.bytes`.
   Status Insert(std::uint64_t token, std::span<Letter> letters);
 
-  // Replaces head and cause of a letter, which `head.position` names; its event stays. `step` is
-  // told to the sinks with `note`. kNotFound: there is no such letter. Bounds do not stop this.
+  // Replaces head and cause of a letter, which `head.position` names; its event stays. The sinks
+  // are told of `steps`, in this order. kNotFound: there is no such letter. Bounds do not stop
+  // this.
+  struct Step {
+    LetterStepKind kind;
+    std::string note;
+  };
   struct Change {
     LetterHead head;
     LetterCause cause;
-    std::optional<LetterStepKind> step;
-    std::string note;
+    std::vector<Step> steps;
   };
   Status Update(std::uint64_t token, const Change& change);
 
@@ -111,9 +115,11 @@ class LetterStore {
   // that is not there, or does not heal any more, stays as it is.
   Status MakeDue(std::uint64_t token, std::span<const Position> letters, std::int64_t due_ticks);
 
-  // Removes a letter for good: it was handled. kNotFound: there is no such letter, as after a kill
-  // between this and what it led to.
-  Status RemoveHealed(std::uint64_t token, Position position);
+  // Removes a letter for good: it was handled, in a call that `retried_by` had asked for, if
+  // anybody had. kNotFound: there is no such letter, as after a kill between this and what it led
+  // to.
+  Status RemoveHealed(std::uint64_t token, Position position,
+                      const std::optional<std::string>& retried_by = {});
 
   // Removes a letter for good because an operator, `by`, says so and why. What is kept of it is
   // read by LetterReader::ScanDrops. kNotFound as above.

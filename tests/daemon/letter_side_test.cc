@@ -1,9 +1,12 @@
 #include "host/daemon/letter_side.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -118,12 +121,12 @@ class LetterSideTest : public testing::Test, public LetterListener {
   std::unique_ptr<LetterSide> side_;
   // Inside turns.
   bool believed_ = true;
+  bool waits_ = false;
   std::vector<Sequence> durable_;
   int stored_ = 0;
   std::uint64_t bytes_ = 0;  // Of the letter written last.
   int not_begun_ = 0;
   int plugins_noted_ = 0;
-  bool waits_ = false;
   bool writes_wait_ = false;
 };
 
@@ -270,6 +273,69 @@ TEST_F(LetterSideTest, WritesWhatTheHostKnowsByItselfWhateverTheRunnersSaid) {
   Change(Command::Kind::kUpdateLetter, 1, true);
   EXPECT_EQ(Stored().letters.at(0).attempts, attempts + 1);
   gate_->Enter([&] { EXPECT_EQ(stored_, 1); });
+}
+
+// The process may write no file longer than the letters' is by now.
+class NoMoreRoom {
+ public:
+  explicit NoMoreRoom(std::uintmax_t size) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit limit{size, before_.rlim_max};
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  }
+  ~NoMoreRoom() {
+    EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+  NoMoreRoom(const NoMoreRoom&) = delete;
+  NoMoreRoom& operator=(const NoMoreRoom&) = delete;
+
+ private:
+  rlimit before_{};
+  void (*const handler_)(int);
+};
+
+// A drop and a call that heals make the room that a letter waits for, and wait for nothing.
+TEST_F(LetterSideTest, WhatMakesRoomGoesBeforeWhatWaitsForIt) {
+  const std::string large(300'000, 'x');
+  for (Sequence n = 1; n <= 10; ++n) {
+    Park(n, large);
+  }
+  ASSERT_EQ(Stored().letters.size(), 10u);
+  const NoMoreRoom no_room(std::filesystem::file_size(shop_.state->group("group") / "letters.db"));
+  Sequence last = 10;
+  // Each is durable, or the first that waits.
+  while (!Waits()) {
+    ASSERT_LT(last, 30u);
+    Park(++last, large);
+    ASSERT_TRUE(Becomes([&] {
+      bool done = false;
+      gate_->Enter([&] { done = waits_ || durable_.back() == last; });
+      return done;
+    }));
+  }
+  Park(++last, large);
+
+  Told<bool> found;
+  Told<bool> dropped;
+  gate_->Enter([&] {
+    side_->Find({20, 20}, [&](const auto& letter) { found.Tell(letter.ok()); });
+    side_->Drop({10, 10}, "no use", "me", [&](const auto& letter) { dropped.Tell(letter.ok()); });
+  });
+  EXPECT_EQ(found.Await(), true);
+  EXPECT_EQ(dropped.Await(), true);
+  const auto durable = [this](Sequence sequence) {
+    return Becomes([&] {
+      bool done = false;
+      gate_->Enter([&] { done = durable_.back() == sequence; });
+      return done;
+    });
+  };
+  EXPECT_TRUE(durable(last - 1)) << "in its room";
+  EXPECT_TRUE(Waits()) << "the next one";
+  Change(Command::Kind::kRemoveLetter, 2);
+  EXPECT_TRUE(durable(last));
+  EXPECT_FALSE(Waits());
 }
 
 }  // namespace

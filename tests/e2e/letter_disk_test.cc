@@ -43,16 +43,24 @@ class FullDiskTest : public testing::Test {
                .Last("State changed", "g", "reason")
                .rfind("dead letters neither read nor written: ", 0) == 0;
   }
-  std::size_t Letters() {
-    const Finished listed = site_.Catchup({"dlq", "list", "g", "--config", "host.toml", "--json"});
-    EXPECT_EQ(listed.exit, 0) << listed.err;
-    std::size_t letters = 0;
-    for (auto at = listed.out.find("\"eventId\""); at != std::string::npos;
-         at = listed.out.find("\"eventId\"", at + 1)) {
-      ++letters;
-    }
-    return letters;
+  Finished Dlq(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "dlq");
+    arguments.insert(arguments.end(), {"--config", "host.toml"});
+    return site_.Catchup(arguments);
   }
+  std::vector<std::string> Ids() {
+    const Finished listed = Dlq({"list", "g", "--json"});
+    EXPECT_EQ(listed.exit, 0) << listed.err;
+    const std::string member = "\"id\":\"";
+    std::vector<std::string> ids;
+    for (auto at = listed.out.find(member); at != std::string::npos;
+         at = listed.out.find(member, at + 1)) {
+      const auto begin = at + member.size();
+      ids.push_back(listed.out.substr(begin, listed.out.find('"', begin) - begin));
+    }
+    return ids;
+  }
+  std::size_t Letters() { return Ids().size(); }
 
   Site site_;
   const fs::path disk_ = site_.file("disk");
@@ -76,6 +84,28 @@ TEST_F(FullDiskTest, LettersWaitForRoomAndTheCheckpointStaysBeforeThem) {
   EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
   EXPECT_EQ(host->Log().Last("Group ended", "g", "dlqCount"), std::to_string(kEvents));
   EXPECT_EQ(Letters(), kEvents);
+}
+
+// What makes room does not wait behind what waits for it.
+TEST_F(FullDiskTest, ALetterCanBeDroppedAndCalledAndWhatWaitsTakesItsRoom) {
+  const SmallDisk small(disk_, "size=9m");
+  if (!small.mounted()) {
+    GTEST_SKIP() << "mounting is not allowed here";
+  }
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Waits(*host); })) << host->Errors();
+  const std::vector<std::string> full = Ids();
+  ASSERT_LT(full.size(), kEvents);
+
+  const Finished dropped = Dlq({"drop", "g", full[0], "--reason", "no use"});
+  EXPECT_EQ(dropped.exit, 0) << dropped.err;
+  EXPECT_TRUE(WaitUntil([&] { return Ids().back() != full.back(); })) << host->Errors();
+  EXPECT_TRUE(Waits(*host)) << "for room for the others";
+
+  const Finished retried = Dlq({"retry", "g", full[1]});
+  EXPECT_EQ(retried.out, full[1] + "  failed (domain), now dead: no\n") << retried.err;
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(kStopLimit), 0) << host->Errors();
 }
 
 // What is not written comes again.

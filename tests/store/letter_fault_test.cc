@@ -61,7 +61,7 @@ std::vector<Change> Changes() {
           {"remove", [](LetterStore* store) { return store->RemoveHealed(0, At(1)); }, {At(2)}},
           {"update",
            [=](LetterStore* store) {
-             return store->Update(0, {dead, first.cause, LetterStepKind::kDead, ""});
+             return store->Update(0, {dead, first.cause, {{LetterStepKind::kDead, ""}}});
            },
            {At(1), At(2)}},
           {"reset", [](LetterStore* store) { return store->RemoveBeyond(0, At(1)); }, {At(1)}},

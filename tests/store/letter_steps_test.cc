@@ -44,10 +44,11 @@ class LetterStepsTest : public ::testing::Test {
 TEST_F(LetterStepsTest, EachStepOfALetterIsStoredWithItsChange) {
   Insert(1);
   Letter letter = MakeLetter(1);
-  ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, LetterStepKind::kRetried, "me"}).ok());
-  ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}, ""}).ok());
+  ASSERT_TRUE(
+      store_->Update(0, {letter.head, letter.cause, {{LetterStepKind::kRetried, "me"}}}).ok());
+  ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}}).ok());
   letter.head.state = StoredState::kDead;
-  ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, LetterStepKind::kDead, ""}).ok());
+  ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {{LetterStepKind::kDead, ""}}}).ok());
   ASSERT_TRUE(store_->Drop(0, At(1), "no use", "user 0").ok());
   Reopen({"a"});
   const std::vector<LetterStep> steps = Read("a");
@@ -68,6 +69,30 @@ TEST_F(LetterStepsTest, EachStepOfALetterIsStoredWithItsChange) {
   EXPECT_NE(object.find("\"note\":\"no use\"," + members + ",\"event\":" + event + "}"),
             std::string::npos)
       << object;
+}
+
+// One change, both steps or none; the letter is in them as it was left.
+TEST_F(LetterStepsTest, ARetryIsToldBeforeWhatItLedTo) {
+  Insert(1);
+  Insert(2);
+  Letter letter = MakeLetter(1);
+  letter.head.state = StoredState::kDead;
+  ASSERT_TRUE(store_
+                  ->Update(0, {letter.head,
+                               letter.cause,
+                               {{LetterStepKind::kRetried, "me"}, {LetterStepKind::kDead, ""}}})
+                  .ok());
+  ASSERT_TRUE(store_->RemoveHealed(0, At(2), "me").ok());
+  const std::vector<LetterStep> steps = Read("a");
+  ASSERT_EQ(steps.size(), 6u);
+  const LetterStepKind kinds[] = {LetterStepKind::kRetried, LetterStepKind::kDead,
+                                  LetterStepKind::kRetried, LetterStepKind::kHealed};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(steps[i + 2].kind, kinds[i]);
+    const bool retried = kinds[i] == LetterStepKind::kRetried;
+    EXPECT_EQ(steps[i + 2].head.find(R"("note":"me")") != std::string::npos, retried);
+    EXPECT_EQ(steps[i + 2].head.find(R"("state":"dead")") != std::string::npos, i < 2);
+  }
 }
 
 TEST_F(LetterStepsTest, AnEventThatIsTooLongForASinkIsLeftOut) {
@@ -169,7 +194,7 @@ TEST_F(LetterStepsTest, AReadIsBounded) {
 TEST_F(LetterStepsTest, AChangeThatFailsLeavesNoStep) {
   Insert(1);
   LetterHead absent = MakeLetter(2).head;
-  EXPECT_FALSE(store_->Update(0, {absent, {}, LetterStepKind::kDead, ""}).ok());
+  EXPECT_FALSE(store_->Update(0, {absent, {}, {{LetterStepKind::kDead, ""}}}).ok());
   Insert(3);
   EXPECT_EQ(Numbers("a"), (Is{1, 2}));
 }

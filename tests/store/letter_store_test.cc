@@ -194,7 +194,7 @@ TEST_F(LetterStoreTest, AnUpdateReplacesEverythingButTheEvent) {
   wanted.cause.reason = "cannot be";
   wanted.cause.calls.push_back({6, StoredClass::kDomain, "cannot be"});
   wanted.cause.plugin_version = "1.3.0";
-  ASSERT_TRUE(store_->Update(0, {wanted.head, wanted.cause, {}, ""}).ok());
+  ASSERT_TRUE(store_->Update(0, {wanted.head, wanted.cause, {}}).ok());
   EXPECT_EQ(store_->totals().dead, 1u);
   EXPECT_EQ(store_->totals().healing, 0u);
   Reopen();
@@ -202,7 +202,7 @@ TEST_F(LetterStoreTest, AnUpdateReplacesEverythingButTheEvent) {
   EXPECT_EQ(store_->totals().dead, 1u);
   LetterHead absent = wanted.head;
   absent.position = At(2);
-  const Status refused = store_->Update(0, {absent, wanted.cause, {}, ""});
+  const Status refused = store_->Update(0, {absent, wanted.cause, {}});
   EXPECT_EQ(refused.message(), "group g has no letter 20:20");
 }
 
@@ -264,7 +264,7 @@ TEST_F(LetterStoreTest, CountsAreThoseOfTheRowsWhateverWasDone) {
     Letter letter = MakeLetter(n);
     letter.cause.reason.append(n, '!');
     letter.head.state = n % 8 == 1 ? StoredState::kDead : StoredState::kHealing;
-    ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}, ""}).ok());
+    ASSERT_TRUE(store_->Update(0, {letter.head, letter.cause, {}}).ok());
   }
   ASSERT_TRUE(store_->RemoveHealed(0, At(5)).ok());
   const LetterTotals counted = store_->totals();
@@ -322,7 +322,7 @@ TEST_F(LetterStoreTest, AWriterOfAnEarlierSpawnChangesNothing) {
     const Letter stale = MakeLetter(1);
     std::vector<Letter> other = {MakeLetter(2)};
     for (const Status& refused :
-         {store_->Insert(5, other), store_->Update(5, {stale.head, stale.cause, {}, ""}),
+         {store_->Insert(5, other), store_->Update(5, {stale.head, stale.cause, {}}),
           store_->MakeDue(5, {&stale.head.position, 1}, 5), store_->RemoveHealed(5, At(1)),
           store_->RemoveBeyond(5, std::nullopt),
           store_->SetHold(5, {"u", LetterHold::By::kHost, 1, ""}), store_->EndHold(5, "t"),
