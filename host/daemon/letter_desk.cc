@@ -49,7 +49,7 @@ ControlAnswer Waiting(Position position, std::uint64_t number) {
 void LetterDesk::Take(const LetterCommand& order, const std::string& by, Reply reply) {
   switch (order.kind) {
     case LetterCommand::Kind::kRetry:
-      Retry(order, std::move(reply));
+      Retry(order, by, std::move(reply));
       return;
     case LetterCommand::Kind::kDrop:
       Drop(order, by, reply);
@@ -74,17 +74,17 @@ const LetterOutcome* LetterDesk::Known(Position position, std::uint64_t behind) 
   return found == recent_.rend() ? nullptr : &*found;
 }
 
-void LetterDesk::Retry(const LetterCommand& order, Reply reply) {
+void LetterDesk::Retry(const LetterCommand& order, const std::string& by, Reply reply) {
   if (const LetterOutcome* known =
           order.after == 0 ? nullptr : Known(order.position, order.after)) {
     reply(OutcomeAnswer(*known));
     return;
   }
   const std::uint64_t number = order.after == 0 ? number_ : order.after;
-  at_.letters->Find(order.position, [this, position = order.position, number,
+  at_.letters->Find(order.position, [this, position = order.position, by, number,
                                      reply = std::move(reply)](const Result<LetterHead>& letter) {
     if (letter.ok()) {
-      AskForCall(*letter, number, reply);
+      AskForCall(*letter, by, number, reply);
       return;
     }
     // Gone a moment ago, as a follower that was handed on is.
@@ -95,7 +95,8 @@ void LetterDesk::Retry(const LetterCommand& order, Reply reply) {
   });
 }
 
-void LetterDesk::AskForCall(const LetterHead& letter, std::uint64_t number, const Reply& reply) {
+void LetterDesk::AskForCall(const LetterHead& letter, const std::string& by, std::uint64_t number,
+                            const Reply& reply) {
   const LetterBook& book = at_.engine->letters();
   const auto id = book.Find(letter.stream, letter.position);
   if (const LetterOutcome* known = Known(letter.position, number)) {
@@ -103,6 +104,7 @@ void LetterDesk::AskForCall(const LetterHead& letter, std::uint64_t number, cons
     return;
   }
   if (id.has_value() && book.in_call() == *id) {
+    at_.letters->NoteRetry(letter.position, by);
     Await(letter.position, number, reply);
     return;
   }
@@ -117,6 +119,7 @@ void LetterDesk::AskForCall(const LetterHead& letter, std::uint64_t number, cons
     reply(Refused(refused));
     return;
   }
+  at_.letters->NoteRetry(letter.position, by);
   Await(letter.position, number, reply);
 }
 

@@ -55,8 +55,9 @@ class LetterDesk {
     Reply reply;
   };
 
-  void Retry(const LetterCommand& order, Reply reply);
-  void AskForCall(const LetterHead& letter, std::uint64_t number, const Reply& reply);
+  void Retry(const LetterCommand& order, const std::string& by, Reply reply);
+  void AskForCall(const LetterHead& letter, const std::string& by, std::uint64_t number,
+                  const Reply& reply);
   void Await(Position position, std::uint64_t number, Reply reply);
   void Drop(const LetterCommand& order, const std::string& by, const Reply& reply);
   void ParkEvent(const LetterCommand& order, const std::string& by, const Reply& reply);

@@ -91,6 +91,34 @@ TEST_F(SinksTest, ALetterThatHealsAndOneThatDiesAreTold) {
   EXPECT_NE(std::find(steps.begin(), steps.end(), "dead b"), steps.end());
 }
 
+TEST_F(SinksTest, ARetryByCommandIsToldAndThenWhatItLedTo) {
+  constexpr const char* kUntil = R"({"do":"reject","text":"no such article","until":"mended"})";
+  ConfigureGroup("\"jsonl:dead.jsonl\"");
+  site_.Append({EventLine("a", "t", kUntil), EventLine("b", "t", kReject)});
+  const auto host = site_.Start({"run", "host.toml"});
+  const Texts written{"written a", "written b"};
+  EXPECT_TRUE(WaitUntil([&] { return Steps() == written; })) << host->Errors();
+  const auto retry = [&] {
+    return site_.Catchup({"dlq", "retry", "g", "--all", "--config", "host.toml"});
+  };
+
+  EXPECT_EQ(retry().exit, 1) << "both fail again";
+  EXPECT_TRUE(WaitUntil([&] { return Steps().size() >= 4; })) << host->Errors();
+  WriteFile(site_.data("g", "mended"), "");
+  EXPECT_EQ(retry().exit, 1) << "one of them";
+  EXPECT_TRUE(WaitUntil([&] { return Steps().size() >= 7; })) << host->Errors();
+
+  EXPECT_EQ(Steps(), (Texts{"written a", "written b", "retried a", "retried b", "retried a",
+                            "healed a", "retried b"}));
+  std::vector<JsonObject> told = Told();
+  EXPECT_EQ(told.at(2)["state"], "dead");
+  EXPECT_EQ(told.at(2)["attempts"], "2");
+  EXPECT_EQ(told.at(2)["note"].rfind("user ", 0), 0u) << told.at(2)["note"];
+  EXPECT_EQ(told.at(5)["note"], "");
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0);
+}
+
 TEST_F(SinksTest, AStreamGetsThemAsEventsThatNoGroupIsGiven) {
   // A group with every event, and one that asks for the sink's stream by its name.
   site_.Configure(TroubleGroup("g",
