@@ -41,9 +41,13 @@ std::string_view NameOf(LetterOutcome::Kind kind) {
     case LetterOutcome::Kind::kFailed:
       return "failed";
     case LetterOutcome::Kind::kDropped:
+      return "dropped";
+    case LetterOutcome::Kind::kRefused:
+      return "refused";
+    case LetterOutcome::Kind::kGone:
       break;
   }
-  return "dropped";
+  return "gone";
 }
 
 // What became of a retry.
@@ -56,6 +60,8 @@ Json OutcomeOf(const LetterOutcome& outcome) {
   if (outcome.kind == LetterOutcome::Kind::kFailed) {
     json["state"] = std::string(StoredStateName(outcome.state));
     json["class"] = std::string(StoredClassName(outcome.failed));
+  }
+  if (outcome.kind == LetterOutcome::Kind::kFailed || !outcome.text.empty()) {
     json["reason"] = outcome.text;
   }
   return json;

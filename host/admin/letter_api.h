@@ -12,7 +12,8 @@ namespace catchup {
 //   GET  /api/groups/{group}/letters/{id}    one, whole
 //   GET  /api/groups/{group}/dropped         the last ones that were dropped
 //   POST /api/groups/{group}/letters/{id}/retry   {"after": 0}
-//        answered with {"letter": {"id", "result", …}}; "waiting" has "after", to ask again with
+//        answered with {"letter": {"id", "result", …}}; "waiting" has "after", to ask again with;
+//        a 409 with "letter", "refused" or "gone", speaks of this letter alone
 //   POST /api/groups/{group}/letters/{id}/drop    {"reason": "…"}
 //   POST /api/groups/{group}/park            {"event": "commit:prepare" | "type": "…", "reason"}
 //   POST /api/groups/{group}/unpark          {"type": "…"}

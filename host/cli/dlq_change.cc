@@ -1,5 +1,7 @@
 // `catchup dlq retry`, `drop`, `park` and `unpark`.
 
+#include <fmt/core.h>
+
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -39,7 +41,8 @@ std::string TextOf(const Json& json, const char* name) {
 }
 
 // Calls letters again, one after the other, in the order of the log, and says what came of each. In
-// a stream nothing behind a letter that failed is tried: its order would be lost.
+// a stream nothing behind a letter that failed is tried: its order would be lost. What is refused
+// for one letter says nothing about the next; what is refused for all ends it.
 class Retry {
  public:
   Retry(const DlqArguments& arguments, LetterPlace* place, std::chrono::milliseconds patience)
@@ -51,6 +54,7 @@ class Retry {
   Status All();
   Status One(const std::string& id, const std::string& stream);
   Result<Json> Ask(const std::string& id);
+  void TellCounts(bool done) const;
   void Tell(const Json& letter);
 
   const DlqArguments& arguments_;
@@ -60,7 +64,9 @@ class Retry {
   std::uint64_t healed_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t not_tried_ = 0;
+  std::uint64_t refused_ = 0;
   std::uint64_t dropped_ = 0;
+  std::uint64_t gone_ = 0;
   bool told_ = false;
 };
 
@@ -68,35 +74,54 @@ int Retry::Run() {
   const Status done = arguments_.id.empty() ? All() : One(arguments_.id, "");
   if (arguments_.json) {
     std::printf("%s]\n", told_ ? "" : "[");
-  } else if (arguments_.id.empty() && healed_ + failed_ + not_tried_ + dropped_ == 0 && done.ok()) {
-    std::printf("group %s has no such letters\n", arguments_.group.c_str());
-  } else if (arguments_.id.empty() && healed_ + failed_ + not_tried_ + dropped_ > 0) {
-    std::printf("%llu healed, %llu failed, %llu not tried%s\n",
-                static_cast<unsigned long long>(healed_), static_cast<unsigned long long>(failed_),
-                static_cast<unsigned long long>(not_tried_),
-                dropped_ == 0 ? "" : (", " + std::to_string(dropped_) + " dropped").c_str());
+  } else if (arguments_.id.empty()) {
+    TellCounts(done.ok());
   }
   if (!done.ok()) {
     return FailDlq(arguments_, done);
   }
-  return failed_ + not_tried_ == 0 ? kExitDone : kExitFailed;
+  return failed_ + not_tried_ + refused_ == 0 ? kExitDone : kExitFailed;
+}
+
+void Retry::TellCounts(bool done) const {
+  if (healed_ + failed_ + not_tried_ + refused_ + dropped_ + gone_ == 0) {
+    if (done) {
+      std::printf("group %s has no such letters\n", arguments_.group.c_str());
+    }
+    return;
+  }
+  std::string counts =
+      fmt::format("{} healed, {} failed, {} not tried", healed_, failed_, not_tried_);
+  for (const auto& [count, what] :
+       {std::pair(refused_, "refused"), std::pair(dropped_, "dropped"), std::pair(gone_, "gone")}) {
+    if (count > 0) {
+      counts += fmt::format(", {} {}", count, what);
+    }
+  }
+  std::printf("%s\n", counts.c_str());
 }
 
 // Those that are there when it begins: what becomes a letter meanwhile is another's.
 Status Retry::All() {
   const auto began = Clock::now();
   LetterOptions options = FiltersOf(arguments_);
+  // None, since it was looked at already, is no filter.
+  const auto older = ParseDuration(arguments_.older, {}, std::chrono::milliseconds::max());
+  const auto age = older.ok() ? *older : std::chrono::milliseconds(0);
   for (;;) {
-    options["older"] =
-        std::to_string(
-            std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count() +
-            1) +
-        "ms";
+    const auto passed =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began) +
+        std::chrono::milliseconds(1);
+    options["older"] = fmt::format("{}ms", (age + passed).count());
     CATCHUP_ASSIGN_OR_RETURN(const std::string page, place_.Page(options, LetterView::kList));
     CATCHUP_ASSIGN_OR_RETURN(const LetterPart part, SplitPage(page));
     for (const std::string& text : part.letters) {
       const Json letter = Json::parse(text, nullptr, false);
-      CATCHUP_RETURN_IF_ERROR(One(TextOf(letter, "id"), TextOf(letter, "stream")));
+      const std::string id = TextOf(letter, "id");
+      const Status done = One(id, TextOf(letter, "stream"));
+      if (!done.ok()) {
+        return told_ ? done.Within("stopped at letter " + id) : done;
+      }
     }
     if (!part.next) {
       return {};
@@ -115,10 +140,17 @@ Status Retry::One(const std::string& id, const std::string& stream) {
   }
   CATCHUP_ASSIGN_OR_RETURN(const Json letter, Ask(id));
   const std::string result = TextOf(letter, "result");
+  if (arguments_.id == id && (result == "refused" || result == "gone")) {
+    return Status::NotFound(TextOf(letter, "reason"));
+  }
   if (result == "healed") {
     ++healed_;
   } else if (result == "dropped") {
     ++dropped_;
+  } else if (result == "refused") {
+    ++refused_;
+  } else if (result == "gone") {
+    ++gone_;
   } else {
     ++failed_;
     if (!stream.empty()) {
@@ -162,9 +194,9 @@ Result<Json> Retry::Ask(const std::string& id) {
 }
 
 void Retry::Tell(const Json& letter) {
+  const bool first = !std::exchange(told_, true);
   if (arguments_.json) {
-    std::printf("%s%s", told_ ? ",\n" : "[", Dump(letter).c_str());
-    told_ = true;
+    std::printf("%s%s", first ? "[" : ",\n", Dump(letter).c_str());
     return;
   }
   const std::string result = TextOf(letter, "result");

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <string>
+#include <vector>
 
 namespace catchup {
 namespace {
@@ -24,15 +25,20 @@ std::string CheckLimit(const std::string& text) {
   return error == std::errc() && rest == end && number != 0 ? "" : "wanted a number from 1";
 }
 
+// All but --stream and --limit.
+std::vector<CLI::Option*> AddKinds(CLI::App* verb, DlqArguments* arguments) {
+  return {verb->add_option("--state", arguments->state, "healing, dead or follower"),
+          verb->add_option("--class", arguments->letter_class,
+                           "domain, domain-text, unknown, crash, hang, held or by-hand"),
+          verb->add_option("--type", arguments->type, "Those of this event type"),
+          verb->add_option("--older", arguments->older,
+                           "Those that were written longer ago: an integer and ms, s, m or h"),
+          verb->add_option("--newer", arguments->newer, "Those that were written since")};
+}
+
 void AddFilters(CLI::App* verb, DlqArguments* arguments) {
-  verb->add_option("--state", arguments->state, "healing, dead or follower");
-  verb->add_option("--class", arguments->letter_class,
-                   "domain, domain-text, unknown, crash, hang, held or by-hand");
+  (void)AddKinds(verb, arguments);
   verb->add_option("--stream", arguments->stream, "Those of this stream");
-  verb->add_option("--type", arguments->type, "Those of this event type");
-  verb->add_option("--older", arguments->older,
-                   "Those that were written longer ago: an integer and ms, s, m or h");
-  verb->add_option("--newer", arguments->newer, "Those that were written since");
   verb->add_option("--limit", arguments->limit, "The first so many")->check(CheckLimit);
 }
 
@@ -53,14 +59,17 @@ void AddChanges(CLI::App* dlq, DlqArguments* arguments) {
   CLI::Option* all = retry->add_flag("--all", arguments->all, "All of the group");
   id->excludes(stream)->excludes(all);
   stream->excludes(all);
+  for (CLI::Option* filter : AddKinds(retry, arguments)) {
+    filter->excludes(id);
+  }
   retry
       ->add_option("--timeout", arguments->patience,
                    "For how long it waits for one letter's call: an integer and ms, s, m or h")
       ->capture_default_str();
   retry->add_flag("--json", arguments->json, "One JSON array");
   retry->footer(
-      "In the order of the log; in a stream it stops at the first that fails. Exit 1 if one fails "
-      "or is not tried.");
+      "In the order of the log; in a stream it stops at the first that fails. Exit 1 if one fails, "
+      "is refused or is not tried.");
 
   CLI::App* drop = AddVerb(dlq, arguments, "drop", "Removes a letter for good, through its host");
   AddId(drop, arguments)->required();

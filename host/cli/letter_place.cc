@@ -91,8 +91,10 @@ Result<std::string> LetterPlace::Ask(const HttpRequest& request) {
                : Status::Unavailable(status.message());
   }
   asked_ = true;
-  return response->status == 200 ? Result<std::string>(std::move(response->body))
-                                 : RefusalOf(*response);
+  const bool answered =
+      response->status == 200 ||
+      (response->status == 409 && RawMember(response->body, "letter").has_value());
+  return answered ? Result<std::string>(std::move(response->body)) : RefusalOf(*response);
 }
 
 Result<std::string> LetterPlace::Read(std::string_view rest, const Reading& here) {

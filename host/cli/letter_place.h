@@ -35,7 +35,7 @@ class LetterPlace {
   Result<std::string> Dropped();
 
   // Asks the host to do something: POST with `body`, "{…}", on the group's `path`, as "/park".
-  // kUnavailable: none runs.
+  // What it refuses for one letter alone is an answer, too. kUnavailable: none runs.
   Result<std::string> Order(std::string_view path, const std::string& body);
 
   // The host, or who else has the state directory; empty while nobody does.

@@ -47,13 +47,16 @@ struct LetterCommand {
 // As users type them: "retry", "park".
 const char* LetterCommandName(LetterCommand::Kind kind);
 
-// What became of a retry.
+// What became of a retry of one letter.
 struct LetterOutcome {
   enum class Kind : std::uint8_t {
     kWaiting,  // It is asked for, and not called yet or not done: ask again with `number`.
     kHealed,   // The call succeeded and the letter is gone.
     kFailed,   // The call failed; the letter is now as the rest says.
     kDropped,  // Meanwhile somebody dropped it.
+    // With an answer kRefused, which speaks of this letter alone: another may be called.
+    kRefused,  // It cannot be called now, as `text` says.
+    kGone,     // It is no letter, any more or yet.
   };
   Kind kind = Kind::kWaiting;
   std::uint64_t number = 0;
@@ -79,7 +82,7 @@ struct ControlAnswer {
   std::string group;
   GroupState state = GroupState::kIdle;  // Of the group afterwards, as the next.
   std::string reason;
-  std::optional<LetterOutcome> letter;  // Of a retry that is done, or waits.
+  std::optional<LetterOutcome> letter;  // Of a retry, unless what is said holds for any letter.
 };
 
 // Called once, on any thread; must not block.

@@ -31,6 +31,16 @@ ControlAnswer Refused(std::string text) {
   return answer;
 }
 
+// Of this letter alone: why it is not called.
+ControlAnswer LetterRefused(Position position, LetterOutcome::Kind kind, const std::string& text) {
+  ControlAnswer answer = Refused(text);
+  LetterOutcome& outcome = answer.letter.emplace();
+  outcome.kind = kind;
+  outcome.position = position;
+  outcome.text = text;
+  return answer;
+}
+
 ControlAnswer OutcomeAnswer(LetterOutcome outcome) {
   ControlAnswer answer;
   answer.letter = std::move(outcome);
@@ -91,7 +101,7 @@ void LetterDesk::Retry(const LetterCommand& order, const std::string& by, Reply 
     const LetterOutcome* known = Known(position, 0);
     reply(known != nullptr && known->kind != LetterOutcome::Kind::kFailed
               ? OutcomeAnswer(*known)
-              : Refused(letter.status().message()));
+              : LetterRefused(position, LetterOutcome::Kind::kGone, letter.status().message()));
   });
 }
 
@@ -113,10 +123,14 @@ void LetterDesk::AskForCall(const LetterHead& letter, const std::string& by, std
     reply(Waiting(letter.position, number));
     return;
   }
+  if (std::string cannot = at_.engine->CannotRetry(); !cannot.empty()) {
+    reply(Refused(std::move(cannot)));
+    return;
+  }
   const std::string refused =
       at_.engine->RetryLetter(letter.stream, letter.position, at_.now(), at_.out());
   if (!refused.empty()) {
-    reply(Refused(refused));
+    reply(LetterRefused(letter.position, LetterOutcome::Kind::kRefused, refused));
     return;
   }
   at_.letters->NoteRetry(letter.position, by);

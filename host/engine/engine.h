@@ -208,6 +208,8 @@ class Engine {
   // Events of the type are parked without a call until UnparkType or another plugin file.
   std::string ParkType(std::string_view type, Tick tick, Commands* out);
   std::string UnparkType(std::string_view type, Tick tick, Commands* out);
+  // Why no letter at all can be called by hand now; empty: one can.
+  std::string CannotRetry() const;
   // Calls the letter as soon as may be, healing or dead.
   std::string RetryLetter(std::string_view stream, Position position, Tick tick, Commands* out);
 

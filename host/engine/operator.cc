@@ -109,8 +109,7 @@ std::string Engine::UnparkType(std::string_view type, Tick tick, Commands* out) 
   return {};
 }
 
-std::string Engine::RetryLetter(std::string_view stream, Position position, Tick tick,
-                                Commands* out) {
+std::string Engine::CannotRetry() const {
   if (life_.ending()) {
     return "the group is stopping";
   }
@@ -118,6 +117,14 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (breaker_.open() || (breaker_.half_open() && HasEventToCall())) {
     return "no letter is called while the breaker is open" +
            (trouble_.empty() ? std::string() : ": " + trouble_);
+  }
+  return {};
+}
+
+std::string Engine::RetryLetter(std::string_view stream, Position position, Tick tick,
+                                Commands* out) {
+  if (std::string cannot = CannotRetry(); !cannot.empty()) {
+    return cannot;
   }
   const auto id = book_.Find(stream, position);
   if (!id) {

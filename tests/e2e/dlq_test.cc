@@ -210,6 +210,35 @@ TEST_F(RunningDlqTest, ARetryCallsThroughTheGroupsRunnerAndTellsWhatCameOfIt) {
   EXPECT_EQ(std::count(delivered.begin(), delivered.end(), "a@1 ok 1"), 1) << "once, in order";
 }
 
+// The filter leaves out the letter that one of them waits behind.
+TEST_F(RunningDlqTest, ARetryOfSeveralGoesOnBehindOneThatIsRefusedAndSaysSo) {
+  site_.Append({Orders("a", kReject), Orders("a", "{}", "u"),
+                Orders("b", UntilMended("reject"), "u"), Orders("b", "{}", "u")});
+  Configure();
+  Run();
+  const std::vector<JsonObject> letters = Letters(4);
+  WriteFile(site_.data("g", "mended"), "");
+  const std::string why =
+      "it waits behind " + letters[0].at("id") + ", an earlier letter of its stream";
+
+  const Finished some = Dlq({"retry", "g", "--all", "--type", "u"});
+  EXPECT_EQ(some.exit, 1) << some.err;
+  EXPECT_EQ(some.out, letters[1].at("id") + "  refused: " + why + "\n" + letters[2].at("id") +
+                          "  healed\n" + letters[3].at("id") +
+                          "  healed\n2 healed, 0 failed, 0 not tried, 1 refused\n");
+  EXPECT_EQ(some.err, "");
+  Letters(2);
+  const Finished json = Dlq({"retry", "g", "--all", "--type", "u", "--json"});
+  EXPECT_EQ(json.exit, 1);
+  ExpectSays(json.out, {"[{", "\"result\":\"refused\"", why});
+  // Alone it is an error.
+  const Finished one = Dlq({"retry", "g", letters[1].at("id")});
+  EXPECT_EQ(one.exit, 1);
+  ExpectSays(one.err, {why});
+  EXPECT_EQ(one.out, "");
+  End();
+}
+
 TEST_F(RunningDlqTest, WhatCannotBeRetriedIsRefusedAndSaysWhatToDo) {
   site_.Append({Orders("a", kReject)});
   Configure();
