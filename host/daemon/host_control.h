@@ -113,7 +113,7 @@ class HostControl {
   // once.
   virtual void ReadLetters(const std::string& group, LetterRead read, ControlReply reply) = 0;
   // A retry needs a group that runs, and is answered within kRetryAnswer, perhaps with kWaiting;
-  // all others are answered once they are stored.
+  // all others are answered once they are stored, or with what they wait for.
   virtual void OrderLetter(const std::string& group, const LetterCommand& order,
                            const std::string& by, ControlReply reply) = 0;
 };

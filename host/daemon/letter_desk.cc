@@ -233,9 +233,20 @@ void LetterDesk::ParkEvent(const LetterCommand& order, const std::string& by, co
     }
     const auto at = std::lower_bound(parks_.begin(), parks_.end(), position);
     parks_.insert(at, position);
-    reply(Done("the event at " + FormatPosition(position) +
-               " is parked as a letter once it is its turn"));
+    const std::string event = "the event at " + FormatPosition(position);
+    const std::string waits = at_.engine->ParkWaitsFor(position);
+    if (waits.empty()) {
+      AnswerOnceStored(event + " is a dead letter", reply);
+    } else {
+      reply(Done(event + " becomes a dead letter when its turn comes: " + waits));
+    }
   });
+}
+
+// The commands of this turn are carried out at its end.
+void LetterDesk::AnswerOnceStored(const std::string& text, const Reply& reply) {
+  at_.reactor->Post(Gate::Wrap(
+      at_.gate, [this, text, reply] { at_.letters->Sync([text, reply] { reply(Done(text)); }); }));
 }
 
 void LetterDesk::ParkType(const LetterCommand& order, const std::string& by, const Reply& reply) {
@@ -245,13 +256,10 @@ void LetterDesk::ParkType(const LetterCommand& order, const std::string& by, con
     reply(Refused(refused));
     return;
   }
-  // The commands of this turn are carried out at its end.
-  at_.reactor->Post(Gate::Wrap(at_.gate, [this, type = order.type, reply] {
-    at_.letters->Sync([type, reply] {
-      reply(Done("events of type " + Quoted(type, kMaxOperatorReason) +
-                 " are parked without a call until catchup dlq unpark, or another plugin file"));
-    });
-  }));
+  AnswerOnceStored(
+      "events of type " + Quoted(order.type, kMaxOperatorReason) +
+          " are parked without a call until catchup dlq unpark, or another plugin file",
+      reply);
 }
 
 void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
@@ -260,11 +268,8 @@ void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
     reply(Refused(refused));
     return;
   }
-  at_.reactor->Post(Gate::Wrap(at_.gate, [this, type = order.type, reply] {
-    at_.letters->Sync([type, reply] {
-      reply(Done("events of type " + Quoted(type, kMaxOperatorReason) + " are called again"));
-    });
-  }));
+  AnswerOnceStored("events of type " + Quoted(order.type, kMaxOperatorReason) + " are called again",
+                   reply);
 }
 
 }  // namespace catchup

@@ -61,6 +61,7 @@ class LetterDesk {
   void Await(Position position, std::uint64_t number, Reply reply);
   void Drop(const LetterCommand& order, const std::string& by, const Reply& reply);
   void ParkEvent(const LetterCommand& order, const std::string& by, const Reply& reply);
+  void AnswerOnceStored(const std::string& text, const Reply& reply);
   void ParkType(const LetterCommand& order, const std::string& by, const Reply& reply);
   void UnparkType(const LetterCommand& order, const Reply& reply);
   const LetterOutcome* Known(Position position, std::uint64_t behind) const;

@@ -50,6 +50,7 @@ void Engine::Deliver(Turn& turn) {
 }
 
 void Engine::DeliverCarefully(Turn& turn) {
+  ParkAsked(turn);
   if (life_.ending()) {
     return;
   }
@@ -59,6 +60,45 @@ void Engine::DeliverCarefully(Turn& turn) {
   const Lane& lane = seats_.front().lane;
   while (lane.takes() && !CallsLetter() && !breaker_.open() && !life_.ending() &&
          (breaker_.half_open() ? CallProbe(turn) : CallNext(turn))) {
+  }
+}
+
+// What an operator has decided needs no call, so it waits neither for the breaker nor for a runner;
+// but where the plugin stores its position, only its next runner can say that it does not hold the
+// event.
+void Engine::ParkAsked(Turn& turn) {
+  if (park_asked_.empty() || life_.ending()) {
+    return;
+  }
+  const auto is_asked = [this](Sequence sequence) {
+    return sequence != 0 && !ledger_.AdvanceAt(sequence) &&
+           park_asked_.contains(ledger_.PositionOf(sequence));
+  };
+  if (many_) {
+    for (Seat& seat : seats_) {
+      const Sequence in_place = seat.place.sequence;
+      if (is_asked(in_place) && seat.has.empty() && !CallsLetter(seat) &&
+          !(CallsLetter() && NameOf(in_place).stream == letter_stream_)) {
+        (void)CallInPlace(seat, turn);
+      }
+    }
+    return;
+  }
+  Seat& seat = seats_.front();
+  const auto waits = [this, &seat] {
+    return ledger_.on_lane() > 0 ||
+           (position_mode_ && (!seat.lane.takes() || ledger_.parking() > 0));
+  };
+  for (Sequence next = ledger_.NextWaiting(); is_asked(next) && !waits() && !life_.ending();
+       next = ledger_.NextWaiting()) {
+    if (next == seat.place.sequence) {
+      (void)CallInPlace(seat, turn);
+    } else {
+      (void)RouteOf(next, turn);
+    }
+    if (ledger_.NextWaiting() == next) {
+      return;  // No room.
+    }
   }
 }
 

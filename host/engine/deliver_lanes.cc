@@ -90,6 +90,7 @@ Seat* Engine::IdleSeat(bool with_place) {
 }
 
 void Engine::DeliverToLanes(Turn& turn) {
+  ParkAsked(turn);
   if (life_.ending()) {
     return;
   }

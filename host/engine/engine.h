@@ -205,6 +205,9 @@ class Engine {
   std::string ParkEvent(Position position, Tick tick, Commands* out);
   // What ParkEvent would answer now.
   std::string CannotPark(Position position) const;
+  // What an event waits for that ParkEvent has taken; empty: its letter is written, or being
+  // written.
+  std::string ParkWaitsFor(Position position) const;
   // Events of the type are parked without a call until UnparkType or another plugin file.
   std::string ParkType(std::string_view type, Tick tick, Commands* out);
   std::string UnparkType(std::string_view type, Tick tick, Commands* out);
@@ -380,6 +383,7 @@ class Engine {
   void DeliverCarefully(Turn& turn);
   bool CallNext(Turn& turn);
   bool CallProbe(Turn& turn);
+  void ParkAsked(Turn& turn);
   bool CallNextEvent(Turn& turn);
   bool CallInPlace(Seat& seat, Turn& turn);
   struct ParkedAs {

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -71,6 +72,30 @@ std::string Engine::ParkEvent(Position position, Tick tick, Commands* out) {
     Plan(turn);
   }
   return refused;
+}
+
+std::string Engine::ParkWaitsFor(Position position) const {
+  if (!park_asked_.contains(position)) {
+    return {};
+  }
+  const Sequence sequence = ledger_.FindEvent(position);
+  if (std::any_of(seats_.begin(), seats_.end(),
+                  [&](const Seat& seat) { return Has(seat, sequence); })) {
+    return "it is being called, and stays an event if that succeeds";
+  }
+  if (book_.IsFull(LetterBytesOf(sequence, {}))) {
+    return "the dead letters are full";
+  }
+  const bool in_place = std::any_of(seats_.begin(), seats_.end(), [&](const Seat& seat) {
+    return seat.place.sequence == sequence;
+  });
+  if (in_place && position_mode_ && !seats_.front().lane.takes()) {
+    return "the next runner has to say first whether the plugin holds it";
+  }
+  const Sequence next = ledger_.NextWaiting();
+  return in_place || next == 0 || next == sequence
+             ? std::string("a call before it has to end")
+             : "events before it, from " + FormatPosition(ledger_.PositionOf(next)) + " on";
 }
 
 std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {

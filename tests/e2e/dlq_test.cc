@@ -351,6 +351,46 @@ TEST_F(RunningDlqTest, AnEventThatWaitsIsParkedAndItsReasonIsTheLetters) {
   End();
 }
 
+// The breaker is open for longer than any test lasts.
+TEST_F(RunningDlqTest, WhatIsParkedByHandDoesNotWaitForTheBreaker) {
+  for (const std::string lanes : {"1", "2"}) {
+    site_.Append({Orders("a" + lanes, R"({"do":"retry","text":"no such article"})")});
+    Configure("lanes = " + lanes +
+              "\nbreaker = { failures = 1, open = \"1h\", max_open = \"1h\" }\n");
+    Run();
+    ASSERT_TRUE(WaitForState("waiting")) << host_->Errors();
+    const std::string place = host_->Log().Last("Call failed", "g", "position");
+    const Finished parked = Dlq({"park", "g", "--event", place, "--reason", "no use"});
+    EXPECT_EQ(parked.exit, 0) << parked.err;
+    EXPECT_EQ(parked.out, "g: the event at " + place + " is a dead letter\n");
+    EXPECT_EQ(Letters(lanes == "1" ? 1 : 2).back().at("id"), place);
+    EXPECT_EQ(host_->Log().Last("State changed", "g", "state"), "waiting");
+    End();
+  }
+}
+
+TEST_F(RunningDlqTest, WhatIsParkedByHandBeforeItsTurnIsAnsweredWithWhatItWaitsFor) {
+  site_.Append({Orders("a", UntilMended("retry")), Orders("b", "{}")});
+  site_.Configure(TroubleGroup("g", "prefixes = [\"\"]\n") + JsonlGroup("copy"));
+  Run();
+  ASSERT_TRUE(WaitForState("waiting")) << host_->Errors();
+  ASSERT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 2; })) << host_->Errors();
+  std::vector<std::string> places;
+  for (const std::string& line : ReadLines(site_.data("copy", "out.jsonl"))) {
+    const JsonObject event = ParseJsonObject(line);
+    places.push_back(event.at("commit") + ":" + event.at("prepare"));
+  }
+  const Finished parked = Dlq({"park", "g", "--event", places[1], "--reason", "no use"});
+  EXPECT_EQ(parked.exit, 0) << parked.err;
+  ExpectSays(parked.out,
+             {"the event at " + places[1] + " becomes a dead letter when its turn comes",
+              "events before it, from " + places[0] + " on"});
+  Letters(0);
+  WriteFile(site_.data("g", "mended"), "");
+  EXPECT_EQ(Letters(1)[0].at("id"), places[1]);
+  End();
+}
+
 TEST_F(RunningDlqTest, ATypeIsParkedUntilItIsUnparkedOverARestart) {
   Configure();
   Run();

@@ -555,6 +555,57 @@ TEST_F(FailureTest, AnOperatorParksTheEventThatIsInPlace) {
   EXPECT_EQ(Parked(answer)->failure, FailureClass::kByHand);
 }
 
+TEST_F(FailureTest, WhatIsParkedByHandDoesNotWaitForTheBreaker) {
+  Event("a");
+  Event("b");
+  Event("c");
+  for (int i = 0; i < 5; ++i) {
+    driver.Wake(60s);
+    Fails(1, CATCHUP_RETRY);
+  }
+  ASSERT_TRUE(driver.engine.breaker().open());
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkEvent(P(20), driver.tick(), &answer), "");
+  EXPECT_FALSE(Has(answer, Kind::kPark)) << "it is not its turn";
+  EXPECT_EQ(driver.engine.ParkWaitsFor(P(20)), "events before it, from 10:10 on");
+
+  answer.clear();
+  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  EXPECT_EQ(driver.engine.letters().count(LetterState::kDead), 2u) << "the second behind it";
+  EXPECT_EQ(driver.engine.ParkWaitsFor(P(10)), "");
+  EXPECT_EQ(driver.engine.ParkWaitsFor(P(20)), "");
+  EXPECT_TRUE(driver.engine.breaker().open());
+  EXPECT_EQ(Delivered(driver.Wake(75s)).first, 3u) << "the next probe";
+}
+
+TEST_F(FailureTest, WhatIsParkedByHandDoesNotWaitForARunner) {
+  Event("a");
+  driver.Exited(1, ExitClass::kCrash, 1);
+  ASSERT_EQ(driver.engine.lanes_running(), 0u);
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_EQ(Parked(answer)->failure, FailureClass::kByHand);
+}
+
+// What it died on may be in the plugin's store all the same.
+TEST(FailureOfOwnPositionTest, OnlyTheNextRunnerLetsAnEventBeParkedByHand) {
+  Names names;
+  names.names[1] = {"a", "t"};
+  Driver d({}, &names);
+  d.Start();
+  d.ReadyAt(1, std::nullopt);
+  d.Checkpoint(kEndOfLog);
+  d.Event(P(10), 1, false, 1, {"a", "t"});
+  d.Exited(1, ExitClass::kCrash, 1);
+  Commands answer;
+  ASSERT_EQ(d.engine.ParkEvent(P(10), d.tick(), &answer), "");
+  EXPECT_FALSE(Has(answer, Kind::kPark));
+  EXPECT_TRUE(Contains(d.engine.ParkWaitsFor(P(10)), "whether the plugin holds it"));
+  ASSERT_TRUE(Has(d.Wake(60s), Kind::kSpawnRunner));
+  EXPECT_TRUE(Has(d.ReadyAt(2, std::nullopt), Kind::kPark));
+}
+
 TEST_F(FailureTest, AnOperatorParksOnlyWhatHasComeAndIsNotDoneWith) {
   Event("a");
   Event("b");
@@ -567,6 +618,8 @@ TEST_F(FailureTest, AnOperatorParksOnlyWhatHasComeAndIsNotDoneWith) {
   const std::string later = driver.engine.ParkEvent(P(30), driver.tick(), &answer);
   EXPECT_TRUE(Contains(later, "no event of the group that has come lies at 30:30")) << later;
   EXPECT_EQ(driver.engine.ParkEvent(P(20), driver.tick(), &answer), "");
+  EXPECT_EQ(driver.engine.ParkWaitsFor(P(20)),
+            "it is being called, and stays an event if that succeeds");
 }
 
 TEST_F(FailureTest, NoLetterIsCalledByHandWhileTheBreakerIsOpenAndTheRefusalSaysSo) {

@@ -181,6 +181,18 @@ TEST_F(LanesWithoutRetriesTest, TheBreakerCountsOverAllLanesAndTriesTheOldestEve
   EXPECT_FALSE(Has(driver.Wake(60s), Kind::kDeliver)) << "one call at a time";
 }
 
+TEST_F(LanesWithoutRetriesTest, WhatIsParkedByHandDoesNotWaitForTheBreaker) {
+  Event("a");
+  for (int i = 0; i < 5; ++i) {
+    driver.Wake(60s);
+    Fails(1, 1, CATCHUP_RETRY);
+  }
+  ASSERT_TRUE(driver.engine.breaker().open());
+  Commands answer;
+  EXPECT_EQ(driver.engine.ParkEvent(P(10), driver.tick(), &answer), "");
+  EXPECT_TRUE(driver.engine.letters().Has("a", P(10)));
+}
+
 TEST_F(LanesWithoutRetriesTest, AQuietLogDoesNotWaitForABreakerThatHasNothingToTry) {
   Event("a");
   for (int i = 0; i < 5; ++i) {
