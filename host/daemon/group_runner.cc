@@ -217,18 +217,19 @@ void Group::OnRunnerGone(SpawnNumber spawn, const Gone& gone) {
   if (!gone.asked && ending.exit_class != ExitClass::kHung) {
     report_.CountError();
   }
-  if (!gone.asked && ending.charged != 0) {
+  const Sequence charged = engine().ChargedTo(spawn, ending.charged);
+  if (!gone.asked && charged != 0) {
     const bool hung = ending.exit_class == ExitClass::kHung;
     std::string text = ending.text;
     if (ending.crash.has_value()) {
       text += "\n" + ending.crash->frames;
     }
-    letters_.NoteFailedCall(gone.lane, ending.charged,
-                            hung ? FailureClass::kHang : FailureClass::kCrash, text);
+    letters_.NoteFailedCall(gone.lane, charged, hung ? FailureClass::kHang : FailureClass::kCrash,
+                            text);
   }
   // "died of SIGSEGV in handle of …".
   engine().RunnerExited(spawn, ending.exit_class, ending.charged,
-                        ending.text + Describe(ending.charged).of(), Now(), out());
+                        ending.text + Describe(charged).of(), Now(), out());
 }
 
 void Group::OnFolderLost(const std::string& text) { engine().StoreFailed(text, Now(), out()); }

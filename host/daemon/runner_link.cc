@@ -154,7 +154,11 @@ CrashRecord RunnerLink::Crash(const CallInProgress& call, int signal) const {
 
 RunnerLink::Ending RunnerLink::Reap() {
   const CallInProgress call = rings_->call();
-  const Sequence charged = call.running() ? tickets_.ItemOf(call.ticket) : 0;
+  // Left so by the crash: before it the rings were right.
+  const bool nonsense = rings_->broken();
+  const Sequence charged = nonsense         ? kUnknownCall
+                           : call.running() ? tickets_.ItemOf(call.ticket)
+                                            : 0;
   const ProcessExit exit = process_->Reap();
   if (refusal_.has_value()) {
     return *refusal_;
@@ -162,7 +166,9 @@ RunnerLink::Ending RunnerLink::Reap() {
   if (hung_) {
     return {ExitClass::kHung, charged, "aborted in " + std::string(CallName(call.kind)), crash_};
   }
-  const std::string in = call.running() ? " in " + std::string(CallName(call.kind)) : std::string();
+  const std::string in = nonsense         ? ", and which call it was in is nonsense"
+                         : call.running() ? " in " + std::string(CallName(call.kind))
+                                          : std::string();
   if (out_of_memory() && exit.by_signal) {
     return {ExitClass::kMemory, charged, "killed" + in + ": " + out_of_memory_, {}};
   }
@@ -177,7 +183,7 @@ RunnerLink::Ending RunnerLink::Reap() {
     return {ExitClass::kClean, 0, "", {}};
   }
   // Only before the first call into the plugin: later it may be the plugin that chose the number.
-  if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0) {
+  if (exit.code == static_cast<int>(RunnerExit::kSetup) && call.number == 0 && !nonsense) {
     return {ExitClass::kSetup,
             0,
             fmt::format("it ended with exit code {} before the first call; the reason it gave, if "
@@ -185,14 +191,12 @@ RunnerLink::Ending RunnerLink::Reap() {
                         exit.code),
             {}};
   }
-  if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running()) {
+  if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running() && !nonsense) {
     return {ExitClass::kClean, 0, "", {}};
   }
   return {ExitClass::kExit,
           charged,
-          fmt::format(
-              "exit code {}{}", exit.code,
-              call.running() ? fmt::format(" in {}", CallName(call.kind)) : " between two calls"),
+          fmt::format("exit code {}{}", exit.code, in.empty() ? " between two calls" : in),
           {}};
 }
 

@@ -20,6 +20,9 @@ using Sequence = std::uint64_t;
 // In place of the sequence of an event: the letter that kCallLetter handed to the runner.
 inline constexpr Sequence kLetterCall = ~Sequence{0};
 
+// What a runner was calling when it died, where its death left nonsense in place of that.
+inline constexpr Sequence kUnknownCall = kLetterCall - 1;
+
 // Names one runner process of a group, over all its lanes: 1, 2, 3 … Inputs of a spawn that is not
 // its lane's present one are ignored.
 using SpawnNumber = std::uint64_t;

@@ -128,7 +128,7 @@ class Engine {
   void DiscardRunner(SpawnNumber spawn, std::string_view why, Tick tick, Commands* out);
 
   // The process is gone and its outcomes were all reported before this. kContract says what
-  // ContractBroken says.
+  // ContractBroken says. `charged`: what it was calling; 0: nothing; or kUnknownCall.
   void RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence charged,
                     std::string_view text, Tick tick, Commands* out);
 
@@ -260,6 +260,10 @@ class Engine {
   std::optional<std::chrono::nanoseconds> heals_at() const;
   // How many of these have been made and failed.
   std::uint64_t calls_before_end() const { return calls_before_end_; }
+
+  // What the end of this spawn is about: `charged`, or where that is kUnknownCall the one thing
+  // that it had; 0 if it had none or several.
+  Sequence ChargedTo(SpawnNumber spawn, Sequence charged) const;
 
   bool position_mode() const { return position_mode_; }
   // Settled so far; null at the beginning.

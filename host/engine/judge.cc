@@ -131,8 +131,31 @@ void Engine::BreakContract(const std::string& text) {
       Lane::Force::kKill, {});
 }
 
-void Engine::On(const Exit& exit, Turn& turn) {
+Sequence Engine::ChargedTo(SpawnNumber spawn, Sequence charged) const {
+  const auto seat = std::find_if(seats_.begin(), seats_.end(),
+                                 [&](const Seat& one) { return one.lane.spawn() == spawn; });
+  if (charged != kUnknownCall || seat == seats_.end()) {
+    return charged;
+  }
+  if (seat->hang) {
+    return seat->hang->sequence;
+  }
+  if (CallsLetter(*seat)) {
+    return kLetterCall;
+  }
+  const std::uint64_t had = many_ ? seat->has.size() : ledger_.on_lane();
+  return had != 1 ? 0 : many_ ? seat->has.front() : ledger_.FirstOnLane();
+}
+
+void Engine::On(const Exit& said, Turn& turn) {
   Seat& seat = *heard_of_;
+  Exit exit = said;
+  exit.charged = ChargedTo(seat.lane.spawn(), said.charged);
+  if (said.charged == kUnknownCall && exit.charged == 0) {
+    // Any of what it had may be to blame: each shows it alone.
+    const Sequence last = many_ ? (seat.has.empty() ? 0 : seat.has.back()) : ledger_.handed_out();
+    CallAlone(seat, last);
+  }
   const Lane::Force pressed = seat.lane.pressed();
   seat.lane.OnExited();
   if (life_.ending()) {

@@ -138,6 +138,8 @@ class HostEnd {
   void DrainWake();
 
   CallInProgress call();
+  // Something was found that cannot be.
+  bool broken() const { return !broken_.ok(); }
   // How many log lines of each level found no room in this spawn.
   const LinesByLevel& log_lines_dropped();
   bool asleep();      // The runner waits to be woken.

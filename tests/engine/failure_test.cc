@@ -393,6 +393,35 @@ TEST_F(FailureTest, ACrashInAHealingCallIsItsLettersAlone) {
   EXPECT_EQ(driver.engine.letters().count(LetterState::kHealing), 1u);
 }
 
+TEST_F(FailureTest, ADeathThatLeavesNonsenseIsChargedToTheLetterThatWasCalled) {
+  Event("a");
+  Event("b");
+  Doubt(1);
+  driver.LetterDurable(1);
+  driver.Settled(2);
+  while (!driver.engine.letters().in_call()) {
+    driver.Wake(1h);
+  }
+  EXPECT_EQ(driver.engine.ChargedTo(spawn, kUnknownCall), kLetterCall);
+  const Commands answer = driver.Exited(spawn, ExitClass::kCrash, kUnknownCall);
+  ASSERT_TRUE(Has(answer, Kind::kUpdateLetter));
+  EXPECT_EQ(Find(answer, Kind::kUpdateLetter)->letter->failure, FailureClass::kCrash);
+  EXPECT_TRUE(Has(answer, Kind::kSpawnRunner)) << "at once";
+}
+
+TEST_F(FailureTest, ADeathThatLeavesNonsenseMakesEachEventASuspect) {
+  Event("a");
+  Event("b");
+  EXPECT_EQ(driver.engine.ChargedTo(spawn, kUnknownCall), 0u);
+  EXPECT_EQ(Delivered(Crashes(kUnknownCall)), (std::pair<Sequence, Sequence>{1, 1})) << "alone";
+  EXPECT_EQ(driver.engine.ChargedTo(spawn, kUnknownCall), 1u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(driver.engine.letters().Has("a", P(10))) << i;
+    Crashes(kUnknownCall);
+  }
+  EXPECT_TRUE(driver.engine.letters().Has("a", P(10))) << "the first death alone and three more";
+}
+
 TEST_F(FailureTest, ABatchThatFailsIsCalledAgainOneByOne) {
   for (int i = 0; i < 3; ++i) {
     Event("a");
