@@ -315,6 +315,23 @@ GroupConfig ReadKeys(TableReader* reader) {
   return group;
 }
 
+// With the defaults merged in: one of the two may stand there.
+void CheckBreaker(const TomlValue& table, const BreakerConfig& breaker, ConfigProblems* problems) {
+  if (breaker.max_open >= breaker.open) {
+    return;
+  }
+  TableReader reader(table, "breaker.", problems);
+  if (const TomlMember* most = table.Find("max_open")) {
+    reader.Wrong("max_open", most->value,
+                 fmt::format("at least breaker.open, {}, from which it doubles",
+                             DescribeDuration(breaker.open)));
+  } else if (const TomlMember* least = table.Find("open")) {
+    reader.Wrong("open", least->value,
+                 fmt::format("at most breaker.max_open, {}, up to which it doubles",
+                             DescribeDuration(breaker.max_open)));
+  }
+}
+
 }  // namespace
 
 GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigProblems* problems) {
@@ -326,6 +343,9 @@ GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigPro
   }
   if (table.Find("prefixes") == nullptr) {
     reader.Missing("prefixes", kWantedPrefixes);
+  }
+  if (const TomlMember* breaker = table.Find("breaker")) {
+    CheckBreaker(breaker->value, group.breaker, problems);
   }
   for (std::size_t i = 0; i < group.filter.prefixes.size(); ++i) {
     if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.filter.system_events) {

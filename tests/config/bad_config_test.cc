@@ -576,6 +576,15 @@ TEST(BadConfigTest, ChecksWhatIsDoneAboutFailures) {
           {"breaker.failures = 0",
            "10:20: breaker.failures = 0: wanted an integer from 1 to 1,000"},
           {"breaker.budget = 21", "10:18: breaker.budget = 21: wanted an integer from 0 to 20"},
+          {"breaker.max_open = \"4s\"",
+           "10:20: breaker.max_open = \"4s\": wanted at least breaker.open, 5s, from which it "
+           "doubles"},
+          {"breaker = { open = \"2m\", max_open = \"90s\" }",
+           "10:37: breaker.max_open = \"90s\": wanted at least breaker.open, 2m, from which it "
+           "doubles"},
+          {"breaker.open = \"2m\"",
+           "10:16: breaker.open = \"2m\": wanted at most breaker.max_open, 1m, up to which it "
+           "doubles"},
       });
   EXPECT_EQ(Problems(kGroup + "max_retries = 0\nmax_crashes = 1\nretry_delay = \"2s\"\n"
                               "retry_max_delay = \"60s\"\nbreaker.failures = 6\n"
