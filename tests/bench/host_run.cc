@@ -1,5 +1,7 @@
 #include "tests/bench/host_run.h"
 
+#include <signal.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -67,19 +69,25 @@ HostRun::HostRun(const Places& places, const HostOptions& options, bool until_ca
     : folder_(places.work + "/host"), log_path_(folder_ + "/log") {
   std::filesystem::remove_all(folder_);
   std::filesystem::create_directories(folder_);
-  const std::string file = folder_ + "/host.toml";
-  WriteFile(file, Configuration(places, options));
-  std::vector<std::string> arguments{places.programs + "/catchup", "run", file};
+  WriteFile(file(), Configuration(places, options));
+  arguments_ = {places.programs + "/catchup", "run", file()};
   if (until_caught_up) {
-    arguments.push_back("--until-caught-up");
+    arguments_.push_back("--until-caught-up");
   }
-  process_ = std::make_unique<Process>(arguments, "", log_path_);
+  Restart();
 }
 
 HostRun::~HostRun() {
   process_.reset();
   std::filesystem::remove_all(folder_);
 }
+
+void HostRun::Stop() {
+  process_->Signal(SIGTERM);
+  (void)process_->Wait();
+}
+
+void HostRun::Restart() { process_ = std::make_unique<Process>(arguments_, "", log_path_); }
 
 std::string HostRun::DataFolder(std::uint64_t group) const {
   return folder_ + "/state/groups/g" + std::to_string(group) + "/data";

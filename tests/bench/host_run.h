@@ -52,6 +52,14 @@ class HostRun {
 
   Process* process() { return process_.get(); }
   const std::string& log_path() const { return log_path_; }
+  // Its configuration.
+  std::string file() const { return folder_ + "/host.toml"; }
+
+  // In good order.
+  void Stop();
+  // Once it has ended, on what it has stored; its log begins anew.
+  void Restart();
+
   // The working directory of a group's plugin.
   std::string DataFolder(std::uint64_t group) const;
 
@@ -63,6 +71,7 @@ class HostRun {
  private:
   std::string folder_;
   std::string log_path_;
+  std::vector<std::string> arguments_;
   std::unique_ptr<Process> process_;
 };
 

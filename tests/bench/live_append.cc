@@ -1,5 +1,6 @@
-// live_append ADDRESS COUNT RATE TYPE: appends COUNT events, RATE a second, each by itself, whose
-// data is the time of its making in nanoseconds of CLOCK_MONOTONIC as text.
+// live_append ADDRESS COUNT RATE TYPE [STREAMS]: appends COUNT events, RATE a second, each by
+// itself, whose data is the time of its making in nanoseconds of CLOCK_MONOTONIC as text. With
+// STREAMS they go to so many in turn, and those of each fifth one are of type TYPE-other.
 #include <poll.h>
 
 #include <chrono>
@@ -15,13 +16,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-catchup::Status AppendOne(catchup::Appender* appender, const std::string& type) {
+catchup::Status AppendOne(catchup::Appender* appender, const std::string& stream,
+                          const std::string& type) {
   catchup::NewEvent event;
   event.id = catchup::RandomUuid();
   event.type = type;
   event.data = std::to_string(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
   const catchup::NewEvent* const one[] = {&event};
-  appender->Append("live", {}, one);
+  appender->Append(stream, {}, one);
   for (;;) {
     for (const catchup::AppendAnswer& answer : appender->Take()) {
       return answer.status;
@@ -34,8 +36,8 @@ catchup::Status AppendOne(catchup::Appender* appender, const std::string& type) 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: live_append ADDRESS COUNT RATE TYPE\n");
+  if (argc != 5 && argc != 6) {
+    std::fprintf(stderr, "usage: live_append ADDRESS COUNT RATE TYPE [STREAMS]\n");
     return 2;
   }
   catchup::ConnectionOptions connection;
@@ -43,11 +45,17 @@ int main(int argc, char** argv) {
   const auto appender = *catchup::Appender::Open(connection);
   const long count = std::strtol(argv[2], nullptr, 10);
   const auto period = std::chrono::nanoseconds(1'000'000'000 / std::strtol(argv[3], nullptr, 10));
+  const std::string type = argv[4];
+  const long streams = argc == 6 ? std::strtol(argv[5], nullptr, 10) : 1;
   auto next = Clock::now();
   for (long i = 0; i < count; ++i) {
     std::this_thread::sleep_until(next);
     next += period;
-    if (const catchup::Status status = AppendOne(appender.get(), argv[4]); !status.ok()) {
+    const std::string stream = streams == 1 ? "live" : "live-" + std::to_string(i % streams);
+    const bool other = streams > 1 && i % 5 == 0;
+    const catchup::Status status =
+        AppendOne(appender.get(), stream, other ? type + "-other" : type);
+    if (!status.ok()) {
       std::fprintf(stderr, "live_append: %s\n", status.message().c_str());
       return 1;
     }

@@ -276,7 +276,7 @@ std::span<const Part> Parts() {
        true},
       {"append", "into an embedded log", MeasureAppend, true},
       {"respawn", "from a runner's SIGSEGV to the next event handled", MeasureRespawn, true},
-      {"letters", "dead letters: one commit, and 10,000 events refused in a row", MeasureLetters,
+      {"letters", "dead letters: a commit, 10,000 REJECTs, a full store, an outage", MeasureLetters,
        true},
       {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
       {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
