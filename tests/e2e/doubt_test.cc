@@ -307,7 +307,7 @@ TEST_F(DoubtTest, UntilCaughtUpCallsEachDueLetterOnceAndTellsHowManyAreLeft) {
 // A file that is new to the letters is so until the disk knows which of them are due for it.
 TEST_F(DoubtTest, WhatANewFileMakesDueIsSoBehindAKillToo) {
   constexpr char kTwoLanes[] = "lanes = 2\nmax_crashes = 1\n";
-  Configure(kTwoLanes + std::string("handler_timeout = \"300ms\"\n"));
+  Configure(kTwoLanes + std::string("handler_timeout = \"1s\"\n"));
   Add("a", "t", UntilMended("hang"));
   Add("b", "t", R"({"do":"fail","text":"validation","times":1})");
   AppendAll();
