@@ -262,7 +262,7 @@ class Engine {
   std::uint64_t calls_before_end() const { return calls_before_end_; }
 
   // What the end of this spawn is about: `charged`, or where that is kUnknownCall the one thing
-  // that it had; 0 if it had none or several.
+  // that it had; 0 if it had none or several, each of which is called alone then.
   Sequence ChargedTo(SpawnNumber spawn, Sequence charged) const;
 
   bool position_mode() const { return position_mode_; }

@@ -152,9 +152,7 @@ void Engine::On(const Exit& said, Turn& turn) {
   Exit exit = said;
   exit.charged = ChargedTo(seat.lane.spawn(), said.charged);
   if (said.charged == kUnknownCall && exit.charged == 0) {
-    // Any of what it had may be to blame: each shows it alone.
-    const Sequence last = many_ ? (seat.has.empty() ? 0 : seat.has.back()) : ledger_.handed_out();
-    CallAlone(seat, last);
+    CallAlone(seat, many_ ? (seat.has.empty() ? 0 : seat.has.back()) : ledger_.handed_out());
   }
   const Lane::Force pressed = seat.lane.pressed();
   seat.lane.OnExited();
