@@ -91,6 +91,10 @@ void Engine::ParkAsked(Turn& turn) {
   };
   for (Sequence next = ledger_.NextWaiting(); is_asked(next) && !waits() && !life_.ending();
        next = ledger_.NextWaiting()) {
+    if (next != seat.place.sequence && book_.IsFull(LetterBytesOf(next, {}))) {
+      return;
+    }
+    room_wanted_ = false;  // It is found out again.
     if (next == seat.place.sequence) {
       (void)CallInPlace(seat, turn);
     } else {

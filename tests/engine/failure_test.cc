@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -1020,6 +1021,29 @@ TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
 
   EXPECT_TRUE(Has(answer, Kind::kPark)) << "without another call";
   EXPECT_EQ(Delivered(answer).first, 3u);
+}
+
+// The room is wanted no more once what wanted it is a letter, runner or not.
+TEST_F(SmallStoreTest, WhatIsParkedByHandOnceThereIsRoomEndsTheWaitWithoutARunner) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.LetterDurable(1);
+  Event("a");
+  ASSERT_TRUE(Contains(driver.engine.reason(), "dead letters full")) << driver.engine.reason();
+  Commands answer;
+  ASSERT_EQ(driver.engine.ParkEvent(P(20), driver.tick(), &answer), "");
+  driver.Exited(1, ExitClass::kCrash);
+
+  answer.clear();
+  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+
+  ASSERT_NE(Parked(answer), nullptr);
+  EXPECT_TRUE(std::any_of(answer.begin(), answer.end(), [](const Command& command) {
+    return command.kind == Kind::kNotice && command.notice == Notice::kCallsGoOn;
+  }));
+  answer.clear();
+  driver.engine.PlanAgain(driver.tick(), &answer);
+  EXPECT_TRUE(answer.empty());
 }
 
 TEST_F(SmallStoreTest, AReasonOfSeveralLinesIsOneLineOfTheLog) {

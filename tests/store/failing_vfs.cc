@@ -4,10 +4,13 @@
 
 #include <cerrno>
 #include <map>
+#include <mutex>
 
 namespace catchup {
 namespace {
 
+// A test arms it while threads of a store are at work.
+std::mutex mutex;
 unsigned armed = 0;
 int error_number = 0;
 int countdown = 0;
@@ -16,6 +19,7 @@ int fire_count = 0;
 std::map<unsigned, int> made_count;
 
 bool Fires(FailingVfs::Calls call) {
+  const std::lock_guard lock(mutex);
   ++made_count[call];
   if ((armed & call) == 0) {
     return false;
@@ -118,6 +122,7 @@ void FailingVfs::Install() {
 }
 
 void FailingVfs::Arm(unsigned calls, int error, int nth, bool lasting) {
+  const std::lock_guard lock(mutex);
   armed = calls;
   error_number = error;
   countdown = nth;
@@ -126,11 +131,18 @@ void FailingVfs::Arm(unsigned calls, int error, int nth, bool lasting) {
   made_count.clear();
 }
 
-void FailingVfs::Disarm() { armed = 0; }
+void FailingVfs::Disarm() {
+  const std::lock_guard lock(mutex);
+  armed = 0;
+}
 
-int FailingVfs::fired() { return fire_count; }
+int FailingVfs::fired() {
+  const std::lock_guard lock(mutex);
+  return fire_count;
+}
 
 int FailingVfs::made(unsigned calls) {
+  const std::lock_guard lock(mutex);
   int sum = 0;
   for (const auto& [call, count] : made_count) {
     sum += (calls & call) != 0 ? count : 0;
