@@ -6,6 +6,7 @@
 #include <array>
 #include <catchup/path_text.hpp>
 #include <utility>
+#include <vector>
 
 #include "host/base/environment.h"
 #include "host/base/event_size.h"
@@ -315,17 +316,30 @@ GroupConfig ReadKeys(TableReader* reader) {
   return group;
 }
 
+// The default stands in its place meanwhile.
+bool IsRefused(const TomlMember* member, const ConfigProblems& problems) {
+  const std::vector<SourceLocation> places = problems.Places();
+  return member != nullptr &&
+         std::any_of(places.begin(), places.end(), [&](const SourceLocation& place) {
+           const SourceLocation& at = member->value.location;
+           return place.line == at.line && place.column == at.column;
+         });
+}
+
 // With the defaults merged in: one of the two may stand there.
 void CheckBreaker(const TomlValue& table, const BreakerConfig& breaker, ConfigProblems* problems) {
-  if (breaker.max_open >= breaker.open) {
+  const TomlMember* const most = table.Find("max_open");
+  const TomlMember* const least = table.Find("open");
+  if (breaker.max_open >= breaker.open || IsRefused(most, *problems) ||
+      IsRefused(least, *problems)) {
     return;
   }
   TableReader reader(table, "breaker.", problems);
-  if (const TomlMember* most = table.Find("max_open")) {
+  if (most != nullptr) {
     reader.Wrong("max_open", most->value,
                  fmt::format("at least breaker.open, {}, from which it doubles",
                              DescribeDuration(breaker.open)));
-  } else if (const TomlMember* least = table.Find("open")) {
+  } else if (least != nullptr) {
     reader.Wrong("open", least->value,
                  fmt::format("at most breaker.max_open, {}, up to which it doubles",
                              DescribeDuration(breaker.max_open)));

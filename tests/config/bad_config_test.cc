@@ -585,6 +585,9 @@ TEST(BadConfigTest, ChecksWhatIsDoneAboutFailures) {
           {"breaker.open = \"2m\"",
            "10:16: breaker.open = \"2m\": wanted at most breaker.max_open, 1m, up to which it "
            "doubles"},
+          {"breaker = { open = \"1h\", max_open = \"2h\" }",
+           "10:37: breaker.max_open = \"2h\": wanted a duration from \"100ms\" to \"1h\", an "
+           "integer and ms, s, m or h"},
       });
   EXPECT_EQ(Problems(kGroup + "max_retries = 0\nmax_crashes = 1\nretry_delay = \"2s\"\n"
                               "retry_max_delay = \"60s\"\nbreaker.failures = 6\n"
