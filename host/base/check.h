@@ -7,7 +7,7 @@ namespace catchup {
 
 }  // namespace catchup
 
-// For what cannot be unless this program has a defect. Never for input.
+// Ends the process unless `condition` holds, which only a defect breaks. Never for input.
 #define CATCHUP_CHECK(condition)                              \
   do {                                                        \
     if (!(condition)) {                                       \

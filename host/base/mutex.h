@@ -30,22 +30,22 @@
 #define CATCHUP_THREAD_ATTRIBUTE(x)
 #endif
 
-// Of a member: only with this Mutex held, or in this Role. For a pointer, PT: what it points to.
+// On a member: used with this Mutex held, or in this Role. PT, on a pointer: what it points to is.
 #define CATCHUP_GUARDED_BY(x) CATCHUP_THREAD_ATTRIBUTE(guarded_by(x))
 #define CATCHUP_PT_GUARDED_BY(x) CATCHUP_THREAD_ATTRIBUTE(pt_guarded_by(x))
 
-// Of a function: its caller holds these, or must not hold these.
+// On a function: its caller holds these, or must not hold them.
 #define CATCHUP_REQUIRES(...) CATCHUP_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
 #define CATCHUP_EXCLUDES(...) CATCHUP_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 
-// Of a function: takes, gives back, or proves that they are held.
+// On a function: it takes them, gives them back, or proves that they are held.
 #define CATCHUP_ACQUIRE(...) CATCHUP_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define CATCHUP_RELEASE(...) CATCHUP_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
 #define CATCHUP_ASSERT_HELD(...) CATCHUP_THREAD_ATTRIBUTE(assert_capability(__VA_ARGS__))
 
 namespace catchup {
 
-// Not recursive. To be held by MutexLock rather than by Lock and Unlock.
+// A lock, not recursive. Hold it by a MutexLock rather than by Lock and Unlock.
 class CATCHUP_THREAD_ATTRIBUTE(capability("mutex")) Mutex {
  public:
   Mutex() = default;
