@@ -17,6 +17,7 @@ build_packages=(
 test_packages=(
   libfaketime
   libpq-dev postgresql-15  # a dependency of a plugin that can fail in earnest; without a cluster of the machine's
+  openssl  # a CA for the tests of TLS
   sqlite3
 )
 lint_packages=(clang clang-format clang-tidy)

@@ -19,6 +19,7 @@
 #include "host/cli/event_file.h"
 #include "host/cli/run_token.h"
 #include "host/config/source_uri.h"
+#include "host/config/tls_files.h"
 #include "host/daemon/server_connection.h"
 #include "host/source/client/event_writer.h"
 #include "host/source/embedded/log_server.h"
@@ -221,7 +222,10 @@ int AppendCommand(const AppendArguments& arguments) {
     return kExitUsage;
   }
   const auto uri = ParseSourceUri(arguments.to);
-  const Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
+  Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
+  if (fit.ok()) {
+    fit = CheckTlsFiles(uri->settings);
+  }
   if (!fit.ok()) {
     std::fprintf(stderr, "--to: %s\n", fit.message().c_str());
     return kExitUsage;

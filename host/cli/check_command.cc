@@ -20,6 +20,7 @@
 #include "host/cli/trial.h"
 #include "host/config/config_warnings.h"
 #include "host/config/reader.h"
+#include "host/config/tls_files.h"
 #include "host/engine/engine_text.h"
 #include "host/plugins/children.h"
 #include "host/plugins/plugin_file.h"
@@ -290,7 +291,13 @@ void CheckState(const ConfigReading& reading, Findings* findings) {
 }
 
 void CheckSource(const SourceConfig& source, Findings* findings) {
-  if (source.uri_text.empty() || source.uri.kind != SourceUri::Kind::kEmbedded) {
+  if (source.uri_text.empty()) {
+    return;
+  }
+  if (source.uri.kind != SourceUri::Kind::kEmbedded) {
+    if (const Status files = CheckTlsFiles(source.uri.settings); !files.ok()) {
+      findings->Add(source.location, "source.uri: " + files.message());
+    }
     return;
   }
   embedded::ServerOptions options;

@@ -155,7 +155,7 @@ void AddAppend(CLI::App* app, AppendArguments* arguments) {
       "Writes the events of a file to a log, in order per stream, through the real protocol");
   append
       ->add_option("--to", arguments->to,
-                   "kurrentdb://HOST:PORT?tls=false or embedded:PATH (for development and tests)")
+                   "kurrentdb://HOST:PORT or embedded:PATH (for development and tests)")
       ->required();
   append->add_option("--credentials-file", arguments->credentials_file,
                      "A file that holds user:password");

@@ -6,6 +6,7 @@
 #include "host/cli/commands.h"
 #include "host/config/config_warnings.h"
 #include "host/config/reader.h"
+#include "host/config/tls_files.h"
 #include "host/daemon/host.h"
 
 namespace catchup {
@@ -29,6 +30,12 @@ int RunCommand(const RunArguments& arguments) {
     std::fprintf(stderr, "--group %s: %s has no such group, it has %s\n", arguments.group.c_str(),
                  config.file.c_str(), names.c_str());
     return kExitUsage;
+  }
+  if (const Status files = CheckTlsFiles(config.source.uri.settings); !files.ok()) {
+    std::fprintf(stderr, "%s:%u:%u: source.uri: %s\n", arguments.config.c_str(),
+                 config.source.location.line, config.source.location.column,
+                 files.message().c_str());
+    return kExitConfiguration;
   }
   ConfigureLog({config.log.level, config.log.format});
   for (const ConfigWarning& warning : FindConfigWarnings(config, arguments.config.string())) {

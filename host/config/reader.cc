@@ -18,7 +18,7 @@
 namespace catchup {
 namespace {
 
-constexpr std::string_view kWantedUri = "\"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+constexpr std::string_view kWantedUri = "\"kurrentdb://HOST:PORT\" or \"embedded:PATH\"";
 constexpr std::string_view kWantedDirectory = "the path of a directory";
 constexpr std::string_view kWantedDirectories =
     "a list of directories, as [\"/usr/lib/catchup/plugins\"]";

@@ -15,8 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kSchemes = {"kurrentdb", "esdb", "kurrent", "kdb"};
 constexpr std::string_view kDiscover = "+discover";
 constexpr std::string_view kEmbedded = "embedded:";
-constexpr std::string_view kWanted =
-    "wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+constexpr std::string_view kWanted = "wanted \"kurrentdb://HOST:PORT\" or \"embedded:PATH\"";
 // Every character of a scheme.
 constexpr std::string_view kSchemeCharacters = "abcdefghijklmnopqrstuvwxyz0123456789+-.";
 
@@ -159,11 +158,6 @@ Status CheckSupported(const SourceUri& uri) {
         "several hosts or \"+discover\" in it: this version supports one host, which it connects "
         "to as it is");
   }
-  if (uri.settings.tls) {
-    return Status::Invalid(
-        "TLS is on: this version supports connections without it, wanted the option tls=false, as "
-        "in \"kurrentdb://HOST:PORT?tls=false\"");
-  }
   return {};
 }
 
@@ -174,6 +168,7 @@ Result<SourceUri> ParseSourceUri(std::string_view text) {
   if (text.substr(0, kEmbedded.size()) == kEmbedded) {
     SourceUri uri;
     uri.kind = SourceUri::Kind::kEmbedded;
+    uri.settings.tls = false;
     uri.path = text.substr(kEmbedded.size());
     if (uri.path.empty()) {
       return Status::Invalid("no path after \"embedded:\": wanted the directory of the log");

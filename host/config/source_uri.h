@@ -37,7 +37,7 @@ struct SourceUri {
   // kServer: the servers are asked for the nodes of their cluster. Else there is one, and that is
   // the one to connect to.
   bool discover = false;
-  ConnectionSettings settings;        // kServer.
+  ConnectionSettings settings;        // kEmbedded: without TLS, the others as they are by default.
   std::filesystem::path path;         // kEmbedded: as written, so perhaps relative.
   std::vector<std::string> warnings;  // What is valid and still likely a mistake.
 

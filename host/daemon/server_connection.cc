@@ -12,6 +12,10 @@ ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::stri
   options.address = std::move(address);
   options.connection_name =
       StrCat(settings.connection_name.empty() ? "catchup" : settings.connection_name, "-", purpose);
+  if (settings.tls) {
+    options.tls = TlsOptions{settings.verify_certificate, settings.ca_file,
+                             settings.certificate_file, settings.key_file};
+  }
   options.requires_leader = settings.node_preference == NodePreference::kLeader;
   options.keepalive_time = settings.keepalive_interval;
   options.keepalive_timeout = settings.keepalive_timeout;

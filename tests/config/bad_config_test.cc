@@ -109,7 +109,7 @@ TEST(BadConfigTest, RefusesNestingThatWouldOverrunAStack) {
 
 TEST(BadConfigTest, NamesWhatIsMissingAtTheHeaderOfItsTable) {
   const char* const kNoSource =
-      "missing key \"source.uri\": wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"";
+      "missing key \"source.uri\": wanted \"kurrentdb://HOST:PORT\" or \"embedded:PATH\"";
   const std::string no_state = "missing key \"state.directory\": wanted the path of a directory";
   const std::string no_plugins =
       "missing key \"plugins.directories\": wanted a list of directories, as "
@@ -174,20 +174,16 @@ TEST(BadConfigTest, ChecksTheSource) {
   ExpectEach(
       "[source]\n",
       {
-          {"uri = 5",
-           "2:7: source.uri = 5: wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\""},
+          {"uri = 5", "2:7: source.uri = 5: wanted \"kurrentdb://HOST:PORT\" or \"embedded:PATH\""},
           {"uri = \"db.example:2113\"",
-           "2:7: source.uri: no scheme in it: wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+           "2:7: source.uri: no scheme in it: wanted \"kurrentdb://HOST:PORT\" or "
            "\"embedded:PATH\""},
           {"uri = \"http://db.example\"",
-           "2:7: source.uri: scheme \"http\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+           "2:7: source.uri: scheme \"http\": wanted \"kurrentdb://HOST:PORT\" or "
            "\"embedded:PATH\""},
           {"uri = \"kurrentdb://admin:changeit@db.example?tls=false\"",
            "2:7: source.uri: a user or password stands in it: wanted none, because secrets come "
            "from a file or the environment only"},
-          {"uri = \"kurrentdb://db.example\"",
-           "2:7: source.uri: TLS is on: this version supports connections without it, wanted the "
-           "option tls=false, as in \"kurrentdb://HOST:PORT?tls=false\""},
           {"uri = \"kurrentdb://a,b?tls=false\"",
            "2:7: source.uri: several hosts or \"+discover\" in it: this version supports one host, "
            "which it connects to as it is"},
@@ -750,7 +746,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       Problems("[log]\n"
                "level = \"loud\"\n"
                "[source]\n"
-               "uri = \"kurrentdb://db.example\"\n"
+               "uri = \"kurrentdb://db.example?tls=no\"\n"
                "[groups.a]\n"
                "plugin = \"a/b.so\"\n"
                "prefixes = []\n"
@@ -761,8 +757,7 @@ TEST(BadConfigTest, TellsEveryProblemOfAFileInTheOrderOfTheFile) {
       "1:1: missing key \"plugins.directories\": wanted a list of directories, as "
       "[\"/usr/lib/catchup/plugins\"]\n"
       "2:9: log.level = \"loud\": wanted \"debug\", \"info\", \"warn\" or \"error\"\n"
-      "4:7: source.uri: TLS is on: this version supports connections without it, wanted the "
-      "option tls=false, as in \"kurrentdb://HOST:PORT?tls=false\"\n"
+      "4:7: source.uri: option tls=\"no\": wanted true or false\n"
       "6:10: plugin = \"a/b.so\": wanted the file name alone, as \"b.so\"; its folder belongs in "
       "plugins.directories\n"
       "7:12: prefixes = []: wanted a list of texts, as [\"order-\"]; [\"\"] says everything\n"

@@ -190,6 +190,7 @@ TEST(SourceUriTest, ReadsAnEmbeddedLog) {
   EXPECT_EQ(uri->kind, SourceUri::Kind::kEmbedded);
   EXPECT_EQ(uri->path, "../data/e v?x@y");
   EXPECT_EQ(uri->target(), "");
+  EXPECT_FALSE(uri->settings.tls);
 }
 
 TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
@@ -205,7 +206,7 @@ TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
   EXPECT_EQ(Refusal("embedded:file:///x"),
             "path \"file:///x\": wanted a path, not a URL, as \"/x\"");
   const std::string variable =
-      "a variable stands in it, which is not replaced: wanted \"kurrentdb://HOST:PORT?tls=false\" "
+      "a variable stands in it, which is not replaced: wanted \"kurrentdb://HOST:PORT\" "
       "or "
       "\"embedded:PATH\"";
   EXPECT_EQ(Refusal("${KURRENT}"), variable);
@@ -216,15 +217,13 @@ TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
 }
 
 TEST(SourceUriTest, SaysWhatThisVersionLacks) {
-  EXPECT_EQ(CheckSupported(Read("kurrentdb://a")).message(),
-            "TLS is on: this version supports connections without it, wanted the option tls=false, "
-            "as in \"kurrentdb://HOST:PORT?tls=false\"");
   const std::string one =
       "several hosts or \"+discover\" in it: this version supports one host, which it connects to "
       "as it is";
   EXPECT_EQ(CheckSupported(Read("kurrentdb://a,b:5?tls=false")).message(), one);
   EXPECT_EQ(CheckSupported(Read("kurrentdb+discover://a?tls=false")).message(), one);
   EXPECT_TRUE(CheckSupported(Read("kurrentdb://a?tls=false&nodePreference=follower")).ok());
+  EXPECT_TRUE(CheckSupported(Read("kurrentdb://a")).ok());
   EXPECT_TRUE(CheckSupported(Read("embedded:a")).ok());
 }
 
@@ -285,12 +284,12 @@ TEST(SourceUriTest, TakesNoNameThatIsNoHeader) {
 
 TEST(SourceUriTest, SaysWhatIsWrongWithTheHosts) {
   EXPECT_EQ(Refusal("kurrentdb:a"),
-            "no scheme in it: wanted \"kurrentdb://HOST:PORT?tls=false\" or \"embedded:PATH\"");
+            "no scheme in it: wanted \"kurrentdb://HOST:PORT\" or \"embedded:PATH\"");
   EXPECT_EQ(Refusal("kurrentdb+gossip://a"),
-            "scheme \"kurrentdb+gossip\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+            "scheme \"kurrentdb+gossip\": wanted \"kurrentdb://HOST:PORT\" or "
             "\"embedded:PATH\"");
   EXPECT_EQ(Refusal("a b://c"),
-            "no scheme before \"://\": wanted \"kurrentdb://HOST:PORT?tls=false\" or "
+            "no scheme before \"://\": wanted \"kurrentdb://HOST:PORT\" or "
             "\"embedded:PATH\"");
   EXPECT_EQ(Refusal("kdb+discover://a,b"),
             "several hosts \"a,b\" behind \"+discover\": wanted one, whose name stands for all "

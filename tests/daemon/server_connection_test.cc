@@ -17,6 +17,8 @@ TEST(ServerConnectionTest, IsAsTheOfficialClientsWouldMakeIt) {
   EXPECT_EQ(options.keepalive_time, 10s);
   EXPECT_EQ(options.keepalive_timeout, 10s);
   EXPECT_EQ(options.deadline, 10s);
+  ASSERT_TRUE(options.tls.has_value());
+  EXPECT_TRUE(options.tls->verify_server);
 }
 
 TEST(ServerConnectionTest, FollowsTheConnectionString) {
@@ -26,6 +28,10 @@ TEST(ServerConnectionTest, FollowsTheConnectionString) {
   settings.keepalive_interval = std::nullopt;
   settings.keepalive_timeout = 3s;
   settings.deadline = 4s;
+  settings.verify_certificate = false;
+  settings.ca_file = "/ca.pem";
+  settings.certificate_file = "/cert.pem";
+  settings.key_file = "/key.pem";
 
   const ConnectionOptions options = ServerConnection(settings, "a:1", "orders");
 
@@ -34,6 +40,14 @@ TEST(ServerConnectionTest, FollowsTheConnectionString) {
   EXPECT_EQ(options.keepalive_time, std::nullopt);
   EXPECT_EQ(options.keepalive_timeout, 3s);
   EXPECT_EQ(options.deadline, 4s);
+  ASSERT_TRUE(options.tls.has_value());
+  EXPECT_FALSE(options.tls->verify_server);
+  EXPECT_EQ(options.tls->ca_file, "/ca.pem");
+  EXPECT_EQ(options.tls->certificate_file, "/cert.pem");
+  EXPECT_EQ(options.tls->key_file, "/key.pem");
+
+  settings.tls = false;
+  EXPECT_FALSE(ServerConnection(settings, "a:1", "orders").tls.has_value());
 }
 
 }  // namespace

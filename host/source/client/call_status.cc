@@ -93,6 +93,12 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
   text += StatusName(status.error_code());
   if (!status.error_message().empty()) {
     text += ": " + Detail(status.error_message());
+    // What OpenSSL calls bytes that are no TLS.
+    if (status.error_message().find("wrong version number") != std::string::npos) {
+      text +=
+          " (it answers in the clear: wanted tls=false in the connection string, or a port with "
+          "TLS)";
+    }
   }
   const std::string_view exception = Trailer(context, "exception");
   if (exception.empty()) {

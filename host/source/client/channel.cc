@@ -2,12 +2,13 @@
 
 #include <grpc/compression.h>
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <limits>
 
 #include "host/base/event_size.h"
+#include "host/source/client/library_log.h"
+#include "host/source/client/tls.h"
 
 namespace catchup {
 namespace {
@@ -30,6 +31,7 @@ int MillisecondsOrNever(const std::optional<std::chrono::milliseconds>& time) {
 }  // namespace
 
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
+  TakeOverLibraryLog();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxMessageBytes));
   arguments.SetInt(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, -1);  // The server has the limit and says so.
@@ -50,7 +52,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   // saves.
   arguments.SetInt(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE);
   // "dns:///" keeps a host name from being taken for a scheme of its own.
-  return grpc::CreateCustomChannel("dns:///" + options.address, grpc::InsecureChannelCredentials(),
+  return grpc::CreateCustomChannel("dns:///" + options.address, MakeChannelCredentials(options),
                                    arguments);
 }
 

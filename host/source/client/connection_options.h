@@ -1,16 +1,33 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 
 namespace catchup {
+
+// By which certificates a server is believed, and which is shown to it. PEM files.
+struct TlsOptions {
+  // Whether the server's certificate must be of a CA below and for the host that is connected to.
+  bool verify_server = true;
+
+  // The CAs that are believed; empty: the system's.
+  std::filesystem::path ca_file;
+
+  // Ours and its key, both or neither.
+  std::filesystem::path certificate_file;
+  std::filesystem::path key_file;
+};
 
 // How to reach one server. The numbers are those of the protocol's official clients where they have
 // one; tests shorten them.
 struct ConnectionOptions {
   // "host:port"; an IPv6 address in brackets.
   std::string address;
+
+  // Null: the connection is in the clear.
+  std::optional<TlsOptions> tls;
 
   // The whole value of the `authorization` header, empty for none.
   std::string authorization;

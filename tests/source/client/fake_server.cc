@@ -1,6 +1,5 @@
 #include "tests/source/client/fake_server.h"
 
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/support/byte_buffer.h>
 
@@ -47,6 +46,15 @@ std::string FakeCall::Header(const std::string& name) const {
              : std::string(found->second.data(), found->second.size());
 }
 
+std::string FakeCall::PeerIdentity() const {
+  const auto peer = context_->auth_context();
+  if (peer == nullptr || !peer->IsPeerAuthenticated()) {
+    return "";
+  }
+  const auto identity = peer->GetPeerIdentity();
+  return identity.empty() ? "" : std::string(identity.front().data(), identity.front().size());
+}
+
 bool FakeCall::Await(int wanted) {
   void* tag = nullptr;
   bool ok = false;
@@ -91,9 +99,10 @@ void FakeCall::AwaitCancel() {
   }
 }
 
-FakeServer::FakeServer(Script script) : script_(std::move(script)) {
+FakeServer::FakeServer(Script script, const std::shared_ptr<grpc::ServerCredentials>& credentials)
+    : script_(std::move(script)) {
   grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+  builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
   builder.RegisterAsyncGenericService(&service_);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   // A node of the database does not mind pings; gRPC's servers do unless told otherwise.

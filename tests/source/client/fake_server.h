@@ -1,6 +1,7 @@
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 
 #include <functional>
@@ -24,6 +25,9 @@ class FakeCall {
   const std::string& method() const { return context_->method(); }
   // A header of the request, empty when it is absent.
   std::string Header(const std::string& name) const;
+
+  // The first name of the certificate that the client has shown; empty without one.
+  std::string PeerIdentity() const;
 
   // The next message, or null once the client has sent its last.
   std::optional<std::string> Read();
@@ -53,7 +57,8 @@ class FakeServer {
  public:
   using Script = std::function<void(FakeCall*)>;
 
-  explicit FakeServer(Script script);
+  explicit FakeServer(Script script, const std::shared_ptr<grpc::ServerCredentials>& credentials =
+                                         grpc::InsecureServerCredentials());
   ~FakeServer();
   FakeServer(const FakeServer&) = delete;
   FakeServer& operator=(const FakeServer&) = delete;
