@@ -191,12 +191,12 @@ void GroupReport::StateChanged() {
 }
 
 void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) {
-  const std::uint64_t news = engine_.handled() - told_handled_;
+  const std::uint64_t news = engine_.counts().handled - told_handled_;
   if (news < config_.batch_size || now - told_at_ < kProgressInterval) {
     return;
   }
   const double rate = Rate(news, now - told_at_);
-  told_handled_ = engine_.handled();
+  told_handled_ = engine_.counts().handled;
   told_at_ = now;
   if (LogDrawsProgress()) {
     return;
@@ -224,14 +224,14 @@ void GroupReport::Finished(std::uint64_t invalid_traces) {
 
 void GroupReport::AddCounts(Clock::time_point now, std::vector<LogField>* fields) const {
   const LetterCounts letters = CountsOf(engine_.letters());
-  fields->insert(fields->end(), {{"processedCount", engine_.handled()},
+  fields->insert(fields->end(), {{"processedCount", engine_.counts().handled},
                                  {"errorCount", errors_},
                                  {"dlqCount", letters.all},
                                  {"healingCount", letters.healing},
                                  {"followerCount", letters.followers},
-                                 {"skippedCount", engine_.skipped()},
+                                 {"skippedCount", engine_.counts().skipped},
                                  {"timingMs", Milliseconds(now - started_)},
-                                 {"avgRate", Rate(engine_.handled(), now - started_)}});
+                                 {"avgRate", Rate(engine_.counts().handled, now - started_)}});
 }
 
 std::pair<GroupState, std::string> GroupReport::StateAndReason() const {
@@ -276,12 +276,12 @@ GroupStatus GroupReport::Glance(std::optional<Position> head,
   GroupStatus status;
   status.name = config_.name;
   std::tie(status.state, status.reason) = StateAndReason();
-  status.processed = engine_.handled();
-  status.skipped = engine_.skipped();
+  status.processed = engine_.counts().handled;
+  status.skipped = engine_.counts().skipped;
   status.letters = CountsOf(engine_.letters());
-  status.calls_before_end = engine_.calls_before_end();
+  status.calls_before_end = engine_.counts().calls_before_end;
   status.breaker_open = !engine_.breaker().closed();
-  status.restarts = engine_.restarts();
+  status.restarts = engine_.counts().restarts;
   status.lanes = engine_.lanes();
   status.lanes_running = engine_.lanes_running();
   status.position = engine_.watermark();

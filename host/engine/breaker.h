@@ -29,9 +29,6 @@ class Breaker {
   // Failures that last so long open it, however few they are.
   static constexpr std::chrono::nanoseconds kFailingFor = std::chrono::seconds(30);
   static constexpr std::uint32_t kSuccessesToClose = 3;
-  // What has kept it from closing for so long may need a person, who is told so often: an alarm.
-  static constexpr std::chrono::nanoseconds kAlarmAfter = std::chrono::minutes(5);
-  static constexpr std::chrono::nanoseconds kAlarmEvery = std::chrono::minutes(1);
   static constexpr std::uint64_t kNoLimit = std::numeric_limits<std::uint64_t>::max();
 
   explicit Breaker(const Options& options) : options_(options), open_for_(options.open) {}

@@ -22,8 +22,7 @@ constexpr std::uint64_t kAheadOfFailure = 16;
 // without a look.
 bool Engine::Plain() const {
   return book_.empty() && !CallsLetter() && breaker_.pristine() && !AnyPlace() &&
-         doubt_.holds() == 0 && solo_through_ <= ledger_.settled() && solo_.empty() &&
-         park_asked_.empty();
+         doubt_.holds() == 0 && suspects_.none_beyond(ledger_.settled()) && park_asked_.empty();
 }
 
 void Engine::Deliver(Turn& turn) {
@@ -171,7 +170,7 @@ bool Engine::CallNextEvent(Turn& turn) {
   const InPlace& place = seat.place;
   room_wanted_ = false;
   while (!life_.ending()) {
-    const bool alone = ledger_.on_lane() > 0 && ledger_.handed_out() <= solo_through_;
+    const bool alone = ledger_.on_lane() > 0 && suspects_.Has(ledger_.handed_out());
     const Sequence next = ledger_.NextWaiting();
     // What keeps its own position passes a letter's before anything behind it.
     if (next == 0 || alone || (place.sequence != 0 && ledger_.IsOnLane(place.sequence)) ||
@@ -201,7 +200,7 @@ bool Engine::CallNextEvent(Turn& turn) {
       case Route::kWait:
         return false;
       case Route::kCall: {
-        const bool solo = next <= solo_through_;
+        const bool solo = suspects_.Has(next);
         if (solo && ledger_.on_lane() > 0) {
           return false;
         }
@@ -256,7 +255,7 @@ Engine::Route Engine::RouteOf(Sequence sequence, Turn& turn) {
       return Route::kGone;
     }
     room_wanted_ = true;
-    if (trouble_.empty()) {
+    if (!trouble_.waits()) {
       SetTrouble("dead letters full: the next event is to be one and finds no room", {}, turn);
     }
     return Route::kWait;

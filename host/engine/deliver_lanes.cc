@@ -182,7 +182,7 @@ bool Engine::CallNextOn(Seat& seat, std::uint64_t most, Turn& turn) {
       next = *behind;
       own.erase(behind);
     }
-    const bool solo = solo_.contains(next);
+    const bool solo = suspects_.Has(next);
     if (next == 0 || (solo && !seat.has.empty())) {
       break;
     }

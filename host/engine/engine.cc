@@ -340,12 +340,12 @@ bool Engine::WithinDuplicateBound() const {
 }
 
 std::optional<Engine::InDoubt> Engine::in_doubt() const {
-  const bool of_call = life_.reason() == trouble_;
-  if (life_.state() != GroupState::kWaiting || !doubted_type_ ||
+  const bool of_call = life_.reason() == trouble_.text();
+  if (life_.state() != GroupState::kWaiting || !trouble_.doubted_type() ||
       !(of_call || life_.reason() == LaneTrouble())) {
     return std::nullopt;
   }
-  InDoubt doubt{{}, *doubted_type_};
+  InDoubt doubt{{}, *trouble_.doubted_type()};
   for (const Seat& seat : seats_) {
     const InPlace& place = seat.place;
     if (place.sequence != 0 && IsInDoubt(place.failure) && !ledger_.AdvanceAt(place.sequence) &&
@@ -366,7 +366,7 @@ std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
   if (!LaneTrouble().empty()) {
     return seats_.front().lane.spawn_at();
   }
-  if (!trouble_.empty()) {
+  if (trouble_.waits()) {
     return breaker_.open() ? breaker_.open_until() : std::optional(NextInPlace());
   }
   return checkpoint_wait_.trouble().empty() ? link_.connect_at() : checkpoint_wait_.retry_at();

@@ -17,6 +17,7 @@
 #include "host/engine/catch_up.h"
 #include "host/engine/checkpoint_pacer.h"
 #include "host/engine/command.h"
+#include "host/engine/counts.h"
 #include "host/engine/doubt.h"
 #include "host/engine/frontier.h"
 #include "host/engine/group_state.h"
@@ -25,10 +26,13 @@
 #include "host/engine/ledger.h"
 #include "host/engine/letter_book.h"
 #include "host/engine/lifecycle.h"
+#include "host/engine/origin.h"
 #include "host/engine/seat.h"
 #include "host/engine/source_link.h"
 #include "host/engine/store_wait.h"
 #include "host/engine/streams.h"
+#include "host/engine/suspects.h"
+#include "host/engine/trouble.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -258,8 +262,6 @@ class Engine {
   // While letters are called before a group that has caught up ends: when the next may be, which is
   // later than now behind a call that took long and failed.
   std::optional<std::chrono::nanoseconds> heals_at() const;
-  // How many of these have been made and failed.
-  std::uint64_t calls_before_end() const { return calls_before_end_; }
 
   // What the end of this spawn is about: `charged`, or where that is kUnknownCall the one thing
   // that it had; 0 if it had none or several, each of which is called alone then.
@@ -272,21 +274,16 @@ class Engine {
   const std::optional<Position>& durable() const { return pacer_.durable(); }
   // No restart would repeat what was settled.
   bool settled_is_durable() const {
-    return (begun_ && !placed_) || pacer_.Covers(ledger_.watermark());
+    return (origin_.begun() && !origin_.seen()) || pacer_.Covers(ledger_.watermark());
   }
   // Whether a write of what runners reported may begin: false once one of them is not believed. To
   // be asked right before each write and each further try of one.
   bool may_persist() const { return !distrusted_; }
-  std::uint64_t handled() const { return handled_; }  // Events settled in this process.
-  std::uint64_t skipped() const { return skipped_; }  // Events skipped by a stated rule.
-  std::uint64_t dropped() const { return dropped_; }  // Came a second time from the source.
-  std::uint64_t parked() const { return parked_; }    // Letters written in this process.
+  const Counts& counts() const { return counts_; }
   const LetterBook& letters() const { return book_; }
   const Breaker& breaker() const { return breaker_; }
   LaneNumber lanes() const { return static_cast<LaneNumber>(seats_.size()); }
-  LaneNumber lanes_running() const;  // Whose runner takes events.
-  // Runners spawned because one had died.
-  std::uint64_t restarts() const { return restarts_; }
+  LaneNumber lanes_running() const;                    // Whose runner takes events.
   bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const {
@@ -303,9 +300,6 @@ class Engine {
   std::string_view CheckInvariants() const;
 
  private:
-  // Whose place the group began at.
-  enum class BeganAt : std::uint8_t { kStart, kCheckpoint, kPlugin };
-
   // What was heard of the runner and is to be judged.
   struct Breach {
     std::string text;
@@ -472,12 +466,13 @@ class Engine {
   bool Believe(Position position, Turn& turn);
   bool HasRoom() const;
   bool WithinDuplicateBound() const;
-  std::string DescribeResumePlace() const;
 
   const EngineOptions options_;
   StartPoint start_;
 
   Lifecycle life_;
+  Origin origin_;
+  Counts counts_;
   std::vector<Seat> seats_;  // By number.
   const bool many_;          // More than one.
   SpawnNumber spawns_ = 0;
@@ -495,13 +490,9 @@ class Engine {
   Doubt doubt_;
   LetterBook book_;
 
-  Sequence solo_through_ = 0;  // With one lane: up to there one event a call, and alone.
-  std::set<Sequence> solo_;    // With several: these.
-  std::string trouble_;        // Why events wait; empty when they do not.
-  std::string opened_why_;     // Why the breaker is not closed.
-  std::chrono::nanoseconds next_alarm_{};
-  std::optional<std::string> doubted_type_;  // Of what failed last, unless for infrastructure.
-  bool room_wanted_ = false;                 // What comes next is a letter that finds no room.
+  Suspects suspects_;
+  Trouble trouble_;
+  bool room_wanted_ = false;  // What comes next is a letter that finds no room.
 
   std::optional<LetterBook::Id> letter_call_;
   LaneNumber letter_lane_ = 0;     // That calls it.
@@ -511,9 +502,8 @@ class Engine {
   std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
-  std::uint64_t calls_before_end_ = 0;
-  bool letter_writing_ = false;       // An update or a removal,
-  bool letter_writing_ours_ = false;  // which no runner has reported.
+  bool letter_writing_ = false;              // An update or a removal,
+  bool letter_writing_ours_ = false;         // which no runner has reported.
   std::optional<Position> halted_before_;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;
@@ -523,23 +513,17 @@ class Engine {
   bool letters_given_up_ = false;  // What is being written of letters: nobody waits for it.
   bool letters_refused_ = false;   // The same, of what runners have reported.
   std::set<Position> park_asked_;
-  std::uint64_t parked_ = 0;
 
   const EventNames* const names_;
   std::optional<std::pair<Sequence, EventName>> arriving_;  // Not in the adapter's window yet.
 
   Heard heard_;
   Seat* heard_of_ = nullptr;  // Whose runner.
-  bool begun_ = false;        // The place to begin at was chosen.
   bool position_mode_ = false;
   bool stop_asked_ = false;
   bool store_failed_ = false;
   bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
-  std::uint64_t restarts_ = 0;
   std::optional<std::chrono::nanoseconds> settled_at_;  // With several lanes: something on one.
-  std::uint64_t handled_ = 0;
-  std::uint64_t skipped_ = 0;
-  std::uint64_t dropped_ = 0;
   Sequence released_ = 0;
   std::chrono::nanoseconds next_advance_{};
 
@@ -548,11 +532,8 @@ class Engine {
   std::chrono::nanoseconds wake_at_ = kNever;  // As the adapter was asked last.
   std::uint64_t crowded_at_ = std::numeric_limits<std::uint64_t>::max();  // Events pending.
 
-  BeganAt began_at_ = BeganAt::kStart;
-  std::optional<Position> began_;  // The place itself.
-  bool placed_ = false;            // It was seen to lie in this log. Until then it is not written.
-  bool server_lied_ = false;       // Announced as sent what it sent later.
-  bool nonsense_told_ = false;     // It announced what is no place; said once.
+  bool server_lied_ = false;    // Announced as sent what it sent later.
+  bool nonsense_told_ = false;  // It announced what is no place; said once.
 };
 
 }  // namespace catchup

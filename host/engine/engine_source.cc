@@ -39,7 +39,7 @@ void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, C
 
 void Engine::Take(const SourceLink::Found& found) {
   if (found.placed) {
-    placed_ = true;
+    origin_.OnSeen();
   }
   if (found.step_back) {
     frontier_.StepBack();
@@ -89,7 +89,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
     link_.BreakOff("the server sent an event whose position " + NoPlace(position),
                    frontier_.reached(), turn);
   } else if (!frontier_.IsNew(position)) {
-    ++dropped_;
+    ++counts_.dropped;
     OnPosition(position);
   } else {
     sequence = TakeEvent(position, bytes, is_system && !options_.system_events, &plain, turn);
@@ -128,7 +128,7 @@ Sequence Engine::TakeEvent(Position position, std::uint64_t bytes, bool skip, bo
   Sequence sequence = 0;
   if (skip) {
     *plain = false;
-    ++skipped_;
+    ++counts_.skipped;
     ledger_.AddPassed(position, true);
   } else {
     sequence = ledger_.AddEvent(position, bytes);
@@ -219,25 +219,9 @@ void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view t
 }
 
 SourceLink::Place Engine::ResumePlace() const {
-  return {
-      .reached = frontier_.reached(), .event = frontier_.event(), .words = DescribeResumePlace()};
-}
-
-// The place to resume from, whose it is, and what can be done about it.
-std::string Engine::DescribeResumePlace() const {
-  const std::string place = Place(frontier_.reached());
-  const bool began = frontier_.reached() == began_;
-  if (began && began_at_ == BeganAt::kStart) {
-    return place + ", the group's `start`: wanted the position of an event of this log";
-  }
-  const char* whose = !began                              ? "up to where it was read before"
-                      : began_at_ == BeganAt::kCheckpoint ? "where the group's checkpoint stands"
-                                                          : "the position that the plugin holds";
-  return fmt::format(
-      "{}, {}: this log is not the one that was read before, or has less in it; to begin anew, "
-      "stop the host and move the group's folder away{}",
-      place, whose,
-      position_mode_ ? ", and empty the plugin's store where that lies elsewhere" : "");
+  return {.reached = frontier_.reached(),
+          .event = frontier_.event(),
+          .words = origin_.Describe(frontier_.reached(), position_mode_)};
 }
 
 }  // namespace catchup

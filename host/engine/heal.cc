@@ -95,7 +95,7 @@ void Engine::LetterFailed(FailureClass failure, const std::string& text, Word wh
   const LetterBook::Id id = EndLetterCall();
   heal_free_at_ = turn.now + (turn.now - letter_called_at_) * kHealShare;
   const bool probe = breaker_.half_open();
-  calls_before_end_ += options_.stop_on_caught_up && catch_up_.done() && !probe ? 1 : 0;
+  counts_.calls_before_end += options_.stop_on_caught_up && catch_up_.done() && !probe ? 1 : 0;
   if (!letter_call_lost_) {
     LetterBook::Letter letter = *book_.Get(id);
     const bool was_dead = letter.state == LetterState::kDead;

@@ -94,9 +94,10 @@ void Engine::On(const BadOutcome& outcome, Turn& turn) {
 // What the lane's runner has, up to `last`, is called one by one from now on.
 void Engine::CallAlone(const Seat& seat, Sequence last) {
   if (many_) {
-    solo_.insert(seat.has.begin(), std::upper_bound(seat.has.begin(), seat.has.end(), last));
+    const auto end = std::upper_bound(seat.has.begin(), seat.has.end(), last);
+    std::for_each(seat.has.begin(), end, [this](Sequence one) { suspects_.Add(one); });
   } else {
-    solo_through_ = std::max(solo_through_, last);
+    suspects_.AddThrough(last);
   }
 }
 
@@ -134,17 +135,19 @@ void Engine::BreakContract(const std::string& text) {
 Sequence Engine::ChargedTo(SpawnNumber spawn, Sequence charged) const {
   const auto seat = std::find_if(seats_.begin(), seats_.end(),
                                  [&](const Seat& one) { return one.lane.spawn() == spawn; });
-  if (charged != kUnknownCall || seat == seats_.end()) {
+  if (seat == seats_.end()) {
     return charged;
   }
+  Suspects::Had had;
+  had.events = many_ ? seat->has.size() : ledger_.on_lane();
+  if (had.events > 0) {
+    had.first = many_ ? seat->has.front() : ledger_.FirstOnLane();
+  }
+  had.letter = CallsLetter(*seat);
   if (seat->hang) {
-    return seat->hang->sequence;
+    had.hung = seat->hang->sequence;
   }
-  if (CallsLetter(*seat)) {
-    return kLetterCall;
-  }
-  const std::uint64_t had = many_ ? seat->has.size() : ledger_.on_lane();
-  return had != 1 ? 0 : many_ ? seat->has.front() : ledger_.FirstOnLane();
+  return Suspects::ChargedTo(had, charged);
 }
 
 void Engine::On(const Exit& said, Turn& turn) {
@@ -314,7 +317,7 @@ void Engine::On(const RunnerFacts& ready, Turn& turn) {
   } else if (ready.position_mode && many_) {
     End(GroupState::kFailed, NeedsOneLane(seats_.size()), Lane::Force::kDrain,
         options_.drain_timeout);
-  } else if (!begun_) {
+  } else if (!origin_.begun()) {
     position_mode_ = ready.position_mode;
     Begin(ready.loaded, turn);
   } else if (ready.position_mode != position_mode_) {
@@ -326,10 +329,10 @@ void Engine::On(const RunnerFacts& ready, Turn& turn) {
   }
 }
 
-// Chooses where the group starts. The plugin's own position wins over the checkpoint, whether it is
-// ahead or behind: it was stored together with the effects.
+// Chooses where the group starts.
 void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
-  begun_ = true;
+  const Origin::Choice choice = Origin::Choose(start_, position_mode_, loaded);
+  origin_.Begin(choice);
   if (loaded && start_.filter_changed) {
     End(GroupState::kFailed,
         "the filter of the group has changed, and the plugin's position " +
@@ -339,37 +342,24 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
         Lane::Force::kDrain, options_.drain_timeout);
     return;
   }
-  std::optional<Position> start = start_.checkpoint ? start_.checkpoint : start_.recorded_start;
-  began_at_ = start_.checkpoint ? BeganAt::kCheckpoint : BeganAt::kStart;
-  std::optional<Position> durable = start_.checkpoint;
-  std::optional<Position> covered = start;
-  bool was_reset = false;
-  if (position_mode_) {
-    start = loaded ? loaded : start_.recorded_start;
-    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
-    if (start < start_.checkpoint) {
-      turn.Tell(
-          Notice::kPluginBehind,
-          fmt::format("the plugin's position is behind the group's checkpoint, as after a reset: "
-                      "it holds {}, the checkpoint is {}; the plugin's counts, starting from {}",
-                      loaded ? FormatPosition(*loaded) : "none", FormatPosition(*start_.checkpoint),
-                      Place(start)),
-          false, loaded);
-      durable = start;
-      was_reset = true;
-      RemoveLettersBeyond(start, turn);
-    }
-    covered = was_reset ? std::nullopt : durable;
+  if (choice.plugin_behind) {
+    turn.Tell(
+        Notice::kPluginBehind,
+        fmt::format("the plugin's position is behind the group's checkpoint, as after a reset: "
+                    "it holds {}, the checkpoint is {}; the plugin's counts, starting from {}",
+                    loaded ? FormatPosition(*loaded) : "none", FormatPosition(*start_.checkpoint),
+                    Place(choice.place)),
+        false, loaded);
+    RemoveLettersBeyond(choice.place, turn);
   }
-  began_ = start;
   // An event that lies behind the start is no help for finding it.
   const auto& known = start_.last_event;
-  const bool helps = known && IsPlace(*known) && known <= start;
+  const bool helps = known && IsPlace(*known) && known <= choice.place;
   streams_.Clear();
-  ledger_.Reset(start, position_mode_, helps ? known : std::nullopt);
-  frontier_.Reset(start, ledger_.last_event());
-  pacer_.Reset(durable, covered);
-  if (position_mode_ && !pacer_.Covers(start)) {
+  ledger_.Reset(choice.place, position_mode_, helps ? known : std::nullopt);
+  frontier_.Reset(choice.place, ledger_.last_event());
+  pacer_.Reset(choice.durable, choice.covered);
+  if (position_mode_ && !pacer_.Covers(choice.place)) {
     // The checkpoint is not where the plugin is; it is for display and lineage, so let it follow.
     pacer_.OnProgress(0, turn.now);
   }
@@ -379,12 +369,9 @@ void Engine::Begin(std::optional<Position> loaded, Turn& turn) {
 // A new runner's plugin says where it stands; what it holds is settled, whatever the runner before
 // it managed to report.
 void Engine::Rejoin(std::optional<Position> loaded, Turn& turn) {
-  const std::optional<Position> stands = loaded ? loaded : start_.recorded_start;
-  if (stands == ledger_.stored()) {
-    return;
-  }
-  if (!stands || !ledger_.SettleAt(*stands)) {
-    began_at_ = loaded ? BeganAt::kPlugin : BeganAt::kStart;
+  const std::optional<Position> stands = Origin::Stands(start_, loaded);
+  if (stands != ledger_.stored() && (!stands || !ledger_.SettleAt(*stands))) {
+    origin_.Move(stands, loaded ? Origin::Whose::kPlugin : Origin::Whose::kStart);
     Rewind(stands, turn);
   }
 }
@@ -404,8 +391,6 @@ void Engine::Rewind(std::optional<Position> to, Turn& turn) {
   ledger_.Reset(to, position_mode_, event);
   frontier_.Reset(to, event);
   RemoveLettersBeyond(to, turn);
-  began_ = to;
-  placed_ = false;
   pacer_.GoBack(to);
   if (!pacer_.Covers(to)) {
     pacer_.OnProgress(0, turn.now);

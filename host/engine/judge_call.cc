@@ -31,11 +31,7 @@ void Engine::JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure,
   place.failure = failure;
   place.text = text;
   const bool advance = ledger_.AdvanceAt(sequence).has_value();
-  if (IsInDoubt(failure) && !advance) {
-    doubted_type_ = NameOf(sequence).type;
-  } else if (failure != FailureClass::kDomain) {
-    doubted_type_.reset();
-  }
+  trouble_.OnFailure(failure, advance ? std::nullopt : std::optional(NameOf(sequence).type));
   if (advance && failure != FailureClass::kInfrastructure) {
     OnUnstoredPlace(place, turn);  // No event, so nothing that could be a letter.
     return;
@@ -161,7 +157,8 @@ void Engine::OnFailedProbe(Seat& seat, Turn& turn) {
   const std::string text = place.text;
   (void)ParkInPlace(seat, LetterState::kHealing, place.failure, turn);
   if (const std::uint32_t streak = doubt_.streak(type); streak >= Doubt::kStreakThatOpens) {
-    opened_why_ = InARow(streak, type);  // It opens for that from now on, whatever for at first.
+    // It opens for that from now on, whatever for at first.
+    trouble_.SetOpened(InARow(streak, type));
   }
   ReopenBreaker(text, turn);
 }
@@ -190,7 +187,7 @@ void Engine::HoldType(const InPlace& place, Turn& turn) {
 
 void Engine::OpenBreaker(const std::string& why, const InPlace& place, Turn& turn) {
   breaker_.Open(turn.now, turn.random);
-  opened_why_ = why;
+  trouble_.SetOpened(why);
   SetTrouble(fmt::format("breaker open, {}; last: {}{}{}", why, place.text, kNextTryIn,
                          FormatDuration(*breaker_.open_until() - turn.now)),
              place, turn);
@@ -201,10 +198,10 @@ void Engine::ReopenBreaker(const std::string& last, Turn& turn) {
     return;
   }
   breaker_.Reopen(turn.now, turn.random);
-  SetTrouble(
-      fmt::format("breaker open, {}; the call that was to try it failed; last: {}{}{}", opened_why_,
-                  last, kNextTryIn, FormatDuration(*breaker_.open_until() - turn.now)),
-      {}, turn);
+  SetTrouble(fmt::format("breaker open, {}; the call that was to try it failed; last: {}{}{}",
+                         trouble_.opened(), last, kNextTryIn,
+                         FormatDuration(*breaker_.open_until() - turn.now)),
+             {}, turn);
 }
 
 void Engine::WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn) {
@@ -215,34 +212,31 @@ void Engine::WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& t
 // The first of a wait is worth a line; the state shows the others. `place` is the event that waits,
 // if any.
 void Engine::SetTrouble(std::string text, const InPlace& place, Turn& turn) {
-  if (trouble_.empty()) {
+  if (trouble_.Wait(text)) {
     const auto until = breaker_.open() ? *breaker_.open_until() : place.not_before;
-    turn.TellTry(Notice::kCallsWait, text, false, std::max<std::uint32_t>(place.calls, 1),
+    turn.TellTry(Notice::kCallsWait, std::move(text), false,
+                 std::max<std::uint32_t>(place.calls, 1),
                  std::max(until - turn.now, std::chrono::nanoseconds(0)));
     if (place.sequence != 0) {
       turn.out->back().failure = place.failure;
       turn.out->back().from = ledger_.PositionOf(place.sequence);
     }
   }
-  trouble_ = std::move(text);
 }
 
 // Half-open with nothing to try it with, nothing waits either: the next event may be hours away.
 void Engine::Relieve(Turn& turn) {
   const bool idle =
       breaker_.half_open() && !HasEventToCall() && !CallsLetter() && !LetterToProbeWith();
-  if (!trouble_.empty() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
-    trouble_.clear();
-    doubted_type_.reset();
+  if (trouble_.waits() && !AnyPlace() && !room_wanted_ && (breaker_.closed() || idle)) {
+    trouble_.End();
     turn.Tell(Notice::kCallsGoOn, "going on", true);
   }
 }
 
 // While events wait for it: in a quiet log nothing does.
 std::optional<std::chrono::nanoseconds> Engine::AlarmAt() const {
-  return breaker_.closed() || trouble_.empty()
-             ? std::nullopt
-             : std::optional(std::max(breaker_.opened_at() + Breaker::kAlarmAfter, next_alarm_));
+  return breaker_.closed() ? std::nullopt : trouble_.AlarmAt(breaker_.opened_at());
 }
 
 void Engine::RaiseAlarm(Turn& turn) {
@@ -250,8 +244,8 @@ void Engine::RaiseAlarm(Turn& turn) {
   if (life_.ending() || !at || turn.now < *at) {
     return;
   }
-  next_alarm_ = turn.now + Breaker::kAlarmEvery;
-  turn.Tell(Notice::kBreakerStaysOpen, WithTimeLeft(trouble_, ""), false);
+  trouble_.OnAlarm(turn.now);
+  turn.Tell(Notice::kBreakerStaysOpen, WithTimeLeft(trouble_.text(), ""), false);
   turn.out->back().delay = turn.now - breaker_.opened_at();
 }
 

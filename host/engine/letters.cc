@@ -76,7 +76,7 @@ Engine::Parked Engine::Park(Sequence sequence, LetterState state, FailureClass f
   parking_.emplace(sequence, book_.Add(summary, streak, false));
   park_asked_.erase(change->position);
   ledger_.Park(sequence);
-  ++parked_;
+  ++counts_.parked;
   if (state != LetterState::kFollower) {
     turn.TellTry(Notice::kLetterWritten,
                  fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),

@@ -141,7 +141,7 @@ std::string Engine::CannotRetry() const {
   // Half-open without an event it is the probe: a quiet log may bring none for hours.
   if (breaker_.open() || (breaker_.half_open() && HasEventToCall())) {
     return "no letter is called while the breaker is open" +
-           (trouble_.empty() ? std::string() : ": " + trouble_);
+           (trouble_.waits() ? ": " + trouble_.text() : std::string());
   }
   return {};
 }

@@ -45,7 +45,7 @@ void Engine::Pop(Turn& turn) {
   const Ledger::Popped popped = ledger_.Pop();
   if (popped.places > 0) {
     if (popped.events > popped.parked) {
-      handled_ += popped.events - popped.parked;
+      counts_.handled += popped.events - popped.parked;
       if (!many_) {
         seats_.front().lane.OnSettled();
       }
@@ -56,7 +56,7 @@ void Engine::Pop(Turn& turn) {
     released_ = ledger_.popped();
     if (many_) {
       streams_.Release(released_);
-      solo_.erase(solo_.begin(), solo_.upper_bound(released_));
+      suspects_.Release(released_);
     }
     turn.Add(Command::Kind::kRelease).last = released_;
   }
@@ -107,7 +107,7 @@ void Engine::PlanLane(Turn& turn) {
     const SpawnNumber before = seat.lane.spawn();
     seat.lane.Plan(&spawns_, turn);
     if (seat.lane.spawn() != before && std::exchange(seat.restarting, false)) {
-      ++restarts_;
+      ++counts_.restarts;
     }
   }
 }
@@ -139,7 +139,7 @@ void Engine::PlanSource(Turn& turn) {
 }
 
 void Engine::Persist(Turn& turn) {
-  const bool may_write = placed_ && !store_failed_ && !distrusted_;
+  const bool may_write = origin_.seen() && !store_failed_ && !distrusted_;
   if (!may_write || (!pacer_.writing() && pacer_.Covers(ledger_.watermark()))) {
     checkpoint_wait_.Forget();  // Nothing is to be written any more.
   }
@@ -172,15 +172,15 @@ bool Engine::NothingIsUnderWay() const {
   const bool reported = (letter_writing_ && !letter_writing_ours_) || !parking_.empty();
   const bool letters = !letters_given_up_ && ((reported && !letters_refused_) ||
                                               (letter_writing_ && letter_writing_ours_));
-  return !begun_ || store_failed_ || (written && !letters && !pacer_.writing());
+  return !origin_.begun() || store_failed_ || (written && !letters && !pacer_.writing());
 }
 
 void Engine::Report(Turn& turn, bool finished) {
-  if (life_.Report({.begun = begun_,
+  if (life_.Report({.begun = origin_.begun(),
                     .been_live = link_.been_live(),
                     .caught_up = caught_up(),
                     .runner_trouble = LaneTrouble(),
-                    .call_trouble = trouble_,
+                    .call_trouble = trouble_.text(),
                     .store_trouble = checkpoint_wait_.trouble(),
                     .source_trouble = link_.trouble()})) {
     turn.Add(Command::Kind::kStateChanged);
@@ -213,7 +213,7 @@ std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanosecond
   if (link_.connect_at() && *link_.connect_at() > now) {
     consider(link_.connect_at());
   }
-  if (placed_ && !store_failed_ && !distrusted_) {
+  if (origin_.seen() && !store_failed_ && !distrusted_) {
     consider(checkpoint_wait_.holds(now) ? checkpoint_wait_.retry_at()
                                          : pacer_.WakeAt(ledger_.watermark(), now));
     if (MayAdvance(now)) {
@@ -242,10 +242,10 @@ std::string_view Engine::CheckInvariants() const {
   if (life_.finished() && (AnyLives() || (pacer_.writing() && !store_failed_))) {
     return "a group has ended while something is under way";
   }
-  if (begun_ && !life_.ending() && call == tries) {
+  if (origin_.begun() && !life_.ending() && call == tries) {
     return "a group that goes on has no call and no try to come, or both";
   }
-  if (!begun_ && (call || tries || ledger_.last() != 0)) {
+  if (!origin_.begun() && (call || tries || ledger_.last() != 0)) {
     return "a group that has not begun has a call or events";
   }
   if (ledger_.parking() > parking_.size()) {

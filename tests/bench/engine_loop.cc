@@ -56,7 +56,7 @@ class Loop {
     }
   }
 
-  std::uint64_t handled() const { return engine_.handled(); }
+  std::uint64_t handled() const { return engine_.counts().handled; }
 
  private:
   Tick Now() { return {.now = now_, .random = 250}; }

@@ -79,7 +79,7 @@ TEST(DeliveryTest, ReleasesAndCountsWhatIsSettled) {
   const Commands settled = d.Settled(2);
   ASSERT_TRUE(Has(settled, Kind::kRelease));
   EXPECT_EQ(Find(settled, Kind::kRelease)->last, 2u);
-  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.counts().handled, 2u);
   EXPECT_EQ(d.engine.watermark(), P(2));
   EXPECT_TRUE(d.Settled(2).empty());
 }
@@ -92,7 +92,7 @@ TEST(DeliveryTest, DropsAndCountsWhatItHasSeenBefore) {
   EXPECT_EQ(d.sequence, 0u);
   d.Event(Position{10, 9});
   EXPECT_EQ(d.sequence, 0u);
-  EXPECT_EQ(d.engine.dropped(), 2u);
+  EXPECT_EQ(d.engine.counts().dropped, 2u);
   d.Event(Position{11, 3});
   EXPECT_EQ(d.sequence, 2u);
 }
@@ -103,18 +103,18 @@ TEST(DeliveryTest, SkipsAndCountsSystemEventsByRule) {
   d.Event(P(1));
   EXPECT_EQ(Delivered(d.Event(P(2), 1, true)).first, 0u);
   EXPECT_EQ(d.sequence, 0u);
-  EXPECT_EQ(d.engine.skipped(), 1u);
+  EXPECT_EQ(d.engine.counts().skipped, 1u);
   EXPECT_EQ(d.engine.watermark(), std::nullopt);
   d.Settled(1);
   EXPECT_EQ(d.engine.watermark(), P(2));
-  EXPECT_EQ(d.engine.handled(), 1u);
+  EXPECT_EQ(d.engine.counts().handled, 1u);
 }
 
 TEST(DeliveryTest, HandlesSystemEventsWhenTheGroupWantsThem) {
   Driver d({.system_events = true});
   d.Run();
   EXPECT_EQ(Delivered(d.Event(P(1), 1, true)).first, 1u);
-  EXPECT_EQ(d.engine.skipped(), 0u);
+  EXPECT_EQ(d.engine.counts().skipped, 0u);
 }
 
 TEST(DeliveryTest, KeepsEventsForARunnerThatIsNotThereYet) {

@@ -43,8 +43,8 @@ TEST_F(FailureTest, NoCheckpointPassesALetterThatIsNotDurable) {
   driver.LetterDurable(1);
 
   EXPECT_EQ(driver.engine.watermark(), P(20));
-  EXPECT_EQ(driver.engine.handled(), 1u) << "a letter was not handled";
-  EXPECT_EQ(driver.engine.parked(), 1u);
+  EXPECT_EQ(driver.engine.counts().handled, 1u) << "a letter was not handled";
+  EXPECT_EQ(driver.engine.counts().parked, 1u);
 }
 
 TEST_F(FailureTest, LaterEventsOfAParkedStreamQueueBehindIt) {
@@ -335,7 +335,7 @@ TEST_F(FailureTest, ARowOfPoisonEventsDoesNotMakeTheGroupGiveUp) {
       ASSERT_NE(driver.engine.state(), GroupState::kGivenUp) << at;
     }
   }
-  EXPECT_EQ(driver.engine.parked(), 40u);
+  EXPECT_EQ(driver.engine.counts().parked, 40u);
 }
 
 TEST_F(FailureTest, AHangIsAbortedAndCountsLikeADeath) {

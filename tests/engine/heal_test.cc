@@ -342,7 +342,7 @@ TEST_F(HealBeforeTheEndTest, APauseBehindACallIsNamedUntilTheNextOne) {
   Fails(kLetterCall);
   driver.LetterStored();
 
-  EXPECT_EQ(driver.engine.calls_before_end(), 1u);
+  EXPECT_EQ(driver.engine.counts().calls_before_end, 1u);
   EXPECT_EQ(driver.engine.heals_at(), driver.now + 270s);
   ASSERT_TRUE(Has(driver.Wake(270s), Kind::kCallLetter));
   Fails(kLetterCall);

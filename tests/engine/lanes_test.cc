@@ -142,7 +142,7 @@ TEST_F(LanesTest, WhatAnEarlierRunnerOfALaneSaysIsIgnored) {
   driver.Wake(60s);
   driver.Ready(4);
   driver.Settled(1, 1);
-  EXPECT_EQ(driver.engine.handled(), 0u);
+  EXPECT_EQ(driver.engine.counts().handled, 0u);
   driver.Settled(1, 2);
   EXPECT_EQ(driver.engine.state(), GroupState::kDraining) << "runner 2 was never given event 1";
   EXPECT_TRUE(Contains(driver.engine.reason(), "contract broken")) << driver.engine.reason();

@@ -66,7 +66,7 @@ TEST(PositionRejoinTest, WhatThePluginHoldsIsSettledWithoutAReport) {
   EXPECT_EQ(Find(ready, Kind::kRelease)->last, 3u);
   EXPECT_EQ(Delivered(ready), (std::pair<Sequence, Sequence>{4, 4}));
   EXPECT_FALSE(Has(ready, Kind::kSubscribe));
-  EXPECT_EQ(d.engine.handled(), 3u);
+  EXPECT_EQ(d.engine.counts().handled, 3u);
   EXPECT_EQ(d.engine.watermark(), P(3));
 }
 
@@ -232,7 +232,7 @@ TEST_F(LateEventTest, IsSettledWhenThePluginHoldsIt) {
   const Commands ready = d.ReadyAt(2, P(7));
   EXPECT_EQ(Delivered(ready).first, 0u) << "it would come a second time";
   EXPECT_FALSE(Has(ready, Kind::kConnect));
-  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.counts().handled, 2u);
   EXPECT_EQ(d.engine.watermark(), P(10)) << "it must not go back";
 }
 
@@ -242,7 +242,7 @@ TEST_F(LateEventTest, IsSettledWhenThePluginHoldsItAfterTheAnnouncement) {
   const Commands ready = d.ReadyAt(2, P(7));
   EXPECT_EQ(Delivered(ready).first, 0u) << "it would come a second time";
   EXPECT_FALSE(Has(ready, Kind::kConnect));
-  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.counts().handled, 2u);
 }
 
 TEST_F(LateEventTest, ComesAgainWhenThePluginHoldsTheAnnouncement) {
@@ -283,7 +283,7 @@ TEST(AdvanceTest, HandsOverAProvenAnnouncementWhenNothingIsInFlight) {
   EXPECT_EQ(d.engine.watermark(), std::nullopt);
   d.Settled(1);
   EXPECT_EQ(d.engine.watermark(), (Position{50, 0}));
-  EXPECT_EQ(d.engine.handled(), 0u);
+  EXPECT_EQ(d.engine.counts().handled, 0u);
   EXPECT_EQ(d.engine.AdvanceAt(1), std::nullopt);
 }
 
@@ -339,7 +339,7 @@ TEST_F(FailedAdvanceTest, WaitsAtTheBreakersPaceUntilThePluginStoresIt) {
   }
   d.Settled(1);
   EXPECT_EQ(d.engine.watermark(), P(10));
-  EXPECT_EQ(d.engine.parked(), 0u);
+  EXPECT_EQ(d.engine.counts().parked, 0u);
 }
 
 TEST_F(FailedAdvanceTest, WaitsForItsInfrastructureAsAnEventDoes) {
@@ -356,7 +356,7 @@ TEST_F(FailedAdvanceTest, ChargesADeathToThePluginAlone) {
     d.Wake(60s);
     d.ReadyAt(spawn + 1, {});
   }
-  EXPECT_EQ(d.engine.parked(), 0u);
+  EXPECT_EQ(d.engine.counts().parked, 0u);
 }
 
 // It would stand behind an event that comes before it is handed over.
@@ -387,7 +387,7 @@ TEST(ParkedPlaceTest, IsNotParkedASecondTimeWhenItsRunnerDies) {
     d.Wake(60s);
     d.ReadyAt(spawn + 1, {});
   }
-  EXPECT_EQ(d.engine.parked(), 1u);
+  EXPECT_EQ(d.engine.counts().parked, 1u);
 }
 
 TEST(AdvanceTest, IsHandedToTheNextRunnerUnlessThePluginStoredIt) {

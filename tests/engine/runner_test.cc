@@ -21,7 +21,7 @@ TEST(RestartTest, ComesAtOnceWhenAnEventWasSettledSinceTheLastDeath) {
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   EXPECT_TRUE(Contains(d.engine.reason(), "signal (event 2 of this run): SIGSEGV"))
       << d.engine.reason();
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
   EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
   EXPECT_EQ(d.engine.state(), GroupState::kCatchingUp);
 }
@@ -78,7 +78,7 @@ TEST(RestartTest, IgnoresWhatAnEarlierRunnerSays) {
   EXPECT_TRUE(d.Hung(2, 1).empty());
   EXPECT_TRUE(d.Exited(1, ExitClass::kCrash).empty());
   EXPECT_TRUE(d.Ready(1).empty());
-  EXPECT_EQ(d.engine.handled(), 1u);
+  EXPECT_EQ(d.engine.counts().handled, 1u);
 }
 
 // Caught up, with nothing in flight.
@@ -105,11 +105,11 @@ TEST(ReplaceTest, AnIdleRunnerMakesRoomForAFreshOneAndNobodyDied) {
   EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
   EXPECT_FALSE(Has(exited, Kind::kNotice));
   EXPECT_EQ(d.engine.state(), GroupState::kCaughtUp);
-  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(d.engine.counts().restarts, 0u);
   d.Ready(2);
   // It counts for no pacing either.
   EXPECT_TRUE(Has(d.Exited(2, ExitClass::kCrash), Kind::kSpawnRunner));
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 TEST(ReplaceTest, WhatComesMeanwhileWaitsForTheNewOne) {
@@ -151,7 +151,7 @@ TEST(RetireTest, TheCallInProgressEndsAndTheNextRunnerGetsWhatHadNotBegun) {
   d.Settled(2);
   const Commands exited = d.Exited(1, ExitClass::kClean);
   EXPECT_EQ(Find(exited, Kind::kSpawnRunner)->number, 2u);
-  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(d.engine.counts().restarts, 0u);
   EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{3, 4}));
 }
 
@@ -181,7 +181,7 @@ TEST(RetireTest, ACallThatHangsMeanwhileIsAHang) {
   EXPECT_TRUE(Contains(d.engine.reason(), "hung")) << d.engine.reason();
   d.Ready(2);
   d.Settled(1, 2);
-  EXPECT_EQ(d.engine.handled(), 1u);
+  EXPECT_EQ(d.engine.counts().handled, 1u);
 }
 
 TEST(RetireTest, OneThatIsKilledForItsMemoryMeanwhileHasDiedOfTheEvent) {
@@ -211,7 +211,7 @@ TEST(DiscardTest, WhatIsInFlightComesAgainAndNobodyDied) {
   EXPECT_TRUE(
       Contains(Find(exited, Kind::kNotice)->text, "in handle: no ground; restarting at once"))
       << Find(exited, Kind::kNotice)->text;
-  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(d.engine.counts().restarts, 0u);
   EXPECT_EQ(Delivered(d.Ready(2)), (std::pair<Sequence, Sequence>{2, 2}));
 }
 
@@ -244,7 +244,7 @@ TEST(DiscardTest, OneThatDiesByItselfMeanwhileHasDied) {
   d.Discard();
   const Commands exited = d.Exited(1, ExitClass::kCrash, 1);
   d.Wake(d.WakeIn(exited));
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 TEST(DiscardTest, InAStopEndsTheRunnerAtOnce) {
@@ -263,7 +263,7 @@ TEST(ReplaceTest, ARunnerThatDiesInItsStopHasDied) {
   d.Replace();
   const Commands exited = d.Exited(1, ExitClass::kCrash, 0, "SIGSEGV");
   EXPECT_TRUE(Has(exited, Kind::kNotice));
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 TEST(ReplaceTest, ARunnerThatDoesNotStopIsMadeTo) {
@@ -291,7 +291,7 @@ TEST(RestartTest, ARunnerThatEndsUnaskedHasDied) {
   const Commands exited = d.Exited(1, ExitClass::kClean);
   ASSERT_TRUE(Has(exited, Kind::kNotice));
   EXPECT_TRUE(Contains(Find(exited, Kind::kNotice)->text, "without being asked to"));
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 class VerdictTest : public testing::TestWithParam<ExitClass> {};
@@ -341,7 +341,7 @@ TEST(FailedTest, SettlesWhatCameBeforeTheEvent) {
   d.Settled(1);
   const Commands failed =
       d.Failed({.sequence = 4, .status = CATCHUP_FATAL, .call = "handle", .text = ""});
-  EXPECT_EQ(d.engine.handled(), 3u);
+  EXPECT_EQ(d.engine.counts().handled, 3u);
   ASSERT_TRUE(Has(failed, Kind::kRelease));
   EXPECT_EQ(Find(failed, Kind::kRelease)->last, 3u);
   EXPECT_EQ(Persisted(failed), P(3));
@@ -391,7 +391,7 @@ TEST(FailedTest, ASetUpThatSucceedsInTheEndGoesOn) {
   d.Wake(1s);
   d.Ready(2);
   EXPECT_NE(d.engine.state(), GroupState::kWaiting);
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 TEST(FailedTest, KnowsTheNamesOfTheInterfacesStatuses) {
@@ -467,7 +467,7 @@ TEST(ContractTest, AReportBeyondWhatWasDeliveredKillsTheRunnerAndFailsTheGroup) 
   EXPECT_TRUE(Has(d.Settled(3), Kind::kKillRunner));
   d.Exited(1, ExitClass::kKilled);
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
-  EXPECT_EQ(d.engine.handled(), 0u);
+  EXPECT_EQ(d.engine.counts().handled, 0u);
   EXPECT_TRUE(Contains(d.engine.reason(), "event 3, wanted event 1 to 2")) << d.engine.reason();
 }
 
@@ -541,7 +541,7 @@ TEST(BreachTest, BeginsNoWriteOfWhatTheRunnerHadReportedAndTakesNothingMoreFromI
   EXPECT_TRUE(Contains(d.engine.reason(), "event 3 is settled says the ring")) << d.engine.reason();
   EXPECT_EQ(d.engine.durable(), P(1));
   EXPECT_FALSE(d.engine.settled_is_durable());
-  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.counts().handled, 2u);
 }
 
 TEST(BreachTest, AnExitThatSaysItIsAsGood) {

@@ -20,7 +20,7 @@ TEST(ReconnectTest, BacksOffFrom200MillisecondsAndKeepsRunnerAndWindow) {
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
   EXPECT_TRUE(Contains(d.engine.reason(), "reset")) << d.engine.reason();
   d.Settled(1);
-  EXPECT_EQ(d.engine.handled(), 1u);
+  EXPECT_EQ(d.engine.counts().handled, 1u);
 
   d.Wake(200ms);
   EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 2)), 400ms);
@@ -121,7 +121,7 @@ TEST(LyingServerTest, AnEventBehindAnAnnouncementIsHandledAndNoneIsBelievedAnyMo
   EXPECT_FALSE(Find(late, Kind::kNotice)->expected);
   EXPECT_TRUE(Contains(Find(late, Kind::kNotice)->text, "7:7")) << Find(late, Kind::kNotice)->text;
   d.Settled(2);
-  EXPECT_EQ(d.engine.handled(), 2u);
+  EXPECT_EQ(d.engine.counts().handled, 2u);
   EXPECT_EQ(d.engine.watermark(), P(7));
   d.Checkpoint(P(30));
   d.Checkpoint(P(40));
@@ -201,7 +201,7 @@ TEST(LyingServerTest, AReconnectBeginsBehindTheLastEvent) {
   EXPECT_EQ(Find(d.Wake(200ms), Kind::kSubscribe)->from, P(7));
   EXPECT_FALSE(Has(d.Event(P(8), 1, false, 2), Kind::kNotice)) << "it was said once";
   d.Settled(3);
-  EXPECT_EQ(d.engine.handled(), 3u);
+  EXPECT_EQ(d.engine.counts().handled, 3u);
   EXPECT_EQ(d.engine.watermark(), P(8));
 }
 
@@ -211,7 +211,7 @@ TEST(LyingServerTest, ATrueRepetitionStaysSilent) {
   d.Events(1, 3);
   const Commands again = d.Event(P(2));
   EXPECT_TRUE(again.empty());
-  EXPECT_EQ(d.engine.dropped(), 1u);
+  EXPECT_EQ(d.engine.counts().dropped, 1u);
 }
 
 // The place of a frame that is announced twice is proven, wherever the frames before it stood.
@@ -321,7 +321,7 @@ TEST_F(OldServerStartTest, ReadsFromTheBeginningWhereNoEventIsKnownAndSaysSo) {
   EXPECT_TRUE(Contains(Find(probed, Kind::kNotice)->text, "10:0"));
   d.Event(P(5));
   d.Event(P(9));
-  EXPECT_EQ(d.engine.dropped(), 2u);
+  EXPECT_EQ(d.engine.counts().dropped, 2u);
   d.Event(P(12));
   EXPECT_EQ(d.sequence, 1u);
 }

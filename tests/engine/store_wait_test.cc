@@ -133,7 +133,7 @@ TEST(SpawnWaitTest, IsNoDeathAndIsTriedAgainUnderAnotherNumber) {
   EXPECT_EQ(d.engine.retry_at(), std::nullopt) << "it is under way";
   d.Ready(2);
   EXPECT_EQ(d.engine.state(), GroupState::kStarting);
-  EXPECT_EQ(d.engine.restarts(), 0u);
+  EXPECT_EQ(d.engine.counts().restarts, 0u);
 }
 
 // However long: a full disk is not the plugin's fault.
@@ -167,12 +167,12 @@ TEST(SpawnWaitTest, CountsARestartOnceHoweverOftenItIsTried) {
   d.Event(P(1));
   d.Settled(1);
   ASSERT_TRUE(Has(d.Exited(1, ExitClass::kCrash), Kind::kSpawnRunner));
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
   d.NoToken(2);
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
   d.Wake(1s);
   d.Ready(3);
-  EXPECT_EQ(d.engine.restarts(), 1u);
+  EXPECT_EQ(d.engine.counts().restarts, 1u);
 }
 
 }  // namespace

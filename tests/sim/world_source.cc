@@ -294,14 +294,14 @@ void World::Receive(const Frame& frame) {
   switch (frame.kind) {
     case Frame::Kind::kEvent: {
       const LogEvent& event = history_.log[frame.event];
-      const std::uint64_t skipped = engine_->skipped();
+      const std::uint64_t skipped = engine_->counts().skipped;
       Input(Cause::kSource, [&](Commands* out) {
         const Sequence sequence = engine_->Event(call_, event.position, event.bytes, event.system,
                                                  NameOf(frame.event), Now(), out);
         if (sequence != 0) {
           dispatch_->window().Add(sequence,
                                   std::make_unique<SimFrame>(frame.event, NameOf(frame.event)));
-        } else if (engine_->skipped() > skipped) {
+        } else if (engine_->counts().skipped > skipped) {
           Note({.kind = Record::Kind::kSkip, .event = frame.event});
         }
       });
