@@ -1,0 +1,379 @@
+#include "tests/source/cluster/front.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/server_builder.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "host/base/check.h"
+
+namespace catchup {
+namespace {
+
+constexpr int kMaxMessageBytes = 32 << 20;
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+std::string ToText(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  CATCHUP_CHECK(buffer.DumpToSingleSlice(&slice).ok());
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return {&slice, 1};
+}
+
+template <typename Metadata>
+Headers ToHeaders(const Metadata& metadata) {
+  Headers headers;
+  for (const auto& [name, value] : metadata) {
+    headers.emplace_back(std::string(name.data(), name.size()),
+                         std::string(value.data(), value.size()));
+  }
+  return headers;
+}
+
+// What each of two connections has of its own.
+bool IsOfConnection(const std::string& name) {
+  return name == "user-agent" || name == "content-type" || name == "te" || name == "date" ||
+         name.rfind("grpc-", 0) == 0;
+}
+
+std::shared_ptr<grpc::Channel> ChannelTo(const std::string& log) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  return grpc::CreateCustomChannel(log, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+std::string Front::Call::Header(const std::string& name) const {
+  for (const auto& [known, value] : headers) {
+    if (known == name) {
+      return value;
+    }
+  }
+  return {};
+}
+
+Front::Fate Front::Fate::End(grpc::Status status, Headers trailers) {
+  Fate fate;
+  fate.ends = true;
+  fate.status = std::move(status);
+  fate.trailers = std::move(trailers);
+  return fate;
+}
+
+// One call and the one that it becomes at the log, driven by one thread and one queue. Each
+// operation is named by its tag; of each kind there is at most one.
+class Front::Relay {
+ public:
+  explicit Relay(Front* front) : front_(*front), log_stub_(front->log_) {}
+  ~Relay() {
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+  }
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  void Request(grpc::ServerCompletionQueue* accepting) {
+    context_.AsyncNotifyWhenDone(Tag(Step::kOver));
+    front_.service_.RequestCall(&context_, &stream_, &queue_, accepting, this);
+  }
+  void Start() {
+    thread_ = std::thread([this] { Run(); });
+  }
+
+  // The rule has changed. Any thread.
+  void JudgeAgain() {
+    const std::lock_guard lock(mutex_);
+    if (!open_.has_value() || cut_short_.ends) {
+      return;
+    }
+    cut_short_ = front_.Judge(*open_);
+    if (cut_short_.ends) {
+      log_context_.TryCancel();
+    }
+  }
+
+ private:
+  enum class Step : std::intptr_t {
+    kOver = 1,  // The client's call is over, whoever ended it.
+    kRead,      // From the client,
+    kWrite,     // and to it.
+    kFinish,
+    kLogStart,
+    kLogRead,
+    kLogWrite,
+    kLogHalfClose,
+    kLogFinish,
+  };
+  static void* Tag(Step step) { return reinterpret_cast<void*>(static_cast<std::intptr_t>(step)); }
+
+  void Run() {
+    stream_.Read(&from_client_, Tag(Step::kRead));
+    void* tag = nullptr;
+    bool ok = false;
+    while (!(over_ && finished_ && !at_log_) && queue_.Next(&tag, &ok)) {
+      Proceed(static_cast<Step>(reinterpret_cast<std::intptr_t>(tag)), ok);
+    }
+    queue_.Shutdown();
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+  void Proceed(Step step, bool ok) {
+    switch (step) {
+      case Step::kOver:
+        over_ = true;
+        finished_ = finished_ || context_.IsCancelled();
+        log_context_.TryCancel();
+        break;
+      case Step::kRead:
+        OnMessage(ok);
+        break;
+      case Step::kWrite:
+        OnAnswered(ok);
+        break;
+      case Step::kFinish:
+        finished_ = true;
+        break;
+      case Step::kLogStart:
+        log_stream_->Read(&from_log_, Tag(Step::kLogRead));
+        Pass();
+        break;
+      case Step::kLogRead:
+        OnLogMessage(ok);
+        break;
+      case Step::kLogWrite:
+        if (ok && at_log_) {
+          stream_.Read(&from_client_, Tag(Step::kRead));
+        }
+        break;
+      case Step::kLogHalfClose:
+        break;
+      case Step::kLogFinish:
+        OnLogFinished();
+        break;
+    }
+  }
+
+  // The client has sent a message, or its last.
+  void OnMessage(bool ok) {
+    half_closed_ = !ok;
+    if (!std::exchange(judged_, true)) {
+      Judge(ok ? ToText(from_client_) : std::string());
+      if (fate_.ends) {
+        Finish(fate_.status, fate_.trailers);
+        return;
+      }
+      if (at_log_) {
+        return;  // This message passes once the call has begun there.
+      }
+    }
+    if (at_log_) {
+      Pass();
+    } else if (half_closed_) {
+      Finish(grpc::Status::OK, {});
+    } else {
+      stream_.Write(ToBuffer(fate_.answer(ToText(from_client_))), Tag(Step::kWrite));
+    }
+  }
+
+  void Judge(std::string message) {
+    Call call{context_.method(), std::move(message), ToHeaders(context_.client_metadata())};
+    const std::lock_guard lock(mutex_);
+    fate_ = front_.Judge(call);
+    if (!fate_.ends && fate_.answer == nullptr) {
+      StartAtLog(call);
+      open_ = std::move(call);
+    }
+  }
+
+  void StartAtLog(const Call& call) {
+    for (const auto& [name, value] : call.headers) {
+      if (!IsOfConnection(name)) {
+        log_context_.AddMetadata(name, value);
+      }
+    }
+    at_log_ = true;
+    log_stream_ = log_stub_.PrepareCall(&log_context_, call.method, &queue_);
+    log_stream_->StartCall(Tag(Step::kLogStart));
+  }
+
+  void Pass() {
+    if (half_closed_) {
+      log_stream_->WritesDone(Tag(Step::kLogHalfClose));
+    } else {
+      log_stream_->Write(from_client_, Tag(Step::kLogWrite));
+    }
+  }
+
+  void OnLogMessage(bool ok) {
+    if (!ok) {
+      log_stream_->Finish(&log_status_, Tag(Step::kLogFinish));
+      return;
+    }
+    if (!headers_sent_) {
+      headers_sent_ = true;
+      for (const auto& [name, value] : ToHeaders(log_context_.GetServerInitialMetadata())) {
+        if (!IsOfConnection(name)) {
+          context_.AddInitialMetadata(name, value);
+        }
+      }
+    }
+    stream_.Write(from_log_, Tag(Step::kWrite));
+  }
+
+  void OnAnswered(bool ok) {
+    if (fate_.answer != nullptr) {
+      if (ok) {
+        stream_.Read(&from_client_, Tag(Step::kRead));
+      }
+    } else if (ok) {
+      log_stream_->Read(&from_log_, Tag(Step::kLogRead));
+    } else {
+      log_context_.TryCancel();
+      log_stream_->Finish(&log_status_, Tag(Step::kLogFinish));
+    }
+  }
+
+  void OnLogFinished() {
+    const std::lock_guard lock(mutex_);
+    open_.reset();
+    at_log_ = false;
+    if (cut_short_.ends) {
+      Finish(cut_short_.status, cut_short_.trailers);
+    } else {
+      Finish(log_status_, ToHeaders(log_context_.GetServerTrailingMetadata()));
+    }
+  }
+
+  void Finish(const grpc::Status& status, const Headers& trailers) {
+    if (over_) {
+      finished_ = true;
+      return;
+    }
+    for (const auto& [name, value] : trailers) {
+      if (!IsOfConnection(name) || name == "grpc-retry-pushback-ms") {
+        context_.AddTrailingMetadata(name, value);
+      }
+    }
+    stream_.Finish(status, Tag(Step::kFinish));
+  }
+
+  Front& front_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter stream_{&context_};
+  grpc::CompletionQueue queue_;
+  grpc::GenericStub log_stub_;
+  grpc::ClientContext log_context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> log_stream_;
+  grpc::ByteBuffer from_client_;
+  grpc::ByteBuffer from_log_;
+  grpc::Status log_status_;
+  bool over_ = false;
+  bool finished_ = false;
+  bool half_closed_ = false;
+  bool headers_sent_ = false;
+
+  Fate fate_;
+  bool judged_ = false;
+  bool at_log_ = false;
+
+  std::mutex mutex_;          // For the next two, and the start at the log.
+  std::optional<Call> open_;  // While it is at the log: as it was judged.
+  Fate cut_short_;            // By a later rule.
+
+  std::thread thread_;
+};
+
+Front::Front(const std::string& log, const std::shared_ptr<grpc::ServerCredentials>& credentials)
+    : log_(ChannelTo(log)) {
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
+  builder.RegisterAsyncGenericService(&service_);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  // A node of the database does not mind pings; gRPC's servers do unless told otherwise.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  queue_ = builder.AddCompletionQueue();
+  server_ = builder.BuildAndStart();
+  CATCHUP_CHECK(server_ != nullptr && port_ != 0);
+  accepting_ = std::thread([this] { Accept(); });
+}
+
+Front::~Front() {
+  server_->Shutdown(std::chrono::system_clock::now());
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    queue_->Shutdown();
+  }
+  accepting_.join();
+  relays_.clear();
+}
+
+void Front::Accept() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (Relay* const relay = AwaitNext()) {
+    if (!queue_->Next(&tag, &ok) || !ok) {
+      break;
+    }
+    relay->Start();
+  }
+  while (queue_->Next(&tag, &ok)) {
+  }
+}
+
+Front::Relay* Front::AwaitNext() {
+  // gRPC aborts on a request to a queue that is shut down.
+  const std::lock_guard lock(mutex_);
+  if (stopping_) {
+    return nullptr;
+  }
+  relays_.push_back(std::make_unique<Relay>(this));
+  relays_.back()->Request(queue_.get());
+  return relays_.back().get();
+}
+
+Front::Fate Front::Judge(const Call& call) {
+  const std::lock_guard lock(mutex_);
+  Fate fate = rule_ == nullptr ? Fate() : rule_(call);
+  ended_ += fate.ends ? 1 : 0;
+  return fate;
+}
+
+void Front::SetRule(Rule rule) {
+  std::vector<Relay*> relays;
+  {
+    const std::lock_guard lock(mutex_);
+    rule_ = std::move(rule);
+    for (const auto& relay : relays_) {
+      relays.push_back(relay.get());  // They stay until the end.
+    }
+  }
+  for (Relay* const relay : relays) {
+    relay->JudgeAgain();
+  }
+}
+
+int Front::ended() {
+  const std::lock_guard lock(mutex_);
+  return ended_;
+}
+
+}  // namespace catchup

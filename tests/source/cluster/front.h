@@ -1,0 +1,87 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace catchup {
+
+// What stands before an embedded log and makes a node of the database of it: real calls pass
+// through it byte for byte, with their headers, statuses and trailers, unless a rule of the test
+// says what becomes of them. So a test of what the embedded log lacks (users, roles) has real calls
+// that fail, on the real gRPC.
+//
+// On a loopback port, each call on a thread of its own. All functions: any thread.
+class Front {
+ public:
+  // What a rule sees of a call: its first message has come, or the client has half-closed.
+  struct Call {
+    std::string method;  // "/event_store.client.streams.Streams/Read"
+    std::string message;
+    std::vector<std::pair<std::string, std::string>> headers;
+
+    // Empty when it is absent.
+    std::string Header(const std::string& name) const;
+  };
+
+  // What becomes of a call. As it is made: it passes.
+  struct Fate {
+    // It ends with these, without having reached the log.
+    bool ends = false;
+    grpc::Status status;
+    std::vector<std::pair<std::string, std::string>> trailers;
+    // Each message of the client is answered so, and none reaches the log.
+    std::function<std::string(const std::string& message)> answer;
+
+    static Fate End(grpc::Status status,
+                    std::vector<std::pair<std::string, std::string>> trailers = {});
+  };
+  // Called on the threads of calls.
+  using Rule = std::function<Fate(const Call& call)>;
+
+  // `log` is "host:port" of a server in the clear.
+  explicit Front(const std::string& log,
+                 const std::shared_ptr<grpc::ServerCredentials>& credentials =
+                     grpc::InsecureServerCredentials());
+  ~Front();
+  Front(const Front&) = delete;
+  Front& operator=(const Front&) = delete;
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  // Holds for calls from now on. One that is open and that it ends, ends.
+  void SetRule(Rule rule);
+
+  // How many calls the rules have ended so far.
+  int ended();
+
+ private:
+  class Relay;
+
+  void Accept();
+  Relay* AwaitNext();
+  Fate Judge(const Call& call);
+
+  const std::shared_ptr<grpc::Channel> log_;
+  int port_ = 0;
+  grpc::AsyncGenericService service_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::unique_ptr<grpc::Server> server_;
+  std::mutex mutex_;
+  bool stopping_ = false;
+  Rule rule_;
+  int ended_ = 0;
+  std::vector<std::unique_ptr<Relay>> relays_;
+  std::thread accepting_;
+};
+
+}  // namespace catchup
