@@ -77,15 +77,6 @@ bool HasControl(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-// Refuses any value but `standard` for a key whose feature does not exist yet.
-template <typename T>
-void OnlyDefault(TableReader* reader, std::string_view key, bool read, const T& value,
-                 const T& standard, const std::string& shown) {
-  if (read && value != standard) {
-    reader->Unsupported(key, shown);
-  }
-}
-
 void ReadPlugin(TableReader* reader, GroupConfig* group) {
   std::string text;
   if (reader->Text("plugin", kWantedPlugin, &text)) {
@@ -171,6 +162,7 @@ void ReadFilter(TableReader* reader, GroupConfig* group) {
         index == 0 ? EventFilter::Match::kEventType : EventFilter::Match::kStreamName;
   }
   reader->Bool("system_events", &group->filter.system_events);
+  reader->Bool("resolve_links", &group->filter.resolve_links);
 }
 
 void ReadStart(TableReader* reader, GroupConfig* group) {
@@ -250,8 +242,6 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
   reader->Duration("retry_max_delay", kMinRetryDelay, kMaxRetryDelay, &group->retry_max_delay);
   reader->Integer("max_crashes", std::uint32_t{1}, kMaxCrashes, &group->max_crashes);
   reader->Integer("lanes", std::uint32_t{1}, kMaxLanes, &group->lanes);
-  const bool read = reader->Bool("resolve_links", &group->filter.resolve_links);
-  OnlyDefault(reader, "resolve_links", read, group->filter.resolve_links, false, "false");
   if (const TomlValue* table = reader->Table("dead_letters")) {
     ReadDeadLetters(*table, reader->problems(), &group->dead_letters);
   }
@@ -326,6 +316,15 @@ bool IsRefused(const TomlMember* member, const ConfigProblems& problems) {
          });
 }
 
+constexpr std::string_view kLinkType = "$>";
+
+// A server compares prefixes with the link itself, never with what it names.
+bool MeetsLinks(const EventFilter& filter) {
+  return filter.prefixes.empty() || filter.match == EventFilter::Match::kStreamName ||
+         std::any_of(filter.prefixes.begin(), filter.prefixes.end(),
+                     [](const std::string& prefix) { return kLinkType.rfind(prefix, 0) == 0; });
+}
+
 // With the defaults merged in: one of the two may stand there.
 void CheckBreaker(const TomlValue& table, const BreakerConfig& breaker, ConfigProblems* problems) {
   const TomlMember* const most = table.Find("max_open");
@@ -360,6 +359,12 @@ GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigPro
   }
   if (const TomlMember* breaker = table.Find("breaker")) {
     CheckBreaker(breaker->value, group.breaker, problems);
+  }
+  if (group.filter.resolve_links && !MeetsLinks(group.filter)) {
+    reader.Wrong("resolve_links", table.Find("resolve_links")->value,
+                 fmt::format("a prefix \"{}\" beside it, the type of every link, or match = "
+                             "\"stream_name\"",
+                             kLinkType));
   }
   for (std::size_t i = 0; i < group.filter.prefixes.size(); ++i) {
     if (group.filter.prefixes[i].rfind('$', 0) == 0 && !group.filter.system_events) {

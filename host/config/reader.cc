@@ -305,7 +305,7 @@ class DocumentReader {
     reading.projection_read = is_right("projection");
     // They are required: without them there is nothing to compare.
     reading.filter_read = is_right("prefixes") && is_right("match") && is_right("system_events") &&
-                          !reading.config.filter.prefixes.empty();
+                          is_right("resolve_links") && !reading.config.filter.prefixes.empty();
     reading.settings_read = is_right("config");
     const TomlMember* settings = table.Find("config");
     reading.settings_location =

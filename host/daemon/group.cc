@@ -407,7 +407,17 @@ void Group::OnHead(CallNumber call, std::optional<Position> head) {
 
 // Whether a rule skips it. Letters that a group got as events might become letters again, without
 // end.
-bool Group::Skips(const EventView& event) const {
+bool Group::Skips(const EventFrame& frame) const {
+  const EventView& event = frame.event;
+  if (frame.target_missing) {
+    Log(LogLevel::kInfo, "Link skipped", "Group.Events", config_.name,
+        {{"reason", "unresolved-link: the event that it names is gone"},
+         {"position", FormatPosition(event.position)},
+         {"stream", event.stream},
+         {"revision", event.revision},
+         {"expected", true}});
+    return true;
+  }
   const SinkStreams* const sinks = services_.sinks.skipped;
   return (event.is_system() && !config_.filter.system_events) ||
          (sinks != nullptr && !sinks->empty() && sinks->find(event.stream) != sinks->end());
@@ -415,7 +425,7 @@ bool Group::Skips(const EventView& event) const {
 
 void Group::OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) {
   const EventView& event = frame->event;
-  const Sequence sequence = engine().Event(call, event.position, event.size(), Skips(event),
+  const Sequence sequence = engine().Event(call, event.position, event.size(), Skips(*frame),
                                            {event.stream, event.type}, Now(), out());
   if (sequence == 0) {
     return;

@@ -117,7 +117,7 @@ class Group final : private CommandHandler,
   void CommandsDone() override;
 
   // From the source.
-  bool Skips(const EventView& event) const;
+  bool Skips(const EventFrame& frame) const;
   void OnServerKnown(CallNumber call, const ServerTraits& traits) override;
   void OnEndKnown(CallNumber call, std::optional<Position> end) override;
   void OnProbed(CallNumber call, std::optional<Position> found) override;

@@ -556,10 +556,14 @@ TEST(BadConfigTest, ChecksSizes) {
   }
 }
 
-TEST(BadConfigTest, RefusesWhatThisVersionLacks) {
+// A group that handles nothing looks healthy.
+TEST(BadConfigTest, RefusesToFollowLinksThatTheFilterHides) {
   ExpectEach(kGroup, {
                          {"resolve_links = true",
-                          "10:17: resolve_links = true: this version supports false"},
+                          "10:17: resolve_links = true: wanted a prefix \"$>\" beside it, the type "
+                          "of every link, or match = \"stream_name\""},
+                         {"resolve_links = true\nmatch = \"stream_name\"", ""},
+                         {"resolve_links = false", ""},
                      });
 }
 

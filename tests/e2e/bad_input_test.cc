@@ -63,8 +63,8 @@ TEST(BadFileTest, TwoGroupsOfOneNameAreOneSyntaxErrorThatComesAlone) {
 
 TEST(BadFileTest, AKeyWhoseFeatureIsNotThereIsRefusedAtOtherValues) {
   Site site;
-  site.Configure(JsonlGroup("one", "prefixes = [\"\"]\nresolve_links = true"));
-  ExpectRefusedFile(&site, 1, {"resolve_links = true", "this version supports false"});
+  site.Configure("[admin]\nlisten = \"127.0.0.1:9114\"\n" + JsonlGroup("one"));
+  ExpectRefusedFile(&site, 1, {"admin.listen", "this version supports \"127.0.0.1:9113\""});
 }
 
 TEST(BadFileTest, AMissingKeyIsReportedAtItsTable) {

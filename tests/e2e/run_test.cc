@@ -308,6 +308,56 @@ TEST(RunTest, SystemEventsNeedToBeAskedFor) {
   EXPECT_THAT(reason, HasSubstr("with system_events"));
 }
 
+// Follows none by itself: a link is an event of the system.
+TEST(RunTest, LinksAreFollowedWhereThatIsAskedFor) {
+  const auto link = [](const std::string& base64) {
+    return R"({"stream":"links","type":"$>","dataBase64":")" + base64 + "\"}";
+  };
+  Site site;
+  site.Append({
+      EventLine("a", "x"), EventLine("a", "y"), EventLine("a", "$z"),
+      EventLine("$$a", "$metadata", R"({"$tb":1})"),
+      link("MEBh"),     // 0@a, which is not shown any more
+      link("MUBh"),     // 1@a
+      link("MkBh"),     // 2@a, a system event
+      link("N0Bi"),     // 7@b, which never was
+      link("bm9uZQ==")  // none: no link at all
+  });
+  const std::string links = "match = \"stream_name\"\nprefixes = [\"links\"]\n";
+  site.Configure(JsonlGroup("unasked", links) +
+                 JsonlGroup("records", links + "system_events = true") +
+                 JsonlGroup("targets", links + "resolve_links = true") +
+                 JsonlGroup("all", links + "resolve_links = true\nsystem_events = true") +
+                 JsonlGroup("typed", "prefixes = [\"\"]\nresolve_links = true"));
+  const Finished run = site.RunUntilCaughtUp();
+  ASSERT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Written(site, "unasked"), Strings());
+  EXPECT_EQ(Written(site, "records"),
+            (Strings{"links@0 $>", "links@1 $>", "links@2 $>", "links@3 $>", "links@4 $>"}));
+  EXPECT_EQ(Written(site, "targets"), Strings{"a@1 y"});
+  EXPECT_EQ(Written(site, "all"), (Strings{"a@1 y", "a@2 $z", "links@4 $>"}));
+  EXPECT_EQ(Written(site, "typed"), (Strings{"a@0 x", "a@1 y", "a@1 y"}));
+
+  const HostLog log = run.Log();
+  EXPECT_EQ(log.Last("Group ended", "targets", "skippedCount"), "4");
+  EXPECT_EQ(log.Last("Group ended", "all", "skippedCount"), "2");
+  EXPECT_EQ(log.With("Link skipped", "targets").size(), 2u);
+  EXPECT_EQ(log.Last("Link skipped", "all", "stream"), "links");
+  EXPECT_EQ(log.Last("Link skipped", "all", "revision"), "3");
+  EXPECT_THAT(log.Last("Link skipped", "all", "reason"), HasSubstr("unresolved-link"));
+
+  // The place that is kept is the link's.
+  const Finished again = site.RunUntilCaughtUp();
+  ASSERT_EQ(again.exit, 0) << again.err;
+  EXPECT_EQ(Written(site, "targets"), Strings{"a@1 y"});
+
+  site.Configure(JsonlGroup("targets", links));
+  const Finished changed = site.RunUntilCaughtUp();
+  EXPECT_EQ(changed.exit, 1);
+  EXPECT_THAT(changed.Log().Last("Group ended", "targets", "reason"),
+              HasSubstr("with resolve_links"));
+}
+
 TEST(RunTest, APluginThatKeepsItsPositionHandlesNothingTwice) {
   Site site;
   const auto placed = [](const std::string& order, const std::string& cents) {
