@@ -331,7 +331,7 @@ class Checker {
     if (h_.position_mode || stalled_ || h_.interval.count() == 0) {
       return;
     }
-    if (writing_ || Expected() <= (no_room_ ? durable_ : asked_) || Expected() <= h_.start) {
+    if (writing_ || Expected() <= std::max(no_room_ ? durable_ : asked_, h_.start)) {
       due_since_.reset();
     } else if (!due_since_) {
       due_since_ = at;
@@ -395,7 +395,9 @@ class Checker {
       state_[record.event].hidden = false;
       prefix_ = 0;
     }
-    if (outstanding_.insert(record.event).second) {
+    const auto place = std::lower_bound(outstanding_.begin(), outstanding_.end(), record.event);
+    if (place == outstanding_.end() || *place != record.event) {
+      outstanding_.insert(place, record.event);
       outstanding_bytes_ += h_.log[record.event].bytes;
     }
     if (outstanding_.size() > h_.window) {
@@ -492,12 +494,12 @@ class Checker {
   void ReportBefore(std::size_t end) {
     reported_ = std::max(reported_, end);
     FollowReports();
-    while (!outstanding_.empty() && *outstanding_.begin() < end) {
-      const std::size_t i = *outstanding_.begin();
-      outstanding_bytes_ -= h_.log[i].bytes;
-      outstanding_.erase(outstanding_.begin());
-      state_[i].reported = true;
+    const auto before = std::lower_bound(outstanding_.begin(), outstanding_.end(), end);
+    for (auto at = outstanding_.begin(); at != before; ++at) {
+      outstanding_bytes_ -= h_.log[*at].bytes;
+      state_[*at].reported = true;
     }
+    outstanding_.erase(outstanding_.begin(), before);
   }
 
   void FollowReports() {
@@ -656,7 +658,7 @@ class Checker {
   bool blind_ = false;                         // Nor does the present one say what it holds.
   bool asked_before_restore_ = false;          // The last checkpoint asked for.
   std::optional<std::size_t> last_delivered_;  // By the present runner.
-  std::set<std::size_t> outstanding_;
+  std::vector<std::size_t> outstanding_;       // In log order.
   std::uint64_t outstanding_bytes_ = 0;
   std::optional<std::size_t> live_;  // What the present call was said to have brought.
   bool lied_ = false;                // The server announced twice what it had not sent.

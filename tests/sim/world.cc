@@ -15,6 +15,9 @@ using std::chrono::milliseconds;
 // a letter is called every hour.
 constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(4);
 
+// Of most histories.
+constexpr std::size_t kRecords = 1'024;
+
 }  // namespace
 
 History World::MakeHistory(Random* random) {
@@ -50,6 +53,7 @@ World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitio
       history_(MakeHistory(&random_)),
       plugin_(&history_, &scheduler_),
       server_(&history_.log, &random_, faults) {
+  history_.records.reserve(kRecords);
   server_.lying = random_.Chance(60);
   server_.lies_twice = random_.Chance(30);
   server_.sends_caught_up = random_.Chance(80);

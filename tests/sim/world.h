@@ -83,7 +83,7 @@ class World final : public CommandHandler {
     bool ignores_abort = false;
     bool discarded = false;
     std::vector<Item> posted;  // Applied; the outcome lies in the ring.
-    std::deque<Item> queue;
+    std::vector<Item> queue;
     std::optional<Position> position;  // Last stored, in position mode.
   };
 

@@ -229,14 +229,14 @@ void World::Work() {
       count = std::max<std::size_t>(i, 1);
     }
   }
-  const std::vector<Item> batch(runner.queue.begin(),
-                                runner.queue.begin() + static_cast<std::ptrdiff_t>(count));
+  std::vector<Item> batch(runner.queue.begin(),
+                          runner.queue.begin() + static_cast<std::ptrdiff_t>(count));
   Duration delay = random_.Chance(10) ? Between(0, 8'000) : Between(20, 1'200);
   if (Trouble(5)) {
     faults_.Fired(Fault::kSlowCall);
     delay = Between(40'000, 120'000);
   }
-  After(delay, [this, spawn = runner.spawn, batch] {
+  After(delay, [this, spawn = runner.spawn, batch = std::move(batch)] {
     if (runner_ && runner_->spawn == spawn) {
       Finish(batch);
     }
