@@ -276,7 +276,7 @@ void Group::AskForHead() {
     EndBeforeStart(GroupState::kStopped, kStopped);
     return;
   }
-  source_.ReadHead([this](const Result<std::optional<Position>>& head) {
+  source_.ReadHead([this](const Answer<std::optional<Position>>& head) {
     if (stop_requested_) {
       EndBeforeStart(GroupState::kStopped, kStopped);
     } else if (head.ok()) {
@@ -285,8 +285,8 @@ void Group::AskForHead() {
       Prepare();
     } else {
       // Whatever keeps it from the answer may pass: it is all the server's.
-      report_.WaitFor(Waiter::kStore, "head of the log not read, where the group is to start: " +
-                                          head.status().message());
+      report_.WaitFor(Waiter::kStore,
+                      "head of the log not read, where the group is to start: " + head.end().text);
       Later(FixedWait(kRetryPause), &Group::AskForHead);
     }
   });
@@ -445,8 +445,8 @@ void Group::OnCaughtUp(CallNumber call, std::optional<Position> position) {
   PollRunners();
 }
 
-void Group::OnEnded(CallNumber call, EndClass end, const std::string& text) {
-  engine().SubscriptionEnded(call, end, text, Now(), out());
+void Group::OnEnded(CallNumber call, const EndOfCall& end) {
+  engine().SubscriptionEnded(call, end, Now(), out());
 }
 
 // ---- The store.

@@ -125,7 +125,7 @@ class Group final : private CommandHandler,
   void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) override;
   void OnCheckpoint(CallNumber call, Position position) override;
   void OnCaughtUp(CallNumber call, std::optional<Position> position) override;
-  void OnEnded(CallNumber call, EndClass end, const std::string& text) override;
+  void OnEnded(CallNumber call, const EndOfCall& end) override;
 
   // From the runner.
   void OnSpawnWaits(const std::string& what) override;

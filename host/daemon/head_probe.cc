@@ -35,7 +35,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
     return;
   }
   asked_ = true;
-  source_->ReadHead([this](const Result<std::optional<Position>>& head) {
+  source_->ReadHead([this](const Answer<std::optional<Position>>& head) {
     reactor_.Post([this, head] {
       on_reactor_.AssertHeld();
       asked_ = false;

@@ -6,27 +6,6 @@
 #include "host/base/log.h"
 
 namespace catchup {
-namespace {
-
-EndClass ClassOf(EndKind kind) {
-  switch (kind) {
-    case EndKind::kDropped:
-      return EndClass::kDropped;
-    case EndKind::kRefused:
-      return EndClass::kRefused;
-    case EndKind::kInvalidPosition:
-      return EndClass::kInvalidPosition;
-  }
-  return EndClass::kDropped;
-}
-
-// What a failed question says about the connection.
-EndClass ClassOf(const Status& failure) {
-  return failure.code() == Status::Code::kDenied ? EndClass::kRefused : EndClass::kDropped;
-}
-
-}  // namespace
-
 // Lets each frame of one call in. Lives as long as the call, which may be longer than the group.
 class SourceSide::Sink : public SubscriptionSink {
  public:
@@ -48,7 +27,7 @@ class SourceSide::Sink : public SubscriptionSink {
   void OnEnded(EndOfCall end) override {
     gate_->Enter([&] {
       side_.in_round_ = false;
-      listener_.OnEnded(call_, ClassOf(end.kind), end.text);
+      listener_.OnEnded(call_, end);
     });
   }
 
@@ -100,20 +79,20 @@ Status SourceSide::FollowServer() {
 
 void SourceSide::Connect(CallNumber call) {
   if (const Status followed = FollowServer(); !followed.ok()) {
-    listener_.OnEnded(call, EndClass::kDropped, followed.message());
+    listener_.OnEnded(call, {.text = followed.message()});
     return;
   }
   call_ = call;
   paused_ = false;
   head_told_ = false;
   source_->ReadVersion(Gate::Wrap(
-      gate_, [this, call](const Result<std::string>& version) { OnVersion(call, version); }));
+      gate_, [this, call](const Answer<std::string>& version) { OnVersion(call, version); }));
 }
 
 // The server of this call has said what it is. It may be another one than that of the call before.
-void SourceSide::OnVersion(CallNumber call, const Result<std::string>& version) {
+void SourceSide::OnVersion(CallNumber call, const Answer<std::string>& version) {
   if (!version.ok()) {
-    listener_.OnEnded(call, ClassOf(version.status()), version.status().message());
+    listener_.OnEnded(call, version.end());
     return;
   }
   const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
@@ -133,8 +112,8 @@ void SourceSide::OnVersion(CallNumber call, const Result<std::string>& version) 
 // The newest event that a read shows settles it nearly always, and on servers that say no more.
 // Else the last record of the log counts: none may be shown of those behind that event.
 void SourceSide::ReadEnd(CallNumber call, Position from) {
-  using Answer = Result<std::optional<Position>>;
-  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Answer& head) {
+  using Place = Answer<std::optional<Position>>;
+  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Place& head) {
     if (call != call_) {
       return;
     }
@@ -143,27 +122,27 @@ void SourceSide::ReadEnd(CallNumber call, Position from) {
       OnEndOfLog(call, head);
       return;
     }
-    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *head](const Answer& end) {
-      OnEndOfLog(call, end.ok() ? Answer(std::max(head, *end)) : end);
+    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *head](const Place& end) {
+      OnEndOfLog(call, end.ok() ? Place(std::max(head, *end)) : end);
     }));
   }));
 }
 
-void SourceSide::OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end) {
+void SourceSide::OnEndOfLog(CallNumber call, const Answer<std::optional<Position>>& end) {
   if (end.ok()) {
     listener_.OnEndKnown(call, *end);
   } else {
-    listener_.OnEnded(call, ClassOf(end.status()), end.status().message());
+    listener_.OnEnded(call, end.end());
   }
 }
 
 void SourceSide::Probe(CallNumber call, Position from) {
-  source_->ReadFirst(from, Gate::Wrap(gate_, [this, call](const std::optional<Position>& found,
-                                                          const std::optional<EndOfCall>& failure) {
-                       if (failure.has_value()) {
-                         listener_.OnEnded(call, ClassOf(failure->kind), failure->text);
+  source_->ReadFirst(from,
+                     Gate::Wrap(gate_, [this, call](const Answer<std::optional<Position>>& found) {
+                       if (found.ok()) {
+                         listener_.OnProbed(call, *found);
                        } else {
-                         listener_.OnProbed(call, found);
+                         listener_.OnEnded(call, found.end());
                        }
                      }));
 }
@@ -177,14 +156,14 @@ void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
   subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
   // One that says when it has caught up need not be asked again for what was told just now.
   if (!head_told_ || !says_caught_up_) {
-    source_->ReadHead(Gate::Wrap(gate_, [this, call](const Result<std::optional<Position>>& head) {
+    source_->ReadHead(Gate::Wrap(gate_, [this, call](const Answer<std::optional<Position>>& head) {
       // The subscription itself reports an unreachable server.
       TellHead(call, head);
     }));
   }
 }
 
-void SourceSide::TellHead(CallNumber call, const Result<std::optional<Position>>& head) {
+void SourceSide::TellHead(CallNumber call, const Answer<std::optional<Position>>& head) {
   if (head.ok()) {
     head_told_ = true;
     listener_.OnHead(call, *head);
@@ -206,9 +185,9 @@ void SourceSide::Flow(bool wants) {
   }
 }
 
-void SourceSide::ReadHead(std::function<void(const Result<std::optional<Position>>&)> done) {
+void SourceSide::ReadHead(std::function<void(const Answer<std::optional<Position>>&)> done) {
   if (const Status followed = FollowServer(); !followed.ok()) {
-    done(followed);
+    done(EndOfCall{.text = followed.message()});
     return;
   }
   source_->ReadHead(Gate::Wrap(gate_, std::move(done)));

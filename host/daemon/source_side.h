@@ -23,7 +23,7 @@ class SourceListener {
   virtual void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) = 0;
   virtual void OnCheckpoint(CallNumber call, Position position) = 0;
   virtual void OnCaughtUp(CallNumber call, std::optional<Position> position) = 0;
-  virtual void OnEnded(CallNumber call, EndClass end, const std::string& text) = 0;
+  virtual void OnEnded(CallNumber call, const EndOfCall& end) = 0;
 
  protected:
   ~SourceListener() = default;
@@ -71,7 +71,7 @@ class SourceSide {
   bool in_round() const { return in_round_; }
 
   // The newest event of the log. Comes in a turn; not after Shutdown.
-  void ReadHead(std::function<void(const Result<std::optional<Position>>&)> done);
+  void ReadHead(std::function<void(const Answer<std::optional<Position>>&)> done);
 
   // Ends what is open and refuses what comes later, without waiting.
   void Shutdown();
@@ -91,9 +91,9 @@ class SourceSide {
   class Sink;
 
   Status FollowServer();
-  void OnVersion(CallNumber call, const Result<std::string>& version);
-  void TellHead(CallNumber call, const Result<std::optional<Position>>& head);
-  void OnEndOfLog(CallNumber call, const Result<std::optional<Position>>& end);
+  void OnVersion(CallNumber call, const Answer<std::string>& version);
+  void TellHead(CallNumber call, const Answer<std::optional<Position>>& head);
+  void OnEndOfLog(CallNumber call, const Answer<std::optional<Position>>& end);
 
   const GroupConfig& config_;
   const Services services_;

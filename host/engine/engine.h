@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "host/base/end_of_call.h"
 #include "host/base/position.h"
 #include "host/engine/breaker.h"
 #include "host/engine/catch_up.h"
@@ -163,8 +164,7 @@ class Engine {
 
   void CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out);
   void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);
-  void SubscriptionEnded(CallNumber call, EndClass end, std::string_view text, Tick tick,
-                         Commands* out);
+  void SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out);
 
   // The kPersist of `position` has been committed.
   void CheckpointDurable(Position position, Tick tick, Commands* out);

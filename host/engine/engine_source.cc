@@ -200,20 +200,19 @@ void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Comm
   Plan(turn);
 }
 
-void Engine::SubscriptionEnded(CallNumber call, EndClass end, std::string_view text, Tick tick,
-                               Commands* out) {
+void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out) {
   if (!link_.Is(call)) {
     return;
   }
   Turn turn(tick, out);
   catch_up_.Drop();
-  if (end == EndClass::kInvalidPosition) {
+  if (end.kind == EndClass::kInvalidPosition) {
     link_.OnInvalidPosition();
     End(GroupState::kFailed,
-        fmt::format("the log has no event at {} ({})", ResumePlace().words, OneLine(text)),
+        fmt::format("the log has no event at {} ({})", ResumePlace().words, OneLine(end.text)),
         Lane::Force::kDrain, options_.drain_timeout);
   } else {
-    link_.OnEnded(end, text, frontier_.reached(), turn);
+    link_.OnEnded(end, frontier_.reached(), turn);
   }
   Plan(turn);
 }

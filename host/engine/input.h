@@ -100,13 +100,6 @@ enum class ExitClass : std::uint8_t {
 
 std::string_view ExitClassName(ExitClass exit_class);
 
-// How a subscription call ended.
-enum class EndClass : std::uint8_t {
-  kDropped,          // Any transport end, OK included: reconnect with backoff.
-  kRefused,          // Credentials, permission, unimplemented, bad request: retry slowly, loudly.
-  kInvalidPosition,  // The server does not know the position we resume from: the group fails.
-};
-
 // What a runner says when its plugin is created and started.
 struct RunnerFacts {
   bool position_mode = false;        // The plugin keeps its own position,

@@ -188,8 +188,7 @@ bool SourceLink::OnHead(const std::optional<Position>& head) {
   return false;
 }
 
-void SourceLink::OnEnded(EndClass end, std::string_view text,
-                         const std::optional<Position>& reached, Turn& turn) {
+void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn) {
   step_ = Step::kNone;
   if (live_since_ && turn.now - *live_since_ >= kHealthyStream) {
     reconnects_ = 0;
@@ -198,12 +197,12 @@ void SourceLink::OnEnded(EndClass end, std::string_view text,
     short_->since = turn.now;  // What an outage takes is not the log's time.
   }
   std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, turn.random);
-  if (end == EndClass::kRefused) {
+  const bool dropped = !IsRefusal(end.kind);
+  if (!dropped) {
     delay = std::max(delay, kRefusedMinimum);
   }
-  const bool dropped = end == EndClass::kDropped;
-  trouble_ = fmt::format("subscription {} ({}){}{}", dropped ? "dropped" : "refused", OneLine(text),
-                         kNextTryIn, FormatDuration(delay));
+  trouble_ = fmt::format("subscription {} ({}){}{}", dropped ? "dropped" : "refused",
+                         OneLine(end.text), kNextTryIn, FormatDuration(delay));
   turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
                trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
   connect_at_ = turn.now + delay;
@@ -212,7 +211,7 @@ void SourceLink::OnEnded(EndClass end, std::string_view text,
 void SourceLink::BreakOff(const std::string& why, const std::optional<Position>& reached,
                           Turn& turn) {
   turn.Add(Command::Kind::kCancelSubscription).number = call_;
-  OnEnded(EndClass::kRefused, why, reached, turn);
+  OnEnded({.kind = EndClass::kBadRequest, .answered = true, .text = why}, reached, turn);
 }
 
 }  // namespace catchup

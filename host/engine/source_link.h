@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 
+#include "host/base/end_of_call.h"
 #include "host/base/position.h"
 #include "host/engine/input.h"
 #include "host/engine/turn.h"
@@ -82,8 +82,7 @@ class SourceLink {
   bool OnHead(const std::optional<Position>& head);
 
   // The call is over, dropped or refused; the next one comes after a back-off.
-  void OnEnded(EndClass end, std::string_view text, const std::optional<Position>& reached,
-               Turn& turn);
+  void OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn);
   // The call is over, and with it the group.
   void OnInvalidPosition() { step_ = Step::kNone; }
   // The server says what cannot be: cancels the call, which counts as refused.

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/check.h"
+#include "host/base/end_of_call.h"
 #include "host/base/event.h"
 #include "host/base/event_filter.h"
 #include "host/base/position.h"
@@ -40,18 +42,26 @@ class EventFrame {
   EventFrame() = default;
 };
 
-// How a subscription ended. There is no good end: a server that closes the call in good order is a
-// drop like any other.
-enum class EndKind : std::uint8_t {
-  kDropped,  // Transport, server restart, our own Cancel: subscribe again, with backoff.
-  kRefused,  // Credentials, rights, a request the server does not take: retry slowly, loudly.
-  kInvalidPosition,  // The server does not know the position asked for: no retry can help.
-};
+// What a server answers to a question, or else how the call that asked it ended.
+template <typename T>
+class Answer {
+ public:
+  Answer(T value) : value_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Answer(EndOfCall end) : end_(std::move(end)) {}  // NOLINT(google-explicit-constructor)
 
-struct EndOfCall {
-  EndKind kind = EndKind::kDropped;
-  int code = 0;      // The gRPC status code, 0 for a clean end.
-  std::string text;  // Server, status name and detail, in one line.
+  bool ok() const { return value_.has_value(); }
+  // Only when ok().
+  const T& operator*() const {
+    CATCHUP_CHECK(ok());
+    return *value_;
+  }
+  const T* operator->() const { return &**this; }
+  // Only when not ok().
+  const EndOfCall& end() const { return end_; }
+
+ private:
+  std::optional<T> value_;
+  EndOfCall end_;
 };
 
 // The most that a round of a source's thread is made of, over all that it serves: what one
@@ -103,7 +113,7 @@ class Subscription {
   virtual void Resume() = 0;
 
   // Ends the call at once, connected or not, paused or not. OnEnded still comes, on the source's
-  // thread, with EndKind::kDropped; a callback that is running meanwhile finishes first and no
+  // thread, with EndClass::kDropped; a callback that is running meanwhile finishes first and no
   // other frame follows. No effect on a subscription that has ended.
   virtual void Cancel() = 0;
 };
@@ -129,7 +139,7 @@ class Source {
 
   // Position of the newest event of the log, null for an empty log. The callback comes exactly once
   // on the source's thread, within the source's deadline for single reads. Any thread.
-  using HeadCallback = std::function<void(Result<std::optional<Position>>)>;
+  using HeadCallback = std::function<void(const Answer<std::optional<Position>>& head)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 
   // Position of the last record of the log as a subscription from its end tells it: records count
@@ -138,15 +148,14 @@ class Source {
   virtual void ReadEnd(HeadCallback callback) = 0;
 
   // Position of the first record at or after `from`, whatever its type, as single reads show them;
-  // null when there is none. `failure` says why there is no answer, as for a subscription from
-  // there. Called back like ReadHead. Any thread.
-  using FirstCallback =
-      std::function<void(std::optional<Position> first, const std::optional<EndOfCall>& failure)>;
+  // null when there is none. Without an answer it ends as a subscription from there would. Called
+  // back like ReadHead. Any thread.
+  using FirstCallback = std::function<void(const Answer<std::optional<Position>>& first)>;
   virtual void ReadFirst(Position from, FirstCallback callback) = 0;
 
   // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
   // back like ReadHead. Any thread.
-  using VersionCallback = std::function<void(Result<std::string>)>;
+  using VersionCallback = std::function<void(const Answer<std::string>& version)>;
   virtual void ReadVersion(VersionCallback callback) = 0;
 
   // Cancels everything open and refuses what comes later. Returns at once. Any thread.

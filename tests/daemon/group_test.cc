@@ -203,7 +203,7 @@ TEST_F(GroupTest, BeginsAtTheEndOfTheLogAsItWasThen) {
 
 TEST_F(GroupTest, WaitsForAServerAndEndsWhenItIsStoppedMeanwhile) {
   shop_.config.start.kind = GroupStart::Kind::kEnd;
-  server_.unreachable = Status::Unavailable("nobody is there");
+  server_.unreachable = EndOfCall{.text = "nobody is there"};
   Slot().Start();
   ASSERT_TRUE(Reaches(GroupState::kWaiting));
   EXPECT_EQ(slot_->Glance().reason,

@@ -40,7 +40,7 @@ class ScriptedServer {
  public:
   // Before a source asks.
   std::string version = "24.10.14";
-  std::optional<Status> unreachable;  // What single questions are answered with.
+  std::optional<EndOfCall> unreachable;  // What single questions are answered with.
   std::string address = "scripted:1";
 
   void Append(std::string type) {
@@ -79,7 +79,7 @@ class ScriptedSource final : public Source {
     return std::make_unique<Handle>(this, std::move(call));
   }
   void ReadHead(HeadCallback callback) override {
-    Ask([this, callback = std::move(callback)](const std::optional<Status>& failure) {
+    Ask([this, callback = std::move(callback)](const std::optional<EndOfCall>& failure) {
       if (failure.has_value()) {
         callback(*failure);
         return;
@@ -90,10 +90,10 @@ class ScriptedSource final : public Source {
   }
   void ReadEnd(HeadCallback callback) override { ReadHead(std::move(callback)); }
   void ReadFirst(Position from, FirstCallback callback) override {
-    Ask([from, callback = std::move(callback)](const auto&) { callback(from, std::nullopt); });
+    Ask([from, callback = std::move(callback)](const auto&) { callback(std::optional(from)); });
   }
   void ReadVersion(VersionCallback callback) override {
-    Ask([this, callback = std::move(callback)](const std::optional<Status>& failure) {
+    Ask([this, callback = std::move(callback)](const std::optional<EndOfCall>& failure) {
       if (failure.has_value()) {
         callback(*failure);
       } else {
@@ -107,7 +107,7 @@ class ScriptedSource final : public Source {
   std::string_view address() const override { return address_; }
 
  private:
-  using Question = std::function<void(const std::optional<Status>& failure)>;
+  using Question = std::function<void(const std::optional<EndOfCall>& failure)>;
   struct Call {
     std::uint64_t next = 1;
     std::shared_ptr<SubscriptionSink> sink;
@@ -157,7 +157,7 @@ class ScriptedSource final : public Source {
     if (!questions_.empty()) {
       const Question question = std::move(questions_.front());
       questions_.pop_front();
-      const auto failure = shut_down_ ? std::optional(Status::Cancelled("scripted: shut down"))
+      const auto failure = shut_down_ ? std::optional(EndOfCall{.text = "scripted: shut down"})
                                       : server_.unreachable;
       lock->unlock();
       question(failure);
@@ -171,7 +171,7 @@ class ScriptedSource final : public Source {
     if (shut_down_ || call->cancelled) {
       calls_.pop_front();
       lock->unlock();
-      call->sink->OnEnded({EndKind::kDropped, 1, "scripted: cancelled"});
+      call->sink->OnEnded({.code = 1, .text = "scripted: cancelled"});
       lock->lock();
       return true;
     }

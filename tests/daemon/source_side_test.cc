@@ -61,9 +61,9 @@ class SourceSideTest : public testing::Test, public SourceListener {
   }
   void OnCheckpoint(CallNumber, Position) override {}
   void OnCaughtUp(CallNumber call, std::optional<Position>) override { caught_up_.Tell(call); }
-  void OnEnded(CallNumber call, EndClass end, const std::string& text) override {
-    ended_.Tell({call, end});
-    text_.Tell(text);
+  void OnEnded(CallNumber call, const EndOfCall& end) override {
+    ended_.Tell({call, end.kind});
+    text_.Tell(end.text);
   }
 
   GroupConfig config_;
@@ -177,12 +177,12 @@ TEST_F(SourceSideTest, LeavesACallUnreadUntilThereIsRoom) {
 }
 
 TEST_F(SourceSideTest, TellsARefusalFromAFailure) {
-  server_.unreachable = Status::Denied("who are you?");
+  server_.unreachable = EndOfCall{.kind = EndClass::kCredentials, .text = "who are you?"};
   Open();
   gate_->Enter([this] { side_->Connect(1); });
-  EXPECT_EQ(ended_.Await(0), (std::pair<CallNumber, EndClass>{1, EndClass::kRefused}));
+  EXPECT_EQ(ended_.Await(0), (std::pair<CallNumber, EndClass>{1, EndClass::kCredentials}));
 
-  server_.unreachable = Status::Unavailable("nobody is there");
+  server_.unreachable = EndOfCall{.text = "nobody is there"};
   gate_->Enter([this] { side_->Connect(2); });
   EXPECT_EQ(ended_.Await(1), (std::pair<CallNumber, EndClass>{2, EndClass::kDropped}));
   EXPECT_EQ(text_.Await(1), "nobody is there");

@@ -109,7 +109,9 @@ class Driver {
     return Run([&](Commands* out) { engine.Head(call, head, tick(), out); });
   }
   Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
-    return Run([&](Commands* out) { engine.SubscriptionEnded(call, end, "reset", tick(), out); });
+    return Run([&](Commands* out) {
+      engine.SubscriptionEnded(call, {.kind = end, .text = "reset"}, tick(), out);
+    });
   }
   Commands EndKnown(std::optional<Position> known, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.EndKnown(call, known, tick(), out); });

@@ -30,7 +30,7 @@ class SourceLinkTest : public testing::Test {
   }
   void Drop(EndClass end = EndClass::kDropped) {
     Turn turn = Now();
-    link.OnEnded(end, "reset", P(5), turn);
+    link.OnEnded({.kind = end, .text = "reset"}, P(5), turn);
   }
 
   SourceLink link;
@@ -115,7 +115,7 @@ TEST_F(SourceLinkTest, BacksOffAndIsBackToBaseAfterAHealthyCall) {
   Drop();
   EXPECT_EQ(link.connect_at(), now + 200ms);
   Connect(Behind({}));
-  Drop(EndClass::kRefused);
+  Drop(EndClass::kRights);
   EXPECT_EQ(link.connect_at(), now + 10s);
 }
 

@@ -63,7 +63,7 @@ TEST(ReconnectTest, ACallWithoutAFrameIsNotHealthyHoweverLongItHung) {
 TEST(ReconnectTest, ARefusalWaitsAtLeast10SecondsAndIsNotExpected) {
   Driver d;
   d.Run();
-  const Commands ended = d.Ended(EndClass::kRefused);
+  const Commands ended = d.Ended(EndClass::kRights);
   EXPECT_EQ(d.WakeIn(ended), 10s);
   ASSERT_TRUE(Has(ended, Kind::kNotice));
   EXPECT_FALSE(Find(ended, Kind::kNotice)->expected);

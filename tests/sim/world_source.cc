@@ -277,10 +277,10 @@ void World::SubscriptionFault() {
     });
   }
   Input(Cause::kSource, [&](Commands* out) {
-    const EndClass end = refused   ? EndClass::kRefused
+    const EndClass end = refused   ? EndClass::kRights
                          : invalid ? EndClass::kInvalidPosition
                                    : EndClass::kDropped;
-    engine_->SubscriptionEnded(call, end, "connection\nreset", Now(), out);
+    engine_->SubscriptionEnded(call, {.kind = end, .text = "connection\nreset"}, Now(), out);
   });
 }
 

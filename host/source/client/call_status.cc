@@ -3,8 +3,14 @@
 #include <fmt/core.h>
 
 #include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <optional>
 
+#include "host/base/host_port.h"
 #include "host/base/text.h"
+#include "host/source/client/retry_delay.h"
 
 namespace catchup {
 namespace {
@@ -49,15 +55,80 @@ Status::Code Meaning(grpc::StatusCode code) {
   }
 }
 
-bool SaysInvalidPosition(const grpc::Status& status) {
-  // Subscriptions and single reads word it differently. Only these two codes carry a text of the
-  // server's about the request; in others the words would mean something else.
-  if (status.error_code() != grpc::StatusCode::INVALID_ARGUMENT &&
-      status.error_code() != grpc::StatusCode::UNKNOWN) {
-    return false;
+bool Says(const grpc::Status& status, std::string_view words) {
+  return status.error_message().find(words) != std::string::npos;
+}
+
+// A text of the server's about the request, by what it says: subscriptions and single reads word an
+// invalid position differently. In other codes the words would mean something else.
+std::optional<EndClass> ClassByText(const grpc::Status& status) {
+  switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::UNKNOWN:
+      if (Says(status, "invalid position") || Says(status, "InvalidPosition")) {
+        return EndClass::kInvalidPosition;
+      }
+      if (Says(status, "No leader info")) {
+        return EndClass::kNotLeader;
+      }
+      return std::nullopt;
+    case grpc::StatusCode::UNAVAILABLE:
+      if (Says(status, "Not Ready") || Says(status, "not ready") || Says(status, "Too Busy")) {
+        return EndClass::kNotReady;
+      }
+      return std::nullopt;
+    default:
+      return std::nullopt;
   }
-  return status.error_message().find("invalid position") != std::string::npos ||
-         status.error_message().find("InvalidPosition") != std::string::npos;
+}
+
+EndClass ClassOf(const grpc::Status& status, const grpc::ClientContext& context) {
+  if (const auto said = ClassByText(status)) {
+    return *said;
+  }
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return EndClass::kCredentials;
+    case grpc::StatusCode::PERMISSION_DENIED:
+      return EndClass::kRights;
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return EndClass::kUnsupported;
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return EndClass::kBadRequest;
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      return EndClass::kTooLarge;
+    case grpc::StatusCode::NOT_FOUND:
+      return Trailer(context, "exception") == "not-leader" ? EndClass::kNotLeader
+                                                           : EndClass::kDropped;
+    // What else is invalid speaks of a stream's state, which no subscription asks for.
+    default:
+      return EndClass::kDropped;
+  }
+}
+
+// "host:port" of the leader, if the server knows it.
+std::optional<std::string> Leader(const grpc::ClientContext& context) {
+  const std::string_view host = Trailer(context, "leader-endpoint-host");
+  const std::string_view port = Trailer(context, "leader-endpoint-port");
+  if (host.empty() || port.empty()) {
+    return std::nullopt;
+  }
+  std::string address = fmt::format("{}:{}", BracketedHost(std::string(host)), port);
+  const auto parsed = ParseHostPort(address);
+  return parsed.ok() && parsed->port.has_value() ? std::optional(std::move(address)) : std::nullopt;
+}
+
+// How long the server wants to be left alone, by either way of saying so. A negative number of
+// milliseconds is meant for retries that gRPC makes by itself, and there are none.
+std::optional<std::chrono::nanoseconds> RetryAfter(const grpc::ClientContext& context) {
+  const std::string_view pushback = Trailer(context, "grpc-retry-pushback-ms");
+  std::int32_t ms = 0;
+  const auto [rest, error] =
+      std::from_chars(pushback.data(), pushback.data() + pushback.size(), ms);
+  if (error == std::errc() && rest == pushback.data() + pushback.size() && ms >= 0) {
+    return std::chrono::milliseconds(ms);
+  }
+  return RetryDelay(Trailer(context, "grpc-status-details-bin"));
 }
 
 }  // namespace
@@ -107,28 +178,30 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
   text += " (" + Detail(exception);
   const std::string_view leader = Trailer(context, "leader-endpoint-host");
   if (!leader.empty()) {
-    text += fmt::format(", the leader is {}:{}", Detail(leader),
+    text += fmt::format(", the leader is {}:{}", BracketedHost(Detail(leader)),
                         Detail(Trailer(context, "leader-endpoint-port")));
   }
   return text + ")";
 }
 
 EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
-                      const grpc::ClientContext& context) {
+                      const grpc::ClientContext& context, bool heard) {
+  EndOfCall end;
+  end.answered = heard;
+  end.code = status.error_code();
   if (status.ok()) {
-    return {EndKind::kDropped, status.error_code(),
-            std::string(address) + ": OK: the server ended the subscription"};
-  }
-  EndOfCall end{EndKind::kDropped, status.error_code(), DescribeEnd(address, status, context)};
-  if (SaysInvalidPosition(status)) {
-    end.kind = EndKind::kInvalidPosition;
+    end.text = std::string(address) + ": OK: the server ended the call";
     return end;
   }
-  // What else is invalid speaks of a stream's state, which no subscription asks for.
-  const Status::Code meaning = Meaning(status.error_code());
-  if (meaning == Status::Code::kDenied || meaning == Status::Code::kIncompatible ||
-      status.error_code() == grpc::StatusCode::INVALID_ARGUMENT) {
-    end.kind = EndKind::kRefused;
+  end.text = DescribeEnd(address, status, context);
+  end.kind = ClassOf(status, context);
+  // Everything but a drop is in the server's own words.
+  end.answered = heard || end.kind != EndClass::kDropped;
+  if (heard) {
+    end.retry_after = RetryAfter(context);
+  }
+  if (end.kind == EndClass::kNotLeader) {
+    end.leader = Leader(context);
   }
   return end;
 }
@@ -136,6 +209,13 @@ EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
 Status ToStatus(std::string_view address, const grpc::Status& status,
                 const grpc::ClientContext& context) {
   return {Meaning(status.error_code()), DescribeEnd(address, status, context)};
+}
+
+// A clean end that answered nothing is as good as none.
+Status ToStatus(const EndOfCall& end) {
+  return {
+      end.code == 0 ? Status::Code::kUnavailable : Meaning(static_cast<grpc::StatusCode>(end.code)),
+      end.text};
 }
 
 }  // namespace catchup

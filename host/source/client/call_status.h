@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/end_of_call.h"
 #include "host/base/status.h"
-#include "host/source/source.h"
 
 namespace catchup {
 
@@ -19,12 +19,14 @@ std::string StatusName(int code);
 std::string DescribeEnd(std::string_view address, const grpc::Status& status,
                         const grpc::ClientContext& context);
 
-// What the end of a subscription means. A clean end is a drop.
+// What the end of a call means. A clean end is a drop. `heard`: something of the server's has come
+// on this call, if only a header.
 EndOfCall ClassifyEnd(std::string_view address, const grpc::Status& status,
-                      const grpc::ClientContext& context);
+                      const grpc::ClientContext& context, bool heard);
 
 // The end of a call that is not a subscription. Only for a status that is not OK.
 Status ToStatus(std::string_view address, const grpc::Status& status,
                 const grpc::ClientContext& context);
+Status ToStatus(const EndOfCall& end);
 
 }  // namespace catchup

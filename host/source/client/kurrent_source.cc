@@ -33,9 +33,9 @@ bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
   return ok;
 }
 
-// A code that means a refusal, since trying again in haste gets the same event.
+// The code of a message above gRPC's own limit: trying again in haste gets the same event.
 grpc::Status TooLarge(const EventView& event) {
-  return {grpc::StatusCode::INVALID_ARGUMENT,
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED,
           fmt::format("{}: {}", FormatPosition(event.position), TooLargeEvent(event.size()))};
 }
 
@@ -97,7 +97,7 @@ class SubscriptionCall final : public ReadCall {
 
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
     in_round_ = false;
-    sink_->OnEnded(ClassifyEnd(address_, status, context));
+    sink_->OnEnded(ClassifyEnd(address_, status, context, heard()));
     sink_.reset();
     spare_.reset();
   }
@@ -108,13 +108,24 @@ class SubscriptionCall final : public ReadCall {
   std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
 };
 
+// Names what was asked for in the text of an end.
+Source::HeadCallback Within(const char* what, Source::HeadCallback callback) {
+  return [what, callback = std::move(callback)](const Answer<std::optional<Position>>& answer) {
+    if (answer.ok()) {
+      callback(answer);
+      return;
+    }
+    EndOfCall end = answer.end();
+    end.text = fmt::format("{}: {}", what, end.text);
+    callback(std::move(end));
+  };
+}
+
 // A read of one record, of which only the position is of interest.
 class PlaceCall final : public ReadCall {
  public:
-  using Done = std::function<void(std::optional<Position> place, const grpc::Status& status,
-                                  const grpc::ClientContext& context)>;
-
-  explicit PlaceCall(Done done) : done_(std::move(done)) {}
+  PlaceCall(std::string address, Source::HeadCallback callback)
+      : address_(std::move(address)), callback_(std::move(callback)) {}
 
  private:
   bool OnFrame(grpc::ByteBuffer* buffer) override {
@@ -138,11 +149,16 @@ class PlaceCall final : public ReadCall {
   }
 
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
-    done_(place_, status, context);
-    done_ = nullptr;
+    if (status.ok()) {
+      callback_(place_);
+    } else {
+      callback_(ClassifyEnd(address_, status, context, heard()));
+    }
+    callback_ = nullptr;
   }
 
-  Done done_;
+  const std::string address_;
+  Source::HeadCallback callback_;
   std::optional<Position> place_;
 };
 
@@ -174,10 +190,8 @@ class EndCall final : public ReadCall {
   void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
     if (answered_) {
       callback_(end_);
-    } else if (status.ok()) {
-      callback_(Status::Unavailable(address_ + ": OK: the server ended the subscription"));
     } else {
-      callback_(ToStatus(address_, status, context));
+      callback_(ClassifyEnd(address_, status, context, heard()));
     }
     callback_ = nullptr;
   }
@@ -212,7 +226,7 @@ class VersionCall final : public ReadCall {
     if (status.ok() || unknown) {
       callback_(version_);
     } else {
-      callback_(ToStatus(address_, status, context));
+      callback_(ClassifyEnd(address_, status, context, heard()));
     }
     callback_ = nullptr;
   }
@@ -267,25 +281,15 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   }
 
   void ReadHead(HeadCallback callback) override {
-    auto call =
-        std::make_shared<PlaceCall>([callback = std::move(callback), address = options_.address](
-                                        std::optional<Position> head, const grpc::Status& status,
-                                        const grpc::ClientContext& context) {
-          if (status.ok()) {
-            callback(head);
-          } else {
-            callback(ToStatus(address, status, context).Within("read the head of the log"));
-          }
-        });
+    auto call = std::make_shared<PlaceCall>(
+        options_.address, Within("read the head of the log", std::move(callback)));
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     Begin(std::move(call), kReadMethod, HeadRequest());
   }
 
   void ReadEnd(HeadCallback callback) override {
-    auto call = std::make_shared<EndCall>(
-        options_.address, [callback = std::move(callback)](const auto& end) {
-          callback(end.ok() ? end : end.status().Within("read the end of the log"));
-        });
+    auto call = std::make_shared<EndCall>(options_.address,
+                                          Within("read the end of the log", std::move(callback)));
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     SubscribeOptions from_end;
     from_end.from_end = true;
@@ -294,13 +298,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   }
 
   void ReadFirst(Position from, FirstCallback callback) override {
-    auto call =
-        std::make_shared<PlaceCall>([callback = std::move(callback), address = options_.address](
-                                        std::optional<Position> first, const grpc::Status& status,
-                                        const grpc::ClientContext& context) {
-          callback(first, status.ok() ? std::nullopt
-                                      : std::optional(ClassifyEnd(address, status, context)));
-        });
+    auto call = std::make_shared<PlaceCall>(options_.address, std::move(callback));
     call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     Begin(std::move(call), kReadMethod, FirstRequest(from));
   }
@@ -375,8 +373,9 @@ Result<std::optional<Position>> ReadHeadAndWait(Source* source) {
   // Shared: this function may return while the other thread is still inside set_value.
   const auto head = std::make_shared<std::promise<Result<std::optional<Position>>>>();
   auto answer = head->get_future();
-  source->ReadHead(
-      [head](Result<std::optional<Position>> result) { head->set_value(std::move(result)); });
+  source->ReadHead([head](const Answer<std::optional<Position>>& found) {
+    head->set_value(found.ok() ? Result<std::optional<Position>>(*found) : ToStatus(found.end()));
+  });
   return answer.get();
 }
 

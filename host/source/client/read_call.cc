@@ -51,6 +51,9 @@ bool ReadCall::Proceed(bool ok) {
       return false;
     case Step::kFinishing:
       step_ = Step::kDone;
+      // One that was never started has no metadata to look at.
+      heard_ = heard_ || (stream_ != nullptr && (!context_.GetServerInitialMetadata().empty() ||
+                                                 !context_.GetServerTrailingMetadata().empty()));
       stream_.reset();
       status_ = override_.value_or(status_);
       lock.Unlock();
@@ -69,6 +72,7 @@ bool ReadCall::Proceed(bool ok) {
 void ReadCall::Deliver() {
   step_ = Step::kDelivering;
   resumed_ = false;
+  heard_ = true;
   mutex_.Unlock();
   const bool go_on = OnFrame(&frame_);
   mutex_.Lock();

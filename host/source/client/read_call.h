@@ -75,6 +75,9 @@ class ReadCall {
   virtual bool OnFrame(grpc::ByteBuffer* frame) = 0;
   virtual void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) = 0;
 
+  // Whether a message, a header or a trailer has come. On the queue's thread, in OnFinished.
+  bool heard() const { return heard_; }
+
  private:
   enum class Step : std::uint8_t {
     kNew,
@@ -99,6 +102,7 @@ class ReadCall {
   bool resumed_ CATCHUP_GUARDED_BY(mutex_) = false;
   // Why we ended it; set means cancelled.
   std::optional<grpc::Status> override_ CATCHUP_GUARDED_BY(mutex_);
+  bool heard_ = false;  // The queue's thread only.
   grpc::ClientContext context_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
   std::unique_ptr<grpc::Alarm> alarm_;

@@ -241,8 +241,8 @@ TEST(SourceTest, ReadsTheHead) {
   EXPECT_EQ(*head, (Position{1651, 1651}));
 }
 
-Result<std::optional<Position>> AskEnd(Source* source) {
-  std::promise<Result<std::optional<Position>>> end;
+Answer<std::optional<Position>> AskEnd(Source* source) {
+  std::promise<Answer<std::optional<Position>>> end;
   source->ReadEnd([&](const auto& answer) { end.set_value(answer); });
   return end.get_future().get();
 }
@@ -262,7 +262,7 @@ TEST(SourceTest, ReadsTheEndOfTheLogFromASubscriptionThere) {
   });
   const auto source = *OpenKurrentSource(To(server.address()));
   const auto end = AskEnd(source.get());
-  ASSERT_TRUE(end.ok()) << end.status().message();
+  ASSERT_TRUE(end.ok()) << end.end().text;
   EXPECT_EQ(*end, (Position{2002, 2002}));
   EXPECT_EQ(cancelled.get_future().wait_for(kPatience), std::future_status::ready);
 }
@@ -278,7 +278,7 @@ TEST(SourceTest, AnEndThatIsNotToldIsNone) {
     });
     const auto source = *OpenKurrentSource(To(server.address()));
     const auto end = AskEnd(source.get());
-    ASSERT_TRUE(end.ok()) << end.status().message();
+    ASSERT_TRUE(end.ok()) << end.end().text;
     EXPECT_EQ(*end, std::nullopt);
   }
 }
@@ -296,13 +296,13 @@ TEST(SourceTest, AFailureToReadTheEndIsAFailure) {
     const auto source = *OpenKurrentSource(options);
     const auto end = AskEnd(source.get());
     ASSERT_FALSE(end.ok());
-    EXPECT_THAT(end.status().message(), HasSubstr("read the end of the log"));
+    EXPECT_THAT(end.end().text, HasSubstr("read the end of the log"));
   }
 }
 
-Result<std::string> AskVersion(Source* source) {
-  std::promise<Result<std::string>> version;
-  source->ReadVersion([&](Result<std::string> answer) { version.set_value(std::move(answer)); });
+Answer<std::string> AskVersion(Source* source) {
+  std::promise<Answer<std::string>> version;
+  source->ReadVersion([&](const auto& answer) { version.set_value(answer); });
   return version.get_future().get();
 }
 
@@ -317,7 +317,7 @@ TEST(SourceTest, AsksTheServerForItsVersion) {
   });
   const auto source = *OpenKurrentSource(To(server.address()));
   const auto version = AskVersion(source.get());
-  ASSERT_TRUE(version.ok()) << version.status().message();
+  ASSERT_TRUE(version.ok()) << version.end().text;
   EXPECT_EQ(*version, "24.10.14");
 }
 
@@ -326,7 +326,7 @@ TEST(SourceTest, AServerThatKnowsNoSuchQuestionHasNoVersion) {
     call->Finish({grpc::StatusCode::UNIMPLEMENTED, "no such method"});
   });
   const auto source = *OpenKurrentSource(To(server.address()));
-  EXPECT_EQ(AskVersion(source.get()).value(), "");
+  EXPECT_EQ(*AskVersion(source.get()), "");
 }
 
 TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
@@ -336,7 +336,7 @@ TEST(SourceTest, AServerThatRefusesToSaySoIsNamed) {
   const auto source = *OpenKurrentSource(To(server.address()));
   const auto version = AskVersion(source.get());
   ASSERT_FALSE(version.ok());
-  EXPECT_THAT(version.status().message(), HasSubstr(server.address()));
+  EXPECT_THAT(version.end().text, HasSubstr(server.address()));
 }
 
 TEST(VersionTest, TellsWhatAServerCanBeReliedOnFor) {
@@ -353,16 +353,9 @@ TEST(VersionTest, TellsWhatAServerCanBeReliedOnFor) {
   EXPECT_FALSE(SaysCaughtUp(""));
 }
 
-struct First {
-  std::optional<Position> place;
-  std::optional<EndOfCall> failure;
-};
-
-First AskFirst(Source* source, Position from) {
-  std::promise<First> first;
-  source->ReadFirst(from, [&](std::optional<Position> place, const auto& failure) {
-    first.set_value({place, failure});
-  });
+Answer<std::optional<Position>> AskFirst(Source* source, Position from) {
+  std::promise<Answer<std::optional<Position>>> first;
+  source->ReadFirst(from, [&](const auto& answer) { first.set_value(answer); });
   return first.get_future().get();
 }
 
@@ -379,17 +372,17 @@ TEST(SourceTest, ReadsTheFirstRecordFromAPlace) {
     call->Write(Event(1700));
   });
   const auto source = *OpenKurrentSource(To(server.address()));
-  const First first = AskFirst(source.get(), {1651, 0});
-  EXPECT_FALSE(first.failure.has_value());
-  EXPECT_EQ(first.place, (Position{1700, 1700}));
+  const auto first = AskFirst(source.get(), {1651, 0});
+  ASSERT_TRUE(first.ok()) << first.end().text;
+  EXPECT_EQ(*first, (Position{1700, 1700}));
 }
 
 TEST(SourceTest, FindsNoRecordBehindTheEndOfTheLog) {
   FakeServer server([](FakeCall* call) { call->Read(); });
   const auto source = *OpenKurrentSource(To(server.address()));
-  const First first = AskFirst(source.get(), {1651, 1651});
-  EXPECT_FALSE(first.failure.has_value());
-  EXPECT_EQ(first.place, std::nullopt);
+  const auto first = AskFirst(source.get(), {1651, 1651});
+  ASSERT_TRUE(first.ok()) << first.end().text;
+  EXPECT_EQ(*first, std::nullopt);
 }
 
 TEST(SourceTest, TellsAPlaceThatTheServerDoesNotKnowFromADrop) {
@@ -403,9 +396,9 @@ TEST(SourceTest, TellsAPlaceThatTheServerDoesNotKnowFromADrop) {
     }
   });
   const auto source = *OpenKurrentSource(To(server.address()));
-  EXPECT_EQ(AskFirst(source.get(), {7, 7}).failure.value().kind, EndKind::kInvalidPosition);
-  EXPECT_EQ(AskFirst(source.get(), {8, 8}).failure.value().kind, EndKind::kDropped);
-  EXPECT_EQ(AskFirst(source.get(), kEndOfLog).failure.value().kind, EndKind::kInvalidPosition);
+  EXPECT_EQ(AskFirst(source.get(), {7, 7}).end().kind, EndClass::kInvalidPosition);
+  EXPECT_EQ(AskFirst(source.get(), {8, 8}).end().kind, EndClass::kNotReady);
+  EXPECT_EQ(AskFirst(source.get(), kEndOfLog).end().kind, EndClass::kInvalidPosition);
 }
 
 // A server that does not know an event's place sends 2^64-1 for it.
@@ -417,7 +410,7 @@ TEST(SourceTest, AHeadThatIsNoPlaceIsNoAnswer) {
   });
   const auto source = *OpenKurrentSource(To(server.address()));
   EXPECT_FALSE(ReadHeadAndWait(source.get()).ok());
-  EXPECT_TRUE(AskFirst(source.get(), {8, 8}).failure.has_value());
+  EXPECT_FALSE(AskFirst(source.get(), {8, 8}).ok());
 }
 
 TEST(SourceTest, FindsNoHeadInAnEmptyLog) {

@@ -72,7 +72,7 @@ class NetworkTest : public testing::Test {
   void ExpectDrop() {
     const auto end = sink_->AwaitEnd();
     ASSERT_TRUE(end.has_value());
-    EXPECT_EQ(end->kind, EndKind::kDropped) << end->text;
+    EXPECT_EQ(end->kind, EndClass::kDropped) << end->text;
   }
 
   FakeServer server_;

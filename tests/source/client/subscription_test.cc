@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <future>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -57,6 +58,19 @@ EndOfCall EndWith(const grpc::Status& status) {
   FakeServer server([&status](FakeCall* call) {
     call->Read();
     call->Write(Confirmation());
+    call->Finish(status);
+  });
+  return Listen(server.address()).end.value_or(EndOfCall{});
+}
+
+// The same as the first word of the answer, which is then nothing but a status and `trailers`.
+EndOfCall EndAtOnce(const grpc::Status& status,
+                    const std::map<std::string, std::string>& trailers = {}) {
+  FakeServer server([&](FakeCall* call) {
+    call->Read();
+    for (const auto& [name, value] : trailers) {
+      call->AddTrailer(name, value);
+    }
     call->Finish(status);
   });
   return Listen(server.address()).end.value_or(EndOfCall{});
@@ -221,28 +235,108 @@ TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
   const Heard heard = Listen(server.address(), options);
 
   ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kInvalidPosition);
+  EXPECT_EQ(heard.end->kind, EndClass::kInvalidPosition);
   EXPECT_THAT(heard.end->text, HasSubstr("18446744073709551615"));
 }
 
 TEST(SubscriptionTest, TakesACleanEndForADrop) {
   const EndOfCall end = EndWith(grpc::Status::OK);
 
-  EXPECT_EQ(end.kind, EndKind::kDropped);
+  EXPECT_EQ(end.kind, EndClass::kDropped);
   EXPECT_EQ(end.code, 0);
-  EXPECT_THAT(end.text, HasSubstr(": OK: the server ended the subscription"));
+  EXPECT_THAT(end.text, HasSubstr(": OK: the server ended the call"));
 }
 
-TEST(SubscriptionTest, TakesEveryOtherStatusForADropButFour) {
+TEST(SubscriptionTest, TakesAStatusForADropUnlessItStaysSo) {
+  const std::map<int, EndClass> others = {
+      {grpc::StatusCode::UNAUTHENTICATED, EndClass::kCredentials},
+      {grpc::StatusCode::PERMISSION_DENIED, EndClass::kRights},
+      {grpc::StatusCode::UNIMPLEMENTED, EndClass::kUnsupported},
+      {grpc::StatusCode::INVALID_ARGUMENT, EndClass::kBadRequest},
+      {grpc::StatusCode::RESOURCE_EXHAUSTED, EndClass::kTooLarge},
+  };
   for (int code = 1; code <= 16; ++code) {
     const EndOfCall end = EndWith(grpc::Status(static_cast<grpc::StatusCode>(code), "why"));
-    const bool refused =
-        code == grpc::StatusCode::UNAUTHENTICATED || code == grpc::StatusCode::PERMISSION_DENIED ||
-        code == grpc::StatusCode::INVALID_ARGUMENT || code == grpc::StatusCode::UNIMPLEMENTED;
-    EXPECT_EQ(end.kind, refused ? EndKind::kRefused : EndKind::kDropped) << end.text;
+    const auto found = others.find(code);
+    EXPECT_EQ(end.kind, found == others.end() ? EndClass::kDropped : found->second) << end.text;
+    EXPECT_TRUE(end.answered);
     EXPECT_EQ(end.code, code);
+    EXPECT_EQ(end.retry_after, std::nullopt);
+    EXPECT_EQ(end.leader, std::nullopt);
     EXPECT_THAT(end.text, HasSubstr(": why"));
   }
+}
+
+// The words of the notes' table of statuses (4.2), not the code alone.
+TEST(SubscriptionTest, KnowsANodeThatCannotServeYet) {
+  for (const char* words : {"Server Is Not Ready", "Server Is Too Busy", "Server not ready"}) {
+    EXPECT_EQ(EndAtOnce({grpc::StatusCode::UNAVAILABLE, words}).kind, EndClass::kNotReady);
+  }
+  EXPECT_EQ(EndAtOnce({grpc::StatusCode::UNKNOWN, "No leader info available in response"}).kind,
+            EndClass::kNotLeader);
+}
+
+TEST(SubscriptionTest, TellsAnAnswerFromWhatTheTransportSays) {
+  EXPECT_TRUE(EndAtOnce({grpc::StatusCode::UNAVAILABLE, "Server Is Not Ready"}).answered);
+  EXPECT_TRUE(EndAtOnce({grpc::StatusCode::PERMISSION_DENIED, "no"}).answered);
+  // A real node's answers carry more than the status, as their date.
+  EXPECT_TRUE(EndAtOnce({grpc::StatusCode::UNAVAILABLE, "busy"}, {{"server", "Kestrel"}}).answered);
+  EXPECT_TRUE(EndWith(grpc::Status::OK).answered);
+  // A listener that is closed again leaves a port that refuses.
+  const std::string nobody = FakeServer([](FakeCall*) {}).address();
+  EXPECT_FALSE(Listen(nobody).end.value().answered);
+  // The connection is there and breaks before a word.
+  RawServer mute([](const RawServer::Answer&) {});
+  EXPECT_FALSE(Listen(mute.address()).end.value().answered);
+}
+
+// gRPC's channel waits before it connects again, and refuses calls meanwhile by itself.
+TEST(SubscriptionTest, TakesTheChannelsOwnRefusalForNoAnswer) {
+  const std::string nobody = FakeServer([](FakeCall*) {}).address();
+  const auto source = *OpenKurrentSource(To(nobody));
+  for (int i = 0; i < 3; ++i) {
+    const auto sink = std::make_shared<RecordingSink>();
+    const auto subscription = source->Subscribe(Everything(), sink);
+    EXPECT_FALSE(sink->AwaitEnd().value().answered);
+  }
+}
+
+TEST(SubscriptionTest, SaysWhereTheLeaderIs) {
+  const auto leader = [](const std::string& host, const std::string& port) {
+    return EndAtOnce({grpc::StatusCode::NOT_FOUND, "Leader info available"},
+                     {{"exception", "not-leader"},
+                      {"leader-endpoint-host", host},
+                      {"leader-endpoint-port", port}});
+  };
+  EXPECT_EQ(leader("10.0.0.2", "2113").kind, EndClass::kNotLeader);
+  EXPECT_EQ(leader("10.0.0.2", "2113").leader, "10.0.0.2:2113");
+  EXPECT_EQ(leader("node2.db.example", "2114").leader, "node2.db.example:2114");
+  EXPECT_EQ(leader("fd00::2", "2113").leader, "[fd00::2]:2113");
+  EXPECT_EQ(leader("10.0.0.2", "no port").leader, std::nullopt);
+  const EndOfCall nowhere =
+      EndAtOnce({grpc::StatusCode::NOT_FOUND, "?"}, {{"exception", "not-leader"}});
+  EXPECT_EQ(nowhere.kind, EndClass::kNotLeader);
+  EXPECT_EQ(nowhere.leader, std::nullopt);
+  EXPECT_EQ(EndAtOnce({grpc::StatusCode::NOT_FOUND, "?"}).kind, EndClass::kDropped);
+}
+
+TEST(SubscriptionTest, SaysHowLongTheServerWantsToBeLeftAlone) {
+  const auto wait = [](const std::string& name, const std::string& value) {
+    return EndAtOnce({grpc::StatusCode::UNAVAILABLE, "busy"}, {{name, value}}).retry_after;
+  };
+  EXPECT_EQ(wait("grpc-retry-pushback-ms", "1500"), std::chrono::milliseconds(1500));
+  EXPECT_EQ(wait("grpc-retry-pushback-ms", "-1"), std::nullopt);
+  EXPECT_EQ(wait("grpc-retry-pushback-ms", "soon"), std::nullopt);
+  // google.rpc.Status: code, an ErrorInfo, then a RetryInfo of 5 s.
+  const std::string error("\x0a\x28type.googleapis.com/google.rpc.ErrorInfo\x12\x02\x0a\x00", 46);
+  const std::string retry(
+      "\x0a\x28type.googleapis.com/google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x05", 48);
+  const auto detail = [](const std::string& any) {
+    return std::string("\x1a") + static_cast<char>(any.size()) + any;
+  };
+  const std::string details = "\x08\x0e" + detail(error) + detail(retry);
+  EXPECT_EQ(wait("grpc-status-details-bin", details), std::chrono::seconds(5));
+  EXPECT_EQ(wait("grpc-status-details-bin", "\xff nonsense"), std::nullopt);
 }
 
 TEST(SubscriptionTest, NamesServerAndStatusInTheEndsText) {
@@ -265,9 +359,9 @@ TEST(SubscriptionTest, KnowsBothWordingsOfAnInvalidPosition) {
   EXPECT_EQ(
       EndWith({grpc::StatusCode::INVALID_ARGUMENT, "Trying to read from an invalid position."})
           .kind,
-      EndKind::kInvalidPosition);
+      EndClass::kInvalidPosition);
   EXPECT_EQ(EndWith({grpc::StatusCode::UNKNOWN, "Unexpected ReadAllResult: InvalidPosition"}).kind,
-            EndKind::kInvalidPosition);
+            EndClass::kInvalidPosition);
 }
 
 TEST(SubscriptionTest, EndsOnAFrameThatIsNone) {
@@ -281,7 +375,7 @@ TEST(SubscriptionTest, EndsOnAFrameThatIsNone) {
 
   EXPECT_EQ(heard.notes, Notes{"event 10:10"});
   ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
+  EXPECT_EQ(heard.end->kind, EndClass::kDropped);
   EXPECT_THAT(heard.end->text, HasSubstr("malformed frame"));
 }
 
@@ -322,7 +416,7 @@ TEST(SubscriptionTest, SaysWhichEventIsTooLarge) {
 
   EXPECT_EQ(heard.notes, Notes{});
   ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kRefused);
+  EXPECT_EQ(heard.end->kind, EndClass::kTooLarge);
   EXPECT_THAT(heard.end->text, HasSubstr("10:10: an event of "));
   EXPECT_THAT(heard.end->text, HasSubstr("wanted at most " + std::to_string(kMaxEventBytes)));
 }
@@ -339,7 +433,7 @@ TEST(SubscriptionTest, TakesAMessageThatBreaksOffForADrop) {
 
   EXPECT_EQ(heard.notes, Notes{});
   ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
+  EXPECT_EQ(heard.end->kind, EndClass::kDropped);
   EXPECT_NE(heard.end->code, 0) << heard.end->text;
 }
 
@@ -350,7 +444,7 @@ TEST(SubscriptionTest, EndsWhenNobodyListens) {
   const Heard heard = Listen(address);
 
   ASSERT_TRUE(heard.end.has_value());
-  EXPECT_EQ(heard.end->kind, EndKind::kDropped);
+  EXPECT_EQ(heard.end->kind, EndClass::kDropped);
   EXPECT_EQ(heard.end->code, grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(heard.end->text, StartsWith(address + ": UNAVAILABLE: "));
 }
