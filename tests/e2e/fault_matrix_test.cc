@@ -150,7 +150,10 @@ TEST_F(FaultTest, AJumpOutOfTheCallCostsNoEvent) {
   End();
 }
 
-class NoReturnTest : public FaultTest, public testing::WithParamInterface<const char*> {};
+class NoReturnTest : public FaultTest, public testing::WithParamInterface<const char*> {
+ protected:
+  NoReturnTest() { site_.UseTestProgram(10); }  // A report needs its time on a busy machine, too.
+};
 
 TEST_P(NoReturnTest, IsAbortedAtItsLimitWithAReportAndTheEventComesAgain) {
   Start(Order(GetParam(), ",\"times\":1,\"ms\":3600000"), "handler_timeout = \"1s\"\n");
