@@ -266,6 +266,16 @@ void Site::Configure(std::string_view groups, std::string_view uri, std::string_
   WriteFile(file("host.toml"), text);
 }
 
+void Site::SetEnv(std::string name, std::string value) {
+  const auto same = std::find_if(env_.begin(), env_.end(),
+                                 [&](const auto& variable) { return variable.first == name; });
+  if (same != env_.end()) {
+    same->second = std::move(value);
+  } else {
+    env_.emplace_back(std::move(name), std::move(value));
+  }
+}
+
 std::unique_ptr<Process> Site::Start(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), program_);
   return std::make_unique<Process>(std::move(arguments), Process::Options{path_, env_, ""});

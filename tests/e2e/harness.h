@@ -157,10 +157,8 @@ class Site {
     program_ = CATCHUP_TEST_EXECUTABLE;
     SetEnv("CATCHUP_TEST_SPEED", std::to_string(speed));
   }
-  // Adds to the environment of what is started from here on.
-  void SetEnv(std::string name, std::string value) {
-    env_.emplace_back(std::move(name), std::move(value));
-  }
+  // Adds to the environment of what is started from here on, or replaces what it has of that name.
+  void SetEnv(std::string name, std::string value);
 
   // Puts event lines into the embedded log; fails the test if that does not work.
   void Append(const std::vector<std::string>& lines);
