@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -148,7 +149,7 @@ class Group final : private CommandHandler,
   // From the letters.
   void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) override;
   void OnLetterDurable(Sequence sequence) override;
-  void OnLetterStored() override;
+  void OnLetterStored(Position position) override;
   void OnPluginNoted() override { letters_know_plugin_ = true; }
   void OnLettersWait(const std::string& what, bool writes) override;
   void OnLettersWaitEnds() override;
@@ -216,9 +217,9 @@ class Group final : private CommandHandler,
   StoreSide store_;
   LetterSide letters_;
   LetterDesk desk_;
-  std::optional<LetterOutcome> letter_outcome_;  // Of the last call of a letter, not stored yet.
-  std::vector<std::unique_ptr<RunnerSide>> runners_;  // By lane.
-  Clock::time_point now_ = Clock::now();              // Of the last tick.
+  std::map<Position, LetterOutcome> letter_outcomes_;  // Of calls of letters, not stored yet.
+  std::vector<std::unique_ptr<RunnerSide>> runners_;   // By lane.
+  Clock::time_point now_ = Clock::now();               // Of the last tick.
   std::optional<Position> head_;
   Reactor::TimerId wake_timer_ = 0;
   std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.

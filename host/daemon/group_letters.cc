@@ -10,22 +10,33 @@
 #include "host/daemon/letter_classes.h"
 
 namespace catchup {
+namespace {
+
+// Letters that are read at a time: as many as may be written at one, and few beside the window.
+constexpr std::size_t kReadAhead = LetterWrites::kMost;
+constexpr std::uint64_t kReadAheadBytes = 1u << 20;
+
+}  // namespace
 
 // The letter is read while events wait. What ends its call meanwhile, the end of the runner above
 // all, makes the number another one.
 void Group::CallLetter(LaneNumber lane, Position position) {
   letter_lane_ = lane;
-  letters_.Read(position, [this, number = ++letter_call_](std::unique_ptr<LetterFrame> letter) {
-    if (number != letter_call_) {
-      return;
-    }
-    if (letter == nullptr) {
-      engine().LetterGone(Now(), out());
-      return;
-    }
-    const std::uint32_t attempt = letter->attempt();
-    dispatch_.window().CallLetter(letter_lane_, std::move(letter), attempt);
-  });
+  const auto next = [this] {
+    return engine().letters().Upcoming(Now().now, kReadAhead, kReadAheadBytes);
+  };
+  letters_.Read(position, next,
+                [this, number = ++letter_call_](std::unique_ptr<LetterFrame> letter) {
+                  if (number != letter_call_) {
+                    return;
+                  }
+                  if (letter == nullptr) {
+                    engine().LetterGone(Now(), out());
+                    return;
+                  }
+                  const std::uint32_t attempt = letter->attempt();
+                  dispatch_.window().CallLetter(letter_lane_, std::move(letter), attempt);
+                });
 }
 
 void Group::ChangeLetters(const Command& change) {
@@ -45,14 +56,15 @@ void Group::ChangeLetters(const Command& change) {
 
 // What is stored now is told to who waits for it.
 void Group::NoteOutcome(const Command& change) {
-  LetterOutcome& outcome = letter_outcome_.emplace();
-  if (change.kind == Command::Kind::kRemoveLetter) {
+  const bool healed = change.kind == Command::Kind::kRemoveLetter;
+  const Position position = healed ? *change.from : change.letter->position;
+  LetterOutcome& outcome = letter_outcomes_[position];
+  outcome.position = position;
+  if (healed) {
     outcome.kind = LetterOutcome::Kind::kHealed;
-    outcome.position = *change.from;
     return;
   }
   outcome.kind = LetterOutcome::Kind::kFailed;
-  outcome.position = change.letter->position;
   outcome.state = StoredOf(change.letter->state);
   if (!change.letter->called) {
     outcome.text = change.letter->reason;  // Its runner has not said it.
@@ -99,11 +111,11 @@ void Group::OnLetterSized(std::string_view stream, Position position, std::uint6
 
 void Group::OnLetterDurable(Sequence sequence) { engine().LetterDurable(sequence, Now(), out()); }
 
-void Group::OnLetterStored() {
-  if (letter_outcome_.has_value()) {
-    desk_.OnCalled(*std::exchange(letter_outcome_, std::nullopt));
+void Group::OnLetterStored(Position position) {
+  if (auto outcome = letter_outcomes_.extract(position)) {
+    desk_.OnCalled(std::move(outcome.mapped()));
   }
-  engine().LetterStored(Now(), out());
+  engine().LetterStored(position, Now(), out());
 }
 
 void Group::OnLettersWait(const std::string& what, bool writes) {

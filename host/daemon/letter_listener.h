@@ -16,8 +16,8 @@ class LetterListener {
   virtual void OnLetterSized(std::string_view stream, Position position, std::uint64_t bytes) = 0;
   // The kPark of this event is on the disk.
   virtual void OnLetterDurable(Sequence sequence) = 0;
-  // The kUpdateLetter or kRemoveLetter under way is.
-  virtual void OnLetterStored() = 0;
+  // The kUpdateLetter or kRemoveLetter of the letter there is.
+  virtual void OnLetterStored(Position position) = 0;
   // The kMakeDue is that came of a new plugin file, and all before it.
   virtual void OnPluginNoted() = 0;
   // Something that may pass keeps the letters from being written or, not `writes`, one from being

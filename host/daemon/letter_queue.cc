@@ -13,8 +13,8 @@ namespace {
 // Before another try of what the machine does not have for now.
 constexpr std::chrono::seconds kRetryPause{1};
 
-// Letters in one transaction: enough that a row of them costs few syncs, few enough that none waits
-// long for the others.
+// In one transaction: enough that a row of letters costs few syncs, few enough that none waits long
+// for the others.
 constexpr std::size_t kMostTogether = 256;
 constexpr std::uint64_t kMostBytesTogether = 8u << 20;
 
@@ -42,44 +42,53 @@ bool LetterQueue::Lacks() const {
   return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.lacks; });
 }
 
-// Begins what is to be written next.
+// Has what is to be written next taken, once a thread is free.
 void LetterQueue::Pump() {
-  auto next = busy_ || failed_ ? jobs_.end() : Next();
-  if (next == jobs_.end()) {
+  if (busy_ || failed_ || Next() == jobs_.end()) {
     return;
   }
   busy_ = true;
-  auto batch = std::make_shared<std::vector<Job>>();
-  std::uint64_t bytes = 0;
-  do {
-    // Where there was no room for several there may be some for one.
-    const bool together = next->letter.has_value() && !next->lacks;
-    bytes += together ? LetterBytes(*next->letter) : 0;
-    batch->push_back(std::move(*next));
-    next = jobs_.erase(next);
-    if (!together) {
-      break;
-    }
-  } while (next != jobs_.end() && next->letter.has_value() && !next->lacks &&
-           batch->size() < kMostTogether && bytes < kMostBytesTogether);
-  at_.queue->Post([this, gate = at_.gate, letters = at_.letters, batch] {
-    bool go_on = batch->front().by_hand;
-    gate->Enter([&] {
-      go_on = go_on || listener_.MayWriteLetters();
-      if (!go_on) {
-        OnRefused();
-      }
-    });
-    if (go_on) {
+  at_.queue->Post([this, gate = at_.gate, letters = at_.letters] {
+    std::vector<Job> batch;
+    gate->Enter([&] { batch = Take(); });
+    if (!batch.empty()) {
       std::optional<LettersMark> mark;
       const Status status = letters->Use([&](LetterStore* store) {
-        Status carried = Carry(store, batch.get());
+        Status carried = Carry(store, &batch);
         mark = store->mark();
         return carried;
       });
-      gate->Enter([&] { OnCarried(std::move(*batch), status, mark); });
+      gate->Enter([&] { OnCarried(std::move(batch), status, mark); });
     }
   });
+}
+
+// What is to share a transaction; nothing where it is not to begin, which is settled then.
+std::vector<LetterQueue::Job> LetterQueue::Take() {
+  std::vector<Job> batch;
+  auto next = Next();
+  if (next == jobs_.end()) {
+    busy_ = false;
+    return batch;
+  }
+  if (!next->by_hand && !listener_.MayWriteLetters()) {
+    OnRefused();
+    return batch;
+  }
+  const bool by_hand = next->by_hand;
+  const bool held =
+      std::any_of(jobs_.begin(), next, [](const Job& job) { return job.rests && !job.alone; });
+  std::uint64_t bytes = 0;
+  bool more = true;
+  while (more) {
+    more = !next->lacks;  // Where there was no room for several there may be some for one.
+    bytes += next->letter ? LetterBytes(*next->letter) : 0;
+    batch.push_back(std::move(*next));
+    next = jobs_.erase(next);
+    more = more && next != jobs_.end() && !next->lacks && next->by_hand == by_hand &&
+           (next->alone || !held) && batch.size() < kMostTogether && bytes < kMostBytesTogether;
+  }
+  return batch;
 }
 
 // What runners have said is not believed any more, so nothing that came of it is written.
@@ -91,21 +100,23 @@ void LetterQueue::OnRefused() {
   Pump();
 }
 
-// One step, or letters that are written together.
 Status LetterQueue::Carry(LetterStore* store, std::vector<Job>* batch) {
-  if (batch->front().step) {
-    return batch->front().step(store);
+  const auto carry = [store](Job* job) -> Status {
+    if (job->step) {
+      return job->step(store);
+    }
+    job->letter->cause.token = store->token();
+    return store->Insert(store->token(), {&*job->letter, 1});
+  };
+  if (batch->size() == 1) {
+    return carry(&batch->front());
   }
-  std::vector<Letter> letters;
-  for (Job& job : *batch) {
-    job.letter->cause.token = store->token();
-    letters.push_back(std::move(*job.letter));
-  }
-  const Status inserted = store->Insert(store->token(), letters);
-  for (std::size_t i = 0; i < letters.size(); ++i) {
-    (*batch)[i].letter = std::move(letters[i]);
-  }
-  return inserted;
+  return store->Together([&]() -> Status {
+    for (Job& job : *batch) {
+      CATCHUP_RETURN_IF_ERROR(carry(&job));
+    }
+    return {};
+  });
 }
 
 void LetterQueue::OnCarried(std::vector<Job> batch, const Status& status,
@@ -119,7 +130,9 @@ void LetterQueue::OnCarried(std::vector<Job> batch, const Status& status,
   at_.written();
   TryAgain();  // It may have made room.
   // Where one that had waited found room, the next one may find none: it tells.
-  if (jobs_.empty() || !(batch.front().lacks || batch.front().alone)) {
+  const bool found_room = std::any_of(batch.begin(), batch.end(),
+                                      [](const Job& job) { return !job.lacks && !job.alone; });
+  if (jobs_.empty() || found_room) {
     EndWait();
   }
   for (const Job& job : batch) {

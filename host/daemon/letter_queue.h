@@ -36,7 +36,7 @@ struct SharedLetters {
 };
 
 // What is to be written of a group's letters, carried out in the order given, on a thread of the
-// pool. Letters that wait together share a transaction.
+// pool. What waits together when a write begins shares a transaction.
 //
 // What the machine lacks, room above all, is tried again every second, and what was given behind it
 // waits. But for what concerns one letter that lies there already (`alone`): it is as good before
@@ -91,6 +91,7 @@ class LetterQueue {
 
   Jobs::iterator Next();
   void Pump();
+  std::vector<Job> Take();
   static Status Carry(LetterStore* store, std::vector<Job>* batch);
   void OnRefused();
   void OnCarried(std::vector<Job> batch, const Status& status,
@@ -107,7 +108,7 @@ class LetterQueue {
   LetterListener& listener_;
   Jobs jobs_;  // Not begun, by their numbers.
   std::uint64_t number_ = 0;
-  bool busy_ = false;   // Some are with the pool.
+  bool busy_ = false;   // Some are with the pool, or it is to take some.
   bool timer_ = false;  // Runs until the next try of those that rest.
   std::size_t reads_resting_ = 0;
   bool waits_ = false;  // It was said what for.

@@ -222,7 +222,7 @@ void LetterSide::Change(const Command& command) {
       job.step = [at = *command.from, by = TakeRetry(*command.from)](LetterStore* store) {
         return RemoveHealed(store, at, by);
       };
-      job.done = [this] { listener_.OnLetterStored(); };
+      job.done = [this, at = *command.from] { listener_.OnLetterStored(at); };
       break;
     case Command::Kind::kRemoveLetters:
       retried_by_.erase(command.from ? retried_by_.upper_bound(*command.from) : retried_by_.begin(),
@@ -230,6 +230,8 @@ void LetterSide::Change(const Command& command) {
       job.step = [at = command.from](LetterStore* store) {
         return store->RemoveBeyond(store->token(), at);
       };
+      read_ahead_.clear();
+      job.done = [this] { read_ahead_.clear(); };
       break;
     case Command::Kind::kHold: {
       LetterHold hold;
@@ -280,9 +282,10 @@ void LetterSide::Update(const LetterChange& change, bool by_hand) {
   job.step = [failed = std::move(failed), written](LetterStore* store) {
     return WriteFailed(store, failed, written.get());
   };
-  job.done = [this, written] {
+  job.done = [this, written, position = change.position] {
     listener_.OnLetterSized(written->stream, written->position, written->bytes);
-    listener_.OnLetterStored();
+    read_ahead_.erase(position);
+    listener_.OnLetterStored(position);
   };
   jobs_.Add(std::move(job));
 }
@@ -316,6 +319,7 @@ void LetterSide::Drop(Position position, const std::string& reason, const std::s
   };
   job.done = [this, position, dropped, done = std::move(done)] {
     retried_by_.erase(position);
+    read_ahead_.erase(position);
     done(*dropped);
   };
   jobs_.Add(std::move(job));
@@ -361,18 +365,33 @@ void LetterSide::CheckFile() {
   });
 }
 
-void LetterSide::Read(Position position, HasRead done) {
-  const auto letter = std::make_shared<std::optional<Letter>>();
+void LetterSide::Read(Position position, const Next& next, HasRead done) {
+  if (auto letter = read_ahead_.extract(position)) {
+    done(std::make_unique<LetterFrame>(std::move(letter.mapped())));
+    return;
+  }
+  struct Part {
+    std::optional<Letter> letter;
+    std::map<Position, Letter> others;
+  };
+  const auto found = std::make_shared<Part>();
   jobs_.Read(
-      [position, letter](LetterReader* reader) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(*letter, reader->Read(position));
+      [position, others = next(), found](LetterReader* reader) -> Status {
+        CATCHUP_ASSIGN_OR_RETURN(found->letter, reader->Read(position));
+        for (const Position other : others) {
+          // What cannot be read says so when its own turn comes.
+          if (auto letter = reader->Read(other); letter.ok() && letter->has_value()) {
+            found->others.emplace(other, **std::move(letter));
+          }
+        }
         return {};
       },
-      [this, position, letter, done = std::move(done)] {
-        if (!letter->has_value()) {
+      [this, position, found, done = std::move(done)] {
+        read_ahead_ = std::move(found->others);
+        if (!found->letter) {
           retried_by_.erase(position);
         }
-        done(letter->has_value() ? std::make_unique<LetterFrame>(**std::move(letter)) : nullptr);
+        done(found->letter ? std::make_unique<LetterFrame>(*std::move(found->letter)) : nullptr);
       });
 }
 

@@ -138,10 +138,12 @@ class LetterSide {
   // Looks whether the file is still there; OnLettersFailed where it is not.
   void CheckFile();
 
-  // Reads a letter for its call, and waits for nothing that is being written; null: it is not
-  // there.
+  // Reads a letter for its call; null: it is not there. Where that has to wait for what is being
+  // written, those are read with it that are called next, as `next` says: their turn comes at once,
+  // inside of Read. So letters are called while others are written.
   using HasRead = std::function<void(std::unique_ptr<LetterFrame> letter)>;
-  void Read(Position position, HasRead done);
+  using Next = std::function<std::vector<Position>()>;
+  void Read(Position position, const Next& next, HasRead done);
 
  private:
   // Calls of one event, or of a letter.
@@ -181,6 +183,7 @@ class LetterSide {
   std::map<Position, std::string> park_reasons_;
   std::map<std::string, std::string> hold_reasons_;
   std::map<Position, std::string> retried_by_;
+  std::map<Position, Letter> read_ahead_;  // As they lie in the store.
 
   // Of what failed last.
   std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.

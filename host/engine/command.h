@@ -60,7 +60,8 @@ struct Command {
                           // the order given; those that wait together may share a commit.
     kUpdateLetter,        // letter: write what became of it; then say LetterStored. expected:
                           // whatever may_persist() says, since its runner did not report it.
-    kRemoveLetter,        // from: it is healed; then say LetterStored.
+    kRemoveLetter,        // from: it is healed; then say LetterStored. No two of these two are
+                          // of one letter; they may share a commit with all that waits.
     kMakeDue,  // letters, at: they are due then, and their delays begin anew. expected: since
                // the plugin is another file, and with what ends its holds; until that is
                // written no checkpoint may name that file. Letters that are gone do not matter.

@@ -108,11 +108,12 @@ void Engine::ParkAsked(Turn& turn) {
 // Closed: letters and events take turns. False: nothing more is called now.
 bool Engine::CallNext(Turn& turn) {
   const auto letter = NextLetter(turn.now);
-  const std::uint64_t most = std::min({breaker_.most_in_flight(), ahead_,
-                                       !letter           ? Breaker::kNoLimit
-                                       : letter_writing_ ? kAheadOfLetters
-                                                         : 1});
-  if (letter && !letter_writing_ && !letter_was_last_) {
+  const bool may_call = letter && !letter_writes_.full();
+  std::uint64_t most = std::min(breaker_.most_in_flight(), ahead_);
+  if (letter || !letter_writes_.empty()) {
+    most = std::min(most, may_call ? 1 : kAheadOfLetters);
+  }
+  if (may_call && !letter_was_last_) {
     if (ledger_.on_lane() > 0) {
       return false;
     }
@@ -126,7 +127,7 @@ bool Engine::CallNext(Turn& turn) {
     letter_was_last_ = false;
     return true;
   }
-  if (letter_writing_ || ledger_.on_lane() > 0 || life_.ending()) {
+  if (letter_writes_.full() || ledger_.on_lane() > 0 || life_.ending()) {
     return false;
   }
   // Asked again: what has become a letter on the way may have taken the last room.
@@ -145,7 +146,8 @@ bool Engine::CallProbe(Turn& turn) {
   const Seat& seat = seats_.front();
   // Not before it is needed: it looks at all letters.
   const auto call_letter = [&] {
-    const auto letter = letter_writing_ || life_.ending() ? std::nullopt : LetterToProbeWith();
+    const auto letter =
+        letter_writes_.full() || life_.ending() ? std::nullopt : LetterToProbeWith();
     if (letter) {
       CallLetter(seat, *letter, turn);
     }
@@ -357,9 +359,15 @@ void Engine::WakeForFailures(std::chrono::nanoseconds now,
       }
     }
     if (!CallsLetter()) {
-      // One that stands behind an event is called when that is done, not at a time.
       const auto at = book_.NextAt(heal_free_at_);
-      consider(at <= now && !NextLetter(now) ? book_.DueAfter(now) : at);
+      if (at <= now && !NextLetter(now)) {
+        // It stands behind an event or a write, and is called when that is done, not at a time.
+        // Another one may be called before.
+        consider(heal_free_at_);
+        consider(book_.DueAfter(now));
+      } else {
+        consider(at);
+      }
     }
   }
 }

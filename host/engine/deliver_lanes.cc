@@ -122,7 +122,7 @@ bool Engine::CallOnLanes(Turn& turn) {
     }
   }
   std::optional<LetterBook::Id> letter;
-  if (!letter_writing_ && !CallsLetter()) {
+  if (!letter_writes_.full() && !CallsLetter()) {
     letter = NextLetter(turn.now);
   }
   if (!letter_was_last_ && CallLetterOnLanes(letter, turn)) {
@@ -137,7 +137,7 @@ bool Engine::CallOnLanes(Turn& turn) {
     }
   }
   // Asked again: what has become a letter on the way may have taken the last room.
-  return !letter_writing_ && CallLetterOnLanes(NextLetter(turn.now), turn);
+  return !letter_writes_.full() && CallLetterOnLanes(NextLetter(turn.now), turn);
 }
 
 // Half-open, and nothing is called: the oldest event in place is the probe.
@@ -150,7 +150,7 @@ bool Engine::CallProbeOnLanes(Turn& turn) {
     }
   }
   const auto call_letter = [&] {
-    return !letter_writing_ && CallLetterOnLanes(LetterToProbeWith(), turn);
+    return !letter_writes_.full() && CallLetterOnLanes(LetterToProbeWith(), turn);
   };
   const bool full =
       oldest != nullptr && book_.IsFull(LetterBytesOf(oldest->place.sequence, oldest->place.text));

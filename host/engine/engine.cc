@@ -20,6 +20,7 @@ Engine::Engine(const EngineOptions& options, const EventNames* names)
       breaker_(options.breaker),
       doubt_(options.budget),
       book_(options.letter_order, options.max_letters, options.max_letter_bytes),
+      letter_writes_(options.letter_order),
       names_(names) {
   const LaneNumber lanes = std::max<LaneNumber>(options.lanes, 1);
   seats_.reserve(lanes);

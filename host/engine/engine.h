@@ -26,6 +26,7 @@
 #include "host/engine/lane.h"
 #include "host/engine/ledger.h"
 #include "host/engine/letter_book.h"
+#include "host/engine/letter_writes.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/origin.h"
 #include "host/engine/seat.h"
@@ -179,8 +180,8 @@ class Engine {
 
   // The kPark of `sequence` has been committed.
   void LetterDurable(Sequence sequence, Tick tick, Commands* out);
-  // The kUpdateLetter or kRemoveLetter under way has been committed; there is one at a time.
-  void LetterStored(Tick tick, Commands* out);
+  // The kUpdateLetter or kRemoveLetter of the letter that lies there has been committed.
+  void LetterStored(Position position, Tick tick, Commands* out);
   // One of these found no room, or lacked something else that may come back. It is tried again
   // without being asked for; but a group that is about to end does not wait for that: its events
   // come again at the next start.
@@ -420,6 +421,7 @@ class Engine {
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
   std::optional<LetterBook::Id> NextLetter(std::chrono::nanoseconds now) const;
   std::optional<LetterBook::Id> LetterToProbeWith() const;
+  bool MayCallLetter(const LetterBook::Id& id) const;
   bool StandsBehindAnEvent(const LetterBook::Id& id) const;
   bool LacksRoom() const;
   void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
@@ -502,8 +504,7 @@ class Engine {
   std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
   bool letter_was_last_ = false;             // No event was called since.
   bool letter_probed_last_ = false;          // While the store is full.
-  bool letter_writing_ = false;              // An update or a removal,
-  bool letter_writing_ours_ = false;         // which no runner has reported.
+  LetterWrites letter_writes_;
   std::optional<Position> halted_before_;
   bool letters_passed_ = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking_;

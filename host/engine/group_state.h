@@ -52,11 +52,11 @@ struct Transitions {
       {kCatchingUp, kGivenUp, kRunner},  // of these that come later.
       {kCaughtUp, kGivenUp, kRunner},
       {kCatchingUp, kCaughtUp, kRunner | kSource | kStore},
-      {kCatchingUp, kWaiting, kRunner | kSource | kStore},
+      {kCatchingUp, kWaiting, kOperator | kRunner | kSource | kStore},
       {kCatchingUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCatchingUp, kFailed, kRunner},    // It ended with a verdict, and all is written.
       {kCaughtUp, kCatchingUp, kRunner},  // Put back while its runner was replaced.
-      {kCaughtUp, kWaiting, kRunner | kSource | kStore},
+      {kCaughtUp, kWaiting, kOperator | kRunner | kSource | kStore},
       {kCaughtUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCaughtUp, kFailed, kRunner},
       {kWaiting, kStarting, kRunner | kSource | kStore},

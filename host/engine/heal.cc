@@ -28,11 +28,15 @@ std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std
 
 std::optional<LetterBook::Id> Engine::NextLetter(std::chrono::nanoseconds now) const {
   return book_.Next(now, heal_free_at_,
-                    [this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
+                    [this](const LetterBook::Id& id) { return MayCallLetter(id); });
 }
 
 std::optional<LetterBook::Id> Engine::LetterToProbeWith() const {
-  return book_.ToProbeWith([this](const LetterBook::Id& id) { return !StandsBehindAnEvent(id); });
+  return book_.ToProbeWith([this](const LetterBook::Id& id) { return MayCallLetter(id); });
+}
+
+bool Engine::MayCallLetter(const LetterBook::Id& id) const {
+  return !letter_writes_.Holds(book_.StreamOf(id), id.position) && !StandsBehindAnEvent(id);
 }
 
 // What became a letter may lie behind an event that is still tried, and after a restart behind
@@ -81,8 +85,8 @@ void Engine::LetterSucceeded(Seat& seat, Turn& turn) {
   if (!letter_call_lost_) {
     const LetterBook::Letter letter = *book_.Get(id);
     const std::string type(book_.TypeOf(letter));
+    letter_writes_.Begin(book_.StreamOf(id), id.position, false);
     book_.Remove(id);
-    letter_writing_ = true;
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
     TellLetter(Notice::kLetterHealed, "dead letter " + FormatPosition(id.position) + " healed",
                true, letter, letter.attempts + 1, turn);
@@ -166,11 +170,11 @@ void Engine::StoreLetter(const LetterBook::Id& id, const std::string& reason, Wo
   change->due = letter.due;
   change->called = whose == Word::kRunners;
   change->reason = reason;
-  letter_writing_ = true;
-  letter_writing_ours_ = whose == Word::kOurs;
+  const bool ours = whose == Word::kOurs;
+  letter_writes_.Begin(book_.StreamOf(id), id.position, ours);
   Command& command = turn.Add(Command::Kind::kUpdateLetter);
   command.letter = std::move(change);
-  command.expected = letter_writing_ours_;
+  command.expected = ours;
 }
 
 // Nobody waits for it: a letter that is called before it is written is called all the same, and

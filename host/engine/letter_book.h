@@ -88,6 +88,9 @@ class LetterBook {
   std::optional<Id> Next(Time now, Time free_at, const May& may = {}) const;
   // When Next will have an answer, as things stand, if it may.
   std::optional<Time> NextAt(Time free_at) const;
+  // Of those that Next would name one after the other, the first ones: `most` at the most, which
+  // together have no more than `most_bytes`.
+  std::vector<Position> Upcoming(Time now, std::size_t most, std::uint64_t most_bytes) const;
   // When the next letter becomes due that is not due yet.
   std::optional<Time> DueAfter(Time now) const;
   // The one to try a breaker with: what somebody asked for, else the letter called least often

@@ -121,6 +121,39 @@ std::optional<LetterBook::Time> LetterBook::NextAt(Time free_at) const {
                           : std::optional(std::max(by_time_.begin()->first, free_at));
 }
 
+std::vector<Position> LetterBook::Upcoming(Time now, std::size_t most,
+                                           std::uint64_t most_bytes) const {
+  std::vector<Position> upcoming;
+  std::uint64_t bytes = 0;
+  const auto add = [&](const Id& id) {
+    bytes += Get(id)->bytes;
+    if (upcoming.size() >= most || bytes > most_bytes) {
+      return false;
+    }
+    upcoming.push_back(id.position);
+    return true;
+  };
+  if (!std::all_of(asked_.begin(), asked_.end(), add) ||
+      !std::all_of(handing_.begin(), handing_.end(), add)) {
+    return upcoming;
+  }
+  for (const auto& [at, type] : by_time_) {
+    if (now < at) {
+      break;
+    }
+    for (const auto& [due, id] : types_[type].due) {
+      const bool held = types_[type].held;
+      if ((now < due && !held) || !add(id)) {
+        break;
+      }
+      if (held) {
+        break;  // One at a time.
+      }
+    }
+  }
+  return upcoming;
+}
+
 std::optional<LetterBook::Time> LetterBook::DueAfter(Time now) const {
   std::optional<Time> next;
   const auto consider = [&](Time at) { next = at > now ? std::min(next.value_or(at), at) : next; };

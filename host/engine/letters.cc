@@ -150,12 +150,12 @@ void Engine::LetterDurable(Sequence sequence, Tick tick, Commands* out) {
   Plan(turn);
 }
 
-void Engine::LetterStored(Tick tick, Commands* out) {
-  if (life_.finished() || !letter_writing_) {
+void Engine::LetterStored(Position position, Tick tick, Commands* out) {
+  if (life_.finished() || !letter_writes_.End(position)) {
     return;
   }
   Turn turn(tick, out);
-  letter_writing_ = letter_writing_ours_ = letters_given_up_ = false;
+  letters_given_up_ = false;
   Plan(turn);
 }
 

@@ -169,9 +169,9 @@ bool Engine::NothingIsUnderWay() const {
     return false;
   }
   const bool written = distrusted_ || settled_is_durable();
-  const bool reported = (letter_writing_ && !letter_writing_ours_) || !parking_.empty();
-  const bool letters = !letters_given_up_ && ((reported && !letters_refused_) ||
-                                              (letter_writing_ && letter_writing_ours_));
+  const bool reported = letter_writes_.has_reported() || !parking_.empty();
+  const bool letters =
+      !letters_given_up_ && ((reported && !letters_refused_) || letter_writes_.has_ours());
   return !origin_.begun() || store_failed_ || (written && !letters && !pacer_.writing());
 }
 

@@ -56,6 +56,13 @@ struct LetterStore::State {
   Status dead;           // Not ok once the disk has failed.
   bool doubted = false;  // A commit has failed, and the file may hold it all the same.
 
+  // A transaction that several changes share.
+  struct Joint {
+    LetterTotals* counted = nullptr;
+    Status failed;  // The first change that failed.
+  };
+  std::optional<Joint> joint;
+
   Status Load(std::optional<Connection> opened);
   Status TakeUp();
   Status TakeUpMark();
@@ -66,6 +73,7 @@ struct LetterStore::State {
   using Body = std::function<Status(LetterTotals* counted)>;
   enum class Of : std::uint8_t { kLetters, kOthers };
   Status Write(const Body& body, Of what = Of::kLetters);
+  Status Join(const Body& body);
   void MakeRoom();
   Status CheckStillThere();
   Status Recount();
@@ -183,7 +191,20 @@ Status LetterStore::State::Fail(Status failure) {
   return told;
 }
 
+// One change of several.
+Status LetterStore::State::Join(const Body& body) {
+  CATCHUP_RETURN_IF_ERROR(joint->failed);
+  Status status = body(joint->counted);
+  if (status.code() != Status::Code::kNotFound) {
+    joint->failed = status;
+  }
+  return status;
+}
+
 Status LetterStore::State::Write(const Body& body, Of what) {
+  if (joint) {
+    return Join(body);
+  }
   if (!dead.ok()) {
     return dead;
   }
@@ -364,6 +385,22 @@ Status LetterStore::SetToken(std::uint64_t token) {
   }
   state_->token = token;
   return {};
+}
+
+Status LetterStore::Together(const std::function<Status()>& body) {
+  if (!state_->connection) {
+    return body();
+  }
+  Status said;
+  bool refused = false;  // By other than a change.
+  const Status written = state_->Write([&](LetterTotals* counted) -> Status {
+    state_->joint.emplace().counted = counted;
+    said = body();
+    const Status failed = std::exchange(state_->joint, std::nullopt)->failed;
+    refused = failed.ok() && !said.ok();
+    return refused ? Status::NotFound("nothing is to be written") : failed;
+  });
+  return refused ? said : written;
 }
 
 bool LetterStore::HasRoomFor(std::span<const Letter> letters) const {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,9 +22,10 @@ namespace catchup {
 // The dead letters of one group, for the one host that runs it: GROUPS/NAME/letters.db, an SQLite
 // file (host/store/letter_file.h), which is made with the first letter or hold.
 //
-// Each function that changes something is one transaction, and returns once it is on the disk: all
-// of it or nothing. So a letter is durable before the checkpoint passes it, and a kill at any
-// moment leaves the state before a call or the one after it.
+// Each function that changes something is one transaction, unless several share one (Together), and
+// returns once it is on the disk: all of it or nothing. So a letter is durable before the
+// checkpoint passes it, and a kill at any moment leaves the state before a call or the one after
+// it.
 //
 // Fencing: every change names the token of the runner that it came from, or for an operator's
 // command token(), and the statement that makes the change compares it with the one in the file.
@@ -34,8 +36,7 @@ namespace catchup {
 //                             Nothing changed, unless only the word of it was lost: then a repeated
 //                             Insert does nothing more, a repeated Remove says kNotFound
 //   any other                 final, as of a failed sync: what is on the disk is the state before
-//   or
-//                             after the call, and every later change fails; reading goes on
+//                             or after the call, and every later change fails; reading goes on
 //
 // Blocking: every change waits for the disk. One thread at a time.
 class LetterStore {
@@ -96,6 +97,11 @@ class LetterStore {
   // redelivery parks once. kExhausted also where they do not fit. Cuts their texts to the bounds of
   // letter.h and sets `head.bytes`.
   Status Insert(std::uint64_t token, std::span<Letter> letters);
+
+  // What `body` does by the functions that change something is one transaction, and nothing of it
+  // is done where one of them fails, but by kNotFound. Before there is a file each is one by
+  // itself.
+  Status Together(const std::function<Status()>& body);
 
   // Replaces head and cause of a letter, which `head.position` names; its event stays. The sinks
   // are told of `steps`, in this order. kNotFound: there is no such letter. Bounds do not stop

@@ -44,7 +44,7 @@ class LetterSideTest : public testing::Test, public LetterListener {
 
   void OnLetterSized(std::string_view, Position, std::uint64_t bytes) override { bytes_ = bytes; }
   void OnLetterDurable(Sequence sequence) override { durable_.push_back(sequence); }
-  void OnLetterStored() override { ++stored_; }
+  void OnLetterStored(Position) override { ++stored_; }
   void OnPluginNoted() override { ++plugins_noted_; }
   void OnLettersWait(const std::string&, bool writes) override {
     waits_ = true;
@@ -62,6 +62,9 @@ class LetterSideTest : public testing::Test, public LetterListener {
     gate_->Enter([&] { believed_ = believed; });
   }
   void Park(Sequence sequence, std::string_view data = {}) {
+    gate_->Enter([&] { ParkInTurn(sequence, data); });
+  }
+  void ParkInTurn(Sequence sequence, std::string_view data = {}) {
     EventView event;
     event.data = data;
     event.position = {sequence * 10, sequence * 10};
@@ -73,9 +76,12 @@ class LetterSideTest : public testing::Test, public LetterListener {
     Command command;
     command.first = command.last = sequence;
     command.letter = std::move(change);
-    gate_->Enter([&] { side_->Park(command, event); });
+    side_->Park(command, event);
   }
   void Change(Command::Kind kind, Sequence sequence = 1, bool by_hand = false) {
+    gate_->Enter([&] { ChangeInTurn(kind, sequence, by_hand); });
+  }
+  void ChangeInTurn(Command::Kind kind, Sequence sequence = 1, bool by_hand = false) {
     Command command;
     command.kind = kind;
     command.from = Position{sequence * 10, sequence * 10};
@@ -87,7 +93,7 @@ class LetterSideTest : public testing::Test, public LetterListener {
     command.letter = std::move(change);
     command.letters = std::make_shared<const std::vector<Position>>(1, *command.from);
     command.at = kDue;
-    gate_->Enter([&] { side_->Change(command); });
+    side_->Change(command);
   }
   static constexpr std::chrono::hours kDue{48};  // Longer than what is due else.
   static bool IsMadeDue(const LetterHead& letter) {
@@ -143,6 +149,72 @@ TEST_F(LetterSideTest, WritesWhatTheEngineDecides) {
     EXPECT_EQ(durable_, (std::vector<Sequence>{1}));
     EXPECT_EQ(stored_, 1);
   });
+}
+
+TEST_F(LetterSideTest, WhatWaitsTogetherSharesACommit) {
+  Park(1);
+  Park(2);
+  ASSERT_EQ(Stored().letters.size(), 2u);
+  const auto changes = [&] { return gate_->Inspect([&] { return side_->mark()->changes; }); };
+  const std::uint64_t before = changes();
+  gate_->Enter([&] {  // Inside it no write begins.
+    ChangeInTurn(Command::Kind::kRemoveLetter, 1);
+    ChangeInTurn(Command::Kind::kUpdateLetter, 2);
+    ParkInTurn(3);
+    ChangeInTurn(Command::Kind::kHold);
+    ParkInTurn(4);
+  });
+  EXPECT_EQ(Stored().letters.size(), 3u);
+  EXPECT_EQ(changes(), before + 1);
+  gate_->Enter([&] {
+    EXPECT_EQ(stored_, 2);
+    EXPECT_EQ(durable_, (std::vector<Sequence>{1, 2, 3, 4}));
+  });
+}
+
+// What was read ahead is the letter as it lies there when its turn comes.
+TEST_F(LetterSideTest, ALetterThatIsCalledNextHasBeenReadWithTheOneBefore) {
+  for (Sequence sequence = 1; sequence <= 4; ++sequence) {
+    Park(sequence, "data " + std::to_string(sequence));
+  }
+  using Read = std::unique_ptr<LetterFrame>;
+  const auto read_first = [&] {
+    Told<bool> told;
+    gate_->Enter([&] {
+      const auto next = [] { return std::vector<Position>{{20, 20}, {30, 30}, {40, 40}}; };
+      side_->Read({10, 10}, next, [&](const Read& letter) { told.Tell(letter != nullptr); });
+    });
+    return told.Await();
+  };
+  const auto read_at_once = [&](Sequence sequence) {
+    Read found;
+    gate_->Enter([&] {
+      side_->Read(
+          {sequence * 10, sequence * 10}, [] { return std::vector<Position>(); },
+          [&found](Read letter) { found = std::move(letter); });
+      EXPECT_NE(found, nullptr) << "it was read before";
+    });
+    return found;
+  };
+  ASSERT_EQ(read_first(), true);
+  EXPECT_EQ(read_at_once(2)->event.data, "data 2");
+  EXPECT_EQ(read_at_once(3)->attempt(), 1u);
+
+  const auto reads = [&](Sequence sequence) {
+    auto told = std::make_shared<Told<std::uint32_t>>();
+    gate_->Enter([&] {
+      side_->Read(
+          {sequence * 10, sequence * 10}, [] { return std::vector<Position>(); },
+          [told](const Read& letter) { told->Tell(letter ? letter->attempt() : 0); });
+    });
+    return told->Await();
+  };
+  ASSERT_EQ(read_first(), true);
+  Change(Command::Kind::kUpdateLetter, 2);
+  Change(Command::Kind::kRemoveLetters, 3);
+  Stored();
+  EXPECT_EQ(reads(2), 2u);
+  EXPECT_EQ(reads(4), 0u);
 }
 
 // The bound in bytes counts at once what it would count after a restart.
@@ -250,8 +322,9 @@ TEST_F(LetterReadTest, ALetterThatCouldNotBeReadIsNotWaitedForOnceItIs) {
   FailingVfs::Arm(FailingVfs::kRead, ENOMEM, 1, true);
   Told<bool> read;
   gate_->Enter([&] {
-    side_->Read({10, 10},
-                [&](const std::unique_ptr<LetterFrame>& letter) { read.Tell(letter != nullptr); });
+    side_->Read(
+        {10, 10}, [] { return std::vector<Position>(); },
+        [&](const std::unique_ptr<LetterFrame>& letter) { read.Tell(letter != nullptr); });
   });
   ASSERT_TRUE(Becomes([&] { return Waits(); }));
 

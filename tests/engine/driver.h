@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -140,8 +141,14 @@ class Driver {
   Commands LettersNotBegun() {
     return Run([&](Commands* out) { engine.LettersNotBegun(tick(), out); });
   }
+  // What was asked to be written of a letter first, of what has not been told of yet.
   Commands LetterStored() {
-    return Run([&](Commands* out) { engine.LetterStored(tick(), out); });
+    if (letter_writes.empty()) {
+      return {};
+    }
+    const Position letter = letter_writes.front();
+    letter_writes.pop_front();
+    return Run([&](Commands* out) { engine.LetterStored(letter, tick(), out); });
   }
   Commands NotBegun() {
     return Run([&](Commands* out) { engine.CheckpointNotBegun(tick(), out); });
@@ -183,6 +190,7 @@ class Driver {
   Engine engine;
   std::chrono::nanoseconds now = 1h;
   Sequence sequence = 0;  // What the last Event returned.
+  std::deque<Position> letter_writes;
   ServerTraits server;
   // Where the log ends, null for an empty one; far beyond whatever a test speaks of.
   std::optional<Position> log_end = P(1'000'000);
@@ -201,6 +209,10 @@ class Driver {
       } else if (commands[i].kind == Command::Kind::kReadEnd && tells_end) {
         engine.EndKnown(commands[i].number, log_end, tick(), &commands);
         Check();
+      } else if (commands[i].kind == Command::Kind::kUpdateLetter) {
+        letter_writes.push_back(commands[i].letter->position);
+      } else if (commands[i].kind == Command::Kind::kRemoveLetter) {
+        letter_writes.push_back(*commands[i].from);
       }
     }
     return commands;

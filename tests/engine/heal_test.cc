@@ -3,7 +3,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "catchup/plugin.h"
@@ -278,6 +281,94 @@ TEST_F(HealTest, ASuccessHeardInAStopRemovesItsLetter) {
   EXPECT_TRUE(Has(driver.Settled(kLetterCall), Kind::kRemoveLetter));
   EXPECT_FALSE(Has(driver.Exited(spawn, ExitClass::kClean), Kind::kFinished)) << "not yet written";
   EXPECT_TRUE(Has(driver.LetterStored(), Kind::kFinished));
+}
+
+// --- Letters that heal in a row share commits. ---
+
+std::optional<Position> Called(const Commands& commands) {
+  const Command* const call = Find(commands, Kind::kCallLetter);
+  return call == nullptr ? std::nullopt : call->from;
+}
+
+// Loads a healing letter of each, at P(1), P(2) …; those behind the first of a stream follow it.
+void LoadLetters(const std::vector<std::string>& streams, Driver* driver) {
+  std::set<std::string> seen;
+  for (std::size_t n = 0; n < streams.size(); ++n) {
+    const bool first = seen.insert(streams[n]).second;
+    LetterSummary letter =
+        StoredLetter(P(n + 1), first ? LetterState::kHealing : LetterState::kFollower);
+    letter.stream = streams[n];
+    driver->engine.LoadLetter(letter);
+  }
+}
+
+// Returns what is called first.
+Commands CatchUp(Driver* driver) {
+  driver->Start();
+  driver->Ready();
+  return driver->CaughtUp(P(1000));
+}
+
+TEST(HealManyTest, TheNextLetterIsCalledWhileTheOneBeforeIsRemoved) {
+  Driver driver;
+  LoadLetters({"a", "b", "c"}, &driver);
+  ASSERT_EQ(Called(CatchUp(&driver)), P(1));
+  const Commands healed = driver.Settled(kLetterCall);
+  EXPECT_TRUE(Has(healed, Kind::kRemoveLetter));
+  EXPECT_EQ(Called(healed), P(2));
+  EXPECT_EQ(Called(driver.Settled(kLetterCall)), P(3));
+}
+
+TEST(HealManyTest, AFollowerWaitsUntilTheLetterBeforeItIsGone) {
+  Driver driver;
+  LoadLetters({"a", "a"}, &driver);
+  ASSERT_EQ(Called(CatchUp(&driver)), P(1));
+  EXPECT_EQ(Called(driver.Settled(kLetterCall)), std::nullopt);
+  EXPECT_EQ(Called(driver.LetterStored()), P(2));
+}
+
+TEST(HealManyTest, WritesThatNobodyHasToldOfEndTheCallsAtABound) {
+  Driver driver;
+  std::vector<std::string> streams;
+  for (std::size_t n = 0; n < LetterWrites::kMost + 2; ++n) {
+    streams.push_back(std::to_string(n));
+  }
+  LoadLetters(streams, &driver);
+  Commands answer = CatchUp(&driver);
+  for (std::uint64_t n = 1; n <= LetterWrites::kMost; ++n) {
+    ASSERT_EQ(Called(answer), P(n));
+    answer = driver.Settled(kLetterCall);
+  }
+  EXPECT_EQ(Called(answer), std::nullopt);
+  EXPECT_EQ(Called(driver.LetterStored()), P(LetterWrites::kMost + 1));
+}
+
+TEST(HealManyTest, AStopWaitsForAllThatIsWritten) {
+  Driver driver;
+  LoadLetters({"a", "b"}, &driver);
+  CatchUp(&driver);
+  driver.Durable(P(1000));
+  driver.Settled(kLetterCall);
+  driver.Stop();
+  driver.Settled(kLetterCall);
+  driver.Exited(1, ExitClass::kClean);
+  EXPECT_FALSE(Has(driver.LetterStored(), Kind::kFinished));
+  EXPECT_TRUE(Has(driver.LetterStored(), Kind::kFinished));
+}
+
+// However many letters there are: an event waits for one call.
+TEST(HealManyTest, LettersAndEventsTakeTurns) {
+  Driver driver;
+  LoadLetters({"a", "b", "c"}, &driver);
+  CatchUp(&driver);
+  driver.Event(P(2000));
+  driver.Event(P(2010));
+  Commands answer = driver.Settled(kLetterCall);
+  EXPECT_EQ(Called(answer), std::nullopt);
+  EXPECT_EQ(Delivered(answer), std::pair(Sequence{1}, Sequence{1}));
+  answer = driver.Settled(1);
+  EXPECT_EQ(Called(answer), P(2));
+  EXPECT_EQ(Delivered(answer), std::pair(Sequence{0}, Sequence{0}));
 }
 
 // --- Healing costs a tenth of the group's time. ---

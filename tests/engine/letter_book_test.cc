@@ -89,6 +89,21 @@ TEST_F(LetterBookTest, LetsStreamsTakeTurnsInHandingOn) {
   EXPECT_EQ(order, "1 2 3 4 ");
 }
 
+TEST_F(LetterBookTest, SaysWhichLettersAreCalledNext) {
+  Add("a", 1, LetterState::kHealing, 2s);
+  Add("b", 2, LetterState::kHealing, 1s);
+  Add("c", 3, LetterState::kFollower);
+  const auto dead = Add("d", 4, LetterState::kDead);
+  Add("e", 5, LetterState::kHealing, 3s);
+  ASSERT_TRUE(book.Ask(dead, 0s));
+  const std::vector<Position> all{{4, 4}, {3, 3}, {2, 2}, {1, 1}};
+  EXPECT_EQ(book.Upcoming(2s, 10, 1000), all);
+  EXPECT_EQ(book.Upcoming(2s, 3, 1000), std::vector(all.begin(), all.begin() + 3));
+  EXPECT_EQ(book.Upcoming(2s, 10, 29), std::vector(all.begin(), all.begin() + 2));
+  book.BeginCall(dead);
+  EXPECT_EQ(book.Upcoming(2s, 10, 1000), std::vector(all.begin() + 1, all.end()));
+}
+
 TEST_F(LetterBookTest, KeepsFollowersBehindALetterThatFailsAgain) {
   const auto first = Add("a", 5);
   Add("a", 6, LetterState::kFollower);

@@ -375,7 +375,7 @@ void FailureWorld::CarryLetter(const Command& command) {
         if (const auto found = letters_.find(change->position); found != letters_.end()) {
           found->second.letter = *change;
         }
-        Input([&](Commands* out) { engine_->LetterStored(Now(), out); });
+        Input([&](Commands* out) { engine_->LetterStored(change->position, Now(), out); });
       });
       break;
     case Command::Kind::kRemoveLetter:
@@ -387,7 +387,7 @@ void FailureWorld::CarryLetter(const Command& command) {
         if (engine_->letters().count(LetterState::kHealing) == 0) {
           result_.healed_at = scheduler_.now();
         }
-        Input([&](Commands* out) { engine_->LetterStored(Now(), out); });
+        Input([&](Commands* out) { engine_->LetterStored(position, Now(), out); });
       });
       break;
     case Command::Kind::kMakeDue:

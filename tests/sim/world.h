@@ -137,6 +137,7 @@ class World final : public CommandHandler {
   void CommitChange(const LetterJob& job);
   void CommitDrop(std::size_t event);
   void TellStored(const LetterJob& job);
+  static bool IsAnyway(const LetterJob& job);
   bool MayBegin(const LetterJob& job) const;
   void RefuseLetters();
   void GiveUpLetters();

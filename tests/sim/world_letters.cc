@@ -160,7 +160,7 @@ void World::AddLetterJob(LetterJob job) {
   PumpLetters();
 }
 
-// One change after the other; letters that wait together share a commit.
+// In the order given; what waits together shares a commit.
 void World::PumpLetters() {
   if (!letter_batch_.empty() || letter_jobs_.empty() || store_failed_) {
     return;
@@ -168,8 +168,8 @@ void World::PumpLetters() {
   do {
     letter_batch_.push_back(std::move(letter_jobs_.front()));
     letter_jobs_.pop_front();
-  } while (letter_batch_.back().command.kind == Command::Kind::kPark && !letter_jobs_.empty() &&
-           letter_jobs_.front().command.kind == Command::Kind::kPark);
+  } while (!letter_jobs_.empty() &&
+           IsAnyway(letter_jobs_.front()) == IsAnyway(letter_batch_.front()));
   After(random_.Chance(10) ? Between(0, 20'000) : Between(50, 1'500), [this] { CarryLetters(); });
 }
 
@@ -206,11 +206,12 @@ void World::CarryLetters() {
 }
 
 // An operator's decision, and what no runner has said, are written whatever a runner did.
-bool World::MayBegin(const LetterJob& job) const {
-  const bool anyway = job.what != LetterJob::What::kCommand ||
-                      (job.command.expected && job.command.kind != Command::Kind::kMakeDue);
-  return anyway || engine_->may_persist();
+bool World::IsAnyway(const LetterJob& job) {
+  return job.what != LetterJob::What::kCommand ||
+         (job.command.expected && job.command.kind != Command::Kind::kMakeDue);
 }
+
+bool World::MayBegin(const LetterJob& job) const { return IsAnyway(job) || engine_->may_persist(); }
 
 void World::RefuseLetters() {
   letter_batch_.clear();
@@ -325,7 +326,9 @@ void World::TellStored(const LetterJob& job) {
       break;
     case Command::Kind::kUpdateLetter:
     case Command::Kind::kRemoveLetter:
-      Input(Cause::kStore, [&](Commands* out) { engine_->LetterStored(Now(), out); });
+      Input(Cause::kStore, [&](Commands* out) {
+        engine_->LetterStored(history_.log[job.event].position, Now(), out);
+      });
       break;
     default:
       break;

@@ -240,6 +240,49 @@ TEST_F(LetterStoreTest, ARemovedLetterLeavesNothing) {
   EXPECT_EQ(store_->totals(), LetterTotals());
 }
 
+TEST_F(LetterStoreTest, ChangesShareATransaction) {
+  ASSERT_TRUE(Insert(MakeLetter(1)).ok());
+  ASSERT_TRUE(Insert(MakeLetter(2)).ok());
+  const std::uint64_t before = store_->mark()->changes;
+  const Status together = store_->Together([&]() -> Status {
+    EXPECT_TRUE(Insert(MakeLetter(3)).ok());
+    EXPECT_TRUE(store_->RemoveHealed(0, At(1)).ok());
+    EXPECT_EQ(store_->RemoveHealed(0, At(1)).code(), Status::Code::kNotFound);
+    Letter letter = MakeLetter(2);
+    letter.head.attempts = 9;
+    return store_->Update(0, {letter.head, letter.cause, {}});
+  });
+  ASSERT_TRUE(together.ok()) << together.message();
+  EXPECT_EQ(store_->mark()->changes, before + 1);
+  Reopen();
+  EXPECT_EQ(Found(), (std::vector{At(2), At(3)}));
+  EXPECT_EQ((**store_->reader().Read(At(2))).head.attempts, 9u);
+  EXPECT_EQ(store_->totals().letters(), 2u);
+}
+
+TEST_F(LetterStoreTest, NothingOfATransactionIsLeftWhereOneOfItsChangesFails) {
+  LetterStore::Options options;
+  options.bounds.max_letters = 2;
+  Reopen(options);
+  ASSERT_TRUE(Insert(MakeLetter(1)).ok());
+  const LetterTotals before = store_->totals();
+  const Status full = store_->Together([&] {
+    EXPECT_TRUE(Insert(MakeLetter(2)).ok());
+    EXPECT_EQ(Insert(MakeLetter(3)).code(), Status::Code::kExhausted);
+    EXPECT_EQ(store_->RemoveHealed(0, At(1)).code(), Status::Code::kExhausted);
+    return Status();
+  });
+  EXPECT_EQ(full.code(), Status::Code::kExhausted);
+  const Status refused = store_->Together([&] {
+    EXPECT_TRUE(store_->RemoveHealed(0, At(1)).ok());
+    return Status::Cancelled("not so");
+  });
+  EXPECT_EQ(refused.message(), "not so");
+  EXPECT_EQ(store_->totals(), before);
+  EXPECT_EQ(Found(), (std::vector{At(1)}));
+  ASSERT_TRUE(Insert(MakeLetter(2)).ok()) << "the store works as before";
+}
+
 TEST_F(LetterStoreTest, AResetTakesWhatLiesBeyondIt) {
   for (std::uint64_t n = 1; n <= 5; ++n) {
     ASSERT_TRUE(Insert(n % 2 == 0 ? MakeFollower(n) : MakeLetter(n)).ok());

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "host/base/check.h"
+#include "host/base/position.h"
+#include "host/engine/letter.h"
+
+namespace catchup {
+
+// What is being written of letters that were called: that they have healed, or what else became of
+// them. Several may be under way, so that letters that heal in a row share commits.
+//
+// What was called waits for its own to be on the disk before anything comes of it: with order
+// kStream no letter of the stream is called meanwhile, so that no kill brings a letter again whose
+// follower was called already; with kEvent not the letter itself.
+class LetterWrites {
+ public:
+  // At a time. A commit takes as long as some twenty calls of a quick handler, so this is more than
+  // one that is under way and the next one can share; and a kill repeats no more calls than this.
+  static constexpr std::size_t kMost = 64;
+
+  explicit LetterWrites(LetterOrder order) : order_(order) {}
+
+  // `ours`: no runner has reported what is written.
+  void Begin(std::string_view stream, Position position, bool ours) {
+    const bool begun = writes_.emplace(position, Write{std::string(stream), ours}).second;
+    CATCHUP_CHECK(begun);
+    streams_.emplace(stream);
+    ours_ += ours ? 1 : 0;
+  }
+
+  // False: none of this letter was under way.
+  bool End(Position position) {
+    const auto write = writes_.find(position);
+    if (write == writes_.end()) {
+      return false;
+    }
+    ours_ -= write->second.ours ? 1 : 0;
+    streams_.erase(streams_.find(write->second.stream));
+    writes_.erase(write);
+    return true;
+  }
+
+  bool empty() const { return writes_.empty(); }
+  bool full() const { return writes_.size() >= kMost; }
+  bool has_ours() const { return ours_ > 0; }
+  bool has_reported() const { return writes_.size() > ours_; }
+
+  // Whether a letter's call would come before what it has to wait for.
+  bool Holds(std::string_view stream, Position position) const {
+    return order_ == LetterOrder::kEvent ? writes_.contains(position)
+                                         : streams_.find(stream) != streams_.end();
+  }
+
+ private:
+  struct Write {
+    std::string stream;
+    bool ours = false;
+  };
+
+  const LetterOrder order_;
+  std::map<Position, Write> writes_;
+  std::multiset<std::string, std::less<>> streams_;
+  std::size_t ours_ = 0;
+};
+
+}  // namespace catchup
