@@ -2,39 +2,15 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
-#include <limits>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <variant>
-#include <vector>
 
-#include "host/base/end_of_call.h"
 #include "host/base/position.h"
-#include "host/engine/breaker.h"
-#include "host/engine/catch_up.h"
-#include "host/engine/checkpoint_pacer.h"
 #include "host/engine/command.h"
-#include "host/engine/counts.h"
-#include "host/engine/doubt.h"
-#include "host/engine/frontier.h"
+#include "host/engine/engine_parts.h"
 #include "host/engine/group_state.h"
 #include "host/engine/input.h"
-#include "host/engine/lane.h"
-#include "host/engine/ledger.h"
-#include "host/engine/letter_book.h"
-#include "host/engine/letter_writes.h"
-#include "host/engine/lifecycle.h"
-#include "host/engine/origin.h"
-#include "host/engine/seat.h"
-#include "host/engine/source_link.h"
-#include "host/engine/store_wait.h"
-#include "host/engine/streams.h"
-#include "host/engine/suspects.h"
-#include "host/engine/trouble.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -45,7 +21,7 @@ namespace catchup {
 // report what became of them, so the whole of it runs under a simulation.
 //
 // An input records a fact, in the part that it concerns, and calls no other input. Then one plan
-// runs: a fixed list of steps in a fixed order (plan.cc), each of which compares what is with what
+// runs: a fixed list of steps in a fixed order (plan.h), each of which compares what is with what
 // is wanted and adds the commands that are missing. Running it again adds nothing, which the
 // simulation tries after every input; so where a step stands matters only to the steps behind it.
 //
@@ -60,9 +36,12 @@ namespace catchup {
 //   report      state and reason, where they changed
 //   wake        one time at which to look again
 //
-// Parts do not know each other; what one needs of another goes through the plan. Calls that fail
-// are decided in judge (judge_call.cc), letters in letters.cc and heal.cc; what is called next, an
-// event or a letter, in deliver (deliver.cc; where there are several lanes, deliver_lanes.cc).
+// Parts do not know each other; what one needs of another goes through the plan. They lie side by
+// side in engine_parts.h, and each step is a small class over them: judge.h decides what was heard,
+// with judge_call.h for calls that failed and beginning.h for runners that are ready; deliver.h
+// what is called next, an event or a letter (deliver_lanes.h where there are several lanes), with
+// route.h for how; letters.h and heal.h keep the letters; settle.h and waits.h say what a success
+// ends and a failure begins; plan.h has the rest and their order.
 //
 // With one lane events are called in the order of the log, and the runner has all that may go to
 // it. With several a lane that has nothing takes the next event whose stream no other lane has, or
@@ -84,7 +63,7 @@ class Engine {
   void LoadLetter(const LetterSummary& letter);
   void LoadHold(std::string_view type, bool by_hand);
   // An event that is to be parked when it comes, as ParkEvent says.
-  void LoadPark(Position position) { park_asked_.insert(position); }
+  void LoadPark(Position position) { parts_.park_asked.insert(position); }
 
   // --- Inputs. Each appends to *out what is to be done. ---
 
@@ -197,7 +176,7 @@ class Engine {
   // What a letter takes in its store, as it turned out: a fact that nothing follows from before the
   // next input, which says that it was written.
   void LetterSized(std::string_view stream, Position position, std::uint64_t bytes) {
-    book_.Resize(stream, position, bytes);
+    parts_.book.Resize(stream, position, bytes);
   }
 
   // From the next runner on the plugin is another file: letters are due, holds and doubt end.
@@ -231,25 +210,29 @@ class Engine {
   // --- Questions. ---
 
   // Whether another frame may be asked for. When it turns true again after an input, ask.
-  bool wants_frames() const { return link_.open() && HasRoom(); }
+  bool wants_frames() const { return parts_.link.open() && parts_.HasRoom(); }
 
   // While it does not: whether more settled events could change that. Not where what is settled
   // already waits for a checkpoint that is being written.
-  bool progress_helps() const { return WithinDuplicateBound() || !pacer_.writing(); }
+  bool progress_helps() const { return parts_.WithinDuplicateBound() || !parts_.pacer.writing(); }
 
   // The position an advance (a kDeliver of a sequence that is no event) passes; null when
   // `sequence` is an event.
-  std::optional<Position> AdvanceAt(Sequence sequence) const { return ledger_.AdvanceAt(sequence); }
+  std::optional<Position> AdvanceAt(Sequence sequence) const {
+    return parts_.ledger.AdvanceAt(sequence);
+  }
 
   // Whether what is called next waits for what is being called now, so that the sooner its outcome
   // is heard the better. False in the plain path, which keeps the runner busy by itself.
-  bool wants_outcomes() const { return ledger_.on_lane() > 0 && (many_ || !Plain()); }
+  bool wants_outcomes() const {
+    return parts_.ledger.on_lane() > 0 && (parts_.many || !parts_.Plain());
+  }
 
-  GroupState state() const { return life_.state(); }
-  const std::string& reason() const { return life_.reason(); }
+  GroupState state() const { return parts_.life.state(); }
+  const std::string& reason() const { return parts_.life.reason(); }
   // It is kFailed because the event there would be a letter and LetterOrder is kHalt: nothing is
   // wrong with the group, and an operator decides.
-  const std::optional<Position>& halted_before() const { return halted_before_; }
+  const std::optional<Position>& halted_before() const { return parts_.halted_before; }
   // While reason() speaks of a failure that may be the event's fault as well as an outage: what an
   // operator could park.
   struct InDoubt {
@@ -266,30 +249,30 @@ class Engine {
 
   // What the end of this spawn is about: `charged`, or where that is kUnknownCall the one thing
   // that it had; 0 if it had none or several, each of which is called alone then.
-  Sequence ChargedTo(SpawnNumber spawn, Sequence charged) const;
-
-  bool position_mode() const { return position_mode_; }
-  // Settled so far; null at the beginning.
-  const std::optional<Position>& watermark() const { return ledger_.watermark(); }
-  // Last durable checkpoint.
-  const std::optional<Position>& durable() const { return pacer_.durable(); }
-  // No restart would repeat what was settled.
-  bool settled_is_durable() const {
-    return (origin_.begun() && !origin_.seen()) || pacer_.Covers(ledger_.watermark());
+  Sequence ChargedTo(SpawnNumber spawn, Sequence charged) const {
+    return parts_.ChargedTo(spawn, charged);
   }
+
+  bool position_mode() const { return parts_.position_mode; }
+  // Settled so far; null at the beginning.
+  const std::optional<Position>& watermark() const { return parts_.ledger.watermark(); }
+  // Last durable checkpoint.
+  const std::optional<Position>& durable() const { return parts_.pacer.durable(); }
+  // No restart would repeat what was settled.
+  bool settled_is_durable() const { return parts_.settled_is_durable(); }
   // Whether a write of what runners reported may begin: false once one of them is not believed. To
   // be asked right before each write and each further try of one.
-  bool may_persist() const { return !distrusted_; }
-  const Counts& counts() const { return counts_; }
-  const LetterBook& letters() const { return book_; }
-  const Breaker& breaker() const { return breaker_; }
-  LaneNumber lanes() const { return static_cast<LaneNumber>(seats_.size()); }
-  LaneNumber lanes_running() const;                    // Whose runner takes events.
-  bool caught_up() const { return catch_up_.done(); }  // See GroupState::kCaughtUp.
+  bool may_persist() const { return !parts_.distrusted; }
+  const Counts& counts() const { return parts_.counts; }
+  const LetterBook& letters() const { return parts_.book; }
+  const Breaker& breaker() const { return parts_.breaker; }
+  LaneNumber lanes() const { return static_cast<LaneNumber>(parts_.seats.size()); }
+  LaneNumber lanes_running() const;                          // Whose runner takes events.
+  bool caught_up() const { return parts_.catch_up.done(); }  // See GroupState::kCaughtUp.
   // Whether Head() of the present call would tell it something.
   bool needs_head() const {
-    return link_.open() && !link_.traits().says_caught_up && !link_.knows_head() &&
-           !catch_up_.begun();
+    return parts_.link.open() && !parts_.link.traits().says_caught_up &&
+           !parts_.link.knows_head() && !parts_.catch_up.begun();
   }
 
   // --- For tests. ---
@@ -301,238 +284,18 @@ class Engine {
   std::string_view CheckInvariants() const;
 
  private:
-  // What was heard of the runner and is to be judged.
-  struct Breach {
-    std::string text;
-  };
-  struct Exit {
-    ExitClass exit_class{};
-    Sequence charged = 0;
-    std::string text;
-  };
-  using Heard = std::variant<std::monostate, RunnerFacts, BadOutcome, Hang, Breach, Exit>;
-
-  // The plan (plan.cc) and its steps.
   void Plan(Turn& turn);
-  void Pop(Turn& turn);
-  void DropSettledPlace();
-  void FollowCaughtUp(const Turn& turn);
-  bool CallsDueLetters() const;
-  void PlanLane(Turn& turn);
-  bool MayAdvance(std::chrono::nanoseconds now) const;
-  void MaybeAdvance(Turn& turn);
-  void Deliver(Turn& turn);
-  void PlanSource(Turn& turn);
-  void Persist(Turn& turn);
-  bool NothingIsUnderWay() const;
-  void Report(Turn& turn, bool finished);
-  void Wake(Turn& turn);
-  std::optional<std::chrono::nanoseconds> NextWake(std::chrono::nanoseconds now) const;
 
-  // Judge (judge.cc): decides what was heard of the runner.
-  void Judge(Turn& turn);
-  void On(std::monostate nothing, Turn& turn);
-  void On(const RunnerFacts& facts, Turn& turn);
-  void On(const BadOutcome& outcome, Turn& turn);
-  void On(const Hang& hang, Turn& turn);
-  void On(const Breach& breach, Turn& turn);
-  void On(const Exit& exit, Turn& turn);
-  void CallAlone(const Seat& seat, Sequence last);
-  void OnDeath(Seat& seat, const Exit& exit, const std::string& what, bool was_on_lane, Turn& turn);
-  void OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn);
-  void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
-               std::string_view did = "died");
-  void TellRestart(Seat& seat, const std::string& what, bool expected,
-                   std::chrono::nanoseconds delay, Turn& turn);
-  void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);
-  void Begin(std::optional<Position> loaded, Turn& turn);
-  void Rejoin(std::optional<Position> loaded, Turn& turn);
-  void Rewind(std::optional<Position> to, Turn& turn);
-  void BreakContract(const std::string& text);
-  std::string OfLetter(const Seat& seat) const;
-  void End(GroupState final_state, std::string reason, Lane::Force force,
-           std::chrono::nanoseconds patience);
-
-  // A call that failed (judge_call.cc).
-  void JudgeEvent(Seat& seat, Sequence sequence, FailureClass failure, const std::string& text,
-                  Turn& turn);
-  void OnReject(Seat& seat, Turn& turn);
-  void OnInfrastructure(Seat& seat, Turn& turn);
-  void OnDomainText(Seat& seat, Turn& turn);
-  void OnDoubt(Seat& seat, Turn& turn);
-  void OnUnstoredPlace(const InPlace& place, Turn& turn);
-  void OnFailedProbe(Seat& seat, Turn& turn);
-  std::uint32_t CallsBeforeDoubt(const InPlace& place) const;
-  void HoldType(const InPlace& place, Turn& turn);
-  std::string InARow(std::uint32_t number, std::string_view type) const;
-  void OpenBreaker(const std::string& why, const InPlace& place, Turn& turn);
-  void ReopenBreaker(const std::string& last, Turn& turn);
-  void WaitToRetry(InPlace* place, std::chrono::nanoseconds delay, Turn& turn);
-  void CountSuccesses(Sequence last, Turn& turn);
-  void CountSuccessesOn(const Seat& seat, std::size_t count, Turn& turn);
-  void TypeSucceeded(std::string_view type, bool live, Turn& turn);
-  void CallSucceeded(std::uint64_t count, Turn& turn);
-  void SetTrouble(std::string text, const InPlace& place, Turn& turn);
-  void Relieve(Turn& turn);
-  std::optional<std::chrono::nanoseconds> AlarmAt() const;
-  void RaiseAlarm(Turn& turn);
-
-  // What is called next (deliver.cc).
-  bool Plain() const;
-  void DeliverCarefully(Turn& turn);
-  bool CallNext(Turn& turn);
-  bool CallProbe(Turn& turn);
-  void ParkAsked(Turn& turn);
-  bool CallNextEvent(Turn& turn);
-  bool CallInPlace(Seat& seat, Turn& turn);
-  struct ParkedAs {
-    LetterState state;
-    FailureClass failure;
-  };
-  std::optional<ParkedAs> ParksUncalled(const InPlace& place) const;
-  void DeliverToLanes(Turn& turn);
-  bool CallOnLanes(Turn& turn);
-  bool CallProbeOnLanes(Turn& turn);
-  bool CallNextOn(Seat& seat, std::uint64_t most, Turn& turn);
-  bool StreamIsCalled(std::string_view stream) const;
-  bool HasStreamOf(const Seat& seat, Sequence sequence) const;
-  bool CallLetterOnLanes(const std::optional<LetterBook::Id>& letter, Turn& turn);
-  Seat* IdleSeat(bool with_place);
-  bool IsIdle(const Seat& seat) const;
-  enum class Route : std::uint8_t { kCall, kGone, kWait };
-  Route RouteOf(Sequence sequence, Turn& turn);
-  void HandOut(std::uint32_t attempt, bool alone, Turn& turn);
-  void HandOutOn(Seat& seat, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
-  void Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
-  void TakeBack(Seat& seat);
-  void TakeBackFromRunner(Seat& seat, Turn& turn);
-  EventName NameOf(Sequence sequence) const;
-
-  // Letters (letters.cc) and their calls (heal.cc).
-  enum class Word : std::uint8_t { kRunners, kOurs };  // By whose word a letter changes.
-  enum class Parked : std::uint8_t { kYes, kFull };
-  Parked Park(Sequence sequence, LetterState state, FailureClass failure, std::uint32_t attempts,
-              const std::string& reason, Turn& turn);
-  Parked ParkInPlace(Seat& seat, LetterState state, FailureClass failure, Turn& turn);
-  std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;
-  void PassLetter(Sequence sequence);
-  static void TellLetter(Notice notice, const std::string& text, bool expected,
-                         const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn);
-  void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
-  std::optional<LetterBook::Id> NextLetter(std::chrono::nanoseconds now) const;
-  std::optional<LetterBook::Id> LetterToProbeWith() const;
-  bool MayCallLetter(const LetterBook::Id& id) const;
-  bool StandsBehindAnEvent(const LetterBook::Id& id) const;
-  bool LacksRoom() const;
-  void CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn);
-  LetterBook::Id EndLetterCall();
-  void LetterSucceeded(Seat& seat, Turn& turn);
-  void LetterFailed(FailureClass failure, const std::string& text, Word whose, Turn& turn);
-  void LetterBroke(const Seat& seat, const std::string& text, Turn& turn);
-  void CutLetterCall(const Seat& seat);
-  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose, Turn& turn);
-  static void StoreDue(std::vector<Position> letters, Turn& turn);
-  bool CallsLetter() const { return letter_call_.has_value(); }
-  bool CallsLetter(const Seat& seat) const {
-    return letter_call_.has_value() && letter_lane_ == seat.lane.number();
-  }
-  void WakeForFailures(std::chrono::nanoseconds now,
-                       std::optional<std::chrono::nanoseconds>* next) const;
-
-  // Lanes.
-  Seat* SeatOf(SpawnNumber spawn);
-  void Hear(Seat* seat, Heard heard) {
-    heard_ = std::move(heard);
-    heard_of_ = seat;
-  }
-  bool Has(const Seat& seat, Sequence sequence) const;
-  std::string Given(const Seat& seat) const;
-  std::chrono::nanoseconds NextInPlace() const;
-  bool AnyLives() const;
-  bool HasEventToCall() const;  // Or one that is called.
-  bool AnyPlace() const;
-  bool SettledLately(std::chrono::nanoseconds now) const;
-  void Press(Lane::Force force, std::chrono::nanoseconds patience, const std::string& why = {});
-  const std::string& LaneTrouble() const;
-  void SettledOn(Seat& seat, Sequence last, Turn& turn);
-  void SettleFirst(Seat& seat, std::size_t count, Turn& turn);
-  std::string_view CheckLanes() const;
-  std::string_view CheckSeat(const Seat& seat) const;
-
-  // Source.
+  // What the source says (engine_source.cc).
   void Take(const SourceLink::Found& found);
   SourceLink::Place ResumePlace() const;
   void OnPosition(Position position);
   void Announce(Position position, Turn& turn);
   Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);
   bool Believe(Position position, Turn& turn);
-  bool HasRoom() const;
-  bool WithinDuplicateBound() const;
 
-  const EngineOptions options_;
-  StartPoint start_;
-
-  Lifecycle life_;
-  Origin origin_;
-  Counts counts_;
-  std::vector<Seat> seats_;  // By number.
-  const bool many_;          // More than one.
-  SpawnNumber spawns_ = 0;
-  Ledger ledger_;
-  Streams streams_;  // Where there are many.
-  SourceLink link_;
-  Frontier frontier_;
-  CheckpointPacer pacer_;
-  StoreWait checkpoint_wait_;
-  StoreWait spawn_wait_;
-  CatchUp catch_up_;
-  // When it had caught up first.
-  std::chrono::nanoseconds letters_until_ = std::chrono::nanoseconds::max();
-  Breaker breaker_;
-  Doubt doubt_;
-  LetterBook book_;
-
-  Suspects suspects_;
-  Trouble trouble_;
-  bool room_wanted_ = false;  // What comes next is a letter that finds no room.
-
-  std::optional<LetterBook::Id> letter_call_;
-  LaneNumber letter_lane_ = 0;     // That calls it.
-  std::string letter_stream_;      // With several lanes: its stream.
-  bool letter_call_lost_ = false;  // Its letter was dropped meanwhile.
-  std::chrono::nanoseconds letter_called_at_{};
-  std::chrono::nanoseconds heal_free_at_{};  // Healing calls may go on.
-  bool letter_was_last_ = false;             // No event was called since.
-  bool letter_probed_last_ = false;          // While the store is full.
-  LetterWrites letter_writes_;
-  std::optional<Position> halted_before_;
-  bool letters_passed_ = false;  // Events that are letters already, just now.
-  std::unordered_map<Sequence, LetterBook::Id> parking_;
-  // The most events that one runner has at a time while calls are made with care: few behind a
-  // failure, twice as many with each success.
-  std::uint64_t ahead_ = Breaker::kNoLimit;
-  bool letters_given_up_ = false;  // What is being written of letters: nobody waits for it.
-  bool letters_refused_ = false;   // The same, of what runners have reported.
-  std::set<Position> park_asked_;
-
-  const EventNames* const names_;
-  std::optional<std::pair<Sequence, EventName>> arriving_;  // Not in the adapter's window yet.
-
-  Heard heard_;
-  Seat* heard_of_ = nullptr;  // Whose runner.
-  bool position_mode_ = false;
+  EngineParts parts_;
   bool stop_asked_ = false;
-  bool store_failed_ = false;
-  bool distrusted_ = false;  // A runner broke the contract: see ContractBroken.
-  std::optional<std::chrono::nanoseconds> settled_at_;  // With several lanes: something on one.
-  Sequence released_ = 0;
-  std::chrono::nanoseconds next_advance_{};
-
-  // When the plan has something to do though only an event in the plain path came.
-  static constexpr auto kNever = std::chrono::nanoseconds::max();
-  std::chrono::nanoseconds wake_at_ = kNever;  // As the adapter was asked last.
-  std::uint64_t crowded_at_ = std::numeric_limits<std::uint64_t>::max();  // Events pending.
-
   bool server_lied_ = false;    // Announced as sent what it sent later.
   bool nonsense_told_ = false;  // It announced what is no place; said once.
 };

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "host/engine/deliver.h"
 #include "host/engine/engine.h"
 #include "host/engine/engine_text.h"
 
@@ -11,48 +12,49 @@
 namespace catchup {
 
 void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick, Commands* out) {
-  if (!link_.Is(call) || !link_.connecting()) {
+  if (!parts_.link.Is(call) || !parts_.link.connecting()) {
     return;
   }
   Turn turn(tick, out);
-  Take(link_.OnServer(traits, ResumePlace(), turn));
+  Take(parts_.link.OnServer(traits, ResumePlace(), turn));
   Plan(turn);
 }
 
 void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, Commands* out) {
-  if (!link_.Is(call) || !link_.reading_end()) {
+  if (!parts_.link.Is(call) || !parts_.link.reading_end()) {
     return;
   }
   Turn turn(tick, out);
-  Take(link_.OnEnd(end, ResumePlace(), turn));
+  Take(parts_.link.OnEnd(end, ResumePlace(), turn));
   Plan(turn);
 }
 
 void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out) {
-  if (!link_.Is(call) || !link_.probing()) {
+  if (!parts_.link.Is(call) || !parts_.link.probing()) {
     return;
   }
   Turn turn(tick, out);
-  Take(link_.OnProbed(found, ResumePlace(), turn));
+  Take(parts_.link.OnProbed(found, ResumePlace(), turn));
   Plan(turn);
 }
 
 void Engine::Take(const SourceLink::Found& found) {
   if (found.placed) {
-    origin_.OnSeen();
+    parts_.origin.OnSeen();
   }
   if (found.step_back) {
-    frontier_.StepBack();
+    parts_.frontier.StepBack();
   }
   if (!found.failed.empty()) {
-    End(GroupState::kFailed, found.failed, Lane::Force::kDrain, options_.drain_timeout);
+    parts_.End(GroupState::kFailed, found.failed, Lane::Force::kDrain,
+               parts_.options.drain_timeout);
   }
 }
 
 // The server has got as far as `position` in this call.
 void Engine::OnPosition(Position position) {
-  if (link_.OnPosition(position)) [[unlikely]] {
-    catch_up_.OnLive(ledger_.last());
+  if (parts_.link.OnPosition(position)) [[unlikely]] {
+    parts_.catch_up.OnLive(parts_.ledger.last());
   }
 }
 
@@ -66,9 +68,9 @@ void Engine::Announce(Position position, Turn& turn) {
     }
     return;
   }
-  if (link_.traits().resumes_anywhere && !server_lied_) {
-    if (const auto proven = frontier_.OnAnnouncement(position)) {
-      ledger_.AddPassed(*proven);
+  if (parts_.link.traits().resumes_anywhere && !server_lied_) {
+    if (const auto proven = parts_.frontier.OnAnnouncement(position)) {
+      parts_.ledger.AddPassed(*proven);
     }
   }
   OnPosition(position);
@@ -76,62 +78,62 @@ void Engine::Announce(Position position, Turn& turn) {
 
 Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
                        EventName name, Tick tick, Commands* out) {
-  if (!link_.Is(call)) {
+  if (!parts_.link.Is(call)) {
     return 0;
   }
   Turn turn(tick, out);
-  bool plain = link_.live() && !link_.knows_head();
-  link_.OnFrame(turn.now);
+  bool plain = parts_.link.live() && !parts_.link.knows_head();
+  parts_.link.OnFrame(turn.now);
   Sequence sequence = 0;
   if (!IsPlace(position)) [[unlikely]] {
     plain = false;
-    catch_up_.Drop();
-    link_.BreakOff("the server sent an event whose position " + NoPlace(position),
-                   frontier_.reached(), turn);
-  } else if (!frontier_.IsNew(position)) {
-    ++counts_.dropped;
+    parts_.catch_up.Drop();
+    parts_.link.BreakOff("the server sent an event whose position " + NoPlace(position),
+                         parts_.frontier.reached(), turn);
+  } else if (!parts_.frontier.IsNew(position)) {
+    ++parts_.counts.dropped;
     OnPosition(position);
   } else {
-    sequence = TakeEvent(position, bytes, is_system && !options_.system_events, &plain, turn);
+    sequence = TakeEvent(position, bytes, is_system && !parts_.options.system_events, &plain, turn);
   }
-  if (many_ && sequence != 0) {
-    streams_.Add(sequence, name.stream);
+  if (parts_.many && sequence != 0) {
+    parts_.streams.Add(sequence, name.stream);
   }
-  const bool deliver_only =
-      plain && turn.now < wake_at_ && ledger_.events() < crowded_at_ && Plain();
-  if (deliver_only && !many_) [[likely]] {
-    Deliver(turn);
+  const bool deliver_only = plain && turn.now < parts_.wake_at &&
+                            parts_.ledger.events() < parts_.crowded_at && parts_.Plain();
+  if (deliver_only && !parts_.many) [[likely]] {
+    Deliver(parts_, turn);
     return sequence;
   }
-  arriving_ = std::pair(sequence, name);
+  parts_.arriving = std::pair(sequence, name);
   if (deliver_only) {
-    Deliver(turn);
+    Deliver(parts_, turn);
   } else {
     Plan(turn);
   }
-  arriving_.reset();
+  parts_.arriving.reset();
   return sequence;
 }
 
 Sequence Engine::TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain,
                            Turn& turn) {
-  if (frontier_.Contradicts(position) || server_lied_) [[unlikely]] {
+  if (parts_.frontier.Contradicts(position) || server_lied_) [[unlikely]] {
     *plain = false;
     if (!Believe(position, turn)) {
       return 0;
     }
   }
-  if (const auto proven = frontier_.OnEvent(position)) [[unlikely]] {
+  if (const auto proven = parts_.frontier.OnEvent(position)) [[unlikely]] {
     *plain = false;
-    ledger_.AddPassed(*proven);
+    parts_.ledger.AddPassed(*proven);
   }
   Sequence sequence = 0;
   if (skip) {
     *plain = false;
-    ++counts_.skipped;
-    ledger_.AddPassed(position, true);
+    ++parts_.counts.skipped;
+    parts_.ledger.AddPassed(position, true);
   } else {
-    sequence = ledger_.AddEvent(position, bytes);
+    sequence = parts_.ledger.AddEvent(position, bytes);
   }
   OnPosition(position);
   return sequence;
@@ -139,88 +141,90 @@ Sequence Engine::TakeEvent(Position position, std::uint64_t bytes, bool skip, bo
 
 // An event of a server that has announced as sent what it sent later, perhaps this one.
 bool Engine::Believe(Position position, Turn& turn) {
-  if (frontier_.Contradicts(position)) {
+  if (parts_.frontier.Contradicts(position)) {
     server_lied_ = true;
     turn.Tell(Notice::kAnnouncedTooEarly,
               fmt::format("the server sent an event at {} after it had announced that everything "
                           "up to {} was sent; the event is handled, and no announcement is "
                           "believed any more",
-                          FormatPosition(position), Place(frontier_.reached())),
+                          FormatPosition(position), Place(parts_.frontier.reached())),
               false, position);
-    frontier_.StepBack();
+    parts_.frontier.StepBack();
     // The event is here now: no checkpoint may be written beyond it before it is settled.
-    ledger_.Withdraw(frontier_.reached());
-    catch_up_.Withdraw(ledger_.watermark());
+    parts_.ledger.Withdraw(parts_.frontier.reached());
+    parts_.catch_up.Withdraw(parts_.ledger.watermark());
   }
-  if (position_mode_ && ledger_.IsTaken(position)) {
-    End(GroupState::kFailed,
+  if (parts_.position_mode && parts_.ledger.IsTaken(position)) {
+    parts_.End(
+        GroupState::kFailed,
         fmt::format(
             "the server sent an event at {} after it had announced that very position, and the "
             "plugin stores it already: nobody could tell whether the event was applied; wanted "
             "the plugin's store put back to a position before it",
             FormatPosition(position)),
-        Lane::Force::kDrain, options_.drain_timeout);
+        Lane::Force::kDrain, parts_.options.drain_timeout);
     return false;
   }
   return true;
 }
 
 void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out) {
-  if (!link_.Is(call)) {
+  if (!parts_.link.Is(call)) {
     return;
   }
   Turn turn(tick, out);
-  link_.OnFrame(turn.now);
+  parts_.link.OnFrame(turn.now);
   Announce(position, turn);
   Plan(turn);
 }
 
 void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out) {
-  if (!link_.Is(call)) {
+  if (!parts_.link.Is(call)) {
     return;
   }
   Turn turn(tick, out);
-  link_.OnFrame(turn.now);
+  parts_.link.OnFrame(turn.now);
   if (position) {
     Announce(*position, turn);
   }
-  catch_up_.OnLive(ledger_.last());
+  parts_.catch_up.OnLive(parts_.ledger.last());
   Plan(turn);
 }
 
 void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out) {
-  if (!link_.Is(call) || !needs_head() || (head && !IsPlace(*head))) {
+  if (!parts_.link.Is(call) || !needs_head() || (head && !IsPlace(*head))) {
     return;
   }
   Turn turn(tick, out);
-  if (link_.OnHead(head)) {
-    link_.OnFrame(turn.now);
-    catch_up_.OnLive(ledger_.last());
+  if (parts_.link.OnHead(head)) {
+    parts_.link.OnFrame(turn.now);
+    parts_.catch_up.OnLive(parts_.ledger.last());
   }
   Plan(turn);
 }
 
 void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out) {
-  if (!link_.Is(call)) {
+  if (!parts_.link.Is(call)) {
     return;
   }
   Turn turn(tick, out);
-  catch_up_.Drop();
+  parts_.catch_up.Drop();
   if (end.kind == EndClass::kInvalidPosition) {
-    link_.OnInvalidPosition();
-    End(GroupState::kFailed,
+    parts_.link.OnInvalidPosition();
+    parts_.End(
+        GroupState::kFailed,
         fmt::format("the log has no event at {} ({})", ResumePlace().words, OneLine(end.text)),
-        Lane::Force::kDrain, options_.drain_timeout);
+        Lane::Force::kDrain, parts_.options.drain_timeout);
   } else {
-    link_.OnEnded(end, frontier_.reached(), turn);
+    parts_.link.OnEnded(end, parts_.frontier.reached(), turn);
   }
   Plan(turn);
 }
 
 SourceLink::Place Engine::ResumePlace() const {
-  return {.reached = frontier_.reached(),
-          .event = frontier_.event(),
-          .words = origin_.Describe(frontier_.reached(), position_mode_)};
+  return {.reached = parts_.frontier.reached(),
+          .event = parts_.frontier.event(),
+          .words = parts_.origin.Describe(parts_.frontier.reached(), parts_.position_mode)};
 }
 
 }  // namespace catchup

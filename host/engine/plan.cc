@@ -1,188 +1,242 @@
+#include "host/engine/plan.h"
+
 #include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
 
-#include "host/engine/engine.h"
+#include "host/engine/deliver.h"
 #include "host/engine/engine_text.h"
-
-// The steps of the plan, in their order.
+#include "host/engine/heal.h"
+#include "host/engine/judge.h"
 
 namespace catchup {
+namespace {
 
-void Engine::Plan(Turn& turn) {
-  if (life_.finished()) {
+class Planner {
+ public:
+  explicit Planner(EngineParts& parts) : parts_(parts) {}
+
+  // Adds what is to be done by now. Again at once it adds nothing.
+  void Run(Turn& turn);
+
+ private:
+  void Pop(Turn& turn);
+  void DropSettledPlace();
+  void FollowCaughtUp(const Turn& turn);
+  void PlanLane(Turn& turn);
+  bool MayAdvance(std::chrono::nanoseconds now) const;
+  void MaybeAdvance(Turn& turn);
+  void Relieve(Turn& turn);
+  std::optional<std::chrono::nanoseconds> AlarmAt() const;
+  void RaiseAlarm(Turn& turn);
+  void PlanSource(Turn& turn);
+  void Persist(Turn& turn);
+  bool NothingIsUnderWay() const;
+  void Report(Turn& turn, bool finished);
+  void Wake(Turn& turn);
+  std::optional<std::chrono::nanoseconds> NextWake(std::chrono::nanoseconds now) const;
+  void WakeForFailures(std::chrono::nanoseconds now,
+                       std::optional<std::chrono::nanoseconds>* next) const;
+
+  EngineParts& parts_;
+};
+
+void Planner::Run(Turn& turn) {
+  if (parts_.life.finished()) {
     return;
   }
   do {
-    Judge(turn);
+    if (parts_.heard.index() != 0) {
+      JudgeHeard(parts_, turn);
+    }
     Pop(turn);
     DropSettledPlace();
     FollowCaughtUp(turn);
     PlanLane(turn);
     MaybeAdvance(turn);
-    Deliver(turn);
+    Deliver(parts_, turn);
     // Events that are letters already are done without a call.
-  } while (std::exchange(letters_passed_, false));
+  } while (std::exchange(parts_.letters_passed, false));
   Relieve(turn);
   RaiseAlarm(turn);
   PlanSource(turn);
   Persist(turn);
   const bool finished = NothingIsUnderWay();
   if (finished) {
-    life_.Finish();
+    parts_.life.Finish();
   }
   Report(turn, finished);
   Wake(turn);
 }
 
-void Engine::PlanAgain(Tick tick, Commands* out) {
-  Turn turn(tick, out);
-  Plan(turn);
-}
-
-void Engine::Pop(Turn& turn) {
-  const Ledger::Popped popped = ledger_.Pop();
+void Planner::Pop(Turn& turn) {
+  const Ledger::Popped popped = parts_.ledger.Pop();
   if (popped.places > 0) {
     if (popped.events > popped.parked) {
-      counts_.handled += popped.events - popped.parked;
-      if (!many_) {
-        seats_.front().lane.OnSettled();
+      parts_.counts.handled += popped.events - popped.parked;
+      if (!parts_.many) {
+        parts_.seats.front().lane.OnSettled();
       }
     }
-    pacer_.OnProgress(popped.events, turn.now);
+    parts_.pacer.OnProgress(popped.events, turn.now);
   }
-  if (released_ != ledger_.popped()) {
-    released_ = ledger_.popped();
-    if (many_) {
-      streams_.Release(released_);
-      suspects_.Release(released_);
+  if (parts_.released != parts_.ledger.popped()) {
+    parts_.released = parts_.ledger.popped();
+    if (parts_.many) {
+      parts_.streams.Release(parts_.released);
+      parts_.suspects.Release(parts_.released);
     }
-    turn.Add(Command::Kind::kRelease).last = released_;
+    turn.Add(Command::Kind::kRelease).last = parts_.released;
   }
 }
 
 // What was in place is settled, or gone because the group went back.
-void Engine::DropSettledPlace() {
-  for (Seat& seat : seats_) {
-    if (seat.place.sequence != 0 && !ledger_.IsPending(seat.place.sequence)) {
+void Planner::DropSettledPlace() {
+  for (Seat& seat : parts_.seats) {
+    if (seat.place.sequence != 0 && !parts_.ledger.IsPending(seat.place.sequence)) {
       seat.place = {};
     }
   }
-  while (!park_asked_.empty() && *park_asked_.begin() <= ledger_.watermark()) {
-    park_asked_.erase(park_asked_.begin());
+  while (!parts_.park_asked.empty() && *parts_.park_asked.begin() <= parts_.ledger.watermark()) {
+    parts_.park_asked.erase(parts_.park_asked.begin());
   }
 }
 
-void Engine::FollowCaughtUp(const Turn& turn) {
-  if (life_.ending()) {
+void Planner::FollowCaughtUp(const Turn& turn) {
+  if (parts_.life.ending()) {
     return;
   }
-  if (catch_up_.OnSettled(ledger_.popped(), ledger_.watermark())) {
-    pacer_.Hurry();
+  if (parts_.catch_up.OnSettled(parts_.ledger.popped(), parts_.ledger.watermark())) {
+    parts_.pacer.Hurry();
   }
-  if (catch_up_.persisting() && pacer_.Covers(catch_up_.watermark())) {
-    catch_up_.OnDurable();
+  if (parts_.catch_up.persisting() && parts_.pacer.Covers(parts_.catch_up.watermark())) {
+    parts_.catch_up.OnDurable();
     // Once, so that a letter that fails again and again keeps nothing from its end.
-    letters_until_ = std::min(letters_until_, turn.now);
+    parts_.letters_until = std::min(parts_.letters_until, turn.now);
   }
-  if (options_.stop_on_caught_up && catch_up_.done() && !CallsDueLetters()) {
-    End(GroupState::kStopped, std::string(kCaughtUpReason), Lane::Force::kDrain,
-        options_.drain_timeout);
+  if (parts_.options.stop_on_caught_up && parts_.catch_up.done() && !parts_.CallsDueLetters()) {
+    parts_.End(GroupState::kStopped, std::string(kCaughtUpReason), Lane::Force::kDrain,
+               parts_.options.drain_timeout);
   }
 }
 
-// Letters that were due when the group had caught up, and what they hand on, have a call each
-// before it ends. An open breaker is not waited for.
-bool Engine::CallsDueLetters() const {
-  const auto next = book_.NextAt(std::chrono::nanoseconds::min());
-  return breaker_.closed() && (CallsLetter() || (next && *next <= letters_until_));
-}
-
-void Engine::PlanLane(Turn& turn) {
-  for (Seat& seat : seats_) {
-    if (life_.ending()) {
+void Planner::PlanLane(Turn& turn) {
+  for (Seat& seat : parts_.seats) {
+    if (parts_.life.ending()) {
       seat.lane.SpawnNone();
     }
     const SpawnNumber before = seat.lane.spawn();
-    seat.lane.Plan(&spawns_, turn);
+    seat.lane.Plan(&parts_.spawns, turn);
     if (seat.lane.spawn() != before && std::exchange(seat.restarting, false)) {
-      ++counts_.restarts;
+      ++parts_.counts.restarts;
     }
   }
 }
 
 // What is made is handed out in the same plan: an event that came before that would stand in front
 // of it.
-bool Engine::MayAdvance(std::chrono::nanoseconds now) const {
-  return position_mode_ && !life_.ending() && seats_.front().lane.takes() && !CallsLetter() &&
-         (Plain() || (breaker_.closed() && !NextLetter(now))) && ledger_.Passable().has_value();
+bool Planner::MayAdvance(std::chrono::nanoseconds now) const {
+  return parts_.position_mode && !parts_.life.ending() && parts_.seats.front().lane.takes() &&
+         !parts_.CallsLetter() &&
+         (parts_.Plain() || (parts_.breaker.closed() && !Heal(parts_).NextLetter(now))) &&
+         parts_.ledger.Passable().has_value();
 }
 
 // Hands the plugin a position without events, past what the filter hides, so that its own store
 // does not fall behind in a quiet log.
-void Engine::MaybeAdvance(Turn& turn) {
-  if (turn.now >= next_advance_ && MayAdvance(turn.now)) {
-    next_advance_ = turn.now + options_.checkpoint_interval;
-    ledger_.MakeAdvance();
+void Planner::MaybeAdvance(Turn& turn) {
+  if (turn.now >= parts_.next_advance && MayAdvance(turn.now)) {
+    parts_.next_advance = turn.now + parts_.options.checkpoint_interval;
+    parts_.ledger.MakeAdvance();
   }
+}
+
+// Half-open with nothing to try it with, nothing waits either: the next event may be hours away.
+void Planner::Relieve(Turn& turn) {
+  const bool idle = parts_.breaker.half_open() && !parts_.HasEventToCall() &&
+                    !parts_.CallsLetter() && !Heal(parts_).LetterToProbeWith();
+  if (parts_.trouble.waits() && !parts_.AnyPlace() && !parts_.room_wanted &&
+      (parts_.breaker.closed() || idle)) {
+    parts_.trouble.End();
+    turn.Tell(Notice::kCallsGoOn, "going on", true);
+  }
+}
+
+void Planner::RaiseAlarm(Turn& turn) {
+  const auto at = AlarmAt();
+  if (parts_.life.ending() || !at || turn.now < *at) {
+    return;
+  }
+  parts_.trouble.OnAlarm(turn.now);
+  turn.Tell(Notice::kBreakerStaysOpen, WithTimeLeft(parts_.trouble.text(), ""), false);
+  turn.out->back().delay = turn.now - parts_.breaker.opened_at();
+}
+
+// While events wait for it: in a quiet log nothing does.
+std::optional<std::chrono::nanoseconds> Planner::AlarmAt() const {
+  return parts_.breaker.closed() ? std::nullopt
+                                 : parts_.trouble.AlarmAt(parts_.breaker.opened_at());
 }
 
 // A full window stays full while it is disconnected: what would come first had no place.
-void Engine::PlanSource(Turn& turn) {
-  if (life_.ending()) {
-    link_.Cancel(turn);
-  } else if (link_.connect_at() && turn.now >= *link_.connect_at() && HasRoom()) {
-    frontier_.ForgetHeld();
-    link_.Connect(frontier_.reached(), turn);
+void Planner::PlanSource(Turn& turn) {
+  if (parts_.life.ending()) {
+    parts_.link.Cancel(turn);
+  } else if (parts_.link.connect_at() && turn.now >= *parts_.link.connect_at() &&
+             parts_.HasRoom()) {
+    parts_.frontier.ForgetHeld();
+    parts_.link.Connect(parts_.frontier.reached(), turn);
   }
 }
 
-void Engine::Persist(Turn& turn) {
-  const bool may_write = origin_.seen() && !store_failed_ && !distrusted_;
-  if (!may_write || (!pacer_.writing() && pacer_.Covers(ledger_.watermark()))) {
-    checkpoint_wait_.Forget();  // Nothing is to be written any more.
+void Planner::Persist(Turn& turn) {
+  const bool may_write = parts_.origin.seen() && !parts_.store_failed && !parts_.distrusted;
+  if (!may_write || (!parts_.pacer.writing() && parts_.pacer.Covers(parts_.ledger.watermark()))) {
+    parts_.checkpoint_wait.Forget();  // Nothing is to be written any more.
   }
   if (!may_write) {
     return;
   }
-  if (life_.ending() && !AnyLives()) {
-    pacer_.Hurry();
+  if (parts_.life.ending() && !parts_.AnyLives()) {
+    parts_.pacer.Hurry();
   }
-  if (checkpoint_wait_.holds(turn.now)) {
-    crowded_at_ = std::numeric_limits<std::uint64_t>::max();
+  if (parts_.checkpoint_wait.holds(turn.now)) {
+    parts_.crowded_at = std::numeric_limits<std::uint64_t>::max();
     return;
   }
-  if (const auto position = pacer_.Next(ledger_.watermark(), ledger_.events(), turn.now)) {
+  if (const auto position =
+          parts_.pacer.Next(parts_.ledger.watermark(), parts_.ledger.events(), turn.now)) {
     Command& command = turn.Add(Command::Kind::kPersist);
     command.from = position;
-    command.event = ledger_.last_event();
-    checkpoint_wait_.OnTry();
+    command.event = parts_.ledger.last_event();
+    parts_.checkpoint_wait.OnTry();
   }
-  crowded_at_ = pacer_.crowded_at();
+  parts_.crowded_at = parts_.pacer.crowded_at();
 }
 
 // What was settled is still persisted, once the runner is gone and can settle nothing more; not so
 // after a breach of the contract.
-bool Engine::NothingIsUnderWay() const {
-  if (!life_.ending() || AnyLives()) {
+bool Planner::NothingIsUnderWay() const {
+  if (!parts_.life.ending() || parts_.AnyLives()) {
     return false;
   }
-  const bool written = distrusted_ || settled_is_durable();
-  const bool reported = letter_writes_.has_reported() || !parking_.empty();
-  const bool letters =
-      !letters_given_up_ && ((reported && !letters_refused_) || letter_writes_.has_ours());
-  return !origin_.begun() || store_failed_ || (written && !letters && !pacer_.writing());
+  const bool written = parts_.distrusted || parts_.settled_is_durable();
+  const bool reported = parts_.letter_writes.has_reported() || !parts_.parking.empty();
+  const bool letters = !parts_.letters_given_up &&
+                       ((reported && !parts_.letters_refused) || parts_.letter_writes.has_ours());
+  return !parts_.origin.begun() || parts_.store_failed ||
+         (written && !letters && !parts_.pacer.writing());
 }
 
-void Engine::Report(Turn& turn, bool finished) {
-  if (life_.Report({.begun = origin_.begun(),
-                    .been_live = link_.been_live(),
-                    .caught_up = caught_up(),
-                    .runner_trouble = LaneTrouble(),
-                    .call_trouble = trouble_.text(),
-                    .store_trouble = checkpoint_wait_.trouble(),
-                    .source_trouble = link_.trouble()})) {
+void Planner::Report(Turn& turn, bool finished) {
+  if (parts_.life.Report({.begun = parts_.origin.begun(),
+                          .been_live = parts_.link.been_live(),
+                          .caught_up = parts_.catch_up.done(),
+                          .runner_trouble = parts_.LaneTrouble(),
+                          .call_trouble = parts_.trouble.text(),
+                          .store_trouble = parts_.checkpoint_wait.trouble(),
+                          .source_trouble = parts_.link.trouble()})) {
     turn.Add(Command::Kind::kStateChanged);
   }
   if (finished) {
@@ -192,143 +246,74 @@ void Engine::Report(Turn& turn, bool finished) {
 
 // A time that has become later is not taken back: the timer fires in vain once, which costs less
 // than to set it anew with every event.
-void Engine::Wake(Turn& turn) {
-  const auto next = life_.finished() ? std::nullopt : NextWake(turn.now);
-  if (next && *next < wake_at_) {
-    wake_at_ = *next;
-    turn.Add(Command::Kind::kWakeAt).at = wake_at_;
+void Planner::Wake(Turn& turn) {
+  const auto next = parts_.life.finished() ? std::nullopt : NextWake(turn.now);
+  if (next && *next < parts_.wake_at) {
+    parts_.wake_at = *next;
+    turn.Add(Command::Kind::kWakeAt).at = parts_.wake_at;
   }
 }
 
-std::optional<std::chrono::nanoseconds> Engine::NextWake(std::chrono::nanoseconds now) const {
+std::optional<std::chrono::nanoseconds> Planner::NextWake(std::chrono::nanoseconds now) const {
   std::optional<std::chrono::nanoseconds> next;
   const auto consider = [&next](std::optional<std::chrono::nanoseconds> time) {
     if (time && (!next || *time < *next)) {
       next = time;
     }
   };
-  for (const Seat& seat : seats_) {
+  for (const Seat& seat : parts_.seats) {
     consider(seat.lane.wake_at());
   }
-  if (link_.connect_at() && *link_.connect_at() > now) {
-    consider(link_.connect_at());
+  if (parts_.link.connect_at() && *parts_.link.connect_at() > now) {
+    consider(parts_.link.connect_at());
   }
-  if (origin_.seen() && !store_failed_ && !distrusted_) {
-    consider(checkpoint_wait_.holds(now) ? checkpoint_wait_.retry_at()
-                                         : pacer_.WakeAt(ledger_.watermark(), now));
+  if (parts_.origin.seen() && !parts_.store_failed && !parts_.distrusted) {
+    consider(parts_.checkpoint_wait.holds(now)
+                 ? parts_.checkpoint_wait.retry_at()
+                 : parts_.pacer.WakeAt(parts_.ledger.watermark(), now));
     if (MayAdvance(now)) {
-      consider(next_advance_);
+      consider(parts_.next_advance);
     }
   }
   WakeForFailures(now, &next);
   return next;
 }
 
-std::string_view Engine::CheckInvariants() const {
-  for (const std::string_view wrong : {life_.CheckInvariants(), CheckLanes(),
-                                       ledger_.CheckInvariants(), book_.CheckInvariants()}) {
-    if (!wrong.empty()) {
-      return wrong;
+void Planner::WakeForFailures(std::chrono::nanoseconds now,
+                              std::optional<std::chrono::nanoseconds>* next) const {
+  const auto consider = [&](std::optional<std::chrono::nanoseconds> at) {
+    if (at && *at > now && (!*next || *at < **next)) {
+      *next = at;
     }
+  };
+  if (parts_.life.ending()) {
+    return;
   }
-  const bool call = link_.has_call();
-  const bool tries = link_.connect_at().has_value();
-  if (heard_.index() != 0) {
-    return "something that was heard is not judged";
-  }
-  if (life_.ending() && (call || tries)) {
-    return "a group that ends has a call or a try that is to come";
-  }
-  if (life_.finished() && (AnyLives() || (pacer_.writing() && !store_failed_))) {
-    return "a group has ended while something is under way";
-  }
-  if (origin_.begun() && !life_.ending() && call == tries) {
-    return "a group that goes on has no call and no try to come, or both";
-  }
-  if (!origin_.begun() && (call || tries || ledger_.last() != 0)) {
-    return "a group that has not begun has a call or events";
-  }
-  if (ledger_.parking() > parking_.size()) {
-    return "an event becomes a letter of which nobody waits to hear";
-  }
-  if (breaker_.half_open() && ledger_.on_lane() > 1) {
-    return "more than a probe is called";
-  }
-  // On another lane a call may end that began before.
-  if (!many_ && breaker_.open() && (ledger_.on_lane() != 0 || CallsLetter())) {
-    return "something is called though the breaker is open";
-  }
-  if (checkpoint_wait_.retry_at() && pacer_.writing()) {
-    return "a checkpoint waits for its next try while one is written";
-  }
-  if (released_ != ledger_.popped()) {
-    return "buffers are kept of what is settled";
-  }
-  return {};
-}
-
-std::string_view Engine::CheckLanes() const {
-  std::size_t on_lanes = 0;
-  for (const Seat& seat : seats_) {
-    if (const std::string_view wrong = CheckSeat(seat); !wrong.empty()) {
-      return wrong;
+  consider(AlarmAt());
+  if (parts_.breaker.open()) {
+    consider(parts_.breaker.open_until());
+  } else if (parts_.breaker.closed()) {
+    for (const Seat& seat : parts_.seats) {
+      if (seat.place.sequence != 0) {
+        consider(seat.place.not_before);
+      }
     }
-    on_lanes += seat.has.size();
-  }
-  if (!many_) {
-    return seats_.front().lane.takes() && ledger_.waits() && Plain()
-               ? "events wait though the lane takes them"
-               : "";
-  }
-  if (on_lanes != ledger_.on_lane()) {
-    return "other events are on the lanes than their runners have";
-  }
-  const auto idle = [this](const Seat& seat) { return IsIdle(seat) && seat.place.sequence == 0; };
-  if (Plain() && streams_.Next() != 0 && std::any_of(seats_.begin(), seats_.end(), idle)) {
-    return "events wait though a lane is idle";
-  }
-  return streams_.CheckInvariants();
-}
-
-std::string_view Engine::CheckSeat(const Seat& seat) const {
-  if (const std::string_view wrong = seat.lane.CheckInvariants(); !wrong.empty()) {
-    return wrong;
-  }
-  if (life_.ending() && seat.lane.spawn_at()) {
-    return "a group that ends has a runner that is to come";
-  }
-  if (life_.started() && !life_.ending() && seat.lane.alive() == seat.lane.spawn_at().has_value()) {
-    return "a group that goes on has no runner and none to come, or both";
-  }
-  const bool has_events = many_ ? !seat.has.empty() : ledger_.on_lane() != 0;
-  if (!seat.lane.alive() && (has_events || CallsLetter(seat))) {
-    return "events are on a lane without a runner";
-  }
-  if (CallsLetter(seat) && has_events) {
-    return "a letter is called beside events";
-  }
-  if (seat.place.sequence != 0 && !ledger_.IsPending(seat.place.sequence)) {
-    return "what is in place is settled";
-  }
-  if (many_ && seat.place.sequence != 0 && streams_.Waits(seat.place.sequence)) {
-    return "what is in place on one lane waits for any";
-  }
-  for (const Sequence sequence : seat.has) {
-    if (!ledger_.IsOnLane(sequence) || streams_.Waits(sequence)) {
-      return "a runner has what is not on its lane";
-    }
-    for (const Seat& other : seats_) {
-      const bool shared = std::any_of(other.has.begin(), other.has.end(), [&](Sequence one) {
-        return &other != &seat && streams_.OfOneStream(one, sequence);
-      });
-      if (shared) {
-        return "two lanes have events of one stream";
+    if (!parts_.CallsLetter()) {
+      const auto at = parts_.book.NextAt(parts_.heal_free_at);
+      if (at <= now && !Heal(parts_).NextLetter(now)) {
+        // It stands behind an event or a write, and is called when that is done, not at a time.
+        // Another one may be called before.
+        consider(parts_.heal_free_at);
+        consider(parts_.book.DueAfter(now));
+      } else {
+        consider(at);
       }
     }
   }
-  return std::is_sorted(seat.has.begin(), seat.has.end())
-             ? std::string_view()
-             : std::string_view("a runner has events out of their order");
 }
+
+}  // namespace
+
+void RunPlan(EngineParts& parts, Turn& turn) { Planner(parts).Run(turn); }
 
 }  // namespace catchup

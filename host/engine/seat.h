@@ -8,19 +8,13 @@
 
 #include "host/engine/command.h"
 #include "host/engine/failure.h"
+#include "host/engine/heard.h"
 #include "host/engine/lane.h"
 
 namespace catchup {
 
 // What the engine knows of a lane beside the Lane itself: its runner's events, and the one that it
 // does not get past. Facts alone, no rules.
-
-// A call of the runner's that lasted too long, in the words of whoever saw it.
-struct Hang {
-  Sequence sequence = 0;
-  std::string call;
-  std::string limit;
-};
 
 // An event whose call has failed and that is to be called again, before any other of its lane.
 struct InPlace {

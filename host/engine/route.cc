@@ -1,0 +1,179 @@
+#include "host/engine/route.h"
+
+#include "host/engine/letters.h"
+#include "host/engine/waits.h"
+
+namespace catchup {
+namespace {
+
+// Events handed out ahead behind a call that failed. All of them come back with the next failure,
+// so a row of failures costs this much for each; a runner is busy with them while the host judges.
+constexpr std::uint64_t kAheadOfFailure = 16;
+
+}  // namespace
+
+std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place) {
+  if (parts.park_asked.contains(parts.ledger.PositionOf(place.sequence))) {
+    return ParkedAs{LetterState::kDead, FailureClass::kByHand};
+  }
+  if (place.failure == FailureClass::kDomain) {
+    return ParkedAs{LetterState::kDead, FailureClass::kDomain};
+  }
+  if (parts.doubt.HoldOf(parts.NameOf(place.sequence).type) == Doubt::Hold::kByHand) {
+    return ParkedAs{LetterState::kHealing, FailureClass::kHeld};
+  }
+  return std::nullopt;
+}
+
+void Routing::ParkAsked(Turn& turn) {
+  if (parts_.park_asked.empty() || parts_.life.ending()) {
+    return;
+  }
+  const auto is_asked = [this](Sequence sequence) {
+    return sequence != 0 && !parts_.ledger.AdvanceAt(sequence) &&
+           parts_.park_asked.contains(parts_.ledger.PositionOf(sequence));
+  };
+  if (parts_.many) {
+    for (Seat& seat : parts_.seats) {
+      const Sequence in_place = seat.place.sequence;
+      if (is_asked(in_place) && seat.has.empty() && !parts_.CallsLetter(seat) &&
+          !(parts_.CallsLetter() && parts_.NameOf(in_place).stream == parts_.letter_stream)) {
+        (void)CallInPlace(seat, turn);
+      }
+    }
+    return;
+  }
+  Seat& seat = parts_.seats.front();
+  const auto waits = [this, &seat] {
+    return parts_.ledger.on_lane() > 0 ||
+           (parts_.position_mode && (!seat.lane.takes() || parts_.ledger.parking() > 0));
+  };
+  for (Sequence next = parts_.ledger.NextWaiting();
+       is_asked(next) && !waits() && !parts_.life.ending(); next = parts_.ledger.NextWaiting()) {
+    if (next != seat.place.sequence && parts_.book.IsFull(parts_.LetterBytesOf(next, {}))) {
+      return;
+    }
+    parts_.room_wanted = false;  // It is found out again.
+    if (next == seat.place.sequence) {
+      (void)CallInPlace(seat, turn);
+    } else {
+      (void)RouteOf(next, turn);
+    }
+    if (parts_.ledger.NextWaiting() == next) {
+      return;  // No room.
+    }
+  }
+}
+
+Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
+  const EventName name = parts_.NameOf(sequence);
+  const Position position = parts_.ledger.PositionOf(sequence);
+  const auto park = [&](LetterState state, FailureClass failure, const char* reason) {
+    if (Letters(parts_).Park(sequence, state, failure, 0, reason, turn) == Letters::Parked::kYes) {
+      return Route::kGone;
+    }
+    parts_.room_wanted = true;
+    if (!parts_.trouble.waits()) {
+      Waits(parts_).SetTrouble("dead letters full: the next event is to be one and finds no room",
+                               {}, turn);
+    }
+    return Route::kWait;
+  };
+  if (parts_.book.Has(name.stream, position)) {
+    Letters(parts_).PassLetter(sequence);
+    return Route::kGone;
+  }
+  if (parts_.options.letter_order == LetterOrder::kStream &&
+      parts_.book.Holds(name.stream, position)) {
+    return park(LetterState::kFollower, FailureClass::kUnknown,
+                "an earlier event of its stream is a letter");
+  }
+  if (parts_.park_asked.contains(position)) {
+    return park(LetterState::kDead, FailureClass::kByHand, "parked by hand");
+  }
+  const Doubt::Hold hold = parts_.doubt.HoldOf(name.type);
+  const bool held =
+      hold == Doubt::Hold::kByHand ||
+      (hold == Doubt::Hold::kByItself && parts_.breaker.closed() && !parts_.book.IsHalfFull());
+  if (held) {
+    return park(LetterState::kHealing, FailureClass::kHeld, "its type is held");
+  }
+  return Route::kCall;
+}
+
+bool Routing::CallInPlace(Seat& seat, Turn& turn) {
+  const InPlace& place = seat.place;
+  if (const auto as = ParksUncalled(parts_, place)) {
+    const bool full =
+        Letters(parts_).ParkInPlace(seat, as->state, as->failure, turn) == Letters::Parked::kFull;
+    parts_.room_wanted = parts_.room_wanted || full;
+    return false;
+  }
+  if ((!parts_.many && parts_.ledger.on_lane() > 0) ||
+      (parts_.breaker.closed() && turn.now < place.not_before)) {
+    return false;
+  }
+  if (parts_.many) {
+    HandOutOn(seat, place.sequence, place.calls + 1, true, turn);
+  } else {
+    HandOut(place.calls + 1, true, turn);
+  }
+  return true;
+}
+
+void Routing::HandOut(std::uint32_t attempt, bool alone, Turn& turn) {
+  const Sequence sequence = parts_.ledger.HandOut(1).first;
+  Tell(0, sequence, attempt, alone, turn);
+}
+
+void Routing::HandOutOn(Seat& seat, Sequence sequence, std::uint32_t attempt, bool alone,
+                        Turn& turn) {
+  parts_.ledger.HandOutOne(sequence);
+  seat.has.push_back(sequence);
+  Tell(seat.lane.number(), sequence, attempt, alone, turn);
+}
+
+void Routing::Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone,
+                   Turn& turn) {
+  const bool advance = parts_.ledger.AdvanceAt(sequence).has_value();
+  if (!turn.out->empty() && !alone && !advance && attempt == 1) {
+    Command& before = turn.out->back();
+    if (before.kind == Command::Kind::kDeliver && before.lane == lane && !before.alone &&
+        !before.advance && before.number == 1 && before.last + 1 == sequence) {
+      before.last = sequence;
+      return;
+    }
+  }
+  Command& command = turn.Add(Command::Kind::kDeliver);
+  command.first = command.last = sequence;
+  command.number = attempt;
+  command.alone = alone;
+  command.advance = advance;
+  command.lane = lane;
+}
+
+void Routing::TakeBack(Seat& seat) {
+  if (!parts_.many) {
+    parts_.ledger.TakeBack();
+    return;
+  }
+  for (; !seat.has.empty(); seat.has.pop_back()) {
+    const Sequence sequence = seat.has.back();
+    parts_.ledger.TakeBackOne(sequence);
+    if (sequence != seat.place.sequence) {
+      parts_.streams.GiveBack(sequence);
+    }
+  }
+}
+
+void Routing::TakeBackFromRunner(Seat& seat, Turn& turn) {
+  TakeBack(seat);
+  parts_.ahead = kAheadOfFailure;
+  if (seat.lane.alive()) {
+    Command& command = turn.Add(Command::Kind::kTakeBack);
+    command.number = seat.lane.spawn();
+    command.lane = seat.lane.number();
+  }
+}
+
+}  // namespace catchup

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "host/engine/engine_parts.h"
+#include "host/engine/turn.h"
+
+namespace catchup {
+
+struct ParkedAs {
+  LetterState state;
+  FailureClass failure;
+};
+
+// What the event in place is to become without a further call, as soon as there is room for its
+// letter; asked anew each time, since what an operator has decided may be taken back meanwhile.
+std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place);
+
+// Whether an event is called or becomes a letter without that, and its way to a runner and back.
+// Which event is next is for deliver.h and deliver_lanes.h.
+class Routing {
+ public:
+  explicit Routing(EngineParts& parts) : parts_(parts) {}
+
+  enum class Route : std::uint8_t { kCall, kGone, kWait };
+
+  // What becomes of the event that waits first, before it is called.
+  Route RouteOf(Sequence sequence, Turn& turn);
+  // True: it is called. False: it waits still or, with no place any more, has become a letter.
+  bool CallInPlace(Seat& seat, Turn& turn);
+  // What an operator has decided needs no call, so it waits neither for the breaker nor for a
+  // runner; but where the plugin stores its position, only its next runner can say that it does not
+  // hold the event.
+  void ParkAsked(Turn& turn);
+
+  // With one lane: the next that waits. With several: `sequence`.
+  void HandOut(std::uint32_t attempt, bool alone, Turn& turn);
+  void HandOutOn(Seat& seat, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
+  // What the lane had and did not settle waits again,
+  void TakeBack(Seat& seat);
+  // and the runner is to forget it, if there is one.
+  void TakeBackFromRunner(Seat& seat, Turn& turn);
+
+ private:
+  void Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
+
+  EngineParts& parts_;
+};
+
+}  // namespace catchup
