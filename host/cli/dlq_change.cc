@@ -179,9 +179,10 @@ Result<Json> Retry::Ask(const std::string& id) {
     const std::string why = TextOf(json, "state") + (TextOf(json, "reason").empty() ? "" : ": ") +
                             TextOf(json, "reason");
     if (Clock::now() >= until) {
-      return Status::Unavailable("letter " + id + " was not called within " + arguments_.patience +
-                                 " (the group is " + why +
-                                 "); it is asked for and called as soon as may be");
+      return Status::Unavailable(
+          fmt::format("letter {} was not called within {} (the group is {}); it is asked for and "
+                      "called as soon as may be",
+                      id, arguments_.patience, why));
     }
     if (waits) {
       std::fprintf(stderr, "letter %s waits for its call; the group is %s\n", id.c_str(),
@@ -210,15 +211,33 @@ void Retry::Tell(const Json& letter) {
   std::fflush(stdout);
 }
 
+// What is wrong with the letters that are asked for; empty: nothing.
+std::string WrongChoice(const DlqArguments& arguments) {
+  if (!arguments.id.empty() || !arguments.stream.empty() || arguments.all) {
+    return {};
+  }
+  std::string kinds;
+  for (const auto& [name, value] : FiltersOf(arguments)) {
+    if (!value.empty()) {
+      kinds += fmt::format("{}--{}", kinds.empty() ? "" : ", ", name);
+    }
+  }
+  return kinds.empty() ? "wanted a letter's ID, --stream or --all"
+                       : kinds +
+                             " alone: wanted --all beside it, for all such letters of the "
+                             "group, or --stream for those of one stream";
+}
+
 int RunRetry(const DlqArguments& arguments, LetterPlace* place) {
-  if (arguments.id.empty() && arguments.stream.empty() && !arguments.all) {
-    return FailDlq(arguments, Status::Invalid("wanted a letter's ID, --stream or --all"));
+  if (std::string wrong = WrongChoice(arguments); !wrong.empty()) {
+    return FailDlq(arguments, Status::Invalid(std::move(wrong)));
   }
   const auto patience =
       ParseDuration(arguments.patience, std::chrono::milliseconds(1), kLongestPatience);
   if (!patience.ok()) {
-    return FailDlq(arguments, Status::Invalid("--timeout " + arguments.patience + ": wanted " +
-                                              patience.status().message()));
+    return FailDlq(arguments,
+                   Status::Invalid(fmt::format("--timeout {}: wanted {}", arguments.patience,
+                                               patience.status().message())));
   }
   return Retry(arguments, place, *patience).Run();
 }
@@ -287,8 +306,8 @@ int ChangeLetters(const DlqArguments& arguments, const ConfigReading& reading, L
   }
   if (arguments.reason.size() > kMaxOperatorReason) {
     return FailDlq(arguments,
-                   Status::Invalid("--reason has " + std::to_string(arguments.reason.size()) +
-                                   " bytes, wanted at most " + std::to_string(kMaxOperatorReason)));
+                   Status::Invalid(fmt::format("--reason has {} bytes, wanted at most {}",
+                                               arguments.reason.size(), kMaxOperatorReason)));
   }
   if (arguments.verb == "drop") {
     return Order(arguments, reading, place, "/letters/" + arguments.id + "/drop",

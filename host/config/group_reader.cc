@@ -340,8 +340,9 @@ void CheckBreaker(const TomlValue& table, const BreakerConfig& breaker, ConfigPr
                              DescribeDuration(breaker.open)));
   } else if (least != nullptr) {
     reader.Wrong("open", least->value,
-                 fmt::format("at most breaker.max_open, {}, up to which it doubles",
-                             DescribeDuration(breaker.max_open)));
+                 fmt::format("at most breaker.max_open, {}, up to which it doubles; for more, say "
+                             "breaker.max_open = \"{}\" or longer, too",
+                             DescribeDuration(breaker.max_open), DescribeDuration(breaker.open)));
   }
 }
 

@@ -118,6 +118,10 @@ void LetterDesk::AskForCall(const LetterHead& letter, const std::string& by, std
     Await(letter.position, number, reply);
     return;
   }
+  if (id.has_value() && at_.engine->WritesLetter(letter.position)) {
+    Await(letter.position, number, reply);  // What its last call came to is the answer.
+    return;
+  }
   // Its writing, or its removal since it healed, is heard of in a moment.
   if (!id.has_value() || !book.Get(*id)->written) {
     reply(Waiting(letter.position, number));

@@ -197,6 +197,8 @@ class Engine {
   std::string UnparkType(std::string_view type, Tick tick, Commands* out);
   // Why no letter at all can be called by hand now; empty: one can.
   std::string CannotRetry() const;
+  // What a call of the letter has come to is being written, and not told of yet.
+  bool WritesLetter(Position position) const { return parts_.letter_writes.Has(position); }
   // Calls the letter as soon as may be, healing or dead.
   std::string RetryLetter(std::string_view stream, Position position, Tick tick, Commands* out);
 

@@ -46,6 +46,9 @@ class LetterWrites {
     return true;
   }
 
+  // Of this letter.
+  bool Has(Position position) const { return writes_.contains(position); }
+
   bool empty() const { return writes_.empty(); }
   bool full() const { return writes_.size() >= kMost; }
   bool has_ours() const { return ours_ > 0; }
@@ -53,8 +56,7 @@ class LetterWrites {
 
   // Whether a letter's call would come before what it has to wait for.
   bool Holds(std::string_view stream, Position position) const {
-    return order_ == LetterOrder::kEvent ? writes_.contains(position)
-                                         : streams_.find(stream) != streams_.end();
+    return order_ == LetterOrder::kEvent ? Has(position) : streams_.find(stream) != streams_.end();
   }
 
  private:

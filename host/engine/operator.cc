@@ -157,10 +157,14 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (!id) {
     return "no letter lies at " + FormatPosition(position);
   }
+  const std::string busy = "it is being written or called";
+  if (WritesLetter(position)) {
+    return busy;
+  }
   const LetterBook::Letter before = *parts_.book.Get(*id);
   if (!parts_.book.Ask(*id, tick.now)) {
     const auto first = parts_.book.First(stream);
-    return *first == *id ? "it is being written or called"
+    return *first == *id ? busy
                          : fmt::format("it waits behind {}, an earlier letter of its stream",
                                        FormatPosition(first->position));
   }

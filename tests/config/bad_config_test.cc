@@ -584,7 +584,7 @@ TEST(BadConfigTest, ChecksWhatIsDoneAboutFailures) {
            "doubles"},
           {"breaker.open = \"2m\"",
            "10:16: breaker.open = \"2m\": wanted at most breaker.max_open, 1m, up to which it "
-           "doubles"},
+           "doubles; for more, say breaker.max_open = \"2m\" or longer, too"},
           {"breaker = { open = \"1h\", max_open = \"2h\" }",
            "10:37: breaker.max_open = \"2h\": wanted a duration from \"100ms\" to \"1h\", an "
            "integer and ms, s, m or h"},

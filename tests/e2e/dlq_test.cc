@@ -245,6 +245,9 @@ TEST_F(RunningDlqTest, WhatCannotBeRetriedIsRefusedAndSaysWhatToDo) {
   Run();
   const std::string id = Letters(1)[0].at("id");
   EXPECT_EQ(Dlq({"retry", "g"}).exit, 2);
+  const Finished kinds = Dlq({"retry", "g", "--type", "u", "--state", "dead"});
+  EXPECT_EQ(kinds.exit, 2);
+  ExpectSays(kinds.err, {"--state, --type alone: wanted --all beside it"});
   EXPECT_EQ(Dlq({"retry", "g", "10"}).exit, 2);
   EXPECT_EQ(Dlq({"retry", "g", "--all", "--timeout", "soon"}).exit, 2);
   const Finished unknown = Dlq({"retry", "h", id});

@@ -406,6 +406,18 @@ TEST_F(HealTest, WhatAnOperatorAsksForDoesNotWaitForThatPause) {
   EXPECT_TRUE(Has(answer, Kind::kCallLetter));
 }
 
+// Who asks meanwhile hears of the call that has just failed, and wants no other.
+TEST_F(HealTest, ALetterIsNotAskedForWhileWhatItsCallCameToIsWritten) {
+  CallALetter();
+  Fails(kLetterCall);
+  EXPECT_TRUE(driver.engine.WritesLetter(P(10)));
+  Commands answer;
+  EXPECT_EQ(driver.engine.RetryLetter("a", P(10), driver.tick(), &answer),
+            "it is being written or called");
+  EXPECT_FALSE(Has(driver.LetterStored(), Kind::kCallLetter));
+  EXPECT_FALSE(driver.engine.WritesLetter(P(10)));
+}
+
 class HealBeforeTheEndTest : public HealTest {
  protected:
   HealBeforeTheEndTest() : HealTest({.stop_on_caught_up = true}) {}
