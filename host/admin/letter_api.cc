@@ -9,6 +9,7 @@
 
 #include "host/admin/api_json.h"
 #include "host/admin/letter_query.h"
+#include "host/store/letter.h"
 #include "host/store/letter_pages.h"
 
 namespace catchup {
@@ -67,7 +68,7 @@ void ShowLetter(HostControl* control, const Router::Call& call, const HttpReply&
         auto letter = OneLetter(group, id, reader);
         if (letter.ok() && !letter->has_value()) {
           // Not 404, which says that there is no such group.
-          reply(ErrorResponse(409, "group " + group + " has no letter " + FormatPosition(id)));
+          reply(ErrorResponse(409, NoLetterText(group, id)));
           return;
         }
         reply(Found(letter.ok() ? Result<std::string>(**std::move(letter)) : letter.status()));

@@ -7,6 +7,7 @@
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/config/table_reader.h"
+#include "host/store/letter.h"
 
 namespace catchup {
 namespace {
@@ -36,9 +37,7 @@ Status ReadOption(std::string_view name, const std::string& text, LetterFilter* 
   }
   if (name == "class") {
     filter->letter_class = ParseStoredClass(text);
-    return filter->letter_class
-               ? Status()
-               : Unknown(name, text, "domain, domain-text, unknown, crash, hang, held or by-hand");
+    return filter->letter_class ? Status() : Unknown(name, text, StoredClassNames());
   }
   if (name == "older" || name == "newer") {
     return ReadAge(name, text, name == "older" ? &filter->written_before : &filter->written_after);

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "host/store/letter.h"
+
 namespace catchup {
 namespace {
 
@@ -28,8 +30,7 @@ std::string CheckLimit(const std::string& text) {
 // All but --stream and --limit.
 std::vector<CLI::Option*> AddKinds(CLI::App* verb, DlqArguments* arguments) {
   return {verb->add_option("--state", arguments->state, "healing, dead or follower"),
-          verb->add_option("--class", arguments->letter_class,
-                           "domain, domain-text, unknown, crash, hang, held or by-hand"),
+          verb->add_option("--class", arguments->letter_class, StoredClassNames()),
           verb->add_option("--type", arguments->type, "Those of this event type"),
           verb->add_option("--older", arguments->older,
                            "Those that were written longer ago: an integer and ms, s, m or h"),

@@ -10,6 +10,7 @@
 #include "host/cli/state_owner.h"
 #include "host/daemon/hold_text.h"
 #include "host/store/checkpoint_store.h"
+#include "host/store/letter.h"
 #include "host/store/letter_mark.h"
 #include "host/store/state_directory.h"
 
@@ -178,7 +179,7 @@ Result<std::string> LetterPlace::One(Position id) {
   return Read("/letters/" + FormatPosition(id), [&](LetterReader* reader) -> Result<std::string> {
     CATCHUP_ASSIGN_OR_RETURN(auto letter, OneLetter(group_, id, reader));
     return letter ? Result<std::string>(*std::move(letter))
-                  : Status::NotFound("group " + group_ + " has no letter " + FormatPosition(id));
+                  : Status::NotFound(NoLetterText(group_, id));
   });
 }
 

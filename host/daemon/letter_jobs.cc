@@ -16,16 +16,13 @@ LetterStore::Options StoreOptionsOf(const DeadLettersConfig& letters) {
 }
 
 Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* written) {
-  auto letter = store->reader().Read(failed.head.position);
-  if (!letter.ok()) {
-    return letter.status();
-  }
-  if (!letter->has_value()) {
+  CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(failed.head.position));
+  if (!letter) {
     return {};
   }
   LetterStore::Change change;
-  change.head = (**letter).head;
-  change.cause = std::move((**letter).cause);
+  change.head = letter->head;
+  change.cause = std::move(letter->cause);
   const bool was_dead = change.head.state == StoredState::kDead;
   change.head.state = failed.head.state;
   change.head.letter_class = failed.head.letter_class;
@@ -53,10 +50,10 @@ Status WriteFailed(LetterStore* store, const FailedLetter& failed, LetterHead* w
   }
   CATCHUP_RETURN_IF_ERROR(store->Update(store->token(), change));
   CutLetter(&change.cause);
-  (**letter).head = change.head;
-  (**letter).cause = std::move(change.cause);
+  letter->head = change.head;
+  letter->cause = std::move(change.cause);
   *written = change.head;
-  written->bytes = LetterBytes(**letter);
+  written->bytes = LetterBytes(*letter);
   return {};
 }
 

@@ -21,10 +21,6 @@ constexpr std::chrono::minutes kLongestDelay{75};
 
 constexpr std::int64_t kTickNanoseconds = 100;
 
-Status NoLetterAt(Position position) {
-  return Status::NotFound("no letter lies at " + FormatPosition(position));
-}
-
 }  // namespace
 
 LetterFrame::LetterFrame(Letter letter) : letter_(std::move(letter)) {
@@ -51,7 +47,7 @@ LetterSide::LetterSide(const GroupConfig& config, const Services& services,
       sinks_(config, services.sinks, services.reactor,
              [this](const std::string& sink) { return StoreOf(sink); }),
       jobs_({shared_, queue_, gate_, services.reactor, [this] { sinks_.Wake(); }}, listener),
-      failed_calls_(config.lanes + 1) {
+      failed_calls_(config.lanes) {
   shared_->folder = services.state->group(config.name);
   shared_->group = config.name;
 }
@@ -167,28 +163,11 @@ void LetterSide::SetToken(std::uint64_t token, std::function<void(const Status&)
 
 void LetterSide::NoteFailedCall(LaneNumber lane, Sequence sequence, FailureClass failure,
                                 std::string_view text) {
-  const std::int64_t now = NowTicks();
-  FailedCalls& failed = sequence == kLetterCall ? failed_calls_.back() : failed_calls_[lane];
-  if (failed.sequence != sequence || sequence == kLetterCall) {
-    failed = {.sequence = sequence, .first_ticks = now, .calls = {}, .text = {}};
-  }
-  if (failed.calls.size() == kMaxLetterCalls) {
-    failed.calls.erase(failed.calls.begin());
-  }
-  failed.calls.push_back({now, ClassOf(failure), CutText(text, kMaxLetterCallText)});
-  failed.text = text_ = CutText(text, kMaxLetterReason);
-}
-
-// Null where none is known.
-const LetterSide::FailedCalls* LetterSide::FailedCallsOf(Sequence sequence) const {
-  const auto found =
-      std::find_if(failed_calls_.begin(), failed_calls_.end(),
-                   [&](const FailedCalls& failed) { return failed.sequence == sequence; });
-  return found == failed_calls_.end() ? nullptr : &*found;
+  failed_calls_.Note(lane, sequence, failure, text, NowTicks());
 }
 
 StoredClass LetterSide::failed_class() const {
-  const std::vector<LetterCall>& calls = failed_calls_.back().calls;
+  const std::vector<LetterCall>& calls = failed_calls_.of_letter().calls;
   return calls.empty() ? StoredClass::kNone : calls.back().letter_class;
 }
 
@@ -238,7 +217,7 @@ void LetterSide::Change(const Command& command) {
       hold.type = command.text;
       hold.by = command.expected ? LetterHold::By::kOperator : LetterHold::By::kHost;
       hold.since_ticks = NowTicks();
-      hold.reason = text_;
+      hold.reason = failed_calls_.last_text();
       if (command.expected) {
         const auto why = hold_reasons_.extract(command.text);
         hold.reason = why ? why.mapped() : std::string();
@@ -288,60 +267,6 @@ void LetterSide::Update(const LetterChange& change, bool by_hand) {
     listener_.OnLetterStored(position);
   };
   jobs_.Add(std::move(job));
-}
-
-void LetterSide::Find(Position position, Found done) {
-  const auto found = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  jobs_.Read(
-      [position, found](LetterReader* reader) -> Status {
-        CATCHUP_ASSIGN_OR_RETURN(auto letter, reader->Read(position));
-        *found = letter ? Result<LetterHead>(std::move(letter->head)) : NoLetterAt(position);
-        return {};
-      },
-      [found, done = std::move(done)] { done(*found); });
-}
-
-// It may make the room that others wait for.
-void LetterSide::Drop(Position position, const std::string& reason, const std::string& by,
-                      Found done) {
-  const auto dropped = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
-  Job job;
-  job.alone = true;
-  job.step = [=](LetterStore* store) -> Status {
-    CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
-    if (!letter) {
-      *dropped = NoLetterAt(position);
-      return {};
-    }
-    CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));
-    *dropped = std::move(letter->head);
-    return {};
-  };
-  job.done = [this, position, dropped, done = std::move(done)] {
-    retried_by_.erase(position);
-    read_ahead_.erase(position);
-    done(*dropped);
-  };
-  jobs_.Add(std::move(job));
-}
-
-void LetterSide::SetPark(const LetterPark& park, std::function<void()> done) {
-  park_reasons_[park.position] = park.reason;
-  AddStep([park](LetterStore* store) { return store->SetPark(store->token(), park); },
-          std::move(done));
-}
-
-void LetterSide::EndPark(Position position) {
-  park_reasons_.erase(position);
-  AddStep([position](LetterStore* store) { return store->EndPark(position); }, nullptr);
-}
-
-void LetterSide::ExplainHold(const std::string& type, const std::string& reason) {
-  hold_reasons_[type] = reason;
-}
-
-void LetterSide::Sync(std::function<void()> done) {
-  AddStep([](LetterStore*) { return Status(); }, std::move(done));
 }
 
 bool LetterSide::Visit(std::function<void(LetterReader*)> read) {
@@ -395,13 +320,6 @@ void LetterSide::Read(Position position, const Next& next, HasRead done) {
       });
 }
 
-void LetterSide::AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done) {
-  Job job;
-  job.step = std::move(step);
-  job.done = std::move(done);
-  jobs_.Add(std::move(job));
-}
-
 std::int64_t LetterSide::TicksAt(std::chrono::nanoseconds time) const {
   return NowTicks() + FixedWait(time - clock_()).count() / kTickNanoseconds;
 }
@@ -416,7 +334,7 @@ std::chrono::nanoseconds LetterSide::TimeAt(std::int64_t ticks) const {
 LetterCause LetterSide::CauseOf(Sequence sequence, const LetterChange& change) const {
   LetterCause cause;
   cause.reason = change.reason;
-  const FailedCalls* const failed = FailedCallsOf(sequence);
+  const FailedCalls::Calls* const failed = failed_calls_.Find(sequence);
   if (change.called && failed != nullptr) {
     cause.reason = failed->text;
     cause.calls = failed->calls;
@@ -456,7 +374,7 @@ Letter LetterSide::LetterOf(const Command& command, const EventView& event) {
   letter.cause.trace_id = trace.trace;
   letter.cause.span_id = trace.span;
   if (!letter.cause.calls.empty()) {
-    head.first_failed_ticks = FailedCallsOf(command.first)->first_ticks;
+    head.first_failed_ticks = failed_calls_.Find(command.first)->first_ticks;
     head.last_failed_ticks = letter.cause.calls.back().time_ticks;
   }
   letter.data = event.data;

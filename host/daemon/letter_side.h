@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/daemon/failed_calls.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/letter_listener.h"
 #include "host/daemon/letter_queue.h"
@@ -105,7 +106,7 @@ class LetterSide {
   void Change(const Command& command);
   // Of the failed call of a letter that was noted last.
   StoredClass failed_class() const;
-  const std::string& failed_text() const { return failed_calls_.back().text; }
+  const std::string& failed_text() const { return failed_calls_.of_letter().text; }
 
   // --- What operators decide. `done` comes once it is on the disk. ---
 
@@ -146,13 +147,6 @@ class LetterSide {
   void Read(Position position, const Next& next, HasRead done);
 
  private:
-  // Calls of one event, or of a letter.
-  struct FailedCalls {
-    Sequence sequence = 0;
-    std::int64_t first_ticks = 0;
-    std::vector<LetterCall> calls;  // The last of them.
-    std::string text;               // Of the last one.
-  };
   using Job = LetterQueue::Job;
 
   void AddStep(std::function<Status(LetterStore*)> step, std::function<void()> done);
@@ -160,7 +154,6 @@ class LetterSide {
   std::int64_t TicksAt(std::chrono::nanoseconds time) const;
   std::chrono::nanoseconds TimeAt(std::int64_t ticks) const;
   Letter LetterOf(const Command& command, const EventView& event);
-  const FailedCalls* FailedCallsOf(Sequence sequence) const;
   LetterCause CauseOf(Sequence sequence, const LetterChange& change) const;
   void Update(const LetterChange& change, bool by_hand);
   std::optional<std::string> TakeRetry(Position position);
@@ -185,9 +178,7 @@ class LetterSide {
   std::map<Position, std::string> retried_by_;
   std::map<Position, Letter> read_ahead_;  // As they lie in the store.
 
-  // Of what failed last.
-  std::vector<FailedCalls> failed_calls_;  // Of each lane, and of the letter.
-  std::string text_;                       // Of the last one of all.
+  FailedCalls failed_calls_;
 };
 
 }  // namespace catchup

@@ -1,5 +1,7 @@
 #include "host/store/letter.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -57,6 +59,19 @@ std::optional<StoredState> ParseStoredState(std::string_view name) {
 
 std::optional<StoredClass> ParseStoredClass(std::string_view name) {
   return ValueOf(kClasses, name);
+}
+
+std::string StoredClassNames() {
+  std::string names;
+  for (const auto& [one, name] : kClasses) {
+    names += names.empty() ? "" : one == kClasses.back().first ? " or " : ", ";
+    names += name;
+  }
+  return names;
+}
+
+std::string NoLetterText(std::string_view group, Position position) {
+  return fmt::format("group {} has no letter {}", group, FormatPosition(position));
 }
 
 std::uint64_t LetterBytes(const Letter& letter) {

@@ -164,6 +164,12 @@ struct LetterFilter {
   std::optional<std::uint64_t> limit = {};
 };
 
+// For people: every name that ParseStoredClass takes, "domain, domain-text, … or by-hand".
+std::string StoredClassNames();
+
+// For people: there is none at `position`.
+std::string NoLetterText(std::string_view group, Position position);
+
 // What a row takes in the file besides its texts and its payload: names of the stream in an index,
 // numbers, check sums, and the tables' own overhead.
 inline constexpr std::uint64_t kLetterOverhead = 512;

@@ -1,6 +1,7 @@
 #include "host/store/letter_file.h"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -71,8 +72,8 @@ Status CheckFormat(Connection* connection, const std::string& group) {
   }
   CATCHUP_ASSIGN_OR_RETURN(const std::int64_t version, connection->QueryInt("PRAGMA user_version"));
   if (version != kVersion) {
-    return Status::Incompatible("its format is " + std::to_string(version) +
-                                ", this version reads " + std::to_string(kVersion));
+    return Status::Incompatible(
+        fmt::format("its format is {}, this version reads {}", version, kVersion));
   }
   CATCHUP_ASSIGN_OR_RETURN(Statement statement, connection->Prepare("SELECT name FROM owner"));
   CATCHUP_ASSIGN_OR_RETURN(const bool row, statement.Step());

@@ -75,7 +75,7 @@ Result<Statement*> LetterWriter::Use(const std::string& sql) {
 }
 
 Status LetterWriter::NoLetter(Position position) const {
-  return Status::NotFound("group " + group_ + " has no letter " + FormatPosition(position));
+  return Status::NotFound(NoLetterText(group_, position));
 }
 
 Result<std::int64_t> LetterWriter::IdOf(Position position) {
