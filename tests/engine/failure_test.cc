@@ -281,6 +281,24 @@ TEST_F(FailureTest, ASuccessOfTheTypeEndsItsStreakAndMakesItsLettersDue) {
   EXPECT_TRUE(Has(answer, Kind::kCallLetter));
 }
 
+TEST_F(FailureTest, BehindASuccessAStreakBeginsAnew) {
+  for (const char* stream : {"a", "b", "c", "d"}) {
+    Event(stream);
+    Doubt(last);
+    driver.LetterDurable(last);
+    if (last == 2) {
+      Event("e");
+      driver.Settled(last);
+      driver.Settled(kLetterCall);
+      driver.LetterStored();
+      driver.Settled(kLetterCall);
+      driver.LetterStored();
+    }
+  }
+  EXPECT_TRUE(driver.engine.breaker().closed()) << driver.engine.reason();
+  EXPECT_EQ(driver.engine.letters().letters(), 2u);
+}
+
 TEST_F(FailureTest, TheBudgetOfTextRulesOpensTheBreaker) {
   for (int i = 0; i < 12; ++i) {
     Event("s" + std::to_string(i));
@@ -486,6 +504,22 @@ TEST_F(FailureTest, ALetterWaitsForAnEarlierEventOfItsStream) {
   EXPECT_EQ(Find(after, Kind::kCallLetter)->from, P(20));
 }
 
+TEST_F(FailureTest, BetweenTwoLettersAnEventHasItsTurn) {
+  Event("a");
+  Event("b");
+  for (const Sequence doubted : {1, 2}) {
+    Doubt(doubted);
+    driver.LetterDurable(doubted);
+  }
+  Event("c");
+  ASSERT_TRUE(Has(driver.Settled(3), Kind::kCallLetter)) << "the streak is over";
+  Event("d");
+  Commands dropped;  // Nothing is written of it that an event could be called beside.
+  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &dropped);
+  EXPECT_EQ(Delivered(driver.Settled(kLetterCall)).first, 4u);
+  EXPECT_TRUE(Has(driver.Settled(4), Kind::kCallLetter));
+}
+
 TEST_F(FailureTest, ALetterBehindAnEventHoldsUpNoOther) {
   Event("b", "u");
   Event("a");
@@ -564,6 +598,14 @@ TEST(FailureRestartTest, ALetterWaitsForWhatComesAgainBeforeIt) {
   d.Event(P(20), 1, false, 1, {"a", "t"});
   EXPECT_TRUE(Has(d.Settled(1), Kind::kCallLetter));
   EXPECT_EQ(d.engine.watermark(), P(20));
+}
+
+// Else an event before it that needs room and the letter would wait for each other.
+TEST(FailureRestartTest, AFullStoreCallsItsLettersThoughEventsBeforeThemMayCome) {
+  Driver d({.max_letters = 1});
+  d.engine.LoadLetter(StoredLetter(P(20)));
+  d.Start();
+  EXPECT_TRUE(Has(d.Ready(), Kind::kCallLetter));
 }
 
 TEST(FailureRestartTest, ALetterOfWhatTheFilterHidesNowIsCalledOnceAllIsReceived) {
@@ -754,6 +796,18 @@ TEST_F(FailureTest, ANewPluginFileMakesLettersDueAndEndsHolds) {
   driver.engine.PluginChanged(driver.tick(), &answer);
   EXPECT_TRUE(Has(answer, Kind::kCallLetter));
   EXPECT_TRUE(Has(answer, Kind::kEndHold));
+}
+
+TEST_F(FailureTest, ANewPluginFileIsTriedAtOnceThoughTheBreakerIsOpen) {
+  Event("a");
+  for (int i = 0; i < 5; ++i) {
+    Fails(1, CATCHUP_RETRY);
+    driver.Wake(i < 4 ? 30s : 0s);
+  }
+  ASSERT_TRUE(driver.engine.breaker().open());
+  Commands answer;
+  driver.engine.PluginChanged(driver.tick(), &answer);
+  EXPECT_EQ(Delivered(answer).first, 1u);
 }
 
 TEST_F(FailureTest, AGroupThatEndsWaitsForItsLetters) {

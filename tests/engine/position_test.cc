@@ -90,6 +90,22 @@ TEST(PositionRejoinTest, APositionBehindWhatWasSettledStartsAgainFromThere) {
   EXPECT_EQ(d.sequence, 5u);
 }
 
+// Their events come again and may be applied this time.
+TEST(PositionRejoinTest, LettersBehindThatPositionAreRemoved) {
+  Driver d;
+  d.engine.LoadLetter(StoredLetter(P(2), LetterState::kDead));
+  d.engine.LoadLetter(StoredLetter(P(5), LetterState::kDead));
+  d.Start();
+  d.ReadyAt(1, P(6));
+  d.Event(P(7));
+  d.Settled(1);
+  d.Exited(1, ExitClass::kCrash);
+  const Commands ready = d.ReadyAt(2, P(3));
+  ASSERT_TRUE(Has(ready, Kind::kRemoveLetters));
+  EXPECT_EQ(Find(ready, Kind::kRemoveLetters)->from, P(3));
+  EXPECT_EQ(d.engine.letters().letters(), 1u);
+}
+
 TEST(PositionRejoinTest, APositionBeyondEverythingReceivedStartsAgainFromThere) {
   Driver d;
   d.Start();
@@ -357,6 +373,16 @@ TEST_F(FailedAdvanceTest, ChargesADeathToThePluginAlone) {
     d.ReadyAt(spawn + 1, {});
   }
   EXPECT_EQ(d.engine.counts().parked, 0u);
+  EXPECT_TRUE(d.engine.breaker().closed()) << "nothing was wrong with a call";
+}
+
+TEST_F(FailedAdvanceTest, IsGivenUpWithAPluginThatDiesOfItAgainAndAgain) {
+  for (SpawnNumber spawn = 1; spawn <= RunnerPacing::kMaxDeaths + 1; ++spawn) {
+    const Commands died = d.Exited(spawn, ExitClass::kCrash, 1);
+    d.Wake(std::max(d.WakeIn(died), 0ns));
+    d.ReadyAt(spawn + 1, {});
+  }
+  EXPECT_EQ(d.engine.state(), GroupState::kGivenUp) << d.engine.reason();
 }
 
 // It would stand behind an event that comes before it is handed over.

@@ -71,6 +71,8 @@ struct Record {
     kRetryAsked,      // event: an operator wants its letter called.
     kReset,           // position: an operator put the checkpoint back.
     kOtherPlugin,     // Another file of the plugin.
+    kBreakerOpens,    // The group says so, and that it is closed.
+    kBreakerCloses,
   };
 
   Kind kind{};
@@ -105,7 +107,8 @@ struct History {
   std::uint64_t max_letters = 100'000;
   std::uint32_t budget = 10;
   std::chrono::nanoseconds heal_for = std::chrono::hours(168);
-  std::chrono::nanoseconds open = std::chrono::seconds(5);  // The breaker, at first.
+  std::chrono::nanoseconds open = std::chrono::seconds(5);  // The breaker, at first and at most.
+  std::chrono::nanoseconds max_open = std::chrono::seconds(60);
 };
 
 }  // namespace catchup::sim

@@ -41,6 +41,10 @@ std::string_view LetterName(Record::Kind kind) {
       return "operator resets";
     case Record::Kind::kOtherPlugin:
       return "another plugin";
+    case Record::Kind::kBreakerOpens:
+      return "breaker opens";
+    case Record::Kind::kBreakerCloses:
+      return "breaker closes";
     default:
       return "?";
   }

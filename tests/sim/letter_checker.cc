@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 
+#include "tests/sim/breaker_watch.h"
+
 namespace catchup::sim {
 namespace {
 
@@ -14,6 +16,7 @@ using Time = std::chrono::nanoseconds;
 
 constexpr std::uint32_t kFailuresThatOpen = 5;
 constexpr std::uint32_t kStreakThatOpens = 3;
+constexpr Time kFailingFor = std::chrono::seconds(30);
 constexpr std::uint32_t kProbesThatHold = 5;
 constexpr std::uint32_t kBudgetMask = (1u << 20) - 1;
 // A letter is read from its store before it can be called.
@@ -21,7 +24,8 @@ constexpr Time kReading = std::chrono::milliseconds(1);
 
 class LetterChecker {
  public:
-  explicit LetterChecker(const History& history) : h_(history), events_(history.log.size()) {}
+  explicit LetterChecker(const History& history)
+      : h_(history), events_(history.log.size()), breaker_(history.open, history.max_open) {}
 
   std::vector<Violation> Run() {
     for (at_ = 0; at_ < h_.records.size(); ++at_) {
@@ -40,6 +44,7 @@ class LetterChecker {
     FailureClass failed{};  // How its last call in this process ended, where it failed.
     bool has_failed = false;
     bool applied = false;
+    bool passed = false;       // Applied once, wherever the plugin's store was put back to.
     bool stored = false;       // By the store, whatever the engine knows.
     std::uint32_t writes = 0;  // Under way: of another letter before, where the group went back.
     bool park_asked = false;
@@ -91,28 +96,36 @@ class LetterChecker {
         break;
       case Record::Kind::kRunnerStart:
         begun_ = true;
-        outstanding_.clear();
+        ForgetCalls();
         break;
       case Record::Kind::kTakeBack:
-        outstanding_.clear();
+      case Record::Kind::kRunnerDeath:
+        ForgetCalls();
         break;
       case Record::Kind::kDeliver:
         Deliver(record);
         break;
       case Record::Kind::kApply:
-        events_[record.event].applied = true;
+        events_[record.event].applied = events_[record.event].passed = true;
         break;
       case Record::Kind::kReport:
         SucceedBefore(record.event + 1);
         break;
       case Record::Kind::kAdvance:
         failures_ = 0;
+        breaker_.OnSuccess();
         break;
       case Record::Kind::kFail:
         Fail(record);
         break;
       case Record::Kind::kRestore:
         Restore(record);
+        break;
+      case Record::Kind::kBreakerOpens:
+        BreakerOpens(record);
+        break;
+      case Record::Kind::kBreakerCloses:
+        BreakerSays(breaker_.OnClose());
         break;
       default:
         StepLetter(record);
@@ -142,6 +155,8 @@ class LetterChecker {
       case Record::Kind::kLetterOk:
         // Dropped meanwhile, it is a success all the same, of which nobody knows the type.
         failures_ = 0;
+        letter_called_ = false;
+        breaker_.OnSuccess();
         if (event.present == Present::kStored) {
           event.present = Present::kLeaving;
           Succeed(record.event, true);
@@ -177,6 +192,7 @@ class LetterChecker {
       case Record::Kind::kOtherPlugin:
         types_ = {};
         quiet_until_ = {};
+        breaker_.Hurry();
         break;
       default:
         break;
@@ -186,7 +202,9 @@ class LetterChecker {
   // It remembers nothing but what it finds in the store, of which each letter is told.
   void HostStart() {
     stalled_ = begun_ = false;
-    outstanding_.clear();
+    breaker_ = BreakerWatch(h_.open, h_.max_open);
+    last_failed_.reset();
+    ForgetCalls();
     types_ = {};
     failures_ = 0;
     quiet_until_ = {};
@@ -219,6 +237,7 @@ class LetterChecker {
       Broken("gone", "the letter of " + At(*unfound_.begin()) + " is not found any more");
       unfound_.clear();
     }
+    JudgeCall(record);
     outstanding_.push_back(i);
     if (record.at < quiet_until_) {
       Broken("pace", At(i) + " is called, but five failures in a row open the breaker");
@@ -228,6 +247,9 @@ class LetterChecker {
     }
     if (TypeOf(i).held && TypeOf(i).by_hand) {
       Broken("call", At(i) + " is called, but its type is held by hand");
+    }
+    if (events_[i].park_asked && !events_[i].passed) {
+      Broken("call", At(i) + " is called, but an operator wants it parked");
     }
     if (const std::size_t earlier = EarlierLetter(i); ByStream() && earlier != i) {
       Broken("order", At(i) + " is called before the letter of its stream at " + At(earlier));
@@ -243,6 +265,9 @@ class LetterChecker {
       type.held = false;
     }
     failures_ = 0;
+    if (!letter) {
+      breaker_.OnSuccess();
+    }
   }
 
   void SucceedBefore(std::size_t end) {
@@ -257,18 +282,85 @@ class LetterChecker {
     event.failed = record.failure;
     event.has_failed = true;
     if (record.letter) {
+      letter_called_ = false;
+      if (record.failure == FailureClass::kDomain) {
+        breaker_.OnSuccess();
+      } else {
+        breaker_.OnFailure();
+      }
       return;
     }
     SucceedBefore(record.event);
+    last_failed_ = record.event;
     if (record.failure == FailureClass::kDomain) {
       Succeed(record.event);
+      return;
     }
+    breaker_.OnFailure();
+    five_failures_ = false;
     if (record.failure == FailureClass::kInfrastructure) {
+      failing_since_ = failures_ == 0 ? record.at : failing_since_;
       if (++failures_ == kFailuresThatOpen) {
         failures_ = 0;
         quiet_until_ = record.at + LeastOpen();
+        five_failures_ = true;
       }
     }
+  }
+
+  // --- The breaker. ---
+
+  void ForgetCalls() {
+    outstanding_.clear();
+    letter_called_ = false;
+  }
+
+  // What a runner said just before it broke the contract may be false.
+  void BreakerSays(const std::string& wrong) {
+    if (!wrong.empty() && !stalled_) {
+      Broken("breaker", wrong);
+    }
+  }
+
+  void JudgeCall(const Record& record) {
+    const std::string wrong =
+        breaker_.OnCall(record.at, outstanding_.size() + (letter_called_ ? 1 : 0));
+    BreakerSays(wrong.empty() ? wrong : At(record.event) + " is called, but " + wrong);
+  }
+
+  void BreakerOpens(const Record& record) {
+    if (!HasCauseToOpen(record.at)) {
+      BreakerSays("the breaker opens without a cause; failed last: " +
+                  (last_failed_ ? At(*last_failed_) : "nothing"));
+    }
+    breaker_.OnOpen(record.at);
+  }
+
+  // Of a place without an event that the plugin does not store nothing is written down.
+  bool HasCauseToOpen(Time now) {
+    if (!breaker_.closed() || h_.position_mode) {
+      return breaker_.probe_failed() || h_.position_mode;
+    }
+    if (!last_failed_) {
+      return false;
+    }
+    const Type& type = TypeOf(*last_failed_);
+    const bool full = PresentLetters() >= h_.max_letters;
+    switch (events_[*last_failed_].failed) {
+      case FailureClass::kInfrastructure:
+        return five_failures_ || now - failing_since_ >= kFailingFor;
+      case FailureClass::kDomainText:
+        return full || OverBudget((type.texts << 1) | 1);
+      case FailureClass::kDomain:
+        return false;
+      default:
+        return full || type.streak + 1 >= kStreakThatOpens;
+    }
+  }
+
+  bool OverBudget(std::uint32_t texts) const {
+    return h_.budget > 0 &&
+           static_cast<std::uint32_t>(std::popcount(texts & kBudgetMask)) > h_.budget;
   }
 
   void Park(const Record& record) {
@@ -369,8 +461,7 @@ class LetterChecker {
     Type& type = TypeOf(record.event);
     if (record.failure == FailureClass::kDomainText) {
       type.texts = ((type.texts << 1) | 1) & kBudgetMask;
-      const bool over = static_cast<std::uint32_t>(std::popcount(type.texts)) > h_.budget;
-      if (h_.budget > 0 && over && record.at - type.text_at < LeastOpen()) {
+      if (OverBudget(type.texts) && record.at - type.text_at < LeastOpen()) {
         Broken("pace", At(record.event) + " is a letter by a text rule beyond the budget");
       }
       type.text_at = record.at;
@@ -389,6 +480,8 @@ class LetterChecker {
   void CallLetter(const Record& record) {
     const std::size_t i = record.event;
     const Event& event = events_[i];
+    JudgeCall(record);
+    letter_called_ = true;
     if (record.at < quiet_until_) {
       Broken("pace", "the letter of " + At(i) + " is called, but the breaker is open");
     }
@@ -486,7 +579,8 @@ class LetterChecker {
 
   void EndHold(std::uint32_t type) {
     for (std::uint32_t i = 0; i < types_.size(); ++i) {
-      if (type == kAllTypes || type == i) {
+      // What a success of the type has ended already is no operator's decision.
+      if ((type == kAllTypes || type == i) && types_[i].held) {
         types_[i] = {};
       }
     }
@@ -511,7 +605,12 @@ class LetterChecker {
   std::set<std::size_t> letters_;  // That are present.
   std::set<std::size_t> unfound_;
   std::deque<std::size_t> outstanding_;  // Handed to the present runner and not reported.
-  std::uint32_t failures_ = 0;           // Of the infrastructure, in a row.
+  bool letter_called_ = false;
+  std::uint32_t failures_ = 0;              // Of the infrastructure, in a row.
+  Time failing_since_{};                    // The first of them.
+  bool five_failures_ = false;              // The last one was one of so many.
+  std::optional<std::size_t> last_failed_;  // That was called as an event.
+  BreakerWatch breaker_;
   Time quiet_until_{};
   std::vector<Violation> violations_;
   std::set<std::string> seen_;

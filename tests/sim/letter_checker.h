@@ -13,9 +13,11 @@ namespace catchup::sim {
 //   cause    every letter has one: a failure in doubt of that class, a REJECT, a hold, an operator,
 //            or an earlier letter of its stream. Infrastructure is none (I8)
 //   pace     the third stream in a row of one type that fails in doubt, and each one after it,
-//   waits
-//            for a breaker; so does a letter by a text rule beyond the budget; and nothing is
+//            waits for a breaker; so does a letter by a text rule beyond the budget; and nothing is
 //            called right after five failures of the infrastructure in a row (I8)
+//   breaker  it opens for one of these, for a full store, or for a probe that failed; while it is
+//            open nothing is called, then one call at a time until three in a row succeed, which
+//            closes it
 //   order    no event is called while an earlier one of its stream is a letter, and no letter that
 //            is not the first of its stream (I4)
 //   call     a letter is called when it is durable, and a dead one only where an operator wants it;

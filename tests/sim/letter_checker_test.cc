@@ -71,6 +71,24 @@ TEST(LetterCheckerTest, AcceptsARowThatASuccessEnded) {
   EXPECT_EQ(s.Broken(), Names{});
 }
 
+TEST(LetterCheckerTest, AcceptsABreakerThatThreeSuccessesClose) {
+  LetterScript s(LetterOrder::kEvent);
+  s.Host().Runner(1).Doubt(0).Doubt(1).Deliver(2).Fail(2, kUnknown).Opens().TakeBack();
+  s.Wait(milliseconds(150)).Deliver(2).Fail(2, kUnknown).Opens().TakeBack();
+  s.Park(2, kHealing, kUnknown).Letter(2).Wait(milliseconds(300)).Handle(3, 5).Closes();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(LetterCheckerTest, AcceptsAnotherFileThatIsTriedAtOnce) {
+  LetterScript s;
+  s.Host().Runner(1);
+  for (int i = 0; i < 5; ++i) {
+    s.Deliver(0).Fail(0, kInfrastructure).TakeBack();
+  }
+  s.Opens().OtherPlugin().Handle(0, 0);
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
 TEST(LetterCheckerTest, AcceptsWhatComesAgainAfterAReset) {
   LetterScript s;
   s.Host().Runner(1).Handle(0, 3).Ask(At(3)).Durable(At(3)).Graceful();
@@ -368,6 +386,67 @@ TEST(LetterCheckerTest, FindsALetterCalledInAnEarlierRunner) {
   LetterScript s;
   s.Host().Runner(1).Doubt(0).Runner(2).As(1).CallLetter(0);
   EXPECT_EQ(s.Broken(), Names{"I10"});
+}
+
+// --- The breaker. ---
+
+// Opened for the third in a row.
+class OpenScript : public LetterScript {
+ public:
+  OpenScript() : LetterScript(LetterOrder::kEvent) {
+    h.budget = 0;
+    Host().Runner(1).Doubt(0).Doubt(1).Deliver(2).Fail(2, kUnknown).Opens().TakeBack();
+  }
+};
+
+TEST(LetterCheckerTest, FindsABreakerThatOpensForOneEventInDoubt) {
+  LetterScript s;
+  s.Host().Runner(1).Deliver(0).Fail(0, kUnknown).Opens();
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsABreakerThatOpensForAReject) {
+  LetterScript s;
+  s.h.max_letters = 0;
+  s.Host().Runner(1).Deliver(0).Fail(0, kDomain).Opens();
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsABreakerThatOpensForWhatASuccessEnded) {
+  LetterScript s(LetterOrder::kEvent);
+  s.Host().Runner(1).Doubt(0).Doubt(1).Handle(2, 2).Deliver(3).Fail(3, kUnknown).Opens();
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsACallWhileTheBreakerIsOpen) {
+  OpenScript s;
+  s.Wait(milliseconds(149)).Deliver(2);
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsABreakerThatWaitsNoLongerAfterAProbeThatFailed) {
+  OpenScript s;
+  s.Wait(milliseconds(200)).Deliver(2).Fail(2, kUnknown).Opens().TakeBack();
+  s.Wait(milliseconds(200)).Deliver(2);
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsASecondCallBesideTheProbe) {
+  OpenScript s;
+  s.Wait(milliseconds(200)).Deliver(2).Deliver(3);
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsABreakerThatClosesTooEarly) {
+  OpenScript s;
+  s.Wait(milliseconds(200)).Handle(2, 3).Closes();
+  EXPECT_EQ(s.Broken(), Names{"breaker"});
+}
+
+TEST(LetterCheckerTest, FindsACallOfWhatAnOperatorWantsParked) {
+  LetterScript s;
+  s.Host().Runner(1).AskPark(0).Deliver(0);
+  EXPECT_EQ(s.Broken(), Names{"call"});
 }
 
 }  // namespace

@@ -116,6 +116,9 @@ class Script {
   Script& Hold(std::uint32_t type, bool by_hand) {
     return Add({.kind = Record::Kind::kHold, .by_hand = by_hand, .type = type});
   }
+  Script& Opens() { return Add({.kind = Record::Kind::kBreakerOpens}); }
+  Script& Closes() { return Add({.kind = Record::Kind::kBreakerCloses}); }
+  Script& OtherPlugin() { return Add({.kind = Record::Kind::kOtherPlugin}); }
   Script& GiveUpLetters() { return Add({.kind = Record::Kind::kLettersGivenUp}); }
   Script& AskPark(std::size_t event) { return Event(Record::Kind::kParkAsked, event); }
   Script& AskRetry(std::size_t event) { return Event(Record::Kind::kRetryAsked, event); }

@@ -24,6 +24,7 @@
 //   --seed S    only this one, as a failed run says, and show its history where it fails
 //   --first S   the first seed (1)
 //   --threads T how many at once (1)
+//   --failures N ends after so many (500)
 
 namespace catchup::sim {
 namespace {
@@ -31,6 +32,7 @@ namespace {
 std::uint64_t g_seeds = 20'000;
 std::uint64_t g_first = 1;
 std::uint64_t g_threads = 1;
+std::uint64_t g_most_failures = 500;
 bool g_single = false;
 
 // Fewer histories may miss a rare fault without that being a defect.
@@ -44,8 +46,6 @@ constexpr std::uint64_t kSeedsThatMeetEveryTransition = 10'000'000;
 constexpr std::string_view kRarestTransitions[] = {
     "waiting to starting by 8; ", "starting to failed by 2; ", "catching up to waiting by 1; ",
     "caught up to waiting by 1; "};
-
-constexpr int kReportedFailures = 500;
 
 constexpr std::uint64_t kMostThreads = 256;
 
@@ -111,11 +111,11 @@ class Histories {
     return tallies.front();
   }
 
-  int failures() const { return failures_; }
+  std::uint64_t failures() const { return failures_; }
 
  private:
   void Work(Tally* tally) {
-    while (failures_ < kReportedFailures) {
+    while (failures_ < g_most_failures) {
       const std::uint64_t seed = next_++;
       if (seed >= g_first + g_seeds) {
         return;
@@ -129,7 +129,7 @@ class Histories {
   }
 
   std::atomic<std::uint64_t> next_{g_first};
-  std::atomic<int> failures_{0};
+  std::atomic<std::uint64_t> failures_{0};
 };
 
 TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
@@ -137,7 +137,7 @@ TEST(SimulationTest, NoHistoryBreaksAnInvariant) {
               static_cast<unsigned long long>(g_first + g_seeds - 1));
   Histories histories;
   const auto [faults, transitions] = histories.Run();
-  const int failures = histories.failures();
+  const std::uint64_t failures = histories.failures();
   for (std::size_t i = 0; i < kFaultNames.size(); ++i) {
     const std::uint64_t count = faults.count(static_cast<Fault>(i));
     std::printf("%10llu  %s\n", static_cast<unsigned long long>(count),
@@ -192,8 +192,10 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     if (i + 1 == argc || (option != "--seeds" && option != "--seed" && option != "--first" &&
-                          option != "--threads")) {
-      std::fprintf(stderr, "%s: wanted --seeds N, --seed S, --first S or --threads T\n", argv[i]);
+                          option != "--threads" && option != "--failures")) {
+      std::fprintf(stderr,
+                   "%s: wanted --seeds N, --seed S, --first S, --threads T or --failures N\n",
+                   argv[i]);
       return 2;
     }
     const std::uint64_t number = catchup::sim::Number(argv[i + 1]);
@@ -201,6 +203,8 @@ int main(int argc, char** argv) {
       catchup::sim::g_seeds = number;
     } else if (option == "--threads") {
       catchup::sim::g_threads = std::clamp<std::uint64_t>(number, 1, catchup::sim::kMostThreads);
+    } else if (option == "--failures") {
+      catchup::sim::g_most_failures = number;
     } else {
       catchup::sim::g_first = number;
     }

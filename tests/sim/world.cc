@@ -43,6 +43,7 @@ History World::MakeHistory(Random* random) {
     }
   }
   history.open = milliseconds(200);
+  history.max_open = milliseconds(800);
   return history;
 }
 
@@ -80,7 +81,7 @@ void World::ChooseOptions() {
   options_.max_retries = static_cast<std::uint32_t>(random_.Between(0, 3));
   options_.retry = {milliseconds(100), milliseconds(400)};
   options_.breaker.open = history_.open;
-  options_.breaker.max_open = milliseconds(800);
+  options_.breaker.max_open = history_.max_open;
   options_.letter_order = history_.order;
   options_.max_letters = history_.max_letters;
   options_.budget = history_.budget;
@@ -322,7 +323,14 @@ void World::Input(Cause cause, void (*input)(void* at, Commands* out), void* at)
   }
   const bool was_finished = finished_;
   const GroupState before = engine_->state();
+  const bool was_open = engine_->breaker().open();
+  const bool was_closed = engine_->breaker().closed();
   input(at, dispatch_->commands());
+  if (engine_->breaker().open() && !was_open) {
+    Note({.kind = Record::Kind::kBreakerOpens});
+  } else if (engine_->breaker().closed() && !was_closed) {
+    Note({.kind = Record::Kind::kBreakerCloses});
+  }
   const GroupState after = engine_->state();
   if (after != before && !transitions_.Saw(before, cause, after)) {
     Wrong(std::string(GroupStateName(before)) + " became " + std::string(GroupStateName(after)) +
