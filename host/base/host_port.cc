@@ -59,6 +59,13 @@ Result<HostPort> ParseHostPort(std::string_view text) {
   std::string_view rest;
   if (text.starts_with('[')) {
     const auto close = text.find(']');
+    const auto percent = text.find('%');
+    if (close != std::string_view::npos && percent < close &&
+        IsAddress6(text.substr(1, percent - 1))) {
+      return Status::Invalid(StrCat("zone ", Quote(text.substr(percent, close - percent)),
+                                    " behind the address in ", Quote(text),
+                                    ": wanted an address without one, or a name"));
+    }
     if (close == std::string_view::npos || !IsAddress6(text.substr(1, close - 1))) {
       return Status::Invalid(
           StrCat("host in ", Quote(text), ": wanted an IPv6 address in brackets"));

@@ -97,7 +97,9 @@ Status ParseServers(std::string_view authority, std::vector<ServerAddress>* serv
     last = comma == std::string_view::npos;
     CATCHUP_ASSIGN_OR_RETURN(ServerAddress server, ParseServer(authority.substr(0, comma)));
     authority.remove_prefix(last ? authority.size() : comma + 1);
-    if (std::find(servers->begin(), servers->end(), server) != servers->end()) {
+    if (std::any_of(servers->begin(), servers->end(), [&](const ServerAddress& known) {
+          return known.port == server.port && LowerCase(known.host) == LowerCase(server.host);
+        })) {
       return Status::Invalid(
           fmt::format("host {} twice: wanted each once", Quote(server.target())));
     }

@@ -295,6 +295,11 @@ TEST(SourceUriTest, SaysWhatIsWrongWithTheHosts) {
             "several hosts \"a,b\" behind \"+discover\": wanted one, whose name stands for all "
             "nodes, or the scheme without \"+discover\"");
   EXPECT_EQ(Refusal("kdb://a,b,a:2113"), "host \"a:2113\" twice: wanted each once");
+  EXPECT_EQ(Refusal("kdb://db.example,DB.example"),
+            "host \"DB.example:2113\" twice: wanted each once");
+  EXPECT_EQ(Refusal("kdb://[fe80::1%eth0]:2113"),
+            "zone \"%eth0\" behind the address in \"[fe80::1%eth0]:2113\": wanted an address "
+            "without one, or a name");
   EXPECT_THAT(Refusal("kdb://a,,b"), HasSubstr("host \"\": wanted"));
   EXPECT_THAT(Refusal("kdb://a,"), HasSubstr("host \"\": wanted"));
   std::string many = "kdb://h0";
