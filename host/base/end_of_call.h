@@ -40,6 +40,11 @@ inline bool IsRefusal(EndClass kind) {
   return false;
 }
 
+// Whether it is for who asks, so that other credentials, or rights, may be all that is wanted.
+inline bool IsRefusalOfAccess(EndClass kind) {
+  return kind == EndClass::kCredentials || kind == EndClass::kRights;
+}
+
 // How a call to a server ended.
 struct EndOfCall {
   EndClass kind = EndClass::kDropped;

@@ -8,7 +8,10 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "host/base/check.h"
 #include "host/base/shortage.h"
@@ -18,6 +21,7 @@
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
 #include "host/cli/run_token.h"
+#include "host/config/credentials.h"
 #include "host/config/source_uri.h"
 #include "host/config/tls_files.h"
 #include "host/daemon/server_connection.h"
@@ -50,6 +54,16 @@ Result<Target> OpenTarget(const SourceUri& uri) {
   target.endpoint = std::move(endpoint);
   target.address = target.endpoint.address;
   return target;
+}
+
+Result<std::shared_ptr<Credentials>> FindAppendCredentials(const SourceUri& uri,
+                                                           const std::string& file) {
+  constexpr std::string_view kOption = "--credentials-file";
+  CredentialsFile named;
+  if (!file.empty()) {
+    CATCHUP_ASSIGN_OR_RETURN(named, NameCredentialsFile(kOption, file));
+  }
+  return FindCredentials(uri, named);
 }
 
 // One append: from the file to the writer, until the file ends, something fails or somebody stops
@@ -217,10 +231,6 @@ int AppendTo(const ConnectionOptions& connection, const AppendArguments& argumen
 }  // namespace
 
 int AppendCommand(const AppendArguments& arguments) {
-  if (!arguments.credentials_file.empty()) {
-    std::fprintf(stderr, "--credentials-file: this version supports servers without credentials\n");
-    return kExitUsage;
-  }
   const auto uri = ParseSourceUri(arguments.to);
   Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
   if (fit.ok()) {
@@ -230,7 +240,17 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "--to: %s\n", fit.message().c_str());
     return kExitUsage;
   }
-  for (const std::string& warning : uri->warnings) {
+  const auto credentials = FindAppendCredentials(*uri, arguments.credentials_file);
+  if (!credentials.ok()) {
+    std::fprintf(stderr, "%s\n", credentials.status().message().c_str());
+    return kExitUsage;
+  }
+  std::vector<std::string> warnings = uri->warnings;
+  if (std::string readable = WarnOfReadablePassword(*uri);
+      *credentials != nullptr && !readable.empty()) {
+    warnings.push_back(std::move(readable));
+  }
+  for (const std::string& warning : warnings) {
     std::fprintf(stderr, "warning: --to: %s\n", warning.c_str());
   }
   const std::optional<RunToken> token =
@@ -267,8 +287,8 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;
   }
-  return AppendTo(ServerConnection(uri->settings, target->address, "append"), arguments, *token,
-                  &*signals, &*file);
+  return AppendTo(ServerConnection(uri->settings, target->address, "append", *credentials),
+                  arguments, *token, &*signals, &*file);
 }
 
 }  // namespace catchup

@@ -19,6 +19,7 @@
 #include "host/cli/scratch_directory.h"
 #include "host/cli/trial.h"
 #include "host/config/config_warnings.h"
+#include "host/config/credentials.h"
 #include "host/config/reader.h"
 #include "host/config/tls_files.h"
 #include "host/engine/engine_text.h"
@@ -293,6 +294,15 @@ void CheckState(const ConfigReading& reading, Findings* findings) {
 void CheckSource(const SourceConfig& source, Findings* findings) {
   if (source.uri_text.empty()) {
     return;
+  }
+  const bool is_named = !source.credentials_file.path.empty();
+  const auto credentials = FindCredentials(source.uri, source.credentials_file);
+  if (!credentials.ok()) {
+    findings->Add(is_named ? source.credentials_location : source.location,
+                  credentials.status().message());
+  } else if (const std::string warning = WarnOfReadablePassword(source.uri);
+             *credentials != nullptr && !warning.empty()) {
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
   }
   if (source.uri.kind != SourceUri::Kind::kEmbedded) {
     if (const Status files = CheckTlsFiles(source.uri.settings); !files.ok()) {

@@ -1,15 +1,39 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <memory>
+#include <string>
 
 #include "host/admin/host_service.h"
 #include "host/base/log.h"
 #include "host/cli/commands.h"
 #include "host/config/config_warnings.h"
+#include "host/config/credentials.h"
 #include "host/config/reader.h"
 #include "host/config/tls_files.h"
 #include "host/daemon/host.h"
 
 namespace catchup {
+namespace {
+
+// The files that a server is reached with. What is wrong with them, with its place in `file`.
+Result<std::shared_ptr<Credentials>> OpenSource(const SourceConfig& source,
+                                                const std::string& file) {
+  const auto at = [&](SourceLocation place) {
+    return fmt::format("{}:{}:{}", file, place.line, place.column);
+  };
+  auto credentials = FindCredentials(source.uri, source.credentials_file);
+  if (!credentials.ok()) {
+    return credentials.status().Within(
+        at(source.credentials_file.path.empty() ? source.location : source.credentials_location));
+  }
+  CATCHUP_RETURN_IF_ERROR(
+      CheckTlsFiles(source.uri.settings).Within("source.uri").Within(at(source.location)));
+  return credentials;
+}
+
+}  // namespace
 
 int RunCommand(const RunArguments& arguments) {
   const ConfigReading reading = ReadConfigFile(arguments.config);
@@ -31,10 +55,9 @@ int RunCommand(const RunArguments& arguments) {
                  config.file.c_str(), names.c_str());
     return kExitUsage;
   }
-  if (const Status files = CheckTlsFiles(config.source.uri.settings); !files.ok()) {
-    std::fprintf(stderr, "%s:%u:%u: source.uri: %s\n", arguments.config.c_str(),
-                 config.source.location.line, config.source.location.column,
-                 files.message().c_str());
+  const auto credentials = OpenSource(config.source, arguments.config.string());
+  if (!credentials.ok()) {
+    std::fprintf(stderr, "%s\n", credentials.status().message().c_str());
     return kExitConfiguration;
   }
   ConfigureLog({config.log.level, config.log.format});
@@ -44,7 +67,11 @@ int RunCommand(const RunArguments& arguments) {
           {{"reason", warning.text}});
     }
   }
-  return RunHost(config, {arguments.until_caught_up, arguments.group, ServeHost});
+  if (const std::string warning = WarnOfReadablePassword(config.source.uri);
+      *credentials != nullptr && !warning.empty()) {
+    Log(LogLevel::kWarn, "Configuration", "RunCommand", "", {{"reason", warning}});
+  }
+  return RunHost(config, {arguments.until_caught_up, arguments.group, ServeHost, *credentials});
 }
 
 }  // namespace catchup

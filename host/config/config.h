@@ -124,10 +124,18 @@ struct GroupConfig {
   PluginSettings settings;
 };
 
+// The file that holds user and password for a server; see host/config/credentials.h.
+struct CredentialsFile {
+  std::filesystem::path path;  // Empty: none is named.
+  std::string origin;          // As messages call it.
+};
+
 struct SourceConfig {
   SourceUri uri;            // Its paths are absolute here.
   std::string uri_text;     // As written, for messages; holds no secret. Empty if it was wrong.
   SourceLocation location;  // The value of `uri`.
+  CredentialsFile credentials_file;  // Its path is absolute here.
+  SourceLocation credentials_location;
   ListenAddress embedded_listen{"127.0.0.1", 0};
   SourceLocation listen_location;  // Its value, or that of `uri`.
 };

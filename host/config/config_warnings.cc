@@ -60,6 +60,12 @@ std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const st
     warnings.push_back(
         {"", fmt::format("{}source.uri: {}", At(file, config.source.location), warning)});
   }
+  if (config.source.uri.kind == SourceUri::Kind::kEmbedded &&
+      !config.source.credentials_file.path.empty()) {
+    warnings.push_back({"", At(file, config.source.credentials_location) +
+                                "source.credentials_file: without effect: an embedded log has no "
+                                "users"});
+  }
   for (std::size_t i = 0; i < config.plugins.directories.size(); ++i) {
     const std::filesystem::path& directory = config.plugins.directories[i];
     std::error_code failed;
@@ -81,11 +87,6 @@ std::vector<ConfigWarning> FindConfigWarnings(const HostConfig& config, const st
       }
     }
     WarnOfSinks(group, config, file, &warnings);
-  }
-  if (std::getenv("CATCHUP_CREDENTIALS") != nullptr) {
-    warnings.push_back({"",
-                        "CATCHUP_CREDENTIALS is set: this version supports no credentials and "
-                        "does not use it"});
   }
   return warnings;
 }

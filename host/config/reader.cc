@@ -11,6 +11,7 @@
 
 #include "host/base/text.h"
 #include "host/base/unique_fd.h"
+#include "host/config/credentials.h"
 #include "host/config/group_reader.h"
 #include "host/config/table_reader.h"
 #include "host/config/toml_tree.h"
@@ -107,7 +108,9 @@ class DocumentReader {
     } else {
       reader.Missing("uri", kWantedUri);
     }
-    NoSecretFile(&reader, "source.", "credentials_file", "no credentials");
+    if (const TomlMember* member = reader.Take("credentials_file")) {
+      ReadCredentialsFile(member->value);
+    }
     std::string text;
     if (reader.Text("embedded_listen", kWantedAddress, &text)) {
       auto address = ParseListenAddress(text);
@@ -146,6 +149,19 @@ class DocumentReader {
         *path = Resolve(*path);
       }
     }
+  }
+
+  // Without the value of another type, too: see NameCredentialsFile.
+  void ReadCredentialsFile(const TomlValue& value) {
+    const std::string* text = value.As<std::string>();
+    auto named = NameCredentialsFile("source.credentials_file", text == nullptr ? "" : *text);
+    if (!named.ok()) {
+      problems_->Add(value.location, named.status().message());
+      return;
+    }
+    config_.source.credentials_file = *std::move(named);
+    config_.source.credentials_file.path = Resolve(config_.source.credentials_file.path);
+    config_.source.credentials_location = value.location;
   }
 
   // Without the value: where a file is asked for, the secret itself may have been written.

@@ -1,18 +1,15 @@
 #include "host/config/tls_files.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <string_view>
 
-#include "host/base/unique_fd.h"
+#include "host/config/small_file.h"
 
 namespace catchup {
 namespace {
@@ -20,7 +17,9 @@ namespace {
 // The system's own bundle of all CAs has a quarter of a MiB.
 constexpr std::size_t kMaxBytes = 4u << 20;
 
-constexpr mode_t kOthers = S_IRWXO;
+constexpr SmallFile kCertificateFile{kMaxBytes, 0, "", "certificates in PEM"};
+constexpr SmallFile kKeyFile{kMaxBytes, S_IRWXO, "no access for others, as by chmod o-rwx",
+                             "a private key in PEM"};
 
 enum class Content : std::uint8_t { kCertificates, kKey };
 
@@ -31,46 +30,6 @@ bool HasBlock(std::string_view text, std::string_view name) {
   return begin != std::string_view::npos && text.find("-----END ", begin) != std::string_view::npos;
 }
 
-Result<std::string> Read(const std::filesystem::path& file, Content content) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) {
-    return Status::FromErrno("cannot open it", errno);
-  }
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) {
-    return Status::FromErrno("cannot look at it", errno);
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return Status::Invalid("it is no regular file: wanted one in PEM");
-  }
-  if (content == Content::kKey && (info.st_mode & kOthers) != 0) {
-    return Status::Invalid(
-        fmt::format("its mode is {:04o}: wanted no access for others, as by chmod "
-                    "o-rwx",
-                    info.st_mode & 07777u));
-  }
-  if (static_cast<std::uint64_t>(info.st_size) > kMaxBytes) {
-    return Status::Invalid(fmt::format("more than {} MiB: wanted certificates", kMaxBytes >> 20));
-  }
-  std::string text(static_cast<std::size_t>(info.st_size), '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got < 0) {
-      return Status::FromErrno("cannot read it", errno);
-    }
-    if (got == 0) {
-      break;
-    }
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
 Status CheckFile(std::string_view option, const std::filesystem::path& file, Content content) {
   if (file.empty()) {
     return {};
@@ -78,7 +37,7 @@ Status CheckFile(std::string_view option, const std::filesystem::path& file, Con
   const auto fault = [&](const std::string& text) {
     return Status::Invalid(fmt::format("{}: {}: {}", option, file.string(), text));
   };
-  const auto text = Read(file, content);
+  const auto text = ReadSmallFile(file, content == Content::kKey ? kKeyFile : kCertificateFile);
   if (!text.ok()) {
     return fault(text.status().message());
   }

@@ -7,6 +7,7 @@
 #include "host/base/failure_rules.h"
 #include "host/base/log.h"
 #include "host/base/random.h"
+#include "host/base/str_cat.h"
 #include "host/base/test_seams.h"
 
 namespace catchup {
@@ -272,6 +273,7 @@ void Group::StartEngine() {
 
 // Until there is an answer, or the group is to stop.
 void Group::AskForHead() {
+  refused_head_ = false;
   if (stop_requested_) {
     EndBeforeStart(GroupState::kStopped, kStopped);
     return;
@@ -285,9 +287,24 @@ void Group::AskForHead() {
       Prepare();
     } else {
       // Whatever keeps it from the answer may pass: it is all the server's.
-      report_.WaitFor(Waiter::kStore,
-                      "head of the log not read, where the group is to start: " + head.end().text);
-      Later(FixedWait(kRetryPause), &Group::AskForHead);
+      refused_head_ = IsRefusal(head.end().kind);
+      report_.WaitFor(
+          Waiter::kStore,
+          StrCat(IsRefusalOfAccess(head.end().kind) ? "credentials: " : "",
+                 "head of the log not read, where the group is to start: ", head.end().text));
+      Later(FixedWait(refused_head_ ? kRefusedPause : kRetryPause), &Group::AskForHead);
+    }
+  });
+}
+
+void Group::AccessChanged() {
+  gate_->Enter([this] {
+    if (started_engine_) {
+      engine().AccessChanged(Now(), out());
+    } else if (waits_to_start_ && std::exchange(refused_head_, false)) {
+      services_.reactor->Cancel(wake_timer_);
+      waits_to_start_ = false;
+      AskForHead();
     }
   });
 }

@@ -89,6 +89,9 @@ class Group final : private CommandHandler,
 
   GroupStatus Glance();
 
+  // Whoever this host is for the server is another now. Any thread.
+  void AccessChanged();
+
   // The newest event of the log, for the place in it that is shown. Any thread.
   void SetHead(const std::optional<Position>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.
@@ -203,6 +206,8 @@ class Group final : private CommandHandler,
   // The pause before another try of what the machine or the server does not have for now, where the
   // engine does not know of it yet.
   static constexpr std::chrono::seconds kRetryPause{1};
+  // Failed logins fill the server's log.
+  static constexpr std::chrono::seconds kRefusedPause{10};
 
   const GroupConfig config_;
   const GroupServices services_;
@@ -224,6 +229,7 @@ class Group final : private CommandHandler,
   Reactor::TimerId wake_timer_ = 0;
   std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.
   LaneNumber letter_lane_ = 0;     // And its lane.
+  bool refused_head_ = false;      // It waits for a question that the server has refused.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
   bool filter_changed_ = false;  // The store does not hold the new one yet.

@@ -484,6 +484,13 @@ void GroupSlot::SetHead(const std::optional<Position>& head) {
   }
 }
 
+void GroupSlot::AccessChanged() {
+  const MutexLock lock(&mutex_);
+  if (group_ != nullptr) {
+    group_->AccessChanged();
+  }
+}
+
 bool GroupSlot::Running() {
   const MutexLock lock(&mutex_);
   return group_ != nullptr && !group_->Glance().finished;

@@ -65,6 +65,7 @@ class GroupSlot {
   GroupStatus Glance();
   bool CheckpointSafe();
   void SetHead(const std::optional<Position>& head);
+  void AccessChanged();
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::chrono::seconds kInterval{2};
 constexpr std::chrono::seconds kIdleInterval{10};
+// Failed logins fill the server's log.
+constexpr std::chrono::seconds kRefusedInterval{60};
 
 }  // namespace
 
@@ -35,15 +37,22 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
     return;
   }
   asked_ = true;
-  source_->ReadHead([this](const Answer<std::optional<Position>>& head) {
-    reactor_.Post([this, head] {
+  source_->ReadHead([this, now](const Answer<std::optional<Position>>& head) {
+    reactor_.Post([this, head, now] {
       on_reactor_.AssertHeld();
       asked_ = false;
       if (head.ok()) {
         found_(*head);
+      } else if (IsRefusal(head.end().kind)) {
+        next_ = now + FixedWait(kRefusedInterval);
       }
     });
   });
+}
+
+void HeadProbe::AccessChanged() {
+  on_reactor_.AssertHeld();
+  next_ = {};
 }
 
 // Connects to where the server is now.

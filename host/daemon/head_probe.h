@@ -14,7 +14,8 @@
 namespace catchup {
 
 // Asks for the newest event of the log now and then, once for all groups: every 2 s while one of
-// them moves, every 10 s while all are live, never without one that lives. Only a display needs it,
+// them moves, every 10 s while all are live, every minute
+// where the server refuses it, never without one that lives. Only a display needs it,
 // so what fails is silent; the groups say by themselves what they wait for. On the reactor.
 class HeadProbe {
  public:
@@ -29,6 +30,8 @@ class HeadProbe {
 
   // Asks if it is time to.
   void Look(const std::vector<GroupStatus>& groups, Clock::time_point now);
+  // Whoever this host is for the server is another now.
+  void AccessChanged();
 
  private:
   bool Connect() CATCHUP_REQUIRES(on_reactor_);

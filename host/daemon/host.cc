@@ -17,6 +17,7 @@
 #include "host/base/signals.h"
 #include "host/base/stop_budget.h"
 #include "host/base/test_seams.h"
+#include "host/daemon/credentials_watch.h"
 #include "host/daemon/group_slot.h"
 #include "host/daemon/head_probe.h"
 #include "host/daemon/host_desk.h"
@@ -69,7 +70,7 @@ class Host {
       : config_(config),
         options_(options),
         stop_limit_(StopLimit(config, options)),
-        resources_(config, {stop_limit_, options.until_caught_up}) {}
+        resources_(config, {stop_limit_, options.until_caught_up}, options.credentials) {}
   Host(const Host&) = delete;
   Host& operator=(const Host&) = delete;
 
@@ -82,6 +83,7 @@ class Host {
   void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at)
       CATCHUP_REQUIRES(on_reactor_);
   void OnStateLost(const Status& why) CATCHUP_REQUIRES(on_reactor_);
+  void OnCredentialsChanged() CATCHUP_REQUIRES(on_reactor_);
   void StopGroups() CATCHUP_REQUIRES(on_reactor_);
   void Tick() CATCHUP_REQUIRES(on_reactor_);
   bool CheckStalled(const std::vector<GroupStatus>& statuses) CATCHUP_REQUIRES(on_reactor_);
@@ -102,6 +104,7 @@ class Host {
   std::optional<HostDesk> desk_;
   std::optional<HeadProbe> head_;
   std::optional<LockWatch> lock_;
+  std::optional<CredentialsWatch> credentials_;
 
   Role on_reactor_;
   ProgressTable progress_ CATCHUP_GUARDED_BY(on_reactor_);
@@ -149,6 +152,11 @@ void Host::StartGroups() {
                   on_reactor_.AssertHeld();
                   OnStateLost(why);
                 });
+  credentials_.emplace(resources_.log().credentials(), &resources_.worker(), &resources_.reactor(),
+                       [this] {
+                         on_reactor_.AssertHeld();
+                         OnCredentialsChanged();
+                       });
   head_.emplace(services.source, &resources_.reactor(), [this](const auto& head) {
     for (const auto& slot : slots_) {
       slot->SetHead(head);
@@ -187,6 +195,13 @@ void Host::OnStopSignal(const ReceivedSignal& signal, Clock::time_point at) {
     LogSignal(LogLevel::kInfo, wish == Verdict::Wish::kStop ? "Stopping" : "Stopping by force",
               signal);
     StopGroups();
+  }
+}
+
+void Host::OnCredentialsChanged() {
+  head_->AccessChanged();
+  for (const auto& slot : slots_) {
+    slot->AccessChanged();
   }
 }
 
@@ -278,6 +293,7 @@ void Host::Tick() {
   }
   head_->Look(statuses, Clock::now());
   lock_->Look(Clock::now());
+  credentials_->Look(Clock::now());
   if (trim_.Look(statuses, Clock::now())) {
     resources_.worker().Post(GiveMemoryBack);
   }

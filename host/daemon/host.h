@@ -1,8 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "host/config/config.h"
+#include "host/config/credentials.h"
 #include "host/daemon/host_control.h"
 
 namespace catchup {
@@ -14,6 +16,8 @@ struct RunOptions {
   std::string only_group;
   // None: no commands.
   ServeControl serve;
+  // For the server; null without any.
+  std::shared_ptr<Credentials> credentials;
 };
 
 // Runs the host until SIGTERM or SIGINT, or until every group has ended, be it well or as `failed`

@@ -195,7 +195,8 @@ SinkServices HostResources::sinks() {
   services.skipped = &skipped_streams_;
   services.open_stream = [this](const std::string& group, const std::string& stream) {
     const auto server = [this, group] {
-      return ServerConnection(config_.source.uri.settings, log_.Now(), group + "-letters");
+      return ServerConnection(config_.source.uri.settings, log_.Now(), group + "-letters",
+                              log_.credentials());
     };
     return std::make_unique<StreamSink>(server, group, stream);
   };

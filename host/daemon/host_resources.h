@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "host/base/status.h"
 #include "host/config/config.h"
@@ -30,10 +31,11 @@ class HostResources {
   };
 
   // `config` must outlive it.
-  HostResources(const HostConfig& config, const Limits& limits)
+  HostResources(const HostConfig& config, const Limits& limits,
+                std::shared_ptr<Credentials> credentials)
       : config_(config),
         limits_(limits),
-        log_(config.source),
+        log_(config.source, std::move(credentials)),
         skipped_streams_(SinkStreamsOf(config.groups)) {}
   HostResources(const HostResources&) = delete;
   HostResources& operator=(const HostResources&) = delete;

@@ -24,7 +24,8 @@ embedded::ServerOptions EmbeddedOptions(const SourceConfig& config) {
 
 }  // namespace
 
-LogAddress::LogAddress(const SourceConfig& config) : config_(config) {}
+LogAddress::LogAddress(const SourceConfig& config, std::shared_ptr<Credentials> credentials)
+    : config_(config), credentials_(std::move(credentials)) {}
 
 LogAddress::~LogAddress() = default;
 
@@ -83,7 +84,8 @@ void LogAddress::Own() {
 
 Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
                                                     const std::string& name) const {
-  return OpenKurrentSource(ServerConnection(config_.uri.settings, address, name), threads_);
+  return OpenKurrentSource(ServerConnection(config_.uri.settings, address, name, credentials_),
+                           threads_);
 }
 
 void LogAddress::Close() {

@@ -8,6 +8,7 @@
 #include "host/base/mutex.h"
 #include "host/base/status.h"
 #include "host/config/config.h"
+#include "host/config/credentials.h"
 #include "host/daemon/worker_pool.h"
 #include "host/source/source.h"
 
@@ -22,8 +23,8 @@ class EmbeddedServer;
 // process or another one. Serves the connections that it opens by a few threads of its own.
 class LogAddress {
  public:
-  // `config` must outlive it.
-  explicit LogAddress(const SourceConfig& config);
+  // `config` must outlive it. `credentials`: null where the server asks for none.
+  LogAddress(const SourceConfig& config, std::shared_ptr<Credentials> credentials);
   ~LogAddress();
   LogAddress(const LogAddress&) = delete;
   LogAddress& operator=(const LogAddress&) = delete;
@@ -31,6 +32,9 @@ class LogAddress {
   // Makes the threads, and opens an embedded log that nobody serves. kExhausted: not to be had now,
   // try again; it goes on where it stopped. `worker` must outlive it.
   Status Open(int threads, WorkerPool* worker);
+
+  // Null without any.
+  const std::shared_ptr<Credentials>& credentials() const { return credentials_; }
 
   // Where the server is now. An embedded log that another process served may be served elsewhere,
   // or by nobody: then this process opens it. Any thread; waits for nothing.
@@ -50,6 +54,7 @@ class LogAddress {
   void Own();
 
   const SourceConfig& config_;
+  const std::shared_ptr<Credentials> credentials_;
   WorkerPool* worker_ = nullptr;
   std::shared_ptr<SourceThreads> threads_;
   std::atomic<bool> closing_ = false;

@@ -7,7 +7,8 @@
 namespace catchup {
 
 ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::string address,
-                                   std::string_view purpose) {
+                                   std::string_view purpose,
+                                   const std::shared_ptr<Credentials>& credentials) {
   ConnectionOptions options;
   options.address = std::move(address);
   options.connection_name =
@@ -15,6 +16,10 @@ ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::stri
   if (settings.tls) {
     options.tls = TlsOptions{settings.verify_certificate, settings.ca_file,
                              settings.certificate_file, settings.key_file};
+  }
+  if (credentials != nullptr) {
+    options.authorization = [credentials] { return credentials->Authorization(); };
+    options.credentials_origin = credentials->origin();
   }
   options.requires_leader = settings.node_preference == NodePreference::kLeader;
   options.keepalive_time = settings.keepalive_interval;

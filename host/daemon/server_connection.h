@@ -1,16 +1,20 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "host/config/connection_settings.h"
+#include "host/config/credentials.h"
 #include "host/source/client/connection_options.h"
 
 namespace catchup {
 
-// How to reach `address` ("host:port") by `settings`. `purpose`, as a group's name, stands behind
-// the name that the server knows the connection by.
+// How to reach `address` ("host:port") by `settings`, as the user of `credentials` where there are
+// some. `purpose`, as a group's name, stands behind the name that the server knows the connection
+// by.
 ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::string address,
-                                   std::string_view purpose);
+                                   std::string_view purpose,
+                                   const std::shared_ptr<Credentials>& credentials);
 
 }  // namespace catchup

@@ -146,6 +146,10 @@ class Engine {
   void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);
   void SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out);
 
+  // Whoever we are for the server is another now: what it refused us for that is tried again at
+  // once.
+  void AccessChanged(Tick tick, Commands* out);
+
   // The kPersist of `position` has been committed.
   void CheckpointDurable(Position position, Tick tick, Commands* out);
 

@@ -221,6 +221,13 @@ void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick,
   Plan(turn);
 }
 
+void Engine::AccessChanged(Tick tick, Commands* out) {
+  Turn turn(tick, out);
+  if (parts_.link.OnAccessChanged(turn.now)) {
+    Plan(turn);
+  }
+}
+
 SourceLink::Place Engine::ResumePlace() const {
   return {.reached = parts_.frontier.reached(),
           .event = parts_.frontier.event(),

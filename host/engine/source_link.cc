@@ -201,11 +201,24 @@ void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& re
   if (!dropped) {
     delay = std::max(delay, kRefusedMinimum);
   }
-  trouble_ = fmt::format("subscription {} ({}){}{}", dropped ? "dropped" : "refused",
+  awaits_access_ = IsRefusalOfAccess(end.kind);
+  trouble_ = fmt::format("{} ({}){}{}",
+                         awaits_access_ ? "credentials: refused"
+                         : dropped      ? "subscription dropped"
+                                        : "subscription refused",
                          OneLine(end.text), kNextTryIn, FormatDuration(delay));
   turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
                trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
   connect_at_ = turn.now + delay;
+}
+
+bool SourceLink::OnAccessChanged(std::chrono::nanoseconds now) {
+  if (!awaits_access_ || !connect_at_) {
+    return false;
+  }
+  connect_at_ = now;
+  reconnects_ = 0;
+  return true;
 }
 
 void SourceLink::BreakOff(const std::string& why, const std::optional<Position>& reached,

@@ -83,6 +83,9 @@ class SourceLink {
 
   // The call is over, dropped or refused; the next one comes after a back-off.
   void OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn);
+  // Whoever we are for the server, or may do there, is another now: what was refused for that is
+  // worth another try, which is due now. False: nothing was.
+  bool OnAccessChanged(std::chrono::nanoseconds now);
   // The call is over, and with it the group.
   void OnInvalidPosition() { step_ = Step::kNone; }
   // The server says what cannot be: cancels the call, which counts as refused.
@@ -125,6 +128,7 @@ class SourceLink {
   std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
   bool been_live_ = false;
   std::string trouble_;
+  bool awaits_access_ = false;    // The last call was refused for who we are.
   std::uint32_t reconnects_ = 0;  // In a row.
 };
 

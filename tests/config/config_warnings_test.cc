@@ -56,13 +56,17 @@ TEST(ConfigWarningsTest, TellsWhatIsOddAboutTheSource) {
   EXPECT_EQ(warnings[0].text, "host.toml:2:7: source.uri: tlsCaFile without effect: tls=false");
 }
 
-TEST(ConfigWarningsTest, SaysThatCredentialsOfTheEnvironmentAreNotUsed) {
-  const TemporaryFolder folder;
-  ASSERT_EQ(::setenv("CATCHUP_CREDENTIALS", "admin:secret", 1), 0);
-  const std::string text = Warnings(folder).back().text;
-  ASSERT_EQ(::unsetenv("CATCHUP_CREDENTIALS"), 0);
-  EXPECT_EQ(text,
-            "CATCHUP_CREDENTIALS is set: this version supports no credentials and does not use it");
+TEST(ConfigWarningsTest, SaysThatAnEmbeddedLogAsksForNoCredentials) {
+  const ConfigReading reading = ReadConfigText(
+      "[source]\nuri = \"embedded:x\"\ncredentials_file = \"/etc/k\"\n[state]\ndirectory = \"s\"\n"
+      "[plugins]\ndirectories = [\"/\"]\n[groups.g]\nplugin = \"p.so\"\nprefixes = [\"\"]\n",
+      "/nowhere/host.toml");
+  ASSERT_TRUE(reading.config.has_value());
+  const auto warnings = FindConfigWarnings(*reading.config, "host.toml");
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(
+      warnings[0].text,
+      "host.toml:3:20: source.credentials_file: without effect: an embedded log has no users");
 }
 
 TEST(ConfigWarningsTest, NamesASinkWithoutItsFolderAndOneThatAGroupAsksFor) {

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(ServerConnectionTest, IsAsTheOfficialClientsWouldMakeIt) {
-  const ConnectionOptions options = ServerConnection({}, "db.example:2113", "orders");
+  const ConnectionOptions options = ServerConnection({}, "db.example:2113", "orders", nullptr);
   EXPECT_EQ(options.address, "db.example:2113");
   EXPECT_EQ(options.connection_name, "catchup-orders");
   EXPECT_TRUE(options.requires_leader);
@@ -19,6 +19,16 @@ TEST(ServerConnectionTest, IsAsTheOfficialClientsWouldMakeIt) {
   EXPECT_EQ(options.deadline, 10s);
   ASSERT_TRUE(options.tls.has_value());
   EXPECT_TRUE(options.tls->verify_server);
+}
+
+TEST(ServerConnectionTest, ShowsTheCredentials) {
+  const ConnectionOptions options =
+      ServerConnection({}, "a:1", "orders", Credentials::OfLine("a:b", "the environment"));
+  const Result<std::string> header = options.authorization();
+  ASSERT_TRUE(header.ok());
+  EXPECT_EQ(*header, "Basic YTpi");
+  EXPECT_EQ(options.credentials_origin, "the environment");
+  EXPECT_EQ(ServerConnection({}, "a:1", "orders", nullptr).authorization, nullptr);
 }
 
 TEST(ServerConnectionTest, FollowsTheConnectionString) {
@@ -33,7 +43,7 @@ TEST(ServerConnectionTest, FollowsTheConnectionString) {
   settings.certificate_file = "/cert.pem";
   settings.key_file = "/key.pem";
 
-  const ConnectionOptions options = ServerConnection(settings, "a:1", "orders");
+  const ConnectionOptions options = ServerConnection(settings, "a:1", "orders", nullptr);
 
   EXPECT_EQ(options.connection_name, "billing-orders");
   EXPECT_FALSE(options.requires_leader);
@@ -47,7 +57,7 @@ TEST(ServerConnectionTest, FollowsTheConnectionString) {
   EXPECT_EQ(options.tls->key_file, "/key.pem");
 
   settings.tls = false;
-  EXPECT_FALSE(ServerConnection(settings, "a:1", "orders").tls.has_value());
+  EXPECT_FALSE(ServerConnection(settings, "a:1", "orders", nullptr).tls.has_value());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/security/server_credentials.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -66,6 +67,26 @@ TEST_F(TlsTest, WaitsForAServerThatIsNotTheOneMeantAndSaysWhy) {
   EXPECT_EQ(run.exit, 1);
   EXPECT_THAT(run.err, HasSubstr("Hostname Verification Check failed"));
   EXPECT_EQ(Written(site_, "copy"), Strings{});
+}
+
+TEST_F(TlsTest, TakesWhatReplacesItsFilesWhileItRuns) {
+  const auto replace = [&](const std::string& name, const std::string& by) {
+    std::filesystem::copy_file(site_.file("tls/" + by), site_.file("tls/new"));
+    std::filesystem::rename(site_.file("tls/new"), site_.file("tls/" + name));
+  };
+  replace("trusted.pem", "other-ca.pem");
+  ScriptedNode node({100}, Credentials("localhost"));
+  Configure(node, "tlsCaFile=tls/trusted.pem");
+  const auto host = site_.Start({"run", "host.toml"});
+  EXPECT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "copy", "reason").find("certificate verify failed") !=
+           std::string::npos;
+  })) << host->Errors();
+  replace("trusted.pem", "ca.pem");
+  EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy") == Strings{"s@0 x"}; }))
+      << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
 TEST_F(TlsTest, WarnsAtEveryStartThatNothingIsChecked) {

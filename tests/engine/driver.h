@@ -114,6 +114,9 @@ class Driver {
       engine.SubscriptionEnded(call, {.kind = end, .text = "reset"}, tick(), out);
     });
   }
+  Commands AccessChanged() {
+    return Run([&](Commands* out) { engine.AccessChanged(tick(), out); });
+  }
   Commands EndKnown(std::optional<Position> known, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.EndKnown(call, known, tick(), out); });
   }

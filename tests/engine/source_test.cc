@@ -70,6 +70,24 @@ TEST(ReconnectTest, ARefusalWaitsAtLeast10SecondsAndIsNotExpected) {
   EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
 }
 
+TEST(ReconnectTest, WhatIsRefusedForWhoAsksIsTriedAgainOnceThatChanges) {
+  for (const EndClass refused : {EndClass::kCredentials, EndClass::kRights}) {
+    Driver d;
+    d.Run();
+    d.Ended(refused);
+    EXPECT_EQ(d.engine.reason().rfind("credentials: refused (reset); next try in ", 0), 0u);
+    EXPECT_TRUE(Has(d.AccessChanged(), Kind::kConnect));
+  }
+}
+
+TEST(ReconnectTest, ChangedAccessHurriesNothingElse) {
+  Driver d;
+  d.Run();
+  EXPECT_FALSE(Has(d.AccessChanged(), Kind::kConnect));
+  d.Ended();
+  EXPECT_FALSE(Has(d.AccessChanged(), Kind::kConnect));
+}
+
 TEST(ReconnectTest, AFiringThatComesTooEarlyIsPutOff) {
   Driver d;
   d.Run();

@@ -20,6 +20,7 @@
 #include "host/base/mutex.h"
 #include "host/base/shortage.h"
 #include "host/base/unique_fd.h"
+#include "host/source/client/access.h"
 #include "host/source/client/append_messages.h"
 #include "host/source/client/append_question.h"
 #include "host/source/client/call_status.h"
@@ -93,11 +94,13 @@ class BatchAppender final : public Appender {
   }
 
   std::uint64_t ReadEnd(std::string_view stream, std::int64_t since) override {
-    return Ask(since, StreamEndRequest(stream), "read the end of stream " + std::string(stream));
+    return Ask(since, StreamEndRequest(stream), AccessTo::kStream,
+               "read the end of stream " + std::string(stream));
   }
 
   std::uint64_t ReadHead() override {
-    return Ask(std::numeric_limits<std::int64_t>::min(), HeadRequest(), "read the head of the log");
+    return Ask(std::numeric_limits<std::int64_t>::min(), HeadRequest(), AccessTo::kAll,
+               "read the head of the log");
   }
 
   std::vector<AppendAnswer> Take() override {
@@ -135,6 +138,7 @@ class BatchAppender final : public Appender {
     bool writing = false;
     bool reading = false;
     bool broken = false;
+    Status refused;  // By ourselves, before it was made.
     grpc::Status status;
   };
 
@@ -143,7 +147,8 @@ class BatchAppender final : public Appender {
     Clock::time_point deadline;
   };
 
-  std::uint64_t Ask(std::int64_t since, const grpc::ByteBuffer& request, std::string what) {
+  std::uint64_t Ask(std::int64_t since, const grpc::ByteBuffer& request, AccessTo access,
+                    std::string what) {
     const MutexLock lock(&mutex_);
     const std::uint64_t number = ++requests_;
     auto question = std::make_unique<AppendQuestion>(
@@ -152,10 +157,15 @@ class BatchAppender final : public Appender {
           answer.status = answer.status.ok() ? Status() : answer.status.Within(what);
           Answer(std::move(answer));
         });
-    AddHeaders(options_, question->context());
+    const Status headers = AddHeaders(options_, question->context());
+    question->set_access(access, options_.credentials_origin);
     AppendQuestion* const raw = question.get();
     questions_.emplace(number, std::move(question));
-    raw->Start(&reads_, &queue_, kReadMethod, request);
+    if (headers.ok()) {
+      raw->Start(&reads_, &queue_, kReadMethod, request);
+    } else {
+      raw->Refuse(&queue_, {grpc::StatusCode::UNAUTHENTICATED, headers.message()});
+    }
     return number;
   }
 
@@ -185,7 +195,10 @@ class BatchAppender final : public Appender {
   void StartCall() CATCHUP_REQUIRES(mutex_) {
     call_ = std::make_unique<Call>();
     given_up_ = false;
-    AddHeaders(options_, &call_->context);
+    if (Status headers = AddHeaders(options_, &call_->context); !headers.ok()) {
+      call_->refused = std::move(headers);
+      call_->context.TryCancel();  // It ends as it begins.
+    }
     call_->stream = stub_->PrepareAsyncBatchAppend(&call_->context, &queue_);
     call_->stream->StartCall(Tag(Step::kStart));
   }
@@ -243,6 +256,12 @@ class BatchAppender final : public Appender {
       return;
     }
     AppendAnswer answer = ReadAppendResponse(response_, options_.address, found->second.stream);
+    if (answer.status.code() == Status::Code::kDenied) {
+      answer.status = Status::Denied(answer.status.message() + "; " +
+                                     AdviseOnAccess({grpc::StatusCode::PERMISSION_DENIED, ""},
+                                                    AccessTo::kStream, options_.credentials_origin)
+                                         .error_message());
+    }
     waiting_.erase(found);
     Answer(std::move(answer));
   }
@@ -254,10 +273,15 @@ class BatchAppender final : public Appender {
       reason = Status::Unavailable(
           fmt::format("{}: no answer within {} ms; the events may have been written",
                       options_.address, options_.deadline.count()));
+    } else if (!call_->refused.ok()) {
+      reason = call_->refused;
     } else if (call_->status.ok()) {
       reason = Status::Unavailable(options_.address + ": the server ended the call");
     } else {
-      reason = ToStatus(options_.address, call_->status, call_->context);
+      reason =
+          ToStatus(options_.address,
+                   AdviseOnAccess(call_->status, AccessTo::kStream, options_.credentials_origin),
+                   call_->context);
     }
     for (const auto& [number, waiting] : std::exchange(waiting_, {})) {
       AppendAnswer answer;

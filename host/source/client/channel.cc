@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "host/base/event_size.h"
+#include "host/base/secret.h"
 #include "host/source/client/library_log.h"
 #include "host/source/client/tls.h"
 
@@ -56,14 +57,18 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
                                    arguments);
 }
 
-void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context) {
+Status AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context) {
   context->AddMetadata("requires-leader", options.requires_leader ? "true" : "false");
   if (!options.connection_name.empty()) {
     context->AddMetadata("connection-name", options.connection_name);
   }
-  if (!options.authorization.empty()) {
-    context->AddMetadata("authorization", options.authorization);
+  if (options.authorization == nullptr) {
+    return {};
   }
+  CATCHUP_ASSIGN_OR_RETURN(std::string header, options.authorization());
+  context->AddMetadata("authorization", header);
+  Wipe(&header);
+  return {};
 }
 
 }  // namespace catchup

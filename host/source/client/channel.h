@@ -14,7 +14,8 @@ namespace catchup {
 // reached fails the call that needed it within about 10 s.
 std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options);
 
-// The headers that every call carries.
-void AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context);
+// The headers that every call carries. A failure: there are no credentials where some are wanted,
+// so the call is not to be made.
+Status AddHeaders(const ConnectionOptions& options, grpc::ClientContext* context);
 
 }  // namespace catchup

@@ -2,8 +2,11 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+
+#include "host/base/status.h"
 
 namespace catchup {
 
@@ -29,8 +32,11 @@ struct ConnectionOptions {
   // Null: the connection is in the clear.
   std::optional<TlsOptions> tls;
 
-  // The whole value of the `authorization` header, empty for none.
-  std::string authorization;
+  // The whole value of the `authorization` header, asked for at each call anew; null: none is sent.
+  // Its failure ends the call as UNAUTHENTICATED. Any thread.
+  std::function<Result<std::string>()> authorization;
+  // What that comes from, for people.
+  std::string credentials_origin;
 
   // Named in the server's log.
   std::string connection_name = "catchup";

@@ -323,13 +323,16 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   // Enters `call` into the table, which keeps it alive until its last operation is complete.
   void Begin(std::shared_ptr<ReadCall> call, const char* method,
              const Result<grpc::ByteBuffer>& request) {
-    AddHeaders(options_, call->context());
+    const Status headers = AddHeaders(options_, call->context());
+    call->set_access(AccessTo::kAll, options_.credentials_origin);
     call->set_keeper(this);
     const MutexLock lock(&mutex_);
     ReadCall& started = *call;
     calls_.emplace(&started, std::move(call));
     if (shut_down_) {
       started.Refuse(queue_, {grpc::StatusCode::CANCELLED, "this host is shutting down"});
+    } else if (!headers.ok()) {
+      started.Refuse(queue_, {grpc::StatusCode::UNAUTHENTICATED, headers.message()});
     } else if (!request.ok()) {
       started.Refuse(queue_, {grpc::StatusCode::INVALID_ARGUMENT,
                               "invalid position: " + request.status().message()});

@@ -55,7 +55,7 @@ bool ReadCall::Proceed(bool ok) {
       heard_ = heard_ || (stream_ != nullptr && (!context_.GetServerInitialMetadata().empty() ||
                                                  !context_.GetServerTrailingMetadata().empty()));
       stream_.reset();
-      status_ = override_.value_or(status_);
+      status_ = override_.value_or(AdviseOnAccess(status_, access_, credentials_));
       lock.Unlock();
       OnFinished(status_, context_);
       return true;

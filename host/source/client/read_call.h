@@ -9,8 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "host/base/mutex.h"
+#include "host/source/client/access.h"
 
 namespace catchup {
 
@@ -42,6 +45,13 @@ class ReadCall {
   // To be set before Start, where whoever serves the queue asks for it.
   void set_keeper(Keeper* keeper) { keeper_ = keeper; }
   Keeper* keeper() const { return keeper_; }
+
+  // What the call needs a right to, and where the credentials come from that it carries, for the
+  // text of a refusal. Before Start only.
+  void set_access(AccessTo access, std::string credentials) {
+    access_ = access;
+    credentials_ = std::move(credentials);
+  }
 
   // For headers and deadline; before Start only.
   grpc::ClientContext* context() { return &context_; }
@@ -96,6 +106,8 @@ class ReadCall {
   void Deliver() CATCHUP_REQUIRES(mutex_);
 
   Keeper* keeper_ = nullptr;
+  AccessTo access_ = AccessTo::kAll;
+  std::string credentials_;
   Mutex mutex_;
   Step step_ CATCHUP_GUARDED_BY(mutex_) = Step::kNew;
   // Resume() came while a frame was being delivered.

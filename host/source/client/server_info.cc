@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "host/source/client/access.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
 #include "host/source/proto/server_features.grpc.pb.h"
@@ -14,10 +15,11 @@ Result<ServerInfo> ReadServerInfo(const ConnectionOptions& options) {
   using event_store::client::server_features::ServerFeatures;
   const std::unique_ptr<ServerFeatures::Stub> stub = ServerFeatures::NewStub(OpenChannel(options));
   grpc::ClientContext context;
-  AddHeaders(options, &context);
+  CATCHUP_RETURN_IF_ERROR(AddHeaders(options, &context));
   context.set_deadline(std::chrono::system_clock::now() + options.deadline);
   event_store::client::server_features::SupportedMethods methods;
-  const grpc::Status status = stub->GetSupportedMethods(&context, {}, &methods);
+  const grpc::Status status = AdviseOnAccess(stub->GetSupportedMethods(&context, {}, &methods),
+                                             AccessTo::kStream, options.credentials_origin);
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED ||
       status.error_code() == grpc::StatusCode::NOT_FOUND) {
     return ServerInfo{};

@@ -497,7 +497,7 @@ TEST(SourceTest, SendsCredentialsWhenItHasThem) {
   std::promise<std::string> seen;
   FakeServer server([&seen](FakeCall* call) { seen.set_value(call->Header("authorization")); });
   ConnectionOptions options = To(server.address());
-  options.authorization = "Basic dXNlcjpwYXNz";
+  options.authorization = [] { return Result<std::string>("Basic dXNlcjpwYXNz"); };
   const auto source = *OpenKurrentSource(options);
 
   (void)ReadHeadAndWait(source.get());

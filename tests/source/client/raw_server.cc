@@ -66,6 +66,9 @@ std::string ResponseHeaders() {
   return block + value;
 }
 
+// ":status: 500", entry 14.
+constexpr char kInternalServerError[] = "\x8e";
+
 UniqueFd ListenOnLoopback(std::uint16_t* port) {
   UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
@@ -89,6 +92,8 @@ RawServer::RawServer(Script script)
   thread_ = std::thread([this] { Serve(); });
 }
 
+RawServer::RawServer() : RawServer(nullptr) {}
+
 RawServer::~RawServer() {
   // Wakes an accept that nobody came for.
   ::shutdown(listener_.get(), SHUT_RDWR);
@@ -105,13 +110,18 @@ void RawServer::Serve() {
   if (!AwaitRequest(fd)) {
     return;
   }
-  SendAll(fd, Frame(kHeaders, kEndHeaders, 1, ResponseHeaders()));
   Answer answer;
   answer.send = [fd](const std::string& body) { SendAll(fd, Frame(kData, 0, 1, body)); };
   answer.peer_gone = [fd] {
     for (std::string byte; ReceiveAll(fd, 1, &byte);) {
     }
   };
+  if (script_ == nullptr) {
+    SendAll(fd, Frame(kHeaders, kEndHeaders | kEndStream, 1, kInternalServerError));
+    answer.peer_gone();
+    return;
+  }
+  SendAll(fd, Frame(kHeaders, kEndHeaders, 1, ResponseHeaders()));
   script_(answer);
 }
 

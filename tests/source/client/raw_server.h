@@ -34,6 +34,8 @@ class RawServer {
   using Script = std::function<void(const Answer&)>;
 
   explicit RawServer(Script script);
+  // One that answers with nothing but HTTP's "500 Internal Server Error".
+  RawServer();
   ~RawServer();
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
@@ -44,7 +46,7 @@ class RawServer {
   void Serve();
   bool AwaitRequest(int fd);
 
-  const Script script_;
+  const Script script_;     // Null: see above.
   std::uint16_t port_ = 0;  // Before the listener, whose making sets it.
   UniqueFd listener_;
   std::thread thread_;

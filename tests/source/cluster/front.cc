@@ -182,8 +182,10 @@ class Front::Relay {
         return;  // This message passes once the call has begun there.
       }
     }
-    if (at_log_) {
-      Pass();
+    if (fate_.answer == nullptr) {
+      if (at_log_) {
+        Pass();  // Else the log has ended the call, whatever the client still says.
+      }
     } else if (half_closed_) {
       Finish(grpc::Status::OK, {});
     } else {
