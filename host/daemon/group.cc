@@ -1,76 +1,18 @@
 #include "host/daemon/group.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
-#include "host/base/failure_rules.h"
 #include "host/base/log.h"
 #include "host/base/random.h"
-#include "host/base/str_cat.h"
 #include "host/base/test_seams.h"
+#include "host/daemon/engine_options.h"
 
 namespace catchup {
 namespace {
 
 // The runner's progress is looked at once for so many events: each look costs a cache miss.
 constexpr Sequence kLookEvery = 16;
-
-// The configuration has tried every rule.
-TextRules RulesOf(const std::optional<std::vector<std::string>>& rules,
-                  std::span<const std::string_view> standard) {
-  std::size_t bad = 0;
-  return rules.has_value() ? TextRules::Compile(*rules, &bad).value() : TextRules::Of(standard);
-}
-
-Classifier ClassifierOf(const ClassifyConfig& config) {
-  return {RulesOf(config.domain, kDomainRules),
-          RulesOf(config.infrastructure, kInfrastructureRules)};
-}
-
-LetterOrder OrderOf(DeadLettersConfig::Order order) {
-  switch (order) {
-    case DeadLettersConfig::Order::kStream:
-      return LetterOrder::kStream;
-    case DeadLettersConfig::Order::kEvent:
-      return LetterOrder::kEvent;
-    case DeadLettersConfig::Order::kHalt:
-      break;
-  }
-  return LetterOrder::kHalt;
-}
-
-// What is fixed in the engine passes faster under a test: all its time does, so what is a setting
-// is as much longer there.
-EngineOptions OptionsOf(const GroupConfig& config, bool stop_on_caught_up, bool on_probation) {
-  EngineOptions options;
-  options.lanes = config.lanes;
-  options.checkpoint_batch_size = config.checkpoint_batch_size;
-  options.checkpoint_interval = config.checkpoint_interval * WaitSpeed();
-  options.window_events = config.window_events;
-  options.window_bytes = config.window_bytes;
-  options.stop_on_caught_up = stop_on_caught_up;
-  options.on_probation = on_probation;
-  options.drain_timeout = config.drain_timeout * WaitSpeed();
-  options.handler_timeout = config.handler_timeout * WaitSpeed();
-  options.max_retries = config.max_retries;
-  options.retry = {config.retry_delay * WaitSpeed(), config.retry_max_delay * WaitSpeed()};
-  options.max_crashes = config.max_crashes;
-  options.breaker = {config.breaker.failures, config.breaker.open * WaitSpeed(),
-                     config.breaker.max_open * WaitSpeed()};
-  options.budget = config.breaker.budget;
-  options.classifier = ClassifierOf(config.classify);
-  options.letter_order = OrderOf(config.dead_letters.order);
-  options.max_letters = config.dead_letters.max_letters;
-  options.max_letter_bytes = config.dead_letters.max_bytes;
-  options.letter_overhead = kLetterOverhead + config.plugin.size();
-  options.heal_for = config.dead_letters.heal_for * WaitSpeed();
-  return options;
-}
-
-constexpr const char* kStopped = "stopped";
-
-using Waiter = GroupReport::Waiter;
 
 }  // namespace
 
@@ -150,178 +92,26 @@ void Group::PollRunners() {
   }
 }
 
-void Group::Start() {
-  gate_->Enter([this] { Begin(); });
-}
-
-void Group::Begin() {
-  if (stop_requested_) {
-    EndBeforeStart(GroupState::kStopped, kStopped);
-    return;
-  }
-  if (const Status opened = source_.Open(); !opened.ok()) {
-    report_.WaitFor(Waiter::kStore, opened.message());
-    Later(FixedWait(kRetryPause), &Group::Begin);
-    return;
-  }
-  report_.EndWait(Waiter::kStore, true);
-  Prepare();
-}
-
-void Group::Later(std::chrono::nanoseconds pause, void (Group::*step)()) {
-  wake_timer_ = services_.reactor->After(pause, Gate::Wrap(gate_, [this, step] {
-                                           waits_to_start_ = false;
-                                           (this->*step)();
-                                         }));
-  waits_to_start_ = true;
-}
-
-void Group::Prepare() {
-  store_.Prepare([this] { return !stop_requested_; },
-                 [this](const Status& prepared) { OnPrepared(prepared); });
-}
-
-void Group::OnPrepared(const Status& prepared) {
-  if (stop_requested_) {
-    report_.EndWait(Waiter::kStore, false);
-    EndBeforeStart(GroupState::kStopped, kStopped);
-    return;
-  }
-  if (prepared.may_pass()) {
-    report_.WaitFor(Waiter::kStore, prepared.message());
-    Later(FixedWait(kRetryPause), &Group::Prepare);
-    return;
-  }
-  report_.EndWait(Waiter::kStore, prepared.ok());
-  if (!prepared.ok()) {
-    EndBeforeStart(GroupState::kFailed, prepared.message());
-    return;
-  }
-  if (const auto& hold = store_.hold(); hold.has_value()) {
-    report_.HeldBeforeStart(hold->state, hold->reason);
-    Finished();
-    return;
-  }
-  if (store_.needs_head()) {
-    AskForHead();
-    return;
-  }
-  OpenLetters();
-}
-
-void Group::OpenLetters() {
-  letters_.Open(store_.record(),
-                [this](const Status& opened, const LetterSide::Contents& contents) {
-                  OnLettersOpen(opened, contents);
-                });
-}
-
-void Group::OnLettersOpen(const Status& opened, const LetterSide::Contents& contents) {
-  if (opened.may_pass() && !stop_requested_) {
-    report_.WaitFor(Waiter::kStore, "dead letters not opened: " + opened.message());
-    Later(FixedWait(kRetryPause), &Group::OpenLetters);
-    return;
-  }
-  report_.EndWait(Waiter::kStore, opened.ok());
-  if (!opened.ok() || stop_requested_) {
-    EndBeforeStart(stop_requested_ ? GroupState::kStopped : GroupState::kFailed,
-                   stop_requested_ ? kStopped : opened.message());
-    return;
-  }
-  const auto reset = store_.pending_reset();
-  if (reset.has_value()) {
-    Command beyond;
-    beyond.kind = Command::Kind::kRemoveLetters;
-    beyond.from = reset->to;
-    letters_.Change(beyond);
-  }
-  for (const LetterHead& letter : contents.letters) {
-    if (!reset.has_value() || letter.position <= reset->to) {
-      engine().LoadLetter(letters_.SummaryOf(letter));
-    }
-  }
-  for (const LetterPark& park : contents.parks) {
-    desk_.Load(park);
-  }
-  for (const LetterHold& hold : contents.holds) {
-    engine().LoadHold(hold.type, hold.by == LetterHold::By::kOperator);
-  }
-  StartEngine();
-}
-
-void Group::StartEngine() {
-  const CheckpointRecord& record = store_.record();
-  StartPoint start;
-  start.checkpoint = record.checkpoint;
-  start.last_event = record.last_event;
-  if (record.start.kind == RecordedStart::Kind::kPosition) {
-    start.recorded_start = record.start.position;
-  }
-  filter_changed_ = store_.filter_changed();
-  start.filter_changed = filter_changed_;
-  reset_ = store_.pending_reset();
-  report_.Starting(store_.plugin().sha256, start.checkpoint, source_.address());
-  letters_.SetPlugin(store_.plugin().digest);
-  started_engine_ = true;
-  engine().Start(start, Now(), out());
-  const Digest32& before = record.plugin_digest;
-  if (before != Digest32{} && before != store_.plugin().digest) {
-    letters_know_plugin_ = false;
-    engine().PluginChanged(Now(), out());
-  }
-}
-
-// Until there is an answer, or the group is to stop.
-void Group::AskForHead() {
-  refused_head_ = false;
-  if (stop_requested_) {
-    EndBeforeStart(GroupState::kStopped, kStopped);
-    return;
-  }
-  source_.ReadHead([this](const Answer<std::optional<Position>>& head) {
-    if (stop_requested_) {
-      EndBeforeStart(GroupState::kStopped, kStopped);
-    } else if (head.ok()) {
-      report_.EndWait(Waiter::kStore, true);
-      store_.SetHead(*head);
-      Prepare();
-    } else {
-      // Whatever keeps it from the answer may pass: it is all the server's.
-      refused_head_ = IsRefusal(head.end().kind);
-      report_.WaitFor(
-          Waiter::kStore,
-          StrCat(IsRefusalOfAccess(head.end().kind) ? "credentials: " : "",
-                 "head of the log not read, where the group is to start: ", head.end().text));
-      Later(FixedWait(refused_head_ ? kRefusedPause : kRetryPause), &Group::AskForHead);
-    }
-  });
-}
-
 void Group::AccessChanged() {
   gate_->Enter([this] {
     if (started_engine_) {
       engine().AccessChanged(Now(), out());
-    } else if (waits_to_start_ && std::exchange(refused_head_, false)) {
+    } else if (waits_to_start_ && refused_head_) {
       services_.reactor->Cancel(wake_timer_);
       waits_to_start_ = false;
-      AskForHead();
+      DoStep(StartPath::Step::kReadHead);
     }
   });
 }
 
-void Group::EndBeforeStart(GroupState state, const std::string& reason) {
-  report_.EndedBeforeStart(state, reason);
-  Finished();
-}
-
 void Group::Stop() {
   gate_->Enter([this] {
-    stop_requested_ = true;
+    path_.Stop();
     if (started_engine_) {
       engine().Stop(Now(), out());
     } else if (std::exchange(waits_to_start_, false)) {
       services_.reactor->Cancel(wake_timer_);
-      EndBeforeStart(GroupState::kStopped, kStopped);
+      Take(path_.Begin());
     } else {
       // Cuts short what the start may be waiting for; that ends the group.
       source_.Shutdown();

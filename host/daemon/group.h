@@ -13,6 +13,7 @@
 
 #include "host/config/config.h"
 #include "host/daemon/dispatch.h"
+#include "host/daemon/first_writes.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
 #include "host/daemon/letter_desk.h"
@@ -20,6 +21,7 @@
 #include "host/daemon/reactor.h"
 #include "host/daemon/runner_side.h"
 #include "host/daemon/source_side.h"
+#include "host/daemon/start_path.h"
 #include "host/daemon/store_side.h"
 
 namespace catchup {
@@ -161,21 +163,17 @@ class Group final : private CommandHandler,
   void OnLettersFailed(const std::string& text) override;
 
   // From the store.
-  void OnPrepared(const Status& prepared);
   void OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnSaved(Position position, const Status& saved);
   void OnStoreStatus(const Status& status);
 
-  // The way to the engine's start.
-  void Begin();
-  void Prepare();
-  void AskForHead();
-  void OpenLetters();
-  void OnLettersOpen(const Status& opened, const LetterSide::Contents& contents);
+  // The way to the engine's start (group_start.cc).
+  void Take(const StartPath::Next& next);
+  void DoStep(StartPath::Step step);
+  void AfterStep(StartPath::Step step, const Status& result, const StartPath::Found& found);
+  void LoadLetters(const LetterSide::Contents& contents);
   void StartEngine();
-  void Later(std::chrono::nanoseconds pause, void (Group::*step)());
-  void EndBeforeStart(GroupState state, const std::string& reason);
 
   void AfterTurn();
   // Takes what the runners have said so far.
@@ -183,18 +181,11 @@ class Group final : private CommandHandler,
   // The lane whose runner it is, if it is there.
   RunnerSide* FindRunner(SpawnNumber spawn);
   void NoteOutcome(const Command& change);
-  // What is written before a runner that is ready gets its first event.
-  struct FirstWrite {
-    const char* what;
-    void (StoreSide::*ask)(StoreSide::Wanted wanted, StoreSide::Done done);
-    void (Group::*done)(const Outcome& ready);
-  };
-  void WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write);
+  void TakeReady(const FirstWrites::Ready& runner);
+  void WriteFirst(FirstWrites::Step step, const FirstWrites::Ready& runner);
+  void OnFirstWritten(FirstWrites::Step step, const FirstWrites::Ready& runner,
+                      const Status& written);
   void AfterFirstWrite();
-  void WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
-                       const Status& why);
-  void OnFilterAccepted(const Outcome&) { filter_changed_ = false; }
-  void OnResetDone(const Outcome& ready);
   void NoteFence(const BadOutcome& outcome);
   Engine& engine() { return dispatch_.engine(); }
   const Engine& engine() const { return dispatch_.engine(); }
@@ -220,6 +211,8 @@ class Group final : private CommandHandler,
   GroupReport report_;
   SourceSide source_;
   StoreSide store_;
+  StartPath path_;
+  FirstWrites first_writes_;
   LetterSide letters_;
   LetterDesk desk_;
   std::map<Position, LetterOutcome> letter_outcomes_;  // Of calls of letters, not stored yet.
@@ -232,16 +225,10 @@ class Group final : private CommandHandler,
   bool refused_head_ = false;      // It waits for a question that the server has refused.
   bool files_asked_ = false;
   Clock::time_point next_files_look_ = now_;
-  bool filter_changed_ = false;  // The store does not hold the new one yet.
   // What a new plugin file means for the letters is on the disk: the checkpoint may name the file.
   bool letters_know_plugin_ = true;
-  std::optional<PositionReset> reset_;  // The plugin does not know of it yet.
-  std::uint64_t token_ = 0;             // Of the last spawn.
-  // What is to be written before the first event is being written; and who is ready meanwhile.
-  bool first_write_ = false;
-  std::vector<std::pair<SpawnNumber, Outcome>> ready_meanwhile_;
+  std::uint64_t token_ = 0;  // Of the last spawn.
   bool started_engine_ = false;
-  bool stop_requested_ = false;
   bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.
 };
 

@@ -69,7 +69,7 @@ void Group::OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token
     engine().SpawnExhausted(
         spawn, "fencing token not written to the dead letters: " + status.message(), Now(), out());
   } else if (status.ok()) {
-    runners_[lane]->Spawn(spawn, token, store_.plugin().path, reset_);
+    runners_[lane]->Spawn(spawn, token, store_.plugin().path, first_writes_.reset());
   } else {
     engine().StoreFailed(status.message(), Now(), out());
     engine().RunnerExited(spawn, ExitClass::kClean, 0, "", Now(), out());
@@ -93,71 +93,75 @@ void Group::OnRunnerNotStarted(SpawnNumber spawn, ExitClass why, const std::stri
 // What the store is to hold before the first event is handled comes first.
 void Group::OnRunnerReady(SpawnNumber spawn, const Outcome& ready) {
   letters_.SetPluginVersion(ready.text);
+  TakeReady({.spawn = spawn, .outcome = ready});
+}
+
+void Group::TakeReady(const FirstWrites::Ready& runner) {
+  const Outcome& ready = runner.outcome;
   const bool refused = ready.position_mode && config_.lanes > 1;  // By the engine.
-  if (first_write_ && !refused) {
-    ready_meanwhile_.emplace_back(spawn, ready);
-    return;
-  }
-  if (filter_changed_ && !ready.loaded.has_value() && !refused) {
-    // Nothing was handled under the old filter; the new one is durable before its first event is,
-    // so that no position of the plugin's is taken for the old one's.
-    WriteFirst(spawn, ready,
-               {"filter not written", &StoreSide::AcceptFilter, &Group::OnFilterAccepted});
-  } else if (reset_.has_value() && !refused) {
-    // The runner has put the plugin's own position where it is to be, or the plugin keeps none.
-    WriteFirst(spawn, ready, {"reset not written", &StoreSide::FinishReset, &Group::OnResetDone});
-  } else {
-    engine().RunnerReady(spawn, {ready.position_mode, ready.loaded, ready.max_events}, Now(),
-                         out());
+  switch (const FirstWrites::Step step = first_writes_.OnReady(runner, refused)) {
+    case FirstWrites::Step::kTell:
+      engine().RunnerReady(runner.spawn, {ready.position_mode, ready.loaded, ready.max_events},
+                           Now(), out());
+      break;
+    case FirstWrites::Step::kWait:
+      break;
+    case FirstWrites::Step::kFilter:
+    case FirstWrites::Step::kReset:
+      WriteFirst(step, runner);
+      break;
   }
 }
 
-void Group::WriteFirst(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write) {
-  first_write_ = true;
-  (store_.*write.ask)([this] { return engine().may_persist(); },
-                      [this, spawn, ready, write](const Status& written) {
-                        if (written.may_pass()) {
-                          WriteFirstLater(spawn, ready, write, written);
-                          return;
-                        }
-                        report_.EndWait(Waiter::kStore, written.ok());
-                        first_write_ = false;
-                        if (written.ok()) {
-                          (this->*write.done)(ready);
-                          OnRunnerReady(spawn, ready);
-                          AfterFirstWrite();
-                        } else {
-                          OnStoreStatus(written);
-                        }
-                      });
+void Group::WriteFirst(FirstWrites::Step step, const FirstWrites::Ready& runner) {
+  const auto wanted = [this] { return engine().may_persist(); };
+  const auto done = [this, step, runner](const Status& written) {
+    OnFirstWritten(step, runner, written);
+  };
+  if (step == FirstWrites::Step::kFilter) {
+    store_.AcceptFilter(wanted, done);
+  } else {
+    store_.FinishReset(wanted, done);
+  }
+}
+
+void Group::OnFirstWritten(FirstWrites::Step step, const FirstWrites::Ready& runner,
+                           const Status& written) {
+  const bool is_reset = step == FirstWrites::Step::kReset;
+  if (written.may_pass()) {
+    // The engine does not know of this runner yet, so it is not the one who waits.
+    report_.WaitFor(Waiter::kStore, std::string(is_reset ? "reset" : "filter") +
+                                        " not written: " + written.message());
+    services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, step, runner] {
+                               if (FindRunner(runner.spawn) != nullptr) {
+                                 WriteFirst(step, runner);
+                               } else {
+                                 report_.EndWait(Waiter::kStore, false);
+                                 AfterFirstWrite();
+                               }
+                             }));
+    return;
+  }
+  report_.EndWait(Waiter::kStore, written.ok());
+  if (!written.ok()) {
+    OnStoreStatus(written);
+    return;
+  }
+  if (is_reset) {
+    Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
+        {{"position", ResetText(*first_writes_.reset())},
+         {"pluginKeepsPosition", runner.outcome.position_mode}});
+  }
+  first_writes_.OnWritten(step);
+  TakeReady(runner);
+  AfterFirstWrite();
 }
 
 // The other lanes' runners that were ready before it was written.
 void Group::AfterFirstWrite() {
-  for (const auto& [spawn, ready] : std::exchange(ready_meanwhile_, {})) {
-    OnRunnerReady(spawn, ready);  // Of one that is gone, nothing comes.
+  for (const FirstWrites::Ready& runner : first_writes_.TakeWaiting()) {
+    TakeReady(runner);  // Of one that is gone, nothing comes.
   }
-}
-
-// The engine does not know of this runner yet, so it is not the one who waits.
-void Group::WriteFirstLater(SpawnNumber spawn, const Outcome& ready, const FirstWrite& write,
-                            const Status& why) {
-  report_.WaitFor(Waiter::kStore, std::string(write.what) + ": " + why.message());
-  services_.reactor->After(FixedWait(kRetryPause), Gate::Wrap(gate_, [this, spawn, ready, write] {
-                             if (FindRunner(spawn) != nullptr) {
-                               WriteFirst(spawn, ready, write);
-                             } else {
-                               first_write_ = false;
-                               report_.EndWait(Waiter::kStore, false);
-                               AfterFirstWrite();
-                             }
-                           }));
-}
-
-void Group::OnResetDone(const Outcome& ready) {
-  Log(LogLevel::kInfo, "Reset done", "Group.Reset", config_.name,
-      {{"position", ResetText(*reset_)}, {"pluginKeepsPosition", ready.position_mode}});
-  reset_.reset();
 }
 
 void Group::OnSettled(SpawnNumber spawn, Sequence last) {
