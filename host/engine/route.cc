@@ -25,6 +25,31 @@ std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& p
   return std::nullopt;
 }
 
+Fate FateOf(const EngineParts& parts, Sequence sequence) {
+  const EventName name = parts.NameOf(sequence);
+  const Position position = parts.ledger.PositionOf(sequence);
+  if (parts.book.Has(name.stream, position)) {
+    return {Fate::Kind::kIsLetter, {}, ""};
+  }
+  if (parts.options.letter_order == LetterOrder::kStream &&
+      parts.book.Holds(name.stream, position)) {
+    return {Fate::Kind::kPark,
+            {LetterState::kFollower, FailureClass::kUnknown},
+            "an earlier event of its stream is a letter"};
+  }
+  if (parts.park_asked.contains(position)) {
+    return {Fate::Kind::kPark, {LetterState::kDead, FailureClass::kByHand}, "parked by hand"};
+  }
+  const Doubt::Hold hold = parts.doubt.HoldOf(name.type);
+  const bool held =
+      hold == Doubt::Hold::kByHand ||
+      (hold == Doubt::Hold::kByItself && parts.breaker.closed() && !parts.book.IsHalfFull());
+  return held ? Fate{Fate::Kind::kPark,
+                     {LetterState::kHealing, FailureClass::kHeld},
+                     "its type is held"}
+              : Fate{};
+}
+
 void Routing::ParkAsked(Turn& turn) {
   if (parts_.park_asked.empty() || parts_.life.ending()) {
     return;
@@ -50,55 +75,41 @@ void Routing::ParkAsked(Turn& turn) {
   };
   for (Sequence next = parts_.ledger.NextWaiting();
        is_asked(next) && !waits() && !parts_.life.ending(); next = parts_.ledger.NextWaiting()) {
-    if (next != seat.place.sequence && parts_.book.IsFull(parts_.LetterBytesOf(next, {}))) {
-      return;
-    }
-    parts_.room_wanted = false;  // It is found out again.
     if (next == seat.place.sequence) {
+      parts_.room_wanted = false;  // It is found out again.
       (void)CallInPlace(seat, turn);
-    } else {
-      (void)RouteOf(next, turn);
+    } else if (TakeOut(next, FateOf(parts_, next), turn)) {
+      parts_.room_wanted = false;
     }
     if (parts_.ledger.NextWaiting() == next) {
-      return;  // No room.
+      return;  // No room, which it does not wait for before its turn.
     }
   }
 }
 
-Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
-  const EventName name = parts_.NameOf(sequence);
-  const Position position = parts_.ledger.PositionOf(sequence);
-  const auto park = [&](LetterState state, FailureClass failure, const char* reason) {
-    if (Letters(parts_).Park(sequence, state, failure, 0, reason, turn) == Letters::Parked::kYes) {
-      return Route::kGone;
-    }
-    parts_.room_wanted = true;
-    if (!parts_.trouble.waits()) {
-      Waits(parts_).SetTrouble("dead letters full: the next event is to be one and finds no room",
-                               {}, turn);
-    }
-    return Route::kWait;
-  };
-  if (parts_.book.Has(name.stream, position)) {
+bool Routing::TakeOut(Sequence sequence, const Fate& fate, Turn& turn) {
+  if (fate.kind == Fate::Kind::kIsLetter) {
     Letters(parts_).PassLetter(sequence);
+    return true;
+  }
+  return Letters(parts_).Park(sequence, fate.as.state, fate.as.failure, 0, fate.reason, turn) ==
+         Letters::Parked::kYes;
+}
+
+Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
+  const Fate fate = FateOf(parts_, sequence);
+  if (fate.kind == Fate::Kind::kCall) {
+    return Route::kCall;
+  }
+  if (TakeOut(sequence, fate, turn)) {
     return Route::kGone;
   }
-  if (parts_.options.letter_order == LetterOrder::kStream &&
-      parts_.book.Holds(name.stream, position)) {
-    return park(LetterState::kFollower, FailureClass::kUnknown,
-                "an earlier event of its stream is a letter");
+  parts_.room_wanted = true;
+  if (!parts_.trouble.waits()) {
+    Waits(parts_).SetTrouble("dead letters full: the next event is to be one and finds no room", {},
+                             turn);
   }
-  if (parts_.park_asked.contains(position)) {
-    return park(LetterState::kDead, FailureClass::kByHand, "parked by hand");
-  }
-  const Doubt::Hold hold = parts_.doubt.HoldOf(name.type);
-  const bool held =
-      hold == Doubt::Hold::kByHand ||
-      (hold == Doubt::Hold::kByItself && parts_.breaker.closed() && !parts_.book.IsHalfFull());
-  if (held) {
-    return park(LetterState::kHealing, FailureClass::kHeld, "its type is held");
-  }
-  return Route::kCall;
+  return Route::kWait;
 }
 
 bool Routing::CallInPlace(Seat& seat, Turn& turn) {

@@ -17,6 +17,16 @@ struct ParkedAs {
 // letter; asked anew each time, since what an operator has decided may be taken back meanwhile.
 std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place);
 
+// What becomes of an event that has not been called, and is not in place: it is called, or a letter
+// already, or it becomes one, as said.
+struct Fate {
+  enum class Kind : std::uint8_t { kCall, kIsLetter, kPark };
+  Kind kind = Kind::kCall;
+  ParkedAs as{};
+  const char* reason = "";
+};
+Fate FateOf(const EngineParts& parts, Sequence sequence);
+
 // Whether an event is called or becomes a letter without that, and its way to a runner and back.
 // Which event is next is for deliver.h and deliver_lanes.h.
 class Routing {
@@ -25,7 +35,8 @@ class Routing {
 
   enum class Route : std::uint8_t { kCall, kGone, kWait };
 
-  // What becomes of the event that waits first, before it is called.
+  // Has the fate of the event that waits first done, unless that is to be called. kWait: there is
+  // no room for its letter, which is why the group waits.
   Route RouteOf(Sequence sequence, Turn& turn);
   // True: it is called. False: it waits still or, with no place any more, has become a letter.
   bool CallInPlace(Seat& seat, Turn& turn);
@@ -43,6 +54,8 @@ class Routing {
   void TakeBackFromRunner(Seat& seat, Turn& turn);
 
  private:
+  // False: there is no room.
+  bool TakeOut(Sequence sequence, const Fate& fate, Turn& turn);
   void Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bool alone, Turn& turn);
 
   EngineParts& parts_;

@@ -120,6 +120,39 @@ std::uint64_t LettersNow(const Bench& bench, const HostRun& host) {
   return CountIn(ReadFile(bench.places.work + "/dlq"), "\"id\":");
 }
 
+// Letters of 1,000 streams that become due all at once, as after an outage of hours: each is the
+// first of its stream, or handed on by the one before.
+void MeasureHealing(Bench* bench) {
+  constexpr std::uint64_t kLetters = 10'000;
+  const LogServer server(bench->places, "healing", 0, 256);
+  HostOptions options;
+  options.address = server.address();
+  options.plugin = "outage_plugin.so";
+  options.projection = "outage";
+  options.prefix = "held";
+  HostRun host(bench->places, options, false);
+  host.process()->AwaitOutput(host.log_path(), kCaughtUp);
+  (void)SecondsOfDlq(*bench, host, {"park", "--reason", "measured", "--type", "held"});
+  (void)SecondsOfDlq(*bench, host, {"park", "--reason", "measured", "--type", "held-other"});
+  Process writer({bench->places.programs + "/live_append", server.address(),
+                  std::to_string(kLetters), "1000000", "held", "1000"},
+                 "", bench->places.work + "/held.log");
+  (void)writer.Wait();
+  while (LettersNow(*bench, host) != kLetters) {
+  }
+  const auto begin = Clock::now();
+  (void)SecondsOfDlq(*bench, host, {"unpark", "--type", "held"});
+  (void)SecondsOfDlq(*bench, host, {"unpark", "--type", "held-other"});
+  while (LettersNow(*bench, host) != 0) {
+    if (SecondsSince(begin) > 300) {
+      Fail("healing: letters are left after five minutes\n" + ReadFile(host.log_path()));
+    }
+  }
+  bench->figures.Add("10,000 letters due at once", "healed", "letters/s",
+                     static_cast<double>(kLetters) / SecondsSince(begin));
+  host.Stop();
+}
+
 // All settings are the defaults, and one in five events is of a type that the outage does not
 // touch. Nobody gives a command.
 void MeasureOutage(Bench* bench) {
@@ -168,6 +201,7 @@ void MeasureLetters(Bench* bench) {
   }
   // Once: they take their time.
   MeasureFullStore(bench);
+  MeasureHealing(bench);
   MeasureOutage(bench);
 }
 
