@@ -33,19 +33,13 @@ void Dispatch::Carry(const Command& command) {
       handler_.KillRunner(command.lane, command.number);
       break;
     case Command::Kind::kConnect:
-      handler_.Connect(command.number);
-      break;
     case Command::Kind::kReadEnd:
-      handler_.ReadEnd(command.number, *command.from);
-      break;
     case Command::Kind::kProbe:
-      handler_.Probe(command.number, *command.from);
-      break;
     case Command::Kind::kSubscribe:
-      handler_.Subscribe(command.number, command.from);
-      break;
     case Command::Kind::kCancelSubscription:
-      handler_.CancelSubscription(command.number);
+    case Command::Kind::kMissSource:
+    case Command::Kind::kSourceFound:
+      CarryToSource(command);
       break;
     case Command::Kind::kDeliver:
       window_.Deliver(command);
@@ -83,6 +77,34 @@ void Dispatch::Carry(const Command& command) {
       break;
     case Command::Kind::kFinished:
       handler_.Finished();
+      break;
+  }
+}
+
+void Dispatch::CarryToSource(const Command& command) {
+  switch (command.kind) {
+    case Command::Kind::kConnect:
+      handler_.Connect(command.number);
+      break;
+    case Command::Kind::kReadEnd:
+      handler_.ReadEnd(command.number, *command.from);
+      break;
+    case Command::Kind::kProbe:
+      handler_.Probe(command.number, *command.from);
+      break;
+    case Command::Kind::kSubscribe:
+      handler_.Subscribe(command.number, command.from);
+      break;
+    case Command::Kind::kCancelSubscription:
+      handler_.CancelSubscription(command.number);
+      break;
+    case Command::Kind::kMissSource:
+      handler_.MissSource();
+      break;
+    case Command::Kind::kSourceFound:
+      handler_.SourceFound();
+      break;
+    default:
       break;
   }
 }

@@ -23,6 +23,8 @@ class CommandHandler {
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
+  virtual void MissSource() = 0;
+  virtual void SourceFound() = 0;
   virtual void TakeBack(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void CallLetter(LaneNumber lane, Position position) = 0;
   // kPark, kUpdateLetter, kRemoveLetter, kMakeDue, kRemoveLetters, kHold and kEndHold, in
@@ -67,6 +69,7 @@ class Dispatch {
 
  private:
   void Carry(const Command& command);
+  void CarryToSource(const Command& command);
 
   DeliveryWindow window_;
   Engine engine_;

@@ -256,6 +256,8 @@ void Group::OnEnded(CallNumber call, const EndOfCall& end) {
   engine().SubscriptionEnded(call, end, Now(), out());
 }
 
+void Group::OnSourceAnswers() { engine().SourceAnswers(Now(), out()); }
+
 // ---- The store.
 
 void Group::Persist(Position position, std::optional<Position> event) {

@@ -112,6 +112,8 @@ class Group final : private CommandHandler,
     source_.Subscribe(call, from);
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
+  void MissSource() override { source_.Miss(); }
+  void SourceFound() override { source_.Found(); }
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->TakeBack(spawn); }
   void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
@@ -132,6 +134,7 @@ class Group final : private CommandHandler,
   void OnCheckpoint(CallNumber call, Position position) override;
   void OnCaughtUp(CallNumber call, std::optional<Position> position) override;
   void OnEnded(CallNumber call, const EndOfCall& end) override;
+  void OnSourceAnswers() override;
 
   // From the runner.
   void OnSpawnWaits(const std::string& what) override;
@@ -197,7 +200,7 @@ class Group final : private CommandHandler,
   // The pause before another try of what the machine or the server does not have for now, where the
   // engine does not know of it yet.
   static constexpr std::chrono::seconds kRetryPause{1};
-  // Failed logins fill the server's log.
+  // What only a person ends; failed logins fill the server's log.
   static constexpr std::chrono::seconds kRefusedPause{10};
 
   const GroupConfig config_;

@@ -171,9 +171,11 @@ void GroupReport::Notice(const Command& notice) const {
     position = FormatPosition(*notice.from);
     fields.emplace_back("position", position);
   }
+  // Nothing but a person ends it, and its pace is at most one a minute in the long run.
+  const bool refused = notice.notice == Notice::kSubscriptionRefused;
   const LogLevel level = notice.expected ? LogLevel::kInfo : LogLevel::kWarn;
-  Log(alarm ? LogLevel::kError : level, NoticeMsg(notice.notice), "Group.Engine", config_.name,
-      fields);
+  Log(alarm || refused ? LogLevel::kError : level, NoticeMsg(notice.notice), "Group.Engine",
+      config_.name, fields);
 }
 
 void GroupReport::StateChanged() {

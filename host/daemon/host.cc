@@ -25,6 +25,7 @@
 #include "host/daemon/lock_watch.h"
 #include "host/daemon/memory_trim.h"
 #include "host/daemon/progress.h"
+#include "host/daemon/source_hub.h"
 #include "host/daemon/stall_detector.h"
 #include "host/daemon/verdict.h"
 #include "host/plugins/children.h"
@@ -103,6 +104,7 @@ class Host {
   std::vector<std::unique_ptr<GroupSlot>> slots_;
   std::optional<HostDesk> desk_;
   std::optional<HeadProbe> head_;
+  std::optional<SourceHub> hub_;
   std::optional<LockWatch> lock_;
   std::optional<CredentialsWatch> credentials_;
 
@@ -133,6 +135,10 @@ GroupServices Host::ServicesOfGroups() {
   };
   services.source.retire = [this](std::shared_ptr<Source> source) {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
+  };
+  hub_.emplace(services.source, &resources_.reactor());
+  services.source.watch = [this](std::function<void()> answers) {
+    return hub_->Watch(std::move(answers));
   };
   services.sinks = resources_.sinks();
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
@@ -387,6 +393,7 @@ int Host::Conclude() {
   }
   slots_.clear();
   head_.reset();
+  hub_.reset();
   resources_.Close();
   Log(code == EXIT_SUCCESS ? LogLevel::kInfo : LogLevel::kError, "Host ended", "Host.Run", "",
       {{"exitCode", code}});

@@ -27,7 +27,7 @@ class SourceSide::Sink : public SubscriptionSink {
   void OnEnded(EndOfCall end) override {
     gate_->Enter([&] {
       side_.in_round_ = false;
-      listener_.OnEnded(call_, end);
+      side_.Ended(call_, end);
     });
   }
 
@@ -57,29 +57,51 @@ SourceSide::SourceSide(const GroupConfig& config, Services services, std::shared
 
 Status SourceSide::Open() {
   CATCHUP_ASSIGN_OR_RETURN(source_, services_.open(services_.address(), config_.name));
+  if (services_.watch != nullptr) {
+    watch_ = services_.watch(Gate::Wrap(gate_, [this] { listener_.OnSourceAnswers(); }));
+  }
   return {};
 }
 
 // The process that serves an embedded log may have ended and come back on another port. Without
 // what a new connection needs, the old one stays and the next try follows.
 Status SourceSide::FollowServer() {
-  const std::string address = services_.address();
-  if (address == source_->address()) {
+  const std::string address = leader_.has_value() ? *leader_ : services_.address();
+  const bool moved = address != source_->address();
+  if (!moved && !worn_) {
     return {};
   }
-  CATCHUP_ASSIGN_OR_RETURN(auto moved, services_.open(address, config_.name));
-  Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
-      {{"from", source_->address()}, {"source", address}});
+  auto fresh = services_.open(address, config_.name);
+  if (!fresh.ok()) {
+    return moved ? fresh.status() : Status();
+  }
+  worn_ = false;
+  if (moved) {
+    Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
+        {{"from", source_->address()}, {"source", address}});
+  }
   source_->Shutdown();
   // It ends elsewhere, since its end waits for its thread, which may be this one or wait for the
   // gate.
-  services_.retire(std::exchange(source_, std::move(moved)));
+  services_.retire(std::exchange(source_, *std::move(fresh)));
   return {};
+}
+
+// Where the leader is counts for the next call alone: it may be another one by then, or be reached
+// from everywhere but here.
+void SourceSide::Learn(const EndOfCall& end) {
+  worn_ = worn_ || !IsRefusal(end.kind);
+  leader_ = end.leader;
+}
+
+void SourceSide::Ended(CallNumber call, const EndOfCall& end) {
+  Learn(end);
+  listener_.OnEnded(call, end);
 }
 
 void SourceSide::Connect(CallNumber call) {
   if (const Status followed = FollowServer(); !followed.ok()) {
-    listener_.OnEnded(call, {.text = followed.message()});
+    Ended(call, {.text = followed.message()});
     return;
   }
   call_ = call;
@@ -92,7 +114,7 @@ void SourceSide::Connect(CallNumber call) {
 // The server of this call has said what it is. It may be another one than that of the call before.
 void SourceSide::OnVersion(CallNumber call, const Answer<std::string>& version) {
   if (!version.ok()) {
-    listener_.OnEnded(call, version.end());
+    Ended(call, version.end());
     return;
   }
   const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
@@ -132,7 +154,7 @@ void SourceSide::OnEndOfLog(CallNumber call, const Answer<std::optional<Position
   if (end.ok()) {
     listener_.OnEndKnown(call, *end);
   } else {
-    listener_.OnEnded(call, end.end());
+    Ended(call, end.end());
   }
 }
 
@@ -142,7 +164,7 @@ void SourceSide::Probe(CallNumber call, Position from) {
                        if (found.ok()) {
                          listener_.OnProbed(call, *found);
                        } else {
-                         listener_.OnEnded(call, found.end());
+                         Ended(call, found.end());
                        }
                      }));
 }
@@ -176,6 +198,18 @@ void SourceSide::Cancel() {
   }
 }
 
+void SourceSide::Miss() {
+  if (watch_ != nullptr) {
+    watch_->Miss();
+  }
+}
+
+void SourceSide::Found() {
+  if (watch_ != nullptr) {
+    watch_->Found();
+  }
+}
+
 void SourceSide::Flow(bool wants) {
   if (paused_ && wants && subscription_ != nullptr) {
     paused_ = false;
@@ -190,10 +224,17 @@ void SourceSide::ReadHead(std::function<void(const Answer<std::optional<Position
     done(EndOfCall{.text = followed.message()});
     return;
   }
-  source_->ReadHead(Gate::Wrap(gate_, std::move(done)));
+  source_->ReadHead(Gate::Wrap(
+      gate_, [this, done = std::move(done)](const Answer<std::optional<Position>>& head) {
+        if (!head.ok()) {
+          Learn(head.end());
+        }
+        done(head);
+      }));
 }
 
 void SourceSide::Shutdown() {
+  watch_.reset();
   if (source_ != nullptr) {
     source_->Shutdown();
   }

@@ -24,13 +24,29 @@ class SourceListener {
   virtual void OnCheckpoint(CallNumber call, Position position) = 0;
   virtual void OnCaughtUp(CallNumber call, std::optional<Position> position) = 0;
   virtual void OnEnded(CallNumber call, const EndOfCall& end) = 0;
+  // See SourceWatch.
+  virtual void OnSourceAnswers() = 0;
 
  protected:
   ~SourceListener() = default;
 };
 
+// A group's place among those that share a source: whoever misses the source is told, once for each
+// time that it says so, as soon as the source answers one of them or whoever looks for it. Its end
+// ends that. Any thread; waits for nothing.
+class SourceWatch {
+ public:
+  virtual ~SourceWatch() = default;
+  virtual void Miss() = 0;
+  virtual void Found() = 0;
+};
+
 // A group's side towards the server: its connection, the one call that is open, and whether that is
-// being read. Follows a server that has moved. Waits for nothing.
+// being read. Follows a server that has moved, and a node that is not the leader to the one that
+// is. Waits for nothing.
+//
+// A connection on which a call was dropped is not used again: it may be dead without knowing, or
+// wait before it connects, and what it waits for is decided elsewhere.
 //
 // All functions: inside a turn of the gate.
 class SourceSide {
@@ -42,6 +58,9 @@ class SourceSide {
     std::function<Result<std::unique_ptr<Source>>(const std::string& address,
                                                   const std::string& group)>
         open;
+    // A place among those that share the source; `answers` is called on a thread of its owner's.
+    // Null: there is none, and the group tries by itself.
+    std::function<std::unique_ptr<SourceWatch>(std::function<void()> answers)> watch;
     // Ends a source elsewhere, since that waits for its thread. Any thread, under any lock.
     std::function<void(std::shared_ptr<Source>)> retire;
   };
@@ -62,6 +81,10 @@ class SourceSide {
   void Subscribe(CallNumber call, std::optional<Position> from);
   void Cancel();
 
+  // Until Found(), OnSourceAnswers() comes once the source answers anybody.
+  void Miss();
+  void Found();
+
   // Whether the engine has room for frames: the call is read, or left unread.
   void Flow(bool wants);
   bool paused() const { return paused_; }
@@ -73,7 +96,7 @@ class SourceSide {
   // The newest event of the log. Comes in a turn; not after Shutdown.
   void ReadHead(std::function<void(const Answer<std::optional<Position>>&)> done);
 
-  // Ends what is open and refuses what comes later, without waiting.
+  // Ends what is open and refuses what comes later, without waiting. Misses nothing any more.
   void Shutdown();
 
   // The very end: what is left, to be destroyed outside of the gate, where its thread may be
@@ -91,6 +114,8 @@ class SourceSide {
   class Sink;
 
   Status FollowServer();
+  void Learn(const EndOfCall& end);
+  void Ended(CallNumber call, const EndOfCall& end);
   void OnVersion(CallNumber call, const Answer<std::string>& version);
   void TellHead(CallNumber call, const Answer<std::optional<Position>>& head);
   void OnEndOfLog(CallNumber call, const Answer<std::optional<Position>>& end);
@@ -106,6 +131,9 @@ class SourceSide {
   bool head_told_ = false;       // In this call already.
   bool paused_ = false;
   bool in_round_ = false;
+  bool worn_ = false;                  // A call on this connection was dropped.
+  std::optional<std::string> leader_;  // As the last call said, which a node ended that is none.
+  std::unique_ptr<SourceWatch> watch_;
 };
 
 }  // namespace catchup

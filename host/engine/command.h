@@ -47,6 +47,9 @@ struct Command {
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
     kCancelSubscription,  // call: whichever of the four it is at.
+    kMissSource,          // Say SourceAnswers as soon as the source answers somebody. Once for
+                          // each time that it is asked for.
+    kSourceFound,         // It is missed no more, since it answers this group.
     kDeliver,             // first..last, in order, to the lane's runner and behind what it has:
                           // events and advances. number: which call it is, from 1. With `alone`,
                           // in a call of its own; with `advance`, of an event its place alone.

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/base/end_of_call.h"
 #include "host/base/position.h"
 #include "host/engine/command.h"
 #include "host/engine/engine_parts.h"
@@ -145,6 +146,8 @@ class Engine {
   void CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out);
   void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);
   void SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out);
+  // The source answers somebody; see kMissSource. Late or without need it changes nothing.
+  void SourceAnswers(Tick tick, Commands* out);
 
   // Whoever we are for the server is another now: what it refused us for that is tried again at
   // once.

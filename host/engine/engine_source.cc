@@ -83,7 +83,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
   }
   Turn turn(tick, out);
   bool plain = parts_.link.live() && !parts_.link.knows_head();
-  parts_.link.OnFrame(turn.now);
+  parts_.link.OnFrame(turn);
   Sequence sequence = 0;
   if (!IsPlace(position)) [[unlikely]] {
     plain = false;
@@ -173,7 +173,7 @@ void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Comm
     return;
   }
   Turn turn(tick, out);
-  parts_.link.OnFrame(turn.now);
+  parts_.link.OnFrame(turn);
   Announce(position, turn);
   Plan(turn);
 }
@@ -183,7 +183,7 @@ void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick ti
     return;
   }
   Turn turn(tick, out);
-  parts_.link.OnFrame(turn.now);
+  parts_.link.OnFrame(turn);
   if (position) {
     Announce(*position, turn);
   }
@@ -197,7 +197,7 @@ void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Comm
   }
   Turn turn(tick, out);
   if (parts_.link.OnHead(head)) {
-    parts_.link.OnFrame(turn.now);
+    parts_.link.OnFrame(turn);
     parts_.catch_up.OnLive(parts_.ledger.last());
   }
   Plan(turn);
@@ -226,6 +226,15 @@ void Engine::AccessChanged(Tick tick, Commands* out) {
   if (parts_.link.OnAccessChanged(turn.now)) {
     Plan(turn);
   }
+}
+
+void Engine::SourceAnswers(Tick tick, Commands* out) {
+  if (!parts_.link.connect_at()) {
+    return;
+  }
+  Turn turn(tick, out);
+  parts_.link.OnSourceAnswers(turn.now);
+  Plan(turn);
 }
 
 SourceLink::Place Engine::ResumePlace() const {

@@ -17,7 +17,7 @@ enum class Notice : std::uint8_t {
   kPluginBehind,         // The plugin's position lies before the group's checkpoint, and wins.
   kPluginMoved,          // The plugin's position is not where its last runner left it, and wins.
   kSubscriptionDropped,  // The call ended. A try.
-  kSubscriptionRefused,  // As it does not by itself. A try.
+  kSubscriptionRefused,  // As only a person ends it: an alarm. A try.
   kLogTooShort,  // The log ends before the place to resume from; perhaps it was asked too early.
   kReadFromBeginning,  // No place to resume from serves an old server.
   kNoPlaceAnnounced,   // The server announced what is no position.

@@ -3,22 +3,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "host/base/time_text.h"
-#include "host/engine/backoff.h"
 #include "host/engine/engine_text.h"
 
 namespace catchup {
 namespace {
-
-// A dropped connection is back at once in most cases; an outage of hours costs a try each 30 s.
-constexpr Backoff kReconnect{std::chrono::milliseconds(200), std::chrono::seconds(30)};
-
-// A call that has lived this long shows that the server is well again.
-constexpr std::chrono::nanoseconds kHealthyStream = std::chrono::seconds(30);
-
-// Wrong credentials do not heal by themselves, and failed logins fill the server's log.
-constexpr std::chrono::nanoseconds kRefusedMinimum = std::chrono::seconds(10);
 
 // A node that has just become the leader may tell an end that it is about to pass: it took appends
 // after 1 to 2 seconds. A log that was restored or made anew ends where it ends.
@@ -49,7 +40,7 @@ void SourceLink::Forget() {
 
 void SourceLink::Connect(const std::optional<Position>& reached, Turn& turn) {
   connect_at_.reset();
-  live_since_.reset();
+  live_ = false;
   head_.reset();
   seen_ = reached;
   step_ = Step::kConnecting;
@@ -169,13 +160,21 @@ SourceLink::Found SourceLink::ResumeAtRecord(const std::optional<Position>& foun
   return {.step_back = true, .failed = {}};
 }
 
-void SourceLink::OnFrame(std::chrono::nanoseconds now) {
-  if (live_since_) [[likely]] {
-    return;
-  }
-  live_since_ = now;
-  been_live_ = true;
+void SourceLink::OnFirstFrame(Turn& turn) {
+  live_ = been_live_ = true;
+  heard_ = false;
   trouble_.clear();
+  pace_.OnFrame();
+  if (std::exchange(misses_, false)) {
+    turn.Add(Command::Kind::kSourceFound);
+  }
+}
+
+void SourceLink::OnSourceAnswers(std::chrono::nanoseconds now) {
+  if (connect_at_) {
+    heard_ = true;
+    connect_at_ = std::min(*connect_at_, std::max(now, earliest_));
+  }
 }
 
 // Null orders below every position: the head of an empty log is never ahead of us. The frame that
@@ -189,35 +188,40 @@ bool SourceLink::OnHead(const std::optional<Position>& head) {
 }
 
 void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn) {
+  // Who names the leader was there, and what is named may not be.
+  const bool heard = std::exchange(heard_, end.kind == EndClass::kNotLeader);
+  const bool answered = end.answered || step_ != Step::kConnecting;
   step_ = Step::kNone;
-  if (live_since_ && turn.now - *live_since_ >= kHealthyStream) {
-    reconnects_ = 0;
-  }
   if (short_) {
     short_->since = turn.now;  // What an outage takes is not the log's time.
   }
-  std::chrono::nanoseconds delay = kReconnect.Delay(reconnects_++, turn.random);
+  const ReconnectPace::Next next = pace_.OnEnded(end, answered, heard, turn.random);
+  earliest_ = turn.now + next.earliest;
+  connect_at_ = turn.now + next.delay;
   const bool dropped = !IsRefusal(end.kind);
-  if (!dropped) {
-    delay = std::max(delay, kRefusedMinimum);
+  if (dropped) {
+    misses_ = true;
+    turn.Add(Command::Kind::kMissSource);
   }
   awaits_access_ = IsRefusalOfAccess(end.kind);
-  trouble_ = fmt::format("{} ({}){}{}",
+  // Of a server that does not answer nobody can say when it does.
+  trouble_ = fmt::format("{} ({}){}{}{}",
                          awaits_access_ ? "credentials: refused"
                          : dropped      ? "subscription dropped"
                                         : "subscription refused",
-                         OneLine(end.text), kNextTryIn, FormatDuration(delay));
+                         OneLine(end.text),
+                         answered || !dropped ? "" : "; going on when the server answers",
+                         kNextTryIn, FormatDuration(next.delay));
   turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
-               trouble_ + " from " + catchup::Place(reached), dropped, reconnects_, delay);
-  connect_at_ = turn.now + delay;
+               trouble_ + " from " + catchup::Place(reached), dropped, pace_.tries(), next.delay);
 }
 
 bool SourceLink::OnAccessChanged(std::chrono::nanoseconds now) {
   if (!awaits_access_ || !connect_at_) {
     return false;
   }
-  connect_at_ = now;
-  reconnects_ = 0;
+  connect_at_ = earliest_ = now;
+  pace_ = {};
   return true;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "host/base/end_of_call.h"
 #include "host/base/position.h"
 #include "host/engine/input.h"
+#include "host/engine/reconnect_pace.h"
 #include "host/engine/turn.h"
 
 namespace catchup {
@@ -41,8 +43,9 @@ class SourceLink {
 
   // --- What is asked of it. ---
 
-  // The next call is to be opened at `when`. Not while there is one.
-  void ConnectAt(std::chrono::nanoseconds when) { connect_at_ = when; }
+  // The next call is to be opened at `when`, or as soon after it as the pace allows. Not while
+  // there is one.
+  void ConnectAt(std::chrono::nanoseconds when) { connect_at_ = std::max(when, earliest_); }
 
   // Ends the call, whatever it is at, and asks for no other.
   void Cancel(Turn& turn);
@@ -68,7 +71,14 @@ class SourceLink {
   Found OnProbed(const std::optional<Position>& found, const Place& place, Turn& turn);
 
   // A frame has come. The first one of a call shows that the source is there.
-  void OnFrame(std::chrono::nanoseconds now);
+  void OnFrame(Turn& turn) {
+    if (!live_) [[unlikely]] {
+      OnFirstFrame(turn);
+    }
+  }
+
+  // The source answers somebody: the next call is opened as soon as the pace allows.
+  void OnSourceAnswers(std::chrono::nanoseconds now);
 
   // The server has got as far as `position`. True: that is where the head was, so the call is live.
   bool OnPosition(Position position) {
@@ -81,7 +91,8 @@ class SourceLink {
   // Where the head is, null for an empty log. True: the call has got there already.
   bool OnHead(const std::optional<Position>& head);
 
-  // The call is over, dropped or refused; the next one comes after a back-off.
+  // The call is over, dropped or refused; the next one comes after a back-off (ReconnectPace). Of
+  // one that is dropped the source is missed from here to the next frame.
   void OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn);
   // Whoever we are for the server, or may do there, is another now: what was refused for that is
   // worth another try, which is due now. False: nothing was.
@@ -94,7 +105,7 @@ class SourceLink {
   // --- Questions. ---
 
   const ServerTraits& traits() const { return traits_; }  // Of the present call.
-  bool live() const { return live_since_.has_value(); }   // A frame has come on the present call.
+  bool live() const { return live_; }                     // A frame has come on the present call.
   bool been_live() const { return been_live_; }           // On some call.
   bool knows_head() const { return head_.has_value(); }   // Of the present call.
   bool has_call() const { return step_ != Step::kNone; }
@@ -111,6 +122,7 @@ class SourceLink {
     std::optional<Position> end;
   };
 
+  void OnFirstFrame(Turn& turn);
   Found WaitForEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
   Found Vouched(const std::optional<Position>& found, const Place& place, Turn& turn);
   Found Resume(const Place& place, Turn& turn);
@@ -125,11 +137,14 @@ class SourceLink {
   std::optional<Short> short_;      // Until the log has been seen to reach the place.
   std::optional<Position> seen_;    // How far the server says the present call has got.
   std::optional<Position> head_;    // Of the present call.
-  std::optional<std::chrono::nanoseconds> live_since_;  // First frame of the present call.
+  bool live_ = false;               // A frame has come on the present call.
   bool been_live_ = false;
   std::string trouble_;
-  bool awaits_access_ = false;    // The last call was refused for who we are.
-  std::uint32_t reconnects_ = 0;  // In a row.
+  bool awaits_access_ = false;  // The last call was refused for who we are.
+  ReconnectPace pace_;
+  std::chrono::nanoseconds earliest_{};  // No call before, whatever is heard of the source.
+  bool heard_ = false;   // The source has answered, the last call or somebody since it ended.
+  bool misses_ = false;  // Has said so, and no frame has come since.
 };
 
 }  // namespace catchup

@@ -1,9 +1,11 @@
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -147,6 +149,88 @@ void MeasureManyGroups(Bench* bench, const std::string& row, std::uint64_t group
   }
 }
 
+constexpr std::uint64_t kReconnectGroups = 5;
+constexpr const char* kReconnectType = "reconnect-measured";
+
+// A server that can be killed, and comes back where it was.
+class MortalServer {
+ public:
+  explicit MortalServer(const Bench& bench) : bench_(bench) { Serve(); }
+  ~MortalServer() {
+    process_.reset();
+    std::filesystem::remove_all(Path(""));
+  }
+
+  const std::string& address() const { return address_; }
+
+  void Serve() {
+    const std::string out = Path(".address");
+    RemoveFile(out);
+    process_ = std::make_unique<Process>(
+        std::vector<std::string>{bench_.places.programs + "/catchup", "dev-server", "--listen",
+                                 address_, "--data", Path("")},
+        out, Path(".log"));
+    process_->AwaitOutput(out, "\n");
+    const std::string uri = ReadFile(out);
+    const std::size_t host = uri.find("://") + 3;
+    address_ = uri.substr(host, uri.find_first_of("?/\n", host) - host);
+  }
+
+  // Comes back after `outage`, with an event that was made then.
+  void GoAwayFor(std::chrono::seconds outage) {
+    process_.reset();
+    std::this_thread::sleep_for(outage);
+    Serve();
+    Process writer({bench_.places.programs + "/live_append", address_, "1", "1000", kReconnectType},
+                   "", Path(".writer"));
+    (void)writer.Wait();
+  }
+
+ private:
+  std::string Path(const char* end) const { return bench_.places.work + "/reconnect" + end; }
+
+  const Bench& bench_;
+  std::string address_ = "127.0.0.1:0";
+  std::unique_ptr<Process> process_;
+};
+
+// From when the server is back, and the first event is in its log, to the last group's handler.
+void MeasureReconnectOnce(Bench* bench, const std::vector<std::chrono::seconds>& outages,
+                          const std::string& figure) {
+  MortalServer server(*bench);
+  HostOptions options;
+  options.address = server.address();
+  options.plugin = "latency_plugin.so";
+  options.projection = "latency";
+  options.prefix = kReconnectType;
+  options.start = "end";
+  options.groups = kReconnectGroups;
+  HostRun host(bench->places, options, false);
+  std::size_t caught_up = kReconnectGroups;
+  host.process()->AwaitOutput(host.log_path(), "\"state\":\"caught up\"", caught_up);
+  for (const std::chrono::seconds outage : outages) {
+    server.GoAwayFor(outage);
+    caught_up += kReconnectGroups;
+    host.process()->AwaitOutput(host.log_path(), "\"state\":\"caught up\"", caught_up);
+  }
+  host.Stop();
+  for (std::size_t i = 0; i < outages.size(); ++i) {
+    double last = 0;
+    for (std::uint64_t group = 1; group <= kReconnectGroups; ++group) {
+      const std::vector<double> us = Numbers(host.DataFolder(group) + "/latencies");
+      if (us.size() != outages.size()) {
+        Fail("reconnect: found " + std::to_string(us.size()) + " events handled, wanted " +
+             std::to_string(outages.size()) + "\n" + ReadFile(host.log_path()));
+      }
+      last = std::max(last, us[i] / 1e6);
+    }
+    bench->figures.Add(
+        "reconnect, 5 groups",
+        figure.empty() ? "gone for " + std::to_string(outages[i].count()) + " s" : figure, "s",
+        last);
+  }
+}
+
 void MeasureAppendOf(Bench* bench, const std::string& row, std::uint64_t streams,
                      std::uint64_t events) {
   const std::string file = bench->places.work + "/append.jsonl";
@@ -265,6 +349,14 @@ void MeasureParts(Bench* bench) {
   }
 }
 
+void MeasureReconnect(Bench* bench) {
+  using std::chrono::seconds;
+  for (std::uint64_t round = 0; round < bench->rounds; ++round) {
+    MeasureReconnectOnce(bench, {seconds(2), seconds(10), seconds(30), seconds(120)}, "");
+    MeasureReconnectOnce(bench, std::vector<seconds>(5, seconds(1)), "restarted in a row");
+  }
+}
+
 std::span<const Part> Parts() {
   static constexpr Part kParts[] = {
       {"catch-up", "host beside loops over one log, 256 B: batch, single, window, jsonl, 1 %",
@@ -279,6 +371,8 @@ std::span<const Part> Parts() {
       {"letters", "dead letters: a commit, 10,000 REJECTs, a full store, an outage", MeasureLetters,
        true},
       {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
+      {"reconnect", "from a server that is back to the next event of 5 groups", MeasureReconnect,
+       false},
       {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
   };
   return kParts;

@@ -36,6 +36,7 @@ void MeasureLive(Bench* bench);
 void MeasureGroups(Bench* bench);
 void MeasureAppend(Bench* bench);
 void MeasureRespawn(Bench* bench);
+void MeasureReconnect(Bench* bench);
 void MeasureLetters(Bench* bench);
 void MeasureParts(Bench* bench);
 

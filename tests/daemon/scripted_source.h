@@ -41,6 +41,11 @@ class ScriptedServer {
   // Before a source asks.
   std::string version = "24.10.14";
   std::optional<EndOfCall> unreachable;  // What single questions are answered with.
+  // The same, at any time.
+  void SetUnreachable(std::optional<EndOfCall> end) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    unreachable = std::move(end);
+  }
   std::string address = "scripted:1";
 
   void Append(std::string type) {

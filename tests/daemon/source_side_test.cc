@@ -30,11 +30,29 @@ class SourceSideTest : public testing::Test, public SourceListener {
         return Status::Exhausted("no thread is left");
       }
       server_.address = address;
+      ++opened_;
       return std::unique_ptr<Source>(std::make_unique<ScriptedSource>(&server_));
     };
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
+    services.watch = [this](std::function<void()> answers) -> std::unique_ptr<SourceWatch> {
+      answer_ = std::move(answers);
+      return std::make_unique<Watch>(&watched_);
+    };
     side_ = std::make_unique<SourceSide>(config_, std::move(services), gate_, this);
   }
+  // Writes down what it hears.
+  class Watch final : public SourceWatch {
+   public:
+    explicit Watch(std::vector<std::string>* heard) : heard_(*heard) {}
+    ~Watch() override { heard_.push_back("left"); }
+    Watch(const Watch&) = delete;
+    Watch& operator=(const Watch&) = delete;
+    void Miss() override { heard_.push_back("miss"); }
+    void Found() override { heard_.push_back("found"); }
+
+   private:
+    std::vector<std::string>& heard_;
+  };
   // Here, for the listener is this test, which must be whole until nobody calls it.
   void TearDown() override {
     SourceSide::Rest rest;
@@ -65,11 +83,15 @@ class SourceSideTest : public testing::Test, public SourceListener {
     ended_.Tell({call, end.kind});
     text_.Tell(end.text);
   }
+  void OnSourceAnswers() override { answers_.Tell(true); }
 
   GroupConfig config_;
   ScriptedServer server_;
   std::string address_ = "scripted:1";
   bool none_left_ = false;
+  int opened_ = 0;
+  std::function<void()> answer_;
+  std::vector<std::string> watched_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
   std::shared_ptr<Source> retired_;
   bool subscribes_ = true;  // Inside turns, as the next.
@@ -81,6 +103,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   Told<CallNumber> caught_up_;
   Told<std::pair<CallNumber, EndClass>> ended_;
   Told<std::string> text_;
+  Told<bool> answers_;
   std::unique_ptr<SourceSide> side_;
 };
 
@@ -212,6 +235,74 @@ TEST_F(SourceSideTest, EndsTheCallWhereTheMachineHasNothingLeftForANewConnection
 
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
   EXPECT_EQ(text_.Await(), "no thread is left");
+}
+
+// It may be dead without knowing, or wait by itself before it connects again.
+TEST_F(SourceSideTest, UsesAConnectionNoMoreOnWhichACallWasDropped) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kRights, .text = "not for you"});
+  gate_->Enter([this] {
+    EXPECT_EQ(opened_, 1);
+    side_->Connect(2);
+    EXPECT_EQ(opened_, 2);
+  });
+  ASSERT_TRUE(ended_.Await(1).has_value());
+  gate_->Enter([this] {
+    side_->Connect(3);
+    EXPECT_EQ(opened_, 2) << "an answer came over it";
+  });
+  ASSERT_TRUE(ended_.Await(2).has_value());
+}
+
+// "not-leader" with an address (protocol notes, 4.2 and 5.2).
+TEST_F(SourceSideTest, ConnectsToTheLeaderThatANodeNamesAndBackWhenThatCallEnds) {
+  server_.SetUnreachable(
+      EndOfCall{.kind = EndClass::kNotLeader, .leader = "leader:2113", .text = "not the leader"});
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  server_.SetUnreachable(EndOfCall{.text = "gone"});
+  gate_->Enter([this] {
+    side_->Connect(2);
+    EXPECT_EQ(side_->address(), "leader:2113");
+  });
+  ASSERT_TRUE(ended_.Await(1).has_value());
+  gate_->Enter([this] {
+    side_->Connect(3);
+    EXPECT_EQ(side_->address(), "scripted:1");
+  });
+  ASSERT_TRUE(ended_.Await(2).has_value());
+}
+
+TEST_F(SourceSideTest, GoesOnWithTheOldConnectionWhereThereIsNothingLeftForAnother) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  server_.SetUnreachable(std::nullopt);
+
+  gate_->Enter([this] {
+    none_left_ = true;
+    side_->Connect(2);
+  });
+
+  EXPECT_EQ(caught_up_.Await(), 2u);
+}
+
+TEST_F(SourceSideTest, SaysWhenTheSourceThatItMissesAnswers) {
+  Open();
+  gate_->Enter([this] {
+    side_->Miss();
+    side_->Found();
+    EXPECT_EQ(watched_, (std::vector<std::string>{"miss", "found"}));
+  });
+  answer_();
+  EXPECT_TRUE(answers_.Await().has_value());
+  side_->Shutdown();
+  EXPECT_EQ(watched_.back(), "left");
 }
 
 TEST_F(SourceSideTest, SaysThatACancelledCallHasEnded) {

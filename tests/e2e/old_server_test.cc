@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/e2e/harness.h"
@@ -101,6 +103,55 @@ TEST(NodeTest, APlaceAtARecordThatNoReadShowsLiesInTheLog) {
   EXPECT_EQ(shorter.exit, 1) << shorter.err;
   const std::string reason = shorter.Log().Last("Group ended", "copy", "reason");
   EXPECT_THAT(reason, HasSubstr("ends at 240:240, before 250:250"));
+}
+
+// Protocol notes 4.2, 5.2: NOT_FOUND "not-leader" with the leader's address.
+TEST(NodeTest, ANodeThatNamesItsLeaderIsFollowedThere) {
+  Site site;
+  ScriptedNode leader{{100, 200}};
+  ScriptedNode node{{100}};
+  const std::size_t colon = leader.address().find(':');
+  node.EndReads({grpc::StatusCode::NOT_FOUND, "Leader info available"},
+                {{"exception", "not-leader"},
+                 {"leader-endpoint-host", leader.address().substr(0, colon)},
+                 {"leader-endpoint-port", leader.address().substr(colon + 1)}});
+  site.Configure(JsonlGroup("copy"), node.uri());
+  const Finished run = site.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Written(site, "copy"), (Strings{"s@0 x", "s@1 x"}));
+  EXPECT_EQ(run.Log().Last("Server moved", "copy", "source"), leader.address());
+}
+
+// A run at a node that ends every read so, until the group says what it makes of that.
+JsonObject FirstWordOf(const std::string& msg, grpc::Status status,
+                       std::map<std::string, std::string> trailers = {}) {
+  Site site;
+  ScriptedNode node{{100}};
+  node.EndReads(std::move(status), std::move(trailers));
+  site.Configure(JsonlGroup("copy"), node.uri());
+  const auto host = site.Start({"run", "host.toml"});
+  EXPECT_TRUE(host->WaitForLog(msg, "copy"));
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  const auto said = host->Log().With(msg, "copy");
+  EXPECT_EQ(said.size(), 1u) << host->Errors();
+  return said.empty() ? JsonObject() : said.front();
+}
+
+TEST(NodeTest, WhatNoRetryMendsIsTriedEachMinuteAndToldAsAnError) {
+  JsonObject said =
+      FirstWordOf("Subscription refused", {grpc::StatusCode::UNIMPLEMENTED, "no such method"});
+  EXPECT_EQ(said["level"], "error");
+  EXPECT_EQ(said["delayMs"], "60000");
+  EXPECT_THAT(said["reason"], HasSubstr("UNIMPLEMENTED: no such method"));
+}
+
+// Protocol notes 3.14 and 4.2.
+TEST(NodeTest, AServerThatAsksForAPauseGetsIt) {
+  JsonObject said = FirstWordOf("Subscription dropped", {grpc::StatusCode::UNAVAILABLE, "busy"},
+                                {{"grpc-retry-pushback-ms", "40000"}});
+  EXPECT_EQ(said["level"], "info");
+  EXPECT_EQ(said["delayMs"], "40000");
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, OldServerTest, testing::Values("21.10.11", "22.10.5", "23.10.7"),

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,6 +48,11 @@ class ScriptedNode {
     const std::lock_guard lock(mutex_);
     last_record_ = position;
   }
+  // From now on every read ends with this, and nothing else.
+  void EndReads(grpc::Status status, std::map<std::string, std::string> trailers = {}) {
+    const std::lock_guard lock(mutex_);
+    end_ = std::pair(std::move(status), std::move(trailers));
+  }
   // How often somebody has asked for the first record from a place.
   int probes() {
     const std::lock_guard lock(mutex_);
@@ -77,6 +83,9 @@ class ScriptedNode {
     wire::ReadReq read;
     ASSERT_TRUE(call->method().ends_with("/Read") && read.ParseFromString(request))
         << call->method();
+    if (EndedRead(call)) {
+      return;
+    }
     if (read.options().all().has_end() && read.options().has_subscription()) {
       SubscriptionFromEnd(call);
     } else if (read.options().has_subscription()) {
@@ -84,6 +93,18 @@ class ScriptedNode {
     } else {
       Count(call, read.options());
     }
+  }
+
+  bool EndedRead(FakeCall* call) {
+    const std::lock_guard lock(mutex_);
+    if (!end_) {
+      return false;
+    }
+    for (const auto& [name, value] : end_->second) {
+      call->AddTrailer(name, value);
+    }
+    call->Finish(end_->first);
+    return true;
   }
 
   // One record: the newest, or the first at or after a place.
@@ -207,6 +228,7 @@ class ScriptedNode {
   std::string version_ = "24.10.14";
   std::vector<std::uint64_t> events_;
   std::optional<std::uint64_t> last_record_;
+  std::optional<std::pair<grpc::Status, std::map<std::string, std::string>>> end_;
   int probes_ = 0;
   std::vector<std::string> resumed_;
   FakeServer server_;  // Last: its threads use the rest.

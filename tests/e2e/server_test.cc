@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <functional>
 #include <random>
 
 #include "tests/e2e/harness.h"
+#include "tests/proxy/fault_proxy.h"
 
 // A host whose server is not there, or goes away, waits and goes on where it was.
 
@@ -98,6 +100,85 @@ TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
   site_.Append({EventLine("late", "x")});
   EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
   ExpectState(host.get(), "caught up");
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+// The groups would be long about it, each by itself: one looks, and all of them are told.
+TEST_F(ServerTest, AllGroupsGoOnOnceAServerThatWasGoneAnswers) {
+  Serve();
+  std::string groups;
+  for (int i = 0; i < 5; ++i) {
+    groups += JsonlGroup("copy" + std::to_string(i));
+  }
+  site_.Configure(groups, uri_);
+  const auto host = site_.Start({"run", "host.toml"});
+  const auto all_have = [&](std::size_t events) {
+    return WaitUntil([&] {
+      for (int i = 0; i < 5; ++i) {
+        if (Written(site_, "copy" + std::to_string(i)).size() < events) {
+          return false;
+        }
+      }
+      return true;
+    });
+  };
+  site_.Append({EventLine("s", "x")});
+  ASSERT_TRUE(all_have(1)) << host->Errors();
+  KillServer();
+  // Each has tried in vain, and only the answer that somebody gets brings it back.
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(WaitUntil([&] {
+      return host->Log()
+                 .Last("Subscription dropped", "copy" + std::to_string(i), "reason")
+                 .find("going on when the server answers") != std::string::npos;
+    })) << host->Errors();
+  }
+  Serve();
+  EXPECT_TRUE(WaitUntil([&] { return host->Log().Has("Server answers again"); })) << host->Errors();
+  site_.Append({EventLine("s", "x")});
+  EXPECT_TRUE(all_have(2)) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+// The server is well all the time; what lies between breaks in every way that it can.
+TEST_F(ServerTest, ABrokenConnectionCostsNoEventAndRepeatsNone) {
+  Serve();
+  FaultProxy network(address_);
+  site_.Configure(JsonlGroup("copy"), "kurrentdb://" + network.address() + "?tls=false");
+  const auto host = site_.Start({"run", "host.toml"});
+  ExpectState(host.get(), "caught up");
+  using Direction = FaultProxy::Direction;
+  using End = FaultProxy::End;
+  const std::vector<std::function<void()>> breaks = {
+      [&] { network.Reset(); },
+      [&] { network.Fin(); },
+      [&] {
+        network.CutAfter(Direction::kToClient, network.counts().to_client + 100, End::kReset);
+      },
+      [&] { network.CutAfter(Direction::kToServer, network.counts().to_server + 30, End::kFin); },
+      [&] {
+        network.Refuse();
+        network.Reset();
+        ExpectState(host.get(), "waiting");
+        network.Accept();
+      },
+      [&] {
+        network.Set({.kind = Fault::Kind::kSlice});
+        network.Reset();
+      },
+      [&] { network.Heal(); },
+  };
+  std::vector<std::string> wanted;
+  for (const auto& breaks_now : breaks) {
+    breaks_now();
+    wanted.push_back("s@" + std::to_string(wanted.size()) + " x");
+    site_.Append({EventLine("s", "x")});
+    ASSERT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() >= wanted.size(); }))
+        << host->Errors();
+  }
+  EXPECT_EQ(Written(site_, "copy"), wanted);
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }

@@ -110,9 +110,13 @@ class Driver {
     return Run([&](Commands* out) { engine.Head(call, head, tick(), out); });
   }
   Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
-    return Run([&](Commands* out) {
-      engine.SubscriptionEnded(call, {.kind = end, .text = "reset"}, tick(), out);
-    });
+    return Ended(EndOfCall{.kind = end, .answered = true, .text = "reset"}, call);
+  }
+  Commands Ended(const EndOfCall& end, CallNumber call) {
+    return Run([&](Commands* out) { engine.SubscriptionEnded(call, end, tick(), out); });
+  }
+  Commands SourceAnswers() {
+    return Run([&](Commands* out) { engine.SourceAnswers(tick(), out); });
   }
   Commands AccessChanged() {
     return Run([&](Commands* out) { engine.AccessChanged(tick(), out); });
@@ -197,7 +201,8 @@ class Driver {
   ServerTraits server;
   // Where the log ends, null for an empty one; far beyond whatever a test speaks of.
   std::optional<Position> log_end = P(1'000'000);
-  bool tells_end = true;  // False: the test answers by itself.
+  bool tells_end = true;     // False: the test answers by itself.
+  bool tells_server = true;  // As much of what the server is.
 
  private:
   template <typename Input>
@@ -206,7 +211,7 @@ class Driver {
     input(&commands);
     Check();
     for (std::size_t i = 0; i < commands.size(); ++i) {
-      if (commands[i].kind == Command::Kind::kConnect) {
+      if (commands[i].kind == Command::Kind::kConnect && tells_server) {
         engine.ServerKnown(commands[i].number, server, tick(), &commands);
         Check();
       } else if (commands[i].kind == Command::Kind::kReadEnd && tells_end) {

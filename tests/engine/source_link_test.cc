@@ -28,6 +28,10 @@ class SourceLinkTest : public testing::Test {
     Turn turn = Now();
     return link.OnEnd(end, place, turn);
   }
+  void Frame() {
+    Turn turn = Now();
+    link.OnFrame(turn);
+  }
   void Drop(EndClass end = EndClass::kDropped) {
     Turn turn = Now();
     link.OnEnded({.kind = end, .text = "reset"}, P(5), turn);
@@ -110,8 +114,7 @@ TEST_F(SourceLinkTest, BacksOffAndIsBackToBaseAfterAHealthyCall) {
   Drop();
   EXPECT_EQ(link.connect_at(), now + 400ms);
   Connect(Behind({}));
-  link.OnFrame(now);
-  now += 30s;
+  Frame();
   Drop();
   EXPECT_EQ(link.connect_at(), now + 200ms);
   Connect(Behind({}));
@@ -125,7 +128,7 @@ TEST_F(SourceLinkTest, TheFirstFrameEndsTheTrouble) {
   EXPECT_TRUE(Contains(link.trouble(), "reset"));
   Connect(Behind({}));
   EXPECT_FALSE(link.live());
-  link.OnFrame(now);
+  Frame();
   EXPECT_TRUE(link.live());
   EXPECT_TRUE(link.been_live());
   EXPECT_EQ(link.trouble(), "");

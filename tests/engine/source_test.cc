@@ -37,18 +37,78 @@ TEST(ReconnectTest, IsCappedAt30Seconds) {
   EXPECT_EQ(delay, 30s);
 }
 
-TEST(ReconnectTest, GoesBackToBaseAfter30SecondsOfHealthyStream) {
+TEST(ReconnectTest, GoesBackToBaseAtTheFirstFrame) {
   Driver d;
   d.Run();
   d.Ended();
   d.Wake(200ms);
-  d.Checkpoint(P(1), 2);
-  d.now += 29s;
   EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 2)), 400ms);
   d.Wake(400ms);
   d.Checkpoint(P(1), 3);
-  d.now += 30s;
   EXPECT_EQ(d.WakeIn(d.Ended(EndClass::kDropped, 3)), 200ms);
+}
+
+// Its server is gone: its second call is about to end before anybody has answered.
+class GoneTest : public testing::Test {
+ protected:
+  GoneTest() {
+    d.Run();
+    d.Ended();
+    d.tells_server = false;
+    d.Wake(200ms);
+  }
+  Driver d;
+};
+
+TEST_F(GoneTest, GoesOnAtOnceWhenTheSourceAnswersSomebody) {
+  const Commands gone = d.Ended({.text = "nobody listens"}, 2);
+  EXPECT_TRUE(Has(gone, Kind::kMissSource));
+  EXPECT_EQ(d.WakeIn(gone), 10s);
+  EXPECT_TRUE(Contains(d.engine.reason(), "going on when the server answers")) << d.engine.reason();
+  d.now += 1s;
+  d.tells_server = true;
+  EXPECT_TRUE(Has(d.SourceAnswers(), Kind::kConnect));
+  EXPECT_TRUE(d.SourceAnswers().empty()) << "there is a call";
+  EXPECT_TRUE(Has(d.Checkpoint(P(1), 3), Kind::kSourceFound));
+  EXPECT_FALSE(Has(d.Checkpoint(P(2), 3), Kind::kSourceFound));
+}
+
+// Else a source that answers whoever looks, and no group, would be asked without end.
+TEST_F(GoneTest, BacksOffFromASourceThatAnswersOthers) {
+  d.Ended({.text = "nobody listens"}, 2);
+  EXPECT_TRUE(Has(d.SourceAnswers(), Kind::kConnect));
+  CallNumber call = 3;
+  for (const auto pause : {400ms, 800ms, 1600ms}) {
+    d.Ended({.text = "reset"}, call++);
+    EXPECT_FALSE(Has(d.SourceAnswers(), Kind::kConnect));
+    EXPECT_FALSE(Has(d.Wake(pause - 1ms), Kind::kConnect));
+    EXPECT_TRUE(Has(d.Wake(1ms), Kind::kConnect));
+  }
+}
+
+TEST_F(GoneTest, TriesByItselfTooWhereNobodyFindsTheSource) {
+  d.Ended({.text = "nobody listens"}, 2);
+  EXPECT_TRUE(Has(d.Wake(10s), Kind::kConnect));
+}
+
+TEST(ReconnectTest, LeavesAServerAloneForAsLongAsItAsks) {
+  Driver d;
+  d.Run();
+  const Commands ended =
+      d.Ended({.answered = true, .retry_after = 5s, .text = "SERVER_SHUTTING_DOWN"}, 1);
+  EXPECT_EQ(d.WakeIn(ended), 5s);
+  d.now += 1s;
+  EXPECT_FALSE(Has(d.SourceAnswers(), Kind::kConnect));
+  EXPECT_TRUE(Has(d.Wake(4s), Kind::kConnect));
+}
+
+TEST(ReconnectTest, ARefusedGroupIsInNoHurryWhoeverIsAnswered) {
+  Driver d;
+  d.Run();
+  const Commands refused = d.Ended(EndClass::kRights);
+  EXPECT_FALSE(Has(refused, Kind::kMissSource));
+  EXPECT_FALSE(Has(d.SourceAnswers(), Kind::kConnect));
+  EXPECT_TRUE(Has(d.Wake(10s), Kind::kConnect));
 }
 
 TEST(ReconnectTest, ACallWithoutAFrameIsNotHealthyHoweverLongItHung) {
@@ -499,9 +559,9 @@ TEST(ImpossiblePlaceTest, AnEventBreaksTheCallOff) {
   const Commands event = d.Event(kEndOfLog);
   EXPECT_EQ(d.sequence, 0u);
   EXPECT_EQ(Find(event, Kind::kCancelSubscription)->number, 1u);
-  EXPECT_EQ(d.WakeIn(event), 10s);
+  EXPECT_EQ(d.WakeIn(event), 60s);
   EXPECT_TRUE(Contains(d.engine.reason(), "no place in a log")) << d.engine.reason();
-  EXPECT_EQ(Find(d.Wake(10s), Kind::kSubscribe)->from, P(5));
+  EXPECT_EQ(Find(d.Wake(60s), Kind::kSubscribe)->from, P(5));
 }
 
 TEST(ImpossiblePlaceTest, AHeadIsNoHead) {

@@ -12,6 +12,8 @@ namespace catchup::sim {
 enum class Fault : std::uint8_t {
   kDrop,
   kRefuse,
+  kQuietAsked,
+  kSourceBack,
   kOldServer,
   kNoRecordAtPlace,
   kReadFromBeginning,
@@ -124,6 +126,8 @@ inline constexpr auto kFaults = static_cast<std::size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaults> kFaultNames{
     "subscription dropped",
     "subscription refused",
+    "server asked to be left alone",
+    "source that was missed answers",
     "resumed at a server before 24.2",
     "no record where it resumes",
     "log read from the beginning for that",

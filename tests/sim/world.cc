@@ -156,6 +156,8 @@ void World::Boot(bool last) {
   alive_ = true;
   last_ = last;
   cut_ = store_failed_ = breach_ = finished_ = call_open_ = subscribed_ = frame_asked_ = false;
+  misses_source_ = false;
+  no_call_before_ = {};
   crash_loop_ = Trouble(10);
   call_ = 0;
   writing_.reset();
@@ -391,6 +393,9 @@ void World::CancelSubscription(CallNumber call) {
 void World::Notice(const Command& notice) {
   if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
     Wrong("a log line that is not one line: " + notice.text);
+  }
+  if (notice.notice == Notice::kPluginMoved) {
+    place_opened_ = false;  // It stands somewhere else from here on.
   }
 }
 

@@ -114,6 +114,8 @@ class World final : public CommandHandler {
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
+  void MissSource() override;
+  void SourceFound() override;
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override;
   void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
@@ -167,6 +169,7 @@ class World final : public CommandHandler {
   void PumpFrame(CallNumber call);
   void Receive(const Frame& frame);
   void SubscriptionFault();
+  EndOfCall SomeEnd();
   void SendNonsense();
   Position Nowhere();
   Position Foreign();
@@ -266,6 +269,8 @@ class World final : public CommandHandler {
 
   CallNumber call_ = 0;
   bool call_open_ = false;
+  bool misses_source_ = false;  // Was asked to say when the source answers, and has not.
+  Duration no_call_before_{};   // The server has asked for so much quiet, or refused the group.
   bool subscribed_ = false;
   bool end_told_ = false;        // On this call.
   std::optional<Position> end_;  // What was told.

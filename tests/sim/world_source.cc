@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "tests/sim/world.h"
 
@@ -15,6 +17,9 @@ constexpr std::uint64_t kBeyond = 1'000'000;
 void World::Connect(CallNumber call) {
   if (call_open_) {
     Wrong("connected twice");
+  }
+  if (scheduler_.now() < no_call_before_) {
+    Wrong("connects before the server may be asked again");
   }
   call_ = call;
   call_open_ = true;
@@ -253,9 +258,7 @@ bool World::IsForeign(Position position) const {
 }
 
 void World::SubscriptionFault() {
-  const bool refused = random_.Chance(10);
-  const bool invalid = !refused && random_.Chance(2);
-  faults_.Fired(refused ? Fault::kRefuse : invalid ? Fault::kInvalidPosition : Fault::kDrop);
+  const EndOfCall end = SomeEnd();
   const CallNumber call = call_;
   call_open_ = subscribed_ = false;
   if (random_.Chance(30)) {
@@ -276,12 +279,56 @@ void World::SubscriptionFault() {
       });
     });
   }
-  Input(Cause::kSource, [&](Commands* out) {
-    const EndClass end = refused   ? EndClass::kRights
-                         : invalid ? EndClass::kInvalidPosition
-                                   : EndClass::kDropped;
-    engine_->SubscriptionEnded(call, {.kind = end, .text = "connection\nreset"}, Now(), out);
+  Input(Cause::kSource, [&](Commands* out) { engine_->SubscriptionEnded(call, end, Now(), out); });
+}
+
+// What a call can end with, and how long the server is to be left alone then.
+EndOfCall World::SomeEnd() {
+  constexpr std::array kRefusals = {EndClass::kCredentials, EndClass::kRights,
+                                    EndClass::kUnsupported, EndClass::kBadRequest,
+                                    EndClass::kTooLarge};
+  constexpr std::array kDrops = {EndClass::kDropped, EndClass::kNotReady, EndClass::kNotLeader};
+  EndOfCall end{.answered = true, .text = "connection\nreset"};
+  if (random_.Chance(10)) {
+    faults_.Fired(Fault::kRefuse);
+    end.kind = kRefusals[random_.Between(0, kRefusals.size() - 1)];
+    no_call_before_ = scheduler_.now() + std::chrono::seconds(10);
+  } else if (random_.Chance(2)) {
+    faults_.Fired(Fault::kInvalidPosition);
+    end.kind = EndClass::kInvalidPosition;
+  } else {
+    faults_.Fired(Fault::kDrop);
+    end.kind = kDrops[random_.Between(0, kDrops.size() - 1)];
+    end.answered = end.kind != EndClass::kDropped || random_.Chance(50);
+    no_call_before_ = {};
+  }
+  if (end.answered && random_.Chance(5)) {
+    faults_.Fired(Fault::kQuietAsked);
+    end.retry_after = Between(0, 20'000'000);
+    no_call_before_ = std::max(no_call_before_, scheduler_.now() + *end.retry_after);
+  }
+  return end;
+}
+
+// Whoever looks for the source finds it sooner or later, unless the group does first.
+void World::MissSource() {
+  if (call_open_) {
+    Wrong("misses the source while it has a call");
+  }
+  misses_source_ = true;
+  After(Between(0, 3'000'000), [this] {
+    if (std::exchange(misses_source_, false)) {
+      faults_.Fired(Fault::kSourceBack);
+      Input(Cause::kSource, [&](Commands* out) { engine_->SourceAnswers(Now(), out); });
+    }
   });
+}
+
+void World::SourceFound() {
+  if (!subscribed_) {
+    Wrong("found the source without a subscription");
+  }
+  misses_source_ = false;
 }
 
 void World::NoteAnnouncement(Position position) {

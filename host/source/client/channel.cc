@@ -18,7 +18,7 @@ namespace {
 // back goes unnoticed. The minimum is also what one attempt to connect may take.
 constexpr int kInitialBackoffMs = 200;
 constexpr int kMinBackoffMs = 2000;
-constexpr int kMaxBackoffMs = 10000;
+constexpr int kMaxBackoffMs = 1000;
 
 // The resolver's own limit of two minutes would hide a name that does not resolve.
 constexpr int kResolveTimeoutMs = 5000;

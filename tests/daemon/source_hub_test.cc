@@ -1,0 +1,110 @@
+#include "host/daemon/source_hub.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "tests/daemon/scripted_source.h"
+#include "tests/daemon/workshop.h"
+
+namespace catchup {
+namespace {
+
+class SourceHubTest : public testing::Test {
+ protected:
+  SourceHubTest() {
+    SourceSide::Services services;
+    services.address = [this] { return server_.address; };
+    services.open = [this](const std::string&, const std::string& name) {
+      opened_.Tell(name);
+      return Result<std::unique_ptr<Source>>(std::make_unique<ScriptedSource>(&server_));
+    };
+    services.retire = [this](std::shared_ptr<Source> source) { retired_.Tell(std::move(source)); };
+    hub_ = std::make_unique<SourceHub>(services, reactor_.get());
+    one_ = hub_->Watch([this] { one_told_.Tell(true); });
+    other_ = hub_->Watch([this] { other_told_.Tell(true); });
+  }
+  ~SourceHubTest() override {
+    reactor_->Stop();
+    one_.reset();
+    other_.reset();
+  }
+
+  ScriptedServer server_;
+  std::unique_ptr<Reactor> reactor_ = *Reactor::Create();
+  Told<std::string> opened_;
+  Told<std::shared_ptr<Source>> retired_;
+  Told<bool> one_told_, other_told_;
+  std::unique_ptr<SourceHub> hub_;
+  std::unique_ptr<SourceWatch> one_;
+  std::unique_ptr<SourceWatch> other_;
+};
+
+TEST_F(SourceHubTest, LooksForASourceThatIsMissedUntilItAnswers) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  one_->Miss();
+  // A connection each time, since one that failed may wait before it tries again.
+  ASSERT_EQ(opened_.Await(0), "probe");
+  ASSERT_EQ(opened_.Await(1), "probe");
+  ASSERT_TRUE(retired_.Await(1).has_value());
+  EXPECT_EQ(one_told_.size(), 0u);
+
+  server_.SetUnreachable(std::nullopt);
+
+  EXPECT_TRUE(one_told_.Await().has_value());
+  EXPECT_EQ(other_told_.size(), 0u) << "it misses nothing";
+}
+
+TEST_F(SourceHubTest, ARefusalIsAnAnswer) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kRights, .text = "not for you"});
+  one_->Miss();
+  EXPECT_TRUE(one_told_.Await().has_value());
+}
+
+TEST_F(SourceHubTest, WhereTheLeaderIsIsAnAnswer) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kNotLeader, .leader = "b:1", .text = "no"});
+  one_->Miss();
+  EXPECT_TRUE(one_told_.Await().has_value());
+}
+
+TEST_F(SourceHubTest, ANodeThatIsNotReadyIsNoAnswer) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kNotReady, .text = "Server Is Not Ready"});
+  one_->Miss();
+  ASSERT_TRUE(retired_.Await(1).has_value());
+  EXPECT_EQ(one_told_.size(), 0u);
+}
+
+TEST_F(SourceHubTest, WhatOneGroupFindsTheOtherHearsOf) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  one_->Miss();
+  other_->Miss();
+  ASSERT_TRUE(retired_.Await(0).has_value());
+
+  one_->Found();
+
+  EXPECT_TRUE(other_told_.Await().has_value());
+}
+
+TEST_F(SourceHubTest, LooksForNothingOnceNobodyIsLeft) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  one_->Miss();
+  ASSERT_TRUE(retired_.Await(0).has_value());
+  one_.reset();
+  Told<bool> gone;
+  reactor_->Post([&] { gone.Tell(true); });
+  ASSERT_TRUE(gone.Await().has_value());
+  const std::size_t tries = opened_.size();
+
+  // Were it looked for, it would be found, and in the order of the two.
+  server_.SetUnreachable(std::nullopt);
+  other_->Miss();
+
+  EXPECT_TRUE(other_told_.Await().has_value());
+  EXPECT_EQ(one_told_.size(), 0u);
+  EXPECT_LE(opened_.size(), tries + 2);
+}
+
+}  // namespace
+}  // namespace catchup
