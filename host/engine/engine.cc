@@ -212,7 +212,7 @@ void Engine::RunnerExited(SpawnNumber spawn, ExitClass exit_class, Sequence char
     return;
   }
   Turn turn(tick, out);
-  parts_.Hear(seat, RunnerEnd{exit_class, charged, std::string(text)});
+  parts_.Hear(seat, RunnerGone{exit_class, charged, std::string(text)});
   Plan(turn);
 }
 

@@ -23,13 +23,13 @@ struct ContractBreach {
 };
 
 // It is gone.
-struct RunnerEnd {
+struct RunnerGone {
   ExitClass exit_class{};
   Sequence charged = 0;
   std::string text;
 };
 
 using Heard =
-    std::variant<std::monostate, RunnerFacts, BadOutcome, Hang, ContractBreach, RunnerEnd>;
+    std::variant<std::monostate, RunnerFacts, BadOutcome, Hang, ContractBreach, RunnerGone>;
 
 }  // namespace catchup

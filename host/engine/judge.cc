@@ -25,7 +25,7 @@ bool IsVerdict(ExitClass exit_class) {
          exit_class == ExitClass::kFatal;
 }
 
-std::string WhatHappened(const Seat& seat, const RunnerEnd& exit) {
+std::string WhatHappened(const Seat& seat, const RunnerGone& exit) {
   if (exit.exit_class == ExitClass::kHung && seat.hang && seat.hang->sequence == 0) {
     return fmt::format("{} hung: it took longer than {}", seat.hang->call, seat.hang->limit);
   }
@@ -47,11 +47,11 @@ class Judge {
   void On(const BadOutcome& outcome, Turn& turn);
   void On(const Hang& hang, Turn& turn);
   void On(const ContractBreach& breach, Turn& turn);
-  void On(const RunnerEnd& end, Turn& turn);
+  void On(const RunnerGone& end, Turn& turn);
   void CallAlone(const Seat& seat, Sequence last);
   std::string OfLetter(const Seat& seat) const;
   void OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn);
-  void OnDeath(Seat& seat, const RunnerEnd& exit, const std::string& what, bool was_on_lane,
+  void OnDeath(Seat& seat, const RunnerGone& exit, const std::string& what, bool was_on_lane,
                Turn& turn);
   void RestartAtOnce(Seat& seat, const std::string& what, Turn& turn);
   void Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
@@ -141,9 +141,9 @@ void Judge::On(const ContractBreach& breach, Turn& turn) {
   parts_.BreakContract(text);
 }
 
-void Judge::On(const RunnerEnd& said, Turn& turn) {
+void Judge::On(const RunnerGone& said, Turn& turn) {
   Seat& seat = *parts_.heard_of;
-  RunnerEnd exit = said;
+  RunnerGone exit = said;
   exit.charged = parts_.ChargedTo(seat.lane.spawn(), said.charged);
   if (said.charged == kUnknownCall && exit.charged == 0) {
     CallAlone(seat,
@@ -244,7 +244,7 @@ void Judge::OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn) 
 
 // A death that nobody asked for is charged to the event or letter that was being handled, else to
 // the plugin.
-void Judge::OnDeath(Seat& seat, const RunnerEnd& exit, const std::string& what, bool was_on_lane,
+void Judge::OnDeath(Seat& seat, const RunnerGone& exit, const std::string& what, bool was_on_lane,
                     Turn& turn) {
   seat.restarting = true;
   const bool hung = exit.exit_class == ExitClass::kHung;
