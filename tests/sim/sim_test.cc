@@ -20,7 +20,7 @@
 
 // The engine under random histories. Options:
 //
-//   --seeds N   how many histories (20000)
+//   --seeds N   how many histories (40000)
 //   --seed S    only this one, as a failed run says, and show its history where it fails
 //   --first S   the first seed (1)
 //   --threads T how many at once (1)
@@ -29,14 +29,14 @@
 namespace catchup::sim {
 namespace {
 
-std::uint64_t g_seeds = 20'000;
+std::uint64_t g_seeds = 40'000;
 std::uint64_t g_first = 1;
 std::uint64_t g_threads = 1;
 std::uint64_t g_most_failures = 500;
 bool g_single = false;
 
 // Fewer histories may miss a rare fault without that being a defect.
-constexpr std::uint64_t kSeedsThatMeetEveryFault = 20'000;
+constexpr std::uint64_t kSeedsThatMeetEveryFault = 40'000;
 
 // All but the rarest: they need a checkpoint write that finds no room, and a letter's call that
 // ends the group, before the first frame has come; or a letter dropped that makes room for one
