@@ -98,7 +98,7 @@ void Planner::DropSettledPlace() {
       seat.place = {};
     }
   }
-  while (!parts_.park_asked.empty() && *parts_.park_asked.begin() <= parts_.ledger.watermark()) {
+  while (!parts_.park_asked.empty() && *parts_.park_asked.begin() <= parts_.ledger.last_event()) {
     parts_.park_asked.erase(parts_.park_asked.begin());
   }
 }
