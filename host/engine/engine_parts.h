@@ -154,11 +154,12 @@ struct EngineParts {
 
   // --- Events and letters. ---
 
-  // Nothing has failed, and no letter is there or called: what waits is handed out, in order and
-  // without a look.
+  // Nothing has failed, and no letter is there, called or on its way out of the store: what waits
+  // is handed out, in order and without a look.
   bool Plain() const {
-    return book.empty() && !CallsLetter() && breaker.pristine() && !AnyPlace() &&
-           doubt.holds() == 0 && suspects.none_beyond(ledger.settled()) && park_asked.empty();
+    return book.empty() && letter_writes.empty() && !CallsLetter() && breaker.pristine() &&
+           !AnyPlace() && doubt.holds() == 0 && suspects.none_beyond(ledger.settled()) &&
+           park_asked.empty();
   }
   EventName NameOf(Sequence sequence) const;
   // Whether the window has room for another event, as Engine::wants_frames says.

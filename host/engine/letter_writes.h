@@ -16,8 +16,8 @@ namespace catchup {
 // them. Several may be under way, so that letters that heal in a row share commits.
 //
 // What was called waits for its own to be on the disk before anything comes of it: with order
-// kStream no letter of the stream is called meanwhile, so that no kill brings a letter again whose
-// follower was called already; with kEvent not the letter itself.
+// kStream no letter and no event of the stream is called meanwhile, so that no kill brings a letter
+// again behind what followed it; with kEvent not the letter itself.
 class LetterWrites {
  public:
   // At a time. A commit takes as long as some twenty calls of a quick handler, so this is more than

@@ -99,7 +99,12 @@ bool Routing::TakeOut(Sequence sequence, const Fate& fate, Turn& turn) {
 Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
   const Fate fate = FateOf(parts_, sequence);
   if (fate.kind == Fate::Kind::kCall) {
-    return Route::kCall;
+    // A kill would bring a letter that healed and is not gone from the store yet again, and behind
+    // this event, which a checkpoint may have passed by then.
+    const bool behind = parts_.options.letter_order == LetterOrder::kStream &&
+                        parts_.letter_writes.Holds(parts_.NameOf(sequence).stream,
+                                                   parts_.ledger.PositionOf(sequence));
+    return behind ? Route::kWait : Route::kCall;
   }
   if (TakeOut(sequence, fate, turn)) {
     return Route::kGone;

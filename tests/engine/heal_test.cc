@@ -62,6 +62,21 @@ class HealTest : public FailureTest {
   }
 };
 
+// --- A letter that has healed keeps its place until the store holds it no more. ---
+
+TEST_F(HealTest, AnEventOfItsStreamIsCalledOnceALetterThatHealedIsGoneFromTheStore) {
+  CallALetter();
+  ASSERT_TRUE(Has(driver.Settled(kLetterCall), Kind::kRemoveLetter));
+  EXPECT_FALSE(Has(Event("a"), Kind::kDeliver)) << "a kill would bring the letter behind it";
+  EXPECT_EQ(Delivered(driver.LetterStored()).first, last);
+}
+
+TEST_F(HealTest, AnEventOfAnotherStreamIsCalledMeanwhile) {
+  CallALetter();
+  driver.Settled(kLetterCall);
+  EXPECT_EQ(Delivered(Event("b")).first, last);
+}
+
 // --- What is due at once is so in the store as well: a restart forgets no due time. ---
 
 TEST_F(HealTest, WhatABreakerThatClosesMakesDueIsStored) {

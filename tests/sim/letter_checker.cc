@@ -36,7 +36,7 @@ class LetterChecker {
   }
 
  private:
-  enum class Present : std::uint8_t { kNo, kParking, kStored, kLeaving };
+  enum class Present : std::uint8_t { kNo, kParking, kStored, kHealed, kLeaving };
 
   struct Event {
     Present present = Present::kNo;
@@ -75,7 +75,14 @@ class LetterChecker {
   // What a breaker is open for at the least: its time is drawn.
   Time LeastOpen() const { return h_.open * 3 / 4; }
 
-  // An earlier letter of the same stream, which the engine knows of; none is the event itself.
+  // It has healed, or the group went back behind it; the store holds it still.
+  bool Leaves(std::size_t event) const {
+    return events_[event].present == Present::kHealed ||
+           events_[event].present == Present::kLeaving;
+  }
+
+  // An earlier letter of the same stream, one that has healed included until the store holds it no
+  // more: a kill would bring it again. None is the event itself.
   std::size_t EarlierLetter(std::size_t event) const {
     for (const std::size_t letter : letters_) {
       if (letter >= event) {
@@ -158,7 +165,7 @@ class LetterChecker {
         letter_called_ = false;
         breaker_.OnSuccess();
         if (event.present == Present::kStored) {
-          event.present = Present::kLeaving;
+          event.present = Present::kHealed;
           Succeed(record.event, true);
         }
         break;
@@ -387,10 +394,8 @@ class LetterChecker {
 
   // That the host counts: what it wants gone has made room.
   std::uint64_t PresentLetters() const {
-    const auto leaves = [this](std::size_t one) {
-      return events_[one].present == Present::kLeaving;
-    };
-    const auto leaving = std::count_if(letters_.begin(), letters_.end(), leaves);
+    const auto leaving = std::count_if(letters_.begin(), letters_.end(),
+                                       [this](std::size_t one) { return Leaves(one); });
     return letters_.size() - static_cast<std::size_t>(leaving);
   }
 
@@ -571,7 +576,7 @@ class LetterChecker {
   void Restore(const Record& record) {
     for (std::size_t i = 0; i < events_.size(); ++i) {
       // Of one that leaves the host knew in time that it was.
-      if (events_[i].present != Present::kLeaving && IsBehind(i, record.position)) {
+      if (!Leaves(i) && IsBehind(i, record.position)) {
         events_[i].applied = false;
       }
     }

@@ -18,8 +18,8 @@ namespace catchup::sim {
 //   breaker  it opens for one of these, for a full store, or for a probe that failed; while it is
 //            open nothing is called, then one call at a time until three in a row succeed, which
 //            closes it
-//   order    no event is called while an earlier one of its stream is a letter, and no letter that
-//            is not the first of its stream (I4)
+//   order    no event is called while an earlier one of its stream is a letter, healed or not, in
+//            the store, and no letter that is not the first of its stream (I4)
 //   call     a letter is called when it is durable, and a dead one only where an operator wants it;
 //            an event of a type that is held by hand is not called, nor one that is a letter
 //   hold     no type is held by itself before five of its events in a row have become letters, and
