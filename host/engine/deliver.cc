@@ -74,7 +74,7 @@ bool Delivery::CallNext(Turn& turn) {
   if (letter || !parts_.letter_writes.empty()) {
     most = std::min(most, may_call ? 1 : kAheadOfLetters);
   }
-  if (may_call && !parts_.letter_was_last) {
+  if (may_call && !parts_.letter_calls.was_last()) {
     if (parts_.ledger.on_lane() > 0) {
       return false;
     }
@@ -85,7 +85,7 @@ bool Delivery::CallNext(Turn& turn) {
     return false;
   }
   if (CallNextEvent(turn)) {
-    parts_.letter_was_last = false;
+    parts_.letter_calls.OnEvent();
     return true;
   }
   if (parts_.letter_writes.full() || parts_.ledger.on_lane() > 0 || parts_.life.ending()) {
@@ -117,12 +117,12 @@ bool Delivery::CallProbe(Turn& turn) {
   };
   const bool full = seat.place.sequence != 0 &&
                     parts_.book.IsFull(parts_.LetterBytesOf(seat.place.sequence, seat.place.text));
-  if (full && !parts_.letter_probed_last && call_letter()) {
-    parts_.letter_probed_last = true;
+  if (full && !parts_.letter_calls.probed_last() && call_letter()) {
+    parts_.letter_calls.SetProbedLast(true);
     return true;
   }
   if (CallNextEvent(turn)) {
-    parts_.letter_probed_last = false;
+    parts_.letter_calls.SetProbedLast(false);
     return true;
   }
   return call_letter();

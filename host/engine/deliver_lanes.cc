@@ -57,7 +57,7 @@ bool LaneDelivery::CallOnLanes(Turn& turn) {
   for (Seat& seat : parts_.seats) {
     const Sequence in_place = seat.place.sequence;
     if (in_place != 0 && parts_.IsIdle(seat) &&
-        !(parts_.CallsLetter() && parts_.NameOf(in_place).stream == parts_.letter_stream) &&
+        !parts_.letter_calls.Of(parts_.NameOf(in_place).stream) &&
         (Routing(parts_).CallInPlace(seat, turn) || seat.place.sequence != in_place)) {
       return true;
     }
@@ -66,14 +66,14 @@ bool LaneDelivery::CallOnLanes(Turn& turn) {
   if (!parts_.letter_writes.full() && !parts_.CallsLetter()) {
     letter = Heal(parts_).NextLetter(turn.now);
   }
-  if (!parts_.letter_was_last && CallLetterOnLanes(letter, turn)) {
+  if (!parts_.letter_calls.was_last() && CallLetterOnLanes(letter, turn)) {
     return true;
   }
   if (Seat* const seat = IdleSeat(false); seat != nullptr) {
     const bool trouble = !parts_.breaker.pristine() || parts_.AnyPlace();
     const std::uint64_t most = trouble ? 1 : std::min<std::uint64_t>(seat->batch, kMostAtOnce);
     if (CallNextOn(*seat, most, turn)) {
-      parts_.letter_was_last = false;
+      parts_.letter_calls.OnEvent();
       return true;
     }
   }
@@ -96,18 +96,18 @@ bool LaneDelivery::CallProbeOnLanes(Turn& turn) {
   };
   const bool full = oldest != nullptr && parts_.book.IsFull(parts_.LetterBytesOf(
                                              oldest->place.sequence, oldest->place.text));
-  if (full && !parts_.letter_probed_last && call_letter()) {
-    parts_.letter_probed_last = true;
+  if (full && !parts_.letter_calls.probed_last() && call_letter()) {
+    parts_.letter_calls.SetProbedLast(true);
     return true;
   }
   if (oldest != nullptr) {
     const Sequence in_place = oldest->place.sequence;
     if (Routing(parts_).CallInPlace(*oldest, turn) || oldest->place.sequence != in_place) {
-      parts_.letter_probed_last = false;
+      parts_.letter_calls.SetProbedLast(false);
       return true;
     }
   } else if (Seat* const seat = IdleSeat(false); seat != nullptr && CallNextOn(*seat, 1, turn)) {
-    parts_.letter_probed_last = false;
+    parts_.letter_calls.SetProbedLast(false);
     return true;
   }
   return call_letter();

@@ -325,7 +325,7 @@ std::optional<std::chrono::nanoseconds> Engine::heals_at() const {
   const bool heals =
       parts_.options.stop_on_caught_up && parts_.catch_up.done() && !parts_.life.ending();
   return heals && !parts_.CallsLetter() && parts_.CallsDueLetters()
-             ? std::optional(parts_.heal_free_at)
+             ? std::optional(parts_.letter_calls.free_at())
              : std::nullopt;
 }
 

@@ -65,9 +65,9 @@ void Engine::LetterGone(Tick tick, Commands* out) {
     return;
   }
   Turn turn(tick, out);
-  const LetterBook::Id id = *parts_.letter_call;
-  const bool known = !parts_.letter_call_lost;
-  Heal(parts_).CutLetterCall(parts_.seats[parts_.letter_lane]);
+  const LetterBook::Id id = *parts_.letter_calls.called();
+  const bool known = !parts_.letter_calls.lost();
+  Heal(parts_).CutLetterCall(parts_.seats[parts_.letter_calls.lane()]);
   if (known) {
     parts_.book.Remove(id);
   }
@@ -84,7 +84,7 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
   LetterBook::Letter letter;
   const auto id = parts_.book.Find(stream, position);
   if (id && parts_.book.Get(*id)->written) {
-    parts_.letter_call_lost = parts_.letter_call_lost || parts_.letter_call == *id;
+    parts_.letter_calls.Lose(*id);
     letter = *parts_.book.Get(*id);
     parts_.book.Remove(*id);
   } else {

@@ -23,6 +23,7 @@
 #include "host/engine/lane.h"
 #include "host/engine/ledger.h"
 #include "host/engine/letter_book.h"
+#include "host/engine/letter_calls.h"
 #include "host/engine/letter_writes.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/origin.h"
@@ -108,14 +109,7 @@ struct EngineParts {
   // --- Letters. ---
 
   LetterBook book;
-  std::optional<LetterBook::Id> letter_call;
-  LaneNumber letter_lane = 0;     // That calls it.
-  std::string letter_stream;      // With several lanes: its stream.
-  bool letter_call_lost = false;  // Its letter was dropped meanwhile.
-  std::chrono::nanoseconds letter_called_at{};
-  std::chrono::nanoseconds heal_free_at{};  // Healing calls may go on.
-  bool letter_was_last = false;             // No event was called since.
-  bool letter_probed_last = false;          // While the store is full.
+  LetterCalls letter_calls;
   LetterWrites letter_writes;
   bool letters_passed = false;  // Events that are letters already, just now.
   std::unordered_map<Sequence, LetterBook::Id> parking;  // That are being written.
@@ -167,10 +161,8 @@ struct EngineParts {
   bool WithinDuplicateBound() const;
   // What the event takes as a letter, as near as can be told before it is written.
   std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;
-  bool CallsLetter() const { return letter_call.has_value(); }
-  bool CallsLetter(const Seat& seat) const {
-    return letter_call.has_value() && letter_lane == seat.lane.number();
-  }
+  bool CallsLetter() const { return letter_calls.called().has_value(); }
+  bool CallsLetter(const Seat& seat) const { return letter_calls.On(seat.lane.number()); }
   // Whether letters are to be called before a group that has caught up ends.
   bool CallsDueLetters() const;
   // No restart would repeat what was settled.

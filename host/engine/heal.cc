@@ -27,7 +27,7 @@ std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std
 }
 
 std::optional<LetterBook::Id> Heal::NextLetter(std::chrono::nanoseconds now) const {
-  return parts_.book.Next(now, parts_.heal_free_at,
+  return parts_.book.Next(now, parts_.letter_calls.free_at(),
                           [this](const LetterBook::Id& id) { return MayCallLetter(id); });
 }
 
@@ -58,33 +58,28 @@ bool Heal::LacksRoom() const {
 
 void Heal::CallLetter(const Seat& seat, const LetterBook::Id& id, Turn& turn) {
   parts_.book.BeginCall(id);
-  parts_.letter_call = id;
-  parts_.letter_lane = seat.lane.number();
+  parts_.letter_calls.Begin(id, seat.lane.number(), parts_.book.StreamOf(id), turn.now);
   if (parts_.many) {
-    parts_.letter_stream = parts_.book.StreamOf(id);
-    parts_.streams.Occupy(parts_.letter_stream);
+    parts_.streams.Occupy(parts_.letter_calls.stream());
   }
-  parts_.letter_call_lost = false;
-  parts_.letter_called_at = turn.now;
-  parts_.letter_was_last = true;
   Command& command = turn.Add(Command::Kind::kCallLetter);
   command.from = id.position;
-  command.lane = parts_.letter_lane;
+  command.lane = seat.lane.number();
 }
 
 // Its stream is free again.
 LetterBook::Id Heal::EndLetterCall() {
   if (parts_.many) {
-    parts_.streams.Vacate(parts_.letter_stream);
+    parts_.streams.Vacate(parts_.letter_calls.stream());
   }
-  return *std::exchange(parts_.letter_call, std::nullopt);
+  return parts_.letter_calls.End();
 }
 
 void Heal::LetterSucceeded(Seat& seat, Turn& turn) {
   const LetterBook::Id id = EndLetterCall();
   seat.lane.OnSettled();
   parts_.settled_at = turn.now;
-  if (!parts_.letter_call_lost) {
+  if (!parts_.letter_calls.lost()) {
     const LetterBook::Letter letter = *parts_.book.Get(id);
     const std::string type(parts_.book.TypeOf(letter));
     parts_.letter_writes.Begin(parts_.book.StreamOf(id), id.position, false);
@@ -100,11 +95,11 @@ void Heal::LetterSucceeded(Seat& seat, Turn& turn) {
 
 void Heal::LetterFailed(FailureClass failure, const std::string& text, Word whose, Turn& turn) {
   const LetterBook::Id id = EndLetterCall();
-  parts_.heal_free_at = turn.now + (turn.now - parts_.letter_called_at) * kHealShare;
+  parts_.letter_calls.Rest(turn.now);
   const bool probe = parts_.breaker.half_open();
   parts_.counts.calls_before_end +=
       parts_.options.stop_on_caught_up && parts_.catch_up.done() && !probe ? 1 : 0;
-  if (!parts_.letter_call_lost) {
+  if (!parts_.letter_calls.lost()) {
     LetterBook::Letter letter = *parts_.book.Get(id);
     const bool was_dead = letter.state == LetterState::kDead;
     if (letter.state == LetterState::kFollower) {
@@ -154,8 +149,8 @@ void Heal::CutLetterCall(const Seat& seat) {
   if (!parts_.CallsLetter(seat)) {
     return;
   }
-  if (!parts_.letter_call_lost) {
-    parts_.book.CutCall(*parts_.letter_call);
+  if (!parts_.letter_calls.lost()) {
+    parts_.book.CutCall(*parts_.letter_calls.called());
   }
   EndLetterCall();
 }

@@ -16,8 +16,4 @@ std::chrono::nanoseconds HealDelay(FailureClass failure, std::uint32_t step, std
 // A held type's letters are called so often, one of them.
 inline constexpr std::chrono::nanoseconds kHeldInterval = std::chrono::seconds(60);
 
-// After a healing call that failed, others have so many times its duration for themselves: healing
-// costs a tenth of the group's time at most.
-inline constexpr int kHealShare = 9;
-
 }  // namespace catchup

@@ -222,7 +222,7 @@ void Judge::CallAlone(const Seat& seat, Sequence last) {
 // Which letter the lane calls, for a reason of the group's.
 std::string Judge::OfLetter(const Seat& seat) const {
   return parts_.CallsLetter(seat) ? " (in a call of the dead letter " +
-                                        FormatPosition(parts_.letter_call->position) + ")"
+                                        FormatPosition(parts_.letter_calls.called()->position) + ")"
                                   : std::string();
 }
 

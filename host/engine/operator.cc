@@ -172,7 +172,7 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   Plan(turn);
   // One that is called at once has what comes of that written.
   const LetterBook::Letter* const letter = parts_.book.Get(*id);
-  if (letter != nullptr && parts_.letter_call != *id &&
+  if (letter != nullptr && parts_.letter_calls.called() != *id &&
       (letter->due < before.due || letter->step < before.step)) {
     Letters::StoreDue({position}, turn);
   }

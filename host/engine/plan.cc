@@ -299,11 +299,11 @@ void Planner::WakeForFailures(std::chrono::nanoseconds now,
       }
     }
     if (!parts_.CallsLetter()) {
-      const auto at = parts_.book.NextAt(parts_.heal_free_at);
+      const auto at = parts_.book.NextAt(parts_.letter_calls.free_at());
       if (at <= now && !Heal(parts_).NextLetter(now)) {
         // It stands behind an event or a write, and is called when that is done, not at a time.
         // Another one may be called before.
-        consider(parts_.heal_free_at);
+        consider(parts_.letter_calls.free_at());
         consider(parts_.book.DueAfter(now));
       } else {
         consider(at);

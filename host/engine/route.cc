@@ -62,7 +62,7 @@ void Routing::ParkAsked(Turn& turn) {
     for (Seat& seat : parts_.seats) {
       const Sequence in_place = seat.place.sequence;
       if (is_asked(in_place) && seat.has.empty() && !parts_.CallsLetter(seat) &&
-          !(parts_.CallsLetter() && parts_.NameOf(in_place).stream == parts_.letter_stream)) {
+          !parts_.letter_calls.Of(parts_.NameOf(in_place).stream)) {
         (void)CallInPlace(seat, turn);
       }
     }
