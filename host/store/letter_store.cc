@@ -84,7 +84,7 @@ Status LetterStore::Together(const std::function<Status()>& body) {
   Status said;
   bool refused = false;  // By other than a change.
   const Status written = state_->Write([&](LetterTotals* counted) -> Status {
-    state_->joint.emplace().counted = counted;
+    state_->joint.emplace(counted);
     said = body();
     const Status failed = std::exchange(state_->joint, std::nullopt)->failed;
     refused = failed.ok() && !said.ok();

@@ -41,7 +41,9 @@ struct LetterStore::State {
 
   // A transaction that several changes share.
   struct Joint {
-    LetterTotals* counted = nullptr;
+    explicit Joint(LetterTotals* of_all) : counted(of_all) {}
+
+    LetterTotals* counted;
     Status failed;  // The first change that failed.
   };
   std::optional<Joint> joint;

@@ -92,11 +92,11 @@ TEST_F(CredentialsTest, SaysWhatIsWrongWithAFileAndRepeatsNothingOfIt) {
 }
 
 TEST_F(CredentialsTest, BelievesNoFileThatOthersMayReadOrItsGroupMayWrite) {
-  for (const mode_t mode : {0400, 0600, 0440, 0640}) {
+  for (const mode_t mode : {0400U, 0600U, 0440U, 0640U}) {
     EXPECT_THAT(Header(Credentials::OfFile(Put("k", "a:b", mode), "k")), HasSubstr("Basic "))
         << std::oct << mode;
   }
-  for (const mode_t mode : {0404, 0444, 0644, 0402, 0620, 0660}) {
+  for (const mode_t mode : {0404U, 0444U, 0644U, 0402U, 0620U, 0660U}) {
     EXPECT_THAT(
         Header(Credentials::OfFile(Put("k", "a:b", mode), "k")),
         HasSubstr(": wanted no access for others and no writing by the group, as by chmod 0400"))

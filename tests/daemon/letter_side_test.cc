@@ -177,6 +177,7 @@ TEST_F(LetterSideTest, ALetterThatIsCalledNextHasBeenReadWithTheOneBefore) {
   for (Sequence sequence = 1; sequence <= 4; ++sequence) {
     Park(sequence, "data " + std::to_string(sequence));
   }
+  ASSERT_EQ(Stored().letters.size(), 4u);
   using Read = std::unique_ptr<LetterFrame>;
   const auto read_first = [&] {
     Told<bool> told;
@@ -187,18 +188,22 @@ TEST_F(LetterSideTest, ALetterThatIsCalledNextHasBeenReadWithTheOneBefore) {
     return told.Await();
   };
   const auto read_at_once = [&](Sequence sequence) {
-    Read found;
+    // Outlives this function: where it was not read before, the answer comes later.
+    const auto found = std::make_shared<Read>();
     gate_->Enter([&] {
       side_->Read(
           {sequence * 10, sequence * 10}, [] { return std::vector<Position>(); },
-          [&found](Read letter) { found = std::move(letter); });
-      EXPECT_NE(found, nullptr) << "it was read before";
+          [found](Read letter) { *found = std::move(letter); });
     });
-    return found;
+    return gate_->Inspect([&] { return std::move(*found); });
   };
   ASSERT_EQ(read_first(), true);
-  EXPECT_EQ(read_at_once(2)->event.data, "data 2");
-  EXPECT_EQ(read_at_once(3)->attempt(), 1u);
+  const Read second = read_at_once(2);
+  ASSERT_NE(second, nullptr) << "it was read before";
+  EXPECT_EQ(second->event.data, "data 2");
+  const Read third = read_at_once(3);
+  ASSERT_NE(third, nullptr);
+  EXPECT_EQ(third->attempt(), 1u);
 
   const auto reads = [&](Sequence sequence) {
     auto told = std::make_shared<Told<std::uint32_t>>();

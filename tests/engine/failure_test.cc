@@ -507,7 +507,7 @@ TEST_F(FailureTest, ALetterWaitsForAnEarlierEventOfItsStream) {
 TEST_F(FailureTest, BetweenTwoLettersAnEventHasItsTurn) {
   Event("a");
   Event("b");
-  for (const Sequence doubted : {1, 2}) {
+  for (const Sequence doubted : {1U, 2U}) {
     Doubt(doubted);
     driver.LetterDurable(doubted);
   }

@@ -142,7 +142,7 @@ TEST_F(ProberTest, WakesAllThatMissItWithin200Milliseconds) {
   }
   now += 500ms;
   prober.OnTryBegun(now);
-  for (const std::uint64_t random : {0, 500, 999}) {
+  for (const std::uint64_t random : {0U, 500U, 999U}) {
     Prober copy = prober;
     Prober::Wakes wakes = copy.OnTryEnded(true, now, random);
     ASSERT_EQ(wakes.size(), 5u);
