@@ -146,6 +146,20 @@ TEST(HealRestartTest, WhatASuccessOfAHeldTypeMakesDueIsStored) {
   EXPECT_THAT(MadeDue(freed), ElementsAre(P(20)));
 }
 
+TEST(HealRestartTest, EventsOfAHeldTypeAreCalledWhereTheStoreIsHalfFull) {
+  Names names;
+  names.names[1] = {"a", "t"};
+  names.names[2] = {"b", "t"};
+  EngineOptions options;
+  options.max_letters = 4;
+  Driver d(options, &names);
+  d.engine.LoadLetter(StoredLetter(P(5), LetterState::kDead));
+  d.engine.LoadHold("t", false);
+  d.Run();
+  ASSERT_TRUE(Has(d.Event(P(10), 1, false, 1, {"a", "t"}), Kind::kPark));
+  EXPECT_EQ(Delivered(d.Event(P(20), 1, false, 1, {"b", "t"})).first, 2u);
+}
+
 // The checkpoint names the file only then, so it is told even where no letter is concerned, behind
 // what ends the holds.
 TEST_F(HealTest, WhatANewPluginFileMakesDueIsStoredAndSaidToBeOfThat) {
