@@ -157,7 +157,7 @@ std::string Engine::RetryLetter(std::string_view stream, Position position, Tick
   if (!id) {
     return "no letter lies at " + FormatPosition(position);
   }
-  const std::string busy = "it is being written or called";
+  std::string busy = "it is being written or called";
   if (WritesLetter(position)) {
     return busy;
   }
