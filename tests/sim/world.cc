@@ -285,7 +285,7 @@ void World::Finished() {
   finished_ = true;
   const GroupState state = engine_->state();
   // Nothing of another log can be brought to a good end.
-  const bool hopeless = foreign_ || restored_log_;
+  const bool hopeless = foreign_ || (restored_log_ && !put_back_);
   if (last_ && state != (hopeless ? GroupState::kFailed : GroupState::kStopped)) {
     Wrong("the last process ended " + std::string(GroupStateName(state)) + " (" +
           engine_->reason() + ")");
@@ -311,7 +311,7 @@ void World::Finished() {
     record.cut = cut_;
     Note(record);
   }
-  history_.complete = last_ && !hopeless;
+  history_.complete = last_ && !hopeless && !restored_log_;
   // Whatever comes late meets an engine that has ended.
   After(Between(0, 1'000), [this] {
     Input(Cause::kOperator, [&](Commands* out) { engine_->Stop(Now(), out); });
@@ -396,13 +396,14 @@ void World::Notice(const Command& notice) {
   }
   if (notice.notice == Notice::kPluginMoved) {
     place_opened_ = false;  // It stands somewhere else from here on.
+    plugin_moved_ = true;
   }
 }
 
 void World::StateChanged() {
   if (engine_->caught_up() && !std::exchange(caught_up_, engine_->caught_up())) {
     Note({.kind = Record::Kind::kCaughtUp});
-    if (foreign_ || restored_log_) {
+    if (foreign_ || (restored_log_ && !put_back_)) {
       Wrong("caught up with another log than the one that was read");
     }
   }

@@ -247,6 +247,8 @@ class World final : public CommandHandler {
   bool old_servers_ = false;   // Some of the nodes are.
   bool foreign_ = false;       // The checkpoint or the start is of another log.
   bool restored_log_ = false;  // From a backup older than what was read; it grows no more.
+  bool plugin_moved_ = false;  // To somewhere else, with what it holds, in any process.
+  bool put_back_ = false;      // To a place of the older log, which is the same up to there.
   bool told_short_ = false;    // To this process: the log ended before where it would resume.
   bool misplaced_ = false;     // A plugin of this process said that it stands where it does not.
   bool log_grew_ = false;      // After that, though it is another one.

@@ -137,6 +137,11 @@ void World::Subscribe(CallNumber call, std::optional<Position> from) {
   if (log_grew_) {
     Wrong("resumes in another log, which has grown past the place");
   }
+  const auto is_here = [this](const std::optional<Position>& place) {
+    return place <= server_.head();
+  };
+  put_back_ = put_back_ ||
+              (restored_log_ && plugin_moved_ && is_here(from) && is_here(engine_->watermark()));
   subscribed_ = place_opened_ = true;
   server_.Open(from);
   Note({.kind = Record::Kind::kCall});
