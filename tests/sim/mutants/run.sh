@@ -18,7 +18,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 build=$root/build/release
 readonly seeds=100000
-readonly limit=120  # Seconds. Some defects never come to an end, which is found too.
+readonly limit=120  # Seconds of a processor. Some defects never come to an end, which is found too.
+readonly patience=1200  # Seconds, for those that sleep.
 
 die() {
   echo "run.sh: $1" >&2
@@ -127,9 +128,10 @@ for patch in "${patches[@]}"; do
   fi
   code=0
   # shellcheck disable=SC2086 # They are words.
-  {
-    timeout $limit "$work/$test" $arguments --gtest_brief=1 >"$work/log" 2>&1
-  } 2>/dev/null || code=$?
+  (
+    ulimit -c 0 -t $limit
+    exec timeout $patience "$work/$test" $arguments --gtest_brief=1 >"$work/log" 2>&1
+  ) 2>/dev/null || code=$?
   if [ $code -eq 0 ]; then
     bad+=("$name")
     echo "SURVIVES        $name"
