@@ -96,6 +96,10 @@ longer_test() {
       stage "more histories" build/release/bin/sim_test --first 1000000 \
         --seeds 500000 --threads 2
       ;;
+    mutants)  # others for each tree, so that a run can be repeated
+      stage "defects that the tests must find" tests/sim/mutants/run.sh \
+        --some 3 "$(git rev-parse 'HEAD^{tree}' 2>/dev/null || echo none)"
+      ;;
     kills)
       stage "more kills" build/release/bin/e2e_kill_test --gtest_repeat=3 --gtest_brief=1
       ;;
@@ -109,7 +113,7 @@ longer_test() {
 # All of them at once; what one says comes in one piece once it has ended.
 longer_tests() {
   export -f longer_test stage
-  printf '%s\n' database histories kills letter_kills | xargs -P 4 -I NAME bash -c '
+  printf '%s\n' database histories mutants kills letter_kills | xargs -P 5 -I NAME bash -c '
     output=$(longer_test NAME 2>&1)
     code=$?
     printf "%s\n" "$output"

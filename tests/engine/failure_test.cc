@@ -356,6 +356,25 @@ TEST_F(FailureTest, ARowOfPoisonEventsDoesNotMakeTheGroupGiveUp) {
   EXPECT_EQ(driver.engine.counts().parked, 40u);
 }
 
+TEST_F(FailureTest, DeathsOfAnEventThatBecameALetterAreNotThePluginsWhenItDiesByItself) {
+  Event("a");
+  for (int death = 0; death < 4; ++death) {
+    Crashes(1);
+  }
+  ASSERT_EQ(driver.engine.counts().parked, 1u);
+  driver.LetterDurable(1);
+  driver.Wake(1s);
+  driver.Durable(P(10));
+  for (int death = 1; death <= 10; ++death) {
+    const Commands exited = driver.Exited(spawn, ExitClass::kMemory);
+    ASSERT_NE(driver.engine.state(), GroupState::kGivenUp) << death;
+    driver.Wake(driver.WakeIn(exited));
+    ++spawn;
+  }
+  driver.Exited(spawn, ExitClass::kMemory);
+  EXPECT_EQ(driver.engine.state(), GroupState::kGivenUp);
+}
+
 TEST_F(FailureTest, AHangIsAbortedAndCountsLikeADeath) {
   Event("a");
   const Commands answer = driver.Hung(1);

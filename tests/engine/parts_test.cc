@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "host/engine/backoff.h"
+#include "host/engine/checkpoint_pacer.h"
 #include "host/engine/runner_pacing.h"
 #include "tests/engine/driver.h"
 
@@ -25,6 +26,18 @@ TEST(BackoffTest, VariesByAQuarterAndStaysInItsBounds) {
   EXPECT_EQ(backoff.Delay(9, 500), 60s);
   const Backoff tiny{1ms, 60s};
   EXPECT_EQ(tiny.Delay(0, 0), 100ms);
+}
+
+// A kill behind that would have the group begin at 50, which it has not got to.
+TEST(CheckpointPacerTest, WritesThePlaceAgainThatAWriteHasPassedOverWhileTheGroupWentBackToIt) {
+  CheckpointPacer pacer(1, 1s, 100);
+  pacer.Reset(Position{10, 10}, Position{10, 10});
+  pacer.OnProgress(1, 0s);
+  ASSERT_EQ(pacer.Next(Position{50, 50}, 0, 0s), (Position{50, 50}));
+  pacer.GoBack(Position{10, 10});
+  EXPECT_TRUE(pacer.OnDurable(Position{50, 50}, 1s));
+  EXPECT_FALSE(pacer.Covers(Position{10, 10}));
+  EXPECT_EQ(pacer.Next(Position{10, 10}, 0, 2s), (Position{10, 10}));
 }
 
 TEST(RunnerPacingTest, ForgetsDeathsOfMoreThanTenMinutesAgo) {

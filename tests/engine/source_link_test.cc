@@ -53,6 +53,17 @@ TEST_F(SourceLinkTest, OpensAtOnceWhereTheLogBegins) {
   EXPECT_EQ(Find(commands, Kind::kSubscribe)->from, std::nullopt);
 }
 
+TEST_F(SourceLinkTest, IsNotOpenedSoonerThanTheServerAskedForWhoeverWantsIt) {
+  Connect(Behind({}));
+  Turn turn = Now();
+  link.OnEnded({.kind = EndClass::kDropped, .answered = true, .retry_after = 20s, .text = "busy"},
+               {}, turn);
+  link.ConnectAt(now);
+  EXPECT_EQ(link.connect_at(), now + 20s);
+  link.ConnectAt(now + 1min);
+  EXPECT_EQ(link.connect_at(), now + 1min);
+}
+
 TEST_F(SourceLinkTest, HoldsAPlaceAgainstTheEndOfTheLogFirst) {
   Connect(Behind(P(77)));
   EXPECT_EQ(Find(commands, Kind::kReadEnd)->from, P(77));

@@ -51,15 +51,20 @@ some() {
 
 # sources COMMANDS FILE...: the sources that are compiled with these files.
 sources() {
-  local commands=$1 file object source
+  local commands=$1 file
   shift
   for file in "$@"; do
     case $file in
       *.cc) echo "$file" ;;
       *)
-        while read -r object source; do
-          ! ninja -C "$build" -t deps "$object" | grep -q "[ /]$file\$" || echo "${source#"$root"/}"
-        done < <(sed -n 's/.* -o \([^ ]*\) -c \([^ ]*\)$/\1 \2/p' "$commands")
+        # The objects that are made with the file, and of these the ones that the commands make.
+        ninja -C "$build" -t deps |
+          awk -v end="/$file" '
+            /^[^ ]/ { object = substr($1, 1, length($1) - 1) }
+            /^ / && substr($1, length($1) - length(end) + 1) == end { print object }' |
+          sort -u >"$work/users"
+        sed -n 's/.* -o \([^ ]*\) -c \([^ ]*\)$/\1 \2/p' "$commands" | sort -u |
+          join - "$work/users" | cut -d' ' -f2 | sed "s|^$root/||"
         ;;
     esac
   done | sort -u
@@ -128,10 +133,12 @@ for patch in "${patches[@]}"; do
   fi
   code=0
   # shellcheck disable=SC2086 # They are words.
-  (
-    ulimit -c 0 -t $limit
-    exec timeout $patience "$work/$test" $arguments --gtest_brief=1 >"$work/log" 2>&1
-  ) 2>/dev/null || code=$?
+  {
+    (
+      ulimit -c 0 -t $limit
+      exec timeout $patience "$work/$test" $arguments --gtest_brief=1 >"$work/log" 2>&1
+    ) || code=$?
+  } 2>/dev/null
   if [ $code -eq 0 ]; then
     bad+=("$name")
     echo "SURVIVES        $name"
