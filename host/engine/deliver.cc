@@ -164,6 +164,7 @@ bool Delivery::CallNextEvent(Turn& turn) {
       case Routing::Route::kGone:
         break;
       case Routing::Route::kWait:
+      case Routing::Route::kNoRoom:
         return false;
       case Routing::Route::kCall: {
         const bool solo = parts_.suspects.Has(next);

@@ -114,11 +114,12 @@ bool LaneDelivery::CallProbeOnLanes(Turn& turn) {
 }
 
 // Hands `seat` the next event whose stream is free, or up to `most` for one call. Those before it
-// that need no call are done on the way. False: there is none.
+// that need no call are done on the way, and those that wait are passed over. False: there is none.
 bool LaneDelivery::CallNextOn(Seat& seat, std::uint64_t most, Turn& turn) {
   std::vector<Sequence> own;  // The next of each stream that this lane has taken.
+  Sequence next = 0;
   while (!parts_.life.ending() && seat.has.size() < most) {
-    Sequence next = parts_.streams.Next();
+    next = parts_.streams.NextAfter(next);  // What becomes ready on the way lies behind that.
     const auto behind = std::min_element(own.begin(), own.end());
     if (behind != own.end() && (next == 0 || *behind < next)) {
       next = *behind;
@@ -130,9 +131,9 @@ bool LaneDelivery::CallNextOn(Seat& seat, std::uint64_t most, Turn& turn) {
     }
     const Routing::Route route = Routing(parts_).RouteOf(next, turn);
     if (route == Routing::Route::kWait) {
-      break;
+      continue;
     }
-    if (parts_.life.ending()) {
+    if (route == Routing::Route::kNoRoom || parts_.life.ending()) {
       break;
     }
     parts_.streams.Take(next);

@@ -44,10 +44,14 @@ Fate FateOf(const EngineParts& parts, Sequence sequence) {
   const bool held =
       hold == Doubt::Hold::kByHand ||
       (hold == Doubt::Hold::kByItself && parts.breaker.closed() && !parts.book.IsHalfFull());
-  return held ? Fate{Fate::Kind::kPark,
-                     {LetterState::kHealing, FailureClass::kHeld},
-                     "its type is held"}
-              : Fate{};
+  if (held) {
+    return {Fate::Kind::kPark, {LetterState::kHealing, FailureClass::kHeld}, "its type is held"};
+  }
+  // A kill would bring the healed letter yet again, and behind this event, which a checkpoint may
+  // have passed by then.
+  const bool behind = parts.options.letter_order == LetterOrder::kStream &&
+                      parts.letter_writes.Holds(name.stream, position);
+  return {behind ? Fate::Kind::kWait : Fate::Kind::kCall, {}, ""};
 }
 
 void Routing::ParkAsked(Turn& turn) {
@@ -98,13 +102,8 @@ bool Routing::TakeOut(Sequence sequence, const Fate& fate, Turn& turn) {
 
 Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
   const Fate fate = FateOf(parts_, sequence);
-  if (fate.kind == Fate::Kind::kCall) {
-    // A kill would bring a letter that healed and is not gone from the store yet again, and behind
-    // this event, which a checkpoint may have passed by then.
-    const bool behind = parts_.options.letter_order == LetterOrder::kStream &&
-                        parts_.letter_writes.Holds(parts_.NameOf(sequence).stream,
-                                                   parts_.ledger.PositionOf(sequence));
-    return behind ? Route::kWait : Route::kCall;
+  if (fate.kind == Fate::Kind::kCall || fate.kind == Fate::Kind::kWait) {
+    return fate.kind == Fate::Kind::kCall ? Route::kCall : Route::kWait;
   }
   if (TakeOut(sequence, fate, turn)) {
     return Route::kGone;
@@ -114,7 +113,7 @@ Routing::Route Routing::RouteOf(Sequence sequence, Turn& turn) {
     Waits(parts_).SetTrouble("dead letters full: the next event is to be one and finds no room", {},
                              turn);
   }
-  return Route::kWait;
+  return Route::kNoRoom;
 }
 
 bool Routing::CallInPlace(Seat& seat, Turn& turn) {

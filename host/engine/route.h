@@ -18,9 +18,10 @@ struct ParkedAs {
 std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place);
 
 // What becomes of an event that has not been called, and is not in place: it is called, or a letter
-// already, or it becomes one, as said.
+// already, or it becomes one, as said; or it waits until a letter of its stream that has healed is
+// gone from the store.
 struct Fate {
-  enum class Kind : std::uint8_t { kCall, kIsLetter, kPark };
+  enum class Kind : std::uint8_t { kCall, kIsLetter, kPark, kWait };
   Kind kind = Kind::kCall;
   ParkedAs as{};
   const char* reason = "";
@@ -33,10 +34,10 @@ class Routing {
  public:
   explicit Routing(EngineParts& parts) : parts_(parts) {}
 
-  enum class Route : std::uint8_t { kCall, kGone, kWait };
+  enum class Route : std::uint8_t { kCall, kGone, kWait, kNoRoom };
 
-  // Has the fate of the event that waits first done, unless that is to be called. kWait: there is
-  // no room for its letter, which is why the group waits.
+  // Has the fate of an event that waits done, unless that is to be called or to wait; with one lane
+  // it is the first that waits. kNoRoom: for its letter, which is why the group waits.
   Route RouteOf(Sequence sequence, Turn& turn);
   // True: it is called. False: it waits still or, with no place any more, has become a letter.
   bool CallInPlace(Seat& seat, Turn& turn);

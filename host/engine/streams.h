@@ -30,7 +30,12 @@ class Streams {
   void Add(Sequence sequence, std::string_view stream);
 
   // The oldest that is ready; 0 while none is.
-  Sequence Next() const { return ready_.empty() ? 0 : *ready_.begin(); }
+  Sequence Next() const { return NextAfter(0); }
+  // The oldest behind `sequence` that is.
+  Sequence NextAfter(Sequence sequence) const {
+    const auto next = ready_.upper_bound(sequence);
+    return next == ready_.end() ? 0 : *next;
+  }
 
   // The next of the same stream that waits, in order; 0 where none does.
   Sequence NextOfItsStream(Sequence taken) const { return Of(taken).first; }

@@ -220,6 +220,18 @@ TEST_F(LanesTest, ALetterIsCalledOnAnIdleLaneWhileNoOtherHasItsStream) {
   EXPECT_FALSE(Has(Event("a"), Kind::kDeliver)) << "a kill would bring the letter behind it";
 }
 
+TEST_F(LanesTest, AnEventThatWaitsForAHealedLetterHoldsUpNoOtherStream) {
+  Event("a");
+  Fails(1, 1, CATCHUP_FAILED, "validation");
+  driver.LetterDurable(1);
+  const Commands called = driver.Wake(15min);
+  ASSERT_TRUE(Has(called, Kind::kCallLetter));
+  driver.Settled(kLetterCall, Find(called, Kind::kCallLetter)->lane + 1);
+  EXPECT_EQ(LaneOf(Event("a"), 2), std::nullopt) << "a kill would bring the letter behind it";
+  EXPECT_NE(LaneOf(Event("b"), 3), std::nullopt);
+  EXPECT_NE(LaneOf(driver.LetterStored(), 2), std::nullopt);
+}
+
 TEST_F(LanesTest, AStopDrainsEveryLaneAndEndsWithTheLast) {
   Event("a");
   EXPECT_EQ(Count(driver.Stop(), Kind::kDrainRunner), 3u);

@@ -23,6 +23,16 @@ TEST(StreamsTest, GivesTheOldestWhoseStreamNobodyHas) {
   EXPECT_EQ(streams.CheckInvariants(), "");
 }
 
+TEST(StreamsTest, OneThatIsPassedOverStaysReady) {
+  Streams streams;
+  streams.Add(1, "a");
+  streams.Add(2, "a");
+  streams.Add(3, "b");
+  EXPECT_EQ(streams.NextAfter(1), 3u) << "2 stands behind 1";
+  EXPECT_EQ(streams.NextAfter(3), 0u);
+  EXPECT_EQ(streams.Next(), 1u);
+}
+
 TEST(StreamsTest, WhatIsGivenBackIsFirstOfItsStreamAgain) {
   Streams streams;
   for (Sequence sequence = 1; sequence <= 3; ++sequence) {
