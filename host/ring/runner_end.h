@@ -135,7 +135,8 @@ class RunnerEnd {
   bool AwaitEpoch();
 
   // Says that it sleeps and blocks until something is published or a stop is asked for. While
-  // events keep coming it naps instead, so that neither side makes a system call per event.
+  // events keep coming it naps instead, so that neither side makes a system call per event; not
+  // behind a failure, or an event that was called alone.
   void WaitForWork();
 
   // Blocks until a stop is asked for; takes nothing more from the ring.
@@ -182,6 +183,7 @@ class RunnerEnd {
   OutcomeRingHeader& outcomes() const { return *reinterpret_cast<OutcomeRingHeader*>(outcomes_); }
   bool HasWork() const;
   void Nap();
+  void EndNaps();
   template <typename Condition>
   void SleepUnless(Condition awake);
   std::optional<RecordView> Find(std::uint64_t offset, Ticket wanted);

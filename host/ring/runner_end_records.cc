@@ -194,6 +194,9 @@ void RunnerEnd::Consume(const RecordView& last) {
             kReadDamage)) {
     taken_ = last.ticket;
   }
+  if (last.alone) [[unlikely]] {
+    EndNaps();
+  }
 }
 
 }  // namespace catchup

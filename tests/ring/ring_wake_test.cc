@@ -1,3 +1,4 @@
+#include <catchup/plugin.h>
 #include <poll.h>
 
 #include <atomic>
@@ -139,6 +140,54 @@ TEST(RingWakeTest, EveryOutcomeWakesTheHost) {
   RingPair pair = RingPair::OverMappings();
   pair.runner->Log(1, "a line");
   EXPECT_TRUE(Readable(pair.host->descriptors().host_wake, 0));
+}
+
+// Whether the runner, which has work, would have been woken for it; in a nap it is not.
+bool WouldBeWoken(const RingPair& pair) {
+  const std::uint64_t before = pair.outcomes().sleep.load();
+  pair.runner->WaitForWork();
+  return pair.outcomes().sleep.load() != before;
+}
+
+// Events have kept coming, so the runner naps.
+class NappingRunnerTest : public testing::Test {
+ protected:
+  NappingRunnerTest() : pair_(RingPair::OverMappings()) { Give(CallFor::kSeveral); }
+  void SetUp() override {
+    ASSERT_TRUE(Eventually([this] { return !WouldBeWoken(pair_); }));
+  }
+
+  void Give(CallFor call_for) const {
+    EXPECT_NE(pair_.host->WriteEvent(EventWithData("x"), 1, call_for), 0u);
+    pair_.host->Publish();
+  }
+  void Take() const { pair_.runner->Consume(*pair_.runner->Peek()); }
+
+  const RingPair pair_;
+};
+
+TEST_F(NappingRunnerTest, GoesOnNappingWhileEventsAreHandled) {
+  Take();
+  Give(CallFor::kSeveral);
+  EXPECT_FALSE(WouldBeWoken(pair_));
+}
+
+TEST_F(NappingRunnerTest, IsWokenForWhatComesBehindAFailure) {
+  const Ticket failed = pair_.runner->Peek()->ticket;
+  pair_.runner->PostFailure(CallKind::kHandle, CATCHUP_REJECT, {failed, failed, failed}, "no");
+  ASSERT_TRUE(pair_.host->PollOutcome().value().has_value());
+  ASSERT_TRUE(pair_.host->BeginEpoch().ok());
+  Give(CallFor::kSeveral);
+  ASSERT_TRUE(pair_.runner->AwaitEpoch());
+  EXPECT_TRUE(WouldBeWoken(pair_));
+}
+
+TEST_F(NappingRunnerTest, IsWokenForWhatComesBehindAnEventThatWasCalledAlone) {
+  Take();
+  Give(CallFor::kOne);
+  Take();
+  Give(CallFor::kOne);
+  EXPECT_TRUE(WouldBeWoken(pair_));
 }
 
 // The race of the two sides, many times: the host publishes just as the runner goes to sleep, the
