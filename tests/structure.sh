@@ -3,6 +3,7 @@
 #
 #   layers      host/ includes only what lies below it; plugins/, examples/ and sdk/ nothing of host/
 #   functions   none is longer than a screen
+#   types       no two of host/ have one name in one namespace
 #   transport   gRPC shows in host/source alone
 #   text        {fmt} stays out of what the runner is made of, and out of every header
 #   locks       all of host/ are of host/base/mutex.h, where clang checks their use
@@ -111,6 +112,34 @@ check_functions() {
     END { exit bad }'
 }
 
+# Two programs are made of host/, so a linker does not see all of it, and where it does, it takes one
+# of two types of a name without a word. What has no name outside its file may have any. In formatted
+# sources a type of a namespace begins its line; the last word before what it is made of is its name.
+check_types() {
+  git ls-files 'host/*.h' 'host/*.cc' | xargs awk '
+    FNR == 1 { depth = 0 }
+    /^namespace .*\{$/ { scopes[++depth] = $2 == "{" ? "(" FILENAME ")" : $2 }
+    /^\}  \/\/ namespace/ { --depth }
+    /^using [A-Za-z0-9_]+ =/ || (/^(class|struct|union|enum) / && (!/;$/ || /\{/)) {
+      head = $0
+      sub(/ [:={].*| final .*/, "", head)
+      sub(/.* /, "", head)
+      name = ""
+      for (i = 1; i <= depth; ++i) name = name scopes[i] "::"
+      name = name head
+      if (name in where) {
+        print FILENAME ":" FNR ": " name " is a type of " where[name] ", too"
+        bad = 1
+      }
+      where[name] = FILENAME ":" FNR
+      ++types
+    }
+    END {
+      if (types == 0) print "found no type in host/, wanted what it is made of"
+      exit bad || types == 0
+    }'
+}
+
 # The runner links no library of that kind, and a header would pass the include on to them. The log,
 # which the runner does without, formats by spdlog.
 check_text() {
@@ -179,7 +208,7 @@ check_unused() {
 }
 
 failed=0
-for part in layers functions transport text locks unused; do
+for part in layers functions types transport text locks unused; do
   if "check_$part" >&2; then
     echo "$part: clean"
   else
