@@ -4,7 +4,7 @@
 #
 #   tests/run.sh [--full] [--all-lint]
 #
-# --full      also what takes longer: lint, the sanitizers, more histories and more kills; .ci/run
+# --full      also what takes longer: lint, the sanitizers, fuzzing, more histories and more kills; .ci/run
 # --all-lint  with --full: clang-tidy over every source, which takes half an hour on two cores
 #
 # A benchmark is no test: tests/bench/run.sh build/release.
@@ -49,7 +49,7 @@ stage() {
 packages() {
   . examples/quickstart/debian-packages.sh || return
   install_packages "${build_packages[@]}" "${test_packages[@]}" || return
-  [ "$full" = no ] || install_packages "${lint_packages[@]}"
+  [ "$full" = no ] || install_packages "${lint_packages[@]}" "${fuzz_packages[@]}"
 }
 
 # build PRESET [TARGET...]
@@ -82,6 +82,12 @@ sanitized() {
   export sanitizer_owns
   xargs -P "$at_once" -L 1 bash -c 'sanitized_test "$@"' bash "$preset" \
     <"build/$preset/sanitized_tests"
+}
+
+# fuzzed: each parser of what others write is fed with what its corpus has not, for five seconds.
+fuzzed() {
+  build fuzz fuzz_targets || return
+  tests/fuzz/run.sh 5 build/fuzz
 }
 
 # longer_test NAME: what takes a minute and more. One computes, the others wait most of their time.
@@ -151,6 +157,7 @@ if [ "$full" = yes ]; then
   stage "address and undefined-behaviour sanitizers" sanitized asan
   stage "thread sanitizer" sanitized tsan
   unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
+  stage "fuzzing" fuzzed
   stage "longer tests" longer_tests
 fi
 unchanged || failed+=("tree unchanged by the tests")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs every fuzz target of a build with the preset `fuzz`, as many at once as there are cores. Wants
-# clang and libclang-rt-dev. No part of .ci/run, which replays the corpora as every build does.
+# clang and libclang-rt-dev. .ci/run does so; every other build replays the corpora.
 #
 #   cmake --preset fuzz && cmake --build --preset fuzz --target fuzz_targets
 #   tests/fuzz/run.sh [--keep] [SECONDS] [BUILD_DIRECTORY] [TARGET...]
