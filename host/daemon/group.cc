@@ -147,16 +147,22 @@ void Group::Close() {
   });
 }
 
+// The engine waits for what is written of single letters; this also for what is written of many,
+// their due times, and of types, or the next start would not know of it.
 void Group::Finished() {
-  if (!report_.finished()) {
+  if (!std::exchange(ends_, true)) {
     services_.reactor->Cancel(wake_timer_);
-    if (const std::uint64_t left = letters_.GiveUp(); left > 0) {
-      Log(LogLevel::kWarn, "Dead letters not written", "Group.Finish", config_.name,
-          {{"letters", left}, {"reason", "their events come again at the next start"}});
-    }
-    report_.Finished(letters_.invalid_traces());
-    services_.on_finished();
+    letters_.Drain([this] { TellFinished(); });
   }
+}
+
+void Group::TellFinished() {
+  if (const std::uint64_t left = letters_.GiveUp(); left > 0) {
+    Log(LogLevel::kWarn, "Dead letters not written", "Group.Finish", config_.name,
+        {{"letters", left}, {"reason", "their events come again at the next start"}});
+  }
+  report_.Finished(letters_.invalid_traces());
+  services_.on_finished();
 }
 
 GroupStatus Group::Glance() {

@@ -122,6 +122,7 @@ class Group final : private CommandHandler,
   void Notice(const Command& notice) override { report_.Notice(notice); }
   void StateChanged() override { report_.StateChanged(); }
   void Finished() override;
+  void TellFinished();
   void CommandsDone() override;
 
   // From the source.
@@ -232,6 +233,7 @@ class Group final : private CommandHandler,
   bool letters_know_plugin_ = true;
   std::uint64_t token_ = 0;  // Of the last spawn.
   bool started_engine_ = false;
+  bool ends_ = false;            // Nothing but writes is under way any more.
   bool waits_to_start_ = false;  // For the time of the next try; only before the engine starts.
 };
 

@@ -42,9 +42,15 @@ bool LetterQueue::Lacks() const {
   return std::any_of(jobs_.begin(), jobs_.end(), [](const Job& job) { return job.lacks; });
 }
 
-// Has what is to be written next taken, once a thread is free.
+// Has what is to be written next taken, once a thread is free; or says that there is nothing.
 void LetterQueue::Pump() {
-  if (busy_ || failed_ || Next() == jobs_.end()) {
+  if (busy_) {
+    return;
+  }
+  if (failed_ || Next() == jobs_.end()) {
+    if (const auto drained = std::exchange(drained_, nullptr)) {
+      drained();
+    }
     return;
   }
   busy_ = true;
@@ -69,6 +75,7 @@ std::vector<LetterQueue::Job> LetterQueue::Take() {
   auto next = Next();
   if (next == jobs_.end()) {
     busy_ = false;
+    Pump();
     return batch;
   }
   if (!next->by_hand && !listener_.MayWriteLetters()) {
@@ -151,6 +158,7 @@ void LetterQueue::OnCarried(std::vector<Job> batch, const Status& status,
 // Until what is missing is there; what cannot pass is the end.
 void LetterQueue::Rest(std::vector<Job> batch, const Status& why) {
   if (!MayPass(why)) {
+    Pump();
     return;
   }
   const auto at = std::find_if(jobs_.begin(), jobs_.end(), [&batch](const Job& job) {
@@ -228,6 +236,11 @@ void LetterQueue::EndWait() {
     waits_ = false;
     listener_.OnLettersWaitEnds();
   }
+}
+
+void LetterQueue::Drain(std::function<void()> done) {
+  drained_ = std::move(done);
+  Pump();
 }
 
 std::uint64_t LetterQueue::GiveUp() {

@@ -78,6 +78,10 @@ class LetterQueue {
   using ReadStep = std::function<Status(LetterReader*)>;
   void Read(ReadStep read, std::function<void()> done);
 
+  // Calls `done`, once, when all is written that can be by now; what waits for better times is not
+  // waited for. One at a time.
+  void Drain(std::function<void()> done);
+
   // What waits for better times is not tried again. Returns how many letters are not written then.
   // What is with the pool may yet be written; that does no harm.
   std::uint64_t GiveUp();
@@ -113,6 +117,7 @@ class LetterQueue {
   std::size_t reads_resting_ = 0;
   bool waits_ = false;  // It was said what for.
   bool failed_ = false;
+  std::function<void()> drained_;
   std::optional<LettersMark> mark_;
 };
 

@@ -99,6 +99,8 @@ class LetterSide {
 
   // kPark, of this event; its bytes are copied.
   void Park(const Command& command, const EventView& event);
+  // As LetterQueue::Drain.
+  void Drain(std::function<void()> done) { jobs_.Drain(std::move(done)); }
   // The group has ended: what waits for better times is not tried again. Returns how many letters
   // are not written then, whose events come again.
   std::uint64_t GiveUp() { return jobs_.GiveUp(); }

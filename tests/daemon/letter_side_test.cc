@@ -109,6 +109,10 @@ class LetterSideTest : public testing::Test, public LetterListener {
     Told<bool> synced;
     gate_->Enter([&] { side_->Sync([&] { synced.Tell(true); }); });
     EXPECT_TRUE(synced.Await().has_value());
+    return OnTheDisk();
+  }
+  // What is written by now.
+  Found OnTheDisk() {
     Told<Found> told;
     gate_->Enter([&] {
       side_->Visit([&](LetterReader* reader) {
@@ -259,6 +263,27 @@ TEST_F(LetterSideTest, MakesLettersDueInTheStore) {
   gate_->Enter([&] { EXPECT_EQ(plugins_noted_, 1); });
 }
 
+TEST_F(LetterSideTest, IsDrainedOnceWhatWasDecidedIsWritten) {
+  Park(1);
+  ASSERT_EQ(Stored().letters.size(), 1u);
+  Told<bool> drained;
+  gate_->Enter([&] {
+    ChangeInTurn(Command::Kind::kMakeDue);
+    ChangeInTurn(Command::Kind::kHold);
+    side_->Drain([&] { drained.Tell(true); });
+  });
+  EXPECT_EQ(drained.Await(), true);
+  const Found found = OnTheDisk();
+  EXPECT_TRUE(IsMadeDue(found.letters.at(0)));
+  EXPECT_EQ(found.holds, 1u);
+}
+
+TEST_F(LetterSideTest, IsDrainedAtOnceWhereNothingIsToBeWritten) {
+  bool drained = false;
+  gate_->Enter([&] { side_->Drain([&] { drained = true; }); });
+  EXPECT_TRUE(drained);
+}
+
 // A runner that has broken the contract may have said anything before: that an event failed, that a
 // letter is healed, that its type works again.
 TEST_F(LetterSideTest, BeginsNoWriteOfWhatRunnersSaidOnceOneIsNotBelieved) {
@@ -393,6 +418,9 @@ TEST_F(LetterSideTest, WhatMakesRoomGoesBeforeWhatWaitsForIt) {
     }));
   }
   Park(++last, large);
+  bool drained = false;
+  gate_->Enter([&] { side_->Drain([&] { drained = true; }); });
+  EXPECT_TRUE(drained) << "what waits for room is not waited for";
 
   Told<bool> found;
   Told<bool> dropped;
