@@ -181,20 +181,15 @@ void ShowText(const std::string& text, const std::string& group) {
 
 Status Show(const DlqArguments& arguments, LetterPlace* place) {
   CATCHUP_ASSIGN_OR_RETURN(const Position id, ReadLetterId(arguments.id));
-  auto letter = place->One(id);
-  if (letter.status().code() == Status::Code::kNotFound) {
-    return Status::NotFound(letter.status().message() + ": `catchup dlq list " + arguments.group +
-                            "` shows those it has");
-  }
-  CATCHUP_RETURN_IF_ERROR(letter.status());
+  CATCHUP_ASSIGN_OR_RETURN(std::string letter, place->One(id));
   // The server ends its answers with a line feed.
-  while (!letter->empty() && letter->back() == '\n') {
-    letter->pop_back();
+  while (!letter.empty() && letter.back() == '\n') {
+    letter.pop_back();
   }
   if (arguments.json) {
-    Print(*letter + "\n");
+    Print(letter + "\n");
   } else {
-    ShowText(*letter, arguments.group);
+    ShowText(letter, arguments.group);
   }
   return {};
 }

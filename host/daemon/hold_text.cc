@@ -6,6 +6,7 @@
 
 #include "host/base/nearest.h"
 #include "host/base/text.h"
+#include "host/engine/engine_text.h"
 
 namespace catchup {
 
@@ -21,6 +22,22 @@ std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t
       "--take-over "
       "raises ours above it",
       seen, ours, group);
+}
+
+std::string ToBeParkedText(Position position, std::string_view waits) {
+  return fmt::format("the event at {} becomes a dead letter when its turn comes: {}",
+                     FormatPosition(position), waits);
+}
+
+std::string TypeParkedText(std::string_view type) {
+  return fmt::format(
+      "events of type {} are parked without a call until catchup dlq unpark, or another plugin "
+      "file",
+      QuotedName(type));
+}
+
+std::string TypeUnparkedText(std::string_view type) {
+  return fmt::format("events of type {} are called again", QuotedName(type));
 }
 
 std::string ResetText(const PositionReset& reset) {

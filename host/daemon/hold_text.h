@@ -14,6 +14,12 @@ namespace catchup {
 std::string StoppedByCommand(std::string_view group);
 std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t ours);
 
+// What an operator's decision about events comes to: they become letters, or are called again.
+// `waits` says what the event waits for until then.
+std::string ToBeParkedText(Position position, std::string_view waits);
+std::string TypeParkedText(std::string_view type);
+std::string TypeUnparkedText(std::string_view type);
+
 // "the beginning", or the position.
 std::string ResetText(const PositionReset& reset);
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "host/base/text.h"
 #include "host/base/time_text.h"
+#include "host/daemon/hold_text.h"
 
 namespace catchup {
 namespace {
@@ -237,12 +237,11 @@ void LetterDesk::ParkEvent(const LetterCommand& order, const std::string& by, co
     }
     const auto at = std::lower_bound(parks_.begin(), parks_.end(), position);
     parks_.insert(at, position);
-    const std::string event = "the event at " + FormatPosition(position);
     const std::string waits = at_.engine->ParkWaitsFor(position);
     if (waits.empty()) {
-      AnswerOnceStored(event + " is a dead letter", reply);
+      AnswerOnceStored("the event at " + FormatPosition(position) + " is a dead letter", reply);
     } else {
-      reply(Done(event + " becomes a dead letter when its turn comes: " + waits));
+      reply(Done(ToBeParkedText(position, waits)));
     }
   });
 }
@@ -260,10 +259,7 @@ void LetterDesk::ParkType(const LetterCommand& order, const std::string& by, con
     reply(Refused(refused));
     return;
   }
-  AnswerOnceStored(
-      "events of type " + Quoted(order.type, kMaxOperatorReason) +
-          " are parked without a call until catchup dlq unpark, or another plugin file",
-      reply);
+  AnswerOnceStored(TypeParkedText(order.type), reply);
 }
 
 void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
@@ -272,8 +268,7 @@ void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
     reply(Refused(refused));
     return;
   }
-  AnswerOnceStored("events of type " + Quoted(order.type, kMaxOperatorReason) + " are called again",
-                   reply);
+  AnswerOnceStored(TypeUnparkedText(order.type), reply);
 }
 
 }  // namespace catchup

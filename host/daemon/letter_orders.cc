@@ -4,10 +4,11 @@
 #include <utility>
 
 #include "host/base/log.h"
-#include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/daemon/group_orders.h"
+#include "host/daemon/hold_text.h"
 #include "host/daemon/letter_jobs.h"
+#include "host/engine/engine_text.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/letter_store.h"
 
@@ -36,8 +37,7 @@ Result<OrderNote> ParkEvent(const std::filesystem::path& groups, const GroupConf
   }
   CATCHUP_RETURN_IF_ERROR(
       store->SetPark(store->token(), {order.position, NowTicks(), by, order.reason}));
-  return "the event at " + FormatPosition(order.position) +
-         " is parked as a letter when its turn comes, after catchup start " + group.name;
+  return ToBeParkedText(order.position, "after catchup start " + group.name);
 }
 
 Result<OrderNote> HoldType(const LetterCommand& order, const std::string& by, LetterStore* store) {
@@ -47,19 +47,18 @@ Result<OrderNote> HoldType(const LetterCommand& order, const std::string& by, Le
   hold.since_ticks = NowTicks();
   hold.reason = order.reason + " (" + by + ")";
   CATCHUP_RETURN_IF_ERROR(store->SetHold(store->token(), hold));
-  return "events of type " + Quoted(order.type, kMaxOperatorReason) + " are parked without a call";
+  return TypeParkedText(order.type);
 }
 
 Result<OrderNote> FreeType(const LetterCommand& order, LetterStore* store) {
   bool held = false;
   CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
       [&](const LetterHold& hold) { held = held || hold.type == order.type; }));
-  const std::string type = Quoted(order.type, kMaxOperatorReason);
   if (!held) {
-    return Status::NotFound("events of type " + type + " are not held");
+    return Status::NotFound(NotHeldText(order.type));
   }
   CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), order.type));
-  return "events of type " + type + " are called again";
+  return TypeUnparkedText(order.type);
 }
 
 }  // namespace

@@ -6,20 +6,13 @@
 #include "host/daemon/letter_side.h"
 
 namespace catchup {
-namespace {
-
-Status NoLetterAt(Position position) {
-  return Status::NotFound("no letter lies at " + FormatPosition(position));
-}
-
-}  // namespace
-
 void LetterSide::Find(Position position, Found done) {
   const auto found = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
   jobs_.Read(
-      [position, found](LetterReader* reader) -> Status {
+      [group = config_.name, position, found](LetterReader* reader) -> Status {
         CATCHUP_ASSIGN_OR_RETURN(auto letter, reader->Read(position));
-        *found = letter ? Result<LetterHead>(std::move(letter->head)) : NoLetterAt(position);
+        *found = letter ? Result<LetterHead>(std::move(letter->head))
+                        : Status::NotFound(NoLetterText(group, position));
         return {};
       },
       [found, done = std::move(done)] { done(*found); });
@@ -31,10 +24,10 @@ void LetterSide::Drop(Position position, const std::string& reason, const std::s
   const auto dropped = std::make_shared<Result<LetterHead>>(Status::NotFound(""));
   Job job;
   job.alone = true;
-  job.step = [=](LetterStore* store) -> Status {
+  job.step = [group = config_.name, position, reason, by, dropped](LetterStore* store) -> Status {
     CATCHUP_ASSIGN_OR_RETURN(auto letter, store->reader().Read(position));
     if (!letter) {
-      *dropped = NoLetterAt(position);
+      *dropped = Status::NotFound(NoLetterText(group, position));
       return {};
     }
     CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, reason, by));

@@ -105,6 +105,10 @@ std::string QuotedName(std::string_view name) {
   return Quoted(name, kMostBytes);
 }
 
+std::string NotHeldText(std::string_view type) {
+  return "events of type " + QuotedName(type) + " are not held";
+}
+
 std::string AtEvent(Sequence sequence) {
   return sequence == 0 || sequence == kLetterCall
              ? std::string()

@@ -30,6 +30,9 @@ std::string PluginStatusName(std::int32_t status);
 // A stream's or type's name in quotes, on one line and of bounded length.
 std::string QuotedName(std::string_view name);
 
+// For who wants no more of a hold that is not there.
+std::string NotHeldText(std::string_view type);
+
 // " (event 17 of this run)", or nothing when no event is to blame. Which one that is in the log is
 // the adapter's to say, in the texts that it hands in.
 std::string AtEvent(Sequence sequence);

@@ -118,7 +118,7 @@ std::string Engine::ParkType(std::string_view type, Tick tick, Commands* out) {
 
 std::string Engine::UnparkType(std::string_view type, Tick tick, Commands* out) {
   if (!parts_.doubt.EndHold(type)) {
-    return "events of type " + QuotedName(type) + " are not held";
+    return NotHeldText(type);
   }
   Turn turn(tick, out);
   parts_.book.EndHold(type);

@@ -71,7 +71,8 @@ std::string StoredClassNames() {
 }
 
 std::string NoLetterText(std::string_view group, Position position) {
-  return fmt::format("group {} has no letter {}", group, FormatPosition(position));
+  return fmt::format("group {0} has no letter {1}: `catchup dlq list {0}` shows those it has",
+                     group, FormatPosition(position));
 }
 
 std::uint64_t LetterBytes(const Letter& letter) {

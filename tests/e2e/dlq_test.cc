@@ -255,7 +255,7 @@ TEST_F(RunningDlqTest, WhatCannotBeRetriedIsRefusedAndSaysWhatToDo) {
   ExpectSays(unknown.err, {"no such group", "h"});
   const Finished missing = Dlq({"retry", "g", "1:1"});
   EXPECT_EQ(missing.exit, 1);
-  ExpectSays(missing.err, {"no letter lies at 1:1"});
+  ExpectSays(missing.err, {"group g has no letter 1:1: `catchup dlq list g` shows those it has"});
 
   ASSERT_EQ(site_.Catchup({"stop", "g", "--config", "host.toml"}).exit, 0);
   const Finished stopped = Dlq({"retry", "g", "--all"});
@@ -292,7 +292,7 @@ TEST_F(RunningDlqTest, ADropIsForGoodAndItsReasonIsKept) {
   EXPECT_EQ(Dlq({"drop", "g", id, "--reason", " "}).exit, 2);
   const Finished unknown = Dlq({"drop", "g", "1:1", "--reason", "x"});
   EXPECT_EQ(unknown.exit, 1);
-  ExpectSays(unknown.err, {"no letter lies at 1:1"});
+  ExpectSays(unknown.err, {"group g has no letter 1:1: `catchup dlq list g` shows those it has"});
 
   const Finished dropped = Dlq({"drop", "g", id, "--reason", "a duplicate of order 7"});
   EXPECT_EQ(dropped.exit, 0) << dropped.err;
@@ -401,6 +401,8 @@ TEST_F(RunningDlqTest, ATypeIsParkedUntilItIsUnparkedOverARestart) {
   EXPECT_EQ(Dlq({"unpark", "g", "--type", "bad"}).exit, 1) << "it is not parked";
   const Finished parked = Dlq({"park", "g", "--type", "bad", "--reason", "being mended"});
   EXPECT_EQ(parked.exit, 0) << parked.err;
+  ExpectSays(parked.out,
+             {"events of type \"bad\" are parked without a call until catchup dlq unpark"});
   site_.Append({Orders("a", "{}", "bad"), Orders("b", "{}", "good")});
   EXPECT_EQ(Letters(1)[0].at("class"), "held");
   End();

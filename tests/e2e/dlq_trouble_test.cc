@@ -200,7 +200,7 @@ TEST_F(DlqTroubleTest, ARetryAndADropOfOneLetterAtOnceAgree) {
       host_->WaitForLog(dropped == 0 ? "Dead letter dropped" : "Dead letter healed", "g");
   EXPECT_TRUE(told) << host_->Errors();
   if (dropped != 0) {
-    EXPECT_THAT(drop->Errors(), HasSubstr("no letter lies at " + id_));
+    EXPECT_THAT(drop->Errors(), HasSubstr("group g has no letter " + id_));
     EXPECT_EQ(retried, 0) << retry->Errors();
   }
   EXPECT_FALSE((retry->Output() + retry->Errors()).empty());

@@ -203,7 +203,7 @@ TEST_F(LetterStoreTest, AnUpdateReplacesEverythingButTheEvent) {
   LetterHead absent = wanted.head;
   absent.position = At(2);
   const Status refused = store_->Update(0, {absent, wanted.cause, {}});
-  EXPECT_EQ(refused.message(), "group g has no letter 20:20");
+  EXPECT_EQ(refused.message(), NoLetterText("g", At(2)));
 }
 
 // What is dead waits for a person, and what is gone needs no call.
