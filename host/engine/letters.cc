@@ -64,10 +64,12 @@ Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass
   parts_.ledger.Park(sequence);
   ++parts_.counts.parked;
   if (state != LetterState::kFollower) {
-    turn.TellTry(Notice::kLetterWritten,
-                 fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
-                             FailureClassName(failure), AtEvent(sequence), reason),
-                 false, attempts, next_call);
+    // What a call said of the event names it.
+    turn.TellTry(
+        Notice::kLetterWritten,
+        fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
+                    FailureClassName(failure), attempts > 0 ? "" : AtEvent(sequence), reason),
+        false, attempts, next_call);
     turn.out->back().failure = failure;
     turn.out->back().from = change->position;
   }
