@@ -71,13 +71,14 @@ class GroupSlot {
   using Clock = std::chrono::steady_clock;
 
   enum class Kind : std::uint8_t { kStop, kStart, kReset, kLetters };
+  using Order = std::function<Result<std::string>(const std::filesystem::path& groups)>;
   struct Command {
     Kind kind = Kind::kStop;
     ControlReply reply;
     Clock::time_point deadline;
     // What is to be done once the incarnation has ended and let go of its store; none while a start
     // waits for its incarnation to begin.
-    std::function<Result<std::string>(const std::filesystem::path& groups)> order;
+    Order order;
     bool stored = false;        // By the incarnation itself.
     bool ordered = false;       // `order` is under way, or done.
     bool on_probation = false;  // The next incarnation.
@@ -87,6 +88,9 @@ class GroupSlot {
   static const char* NameOf(Kind kind);
   bool Refuse(const ControlReply& reply) CATCHUP_REQUIRES(on_reactor_);
   void Begin(Command command) CATCHUP_REQUIRES(on_reactor_);
+  // Begins a command on a group that does not run: at once.
+  void BeginOrder(Kind kind, std::chrono::seconds limit, ControlReply reply, Order order)
+      CATCHUP_REQUIRES(on_reactor_);
   void LookAfterGivenUp() CATCHUP_REQUIRES(on_reactor_);
   void LookAtIncarnation() CATCHUP_REQUIRES(on_reactor_);
   void GiveOrder() CATCHUP_REQUIRES(on_reactor_);

@@ -93,15 +93,10 @@ void GroupSlot::StartByCommand(const StartOrder& order, const std::string& by, C
   }
   Log(LogLevel::kInfo, "Command", "GroupSlot.Start", config_.name,
       {{"command", "start"}, {"by", by}});
-  Command command;
-  command.kind = Kind::kStart;
-  command.reply = std::move(reply);
-  command.deadline = Clock::now() + kOrderLimit;
-  command.order = [this, order, by](const std::filesystem::path& groups) {
-    return OrderStart(groups, config_, order, by);
-  };
-  Begin(std::move(command));
-  GiveOrder();
+  BeginOrder(Kind::kStart, kOrderLimit, std::move(reply),
+             [this, order, by](const std::filesystem::path& groups) {
+               return OrderStart(groups, config_, order, by);
+             });
 }
 
 void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
@@ -118,15 +113,10 @@ void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
                      " first"));
     return;
   }
-  Command command;
-  command.kind = Kind::kReset;
-  command.reply = std::move(reply);
-  command.deadline = Clock::now() + kOrderLimit;
-  command.order = [this, target, by](const std::filesystem::path& groups) {
-    return OrderReset(groups, config_, target, by);
-  };
-  Begin(std::move(command));
-  GiveOrder();
+  BeginOrder(Kind::kReset, kOrderLimit, std::move(reply),
+             [this, target, by](const std::filesystem::path& groups) {
+               return OrderReset(groups, config_, target, by);
+             });
 }
 
 const char* GroupSlot::NameOf(Kind kind) {
@@ -165,6 +155,16 @@ void GroupSlot::Begin(Command command) {
     commanded_ = true;
   }
   Watch();
+}
+
+void GroupSlot::BeginOrder(Kind kind, std::chrono::seconds limit, ControlReply reply, Order order) {
+  Command command;
+  command.kind = kind;
+  command.reply = std::move(reply);
+  command.deadline = Clock::now() + limit;
+  command.order = std::move(order);
+  Begin(std::move(command));
+  GiveOrder();
 }
 
 // Looks again and again until the command is answered.

@@ -93,15 +93,10 @@ void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, C
     return;
   }
   if (!Running()) {
-    Command command;
-    command.kind = Kind::kLetters;
-    command.reply = std::move(reply);
-    command.deadline = Clock::now() + kLettersLimit;
-    command.order = [this, order, by](const std::filesystem::path& groups) {
-      return OrderLetters(groups, config_, order, by);
-    };
-    Begin(std::move(command));
-    GiveOrder();
+    BeginOrder(Kind::kLetters, kLettersLimit, std::move(reply),
+               [this, order, by](const std::filesystem::path& groups) {
+                 return OrderLetters(groups, config_, order, by);
+               });
     return;
   }
   const auto first =
