@@ -1,18 +1,14 @@
 #include "host/config/reader.h"
 
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <catchup/path_text.hpp>
-#include <cerrno>
 
 #include "host/base/text.h"
-#include "host/base/unique_fd.h"
 #include "host/config/credentials.h"
 #include "host/config/group_reader.h"
+#include "host/config/small_file.h"
 #include "host/config/table_reader.h"
 #include "host/config/toml_tree.h"
 
@@ -28,6 +24,11 @@ constexpr std::string_view kDefaultAdmin = "127.0.0.1:9113";
 
 // More groups than one host can give a process each.
 constexpr std::size_t kMaxGroups = 1024;
+
+constexpr SmallFile kConfigFile{.max_bytes = kMaxConfigBytes,
+                                .forbidden = 0,
+                                .rights = {},
+                                .content = "a configuration in TOML"};
 
 bool IsAt(SourceLocation a, SourceLocation b) { return a.line == b.line && a.column == b.column; }
 
@@ -336,40 +337,6 @@ class DocumentReader {
   ConfigProblems* const problems_;
 };
 
-Result<std::string> ReadWhole(const std::filesystem::path& file) {
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) {
-    return Status::FromErrno("cannot open it", errno);
-  }
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) {
-    return Status::FromErrno("cannot look at it", errno);
-  }
-  if (S_ISDIR(info.st_mode)) {
-    return Status::Invalid("it is a directory, wanted a TOML file");
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return Status::Invalid("it is no regular file, wanted a TOML file");
-  }
-  std::string text(kMaxConfigBytes + 1, '\0');
-  std::size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t got = ::read(fd.get(), text.data() + size, text.size() - size);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got < 0) {
-      return Status::FromErrno("cannot read it", errno);
-    }
-    if (got == 0) {
-      break;
-    }
-    size += static_cast<std::size_t>(got);
-  }
-  text.resize(size);
-  return text;
-}
-
 // A problem of the file as a whole, without a place.
 ConfigReading OneProblem(std::string text) {
   ConfigReading reading;
@@ -381,7 +348,7 @@ ConfigReading OneProblem(std::string text) {
 }  // namespace
 
 ConfigReading ReadConfigFile(const std::filesystem::path& file) {
-  auto text = ReadWhole(file);
+  auto text = ReadSmallFile(file, kConfigFile);
   if (!text.ok()) {
     return OneProblem(text.status().Within(WithoutUserInfo(file.string())).message());
   }
@@ -400,8 +367,8 @@ ConfigReading ReadConfigText(std::string_view text, const std::filesystem::path&
                           .message());
   }
   if (text.size() > kMaxConfigBytes) {
-    return OneProblem(fmt::format("{}: more than {} KiB, wanted a configuration of at most that",
-                                  file.string(), kMaxConfigBytes >> 10));
+    return OneProblem(fmt::format("{}: more than {} KiB: wanted {}", file.string(),
+                                  kMaxConfigBytes >> 10, kConfigFile.content));
   }
   const auto parsed = ParseToml(text);
   if (const auto* fault = std::get_if<TomlError>(&parsed)) {

@@ -22,6 +22,9 @@ Result<std::string> ReadSmallFile(const std::filesystem::path& file, const Small
   if (::fstat(fd.get(), &info) != 0) {
     return Status::FromErrno("cannot look at it", errno);
   }
+  if (S_ISDIR(info.st_mode)) {
+    return Status::Invalid(fmt::format("it is a directory: wanted a file with {}", wanted.content));
+  }
   if (!S_ISREG(info.st_mode)) {
     return Status::Invalid(
         fmt::format("it is no regular file: wanted one with {}", wanted.content));

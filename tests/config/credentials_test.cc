@@ -103,7 +103,7 @@ TEST_F(CredentialsTest, BelievesNoFileThatOthersMayReadOrItsGroupMayWrite) {
         << std::oct << mode;
   }
   EXPECT_EQ(Header(Credentials::OfFile(folder_.path(), "k")),
-            "k: it is no regular file: wanted one with one line user:password");
+            "k: it is a directory: wanted a file with one line user:password");
   EXPECT_EQ(Header(Credentials::OfFile(folder_ / "absent", "k")),
             "k: cannot open it: No such file or directory");
 }

@@ -282,9 +282,11 @@ TEST(ReaderTest, SaysOneThingAboutAFileItCannotRead) {
   EXPECT_EQ(ReadConfigFile(missing).problems,
             std::vector<std::string>{missing + ": cannot open it: No such file or directory"});
   EXPECT_EQ(ReadConfigFile(directory).problems,
-            std::vector<std::string>{directory + ": it is a directory, wanted a TOML file"});
+            std::vector<std::string>{
+                directory + ": it is a directory: wanted a file with a configuration in TOML"});
   EXPECT_EQ(ReadConfigFile("/dev/null").problems,
-            std::vector<std::string>{"/dev/null: it is no regular file, wanted a TOML file"});
+            std::vector<std::string>{
+                "/dev/null: it is no regular file: wanted one with a configuration in TOML"});
 }
 
 TEST(ReaderTest, SaysThatAFileMayNotBeRead) {
@@ -312,7 +314,8 @@ TEST(ReaderTest, DoesNotWaitForAPipe) {
 
   EXPECT_EQ(
       ReadConfigFile(pipe).problems,
-      std::vector<std::string>{pipe.string() + ": it is no regular file, wanted a TOML file"});
+      std::vector<std::string>{pipe.string() +
+                               ": it is no regular file: wanted one with a configuration in TOML"});
 }
 
 TEST(ReaderTest, RefusesAFileThatIsTooLarge) {
@@ -321,8 +324,8 @@ TEST(ReaderTest, RefusesAFileThatIsTooLarge) {
   std::ofstream(file) << kMinimal << std::string(kMaxConfigBytes, '#');
 
   EXPECT_EQ(ReadConfigFile(file).problems,
-            std::vector<std::string>{
-                file.string() + ": more than 256 KiB, wanted a configuration of at most that"});
+            std::vector<std::string>{file.string() +
+                                     ": more than 256 KiB: wanted a configuration in TOML"});
 }
 
 // Any cut of a good file is either good or has problems with places; none may end the process.

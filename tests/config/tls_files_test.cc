@@ -61,7 +61,7 @@ TEST_F(TlsFilesTest, NamesAFileThatHoldsSomethingElse) {
   EXPECT_NE(Fault(), "");
   settings_.certificate_file = folder_.path();
   EXPECT_EQ(Fault(), "userCertFile: " + folder_.path().string() +
-                         ": it is no regular file: wanted one with certificates in PEM");
+                         ": it is a directory: wanted a file with certificates in PEM");
   settings_.certificate_file.clear();
   WriteFile(settings_.key_file, kCertificate);
   EXPECT_EQ(Fault(),

@@ -971,16 +971,16 @@ TEST_F(FailureTest, ARejectedEventHasNoNextCall) {
 }
 
 TEST_F(FailureTest, ALineAboutALetterNamesItsEventOnce) {
-  const auto names = [](const Commands& commands, const std::string& event) {
+  const auto names_once = [](const Commands& commands, const std::string& event) {
     const std::string& text = Find(commands, Kind::kNotice)->text;
     const std::size_t at = text.find(event);
     return at != std::string::npos && text.find(event, at + 1) == std::string::npos;
   };
   Event("a");
-  EXPECT_TRUE(names(Fails(1, CATCHUP_REJECT), " (event 1 of this run)"));
+  EXPECT_TRUE(names_once(Fails(1, CATCHUP_REJECT), " (event 1 of this run)"));
   Commands answer;
   driver.engine.ParkType("u", driver.tick(), &answer);
-  EXPECT_TRUE(names(Event("b", "u"), " (event 2 of this run)")) << "no call has told of it";
+  EXPECT_TRUE(names_once(Event("b", "u"), " (event 2 of this run)")) << "no call has told of it";
 }
 
 // What an operator could decide, while nobody can tell a poison event from an outage.
