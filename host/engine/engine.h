@@ -138,10 +138,11 @@ class Engine {
   // not say that it is caught up.
   void Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out);
 
-  // A matching event. Returns its sequence, which names it from now on; 0 when it needs no
-  // delivery (skipped by rule, or seen before) and may be forgotten.
-  Sequence Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
-                 EventName name, Tick tick, Commands* out);
+  // A matching event; `skip`: a rule says that it needs no delivery, which is counted. Returns its
+  // sequence, which names it from now on; 0 when it needs none (by that rule, or seen before) and
+  // may be forgotten.
+  Sequence Event(CallNumber call, Position position, std::uint64_t bytes, bool skip, EventName name,
+                 Tick tick, Commands* out);
 
   void CheckpointFrame(CallNumber call, Position position, Tick tick, Commands* out);
   void CaughtUp(CallNumber call, std::optional<Position> position, Tick tick, Commands* out);

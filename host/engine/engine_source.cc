@@ -76,7 +76,7 @@ void Engine::Announce(Position position, Turn& turn) {
   OnPosition(position);
 }
 
-Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool is_system,
+Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, bool skip,
                        EventName name, Tick tick, Commands* out) {
   if (!parts_.link.Is(call)) {
     return 0;
@@ -94,7 +94,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
     ++parts_.counts.dropped;
     OnPosition(position);
   } else {
-    sequence = TakeEvent(position, bytes, is_system && !parts_.options.system_events, &plain, turn);
+    sequence = TakeEvent(position, bytes, skip, &plain, turn);
   }
   if (parts_.many && sequence != 0) {
     parts_.streams.Add(sequence, name.stream);

@@ -25,7 +25,6 @@ struct EngineOptions {
   std::chrono::nanoseconds checkpoint_interval = std::chrono::seconds(1);
   std::uint64_t window_events = 4096;
   std::uint64_t window_bytes = 32ull << 20;
-  bool system_events = false;  // Whether what Event() names as the system's is not skipped.
   bool stop_on_caught_up = false;
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(5);
   std::chrono::nanoseconds handler_timeout = std::chrono::seconds(30);

@@ -97,7 +97,7 @@ TEST(DeliveryTest, DropsAndCountsWhatItHasSeenBefore) {
   EXPECT_EQ(d.sequence, 2u);
 }
 
-TEST(DeliveryTest, SkipsAndCountsSystemEventsByRule) {
+TEST(DeliveryTest, SkipsAndCountsWhatARuleSays) {
   Driver d;
   d.Run();
   d.Event(P(1));
@@ -108,13 +108,6 @@ TEST(DeliveryTest, SkipsAndCountsSystemEventsByRule) {
   d.Settled(1);
   EXPECT_EQ(d.engine.watermark(), P(2));
   EXPECT_EQ(d.engine.counts().handled, 1u);
-}
-
-TEST(DeliveryTest, HandlesSystemEventsWhenTheGroupWantsThem) {
-  Driver d({.system_events = true});
-  d.Run();
-  EXPECT_EQ(Delivered(d.Event(P(1), 1, true)).first, 1u);
-  EXPECT_EQ(d.engine.counts().skipped, 0u);
 }
 
 TEST(DeliveryTest, KeepsEventsForARunnerThatIsNotThereYet) {

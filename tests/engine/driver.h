@@ -88,10 +88,10 @@ class Driver {
     return Run(
         [&](Commands* out) { engine.RunnerExited(spawn, exit_class, charged, text, tick(), out); });
   }
-  Commands Event(Position position, std::uint64_t bytes = 1, bool is_system = false,
-                 CallNumber call = 1, EventName name = {}) {
+  Commands Event(Position position, std::uint64_t bytes = 1, bool skip = false, CallNumber call = 1,
+                 EventName name = {}) {
     return Run([&](Commands* out) {
-      sequence = engine.Event(call, position, bytes, is_system, name, tick(), out);
+      sequence = engine.Event(call, position, bytes, skip, name, tick(), out);
     });
   }
   // Events at first:first … last:last.

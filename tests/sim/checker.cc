@@ -56,8 +56,7 @@ class Checker {
   // Whether the event must be applied.
   bool Wanted(std::size_t i) const {
     const LogEvent& event = h_.log[i];
-    return event.matches && (!event.system || h_.system_events) &&
-           (!h_.start || event.position > *h_.start);
+    return event.matches && !h_.Skips(event) && (!h_.start || event.position > *h_.start);
   }
 
   bool BeyondCheckpoint(std::size_t i) const { return !durable_ || h_.log[i].position > *durable_; }
@@ -511,7 +510,7 @@ class Checker {
 
   void Skip(const Record& record) {
     const LogEvent& event = h_.log[record.event];
-    if (!event.matches || !event.system || h_.system_events) {
+    if (!event.matches || !h_.Skips(event)) {
       Broken("I1", At(event.position) + " was skipped, but no rule says so");
     }
     state_[record.event].skipped = true;
@@ -629,8 +628,8 @@ class Checker {
         Broken("I1", At(event.position) + " was never applied" +
                          (below ? ", the checkpoint is " + At(*durable_) : std::string()));
       }
-      const bool by_rule = event.matches && event.system && !h_.system_events &&
-                           (!h_.start || event.position > *h_.start);
+      const bool by_rule =
+          event.matches && h_.Skips(event) && (!h_.start || event.position > *h_.start);
       if (by_rule && h_.complete && !state_[i].skipped && !state_[i].hidden && !h_.position_mode) {
         Broken("I1", At(event.position) + " was neither applied nor counted as skipped");
       }

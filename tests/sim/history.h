@@ -90,6 +90,9 @@ struct Record {
 };
 
 struct History {
+  // Whether the group's configuration says that it is not handled.
+  bool Skips(const LogEvent& event) const { return event.system && !system_events; }
+
   std::vector<LogEvent> log;  // In log order.
   std::vector<Record> records;
 

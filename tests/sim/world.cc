@@ -76,7 +76,6 @@ void World::ChooseOptions() {
   history_.interval = options_.checkpoint_interval;
   options_.window_events = history_.window;
   options_.window_bytes = history_.window_bytes;
-  options_.system_events = history_.system_events;
   options_.drain_timeout = milliseconds(50);
   options_.max_retries = static_cast<std::uint32_t>(random_.Between(0, 3));
   options_.retry = {milliseconds(100), milliseconds(400)};

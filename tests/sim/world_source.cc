@@ -274,8 +274,8 @@ void World::SubscriptionFault() {
       Input(Cause::kSource, [&](Commands* out) {
         if (frame.kind == Frame::Kind::kEvent) {
           const LogEvent& event = history_.log[frame.event];
-          if (engine_->Event(call, event.position, event.bytes, event.system, {}, Now(), out) !=
-              0) {
+          if (engine_->Event(call, event.position, event.bytes, history_.Skips(event), {}, Now(),
+                             out) != 0) {
             Wrong("took an event of an earlier call");
           }
         } else {
@@ -348,8 +348,9 @@ void World::Receive(const Frame& frame) {
       const LogEvent& event = history_.log[frame.event];
       const std::uint64_t skipped = engine_->counts().skipped;
       Input(Cause::kSource, [&](Commands* out) {
-        const Sequence sequence = engine_->Event(call_, event.position, event.bytes, event.system,
-                                                 NameOf(frame.event), Now(), out);
+        const Sequence sequence =
+            engine_->Event(call_, event.position, event.bytes, history_.Skips(event),
+                           NameOf(frame.event), Now(), out);
         if (sequence != 0) {
           dispatch_->window().Add(sequence,
                                   std::make_unique<SimFrame>(frame.event, NameOf(frame.event)));
