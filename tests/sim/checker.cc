@@ -9,22 +9,14 @@
 namespace catchup::sim {
 namespace {
 
-class Checker {
+class Checker final : public Judge {
  public:
-  explicit Checker(const History& history) : h_(history), state_(history.log.size()) {
+  explicit Checker(const History& history) : Judge(history), state_(history.log.size()) {
     for (std::size_t i = 0; i < h_.log.size(); ++i) {
       if (Wanted(i)) {
         wanted_.push_back(i);
       }
     }
-  }
-
-  std::vector<Violation> Run() {
-    for (at_ = 0; at_ < h_.records.size(); ++at_) {
-      Step(h_.records[at_]);
-    }
-    AtEnd();
-    return std::move(violations_);
   }
 
  private:
@@ -46,12 +38,6 @@ class Checker {
   };
 
   static std::string At(Position position) { return FormatPosition(position); }
-
-  void Broken(const char* invariant, std::string text) {
-    if (seen_.insert(invariant).second) {
-      violations_.push_back({invariant, std::move(text), at_});
-    }
-  }
 
   // Whether the event must be applied.
   bool Wanted(std::size_t i) const {
@@ -83,7 +69,7 @@ class Checker {
     return i < wanted_.size() ? wanted_[i] : h_.log.size();
   }
 
-  void Step(const Record& record) {
+  void Step(const Record& record) override {
     JudgeProgress(record.at);
     switch (record.kind) {
       case Record::Kind::kHostStart:
@@ -616,8 +602,7 @@ class Checker {
     asked_before_restore_ = true;
   }
 
-  void AtEnd() {
-    at_ = h_.records.size();
+  void AtEnd() override {
     for (std::size_t i = 0; i < h_.log.size(); ++i) {
       const LogEvent& event = h_.log[i];
       const bool below = durable_ && event.position <= *durable_ && !restored_;
@@ -642,12 +627,8 @@ class Checker {
 
   Position Place(const Record& record) const { return h_.log[record.event].position; }
 
-  const History& h_;
   std::vector<EventState> state_;
   std::vector<std::size_t> wanted_;  // In log order.
-  std::vector<Violation> violations_;
-  std::set<std::string> seen_;
-  std::size_t at_ = 0;
   std::size_t prefix_ = 0;
   std::uint64_t process_ = 0;
   std::uint64_t runner_ = 0;

@@ -1,19 +1,11 @@
 #pragma once
 
-#include <cstddef>
-#include <string>
 #include <vector>
 
 #include "tests/sim/history.h"
+#include "tests/sim/judge.h"
 
 namespace catchup::sim {
-
-// One broken promise, and the record that shows it.
-struct Violation {
-  std::string invariant;  // "I1" … as in the project's list, "once", "live", "stuck" or "window".
-  std::string text;
-  std::size_t record = 0;
-};
 
 // Judges a history without knowing how the engine works:
 //

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "catchup/plugin.h"
+#include "tests/sim/stored_letter.h"
 
 namespace catchup::sim {
 namespace {
@@ -194,16 +195,7 @@ void FailureWorld::Boot() {
   runners_.assign(scenario_.lanes, {});
   subscribed_ = feed_asked_ = was_open_ = false;
   for (const auto& [position, stored] : letters_) {
-    LetterSummary summary;
-    summary.position = position;
-    summary.stream = stored.stream;
-    summary.type = stored.type;
-    summary.state = stored.letter.state;
-    summary.failure = stored.letter.failure;
-    summary.step = stored.letter.step;
-    summary.since = stored.letter.since;
-    summary.due = stored.letter.due;
-    engine_->LoadLetter(summary);
+    engine_->LoadLetter(SummaryOf(stored.letter, {stored.stream, stored.type}));
   }
   for (const std::string& type : holds_) {
     engine_->LoadHold(type, false);

@@ -22,18 +22,10 @@ constexpr std::uint32_t kBudgetMask = (1u << 20) - 1;
 // A letter is read from its store before it can be called.
 constexpr Time kReading = std::chrono::milliseconds(1);
 
-class LetterChecker {
+class LetterChecker final : public Judge {
  public:
   explicit LetterChecker(const History& history)
-      : h_(history), events_(history.log.size()), breaker_(history.open, history.max_open) {}
-
-  std::vector<Violation> Run() {
-    for (at_ = 0; at_ < h_.records.size(); ++at_) {
-      Step(h_.records[at_]);
-    }
-    AtEnd();
-    return std::move(violations_);
-  }
+      : Judge(history), events_(history.log.size()), breaker_(history.open, history.max_open) {}
 
  private:
   enum class Present : std::uint8_t { kNo, kParking, kStored, kHealed, kLeaving };
@@ -63,12 +55,6 @@ class LetterChecker {
     Time held_at{};
   };
 
-  void Broken(const char* rule, const std::string& text) {
-    if (seen_.insert(rule).second) {
-      violations_.push_back({rule, text, at_});
-    }
-  }
-
   std::string At(std::size_t event) const { return FormatPosition(h_.log[event].position); }
   Type& TypeOf(std::size_t event) { return types_[h_.log[event].type]; }
   bool ByStream() const { return h_.order == LetterOrder::kStream; }
@@ -96,7 +82,7 @@ class LetterChecker {
     return event;
   }
 
-  void Step(const Record& record) {
+  void Step(const Record& record) override {
     switch (record.kind) {
       case Record::Kind::kHostStart:
         HostStart();
@@ -591,8 +577,7 @@ class LetterChecker {
     }
   }
 
-  void AtEnd() {
-    at_ = h_.records.size();
+  void AtEnd() override {
     if (!h_.complete) {
       return;
     }
@@ -604,7 +589,6 @@ class LetterChecker {
     }
   }
 
-  const History& h_;
   std::vector<Event> events_;
   std::array<Type, 4> types_{};
   std::set<std::size_t> letters_;  // That are present.
@@ -617,9 +601,6 @@ class LetterChecker {
   std::optional<std::size_t> last_failed_;  // That was called as an event.
   BreakerWatch breaker_;
   Time quiet_until_{};
-  std::vector<Violation> violations_;
-  std::set<std::string> seen_;
-  std::size_t at_ = 0;
   bool begun_ = false;    // A runner has started in this process.
   bool stalled_ = false;  // A store or a runner has failed.
 };

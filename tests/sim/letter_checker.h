@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "tests/sim/checker.h"
 #include "tests/sim/history.h"
+#include "tests/sim/judge.h"
 
 namespace catchup::sim {
 

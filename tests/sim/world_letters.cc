@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/sim/stored_letter.h"
 #include "tests/sim/world.h"
 
 // The dead letters of the simulated host, as their store keeps them, and an operator who decides
@@ -33,19 +34,8 @@ std::uint32_t World::TypeNamed(std::string_view name) const {
 // What the store holds, before anything else.
 void World::LoadLetters() {
   for (const auto& [event, stored] : letters_) {
-    const EventName name = NameOf(event);
-    LetterSummary summary;
-    summary.position = stored.change.position;
-    summary.stream = name.stream;
-    summary.type = name.type;
-    summary.bytes = stored.bytes;
-    summary.state = stored.change.state;
-    summary.failure = stored.change.failure;
-    summary.step = stored.change.step;
-    summary.since = stored.change.since;
-    summary.due = stored.change.due;
-    engine_->LoadLetter(summary);
-    Note({.kind = Record::Kind::kLetterFound, .event = event, .state = summary.state});
+    engine_->LoadLetter(SummaryOf(stored.change, NameOf(event), stored.bytes));
+    Note({.kind = Record::Kind::kLetterFound, .event = event, .state = stored.change.state});
   }
   for (const auto& [type, by_hand] : holds_) {
     engine_->LoadHold("t-" + std::to_string(type), by_hand);
