@@ -1,6 +1,7 @@
 #include "host/engine/deliver.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "host/engine/deliver_lanes.h"
 #include "host/engine/heal.h"
@@ -23,7 +24,10 @@ class Delivery {
   void DeliverCarefully(Turn& turn);
   bool CallNext(Turn& turn);
   bool CallProbe(Turn& turn);
-  bool CallNextEvent(Turn& turn);
+  // Up to which event: as long as an operator wants the next one parked, or to one that is called.
+  enum class Walk : std::uint8_t { kParkAsked, kCallOne };
+  bool MayWalkOn(Walk walk, Sequence next) const;
+  bool CallNextEvent(Walk walk, Turn& turn);
 
   EngineParts& parts_;
 };
@@ -52,7 +56,9 @@ void Delivery::Run(Turn& turn) {
 }
 
 void Delivery::DeliverCarefully(Turn& turn) {
-  Routing(parts_).ParkAsked(turn);
+  if (!parts_.park_asked.empty()) {
+    (void)CallNextEvent(Walk::kParkAsked, turn);
+  }
   if (parts_.life.ending()) {
     return;
   }
@@ -84,7 +90,7 @@ bool Delivery::CallNext(Turn& turn) {
   if (parts_.ledger.on_lane() >= most) {
     return false;
   }
-  if (CallNextEvent(turn)) {
+  if (CallNextEvent(Walk::kCallOne, turn)) {
     parts_.letter_calls.OnEvent();
     return true;
   }
@@ -121,27 +127,39 @@ bool Delivery::CallProbe(Turn& turn) {
     parts_.letter_calls.SetProbedLast(true);
     return true;
   }
-  if (CallNextEvent(turn)) {
+  if (CallNextEvent(Walk::kCallOne, turn)) {
     parts_.letter_calls.SetProbedLast(false);
     return true;
   }
   return call_letter();
 }
 
-// Hands out one event, after those before it that need no call.
-bool Delivery::CallNextEvent(Turn& turn) {
+// Whether nothing that is under way stands before the event that waits first.
+bool Delivery::MayWalkOn(Walk walk, Sequence next) const {
+  // What keeps its own position passes a letter's before anything behind it.
+  if (next == 0 || (parts_.position_mode && parts_.ledger.parking() > 0)) {
+    return false;
+  }
+  const Seat& seat = parts_.seats.front();
+  if (walk == Walk::kParkAsked) {
+    return IsParkAsked(parts_, next) && parts_.ledger.on_lane() == 0 &&
+           (!parts_.position_mode || seat.lane.takes());
+  }
+  const bool alone = parts_.ledger.on_lane() > 0 && parts_.suspects.Has(parts_.ledger.handed_out());
+  return !alone && (seat.place.sequence == 0 || !parts_.ledger.IsOnLane(seat.place.sequence));
+}
+
+// Hands out one event, after those before it that need no call; or only has these done.
+bool Delivery::CallNextEvent(Walk walk, Turn& turn) {
   Seat& seat = parts_.seats.front();
   const InPlace& place = seat.place;
-  parts_.room_wanted = false;
+  parts_.room_wanted = parts_.room_wanted && walk == Walk::kParkAsked;
   while (!parts_.life.ending()) {
-    const bool alone =
-        parts_.ledger.on_lane() > 0 && parts_.suspects.Has(parts_.ledger.handed_out());
     const Sequence next = parts_.ledger.NextWaiting();
-    // What keeps its own position passes a letter's before anything behind it.
-    if (next == 0 || alone || (place.sequence != 0 && parts_.ledger.IsOnLane(place.sequence)) ||
-        (parts_.position_mode && parts_.ledger.parking() > 0)) {
+    if (!MayWalkOn(walk, next)) {
       return false;
     }
+    parts_.room_wanted = false;  // It is found out again.
     if (parts_.ledger.AdvanceAt(next)) {
       const bool waits =
           next == place.sequence && parts_.breaker.closed() && turn.now < place.not_before;

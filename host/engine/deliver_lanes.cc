@@ -19,6 +19,7 @@ class LaneDelivery {
   void Run(Turn& turn);
 
  private:
+  void ParkAsked(Turn& turn);
   bool CallOnLanes(Turn& turn);
   bool CallProbeOnLanes(Turn& turn);
   bool CallNextOn(Seat& seat, std::uint64_t most, Turn& turn);
@@ -30,7 +31,7 @@ class LaneDelivery {
 };
 
 void LaneDelivery::Run(Turn& turn) {
-  Routing(parts_).ParkAsked(turn);
+  ParkAsked(turn);
   if (parts_.life.ending()) {
     return;
   }
@@ -44,6 +45,17 @@ void LaneDelivery::Run(Turn& turn) {
   while (
       !parts_.life.ending() && !parts_.breaker.open() &&
       (parts_.breaker.half_open() ? !is_calling() && CallProbeOnLanes(turn) : CallOnLanes(turn))) {
+  }
+}
+
+// What is in place, and an operator wants parked.
+void LaneDelivery::ParkAsked(Turn& turn) {
+  for (Seat& seat : parts_.seats) {
+    const Sequence in_place = seat.place.sequence;
+    if (!parts_.life.ending() && IsParkAsked(parts_, in_place) && seat.has.empty() &&
+        !parts_.CallsLetter(seat) && !parts_.letter_calls.Of(parts_.NameOf(in_place).stream)) {
+      (void)Routing(parts_).CallInPlace(seat, turn);
+    }
   }
 }
 

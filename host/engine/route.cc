@@ -12,6 +12,11 @@ constexpr std::uint64_t kAheadOfFailure = 16;
 
 }  // namespace
 
+bool IsParkAsked(const EngineParts& parts, Sequence sequence) {
+  return !parts.park_asked.empty() && sequence != 0 && !parts.ledger.AdvanceAt(sequence) &&
+         parts.park_asked.contains(parts.ledger.PositionOf(sequence));
+}
+
 std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place) {
   if (parts.park_asked.contains(parts.ledger.PositionOf(place.sequence))) {
     return ParkedAs{LetterState::kDead, FailureClass::kByHand};
@@ -52,43 +57,6 @@ Fate FateOf(const EngineParts& parts, Sequence sequence) {
   const bool behind = parts.options.letter_order == LetterOrder::kStream &&
                       parts.letter_writes.Holds(name.stream, position);
   return {behind ? Fate::Kind::kWait : Fate::Kind::kCall, {}, ""};
-}
-
-void Routing::ParkAsked(Turn& turn) {
-  if (parts_.park_asked.empty() || parts_.life.ending()) {
-    return;
-  }
-  const auto is_asked = [this](Sequence sequence) {
-    return sequence != 0 && !parts_.ledger.AdvanceAt(sequence) &&
-           parts_.park_asked.contains(parts_.ledger.PositionOf(sequence));
-  };
-  if (parts_.many) {
-    for (Seat& seat : parts_.seats) {
-      const Sequence in_place = seat.place.sequence;
-      if (is_asked(in_place) && seat.has.empty() && !parts_.CallsLetter(seat) &&
-          !parts_.letter_calls.Of(parts_.NameOf(in_place).stream)) {
-        (void)CallInPlace(seat, turn);
-      }
-    }
-    return;
-  }
-  Seat& seat = parts_.seats.front();
-  const auto waits = [this, &seat] {
-    return parts_.ledger.on_lane() > 0 ||
-           (parts_.position_mode && (!seat.lane.takes() || parts_.ledger.parking() > 0));
-  };
-  for (Sequence next = parts_.ledger.NextWaiting();
-       is_asked(next) && !waits() && !parts_.life.ending(); next = parts_.ledger.NextWaiting()) {
-    if (next == seat.place.sequence) {
-      parts_.room_wanted = false;  // It is found out again.
-      (void)CallInPlace(seat, turn);
-    } else if (TakeOut(next, FateOf(parts_, next), turn)) {
-      parts_.room_wanted = false;
-    }
-    if (parts_.ledger.NextWaiting() == next) {
-      return;  // No room, which it does not wait for before its turn.
-    }
-  }
 }
 
 bool Routing::TakeOut(Sequence sequence, const Fate& fate, Turn& turn) {

@@ -13,6 +13,11 @@ struct ParkedAs {
   FailureClass failure;
 };
 
+// Whether an operator wants the event to be a letter. That needs no call, so it waits neither for
+// the breaker nor for a runner; but where the plugin stores its position, only its next runner can
+// say that it does not hold the event.
+bool IsParkAsked(const EngineParts& parts, Sequence sequence);
+
 // What the event in place is to become without a further call, as soon as there is room for its
 // letter; asked anew each time, since what an operator has decided may be taken back meanwhile.
 std::optional<ParkedAs> ParksUncalled(const EngineParts& parts, const InPlace& place);
@@ -41,10 +46,6 @@ class Routing {
   Route RouteOf(Sequence sequence, Turn& turn);
   // True: it is called. False: it waits still or, with no place any more, has become a letter.
   bool CallInPlace(Seat& seat, Turn& turn);
-  // What an operator has decided needs no call, so it waits neither for the breaker nor for a
-  // runner; but where the plugin stores its position, only its next runner can say that it does not
-  // hold the event.
-  void ParkAsked(Turn& turn);
 
   // With one lane: the next that waits. With several: `sequence`.
   void HandOut(std::uint32_t attempt, bool alone, Turn& turn);
