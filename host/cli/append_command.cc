@@ -20,6 +20,7 @@
 #include "host/base/wait.h"
 #include "host/cli/commands.h"
 #include "host/cli/event_file.h"
+#include "host/cli/find_node.h"
 #include "host/cli/run_token.h"
 #include "host/config/credentials.h"
 #include "host/config/source_uri.h"
@@ -42,8 +43,13 @@ struct Target {
   embedded::EmbeddedEndpoint endpoint;  // Keeps a log that this command itself has opened.
 };
 
-Result<Target> OpenTarget(const SourceUri& uri) {
+Result<Target> OpenTarget(const SourceUri& uri, const std::shared_ptr<Credentials>& credentials,
+                          SignalInbox* signals) {
   Target target;
+  if (uri.discover) {
+    CATCHUP_ASSIGN_OR_RETURN(target.address, FindNode(uri, credentials, signals));
+    return target;
+  }
   if (uri.kind == SourceUri::Kind::kServer) {
     target.address = uri.target();
     return target;
@@ -232,10 +238,7 @@ int AppendTo(const ConnectionOptions& connection, const AppendArguments& argumen
 
 int AppendCommand(const AppendArguments& arguments) {
   const auto uri = ParseSourceUri(arguments.to);
-  Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
-  if (fit.ok()) {
-    fit = CheckTlsFiles(uri->settings);
-  }
+  const Status fit = uri.ok() ? CheckTlsFiles(uri->settings) : uri.status();
   if (!fit.ok()) {
     std::fprintf(stderr, "--to: %s\n", fit.message().c_str());
     return kExitUsage;
@@ -282,7 +285,7 @@ int AppendCommand(const AppendArguments& arguments) {
     std::fprintf(stderr, "%s\n", needs.message().c_str());
     return kExitFailed;
   }
-  const auto target = OpenTarget(*uri);
+  const auto target = OpenTarget(*uri, *credentials, &*signals);
   if (!target.ok()) {
     std::fprintf(stderr, "%s: %s\n", arguments.to.c_str(), target.status().message().c_str());
     return kExitFailed;

@@ -134,9 +134,8 @@ class DocumentReader {
       return;
     }
     auto uri = ParseSourceUri(*text);
-    const Status fit = uri.ok() ? CheckSupported(*uri) : uri.status();
-    if (!fit.ok()) {
-      problems_->Add(value.location, "source.uri: " + fit.message());
+    if (!uri.ok()) {
+      problems_->Add(value.location, "source.uri: " + uri.status().message());
       return;
     }
     config_.source.uri = *std::move(uri);

@@ -151,16 +151,12 @@ std::string SourceUri::target() const {
   return servers.empty() ? std::string() : servers.front().target();
 }
 
-Status CheckSupported(const SourceUri& uri) {
-  if (uri.kind == SourceUri::Kind::kEmbedded) {
-    return {};
+std::string SourceUri::targets() const {
+  std::string all;
+  for (const ServerAddress& server : servers) {
+    all += (all.empty() ? "" : ", ") + server.target();
   }
-  if (uri.discover) {
-    return Status::Invalid(
-        "several hosts or \"+discover\" in it: this version supports one host, which it connects "
-        "to as it is");
-  }
-  return {};
+  return all;
 }
 
 Result<SourceUri> ParseSourceUri(std::string_view text) {

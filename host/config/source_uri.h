@@ -43,6 +43,8 @@ struct SourceUri {
 
   // Of the first server; empty where there is none.
   std::string target() const;
+  // Of all of them, "a:2113, b:2113".
+  std::string targets() const;
 };
 
 // Reads "embedded:PATH", or a connection string as the servers' own clients take them:
@@ -56,8 +58,5 @@ struct SourceUri {
 // A user or password in it is refused and never repeated in the text. Fails with kInvalid; the text
 // does not name the key or file that the value came from.
 Result<SourceUri> ParseSourceUri(std::string_view text);
-
-// kInvalid for what is valid and this version does not do.
-Status CheckSupported(const SourceUri& uri);
 
 }  // namespace catchup

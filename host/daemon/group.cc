@@ -104,6 +104,10 @@ void Group::AccessChanged() {
   });
 }
 
+void Group::LeaveNode(const std::string& from, const std::string& to) {
+  gate_->Enter([&] { source_.Leave(from, to); });
+}
+
 void Group::Stop() {
   gate_->Enter([this] {
     path_.Stop();

@@ -94,6 +94,9 @@ class Group final : private CommandHandler,
   // Whoever this host is for the server is another now. Any thread.
   void AccessChanged();
 
+  // The node at `from` does not serve any more, and the one at `to` does. Any thread.
+  void LeaveNode(const std::string& from, const std::string& to);
+
   // The newest event of the log, for the place in it that is shown. Any thread.
   void SetHead(const std::optional<Position>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.

@@ -118,6 +118,13 @@ void GroupSlot::AccessChanged() {
   }
 }
 
+void GroupSlot::LeaveNode(const std::string& from, const std::string& to) {
+  const MutexLock lock(&mutex_);
+  if (group_ != nullptr) {
+    group_->LeaveNode(from, to);
+  }
+}
+
 bool GroupSlot::Running() {
   const MutexLock lock(&mutex_);
   return group_ != nullptr && !group_->Glance().finished;

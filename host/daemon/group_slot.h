@@ -66,6 +66,7 @@ class GroupSlot {
   bool CheckpointSafe();
   void SetHead(const std::optional<Position>& head);
   void AccessChanged();
+  void LeaveNode(const std::string& from, const std::string& to);
 
  private:
   using Clock = std::chrono::steady_clock;

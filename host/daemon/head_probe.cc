@@ -15,8 +15,11 @@ constexpr std::chrono::seconds kRefusedInterval{60};
 
 }  // namespace
 
-HeadProbe::HeadProbe(SourceSide::Services services, Reactor* reactor, Found found)
-    : services_(std::move(services)), reactor_(*reactor), found_(std::move(found)) {}
+HeadProbe::HeadProbe(SourceSide::Services services, Reactor* reactor, Found found, Moved moved)
+    : services_(std::move(services)),
+      reactor_(*reactor),
+      found_(std::move(found)),
+      moved_(std::move(moved)) {}
 
 void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point now) {
   on_reactor_.AssertHeld();
@@ -34,6 +37,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
   }
   next_ = now + FixedWait(someone_moves ? kInterval : kIdleInterval);
   if (!Connect()) {
+    next_ = now + FixedWait(kInterval);
     return;
   }
   asked_ = true;
@@ -41,13 +45,31 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
     reactor_.Post([this, head, now] {
       on_reactor_.AssertHeld();
       asked_ = false;
-      if (head.ok()) {
-        found_(*head);
-      } else if (IsRefusal(head.end().kind)) {
-        next_ = now + FixedWait(kRefusedInterval);
-      }
+      OnAnswer(head, now);
     });
   });
+}
+
+void HeadProbe::OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at) {
+  const std::string address(source_->address());
+  if (head.ok()) {
+    if (left_.has_value() && *left_ != address) {
+      moved_(*left_, address);
+    }
+    left_.reset();
+    found_(*head);
+    return;
+  }
+  const EndClass why = head.end().kind;
+  if (IsRefusal(why)) {
+    next_ = asked_at + FixedWait(kRefusedInterval);
+  } else if (services_.discovery != nullptr) {
+    services_.discovery->Lost(address);
+    if (why == EndClass::kNotLeader || why == EndClass::kNotReady) {
+      left_ = left_.value_or(address);
+      next_ = asked_at + FixedWait(kInterval);
+    }
+  }
 }
 
 void HeadProbe::AccessChanged() {
@@ -55,8 +77,13 @@ void HeadProbe::AccessChanged() {
   next_ = {};
 }
 
-// Connects to where the server is now.
+// Connects to where the server is now, if that is known: of a cluster it may have to be found,
+// which the next look profits from.
 bool HeadProbe::Connect() {
+  if (services_.discovery != nullptr && !services_.discovery->known().has_value()) {
+    services_.discovery->Find([](const Answer<std::string>&) {});
+    return false;
+  }
   const std::string address = services_.address();
   if (source_ != nullptr && source_->address() == address) {
     return true;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "host/base/mutex.h"
@@ -15,16 +16,22 @@ namespace catchup {
 
 // Asks for the newest event of the log now and then, once for all groups: every 2 s while one of
 // them moves, every 10 s while all are live, every minute
-// where the server refuses it, never without one that lives. Only a display needs it,
-// so what fails is silent; the groups say by themselves what they wait for. On the reactor.
+// where the server refuses it, never without one that lives. What fails is silent; the groups say
+// by themselves what they wait for.
+//
+// Of a cluster it also finds out when the node that the groups are at has stopped being the leader,
+// or serves no more, of which an open subscription may never hear: the question is refused there,
+// and once another node is found that answers it, that is told. On the reactor.
 class HeadProbe {
  public:
   using Clock = std::chrono::steady_clock;
   // Comes on the reactor.
   using Found = std::function<void(const std::optional<Position>& head)>;
+  // Comes on the reactor: what was open at `from` is to move to `to`.
+  using Moved = std::function<void(const std::string& from, const std::string& to)>;
 
   // `reactor` must outlive it, and run no task of it afterwards.
-  HeadProbe(SourceSide::Services services, Reactor* reactor, Found found);
+  HeadProbe(SourceSide::Services services, Reactor* reactor, Found found, Moved moved);
   HeadProbe(const HeadProbe&) = delete;
   HeadProbe& operator=(const HeadProbe&) = delete;
 
@@ -35,14 +42,19 @@ class HeadProbe {
 
  private:
   bool Connect() CATCHUP_REQUIRES(on_reactor_);
+  void OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at)
+      CATCHUP_REQUIRES(on_reactor_);
 
   const SourceSide::Services services_;
   Reactor& reactor_;
   const Found found_;
+  const Moved moved_;
   Role on_reactor_;
   std::shared_ptr<Source> source_ CATCHUP_GUARDED_BY(on_reactor_);
   bool asked_ CATCHUP_GUARDED_BY(on_reactor_) = false;
   Clock::time_point next_ CATCHUP_GUARDED_BY(on_reactor_){};
+  // The node that was asked last of those that answered, once it has refused.
+  std::optional<std::string> left_ CATCHUP_GUARDED_BY(on_reactor_);
 };
 
 }  // namespace catchup

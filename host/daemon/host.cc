@@ -130,13 +130,14 @@ GroupServices Host::ServicesOfGroups() {
   services.plugin_directories = &config_.plugins.directories;
   services.pool = &resources_.stores();
   services.source.address = [this] { return resources_.log().Now(); };
+  services.source.discovery = resources_.log().discovery();
   services.source.open = [this](const std::string& address, const std::string& name) {
     return resources_.log().Connect(address, name);
   };
   services.source.retire = [this](std::shared_ptr<Source> source) {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
   };
-  hub_.emplace(services.source, &resources_.reactor());
+  hub_.emplace(services.source, &resources_.reactor(), resources_.log().probe_pace());
   services.source.watch = [this](std::function<void()> answers) {
     return hub_->Watch(std::move(answers));
   };
@@ -163,11 +164,18 @@ void Host::StartGroups() {
                          on_reactor_.AssertHeld();
                          OnCredentialsChanged();
                        });
-  head_.emplace(services.source, &resources_.reactor(), [this](const auto& head) {
-    for (const auto& slot : slots_) {
-      slot->SetHead(head);
-    }
-  });
+  head_.emplace(
+      services.source, &resources_.reactor(),
+      [this](const auto& head) {
+        for (const auto& slot : slots_) {
+          slot->SetHead(head);
+        }
+      },
+      [this](const std::string& from, const std::string& to) {
+        for (const auto& slot : slots_) {
+          slot->LeaveNode(from, to);
+        }
+      });
   for (const GroupConfig& group : config_.groups) {
     if (Runs(group, options_)) {
       slots_.push_back(std::make_unique<GroupSlot>(

@@ -79,7 +79,7 @@ Status HostResources::Open() {
   CATCHUP_RETURN_IF_ERROR(WaitOut("state directory not opened", [this] { return OpenState(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("runner not opened", [this] { return FindRunner(); }));
   CATCHUP_RETURN_IF_ERROR(WaitOut("log not opened", [this] {
-    return log_.Open(SourceThreadsFor(config_.groups.size()), &*worker_);
+    return log_.Open(SourceThreadsFor(config_.groups.size()), &*worker_, reactor_.get());
   }));
   CATCHUP_RETURN_IF_ERROR(Children::OfThisProcess().Adopt());
   FindControlGroups();
@@ -194,8 +194,10 @@ SinkServices HostResources::sinks() {
   services.streams = &*sink_streams_;
   services.skipped = &skipped_streams_;
   services.open_stream = [this](const std::string& group, const std::string& stream) {
-    const auto server = [this, group] {
-      return ServerConnection(config_.source.uri.settings, log_.Now(), group + "-letters",
+    const auto server = [this, group,
+                         address = std::string()]() mutable -> Result<ConnectionOptions> {
+      CATCHUP_ASSIGN_OR_RETURN(address, log_.ToWrite(std::exchange(address, {})));
+      return ServerConnection(config_.source.uri.settings, address, group + "-letters",
                               log_.credentials());
     };
     return std::make_unique<StreamSink>(server, group, stream);

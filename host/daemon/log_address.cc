@@ -15,6 +15,9 @@ namespace {
 // again.
 constexpr std::chrono::milliseconds kOwnerPatience{200};
 
+// Between two tries of a cluster that has been gone for many: each is a call to every node.
+constexpr std::chrono::seconds kSlowPace{5};
+
 embedded::ServerOptions EmbeddedOptions(const SourceConfig& config) {
   embedded::ServerOptions options;
   options.directory = config.uri.path;
@@ -29,14 +32,23 @@ LogAddress::LogAddress(const SourceConfig& config, std::shared_ptr<Credentials> 
 
 LogAddress::~LogAddress() = default;
 
-Status LogAddress::Open(int threads, WorkerPool* worker) {
+Status LogAddress::Open(int threads, WorkerPool* worker, Reactor* reactor) {
   worker_ = worker;
   if (threads_ == nullptr) {
     CATCHUP_ASSIGN_OR_RETURN(threads_, SourceThreads::Start(threads));
   }
   if (config_.uri.kind != SourceUri::Kind::kEmbedded) {
+    if (config_.uri.discover) {
+      const NodePreference preference = config_.uri.settings.node_preference;
+      discovery_ = std::make_unique<Discovery>(
+          AskNodes(config_.uri, preference, credentials_, threads_), reactor);
+      if (preference != NodePreference::kLeader) {
+        writers_ = std::make_unique<Discovery>(
+            AskNodes(config_.uri, NodePreference::kLeader, credentials_, threads_), reactor);
+      }
+    }
     const MutexLock lock(&mutex_);
-    address_ = config_.uri.target();
+    address_ = config_.uri.targets();
     return {};
   }
   auto endpoint = embedded::OpenEmbedded(EmbeddedOptions(config_));
@@ -49,6 +61,11 @@ Status LogAddress::Open(int threads, WorkerPool* worker) {
 }
 
 std::string LogAddress::Now() {
+  if (discovery_ != nullptr) {
+    if (auto node = discovery_->known()) {
+      return *std::move(node);
+    }
+  }
   const MutexLock lock(&mutex_);
   if (config_.uri.kind == SourceUri::Kind::kEmbedded && server_ == nullptr) {
     if (auto live = embedded::LiveEmbeddedAddress(config_.uri.path)) {
@@ -59,6 +76,33 @@ std::string LogAddress::Now() {
     }
   }
   return address_;
+}
+
+Prober::Pace LogAddress::probe_pace() const {
+  Prober::Pace pace;
+  if (config_.uri.discover) {
+    const ConnectionSettings& settings = config_.uri.settings;
+    pace.quick = {settings.discovery_interval, 2 * settings.discovery_interval};
+    pace.slow = {kSlowPace, 2 * kSlowPace};
+    pace.quick_for = std::chrono::nanoseconds::max();
+    pace.quick_tries = settings.max_discover_attempts;
+  }
+  return pace;
+}
+
+Result<std::string> LogAddress::ToWrite(const std::string& lost) {
+  Discovery* const discovery = writers_ != nullptr ? writers_.get() : discovery_.get();
+  if (discovery == nullptr) {
+    return Now();
+  }
+  if (!lost.empty()) {
+    discovery->Lost(lost);
+  }
+  if (auto node = discovery->known()) {
+    return *std::move(node);
+  }
+  discovery->Find([](const Answer<std::string>&) {});
+  return Status::Unavailable("a node of " + config_.uri.targets() + " is being looked for");
 }
 
 // On the worker: opening a log takes as long as its disk.
@@ -89,6 +133,8 @@ Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
 }
 
 void LogAddress::Close() {
+  discovery_.reset();
+  writers_.reset();
   threads_.reset();
   const MutexLock lock(&mutex_);
   server_.reset();

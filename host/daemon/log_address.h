@@ -9,7 +9,10 @@
 #include "host/base/status.h"
 #include "host/config/config.h"
 #include "host/config/credentials.h"
+#include "host/daemon/discovery.h"
+#include "host/daemon/reactor.h"
 #include "host/daemon/worker_pool.h"
+#include "host/engine/prober.h"
 #include "host/source/source.h"
 
 namespace catchup {
@@ -19,8 +22,9 @@ namespace embedded {
 class EmbeddedServer;
 }
 
-// Where the log is, and the way to it: a server elsewhere, or the embedded log, whose owner is this
-// process or another one. Serves the connections that it opens by a few threads of its own.
+// Where the log is, and the way to it: a server elsewhere, a cluster of them, or the embedded log,
+// whose owner is this process or another one. Serves the connections that it opens by a few threads
+// of its own.
 class LogAddress {
  public:
   // `config` must outlive it. `credentials`: null where the server asks for none.
@@ -30,15 +34,27 @@ class LogAddress {
   LogAddress& operator=(const LogAddress&) = delete;
 
   // Makes the threads, and opens an embedded log that nobody serves. kExhausted: not to be had now,
-  // try again; it goes on where it stopped. `worker` must outlive it.
-  Status Open(int threads, WorkerPool* worker);
+  // try again; it goes on where it stopped. `worker` must outlive it, and `reactor` must run no
+  // task of it once Close() is called.
+  Status Open(int threads, WorkerPool* worker, Reactor* reactor);
 
   // Null without any.
   const std::shared_ptr<Credentials>& credentials() const { return credentials_; }
 
   // Where the server is now. An embedded log that another process served may be served elsewhere,
-  // or by nobody: then this process opens it. Any thread; waits for nothing.
+  // or by nobody: then this process opens it. Of a cluster, the node that is known, else all that
+  // are asked for one. Any thread; waits for nothing.
   std::string Now();
+
+  // Null where there is one address and that is the server's. Lives until Close().
+  Discovery* discovery() { return discovery_.get(); }
+  // How often the server is looked for when it has gone.
+  Prober::Pace probe_pace() const;
+
+  // Where to append, for who has just failed at `lost`, empty for none: of a cluster the leader,
+  // whatever is preferred for reading, since not every other node takes an append. kUnavailable: it
+  // is being looked for, try again. Any thread; waits for nothing.
+  Result<std::string> ToWrite(const std::string& lost);
 
   // A connection to it, named so in the server's log. Any thread.
   Result<std::unique_ptr<Source>> Connect(const std::string& address,
@@ -57,6 +73,8 @@ class LogAddress {
   const std::shared_ptr<Credentials> credentials_;
   WorkerPool* worker_ = nullptr;
   std::shared_ptr<SourceThreads> threads_;
+  std::unique_ptr<Discovery> discovery_;
+  std::unique_ptr<Discovery> writers_;  // Null: the same.
   std::atomic<bool> closing_ = false;
   // What changes when the owner of an embedded log ends.
   Mutex mutex_;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host/base/random.h"
 #include "host/base/str_cat.h"
 
 namespace catchup {
@@ -26,6 +27,27 @@ ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::stri
   options.keepalive_timeout = settings.keepalive_timeout;
   options.deadline = settings.deadline;
   return options;
+}
+
+Discovery::Services AskNodes(const SourceUri& uri, NodePreference preference,
+                             const std::shared_ptr<Credentials>& credentials,
+                             const std::shared_ptr<SourceThreads>& threads) {
+  Discovery::Services services;
+  for (const ServerAddress& server : uri.servers) {
+    services.seeds.push_back(server.target());
+  }
+  services.preference = preference;
+  services.attempts = uri.settings.max_discover_attempts;
+  services.interval = uri.settings.discovery_interval;
+  services.ask = [settings = uri.settings, credentials, threads](
+                     const std::string& address,
+                     std::function<void(const Discovery::Members&)> answer) {
+    ConnectionOptions options = ServerConnection(settings, address, "gossip", credentials);
+    options.deadline = settings.gossip_timeout;
+    return std::make_shared<GossipQuestion>(options, threads, std::move(answer));
+  };
+  services.random = RandomNumber;
+  return services;
 }
 
 }  // namespace catchup

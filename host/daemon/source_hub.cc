@@ -42,8 +42,8 @@ class SourceHub::Member final : public SourceWatch {
   const Prober::Member number_;
 };
 
-SourceHub::SourceHub(SourceSide::Services services, Reactor* reactor)
-    : services_(std::move(services)), reactor_(*reactor) {}
+SourceHub::SourceHub(SourceSide::Services services, Reactor* reactor, const Prober::Pace& pace)
+    : services_(std::move(services)), reactor_(*reactor), prober_(pace) {}
 
 std::unique_ptr<SourceWatch> SourceHub::Watch(std::function<void()> answers) {
   const Prober::Member number = ++last_;
@@ -87,7 +87,22 @@ void SourceHub::Arm() {
 
 void SourceHub::Try() {
   prober_.OnTryBegun(Now());
-  auto opened = services_.open(services_.address(), "probe");
+  if (services_.discovery == nullptr) {
+    TryAt(services_.address());
+    return;
+  }
+  services_.discovery->Find([this](const Answer<std::string>& node) {
+    on_reactor_.AssertHeld();
+    if (node.ok()) {
+      TryAt(*node);
+    } else {
+      OnTried(IsRefusal(node.end().kind));
+    }
+  });
+}
+
+void SourceHub::TryAt(const std::string& address) {
+  auto opened = services_.open(address, "probe");
   if (!opened.ok()) {
     OnTried(false);
     return;
@@ -108,6 +123,8 @@ void SourceHub::OnTried(bool answers) {
     if (answers) {
       Log(LogLevel::kInfo, "Server answers again", "Host.Probe", "",
           {{"source", source_->address()}});
+    } else if (services_.discovery != nullptr) {
+      services_.discovery->Lost(std::string(source_->address()));
     }
     source_->Shutdown();
     services_.retire(std::exchange(source_, nullptr));

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "host/base/mutex.h"
 #include "host/daemon/reactor.h"
@@ -16,11 +17,12 @@ namespace catchup {
 
 // What the groups of one source share: they look for it together when it has gone (Prober). A try
 // is a read of the head of the log on a connection of its own, since a server that has just begun
-// answers other questions before it serves reads. On the reactor.
+// answers other questions before it serves reads; of a cluster, at the node that is found for it.
+// On the reactor.
 class SourceHub {
  public:
   // `reactor` must outlive it, and run no task of it afterwards; so must what `services` names.
-  SourceHub(SourceSide::Services services, Reactor* reactor);
+  SourceHub(SourceSide::Services services, Reactor* reactor, const Prober::Pace& pace = {});
   SourceHub(const SourceHub&) = delete;
   SourceHub& operator=(const SourceHub&) = delete;
 
@@ -37,6 +39,7 @@ class SourceHub {
   // Has the next try begin when it is due.
   void Arm() CATCHUP_REQUIRES(on_reactor_);
   void Try() CATCHUP_REQUIRES(on_reactor_);
+  void TryAt(const std::string& address) CATCHUP_REQUIRES(on_reactor_);
   void OnTried(bool answers) CATCHUP_REQUIRES(on_reactor_);
 
   const SourceSide::Services services_;

@@ -27,7 +27,9 @@ class SourceSide::Sink : public SubscriptionSink {
   void OnEnded(EndOfCall end) override {
     gate_->Enter([&] {
       side_.in_round_ = false;
-      side_.Ended(call_, end);
+      if (side_.left_ != call_) {
+        side_.Ended(call_, end);
+      }
     });
   }
 
@@ -56,26 +58,48 @@ SourceSide::SourceSide(const GroupConfig& config, Services services, std::shared
       listener_(*listener) {}
 
 Status SourceSide::Open() {
-  CATCHUP_ASSIGN_OR_RETURN(source_, services_.open(services_.address(), config_.name));
+  if (services_.discovery == nullptr) {
+    CATCHUP_ASSIGN_OR_RETURN(source_, services_.open(services_.address(), config_.name));
+  }
   if (services_.watch != nullptr) {
     watch_ = services_.watch(Gate::Wrap(gate_, [this] { listener_.OnSourceAnswers(); }));
   }
   return {};
 }
 
+void SourceSide::Reach(Reached then) {
+  if (leader_.has_value() || services_.discovery == nullptr) {
+    then(FollowServer(leader_.has_value() ? *leader_ : services_.address()));
+    return;
+  }
+  search_ = services_.discovery->Find(
+      Gate::Wrap(gate_, [this, then = std::move(then)](const Answer<std::string>& node) {
+        if (shut_down_) {
+          then(EndOfCall{.text = "this host is shutting down"});
+        } else if (!node.ok()) {
+          then(node.end());
+        } else {
+          then(FollowServer(*node));
+        }
+      }));
+}
+
 // The process that serves an embedded log may have ended and come back on another port. Without
 // what a new connection needs, the old one stays and the next try follows.
-Status SourceSide::FollowServer() {
-  const std::string address = leader_.has_value() ? *leader_ : services_.address();
-  const bool moved = address != source_->address();
+std::optional<EndOfCall> SourceSide::FollowServer(const std::string& address) {
+  const bool moved = source_ == nullptr || address != source_->address();
   if (!moved && !worn_) {
-    return {};
+    return std::nullopt;
   }
   auto fresh = services_.open(address, config_.name);
   if (!fresh.ok()) {
-    return moved ? fresh.status() : Status();
+    return moved ? std::optional(EndOfCall{.text = fresh.status().message()}) : std::nullopt;
   }
   worn_ = false;
+  if (source_ == nullptr) {
+    source_ = *std::move(fresh);
+    return std::nullopt;
+  }
   if (moved) {
     Log(LogLevel::kInfo, "Server moved", "Group.Subscribe", config_.name,
         {{"from", source_->address()}, {"source", address}});
@@ -84,31 +108,40 @@ Status SourceSide::FollowServer() {
   // It ends elsewhere, since its end waits for its thread, which may be this one or wait for the
   // gate.
   services_.retire(std::exchange(source_, *std::move(fresh)));
-  return {};
+  return std::nullopt;
 }
 
 // Where the leader is counts for the next call alone: it may be another one by then, or be reached
 // from everywhere but here.
-void SourceSide::Learn(const EndOfCall& end) {
+void SourceSide::Learn(CallNumber call, const EndOfCall& end) {
   worn_ = worn_ || !IsRefusal(end.kind);
   leader_ = end.leader;
+  const bool serves = IsRefusal(end.kind) || end.kind == EndClass::kInvalidPosition;
+  if (!serves && call != cancelled_ && services_.discovery != nullptr && source_ != nullptr) {
+    services_.discovery->Lost(std::string(source_->address()));
+  }
 }
 
 void SourceSide::Ended(CallNumber call, const EndOfCall& end) {
-  Learn(end);
+  Learn(call, end);
   listener_.OnEnded(call, end);
 }
 
 void SourceSide::Connect(CallNumber call) {
-  if (const Status followed = FollowServer(); !followed.ok()) {
-    Ended(call, {.text = followed.message()});
-    return;
-  }
   call_ = call;
   paused_ = false;
   head_told_ = false;
-  source_->ReadVersion(Gate::Wrap(
-      gate_, [this, call](const Answer<std::string>& version) { OnVersion(call, version); }));
+  Reach([this, call](const std::optional<EndOfCall>& failed) {
+    if (call != call_) {
+      return;
+    }
+    if (failed.has_value()) {
+      Ended(call, *failed);
+      return;
+    }
+    source_->ReadVersion(Gate::Wrap(
+        gate_, [this, call](const Answer<std::string>& version) { OnVersion(call, version); }));
+  });
 }
 
 // The server of this call has said what it is. It may be another one than that of the call before.
@@ -175,6 +208,7 @@ void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
   SubscribeOptions options;
   options.from = from;
   options.filter = config_.filter;
+  subscribed_ = call;
   subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
   // One that says when it has caught up need not be asked again for what was told just now.
   if (!head_told_ || !says_caught_up_) {
@@ -193,8 +227,23 @@ void SourceSide::TellHead(CallNumber call, const Answer<std::optional<Position>>
 }
 
 void SourceSide::Cancel() {
+  cancelled_ = call_;
   if (subscription_ != nullptr) {
     subscription_->Cancel();
+  }
+}
+
+void SourceSide::Leave(const std::string& from, const std::string& to) {
+  const bool open = subscription_ != nullptr && subscribed_ == call_ && left_ != call_ &&
+                    cancelled_ != call_ && source_->address() == from;
+  if (open) {
+    left_ = call_;
+    subscription_->Cancel();
+    Ended(call_, {.kind = EndClass::kNotLeader,
+                  .answered = true,
+                  .leader = to,
+                  .text = from + ": does not serve the head of the log any more, which " + to +
+                          " does: the call may be silent for ever"});
   }
 }
 
@@ -220,21 +269,26 @@ void SourceSide::Flow(bool wants) {
 }
 
 void SourceSide::ReadHead(std::function<void(const Answer<std::optional<Position>>&)> done) {
-  if (const Status followed = FollowServer(); !followed.ok()) {
-    done(EndOfCall{.text = followed.message()});
-    return;
-  }
-  source_->ReadHead(Gate::Wrap(
-      gate_, [this, done = std::move(done)](const Answer<std::optional<Position>>& head) {
-        if (!head.ok()) {
-          Learn(head.end());
-        }
-        done(head);
-      }));
+  Reach([this, done = std::move(done)](const std::optional<EndOfCall>& failed) {
+    if (failed.has_value()) {
+      done(*failed);
+      return;
+    }
+    source_->ReadHead(Gate::Wrap(gate_, [this, done](const Answer<std::optional<Position>>& head) {
+      if (!head.ok()) {
+        Learn(call_, head.end());
+      }
+      done(head);
+    }));
+  });
 }
 
 void SourceSide::Shutdown() {
+  shut_down_ = true;
   watch_.reset();
+  if (services_.discovery != nullptr) {
+    services_.discovery->Forget(search_);
+  }
   if (source_ != nullptr) {
     source_->Shutdown();
   }

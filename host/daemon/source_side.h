@@ -6,6 +6,7 @@
 #include <string>
 
 #include "host/config/config.h"
+#include "host/daemon/discovery.h"
 #include "host/daemon/gate.h"
 #include "host/engine/engine.h"
 #include "host/source/source.h"
@@ -52,8 +53,11 @@ class SourceWatch {
 class SourceSide {
  public:
   struct Services {
-    // Where the server is now. Any thread; waits for nothing.
+    // Where the server is now; of a cluster of which no node is known, where that is looked for.
+    // Any thread; waits for nothing.
     std::function<std::string()> address;
+    // Finds the node of a cluster to connect to; null: the server is where `address` says.
+    Discovery* discovery = nullptr;
     // Opens a connection of the group's own. kExhausted: the machine has nothing left for it.
     std::function<Result<std::unique_ptr<Source>>(const std::string& address,
                                                   const std::string& group)>
@@ -71,7 +75,7 @@ class SourceSide {
   SourceSide(const SourceSide&) = delete;
   SourceSide& operator=(const SourceSide&) = delete;
 
-  // First; again until it succeeds.
+  // First; again until it succeeds. Of a cluster nothing is opened before a node is needed.
   Status Open();
 
   // The steps of a call, as the engine orders them.
@@ -80,6 +84,10 @@ class SourceSide {
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
   void Cancel();
+
+  // The node at `from` does not serve any more, and the one at `to` does. A subscription that is
+  // open at the first, where it may be silent for ever, ends as if that node had said so itself.
+  void Leave(const std::string& from, const std::string& to);
 
   // Until Found(), OnSourceAnswers() comes once the source answers anybody.
   void Miss();
@@ -107,14 +115,21 @@ class SourceSide {
   };
   Rest Close();
 
-  std::string address() const { return std::string(source_->address()); }
+  std::string address() const {
+    return source_ != nullptr ? std::string(source_->address()) : services_.address();
+  }
   CallNumber call() const { return call_; }
 
  private:
   class Sink;
 
-  Status FollowServer();
-  void Learn(const EndOfCall& end);
+  // Why there is no connection.
+  using Reached = std::function<void(const std::optional<EndOfCall>& failed)>;
+
+  // Calls `then` in this turn or a later one, with a connection to the server or why there is none.
+  void Reach(Reached then);
+  std::optional<EndOfCall> FollowServer(const std::string& address);
+  void Learn(CallNumber call, const EndOfCall& end);
   void Ended(CallNumber call, const EndOfCall& end);
   void OnVersion(CallNumber call, const Answer<std::string>& version);
   void TellHead(CallNumber call, const Answer<std::optional<Position>>& head);
@@ -127,12 +142,19 @@ class SourceSide {
   std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
+  // The last call that got so far, that was cancelled, whose end says nothing of the server, and
+  // that was left, whose end was told before it came.
+  CallNumber subscribed_ = 0;
+  CallNumber cancelled_ = 0;
+  CallNumber left_ = 0;
   bool says_caught_up_ = false;  // Whether the server of this call does.
   bool head_told_ = false;       // In this call already.
   bool paused_ = false;
   bool in_round_ = false;
-  bool worn_ = false;                  // A call on this connection was dropped.
+  bool worn_ = false;  // A call on this connection was dropped.
+  bool shut_down_ = false;
   std::optional<std::string> leader_;  // As the last call said, which a node ended that is none.
+  Discovery::Number search_ = 0;       // The last one for a node.
   std::unique_ptr<SourceWatch> watch_;
 };
 

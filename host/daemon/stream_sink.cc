@@ -47,7 +47,8 @@ Status StreamSink::Deliver(std::span<const LetterStep> steps) {
 
 Status StreamSink::Append(std::span<const NewEvent> events) {
   if (!appender_) {
-    CATCHUP_ASSIGN_OR_RETURN(appender_, Appender::Open(server_()));
+    CATCHUP_ASSIGN_OR_RETURN(const ConnectionOptions server, server_());
+    CATCHUP_ASSIGN_OR_RETURN(appender_, Appender::Open(server));
   }
   std::vector<const NewEvent*> pointers;
   for (const NewEvent& event : events) {

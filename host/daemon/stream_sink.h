@@ -17,8 +17,8 @@ class StreamSink : public LetterSink {
  public:
   static constexpr std::string_view kEventType = "catchup-dead-letter";
 
-  // Where the server is now; asked before each connection is made.
-  using Server = std::function<ConnectionOptions()>;
+  // Where the server is now; asked before each connection is made, so also after one that failed.
+  using Server = std::function<Result<ConnectionOptions>()>;
 
   StreamSink(Server server, std::string group, std::string stream)
       : server_(std::move(server)), group_(std::move(group)), stream_(std::move(stream)) {}

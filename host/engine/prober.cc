@@ -1,14 +1,7 @@
 #include "host/engine/prober.h"
 
-#include "host/engine/backoff.h"
-
 namespace catchup {
 namespace {
-
-// Short enough that nobody waits for it, and a call that fails twice a second disturbs nobody.
-constexpr Backoff kPace{std::chrono::milliseconds(500), std::chrono::seconds(1)};
-constexpr Backoff kSlowPace{std::chrono::seconds(1), std::chrono::seconds(2)};
-constexpr std::chrono::nanoseconds kLongGone = std::chrono::seconds(60);
 
 // All that were woken would otherwise connect in the same instant to a server that has only begun.
 constexpr std::chrono::nanoseconds kSpread = std::chrono::milliseconds(200);
@@ -23,6 +16,7 @@ void Prober::OnLost(Member member, std::chrono::nanoseconds now, std::uint64_t r
   misses = true;
   if (++missing_ == 1) {
     since_ = now;
+    tries_ = 0;
     Schedule(now, random);
   }
 }
@@ -45,7 +39,10 @@ std::optional<std::chrono::nanoseconds> Prober::next_try() const {
   return missing_ != 0 && !begun_ ? std::optional(next_) : std::nullopt;
 }
 
-void Prober::OnTryBegun(std::chrono::nanoseconds now) { begun_ = now; }
+void Prober::OnTryBegun(std::chrono::nanoseconds now) {
+  begun_ = now;
+  ++tries_;
+}
 
 // A try that took longer than the pace is followed by the next one at once.
 Prober::Wakes Prober::OnTryEnded(bool answers, std::chrono::nanoseconds now, std::uint64_t random) {
@@ -75,8 +72,9 @@ Prober::Wakes Prober::WakeAll(std::chrono::nanoseconds now, std::uint64_t random
 }
 
 void Prober::Schedule(std::chrono::nanoseconds after, std::uint64_t random) {
-  const bool long_gone = since_ && after - *since_ >= kLongGone;
-  next_ = after + (long_gone ? kSlowPace : kPace).Delay(0, random);
+  const bool long_gone =
+      tries_ >= pace_.quick_tries || (since_ && after - *since_ >= pace_.quick_for);
+  next_ = after + (long_gone ? pace_.slow : pace_.quick).Delay(0, random);
 }
 
 }  // namespace catchup

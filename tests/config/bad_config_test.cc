@@ -184,9 +184,9 @@ TEST(BadConfigTest, ChecksTheSource) {
           {"uri = \"kurrentdb://admin:changeit@db.example?tls=false\"",
            "2:7: source.uri: a user or password stands in it: wanted none, because secrets come "
            "from a file or the environment only"},
-          {"uri = \"kurrentdb://a,b?tls=false\"",
-           "2:7: source.uri: several hosts or \"+discover\" in it: this version supports one host, "
-           "which it connects to as it is"},
+          {"uri = \"kurrentdb+discover://a,b?tls=false\"",
+           "2:7: source.uri: several hosts \"a,b\" behind \"+discover\": wanted one, whose name "
+           "stands for all nodes, or the scheme without \"+discover\""},
           {"uri = \"kurrentdb://a?tls=false&keepAliveInterval=10s\"",
            "2:7: source.uri: option keepAliveInterval=\"10s\": wanted a number of milliseconds "
            "from 1 to 2147483647, or -1 for off"},

@@ -216,15 +216,9 @@ TEST(SourceUriTest, TakesNoPathOfAnotherStyle) {
   EXPECT_EQ(Refusal("kurrentdb://%DB%:2113?tls=false"), variable);
 }
 
-TEST(SourceUriTest, SaysWhatThisVersionLacks) {
-  const std::string one =
-      "several hosts or \"+discover\" in it: this version supports one host, which it connects to "
-      "as it is";
-  EXPECT_EQ(CheckSupported(Read("kurrentdb://a,b:5?tls=false")).message(), one);
-  EXPECT_EQ(CheckSupported(Read("kurrentdb+discover://a?tls=false")).message(), one);
-  EXPECT_TRUE(CheckSupported(Read("kurrentdb://a?tls=false&nodePreference=follower")).ok());
-  EXPECT_TRUE(CheckSupported(Read("kurrentdb://a")).ok());
-  EXPECT_TRUE(CheckSupported(Read("embedded:a")).ok());
+TEST(SourceUriTest, NamesAllServersInOneText) {
+  EXPECT_EQ(Read("kurrentdb://a,[::1]:5?tls=false").targets(), "a:2113, [::1]:5");
+  EXPECT_EQ(Read("kurrentdb://a").targets(), "a:2113");
 }
 
 TEST(SourceUriTest, NamesTheOptionNearestToAnUnknownOne) {

@@ -20,16 +20,22 @@ using std::chrono::seconds;
 
 class HeadProbeTest : public testing::Test {
  protected:
-  HeadProbeTest() {
+  HeadProbeTest() { Make(nullptr); }
+  // In place of the one before.
+  void Make(Discovery* discovery) {
     SourceSide::Services services;
     services.address = [this] { return server_.address; };
+    services.discovery = discovery;
     services.open = [this](const std::string&, const std::string& name) {
       opened_.Tell(name);
       return Result<std::unique_ptr<Source>>(std::make_unique<ScriptedSource>(&server_));
     };
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
-    probe_ = std::make_unique<HeadProbe>(services, reactor_.get(),
-                                         [this](const auto& head) { found_.Tell(head); });
+    probe_ = std::make_unique<HeadProbe>(
+        services, reactor_.get(), [this](const auto& head) { found_.Tell(head); },
+        [this](const std::string& from, const std::string& to) {
+          moved_.Tell(from + " to " + to);
+        });
   }
   ~HeadProbeTest() override { reactor_->Stop(); }
 
@@ -49,6 +55,7 @@ class HeadProbeTest : public testing::Test {
   std::shared_ptr<Source> retired_;
   Told<std::string> opened_;
   Told<std::optional<Position>> found_;
+  Told<std::string> moved_;
   std::vector<GroupStatus> groups_{1};
   std::unique_ptr<HeadProbe> probe_;
 };
@@ -94,6 +101,73 @@ TEST_F(HeadProbeTest, FollowsAServerThatHasMoved) {
   ASSERT_TRUE(found_.Await(1).has_value());
   ASSERT_NE(retired_, nullptr);
   EXPECT_EQ(retired_->address(), "scripted:1");
+}
+
+// A leader that is one no more, or isolated, keeps its subscriptions open and silent (protocol
+// notes, 3.13); a read that requires the leader is refused there.
+class ClusterProbeTest : public HeadProbeTest {
+ protected:
+  ClusterProbeTest() {
+    server_.address = "old:1";
+    Discovery::Services nodes;
+    nodes.seeds = {"seed:1"};
+    nodes.attempts = 1'000'000;
+    nodes.interval = std::chrono::milliseconds(1);
+    nodes.random = [] { return 0; };
+    nodes.ask = [this](const std::string& address,
+                       std::function<void(const Discovery::Members&)> answer) {
+      asked_.Tell(address);
+      answer(std::vector<ClusterMember>{{leader_, ClusterMember::State::kLeader, "Leader", true}});
+      return std::make_shared<int>();
+    };
+    discovery_ = std::make_unique<Discovery>(std::move(nodes), reactor_.get());
+    Make(discovery_.get());
+  }
+  ~ClusterProbeTest() override { reactor_->Stop(); }
+
+  // Looks until the log's head was found so many times.
+  void LookUntil(std::size_t found) {
+    ASSERT_TRUE(Becomes([&] {
+      Look(now_ += seconds(10));
+      return found_.size() >= found;
+    }));
+  }
+  // Looks until the node that is known has refused to answer, so that one is looked for again.
+  void LookUntilRefused(EndClass why) {
+    const std::size_t asked = asked_.size();
+    server_.SetUnreachable(EndOfCall{.kind = why, .text = "no"});
+    ASSERT_TRUE(Becomes([&] {
+      Look(now_ += seconds(10));
+      return asked_.size() > asked;
+    }));
+  }
+
+  seconds now_{0};
+  std::string leader_ = "old:1";  // Of the reactor.
+  Told<std::string> asked_;
+  std::unique_ptr<Discovery> discovery_;
+};
+
+TEST_F(ClusterProbeTest, TellsWhereToMoveOnceAnotherNodeServesInPlaceOfOneThatRefuses) {
+  for (const EndClass why : {EndClass::kNotLeader, EndClass::kNotReady}) {
+    LookUntil(found_.size() + 1);
+    LookUntilRefused(why);
+    const std::size_t moved = moved_.size();
+    const std::string from = server_.address;
+    server_.address = from + "x";
+    reactor_->Post([&] { leader_ = server_.address; });
+    server_.SetUnreachable(std::nullopt);
+    LookUntil(found_.size() + 1);
+    EXPECT_EQ(moved_.Await(moved), from + " to " + from + "x");
+  }
+}
+
+TEST_F(ClusterProbeTest, TellsNothingWhereTheSameNodeServesAgain) {
+  LookUntil(1);
+  LookUntilRefused(EndClass::kNotReady);
+  server_.SetUnreachable(std::nullopt);
+  LookUntil(found_.size() + 1);
+  EXPECT_EQ(moved_.size(), 0u);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 class SourceHubTest : public testing::Test {
  protected:
   SourceHubTest() {
-    SourceSide::Services services;
+    SourceSide::Services& services = services_;
     services.address = [this] { return server_.address; };
     services.open = [this](const std::string&, const std::string& name) {
       opened_.Tell(name);
@@ -33,6 +33,7 @@ class SourceHubTest : public testing::Test {
   }
 
   ScriptedServer server_;
+  SourceSide::Services services_;
   std::unique_ptr<Reactor> reactor_ = *Reactor::Create();
   Told<std::string> opened_;
   Told<std::shared_ptr<Source>> retired_;
@@ -74,6 +75,39 @@ TEST_F(SourceHubTest, ANodeThatIsNotReadyIsNoAnswer) {
   one_->Miss();
   ASSERT_TRUE(retired_.Await(1).has_value());
   EXPECT_EQ(one_told_.size(), 0u);
+}
+
+// A cluster: a round of questions for its nodes is the try, and the node that it finds must serve.
+TEST_F(SourceHubTest, OfAClusterANodeIsFoundFirstAndForgottenWhereItDoesNotServe) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kNotReady, .text = "Server Is Not Ready"});
+  Told<std::string> asked;
+  Discovery::Services nodes;
+  nodes.seeds = {"seed:1"};
+  nodes.attempts = 1'000'000;
+  nodes.interval = std::chrono::milliseconds(1);
+  nodes.random = [] { return 0; };
+  nodes.ask = [&](const std::string& address,
+                  std::function<void(const Discovery::Members&)> answer) {
+    answer(
+        std::vector<ClusterMember>{{"scripted:1", ClusterMember::State::kLeader, "Leader", true}});
+    asked.Tell(address);
+    return std::make_shared<int>();
+  };
+  Discovery discovery(std::move(nodes), reactor_.get());
+  SourceSide::Services services = services_;
+  services.discovery = &discovery;
+  SourceHub hub(services, reactor_.get());
+  auto watch = hub.Watch([this] { one_told_.Tell(true); });
+  watch->Miss();
+  ASSERT_TRUE(asked.Await(1).has_value()) << "each try asks anew";
+  EXPECT_EQ(one_told_.size(), 0u);
+
+  server_.SetUnreachable(std::nullopt);
+
+  EXPECT_TRUE(one_told_.Await().has_value());
+  EXPECT_EQ(discovery.known(), "scripted:1");
+  watch.reset();
+  reactor_->Stop();
 }
 
 TEST_F(SourceHubTest, WhatOneGroupFindsTheOtherHearsOf) {

@@ -22,7 +22,12 @@ class SourceSideTest : public testing::Test, public SourceListener {
   SourceSideTest() {
     config_.name = "group";
     config_.filter.prefixes = {""};
+    Make(nullptr);
+  }
+  // In place of the one before.
+  void Make(Discovery* discovery) {
     SourceSide::Services services;
+    services.discovery = discovery;
     services.address = [this] { return address_; };
     services.open = [this](const std::string& address,
                            const std::string&) -> Result<std::unique_ptr<Source>> {
@@ -275,6 +280,120 @@ TEST_F(SourceSideTest, ConnectsToTheLeaderThatANodeNamesAndBackWhenThatCallEnds)
     EXPECT_EQ(side_->address(), "scripted:1");
   });
   ASSERT_TRUE(ended_.Await(2).has_value());
+}
+
+// A cluster (protocol notes, 5.2): the node to connect to is found first, and again for each call
+// after one that a node has ended.
+class ClusterSideTest : public SourceSideTest {
+ protected:
+  ClusterSideTest() {
+    Discovery::Services nodes;
+    nodes.seeds = {"seed:1"};
+    nodes.attempts = 1;
+    nodes.interval = std::chrono::milliseconds(1);
+    nodes.random = [] { return 0; };
+    nodes.ask = [this](const std::string&, std::function<void(const Discovery::Members&)> answer) {
+      say_ = [this, answer] {
+        answer(leader_.empty() ? Discovery::Members(EndOfCall{.text = "seed:1: not there"})
+                               : std::vector<ClusterMember>{
+                                     {leader_, ClusterMember::State::kLeader, "Leader", true}});
+      };
+      asked_.Tell(true);
+      if (!leader_.empty()) {
+        say_();
+      }
+      return std::make_shared<int>();
+    };
+    discovery_ = std::make_unique<Discovery>(std::move(nodes), reactor_.get());
+    Make(discovery_.get());
+    Open();
+  }
+  ~ClusterSideTest() override { reactor_->Stop(); }
+
+  std::unique_ptr<Reactor> reactor_ = *Reactor::Create();
+  std::string leader_ = "leader:1";  // Empty: the seed says nothing until say_ has it say so.
+  Told<bool> asked_;
+  std::function<void()> say_;
+  std::unique_ptr<Discovery> discovery_;
+};
+
+TEST_F(ClusterSideTest, ConnectsToTheNodeThatIsFound) {
+  gate_->Enter([this] {
+    EXPECT_EQ(opened_, 0) << "nobody knows yet where to";
+    side_->Connect(1);
+  });
+  ASSERT_EQ(caught_up_.Await(), 1u);
+  gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:1"); });
+}
+
+TEST_F(ClusterSideTest, FindsANodeAnewForEachCallAfterOneThatWasDropped) {
+  server_.SetUnreachable(EndOfCall{.text = "gone"});
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  EXPECT_EQ(discovery_->known(), std::nullopt);
+  server_.SetUnreachable(std::nullopt);
+  leader_ = "leader:2";
+  gate_->Enter([this] { side_->Connect(2); });
+  ASSERT_EQ(caught_up_.Await(), 2u);
+  gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:2"); });
+}
+
+// "not-leader" without an address (protocol notes, 4.2).
+TEST_F(ClusterSideTest, FindsTheLeaderWhereANodeThatIsNoneDoesNotNameIt) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kNotLeader, .text = "No leader info"});
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  EXPECT_EQ(discovery_->known(), std::nullopt);
+}
+
+TEST_F(ClusterSideTest, StaysWithANodeThatRefuses) {
+  server_.SetUnreachable(EndOfCall{.kind = EndClass::kRights, .text = "not for you"});
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  EXPECT_EQ(discovery_->known(), "leader:1");
+}
+
+TEST_F(ClusterSideTest, EndsTheCallWhereNoNodeIsFound) {
+  leader_.clear();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(asked_.Await().has_value());
+  say_();
+  EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
+  EXPECT_EQ(text_.Await(), "no node of seed:1 found; tried seed:1: not there");
+}
+
+// 3.13: what is open at a node that is isolated may never hear of it.
+TEST_F(ClusterSideTest, LeavesANodeThatDoesNotServeAnyMoreForTheOneThatDoes) {
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(caught_up_.Await(0).has_value());
+  gate_->Enter([this] { side_->Leave("another:1", "leader:2"); });
+  EXPECT_EQ(ended_.size(), 0u) << "this call is elsewhere";
+  gate_->Enter([this] { side_->Leave("leader:1", "leader:2"); });
+  EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kNotLeader}));
+  gate_->Enter([this] { side_->Leave("leader:1", "leader:2"); });
+  gate_->Enter([this] { side_->Connect(2); });
+  ASSERT_EQ(caught_up_.Await(1), 2u);
+  gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:2"); });
+  EXPECT_EQ(ended_.size(), 1u) << "each end is told once";
+}
+
+TEST_F(ClusterSideTest, ACallThatWasCancelledSaysNothingOfItsNode) {
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(caught_up_.Await(0).has_value());
+  gate_->Enter([this] { side_->Cancel(); });
+  ASSERT_TRUE(ended_.Await(0).has_value());
+  EXPECT_EQ(discovery_->known(), "leader:1");
+}
+
+TEST_F(ClusterSideTest, AShutdownCutsTheSearchShort) {
+  leader_.clear();
+  Told<std::string> told;
+  gate_->Enter([&] {
+    side_->ReadHead([&](const auto& head) { told.Tell(head.ok() ? "" : head.end().text); });
+  });
+  ASSERT_TRUE(asked_.Await().has_value());
+  gate_->Enter([this] { side_->Shutdown(); });
+  EXPECT_EQ(told.Await(), "this host is shutting down");
 }
 
 TEST_F(SourceSideTest, GoesOnWithTheOldConnectionWhereThereIsNothingLeftForAnother) {

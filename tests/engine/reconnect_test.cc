@@ -124,6 +124,24 @@ TEST_F(ProberTest, TriesEverySecondOnceThatHasTakenAMinute) {
   EXPECT_EQ(prober.next_try(), now + 1s);
 }
 
+TEST_F(ProberTest, TriesAtThePaceThatItIsGivenAndSlowlyAfterSoManyTries) {
+  Prober::Pace pace;
+  pace.quick = {100ms, 200ms};
+  pace.slow = {5s, 10s};
+  pace.quick_for = std::chrono::nanoseconds::max();
+  pace.quick_tries = 3;
+  prober = Prober(pace);
+  for (int time = 0; time < 2; ++time) {
+    prober.OnLost(1, now, kMiddle);
+    for (const auto next : {100ms, 100ms, 100ms, 5000ms, 5000ms}) {
+      ASSERT_EQ(prober.next_try(), now + next);
+      now += next;
+      Fail();
+    }
+    prober.OnFound(1, now, kMiddle);
+  }
+}
+
 TEST_F(ProberTest, HasOneTryUnderWay) {
   prober.OnLost(1, now, kMiddle);
   now += 500ms;

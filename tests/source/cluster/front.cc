@@ -6,6 +6,7 @@
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -102,6 +103,7 @@ class Front::Relay {
       return;
     }
     cut_short_ = front_.Judge(*open_);
+    swallows_ = cut_short_.swallows;
     if (cut_short_.ends) {
       log_context_.TryCancel();
     }
@@ -200,6 +202,7 @@ class Front::Relay {
     if (!fate_.ends && fate_.answer == nullptr) {
       StartAtLog(call);
       open_ = std::move(call);
+      open_->open = true;
     }
   }
 
@@ -225,6 +228,10 @@ class Front::Relay {
   void OnLogMessage(bool ok) {
     if (!ok) {
       log_stream_->Finish(&log_status_, Tag(Step::kLogFinish));
+      return;
+    }
+    if (swallows_) {
+      log_stream_->Read(&from_log_, Tag(Step::kLogRead));
       return;
     }
     if (!headers_sent_) {
@@ -289,6 +296,7 @@ class Front::Relay {
   bool finished_ = false;
   bool half_closed_ = false;
   bool headers_sent_ = false;
+  std::atomic<bool> swallows_ = false;
 
   Fate fate_;
   bool judged_ = false;

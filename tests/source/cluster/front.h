@@ -28,6 +28,7 @@ class Front {
     std::string method;  // "/event_store.client.streams.Streams/Read"
     std::string message;
     std::vector<std::pair<std::string, std::string>> headers;
+    bool open = false;  // It has passed before, and is judged by a rule that was set later.
 
     // Empty when it is absent.
     std::string Header(const std::string& name) const;
@@ -39,6 +40,8 @@ class Front {
     bool ends = false;
     grpc::Status status;
     std::vector<std::pair<std::string, std::string>> trailers;
+    // The call stays open and silent: what the log sends from now on does not come through.
+    bool swallows = false;
     // Each message of the client is answered so, and none reaches the log.
     std::function<std::string(const std::string& message)> answer;
 
@@ -58,7 +61,8 @@ class Front {
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
-  // Holds for calls from now on. One that is open and that it ends, ends.
+  // Holds for calls from now on. One that is open and that it ends, ends, and one that it swallows
+  // is silent from now on.
   void SetRule(Rule rule);
 
   // How many calls the rules have ended so far.

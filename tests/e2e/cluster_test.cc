@@ -1,0 +1,246 @@
+#include "tests/source/cluster/cluster.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/source/embedded/log_server.h"
+#include "tests/e2e/harness.h"
+
+// The real program at a cluster of three (protocol notes, 3.13, 3.14 and 5).
+
+namespace catchup::e2e {
+namespace {
+
+using testing::HasSubstr;
+using Strings = std::vector<std::string>;
+
+constexpr char kRead[] = "/event_store.client.streams.Streams/Read";
+constexpr char kGossip[] = "/event_store.client.gossip.Gossip/Read";
+constexpr char kBatchAppend[] = "/event_store.client.streams.Streams/BatchAppend";
+
+class ClusterTest : public testing::Test {
+ protected:
+  ClusterTest() {
+    embedded::ServerOptions options;
+    options.directory = site_.file("log");
+    log_ = *embedded::EmbeddedServer::Start(options);
+    cluster_ = std::make_unique<Cluster>(log_->address());
+  }
+
+  std::unique_ptr<Process> Run(const std::string& uri, const std::string& groups = {}) {
+    site_.Configure(groups.empty() ? JsonlGroup("copy") : groups, uri);
+    return site_.Start({"run", "host.toml"});
+  }
+  // One more event, which the group is to get.
+  void ExpectOneMore(Process* host) {
+    ASSERT_TRUE(log_->Seed("s", "x", "{}").ok());
+    wanted_.push_back("s@" + std::to_string(wanted_.size()) + " x");
+    EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() >= wanted_.size(); }))
+        << host->Errors();
+    EXPECT_EQ(Written(site_, "copy"), wanted_);
+  }
+  bool AwaitState(Process* host, const std::string& state, const std::string& words = {}) {
+    return WaitUntil([&] {
+      const HostLog log = host->Log();
+      return log.Last("State changed", "copy", "state") == state &&
+             log.Last("State changed", "copy", "reason").find(words) != std::string::npos;
+    });
+  }
+  static void ExpectStops(Process* host) {
+    host->Signal(SIGTERM);
+    EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  }
+
+  Site site_;
+  std::unique_ptr<embedded::EmbeddedServer> log_;
+  std::unique_ptr<Cluster> cluster_;
+  Strings wanted_;
+};
+
+// 5.2: gossip of any member, then the best of those that it names.
+TEST_F(ClusterTest, FindsTheLeaderThroughAnotherNode) {
+  const auto host = Run(cluster_->uri({2}));
+  ExpectOneMore(host.get());
+  EXPECT_EQ(host->Log().Last("Node found", "", "source"), cluster_->address(0));
+  EXPECT_EQ(host->Log().Last("Node found", "", "from"), cluster_->address(2));
+  EXPECT_EQ(cluster_->calls(2, kRead), 0);
+  EXPECT_FALSE(host->Log().Has("Subscription dropped"));
+  ExpectStops(host.get());
+}
+
+// 5.1: one host without "+discover" is connected to as it is.
+TEST_F(ClusterTest, AsksNobodyWhereOneHostIsNamed) {
+  const auto host = Run("kurrentdb://" + cluster_->address(0) + "?tls=false");
+  ExpectOneMore(host.get());
+  EXPECT_EQ(cluster_->calls(0, kGossip), 0);
+  ExpectStops(host.get());
+}
+
+// 5.2: node preference; 4.1: then no call requires the leader.
+TEST_F(ClusterTest, ConnectsToAFollowerWhereThatIsPreferred) {
+  const auto host = Run(cluster_->uri({0}, "&nodePreference=follower"));
+  ExpectOneMore(host.get());
+  EXPECT_EQ(host->Log().Last("Node found", "", "state"), "Follower");
+  EXPECT_EQ(cluster_->calls(0, kRead), 0);
+  ExpectStops(host.get());
+}
+
+// All of them by one search, and the sinks of their letters, too.
+TEST_F(ClusterTest, TheGroupsOfASourceShareOneSearch) {
+  std::string groups = JsonlGroup("copy");
+  for (int i = 0; i < 10; ++i) {
+    groups += JsonlGroup("copy" + std::to_string(i));
+  }
+  const auto host = Run(cluster_->uri({1}), groups);
+  ExpectOneMore(host.get());
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy" + std::to_string(i)) == wanted_; }))
+        << host->Errors();
+  }
+  EXPECT_EQ(cluster_->calls(1, kGossip), 1);
+  ExpectStops(host.get());
+}
+
+// 3.14, killed; [M] the new leader is in gossip within 0.6 s.
+TEST_F(ClusterTest, GoesOnAtTheNewLeaderWhenTheOldOneIsKilled) {
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  ExpectOneMore(host.get());
+  cluster_->Kill(0);
+  ASSERT_TRUE(AwaitState(host.get(), "waiting")) << host->Errors();
+  cluster_->Elect(2);
+  ExpectOneMore(host.get());
+  EXPECT_EQ(host->Log().Last("Node found", "", "source"), cluster_->address(2));
+  ExpectStops(host.get());
+}
+
+// The seeds may all be gone by then: members are known from gossip.
+TEST_F(ClusterTest, AsksThoseThatItHasHeardOfToo) {
+  const auto host = Run(cluster_->uri({0}));
+  ExpectOneMore(host.get());
+  cluster_->Kill(0);
+  cluster_->Elect(1);
+  ExpectOneMore(host.get());
+  ExpectStops(host.get());
+}
+
+// 4.2: not-leader with an address, in catch-up: a page is read there.
+TEST_F(ClusterTest, FollowsTheLeaderThatANodeNamesInMidCatchUp) {
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  ExpectOneMore(host.get());
+  cluster_->Elect(1);
+  cluster_->ReadOn(0);
+  EXPECT_TRUE(host->WaitForLog("Subscription dropped", "copy"));
+  EXPECT_THAT(host->Log().Last("Subscription dropped", "copy", "reason"),
+              HasSubstr("(not-leader, the leader is " + cluster_->address(1) + ")"));
+  ExpectOneMore(host.get());
+  EXPECT_GE(cluster_->calls(1, kRead), 1);
+  ExpectStops(host.get());
+}
+
+// 4.2: not-leader, leader unknown to the reply: rediscover.
+TEST_F(ClusterTest, LooksForTheLeaderThatANodeDoesNotName) {
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  ExpectOneMore(host.get());
+  cluster_->HideLeader();
+  cluster_->Elect(1);
+  cluster_->ReadOn(0);
+  EXPECT_TRUE(host->WaitForLog("Subscription dropped", "copy"));
+  ExpectOneMore(host.get());
+  EXPECT_EQ(host->Log().Last("Node found", "", "source"), cluster_->address(1));
+  ExpectStops(host.get());
+}
+
+// 3.13: while no leader is known, "Server Is Not Ready".
+TEST_F(ClusterTest, WaitsForALeaderToBeElected) {
+  cluster_->Depose();
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  EXPECT_TRUE(AwaitState(host.get(), "waiting", "names no node that is alive and serves"))
+      << host->Errors();
+  cluster_->Elect(2);
+  ExpectOneMore(host.get());
+  ExpectStops(host.get());
+}
+
+// 5.2, item 5; it goes on looking, though.
+TEST_F(ClusterTest, SaysThatNoNodeIsFoundAndWhomItHasAsked) {
+  for (int node = 0; node < Cluster::kNodes; ++node) {
+    cluster_->Kill(node);
+  }
+  const auto host = Run(cluster_->uri({0, 1}, "&maxDiscoverAttempts=2"));
+  EXPECT_TRUE(
+      AwaitState(host.get(), "waiting",
+                 "no node of " + cluster_->address(0) + ", " + cluster_->address(1) + " found"))
+      << host->Errors();
+  EXPECT_TRUE(host->WaitForLog("No node found"));
+  EXPECT_THAT(host->Log().Last("No node found", "", "reason"), HasSubstr(" found in 2 rounds; "));
+  ExpectStops(host.get());
+}
+
+// 3.13 [M]: an isolated leader leaves its subscriptions open and silent, and no call says so.
+TEST_F(ClusterTest, LeavesALeaderThatIsIsolatedInSilence) {
+  site_.UseTestProgram(20);
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  ExpectOneMore(host.get());
+  ASSERT_TRUE(AwaitState(host.get(), "caught up")) << host->Errors();
+  cluster_->Isolate(0);
+  cluster_->Elect(1);
+  ExpectOneMore(host.get());
+  EXPECT_THAT(host->Log().Last("Subscription dropped", "copy", "reason"),
+              HasSubstr("does not serve the head of the log any more, which " +
+                        cluster_->address(1) + " does"));
+  ExpectStops(host.get());
+}
+
+// 3.13 [M]: one that resigns keeps its subscriptions, which go on.
+TEST_F(ClusterTest, MissesNothingWhenTheLeaderResigns) {
+  site_.UseTestProgram(20);
+  const auto host = Run(cluster_->uri({0, 1, 2}));
+  ExpectOneMore(host.get());
+  cluster_->Elect(1);
+  ExpectOneMore(host.get());
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("Node found", "", "source") == cluster_->address(1);
+  })) << host->Errors();
+  ExpectOneMore(host.get());
+  ExpectStops(host.get());
+}
+
+TEST_F(ClusterTest, AnAppendFindsTheLeader) {
+  WriteFile(site_.file("events.jsonl"), EventLine("t", "x") + "\n");
+  const Finished written = site_.Catchup({"append", "--to", cluster_->uri({2}), "events.jsonl"});
+  EXPECT_EQ(written.exit, 0) << written.err;
+  EXPECT_EQ(written.out, "written 1, already there 0, next line 2\n");
+  EXPECT_GE(cluster_->calls(0, kBatchAppend), 1);
+  EXPECT_EQ(cluster_->calls(2, kBatchAppend), 0);
+}
+
+TEST_F(ClusterTest, AnAppendWithoutAnyNodeSaysWhomItHasAsked) {
+  for (int node = 0; node < Cluster::kNodes; ++node) {
+    cluster_->Kill(node);
+  }
+  WriteFile(site_.file("events.jsonl"), EventLine("t", "x") + "\n");
+  const Finished none = site_.Catchup(
+      {"append", "--to", cluster_->uri({0, 1}, "&maxDiscoverAttempts=2"), "events.jsonl"});
+  EXPECT_EQ(none.exit, 1);
+  EXPECT_THAT(none.err, HasSubstr("no node of " + cluster_->address(0) + ", " +
+                                  cluster_->address(1) + " found in 2 rounds; tried "));
+}
+
+// 7.1: a read-only replica would refuse it, so the preference is for reading.
+TEST_F(ClusterTest, TheStreamOfASinkIsWrittenAtTheLeader) {
+  ASSERT_TRUE(log_->Seed("s", "x", R"({"do":"reject"})").ok());
+  const auto host =
+      Run(cluster_->uri({2}, "&nodePreference=follower"),
+          TroubleGroup("copy", "prefixes = [\"\"]\ndead_letters = {sinks = [\"stream:letters\"]}"));
+  EXPECT_TRUE(WaitUntil([&] { return cluster_->calls(0, kBatchAppend) > 0; })) << host->Errors();
+  EXPECT_EQ(cluster_->calls(1, kBatchAppend) + cluster_->calls(2, kBatchAppend), 0);
+  ExpectStops(host.get());
+}
+
+}  // namespace
+}  // namespace catchup::e2e

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/source/cluster/front.h"
+
+namespace catchup {
+
+// A cluster of three nodes before one log, so that each of them holds every event at once. What a
+// node answers depends on its part (protocol notes; [M]: as measured on a real cluster):
+//
+//   Gossip/Read               all three, as this node sees them                        2.7, 5.2
+//   leader                    takes everything
+//   follower                  a read that requires the leader, and an append that does, end as
+//                             not-leader, with where the leader is [M]; it takes all others, and
+//                             hands appends on                                         3.13, 7.1
+//   no leader is known        the same end as UNAVAILABLE "Server Is Not Ready"        3.13
+//   isolated                  likewise; it calls itself Unknown, the others dead, and what is open
+//                             at it stays open and silent [M]                          3.13
+//   dead                      its connections are reset and nobody listens             3.14
+//
+// A leader that resigns keeps its subscriptions, and they go on [M] (3.13). One thread, but for
+// calls().
+class Cluster {
+ public:
+  static constexpr int kNodes = 3;
+
+  // `log` is "host:port" of a server in the clear. Node 0 leads.
+  explicit Cluster(const std::string& log);
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  std::string address(int node) const { return addresses_[static_cast<std::size_t>(node)]; }
+  // A connection string that names these nodes.
+  std::string uri(const std::vector<int>& nodes, const std::string& options = "") const;
+
+  // From now on `node` leads, and whoever led before follows.
+  void Elect(int node);
+  // Nobody leads any more.
+  void Depose();
+  // The network leaves `node` to itself.
+  void Isolate(int node);
+  void Kill(int node);
+  // From now on nobody says where the leader is when he refuses.
+  void HideLeader();
+  // Ends the reads that are open at `node` as it ends new ones: their next page is read.
+  void ReadOn(int node);
+
+  // How many calls of this method `node` has had.
+  int calls(int node, const std::string& method);
+
+ private:
+  enum class Part { kUp, kIsolated, kDead };
+  struct Node {
+    std::unique_ptr<Front> front;
+    Part part = Part::kUp;
+    std::vector<std::string> calls;  // Their methods.
+  };
+
+  // Has what is open judged by what is so now.
+  void JudgeAgain();
+  Front::Fate Answer(int node, const Front::Call& call);
+  Front::Fate AnswerOpen(int node, const Front::Call& call) const;
+  std::string Gossip(int node) const;
+  Front::Fate Refuse(int node) const;
+
+  std::vector<std::string> addresses_;
+  std::mutex mutex_;  // For what follows.
+  int leader_ = 0;    // -1: nobody.
+  bool hides_leader_ = false;
+  int reads_on_ = -1;  // The node whose open reads read their next page now.
+  std::vector<Node> nodes_{kNodes};
+};
+
+}  // namespace catchup
