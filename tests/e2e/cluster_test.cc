@@ -90,7 +90,7 @@ TEST_F(ClusterTest, ConnectsToAFollowerWhereThatIsPreferred) {
   ExpectStops(host.get());
 }
 
-// All of them by one search, and the sinks of their letters, too.
+// One search for all of them: each round is a call to nodes that have other work.
 TEST_F(ClusterTest, TheGroupsOfASourceShareOneSearch) {
   std::string groups = JsonlGroup("copy");
   for (int i = 0; i < 10; ++i) {
