@@ -192,14 +192,15 @@ void SourceSide::OnEndOfLog(CallNumber call, const Answer<std::optional<Position
 }
 
 void SourceSide::Probe(CallNumber call, Position from) {
-  source_->ReadFirst(from,
-                     Gate::Wrap(gate_, [this, call](const Answer<std::optional<Position>>& found) {
-                       if (found.ok()) {
-                         listener_.OnProbed(call, *found);
-                       } else {
-                         Ended(call, found.end());
-                       }
-                     }));
+  source_->ReadFirst(
+      from, Gate::Wrap(gate_, [this, call](const Answer<std::optional<FirstRecord>>& found) {
+        if (found.ok()) {
+          listener_.OnProbed(call, found->has_value() ? std::optional((*found)->position)
+                                                      : std::optional<Position>());
+        } else {
+          Ended(call, found.end());
+        }
+      }));
 }
 
 void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {

@@ -14,6 +14,7 @@
 #include "host/base/event_filter.h"
 #include "host/base/position.h"
 #include "host/base/status.h"
+#include "host/base/witness.h"
 
 namespace catchup {
 
@@ -147,11 +148,17 @@ class Source {
   // say. Only of servers for which SaysCaughtUp. Called back like ReadHead. Any thread.
   virtual void ReadEnd(HeadCallback callback) = 0;
 
-  // Position of the first record at or after `from`, whatever its type, as single reads show them;
-  // null when there is none. Without an answer it ends as a subscription from there would. Called
-  // back like ReadHead. Any thread.
-  using FirstCallback = std::function<void(const Answer<std::optional<Position>>& first)>;
+  // The first record at or after `from`, whatever its type, as single reads show them; null when
+  // there is none. Without an answer it ends as a subscription from there would, with
+  // EndClass::kInvalidPosition where the server knows no such place. Called back like ReadHead. Any
+  // thread.
+  using FirstCallback = std::function<void(const Answer<std::optional<FirstRecord>>& first)>;
   virtual void ReadFirst(Position from, FirstCallback callback) = 0;
+
+  // What `stream` has at `revision`, links unresolved. Called back like ReadHead. Any thread.
+  using RevisionCallback = std::function<void(const Answer<StreamRevision>& found)>;
+  virtual void ReadRevision(const std::string& stream, std::uint64_t revision,
+                            RevisionCallback callback) = 0;
 
   // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
   // back like ReadHead. Any thread.

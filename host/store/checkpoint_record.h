@@ -3,24 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "host/base/digest.h"
 #include "host/base/position.h"
-#include "host/base/uuid.h"
+#include "host/base/witness.h"
 
 namespace catchup {
 
-// A handled event by which a later connect recognises the log. A stream name longer than
-// kMaxWitnessStream bytes is not kept: `stream` reads back empty, position and id still prove.
-struct Witness {
-  Position position;
-  Uuid event_id;
-  std::uint64_t revision = 0;
-  std::string stream;
-};
-
+// A witness's stream name longer than kMaxWitnessStream bytes is not kept.
 inline constexpr std::size_t kMaxWitnesses = 8;
 inline constexpr std::size_t kMaxWitnessStream = 256;
 

@@ -17,13 +17,20 @@
 
 namespace catchup {
 
+// The id of the n-th event of the scripted log.
+inline Uuid ScriptedId(std::uint64_t number) {
+  Uuid id;
+  id.bytes[0] = static_cast<std::uint8_t>(number);
+  id.bytes[15] = static_cast<std::uint8_t>(number >> 8);
+  return id;
+}
+
 // One event of the scripted log.
 class ScriptedFrame final : public EventFrame {
  public:
   ScriptedFrame(std::uint64_t number, std::string type) : type_(std::move(type)) {
     event.position = {number * 100, number * 100};
-    event.id.bytes[0] = static_cast<std::uint8_t>(number);
-    event.id.bytes[15] = static_cast<std::uint8_t>(number >> 8);
+    event.id = ScriptedId(number);
     event.revision = number - 1;
     event.stream = "stream";
     event.type = type_;
@@ -95,7 +102,17 @@ class ScriptedSource final : public Source {
   }
   void ReadEnd(HeadCallback callback) override { ReadHead(std::move(callback)); }
   void ReadFirst(Position from, FirstCallback callback) override {
-    Ask([from, callback = std::move(callback)](const auto&) { callback(std::optional(from)); });
+    Ask([from, callback = std::move(callback)](const auto&) {
+      callback(std::optional(FirstRecord{from, ScriptedId(from.commit / 100)}));
+    });
+  }
+  void ReadRevision(const std::string& /*stream*/, std::uint64_t revision,
+                    RevisionCallback callback) override {
+    Ask([this, revision, callback = std::move(callback)](const auto&) {
+      callback(revision < Size()
+                   ? StreamRevision{StreamRevision::Kind::kEvent, ScriptedId(revision + 1)}
+                   : StreamRevision{StreamRevision::Kind::kEndsBelow, {}});
+    });
   }
   void ReadVersion(VersionCallback callback) override {
     Ask([this, callback = std::move(callback)](const std::optional<EndOfCall>& failure) {

@@ -98,8 +98,7 @@ EndClass ClassOf(const grpc::Status& status, const grpc::ClientContext& context)
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       return EndClass::kTooLarge;
     case grpc::StatusCode::NOT_FOUND:
-      return Trailer(context, "exception") == "not-leader" ? EndClass::kNotLeader
-                                                           : EndClass::kDropped;
+      return ServerException(context) == "not-leader" ? EndClass::kNotLeader : EndClass::kDropped;
     // What else is invalid speaks of a stream's state, which no subscription asks for.
     default:
       return EndClass::kDropped;
@@ -157,6 +156,10 @@ std::string StatusName(int code) {
   return std::string(kNames[static_cast<std::size_t>(code)]);
 }
 
+std::string_view ServerException(const grpc::ClientContext& context) {
+  return Trailer(context, "exception");
+}
+
 std::string DescribeEnd(std::string_view address, const grpc::Status& status,
                         const grpc::ClientContext& context) {
   std::string text(address);
@@ -171,7 +174,7 @@ std::string DescribeEnd(std::string_view address, const grpc::Status& status,
           "TLS)";
     }
   }
-  const std::string_view exception = Trailer(context, "exception");
+  const std::string_view exception = ServerException(context);
   if (exception.empty()) {
     return text;
   }

@@ -14,6 +14,10 @@ namespace catchup {
 // "UNAVAILABLE" for 14, and so on; the number for what has no name.
 std::string StatusName(int code);
 
+// The server's own name of the error that a finished call ended with, such as "not-leader"; empty
+// without one. As long as `context` lives.
+std::string_view ServerException(const grpc::ClientContext& context);
+
 // "ADDRESS: NAME: detail (exception)", in one line. The trailers of the finished call add what only
 // they say: the server's own name of the error, and where the leader is.
 std::string DescribeEnd(std::string_view address, const grpc::Status& status,

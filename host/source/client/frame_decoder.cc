@@ -274,6 +274,14 @@ Status DecodeReadFrame(std::string_view bytes, ReadFrame* frame) {
         }
         ok = DecodePosition(reader.Bytes(), &*frame->position);
         break;
+      case LengthTag(4):
+        frame->kind = ReadFrame::Kind::kNoStream;
+        reader.Skip();
+        break;
+      case VarintTag(6):
+        frame->kind = ReadFrame::Kind::kStreamEnd;
+        frame->last_revision = reader.Varint();
+        break;
       case LengthTag(8):
         frame->kind = ReadFrame::Kind::kCaughtUp;
         ok = DecodeCaughtUp(reader.Bytes(), &frame->position);

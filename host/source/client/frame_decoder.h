@@ -17,12 +17,15 @@ struct ReadFrame {
     kConfirmation,  // The subscription is accepted.
     kCheckpoint,    // position.
     kCaughtUp,      // position, if the server tells it.
+    kNoStream,      // There is no such stream, or it was deleted.
+    kStreamEnd,     // last_revision of the stream.
     kOther,         // Anything else, also what only newer servers send: to be ignored.
   };
 
   Kind kind = Kind::kOther;
   bool target_missing = false;
   std::optional<Position> position;
+  std::uint64_t last_revision = 0;
   EventView event;
 };
 

@@ -13,33 +13,19 @@
 #include "host/base/mutex.h"
 #include "host/source/client/call_status.h"
 #include "host/source/client/channel.h"
-#include "host/source/client/frame_decoder.h"
+#include "host/source/client/questions.h"
 #include "host/source/client/read_call.h"
 #include "host/source/client/read_requests.h"
-#include "host/source/proto/server_features.pb.h"
+#include "host/source/client/received_frame.h"
 
 namespace catchup {
 namespace {
-
-std::string_view AsText(const grpc::Slice& slice) {
-  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
-}
-
-// Moves the bytes of `buffer` into one piece. Most messages lie in one already; one that the
-// network cut up is copied together.
-bool TakeBytes(grpc::ByteBuffer* buffer, grpc::Slice* bytes) {
-  const bool ok = buffer->TrySingleSlice(bytes).ok() || buffer->DumpToSingleSlice(bytes).ok();
-  buffer->Clear();
-  return ok;
-}
 
 // The code of a message above gRPC's own limit: trying again in haste gets the same event.
 grpc::Status TooLarge(const EventView& event) {
   return {grpc::StatusCode::RESOURCE_EXHAUSTED,
           fmt::format("{}: {}", FormatPosition(event.position), TooLargeEvent(event.size()))};
 }
-
-grpc::Status BadFrame(const Status& why) { return {grpc::StatusCode::INTERNAL, why.message()}; }
 
 // Keeps the received bytes alive under the views of `event`. A short slice lies inside the Slice
 // object itself, so bytes are decoded only where they stay.
@@ -65,9 +51,7 @@ class SubscriptionCall final : public ReadCall {
       spare_ = std::make_unique<KurrentFrame>();
     }
     ReadFrame frame;
-    const Status status = TakeBytes(buffer, &spare_->bytes)
-                              ? DecodeReadFrame(AsText(spare_->bytes), &frame)
-                              : Status::Invalid("malformed frame: its bytes cannot be read");
+    const Status status = TakeFrame(buffer, &spare_->bytes, &frame);
     if (!status.ok()) {
       Abort(BadFrame(status));
       return false;
@@ -89,6 +73,8 @@ class SubscriptionCall final : public ReadCall {
         in_round_ = true;
         return sink_->OnCaughtUp(frame.position);
       case ReadFrame::Kind::kConfirmation:
+      case ReadFrame::Kind::kNoStream:
+      case ReadFrame::Kind::kStreamEnd:
       case ReadFrame::Kind::kOther:
         break;
     }
@@ -106,134 +92,6 @@ class SubscriptionCall final : public ReadCall {
   std::shared_ptr<SubscriptionSink> sink_;
   bool in_round_ = false;                // The sink was told something and not of the round's end.
   std::unique_ptr<KurrentFrame> spare_;  // Where the next frame goes; kept when it is no event.
-};
-
-// Names what was asked for in the text of an end.
-Source::HeadCallback Within(const char* what, Source::HeadCallback callback) {
-  return [what, callback = std::move(callback)](const Answer<std::optional<Position>>& answer) {
-    if (answer.ok()) {
-      callback(answer);
-      return;
-    }
-    EndOfCall end = answer.end();
-    end.text = fmt::format("{}: {}", what, end.text);
-    callback(std::move(end));
-  };
-}
-
-// A read of one record, of which only the position is of interest.
-class PlaceCall final : public ReadCall {
- public:
-  PlaceCall(std::string address, Source::HeadCallback callback)
-      : address_(std::move(address)), callback_(std::move(callback)) {}
-
- private:
-  bool OnFrame(grpc::ByteBuffer* buffer) override {
-    grpc::Slice bytes;
-    ReadFrame frame;
-    Status status = TakeBytes(buffer, &bytes)
-                        ? DecodeReadFrame(AsText(bytes), &frame)
-                        : Status::Invalid("malformed frame: its bytes cannot be read");
-    const bool is_event = status.ok() && frame.kind == ReadFrame::Kind::kEvent;
-    if (is_event && !IsPlace(frame.event.position)) {
-      status =
-          Status::Invalid(fmt::format("malformed frame: an event at {}, which is no place in a log",
-                                      FormatPosition(frame.event.position)));
-    }
-    if (!status.ok()) {
-      Abort(BadFrame(status));
-    } else if (is_event && !place_.has_value()) {
-      place_ = frame.event.position;
-    }
-    return true;
-  }
-
-  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
-    if (status.ok()) {
-      callback_(place_);
-    } else {
-      callback_(ClassifyEnd(address_, status, context, heard()));
-    }
-    callback_ = nullptr;
-  }
-
-  const std::string address_;
-  Source::HeadCallback callback_;
-  std::optional<Position> place_;
-};
-
-// A subscription from the end of the log, of which only where that is is of interest.
-class EndCall final : public ReadCall {
- public:
-  EndCall(std::string address, Source::HeadCallback callback)
-      : address_(std::move(address)), callback_(std::move(callback)) {}
-
- private:
-  bool OnFrame(grpc::ByteBuffer* buffer) override {
-    grpc::Slice bytes;
-    ReadFrame frame;
-    const Status status = TakeBytes(buffer, &bytes)
-                              ? DecodeReadFrame(AsText(bytes), &frame)
-                              : Status::Invalid("malformed frame: its bytes cannot be read");
-    if (!status.ok()) {
-      Abort(BadFrame(status));
-    } else if (frame.kind == ReadFrame::Kind::kCaughtUp) {
-      answered_ = true;
-      if (frame.position.has_value() && IsPlace(*frame.position)) {
-        end_ = frame.position;
-      }
-      Cancel();
-    }
-    return true;
-  }
-
-  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
-    if (answered_) {
-      callback_(end_);
-    } else {
-      callback_(ClassifyEnd(address_, status, context, heard()));
-    }
-    callback_ = nullptr;
-  }
-
-  const std::string address_;
-  Source::HeadCallback callback_;
-  bool answered_ = false;
-  std::optional<Position> end_;
-};
-
-class VersionCall final : public ReadCall {
- public:
-  VersionCall(std::string address, Source::VersionCallback callback)
-      : address_(std::move(address)), callback_(std::move(callback)) {}
-
- private:
-  bool OnFrame(grpc::ByteBuffer* buffer) override {
-    grpc::Slice bytes;
-    event_store::client::server_features::SupportedMethods methods;
-    if (TakeBytes(buffer, &bytes) &&
-        methods.ParseFromArray(bytes.begin(), static_cast<int>(bytes.size()))) {
-      version_ = methods.event_store_server_version();
-    } else {
-      Abort(BadFrame(Status::Invalid("malformed answer to the question for the version")));
-    }
-    return true;
-  }
-
-  void OnFinished(const grpc::Status& status, const grpc::ClientContext& context) override {
-    const bool unknown = status.error_code() == grpc::StatusCode::UNIMPLEMENTED ||
-                         status.error_code() == grpc::StatusCode::NOT_FOUND;
-    if (status.ok() || unknown) {
-      callback_(version_);
-    } else {
-      callback_(ClassifyEnd(address_, status, context, heard()));
-    }
-    callback_ = nullptr;
-  }
-
-  const std::string address_;
-  Source::VersionCallback callback_;
-  std::string version_;
 };
 
 class KurrentSubscription final : public Subscription {
@@ -281,32 +139,29 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   }
 
   void ReadHead(HeadCallback callback) override {
-    auto call = std::make_shared<PlaceCall>(
-        options_.address, Within("read the head of the log", std::move(callback)));
-    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
-    Begin(std::move(call), kReadMethod, HeadRequest());
+    Ask(HeadQuestion(options_.address, std::move(callback)), kReadMethod, HeadRequest());
   }
 
   void ReadEnd(HeadCallback callback) override {
-    auto call = std::make_shared<EndCall>(options_.address,
-                                          Within("read the end of the log", std::move(callback)));
-    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
     SubscribeOptions from_end;
     from_end.from_end = true;
     from_end.filter.prefixes = {""};
-    Begin(std::move(call), kReadMethod, SubscriptionRequest(from_end));
+    Ask(EndQuestion(options_.address, std::move(callback)), kReadMethod,
+        SubscriptionRequest(from_end));
   }
 
   void ReadFirst(Position from, FirstCallback callback) override {
-    auto call = std::make_shared<PlaceCall>(options_.address, std::move(callback));
-    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
-    Begin(std::move(call), kReadMethod, FirstRequest(from));
+    Ask(FirstQuestion(options_.address, std::move(callback)), kReadMethod, FirstRequest(from));
+  }
+
+  void ReadRevision(const std::string& stream, std::uint64_t revision,
+                    RevisionCallback callback) override {
+    Ask(RevisionQuestion(options_.address, revision, std::move(callback)), kReadMethod,
+        RevisionRequest(stream, revision));
   }
 
   void ReadVersion(VersionCallback callback) override {
-    auto call = std::make_shared<VersionCall>(options_.address, std::move(callback));
-    call->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
-    Begin(std::move(call), kVersionMethod, EmptyRequest());
+    Ask(VersionQuestion(options_.address, std::move(callback)), kVersionMethod, EmptyRequest());
   }
 
   void Shutdown() override {
@@ -320,6 +175,12 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   std::string_view address() const override { return options_.address; }
 
  private:
+  void Ask(std::shared_ptr<ReadCall> question, const char* method,
+           const Result<grpc::ByteBuffer>& request) {
+    question->context()->set_deadline(std::chrono::system_clock::now() + options_.deadline);
+    Begin(std::move(question), method, request);
+  }
+
   // Enters `call` into the table, which keeps it alive until its last operation is complete.
   void Begin(std::shared_ptr<ReadCall> call, const char* method,
              const Result<grpc::ByteBuffer>& request) {

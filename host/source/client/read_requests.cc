@@ -22,6 +22,9 @@ constexpr std::uint32_t kSearchWindow = 1024;
 // A checkpoint frame for every window: a restart repeats at most that many records.
 constexpr std::uint32_t kCheckpointMultiplier = 1;
 
+// From this level of compatibility on, a read of one stream says where that ends.
+constexpr std::uint32_t kSaysStreamEnd = 1;
+
 grpc::ByteBuffer Serialize(const ReadReq& request) {
   const std::string bytes = request.SerializeAsString();
   const grpc::Slice slice(bytes);
@@ -92,6 +95,19 @@ Result<grpc::ByteBuffer> FirstRequest(Position from) {
   out->set_count(1);
   out->mutable_no_filter();
   out->mutable_uuid_option()->mutable_structured();
+  return Serialize(request);
+}
+
+grpc::ByteBuffer RevisionRequest(std::string_view stream, std::uint64_t revision) {
+  ReadReq request;
+  ReadReq::Options* out = request.mutable_options();
+  out->mutable_stream()->mutable_stream_identifier()->set_stream_name(std::string(stream));
+  out->mutable_stream()->set_revision(revision);
+  out->set_read_direction(ReadReq::Options::Forwards);
+  out->set_count(1);
+  out->mutable_no_filter();
+  out->mutable_uuid_option()->mutable_structured();
+  out->mutable_control_option()->set_compatibility(kSaysStreamEnd);
   return Serialize(request);
 }
 

@@ -2,6 +2,7 @@
 
 #include <grpcpp/support/byte_buffer.h>
 
+#include <cstdint>
 #include <string_view>
 
 #include "host/base/status.h"
@@ -26,6 +27,10 @@ grpc::ByteBuffer HeadRequest();
 // The request for the first record at or after `from`, of any type. Invalid like that of a
 // subscription.
 Result<grpc::ByteBuffer> FirstRequest(Position from);
+
+// The request for the event of one stream at `revision`, or else the next one, links unresolved,
+// and for where the stream ends.
+grpc::ByteBuffer RevisionRequest(std::string_view stream, std::uint64_t revision);
 
 // The request for the events of one stream, newest first, links unresolved.
 grpc::ByteBuffer StreamEndRequest(std::string_view stream);

@@ -88,12 +88,10 @@ class EmbeddedServer::Impl {
     directory_.reset();
   }
 
-  Status Seed(const std::string& stream, NewEvent event) {
+  Status Seed(const std::string& stream, std::vector<NewEvent> events) {
     Mutex mutex;
     CondVar changed;
     std::optional<Status> status;
-    std::vector<NewEvent> events;
-    events.push_back(std::move(event));
     writer_->Submit({LogWriter::Append{stream, ExpectedRevision{}, std::move(events)},
                      [&](const Result<WriteOutcome>& outcome) {
                        const MutexLock lock(&mutex);
@@ -177,13 +175,16 @@ void EmbeddedServer::Shutdown() { impl_->Shutdown(); }
 
 Status EmbeddedServer::Seed(const std::string& stream, const std::string& type,
                             const std::string& data) {
-  NewEvent event;
-  event.id = RandomUuid();
-  event.type = type;
-  event.data = data;
-  event.is_json = true;
-  return impl_->Seed(stream, std::move(event));
+  std::vector<NewEvent> events(1);
+  events[0].id = RandomUuid();
+  events[0].type = type;
+  events[0].data = data;
+  events[0].is_json = true;
+  return impl_->Seed(stream, std::move(events));
 }
+
+// An append of no events is what leaves such a record behind.
+Status EmbeddedServer::SeedHidden() { return impl_->Seed("$epoch-information", {}); }
 
 Result<EmbeddedEndpoint> OpenEmbedded(const ServerOptions& options,
                                       std::chrono::milliseconds owner_patience) {

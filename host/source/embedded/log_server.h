@@ -64,6 +64,9 @@ class EmbeddedServer {
   // Writes one event into stream `stream`, whatever its revision, past every check that a client's
   // append meets: for tests that need records only a node itself would write.
   Status Seed(const std::string& stream, const std::string& type, const std::string& data);
+  // Writes a record that no read shows and that the end of the log counts, as a node does by itself
+  // whenever it becomes the leader.
+  Status SeedHidden();
 
  private:
   class Impl;

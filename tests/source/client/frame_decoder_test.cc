@@ -63,6 +63,7 @@ class Exact {
 struct Expected {
   ReadFrame::Kind kind = ReadFrame::Kind::kOther;
   std::optional<Position> position;
+  std::uint64_t last_revision = 0;
   const RecordedEvent* event = nullptr;
   bool target_missing = false;
   Position event_position;
@@ -94,6 +95,13 @@ Expected Expect(const ReadResp& message) {
         expected.position = Position{message.caught_up().position().commit_position(),
                                      message.caught_up().position().prepare_position()};
       }
+      break;
+    case ReadResp::kStreamNotFound:
+      expected.kind = ReadFrame::Kind::kNoStream;
+      break;
+    case ReadResp::kLastStreamPosition:
+      expected.kind = ReadFrame::Kind::kStreamEnd;
+      expected.last_revision = message.last_stream_position();
       break;
     default:
       break;
@@ -132,6 +140,9 @@ void ExpectSame(const ReadResp& message, const ReadFrame& frame) {
   const Expected expected = Expect(message);
   EXPECT_EQ(frame.kind, expected.kind);
   EXPECT_EQ(frame.position, expected.position);
+  if (expected.kind == ReadFrame::Kind::kStreamEnd) {
+    EXPECT_EQ(frame.last_revision, expected.last_revision);
+  }
   if (expected.kind == ReadFrame::Kind::kEvent) {
     EXPECT_EQ(frame.target_missing, expected.target_missing);
     EXPECT_EQ(frame.event.position, expected.event_position);
@@ -167,7 +178,7 @@ class MessageMaker {
 
   ReadResp Make() {
     ReadResp message;
-    switch (random_() % 8) {
+    switch (random_() % 9) {
       case 0:
         message.mutable_confirmation()->set_subscription_id(Text());
         break;
@@ -184,6 +195,9 @@ class MessageMaker {
         break;
       case 3:
         message.set_last_stream_position(Number());
+        break;
+      case 4:
+        message.mutable_stream_not_found()->mutable_stream_identifier()->set_stream_name(Text());
         break;
       default:
         MakeEvent(message.mutable_event());
