@@ -11,6 +11,7 @@
 #include "host/admin/admin_client.h"
 #include "host/base/shell_word.h"
 #include "host/cli/commands.h"
+#include "host/cli/last_good_order.h"
 #include "host/cli/printable.h"
 #include "host/cli/state_owner.h"
 #include "host/config/reader.h"
@@ -195,7 +196,9 @@ int Control::Order(const StateDirectory& state, const GroupConfig& group) const 
                         by);
     }
     CATCHUP_ASSIGN_OR_RETURN(const auto target, ParseResetTarget(arguments_.to));
-    return OrderReset(state.groups(), group, target, by);
+    return target.kind == ResetTarget::Kind::kLastGood
+               ? ResetToLastGood(*reading_.config, state.groups(), group, by)
+               : OrderReset(state.groups(), group, PlaceOf(target), by);
   }();
   if (!done.ok()) {
     return Fail(done.status().message());

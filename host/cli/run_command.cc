@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -8,32 +6,13 @@
 #include "host/admin/host_service.h"
 #include "host/base/log.h"
 #include "host/cli/commands.h"
+#include "host/cli/source_files.h"
 #include "host/config/config_warnings.h"
 #include "host/config/credentials.h"
 #include "host/config/reader.h"
-#include "host/config/tls_files.h"
 #include "host/daemon/host.h"
 
 namespace catchup {
-namespace {
-
-// The files that a server is reached with. What is wrong with them, with its place in `file`.
-Result<std::shared_ptr<Credentials>> OpenSource(const SourceConfig& source,
-                                                const std::string& file) {
-  const auto at = [&](SourceLocation place) {
-    return fmt::format("{}:{}:{}", file, place.line, place.column);
-  };
-  auto credentials = FindCredentials(source.uri, source.credentials_file);
-  if (!credentials.ok()) {
-    return credentials.status().Within(
-        at(source.credentials_file.path.empty() ? source.location : source.credentials_location));
-  }
-  CATCHUP_RETURN_IF_ERROR(
-      CheckTlsFiles(source.uri.settings).Within("source.uri").Within(at(source.location)));
-  return credentials;
-}
-
-}  // namespace
 
 int RunCommand(const RunArguments& arguments) {
   const ConfigReading reading = ReadConfigFile(arguments.config);
@@ -55,7 +34,7 @@ int RunCommand(const RunArguments& arguments) {
                  config.file.c_str(), names.c_str());
     return kExitUsage;
   }
-  const auto credentials = OpenSource(config.source, arguments.config.string());
+  const auto credentials = OpenSourceFiles(config.source, arguments.config);
   if (!credentials.ok()) {
     std::fprintf(stderr, "%s\n", credentials.status().message().c_str());
     return kExitConfiguration;

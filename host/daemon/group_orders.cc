@@ -11,6 +11,7 @@
 #include "host/daemon/hold_text.h"
 #include "host/store/checkpoint_slot.h"
 #include "host/store/checkpoint_store.h"
+#include "host/store/witnesses.h"
 
 namespace catchup {
 namespace {
@@ -19,16 +20,19 @@ std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
 }
 
-// Which events that the host has handled it could still name.
-Status NoLastGood(const CheckpointStore& store, const std::string& group) {
-  std::string witnesses;
-  for (const Witness& witness : store.record().witnesses) {
-    witnesses += (witnesses.empty() ? "" : ", ") + FormatPosition(witness.position);
+std::string PositionsOf(const std::vector<Witness>& handled) {
+  std::string text;
+  for (const Witness& witness : handled) {
+    text += (text.empty() ? "" : ", ") + FormatPosition(witness.position);
   }
-  return Status::Invalid(
-      "--to last-good: this version does not prove which of the events it knows are in the log; "
-      "wanted beginning or a position, and for group " +
-      group + " it knows handled events at " + (witnesses.empty() ? "none" : witnesses));
+  return text;
+}
+
+// "STREAM@REVISION", or without a name that was too long to keep.
+std::string EventText(const Witness& event) {
+  return event.stream.empty()
+             ? "the event there"
+             : fmt::format("{}@{}", OneLine(event.stream, kMaxShown), event.revision);
 }
 
 Result<std::unique_ptr<CheckpointStore>> OpenForReset(const std::filesystem::path& groups,
@@ -45,6 +49,16 @@ Result<std::unique_ptr<CheckpointStore>> OpenForReset(const std::filesystem::pat
     return CheckpointStore::Replace(groups, group.name, group.filter);
   }
   return store;
+}
+
+// Says from where to where. `kept`: the events that the log has in common with what was handled.
+Result<std::string> Reset(CheckpointStore* store, const GroupConfig& group, const PositionReset& to,
+                          std::vector<Witness> kept, const std::string& by) {
+  const std::string from = PositionText(store->record().checkpoint);
+  CATCHUP_RETURN_IF_ERROR(store->Reset(to.to, std::move(kept)));
+  Log(LogLevel::kWarn, "Checkpoint reset", "Group.Reset", group.name,
+      {{"by", by}, {"from", from}, {"to", ResetText(to)}});
+  return "from " + from + " to " + ResetText(to);
 }
 
 // What `order` decides about.
@@ -92,6 +106,14 @@ Result<ResetTarget> ParseResetTarget(std::string_view text) {
   return ResetTarget{ResetTarget::Kind::kPosition, *position};
 }
 
+PositionReset PlaceOf(const ResetTarget& target) {
+  PositionReset reset;
+  if (target.kind == ResetTarget::Kind::kPosition) {
+    reset.to = target.position;
+  }
+  return reset;
+}
+
 Status OrderStop(const std::filesystem::path& groups, const GroupConfig& group) {
   CATCHUP_ASSIGN_OR_RETURN(const auto store,
                            CheckpointStore::OpenForCommand(groups, group.name, group.filter));
@@ -124,24 +146,52 @@ Result<OrderNote> OrderStart(const std::filesystem::path& groups, const GroupCon
 }
 
 Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupConfig& group,
-                             const ResetTarget& target, const std::string& by) {
-  if (target.kind == ResetTarget::Kind::kLastGood) {
-    CATCHUP_ASSIGN_OR_RETURN(const auto known,
-                             CheckpointStore::OpenForCommand(groups, group.name, group.filter));
-    return NoLastGood(*known, group.name);
-  }
+                             const PositionReset& to, const std::string& by) {
   OrderNote note;
   CATCHUP_ASSIGN_OR_RETURN(const auto store, OpenForReset(groups, group, &note));
-  PositionReset reset;
-  if (target.kind == ResetTarget::Kind::kPosition) {
-    reset.to = target.position;
-  }
-  const std::optional<Position> from = store->record().checkpoint;
-  CATCHUP_RETURN_IF_ERROR(store->Reset(reset.to));
-  Log(LogLevel::kWarn, "Checkpoint reset", "Group.Reset", group.name,
-      {{"by", by}, {"from", PositionText(from)}, {"to", ResetText(reset)}});
-  const std::string moved = "from " + PositionText(from) + " to " + ResetText(reset);
+  CATCHUP_ASSIGN_OR_RETURN(const std::string moved, Reset(store.get(), group, to, {}, by));
   return note.empty() ? moved : moved + "; " + note;
+}
+
+Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
+                                           const GroupConfig& group) {
+  const auto store = CheckpointStore::OpenForCommand(groups, group.name, group.filter);
+  const bool is_new = store.status().code() == Status::Code::kNotFound;
+  if (!store.ok() && !is_new) {
+    return store.status();
+  }
+  if (is_new || (*store)->record().witnesses.empty()) {
+    return Status::Invalid(
+        fmt::format("--to last-good: group {} knows of no event that it has handled, by which to "
+                    "recognise its log; wanted beginning or a position",
+                    group.name));
+  }
+  return (*store)->record().witnesses;
+}
+
+Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
+                                       const GroupConfig& group,
+                                       const std::vector<Witness>& handled,
+                                       const std::optional<Witness>& good, const std::string& by) {
+  if (!good.has_value()) {
+    return Status::Invalid(fmt::format(
+        "--to last-good: the log has none of the events by which group {} knows its own, at {}; "
+        "wanted that log, or --to beginning or a position of this one",
+        group.name, PositionsOf(handled)));
+  }
+  CATCHUP_ASSIGN_OR_RETURN(const auto store,
+                           CheckpointStore::OpenForCommand(groups, group.name, group.filter));
+  std::vector<Witness> kept = handled;
+  DropWitnessesBeyond(good->position, &kept);
+  const std::string repeats =
+      store->record().checkpoint.has_value() && good->position < *store->record().checkpoint
+          ? "what lies between comes again"
+          : "nothing comes again";
+  CATCHUP_ASSIGN_OR_RETURN(
+      const std::string moved,
+      Reset(store.get(), group, PositionReset{good->position}, std::move(kept), by));
+  return fmt::format("{}, behind {}, which the log has as it was handled; {}", moved,
+                     EventText(*good), repeats);
 }
 
 }  // namespace catchup

@@ -1,9 +1,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "host/base/position.h"
 #include "host/base/status.h"
+#include "host/base/witness.h"
 #include "host/config/config.h"
 #include "host/daemon/host_control.h"
 
@@ -26,10 +30,22 @@ Status OrderStop(const std::filesystem::path& groups, const GroupConfig& group);
 Result<OrderNote> OrderStart(const std::filesystem::path& groups, const GroupConfig& group,
                              const StartOrder& order, const std::string& by);
 
-// It goes on from `target`; a store that is lost or corrupt is replaced. What a plugin keeps of its
-// own position is put there at the next start, before anything is handled.
+// It goes on from `to`; a store that is lost or corrupt is replaced. What a plugin keeps of its own
+// position is put there at the next start, before anything is handled. Whatever log it goes on in
+// counts as its own from there.
 Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupConfig& group,
-                             const ResetTarget& target, const std::string& by);
+                             const PositionReset& to, const std::string& by);
+
+// The events that the group has handled and knows a log by, newest first. kInvalid: there are none.
+Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
+                                           const GroupConfig& group);
+
+// It goes on behind `good`, the newest of `handled` that its log has (FindLastGood). kInvalid: that
+// has none.
+Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
+                                       const GroupConfig& group,
+                                       const std::vector<Witness>& handled,
+                                       const std::optional<Witness>& good, const std::string& by);
 
 // What an operator decides about the letters of a group that does not run; all but kRetry. An event
 // that is to be parked must lie behind the checkpoint.

@@ -42,6 +42,9 @@ void GroupSlot::Stop() {
   if (first) {
     services_.reactor->Post(Gate::Wrap(gate_, [this] {
       on_reactor_.AssertHeld();
+      if (asked_ != nullptr) {
+        asked_->Shutdown();
+      }
       if (command_.has_value()) {
         Finish(ControlAnswer::Kind::kEnding,
                "the host is ending; what it has stored of the command stays");

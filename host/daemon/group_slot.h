@@ -5,12 +5,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/base/mutex.h"
+#include "host/base/witness.h"
 #include "host/config/config.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group.h"
 #include "host/daemon/host_control.h"
+#include "host/daemon/last_good.h"
 
 namespace catchup {
 
@@ -21,7 +24,8 @@ namespace catchup {
 //   command   while it runs            once it has ended
 //   stop      stored, drains, ends     stored
 //   start     refused                  what was asked for is stored; the next incarnation begins
-//   reset     refused                  stored; the next incarnation finishes it
+//   reset     refused                  stored; the next incarnation finishes it. To the last good
+//                                      event: the server is asked first, on a connection of its own
 //   letters   by the incarnation       stored; a retry is refused
 //
 // A group that was given up is tried again every 10 minutes, as by `start`: what it lacks, say a
@@ -71,6 +75,9 @@ class GroupSlot {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // How long a command may take whose store is not to be had at once, or on a full disk.
+  static constexpr std::chrono::seconds kOrderLimit{5};
+
   enum class Kind : std::uint8_t { kStop, kStart, kReset, kLetters };
   using Order = std::function<Result<std::string>(const std::filesystem::path& groups)>;
   struct Command {
@@ -80,9 +87,10 @@ class GroupSlot {
     // What is to be done once the incarnation has ended and let go of its store; none while a start
     // waits for its incarnation to begin.
     Order order;
-    bool stored = false;        // By the incarnation itself.
-    bool ordered = false;       // `order` is under way, or done.
-    bool on_probation = false;  // The next incarnation.
+    std::function<void()> next;  // Comes once `order` is done, in place of the answer; or null.
+    bool stored = false;         // By the incarnation itself.
+    bool ordered = false;        // `order` is under way, or done.
+    bool on_probation = false;   // The next incarnation.
     std::string note;
   };
 
@@ -95,6 +103,12 @@ class GroupSlot {
   void LookAfterGivenUp() CATCHUP_REQUIRES(on_reactor_);
   void LookAtIncarnation() CATCHUP_REQUIRES(on_reactor_);
   void GiveOrder() CATCHUP_REQUIRES(on_reactor_);
+  void AskForLastGood(const std::vector<Witness>& handled, const std::string& by)
+      CATCHUP_REQUIRES(on_reactor_);
+  void AskForLastGoodAt(const std::string& address, const std::vector<Witness>& handled,
+                        const std::string& by) CATCHUP_REQUIRES(on_reactor_);
+  void OnLastGood(const std::vector<Witness>& handled, const std::string& by, const LastGood& good)
+      CATCHUP_REQUIRES(on_reactor_);
   void OnOrdered(const Result<std::string>& done) CATCHUP_REQUIRES(on_reactor_);
   void OnOrderDone(const std::string& note) CATCHUP_REQUIRES(on_reactor_);
   void BeginNext() CATCHUP_REQUIRES(on_reactor_);
@@ -115,6 +129,8 @@ class GroupSlot {
   Role on_reactor_;
   std::optional<Command> command_ CATCHUP_GUARDED_BY(on_reactor_);
   bool watching_ CATCHUP_GUARDED_BY(on_reactor_) = false;
+  // While a reset asks a server.
+  std::shared_ptr<Source> asked_ CATCHUP_GUARDED_BY(on_reactor_);
 
   Mutex mutex_;
   CondVar changed_;

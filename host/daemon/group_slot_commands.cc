@@ -1,4 +1,4 @@
-// What a slot does for an operator's start, stop and reset: one command at a time, on the reactor.
+// What a slot does for an operator: one command at a time, on the reactor.
 #include <string>
 #include <utility>
 
@@ -11,9 +11,6 @@
 
 namespace catchup {
 namespace {
-
-// How long a command may take whose store is not to be had at once, or on a full disk.
-constexpr std::chrono::seconds kOrderLimit{5};
 
 // How long an incarnation may take to begin: what waits longer (a server, a disk) is answered with
 // its state.
@@ -96,26 +93,6 @@ void GroupSlot::StartByCommand(const StartOrder& order, const std::string& by, C
   BeginOrder(Kind::kStart, kOrderLimit, std::move(reply),
              [this, order, by](const std::filesystem::path& groups) {
                return OrderStart(groups, config_, order, by);
-             });
-}
-
-void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
-                               ControlReply reply) {
-  on_reactor_.AssertHeld();
-  if (Refuse(reply)) {
-    return;
-  }
-  if (Running()) {
-    const std::string found = std::string(GroupStateName(Glance().state));
-    reply(Answer(ControlAnswer::Kind::kRefused,
-                 "group " + config_.name + " is " + found +
-                     ", wanted stopped, halted or failed: catchup stop " + config_.name +
-                     " first"));
-    return;
-  }
-  BeginOrder(Kind::kReset, kOrderLimit, std::move(reply),
-             [this, target, by](const std::filesystem::path& groups) {
-               return OrderReset(groups, config_, target, by);
              });
 }
 
@@ -315,6 +292,8 @@ void GroupSlot::OnOrderDone(const std::string& note) {
   if (command_->kind == Kind::kStart) {
     command_->note = note;
     BeginNext();
+  } else if (command_->next != nullptr) {
+    std::exchange(command_->next, nullptr)();
   } else {
     Finish(ControlAnswer::Kind::kDone, note);
   }

@@ -33,6 +33,8 @@ struct ResetTarget {
 
 // Reads "beginning", "last-good" or "commit:prepare". kInvalid: anything else.
 Result<ResetTarget> ParseResetTarget(std::string_view text);
+// The place of one that names it, so not of kLastGood.
+PositionReset PlaceOf(const ResetTarget& target);
 
 // What an operator may decide about the letters of a group, and about events that are to be some.
 struct LetterCommand {

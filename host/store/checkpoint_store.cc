@@ -299,15 +299,16 @@ Status CheckpointStore::TakeOver() {
   return state_->Write(std::move(next));
 }
 
-Status CheckpointStore::Reset(std::optional<Position> to) {
+Status CheckpointStore::Reset(std::optional<Position> to, std::vector<Witness> kept) {
   SlotContent next = state_->content;
   next.record.checkpoint = to;
   next.record.last_event.reset();
+  if (!kept.empty()) {
+    next.record.last_event = kept.front().position;
+  }
+  next.record.witnesses = std::move(kept);
   next.record.letters.reset();  // With whatever letters there are.
-  if (to.has_value()) {
-    DropWitnessesBeyond(*to, &next.record.witnesses);
-  } else {
-    next.record.witnesses.clear();
+  if (!to.has_value()) {
     next.record.start = {RecordedStart::Kind::kBeginning, {}};
   }
   next.reset = ResetOrder{{to}, true};

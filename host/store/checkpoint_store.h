@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "host/base/event_filter.h"
 #include "host/base/status.h"
@@ -96,10 +98,11 @@ class CheckpointStore final : public FencedStore {
   // Raises the token to the one seen, so that the next RaiseToken() passes it. As Save() otherwise.
   Status TakeOver();
 
-  // An operator's reset, in one write: the checkpoint goes to `to`, or away for the beginning, what
-  // lies beyond it is forgotten, whatever letters there are count, and the configuration's filter
-  // becomes that of the file. reset() says from then on that the plugin is to be told.
-  Status Reset(std::optional<Position> to);
+  // An operator's reset, in one write: the checkpoint goes to `to`, or away for the beginning;
+  // `kept`, none of which lies beyond, is all by which the log is known from then on; whatever
+  // letters there are count, and the configuration's filter becomes that of the file. reset() says
+  // from then on that the plugin is to be told.
+  Status Reset(std::optional<Position> to, std::vector<Witness> kept);
 
  private:
   struct State;

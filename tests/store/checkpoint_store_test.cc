@@ -144,7 +144,7 @@ TEST_F(CheckpointStoreTest, KeepsAFenceUntilItIsTakenOver) {
   EXPECT_EQ(store->record().checkpoint, (Position{5, 5}));
 }
 
-TEST_F(CheckpointStoreTest, AResetToAPositionForgetsWhatLiesBeyond) {
+TEST_F(CheckpointStoreTest, AResetToAPositionKeepsTheEventsThatItIsGiven) {
   {
     const auto store = Open();
     CheckpointRecord record = store->record();
@@ -153,12 +153,12 @@ TEST_F(CheckpointStoreTest, AResetToAPositionForgetsWhatLiesBeyond) {
     record.witnesses = {{{8, 8}, {}, 1, "s"}, {{3, 3}, {}, 0, "s"}};
     ASSERT_TRUE(store->Save(record).ok());
     ASSERT_TRUE(store->RaiseToken().ok());
-    ASSERT_TRUE(store->Reset(Position{5, 4}).ok());
+    ASSERT_TRUE(store->Reset(Position{5, 4}, {record.witnesses[1]}).ok());
   }
   {
     const auto store = Open();
     EXPECT_EQ(store->record().checkpoint, (Position{5, 4}));
-    EXPECT_FALSE(store->record().last_event.has_value());
+    EXPECT_EQ(store->record().last_event, (Position{3, 3}));
     ASSERT_EQ(store->record().witnesses.size(), 1u);
     EXPECT_EQ(store->record().witnesses.front().position, (Position{3, 3}));
     EXPECT_EQ(store->record().token, 1u);
@@ -175,7 +175,7 @@ TEST_F(CheckpointStoreTest, AResetToTheBeginningIsRememberedUntilThereIsACheckpo
   {
     const auto store = Open();
     ASSERT_TRUE(Save(store.get(), {9, 9}).ok());
-    ASSERT_TRUE(store->Reset(std::nullopt).ok());
+    ASSERT_TRUE(store->Reset(std::nullopt, {}).ok());
     ASSERT_TRUE(store->FinishReset().ok());
   }
   const auto store = Open();
@@ -217,7 +217,7 @@ TEST_F(CheckpointStoreTest, AResetDecidesForTheNewFilter) {
   {
     auto store = CheckpointStore::OpenForCommand(folder_.path(), "g", other);
     ASSERT_TRUE(store.ok());
-    ASSERT_TRUE((*store)->Reset(std::nullopt).ok());
+    ASSERT_TRUE((*store)->Reset(std::nullopt, {}).ok());
     EXPECT_FALSE((*store)->filter_changed());
   }
   EXPECT_TRUE(CheckpointStore::Open(folder_.path(), "g", other).ok());
@@ -231,7 +231,7 @@ TEST_F(CheckpointStoreTest, ALostStoreIsReplacedAndTheBadFileKept) {
   {
     auto store = CheckpointStore::Replace(folder_.path(), "g", kFilter);
     ASSERT_TRUE(store.ok()) << store.status().message();
-    ASSERT_TRUE((*store)->Reset(Position{7, 7}).ok());
+    ASSERT_TRUE((*store)->Reset(Position{7, 7}, {}).ok());
   }
   EXPECT_EQ(Open()->record().checkpoint, (Position{7, 7}));
   EXPECT_EQ(ReadFile(file().string() + ".bad"), "nothing of ours");

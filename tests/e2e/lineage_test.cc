@@ -1,0 +1,200 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/e2e/harness.h"
+
+// A log that is not the one that a group has read, or lacks what it has read: who goes on, who does
+// not, and how an operator has it go on.
+
+namespace catchup::e2e {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+using Strings = std::vector<std::string>;
+
+// A group that has handled s@0 and s@1 in one run, and s@2 and s@3 in the next, with a backup of
+// the log from between them.
+class LineageTest : public testing::Test {
+ protected:
+  LineageTest() {
+    site_.UseTestProgram(10);
+    site_.Append(Events("s", 2));
+    site_.Configure(JsonlGroup("copy"));
+    EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
+    fs::copy(log(), backup(), fs::copy_options::recursive);
+    site_.Append(Events("s", 2));
+    EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
+    EXPECT_EQ(Handled(), (Strings{"s@0 x", "s@1 x", "s@2 x", "s@3 x"}));
+    last_handled_ = PositionOf(3);
+  }
+
+  fs::path log() const { return site_.file("log"); }
+  fs::path backup() const { return site_.file("backup"); }
+
+  static Strings Events(const std::string& stream, int count) {
+    return Strings(static_cast<std::size_t>(count), EventLine(stream, "x"));
+  }
+  void RestoreBackup() {
+    fs::remove_all(log());
+    fs::rename(backup(), log());
+  }
+  Strings Handled() const { return Written(site_, "copy"); }
+  // What the group has handled beyond the four.
+  Strings Fresh() const {
+    const Strings all = Handled();
+    return {all.begin() + 4, all.end()};
+  }
+  // "commit:prepare" of the n-th event that the group has handled.
+  std::string PositionOf(std::size_t n) const {
+    const JsonObject event = ParseJsonObject(ReadLines(site_.data("copy", "out.jsonl")).at(n));
+    return event.at("commit") + ":" + event.at("prepare");
+  }
+
+  // Changes records of the log, which nobody has open.
+  void ChangeLog(const std::string& statement) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(
+        sqlite3_open_v2((log() / "events.db").c_str(), &database, SQLITE_OPEN_READWRITE, nullptr),
+        SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, statement.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(database);
+    EXPECT_GT(sqlite3_changes(database), 0) << statement;
+    sqlite3_close(database);
+  }
+
+  Finished Reset(const std::string& to) {
+    return site_.Catchup({"reset", "copy", "--to", to, "--config", "host.toml"});
+  }
+
+  void ExpectGoesOn(const Strings& fresh) {
+    const Finished run = site_.RunUntilCaughtUp();
+    EXPECT_EQ(run.exit, 0) << run.err;
+    EXPECT_EQ(Fresh(), fresh) << run.err;
+  }
+
+  Site site_;
+  std::string last_handled_;
+};
+
+TEST_F(LineageTest, AnUnchangedLogIsReadOn) {
+  site_.Append(Events("s", 1));
+  ExpectGoesOn({"s@4 x"});
+}
+
+// An operator's own place counts, whatever was handled before.
+TEST_F(LineageTest, AResetToAPlaceOfAnotherLogIsNotContradicted) {
+  fs::remove_all(log());
+  site_.Append(Events("s", 6));
+  EXPECT_EQ(Reset(PositionOf(0)).exit, 0);
+  ExpectGoesOn({"s@1 x", "s@2 x", "s@3 x", "s@4 x", "s@5 x"});
+}
+
+TEST_F(LineageTest, AnOlderCopyIsReadOnBehindWhatBothShareOnceTheGroupIsResetToThat) {
+  RestoreBackup();
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 0) << reset.err;
+  EXPECT_THAT(reset.out, HasSubstr("from " + last_handled_ + " to " + PositionOf(1)));
+  EXPECT_THAT(reset.out, HasSubstr("s@1"));
+  EXPECT_THAT(reset.out, HasSubstr("what lies between comes again"));
+  site_.Append(Events("s", 4));
+  ExpectGoesOn({"s@2 x", "s@3 x", "s@4 x", "s@5 x"});
+}
+
+TEST_F(LineageTest, AnotherLogHasNoGoodPlace) {
+  fs::remove_all(log());
+  site_.Append(Events("s", 6));
+  const Finished refused = Reset("last-good");
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_THAT(refused.err, HasSubstr("has none of the events by which group copy knows its own"));
+  EXPECT_THAT(refused.err, HasSubstr(last_handled_));
+}
+
+TEST_F(LineageTest, ARunningHostAsksTheServerForTheLastGoodPlace) {
+  ASSERT_EQ(Reset("beginning").exit, 0);
+  site_.Configure(JsonlGroup("copy") + JsonlGroup("other"));
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] { return Fresh().size() == 4; })) << host->Errors();
+  ASSERT_EQ(site_.Catchup({"stop", "copy", "--config", "host.toml"}).exit, 0) << host->Errors();
+
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 0) << reset.err << host->Errors();
+  EXPECT_THAT(reset.out,
+              HasSubstr("copy: stopped; from " + last_handled_ + " to " + last_handled_));
+  EXPECT_EQ(site_.Catchup({"start", "copy", "--config", "host.toml"}).exit, 0);
+  site_.Append(Events("s", 1));
+  EXPECT_TRUE(WaitUntil([&] { return Fresh().size() == 5; })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
+TEST_F(LineageTest, WhereTheNewestIsScavengedAnOlderEventProvesTheLog) {
+  site_.Append(Events("s", 1));
+  ChangeLog("UPDATE records SET revision = NULL WHERE stream = 's' AND revision = 3");
+  ExpectGoesOn({"s@4 x"});
+}
+
+// Such as a node writes when it starts: the checkpoint may come to lie there, beyond every event.
+TEST_F(LineageTest, ARecordThatNoReadShowsAtTheEndIsNoFault) {
+  site_.Append(Events("h", 1));
+  ChangeLog("UPDATE records SET revision = NULL WHERE stream = 'h'");
+  ExpectGoesOn({});
+  ExpectGoesOn({});
+  site_.Append(Events("s", 1));
+  ExpectGoesOn({"s@4 x"});
+}
+
+// A stream that is deleted, and not scavenged yet, still has its events in the log.
+TEST_F(LineageTest, AnEventThatIsHiddenByADeleteStillProvesTheLog) {
+  site_.Append({EventLine("$$s", "$metadata", R"({"$tb":9223372036854775807})")});
+  site_.Append(Events("t", 1));
+  ExpectGoesOn({"t@0 x"});
+}
+
+TEST_F(LineageTest, AServerThatDoesNotAnswerLeavesTheGroupWhereItIs) {
+  site_.Configure(JsonlGroup("copy"), "kurrentdb://127.0.0.1:1?tls=false");
+  const auto refuses = [&] {
+    const Finished reset = Reset("last-good");
+    EXPECT_EQ(reset.exit, 1) << reset.out;
+    EXPECT_THAT(reset.err, HasSubstr("the log could not be asked: 127.0.0.1:1: UNAVAILABLE"));
+  };
+  refuses();
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(host->WaitForLog("Subscription dropped", "copy"));
+  ASSERT_EQ(site_.Catchup({"stop", "copy", "--config", "host.toml"}).exit, 0);
+  refuses();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+
+  site_.Configure(JsonlGroup("copy"));
+  ASSERT_EQ(site_.Catchup({"start", "copy", "--config", "host.toml"}).exit, 0);
+  site_.Append(Events("s", 1));
+  ExpectGoesOn({"s@4 x"});
+}
+
+TEST_F(LineageTest, AGroupThatHasHandledNothingHasNoLastGoodPlace) {
+  site_.Configure(JsonlGroup("copy") + JsonlGroup("idle", "prefixes = [\"none\"]"));
+  ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  const Finished refused =
+      site_.Catchup({"reset", "idle", "--to", "last-good", "--config", "host.toml"});
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_THAT(refused.err, HasSubstr("group idle knows of no event that it has handled"));
+}
+
+TEST_F(LineageTest, AResetToTheLastGoodPlaceOfAnUnchangedLogRepeatsNothing) {
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 0) << reset.err;
+  EXPECT_THAT(reset.out, HasSubstr("nothing comes again"));
+  site_.Append(Events("s", 1));
+  ExpectGoesOn({"s@4 x"});
+}
+
+}  // namespace
+}  // namespace catchup::e2e
