@@ -35,9 +35,9 @@ std::string WhatHappened(const Seat& seat, const RunnerGone& exit) {
              : what;
 }
 
-class Judge {
+class HeardJudge {
  public:
-  explicit Judge(EngineParts& parts) : parts_(parts) {}
+  explicit HeardJudge(EngineParts& parts) : parts_(parts) {}
 
   void Run(Turn& turn);
 
@@ -63,17 +63,17 @@ class Judge {
   EngineParts& parts_;
 };
 
-void Judge::Run(Turn& turn) {
+void HeardJudge::Run(Turn& turn) {
   const Heard heard = std::exchange(parts_.heard, {});
   std::visit([this, &turn](const auto& what) { On(what, turn); }, heard);
 }
 
-void Judge::On(std::monostate, Turn&) {}
+void HeardJudge::On(std::monostate, Turn&) {}
 
 // The one place where a plugin's answer other than OK meets the rules. Everything before
 // outcome.sequence is settled already and that event is the first one unapplied, so whatever is
 // decided here concerns this event alone.
-void Judge::On(const BadOutcome& outcome, Turn& turn) {
+void HeardJudge::On(const BadOutcome& outcome, Turn& turn) {
   Seat& seat = *parts_.heard_of;
   const std::string text = DescribeOutcome(outcome);
   const FailureClass failure = parts_.options.classifier.Classify(outcome.status, outcome.text);
@@ -126,22 +126,22 @@ void Judge::On(const BadOutcome& outcome, Turn& turn) {
   JudgeCall(parts_, seat, outcome.sequence, failure, text, turn);
 }
 
-void Judge::On(const RunnerFacts& facts, Turn& turn) { BeginOrRejoin(parts_, facts, turn); }
+void HeardJudge::On(const RunnerFacts& facts, Turn& turn) { BeginOrRejoin(parts_, facts, turn); }
 
 // It is killed for it, with time for a report; what that means, for the event or, in a set-up call,
 // for the plugin, is judged once the runner is gone.
-void Judge::On(const Hang& hang, Turn&) {
+void HeardJudge::On(const Hang& hang, Turn&) {
   parts_.heard_of->hang = hang;
   parts_.heard_of->lane.Press(Lane::Force::kAbort, kHangPatience, "it hung");
 }
 
-void Judge::On(const ContractBreach& breach, Turn& turn) {
+void HeardJudge::On(const ContractBreach& breach, Turn& turn) {
   const std::string text = breach.text + OfLetter(*parts_.heard_of);
   Heal(parts_).LetterBroke(*parts_.heard_of, "contract broken: " + breach.text, turn);
   parts_.BreakContract(text);
 }
 
-void Judge::On(const RunnerGone& said, Turn& turn) {
+void HeardJudge::On(const RunnerGone& said, Turn& turn) {
   Seat& seat = *parts_.heard_of;
   RunnerGone exit = said;
   exit.charged = parts_.ChargedTo(seat.lane.spawn(), said.charged);
@@ -210,7 +210,7 @@ void Judge::On(const RunnerGone& said, Turn& turn) {
 }
 
 // What the lane's runner has, up to `last`, is called one by one from now on.
-void Judge::CallAlone(const Seat& seat, Sequence last) {
+void HeardJudge::CallAlone(const Seat& seat, Sequence last) {
   if (parts_.many) {
     const auto end = std::upper_bound(seat.has.begin(), seat.has.end(), last);
     std::for_each(seat.has.begin(), end, [this](Sequence one) { parts_.suspects.Add(one); });
@@ -220,7 +220,7 @@ void Judge::CallAlone(const Seat& seat, Sequence last) {
 }
 
 // Which letter the lane calls, for a reason of the group's.
-std::string Judge::OfLetter(const Seat& seat) const {
+std::string HeardJudge::OfLetter(const Seat& seat) const {
   return parts_.CallsLetter(seat) ? " (in a call of the dead letter " +
                                         FormatPosition(parts_.letter_calls.called()->position) + ")"
                                   : std::string();
@@ -228,7 +228,7 @@ std::string Judge::OfLetter(const Seat& seat) const {
 
 // What lacks its infrastructure waits for it as long as it takes. What does not say why it fails
 // may do so for the same reason, or for ever: it counts like a death.
-void Judge::OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn) {
+void HeardJudge::OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn) {
   if (failure.failure != FailureClass::kInfrastructure) {
     seat.restarting = true;
     Restart(seat, failure.text, false, turn, "died or could not begin");
@@ -244,8 +244,8 @@ void Judge::OnSetUpFailure(Seat& seat, const SetUpFailure& failure, Turn& turn) 
 
 // A death that nobody asked for is charged to the event or letter that was being handled, else to
 // the plugin.
-void Judge::OnDeath(Seat& seat, const RunnerGone& exit, const std::string& what, bool was_on_lane,
-                    Turn& turn) {
+void HeardJudge::OnDeath(Seat& seat, const RunnerGone& exit, const std::string& what,
+                         bool was_on_lane, Turn& turn) {
   seat.restarting = true;
   const bool hung = exit.exit_class == ExitClass::kHung;
   const bool crashed = exit.exit_class == ExitClass::kCrash ||
@@ -280,14 +280,14 @@ void Judge::OnDeath(Seat& seat, const RunnerGone& exit, const std::string& what,
   }
 }
 
-void Judge::RestartAtOnce(Seat& seat, const std::string& what, Turn& turn) {
+void HeardJudge::RestartAtOnce(Seat& seat, const std::string& what, Turn& turn) {
   seat.lane.SpawnAt(turn.now);
   seat.lane.SetTrouble(what + "; restarting at once");
   turn.TellTry(Notice::kRunnerRestarts, seat.lane.trouble(), false, 1, {});
 }
 
-void Judge::Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
-                    std::string_view did) {
+void HeardJudge::Restart(Seat& seat, const std::string& what, bool expected, Turn& turn,
+                         std::string_view did) {
   RunnerPacing::Verdict verdict = seat.lane.OnDeath(turn.now, turn.random);
   if (verdict.give_up && SettledLately(turn.now)) {
     // The plugin can work, so the group goes on with the lanes that do.
@@ -308,12 +308,12 @@ void Judge::Restart(Seat& seat, const std::string& what, bool expected, Turn& tu
 }
 
 // Whether events were settled of late, on whichever lane: then the plugin can work.
-bool Judge::SettledLately(std::chrono::nanoseconds now) const {
+bool HeardJudge::SettledLately(std::chrono::nanoseconds now) const {
   return parts_.many && parts_.settled_at && now - *parts_.settled_at <= RunnerPacing::kDeathPeriod;
 }
 
-void Judge::TellRestart(Seat& seat, const std::string& what, bool expected,
-                        std::chrono::nanoseconds delay, Turn& turn) {
+void HeardJudge::TellRestart(Seat& seat, const std::string& what, bool expected,
+                             std::chrono::nanoseconds delay, Turn& turn) {
   const bool at_once = delay == std::chrono::nanoseconds(0);
   seat.lane.SetTrouble(what + (at_once ? std::string("; restarting at once")
                                        : std::string(kRestartIn) + FormatDuration(delay)));
@@ -322,6 +322,6 @@ void Judge::TellRestart(Seat& seat, const std::string& what, bool expected,
 
 }  // namespace
 
-void JudgeHeard(EngineParts& parts, Turn& turn) { Judge(parts).Run(turn); }
+void JudgeHeard(EngineParts& parts, Turn& turn) { HeardJudge(parts).Run(turn); }
 
 }  // namespace catchup
