@@ -7,9 +7,9 @@
 #include <optional>
 #include <vector>
 
+#include "host/base/witness.h"
 #include "host/engine/engine.h"
 #include "host/source/source.h"
-#include "host/store/checkpoint_store.h"
 
 namespace catchup {
 
@@ -79,9 +79,11 @@ class DeliveryWindow final : public EventNames {
   Sequence oldest() const { return slots_.front().sequence; }  // Unless empty.
   Sequence newest() const { return slots_.back().sequence; }   // Unless empty.
 
-  // The last event that was released. One that was let go unhandled because the group went back
-  // counts, too, and lies beyond what is then the checkpoint.
-  const std::optional<Witness>& last_released() const { return last_released_; }
+  // The last event that was released, if that is the one at `place`: where the group has gone back,
+  // what was let go unhandled is not.
+  std::optional<Witness> ReleasedAt(const std::optional<Position>& place) const {
+    return last_released_ && last_released_->position == place ? last_released_ : std::nullopt;
+  }
 
  private:
   struct Entry {

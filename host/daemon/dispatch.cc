@@ -34,6 +34,8 @@ void Dispatch::Carry(const Command& command) {
       break;
     case Command::Kind::kConnect:
     case Command::Kind::kReadEnd:
+    case Command::Kind::kReadWitness:
+    case Command::Kind::kReadWitnessStream:
     case Command::Kind::kProbe:
     case Command::Kind::kSubscribe:
     case Command::Kind::kCancelSubscription:
@@ -64,7 +66,7 @@ void Dispatch::Carry(const Command& command) {
       window_.Release(command.last);
       break;
     case Command::Kind::kPersist:
-      handler_.Persist(*command.from, command.event);
+      handler_.Persist(*command.from, command.event, window_.ReleasedAt(command.event));
       break;
     case Command::Kind::kWakeAt:
       handler_.WakeAt(command.at);
@@ -88,6 +90,12 @@ void Dispatch::CarryToSource(const Command& command) {
       break;
     case Command::Kind::kReadEnd:
       handler_.ReadEnd(command.number, *command.from);
+      break;
+    case Command::Kind::kReadWitness:
+      handler_.ReadWitness(command.number, command.witness);
+      break;
+    case Command::Kind::kReadWitnessStream:
+      handler_.ReadWitnessStream(command.number, command.witness);
       break;
     case Command::Kind::kProbe:
       handler_.Probe(command.number, *command.from);

@@ -20,6 +20,8 @@ class CommandHandler {
   virtual void KillRunner(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void Connect(CallNumber call) = 0;
   virtual void ReadEnd(CallNumber call, Position from) = 0;
+  virtual void ReadWitness(CallNumber call, const KnownWitness& witness) = 0;
+  virtual void ReadWitnessStream(CallNumber call, const KnownWitness& witness) = 0;
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
@@ -30,7 +32,9 @@ class CommandHandler {
   // kPark, kUpdateLetter, kRemoveLetter, kMakeDue, kRemoveLetters, kHold and kEndHold, in
   // their order.
   virtual void ChangeLetters(const Command& change) = 0;
-  virtual void Persist(Position position, std::optional<Position> event) = 0;
+  // `handled`: the event that lies at `event`, where it came through the window.
+  virtual void Persist(Position position, std::optional<Position> event,
+                       const std::optional<Witness>& handled) = 0;
   virtual void WakeAt(std::chrono::nanoseconds at) = 0;
   virtual void Notice(const Command& notice) = 0;  // kNotice.
   virtual void StateChanged() = 0;

@@ -213,6 +213,14 @@ void Group::OnEndKnown(CallNumber call, std::optional<Position> end) {
   engine().EndKnown(call, end, Now(), out());
 }
 
+void Group::OnWitness(CallNumber call, const std::optional<FirstRecord>& first) {
+  engine().WitnessRead(call, first, Now(), out());
+}
+
+void Group::OnWitnessStream(CallNumber call, const StreamRevision& found) {
+  engine().WitnessStreamRead(call, found, Now(), out());
+}
+
 void Group::OnProbed(CallNumber call, std::optional<Position> found) {
   engine().Probed(call, found, Now(), out());
 }
@@ -270,25 +278,26 @@ void Group::OnSourceAnswers() { engine().SourceAnswers(Now(), out()); }
 
 // ---- The store.
 
-void Group::Persist(Position position, std::optional<Position> event) {
+void Group::Persist(Position position, std::optional<Position> event,
+                    const std::optional<Witness>& handled) {
   StoreSide::Checkpoint checkpoint;
   checkpoint.position = position;
   checkpoint.event = event;
-  checkpoint.handled = dispatch_.window().last_released();
+  checkpoint.handled = handled;
   checkpoint.letters = letters_.mark();
   checkpoint.names_plugin = letters_know_plugin_;
   // Only a plugin that keeps its own position can set the group back; the engine said so.
   checkpoint.may_go_back = engine().position_mode();
   store_.Save(
       std::move(checkpoint), [this] { return engine().may_persist(); },
-      [this, position](const Status& saved) { OnSaved(position, saved); });
+      [this, position, handled](const Status& saved) { OnSaved(position, handled, saved); });
 }
 
-void Group::OnSaved(Position position, const Status& saved) {
+void Group::OnSaved(Position position, const std::optional<Witness>& handled, const Status& saved) {
   if (saved.ok()) {
     // So that the next write covers what was settled while this one lasted.
     PollRunners();
-    engine().CheckpointDurable(position, Now(), out());
+    engine().CheckpointDurable(position, handled, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());
   } else if (saved.may_pass()) {

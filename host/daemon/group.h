@@ -110,6 +110,12 @@ class Group final : private CommandHandler,
   void KillRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Kill(spawn); }
   void Connect(CallNumber call) override { source_.Connect(call); }
   void ReadEnd(CallNumber call, Position from) override { source_.ReadEnd(call, from); }
+  void ReadWitness(CallNumber call, const KnownWitness& witness) override {
+    source_.ReadWitness(call, witness);
+  }
+  void ReadWitnessStream(CallNumber call, const KnownWitness& witness) override {
+    source_.ReadWitnessStream(call, witness);
+  }
   void Probe(CallNumber call, Position from) override { source_.Probe(call, from); }
   void Subscribe(CallNumber call, std::optional<Position> from) override {
     source_.Subscribe(call, from);
@@ -120,7 +126,8 @@ class Group final : private CommandHandler,
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->TakeBack(spawn); }
   void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
-  void Persist(Position position, std::optional<Position> event) override;
+  void Persist(Position position, std::optional<Position> event,
+               const std::optional<Witness>& handled) override;
   void WakeAt(std::chrono::nanoseconds at) override;
   void Notice(const Command& notice) override { report_.Notice(notice); }
   void StateChanged() override { report_.StateChanged(); }
@@ -132,6 +139,8 @@ class Group final : private CommandHandler,
   bool Skips(const EventFrame& frame) const;
   void OnServerKnown(CallNumber call, const ServerTraits& traits) override;
   void OnEndKnown(CallNumber call, std::optional<Position> end) override;
+  void OnWitness(CallNumber call, const std::optional<FirstRecord>& first) override;
+  void OnWitnessStream(CallNumber call, const StreamRevision& found) override;
   void OnProbed(CallNumber call, std::optional<Position> found) override;
   void OnHead(CallNumber call, std::optional<Position> head) override;
   void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) override;
@@ -172,7 +181,7 @@ class Group final : private CommandHandler,
   // From the store.
   void OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
-  void OnSaved(Position position, const Status& saved);
+  void OnSaved(Position position, const std::optional<Witness>& handled, const Status& saved);
   void OnStoreStatus(const Status& status);
 
   // The way to the engine's start (group_start.cc).

@@ -75,6 +75,8 @@ std::string_view NoticeMsg(Notice notice) {
       return "Subscription refused";
     case Notice::kLogTooShort:
       return "Log ends too early";
+    case Notice::kWitnessesGone:
+      return "Log not proven by its newest events";
     case Notice::kReadFromBeginning:
       return "Reading the log from its beginning";
     case Notice::kNoPlaceAnnounced:
@@ -257,9 +259,24 @@ std::string GroupReport::HowToPark(const Engine::InDoubt& doubt) const {
          ", with --reason TEXT";
 }
 
+// In a log that is not the one that was read, or never. Only a person knows which of them is right.
+std::string GroupReport::HowToGoOn(const Engine::ForeignLog& log) const {
+  const std::string reset = "catchup reset " + config_.name + " --to ";
+  return (log.last_good.has_value()
+              ? "the newest handled event that is known to be in this log lies at " +
+                    FormatPosition(*log.last_good) + ", to go on behind it: " + reset +
+                    "last-good; to read all of this log: "
+              : std::string("no handled event is known to be in this log; to read all of it: ")) +
+         reset + "beginning; then, or once the log is the one that was read: catchup start " +
+         config_.name;
+}
+
 std::pair<GroupState, std::string> GroupReport::EngineState() const {
   if (!halt_.empty() && engine_.state() == GroupState::kFailed) {
     return {GroupState::kHalted, halt_};
+  }
+  if (engine_.foreign_log().has_value() && engine_.state() == GroupState::kFailed) {
+    return {GroupState::kHalted, engine_.reason() + "; " + HowToGoOn(*engine_.foreign_log())};
   }
   if (engine_.halted_before().has_value() && engine_.state() == GroupState::kFailed) {
     return {GroupState::kHalted, engine_.reason() + "; once the cause is mended: catchup start " +

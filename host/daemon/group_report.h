@@ -64,6 +64,7 @@ class GroupReport {
 
  private:
   std::string HowToPark(const Engine::InDoubt& doubt) const;
+  std::string HowToGoOn(const Engine::ForeignLog& log) const;
   std::pair<GroupState, std::string> EngineState() const;
   // What progress and the end of a group say alike, as of `now`.
   void AddCounts(Clock::time_point now, std::vector<LogField>* fields) const;

@@ -121,6 +121,7 @@ void Group::StartEngine() {
   StartPoint start;
   start.checkpoint = record.checkpoint;
   start.last_event = record.last_event;
+  start.witnesses = record.witnesses;
   if (record.start.kind == RecordedStart::Kind::kPosition) {
     start.recorded_start = record.start.position;
   }

@@ -191,6 +191,29 @@ void SourceSide::OnEndOfLog(CallNumber call, const Answer<std::optional<Position
   }
 }
 
+void SourceSide::ReadWitness(CallNumber call, const KnownWitness& witness) {
+  source_->ReadFirst(
+      witness->position,
+      Gate::Wrap(gate_, [this, call](const Answer<std::optional<FirstRecord>>& first) {
+        if (first.ok()) {
+          listener_.OnWitness(call, *first);
+        } else {
+          Ended(call, first.end());
+        }
+      }));
+}
+
+void SourceSide::ReadWitnessStream(CallNumber call, const KnownWitness& witness) {
+  source_->ReadRevision(witness->stream, witness->revision,
+                        Gate::Wrap(gate_, [this, call](const Answer<StreamRevision>& found) {
+                          if (found.ok()) {
+                            listener_.OnWitnessStream(call, *found);
+                          } else {
+                            Ended(call, found.end());
+                          }
+                        }));
+}
+
 void SourceSide::Probe(CallNumber call, Position from) {
   source_->ReadFirst(
       from, Gate::Wrap(gate_, [this, call](const Answer<std::optional<FirstRecord>>& found) {

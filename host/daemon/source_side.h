@@ -19,6 +19,8 @@ class SourceListener {
  public:
   virtual void OnServerKnown(CallNumber call, const ServerTraits& traits) = 0;
   virtual void OnEndKnown(CallNumber call, std::optional<Position> end) = 0;
+  virtual void OnWitness(CallNumber call, const std::optional<FirstRecord>& first) = 0;
+  virtual void OnWitnessStream(CallNumber call, const StreamRevision& found) = 0;
   virtual void OnProbed(CallNumber call, std::optional<Position> found) = 0;
   virtual void OnHead(CallNumber call, std::optional<Position> head) = 0;
   virtual void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) = 0;
@@ -81,6 +83,8 @@ class SourceSide {
   // The steps of a call, as the engine orders them.
   void Connect(CallNumber call);
   void ReadEnd(CallNumber call, Position from);
+  void ReadWitness(CallNumber call, const KnownWitness& witness);
+  void ReadWitnessStream(CallNumber call, const KnownWitness& witness);
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
   void Cancel();

@@ -74,8 +74,7 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
         if (back) {
           DropWitnessesBeyond(checkpoint.position, &record.witnesses);
         }
-        // One beyond the position was let go unhandled, as the group went back, and proves nothing.
-        if (checkpoint.handled.has_value() && checkpoint.handled->position <= checkpoint.position) {
+        if (checkpoint.handled.has_value()) {
           AddWitness(*checkpoint.handled, &record.witnesses);
         }
         record.last_event = checkpoint.event;

@@ -58,7 +58,7 @@ class StoreSide {
   std::optional<PositionReset> pending_reset() const;
   const StagedPlugin& plugin() const;
 
-  // Writes a checkpoint. `handled`, the last event released, becomes a witness if it lies within.
+  // Writes a checkpoint, with `handled`, which lies within, as its newest witness.
   struct Checkpoint {
     Position position;
     std::optional<Position> event;  // The last one at or before it, where it is known.

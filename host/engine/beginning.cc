@@ -73,6 +73,7 @@ void Beginning::Begin(std::optional<Position> loaded, Turn& turn) {
   parts_.streams.Clear();
   parts_.ledger.Reset(choice.place, parts_.position_mode, helps ? known : std::nullopt);
   parts_.frontier.Reset(choice.place, parts_.ledger.last_event());
+  parts_.witnesses.DropBeyond(choice.place);
   parts_.pacer.Reset(choice.durable, choice.covered);
   if (parts_.position_mode && !parts_.pacer.Covers(choice.place)) {
     // The checkpoint is not where the plugin is; it is for display and lineage, so let it follow.
@@ -106,6 +107,7 @@ void Beginning::Rewind(std::optional<Position> to, Turn& turn) {
       parts_.ledger.last_event() <= to ? parts_.ledger.last_event() : std::nullopt;
   parts_.ledger.Reset(to, parts_.position_mode, event);
   parts_.frontier.Reset(to, event);
+  parts_.witnesses.DropBeyond(to);
   Letters(parts_).RemoveLettersBeyond(to, turn);
   parts_.pacer.GoBack(to);
   if (!parts_.pacer.Covers(to)) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/base/position.h"
+#include "host/base/witness.h"
 #include "host/engine/letter.h"
 #include "host/engine/notice.h"
 
@@ -44,9 +45,13 @@ struct Command {
     kConnect,             // call: find out what the server is, then say ServerKnown.
     kReadEnd,             // call, from: find out where the log ends, as far as it takes to tell
                           // whether that is before `from`, then say EndKnown.
+    kReadWitness,         // call, witness: read the first record at or after its place, then say
+                          // WitnessRead.
+    kReadWitnessStream,   // call, witness: read its stream at its revision, then say
+                          // WitnessStreamRead.
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
-    kCancelSubscription,  // call: whichever of the four it is at.
+    kCancelSubscription,  // call: whichever of the six it is at.
     kMissSource,          // Say SourceAnswers as soon as the source answers somebody. Once for
                           // each time that it is asked for.
     kSourceFound,         // It is missed no more, since it answers this group.
@@ -101,6 +106,7 @@ struct Command {
   std::string text;
   std::shared_ptr<const LetterChange> letter;            // kPark, kUpdateLetter.
   std::shared_ptr<const std::vector<Position>> letters;  // kMakeDue.
+  std::shared_ptr<const Witness> witness;                // Where it is named; never null there.
 };
 
 using Commands = std::vector<Command>;

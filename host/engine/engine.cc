@@ -31,6 +31,7 @@ void Engine::Start(const StartPoint& start, Tick tick, Commands* out) {
   Turn turn(tick, out);
   parts_.life.Start();
   parts_.start = start;
+  parts_.witnesses.Load(start.witnesses);
   for (const auto& position : {start.checkpoint, start.recorded_start}) {
     if (position && !IsPlace(*position)) {
       parts_.End(GroupState::kFailed,
@@ -234,9 +235,14 @@ void Engine::SpawnExhausted(SpawnNumber spawn, std::string_view text, Tick tick,
   Plan(turn);
 }
 
-void Engine::CheckpointDurable(Position position, Tick tick, Commands* out) {
+void Engine::CheckpointDurable(Position position, const std::optional<Witness>& handled, Tick tick,
+                               Commands* out) {
   if (parts_.life.finished() || !parts_.pacer.OnDurable(position, tick.now)) {
     return;
+  }
+  // Not where the group went back meanwhile, perhaps in another log.
+  if (handled && handled->position <= position && parts_.pacer.Covers(position)) {
+    parts_.witnesses.Add(*handled);
   }
   Turn turn(tick, out);
   parts_.checkpoint_wait.OnDone(turn);

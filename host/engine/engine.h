@@ -8,6 +8,7 @@
 
 #include "host/base/end_of_call.h"
 #include "host/base/position.h"
+#include "host/base/witness.h"
 #include "host/engine/command.h"
 #include "host/engine/engine_parts.h"
 #include "host/engine/group_state.h"
@@ -131,6 +132,14 @@ class Engine {
   // one, never too late. A failure is a SubscriptionEnded.
   void EndKnown(CallNumber call, std::optional<Position> end, Tick tick, Commands* out);
 
+  // What kReadWitness found: null when the log has nothing at or after the place. A failure is a
+  // SubscriptionEnded; kInvalidPosition among them is an answer, and the call goes on.
+  void WitnessRead(CallNumber call, const std::optional<FirstRecord>& first, Tick tick,
+                   Commands* out);
+
+  // What kReadWitnessStream found. A failure is a SubscriptionEnded.
+  void WitnessStreamRead(CallNumber call, const StreamRevision& found, Tick tick, Commands* out);
+
   // What kProbe found: null when no record lies there. A failure is a SubscriptionEnded.
   void Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out);
 
@@ -154,8 +163,10 @@ class Engine {
   // once.
   void AccessChanged(Tick tick, Commands* out);
 
-  // The kPersist of `position` has been committed.
-  void CheckpointDurable(Position position, Tick tick, Commands* out);
+  // The kPersist of `position` has been committed. `handled`: the event that lies where its command
+  // said, where it was received since Start; with the next connect the log is to show it.
+  void CheckpointDurable(Position position, const std::optional<Witness>& handled, Tick tick,
+                         Commands* out);
 
   // The kPersist under way was not begun, because may_persist() said no.
   void CheckpointNotBegun(Tick tick, Commands* out);
@@ -263,6 +274,14 @@ class Engine {
     return parts_.ChargedTo(spawn, charged);
   }
 
+  // It is kFailed because the log is not the one that was read: an operator decides where it is to
+  // go on. `last_good`: the newest handled event that is known to be in this log.
+  struct ForeignLog {
+    LineageFault fault{};
+    std::optional<Position> last_good;
+  };
+  const std::optional<ForeignLog>& foreign_log() const { return foreign_log_; }
+
   bool position_mode() const { return parts_.position_mode; }
   // Settled so far; null at the beginning.
   const std::optional<Position>& watermark() const { return parts_.ledger.watermark(); }
@@ -305,6 +324,7 @@ class Engine {
   bool Believe(Position position, Turn& turn);
 
   EngineParts parts_;
+  std::optional<ForeignLog> foreign_log_;
   bool stop_asked_ = false;
   bool server_lied_ = false;    // Announced as sent what it sent later.
   bool nonsense_told_ = false;  // It announced what is no place; said once.

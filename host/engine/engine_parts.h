@@ -26,6 +26,7 @@
 #include "host/engine/letter_calls.h"
 #include "host/engine/letter_writes.h"
 #include "host/engine/lifecycle.h"
+#include "host/engine/lineage.h"
 #include "host/engine/origin.h"
 #include "host/engine/seat.h"
 #include "host/engine/source_link.h"
@@ -89,6 +90,7 @@ struct EngineParts {
   SourceLink link;
   Frontier frontier;
   CatchUp catch_up;
+  Witnesses witnesses;
 
   // --- Its checkpoint. ---
 

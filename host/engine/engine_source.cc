@@ -29,6 +29,26 @@ void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, C
   Plan(turn);
 }
 
+void Engine::WitnessRead(CallNumber call, const std::optional<FirstRecord>& first, Tick tick,
+                         Commands* out) {
+  if (!parts_.link.Is(call) || !parts_.link.proving()) {
+    return;
+  }
+  Turn turn(tick, out);
+  Take(parts_.link.OnWitness(first, ResumePlace(), turn));
+  Plan(turn);
+}
+
+void Engine::WitnessStreamRead(CallNumber call, const StreamRevision& found, Tick tick,
+                               Commands* out) {
+  if (!parts_.link.Is(call) || !parts_.link.proving()) {
+    return;
+  }
+  Turn turn(tick, out);
+  Take(parts_.link.OnWitnessStream(found, ResumePlace(), turn));
+  Plan(turn);
+}
+
 void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, Commands* out) {
   if (!parts_.link.Is(call) || !parts_.link.probing()) {
     return;
@@ -45,10 +65,16 @@ void Engine::Take(const SourceLink::Found& found) {
   if (found.step_back) {
     parts_.frontier.StepBack();
   }
-  if (!found.failed.empty()) {
-    parts_.End(GroupState::kFailed, found.failed, Lane::Force::kDrain,
-               parts_.options.drain_timeout);
+  if (found.failed.empty()) {
+    return;
   }
+  std::string reason = found.failed;
+  // A `start` that this log does not have is a fault of the configuration's.
+  if (found.fault != LineageFault::kNone && !parts_.origin.IsStart(parts_.frontier.reached())) {
+    foreign_log_ = ForeignLog{found.fault, found.last_good};
+    reason = fmt::format("lineage {}: {}", LineageFaultName(found.fault), found.failed);
+  }
+  parts_.End(GroupState::kFailed, reason, Lane::Force::kDrain, parts_.options.drain_timeout);
 }
 
 // The server has got as far as `position` in this call.
@@ -209,12 +235,11 @@ void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick,
   }
   Turn turn(tick, out);
   parts_.catch_up.Drop();
-  if (end.kind == EndClass::kInvalidPosition) {
-    parts_.link.OnInvalidPosition();
-    parts_.End(
-        GroupState::kFailed,
-        fmt::format("the log has no event at {} ({})", ResumePlace().words, OneLine(end.text)),
-        Lane::Force::kDrain, parts_.options.drain_timeout);
+  const bool no_place = end.kind == EndClass::kInvalidPosition;
+  if (no_place && parts_.link.reading_witness()) {
+    Take(parts_.link.OnInvalidWitness(end.text, ResumePlace(), turn));
+  } else if (no_place) {
+    Take(parts_.link.OnInvalidPosition(end.text, ResumePlace()));
   } else {
     parts_.link.OnEnded(end, parts_.frontier.reached(), turn);
   }
@@ -240,7 +265,8 @@ void Engine::SourceAnswers(Tick tick, Commands* out) {
 SourceLink::Place Engine::ResumePlace() const {
   return {.reached = parts_.frontier.reached(),
           .event = parts_.frontier.event(),
-          .words = parts_.origin.Describe(parts_.frontier.reached(), parts_.position_mode)};
+          .words = parts_.origin.Describe(parts_.frontier.reached()),
+          .witnesses = parts_.witnesses.UpTo(parts_.frontier.reached())};
 }
 
 }  // namespace catchup

@@ -5,8 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "host/base/position.h"
+#include "host/base/witness.h"
 #include "host/engine/backoff.h"
 #include "host/engine/breaker.h"
 #include "host/engine/classifier.h"
@@ -69,6 +71,9 @@ struct StartPoint {
   std::optional<Position> checkpoint;
   // Of the last event handled or skipped at or before the checkpoint, where it is known.
   std::optional<Position> last_event{};
+  // Handled events by which the log is known, newest first. Those behind the place where the group
+  // goes on do not count.
+  std::vector<Witness> witnesses{};
   // The filter is not the one of an earlier run that left no checkpoint: a position that the plugin
   // holds was made with the other one.
   bool filter_changed = false;

@@ -18,7 +18,8 @@ enum class Notice : std::uint8_t {
   kPluginMoved,          // The plugin's position is not where its last runner left it, and wins.
   kSubscriptionDropped,  // The call ended. A try.
   kSubscriptionRefused,  // As only a person ends it: an alarm. A try.
-  kLogTooShort,  // The log ends before the place to resume from; perhaps it was asked too early.
+  kLogTooShort,    // The log ends before the place to resume from; perhaps it was asked too early.
+  kWitnessesGone,  // Handled events are not in the log any more, so they prove nothing.
   kReadFromBeginning,  // No place to resume from serves an old server.
   kNoPlaceAnnounced,   // The server announced what is no position.
   kAnnouncedTooEarly,  // It sent an event after it had announced as sent what lies behind it.

@@ -39,19 +39,16 @@ void Origin::Move(const std::optional<Position>& place, Whose whose) {
   seen_ = false;
 }
 
-std::string Origin::Describe(const std::optional<Position>& reached, bool position_mode) const {
+std::string Origin::Describe(const std::optional<Position>& reached) const {
   const bool began = reached == place_;
-  if (began && whose_ == Whose::kStart) {
+  if (IsStart(reached)) {
     return Place(reached) + ", the group's `start`: wanted the position of an event of this log";
   }
   const char* whose = !began                         ? "up to where it was read before"
                       : whose_ == Whose::kCheckpoint ? "where the group's checkpoint stands"
                                                      : "the position that the plugin holds";
-  return fmt::format(
-      "{}, {}: this log is not the one that was read before, or has less in it; to begin anew, "
-      "stop the host and move the group's folder away{}",
-      Place(reached), whose,
-      position_mode ? ", and empty the plugin's store where that lies elsewhere" : "");
+  return fmt::format("{}, {}: this log is not the one that was read before, or has less in it",
+                     Place(reached), whose);
 }
 
 }  // namespace catchup

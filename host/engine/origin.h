@@ -49,9 +49,14 @@ class Origin {
   bool begun() const { return begun_; }
   bool seen() const { return seen_; }
 
+  // Whether `reached`, from where a subscription is to go on, is the group's `start`.
+  bool IsStart(const std::optional<Position>& reached) const {
+    return reached == place_ && whose_ == Whose::kStart;
+  }
+
   // For people, of `reached`, from where a subscription is to go on and cannot: whose place that
-  // is, and what can be done about it.
-  std::string Describe(const std::optional<Position>& reached, bool position_mode) const;
+  // is, and what is wrong about it.
+  std::string Describe(const std::optional<Position>& reached) const;
 
  private:
   bool begun_ = false;

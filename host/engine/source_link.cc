@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "host/base/time_text.h"
@@ -42,6 +43,8 @@ void SourceLink::Connect(const std::optional<Position>& reached, Turn& turn) {
   connect_at_.reset();
   live_ = false;
   head_.reset();
+  lineage_.Begin({}, false);
+  regressed_.clear();
   seen_ = reached;
   step_ = Step::kConnecting;
   turn.Add(Command::Kind::kConnect).number = ++call_;
@@ -78,21 +81,111 @@ SourceLink::Found SourceLink::OnEnd(const std::optional<Position>& end, const Pl
   if (end < place.reached) {
     return WaitForEnd(end, place, turn);
   }
+  lineage_.Begin(place.witnesses, false);
+  return Prove(place, turn);
+}
+
+// Asks for whatever tells whether this is the log that was read.
+SourceLink::Found SourceLink::Prove(const Place& place, Turn& turn) {
+  switch (lineage_.question()) {
+    case Lineage::Question::kNone:
+      return Proved(place, turn);
+    case Lineage::Question::kPlace:
+      Ask(Step::kProving, Command::Kind::kReadWitness, lineage_.witness()->position, turn);
+      break;
+    case Lineage::Question::kStream:
+      Ask(Step::kProving, Command::Kind::kReadWitnessStream, lineage_.witness()->position, turn);
+      break;
+  }
+  turn.out->back().witness = lineage_.witness();
+  return {};
+}
+
+SourceLink::Found SourceLink::Proved(const Place& place, Turn& turn) {
+  if (!regressed_.empty()) {
+    return Foreign(LineageFault::kRegressed, std::exchange(regressed_, {}));
+  }
+  if (!lineage_.refuted().empty()) {
+    return Foreign(LineageFault::kDiverged,
+                   lineage_.refuted() + "; it is to be read from " + place.words);
+  }
+  WarnOfSilence(turn);
+  if (short_ && LastGood() > short_->end) {
+    Forget();
+  }
   if (!short_) {
     return Resume(place, turn);
   }
   // The log ended before the place and reaches it now. Either the end had been told too early, or
   // this is another log that has grown meanwhile, and what was appended would be left out. A record
-  // that was read before and lay beyond that end tells: it lies where it lay.
-  Ask(Step::kVouching, Command::Kind::kProbe,
-      place.event > short_->end ? place.event : place.reached, turn);
-  return {};
+  // that was read before and lay beyond that end tells: it lies where it lay. A place that was only
+  // announced does not, for no record may ever have lain there.
+  if (place.event > short_->end) {
+    Ask(Step::kVouching, Command::Kind::kProbe, place.event, turn);
+    return {};
+  }
+  turn.Tell(Notice::kLogTooShort,
+            fmt::format("the log {} and reaches {} now, and no event is known that lay between: "
+                        "going on, as after an end that was told too early",
+                        EndOf("ended", "was", short_->end), catchup::Place(place.reached)),
+            false, place.reached);
+  Forget();
+  return Resume(place, turn);
+}
+
+// Once for each that is the newest.
+void SourceLink::WarnOfSilence(Turn& turn) {
+  if (lineage_.silent() == 0 || silent_ == lineage_.witnesses().front()->position) {
+    return;
+  }
+  silent_ = lineage_.witnesses().front()->position;
+  const auto& proved = lineage_.proved();
+  turn.Tell(
+      Notice::kWitnessesGone,
+      fmt::format("of {} handled events by which this log is known {} are not in it any more, "
+                  "as after a scavenge or a delete, the newest at {}; {}",
+                  lineage_.witnesses().size(), lineage_.silent(), FormatPosition(*silent_),
+                  proved ? "the one at " + FormatPosition(proved->position) + " is: going on"
+                         : "going on without a proof that it is the one that was read"),
+      false, silent_);
+}
+
+std::optional<Position> SourceLink::LastGood() const {
+  return lineage_.proved() ? std::optional(lineage_.proved()->position) : std::nullopt;
+}
+
+// The call has nothing more to do, and the group ends.
+SourceLink::Found SourceLink::Foreign(LineageFault fault, std::string text) {
+  step_ = Step::kNone;
+  return {.failed = std::move(text), .fault = fault, .last_good = LastGood()};
+}
+
+SourceLink::Found SourceLink::OnWitness(const std::optional<FirstRecord>& first, const Place& place,
+                                        Turn& turn) {
+  lineage_.OnRecord(first);
+  return Prove(place, turn);
+}
+
+SourceLink::Found SourceLink::OnWitnessStream(const StreamRevision& found, const Place& place,
+                                              Turn& turn) {
+  lineage_.OnRevision(found);
+  return Prove(place, turn);
+}
+
+SourceLink::Found SourceLink::OnInvalidWitness(const std::string& text, const Place& place,
+                                               Turn& turn) {
+  lineage_.OnInvalidPlace(text);
+  return Prove(place, turn);
+}
+
+SourceLink::Found SourceLink::OnInvalidPosition(const std::string& text, const Place& place) {
+  return Foreign(LineageFault::kDiverged,
+                 fmt::format("the log has no event at {} ({})", place.words, OneLine(text)));
 }
 
 // One look may have come too early. What lies beyond the end for longer is not of this log.
 SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, const Place& place,
                                          Turn& turn) {
-  step_ = Step::kNone;
   const std::string what =
       fmt::format("the log {}, before {}", EndOf("ends", "is", end), place.words);
   if (!short_) {
@@ -101,9 +194,17 @@ SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, con
               fmt::format("{}; looking again for {}", what, FormatDuration(kEndPatience)), false,
               place.reached);
   }
-  if (turn.now - short_->since >= kEndPatience) {
-    return {.failed = what};
+  short_->since = short_->since.value_or(turn.now);
+  short_->end = std::min(short_->end, end);
+  if (turn.now - *short_->since >= kEndPatience) {
+    regressed_ = trouble_ = what;
+    std::vector<KnownWitness> in_log;
+    std::copy_if(place.witnesses.begin(), place.witnesses.end(), std::back_inserter(in_log),
+                 [&](const KnownWitness& one) { return one->position <= end; });
+    lineage_.Begin(std::move(in_log), true);
+    return Prove(place, turn);
   }
+  step_ = Step::kNone;
   trouble_ = what + std::string(kNextTryIn) + FormatDuration(kEndPause);
   connect_at_ = turn.now + kEndPause;
   return {};
@@ -121,11 +222,11 @@ SourceLink::Found SourceLink::Vouched(const std::optional<Position>& found, cons
     Forget();
     return Resume(place, turn);
   }
-  step_ = Step::kNone;
-  return {.failed = fmt::format(
-              "the log {} and has grown since, but no record of what was read before "
-              "lies at {}; it is to be read from {}",
-              EndOf("ended", "was", short_->end), catchup::Place(probed_), place.words)};
+  return Foreign(
+      LineageFault::kDiverged,
+      fmt::format("the log {} and has grown since, but no record of what was read "
+                  "before lies at {}; it is to be read from {}",
+                  EndOf("ended", "was", short_->end), catchup::Place(probed_), place.words));
 }
 
 SourceLink::Found SourceLink::Resume(const Place& place, Turn& turn) {
@@ -193,7 +294,7 @@ void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& re
   const bool answered = end.answered || step_ != Step::kConnecting;
   step_ = Step::kNone;
   if (short_) {
-    short_->since = turn.now;  // What an outage takes is not the log's time.
+    short_->since.reset();  // What an outage takes is not the log's time.
   }
   const ReconnectPace::Next next = pace_.OnEnded(end, answered, heard, turn.random);
   earliest_ = turn.now + next.earliest;

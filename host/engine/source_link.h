@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/base/end_of_call.h"
 #include "host/base/position.h"
+#include "host/base/witness.h"
 #include "host/engine/input.h"
+#include "host/engine/lineage.h"
 #include "host/engine/reconnect_pace.h"
 #include "host/engine/turn.h"
 
@@ -17,14 +20,19 @@ namespace catchup {
 // One subscription call of a group after the other: when the next one is opened, how it finds the
 // place to resume from, how far it has got and why it waits.
 //
-//   (back-off) ──► connecting ──► reading the end ──► vouching ──► probing ──► open
-//       ▲          kConnect       kReadEnd            kProbe       kProbe      kSubscribe
-//       └───────────── whichever of them it was at, when the call ends ─────────┘
+//   (back-off) ─► connecting ─► reading the end ─► proving ─► vouching ─► probing ─► open
+//       ▲         kConnect      kReadEnd           kReadWitness  kProbe     kProbe     kSubscribe
+//       │                                          kReadWitnessStream
+//       └───────────── whichever of them it was at, when the call ends ────────────────┘
 //
 // What is not needed is left out: the end of the log where the group begins at its beginning;
-// vouching unless the log ended before the place and has grown since; probing unless the server is
-// older than 24.2. What the group has received is not the link's business, so it is told with each
-// step, and which announcements are true is not either.
+// proving where nothing was handled; vouching unless the log ended before the place, has grown
+// since, and an event was read behind that end that no witness stands for; probing unless the
+// server is older than 24.2. What the group has received is not the link's business, so it is told
+// with each step, and which announcements are true is not either.
+//
+// A log that is found to be another one is asked for older witnesses before the group ends, so that
+// what both logs share can be named.
 class SourceLink {
  public:
   // The place to go on behind.
@@ -32,6 +40,7 @@ class SourceLink {
     std::optional<Position> reached;  // Null: the beginning of the log.
     std::optional<Position> event;    // The last place up to it where an event is known to lie.
     std::string words;                // For people: the place, whose it is, what can be done.
+    std::vector<KnownWitness> witnesses{};  // Up to it, newest first.
   };
 
   // What a step of the opening tells beyond the call itself.
@@ -39,6 +48,9 @@ class SourceLink {
     bool placed = false;     // The place lies in this log.
     bool step_back = false;  // Only what was received as events counts as received.
     std::string failed;      // Why the group cannot go on; empty when it can.
+    LineageFault fault{};    // Where it cannot: what is wrong with the log,
+    std::optional<Position>
+        last_good{};  // and the newest handled event that is in it all the same.
   };
 
   // --- What is asked of it. ---
@@ -62,12 +74,20 @@ class SourceLink {
   bool Is(CallNumber call) const { return step_ != Step::kNone && call == call_; }
   bool connecting() const { return step_ == Step::kConnecting; }
   bool reading_end() const { return step_ == Step::kReadingEnd; }
+  bool proving() const { return step_ == Step::kProving; }
+  // Of these: whether the question is what lies at a witness's place.
+  bool reading_witness() const {
+    return proving() && lineage_.question() == Lineage::Question::kPlace;
+  }
   bool probing() const { return step_ == Step::kProbing || step_ == Step::kVouching; }
   bool open() const { return step_ == Step::kOpen; }
 
   // Each while the call is at the step that asked for it.
   Found OnServer(const ServerTraits& traits, const Place& place, Turn& turn);
   Found OnEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
+  Found OnWitness(const std::optional<FirstRecord>& first, const Place& place, Turn& turn);
+  Found OnWitnessStream(const StreamRevision& found, const Place& place, Turn& turn);
+  Found OnInvalidWitness(const std::string& text, const Place& place, Turn& turn);
   Found OnProbed(const std::optional<Position>& found, const Place& place, Turn& turn);
 
   // A frame has come. The first one of a call shows that the source is there.
@@ -97,8 +117,8 @@ class SourceLink {
   // Whoever we are for the server, or may do there, is another now: what was refused for that is
   // worth another try, which is due now. False: nothing was.
   bool OnAccessChanged(std::chrono::nanoseconds now);
-  // The call is over, and with it the group.
-  void OnInvalidPosition() { step_ = Step::kNone; }
+  // The call is over, and with it the group: the place is none in this log.
+  Found OnInvalidPosition(const std::string& text, const Place& place);
   // The server says what cannot be: cancels the call, which counts as refused.
   void BreakOff(const std::string& why, const std::optional<Position>& reached, Turn& turn);
 
@@ -114,16 +134,30 @@ class SourceLink {
   const std::optional<std::chrono::nanoseconds>& connect_at() const { return connect_at_; }
 
  private:
-  enum class Step : std::uint8_t { kNone, kConnecting, kReadingEnd, kVouching, kProbing, kOpen };
+  enum class Step : std::uint8_t {
+    kNone,
+    kConnecting,
+    kReadingEnd,
+    kProving,
+    kVouching,
+    kProbing,
+    kOpen
+  };
 
-  // The log ended before the place: when that was seen first, and where it ended.
+  // The log ended before the place: when that was seen first since a call was dropped, and the
+  // least of the ends seen.
   struct Short {
-    std::chrono::nanoseconds since{};
+    std::optional<std::chrono::nanoseconds> since;
     std::optional<Position> end;
   };
 
   void OnFirstFrame(Turn& turn);
   Found WaitForEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
+  Found Prove(const Place& place, Turn& turn);
+  Found Proved(const Place& place, Turn& turn);
+  void WarnOfSilence(Turn& turn);
+  Found Foreign(LineageFault fault, std::string text);
+  std::optional<Position> LastGood() const;
   Found Vouched(const std::optional<Position>& found, const Place& place, Turn& turn);
   Found Resume(const Place& place, Turn& turn);
   Found ResumeAtRecord(const std::optional<Position>& found, const Place& place, Turn& turn);
@@ -135,6 +169,9 @@ class SourceLink {
   ServerTraits traits_;
   std::optional<Position> probed_;  // While vouching and probing.
   std::optional<Short> short_;      // Until the log has been seen to reach the place.
+  Lineage lineage_;                 // Of the present call.
+  std::string regressed_;           // While proving: the log ends too early, in these words.
+  std::optional<Position> silent_;  // The newest witness of which nothing was known: told of.
   std::optional<Position> seen_;    // How far the server says the present call has got.
   std::optional<Position> head_;    // Of the present call.
   bool live_ = false;               // A frame has come on the present call.

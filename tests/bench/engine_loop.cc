@@ -44,7 +44,7 @@ class Loop {
         CarryOut();
         if (const auto written = writing_; written.has_value()) {
           writing_.reset();
-          engine_.CheckpointDurable(*written, Now(), &commands_);
+          engine_.CheckpointDurable(*written, {}, Now(), &commands_);
           CarryOut();
         }
       }

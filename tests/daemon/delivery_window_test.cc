@@ -148,13 +148,27 @@ TEST(DeliveryWindowTest, RemembersTheLastEventReleasedWithItsOwnStream) {
   Deliver(&window, 3, 3);  // An advance.
 
   window.Release(1);
-  ASSERT_TRUE(window.last_released().has_value());
-  EXPECT_EQ(window.last_released()->stream, "first");
+  auto released = window.ReleasedAt(Position{10, 10});
+  ASSERT_TRUE(released.has_value());
+  EXPECT_EQ(released->stream, "first");
   window.Release(3);
 
-  EXPECT_EQ(window.last_released()->position, (Position{20, 20}));
-  EXPECT_EQ(window.last_released()->revision, 20u);
-  EXPECT_EQ(window.last_released()->stream, "second");
+  released = window.ReleasedAt(Position{20, 20});
+  ASSERT_TRUE(released.has_value());
+  EXPECT_EQ(released->position, (Position{20, 20}));
+  EXPECT_EQ(released->revision, 20u);
+  EXPECT_EQ(released->stream, "second");
+}
+
+// What was let go because the group went back lies behind the last event handled.
+TEST(DeliveryWindowTest, KnowsTheLastEventReleasedOnlyWhereItIsToLie) {
+  DeliveryWindow window;
+  EXPECT_FALSE(window.ReleasedAt(std::nullopt).has_value());
+  window.Add(1, Frame(10));
+  window.Add(2, Frame(20));
+  window.Release(2);
+  EXPECT_FALSE(window.ReleasedAt(Position{10, 10}).has_value());
+  EXPECT_FALSE(window.ReleasedAt(std::nullopt).has_value());
 }
 
 TEST(DeliveryWindowTest, WantsNoWakeUpWhileNothingWaits) {

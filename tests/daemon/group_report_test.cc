@@ -114,6 +114,27 @@ TEST_F(FailingGroupTest, AHaltNamesTheEventThatAnOperatorMayPark) {
                                          "120:118 --reason TEXT"));
 }
 
+// Of two logs nobody but a person knows which one is right.
+TEST(ForeignLogReportTest, AHaltNamesWhatBothLogsHaveAndHowToGoOn) {
+  GroupConfig config;
+  config.name = "orders";
+  Driver driver;
+  GroupReport report(config, driver.engine);
+  StartPoint start{.recorded_start = {}, .checkpoint = P(77)};
+  start.witnesses = {{P(70), Uuid{{70}}, 7, "s"}, {P(50), Uuid{{50}}, 5, "s"}};
+  driver.Start(start);
+  driver.Ready();
+  driver.WitnessRead(FirstRecord{P(70), Uuid{{7}}});
+  driver.WitnessRead(FirstRecord{P(50), Uuid{{50}}});
+  EXPECT_EQ(report.Glance(std::nullopt, std::nullopt).state, GroupState::kDraining);
+  driver.Exited(1, ExitClass::kClean);
+  const GroupStatus halted = report.Glance(std::nullopt, std::nullopt);
+  EXPECT_EQ(halted.state, GroupState::kHalted);
+  EXPECT_THAT(halted.reason, HasSubstr("known to be in this log lies at 50:50"));
+  EXPECT_THAT(halted.reason, HasSubstr("catchup reset orders --to last-good"));
+  EXPECT_THAT(halted.reason, HasSubstr("catchup start orders"));
+}
+
 TEST_F(FailingGroupTest, AWaitInDoubtSaysHowToDecideAndEndsWithItsTime) {
   Fail({}, CATCHUP_FAILED);
   EXPECT_EQ(Glance().state, GroupState::kWaiting);

@@ -196,6 +196,31 @@ TEST_F(GroupTest, BeginsAgainWhereItEnded) {
   EXPECT_EQ(Called(), "stream@0 ok\nstream@1 ok\n");
 }
 
+// The same places, with other events: whatever is appended would be handled as if it came behind
+// what was read.
+TEST_F(GroupTest, HaltsBeforeAnyEventWhereTheLogIsNotTheOneThatItHasRead) {
+  for (const char* type : {"ok", "ok"}) {
+    server_.Append(type);
+  }
+  Slot(true).Start();
+  ASSERT_TRUE(finished_.Await(0).has_value());
+  slot_->Close();
+  server_.SetOtherLog();
+  server_.Append("ok");
+
+  Slot().Start();
+
+  ASSERT_TRUE(finished_.Await(1).has_value());
+  EXPECT_EQ(slot_->Glance().state, GroupState::kHalted);
+  EXPECT_TRUE(slot_->Glance().held) << "it waits for a command";
+  EXPECT_EQ(slot_->Glance().processed, 0u);
+  EXPECT_THAT(Reason(), StartsWith("lineage diverged: event "));
+  EXPECT_THAT(Reason(), HasSubstr("was handled at 200:200, and in this log event "));
+  EXPECT_THAT(Reason(), HasSubstr("catchup reset group --to beginning"));
+  slot_.reset();
+  EXPECT_EQ(Stored(), (Position{200, 200}));
+}
+
 TEST_F(GroupTest, BeginsAtTheEndOfTheLogAsItWasThen) {
   server_.Append("ok");
   server_.Append("ok");

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "host/store/checkpoint_store.h"
 #include "tests/daemon/scripted_source.h"
 #include "tests/daemon/workshop.h"
 

@@ -54,6 +54,11 @@ class ScriptedServer {
     unreachable = std::move(end);
   }
   std::string address = "scripted:1";
+  // From now on the log is another one: the same places, other events.
+  void SetOtherLog() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    other_log_ = true;
+  }
 
   void Append(std::string type) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -66,6 +71,7 @@ class ScriptedServer {
   std::mutex mutex_;  // Of the server and of all its sources.
   std::condition_variable changed_;
   std::vector<std::string> types_;
+  bool other_log_ = false;
 };
 
 // A connection to a ScriptedServer, with a thread of its own that makes all callbacks, as a real
@@ -102,8 +108,9 @@ class ScriptedSource final : public Source {
   }
   void ReadEnd(HeadCallback callback) override { ReadHead(std::move(callback)); }
   void ReadFirst(Position from, FirstCallback callback) override {
-    Ask([from, callback = std::move(callback)](const auto&) {
-      callback(std::optional(FirstRecord{from, ScriptedId(from.commit / 100)}));
+    Ask([this, from, callback = std::move(callback)](const auto&) {
+      const std::uint64_t number = from.commit / 100;
+      callback(std::optional(FirstRecord{from, ScriptedId(OtherLog() ? ~number : number)}));
     });
   }
   void ReadRevision(const std::string& /*stream*/, std::uint64_t revision,
@@ -172,6 +179,10 @@ class ScriptedSource final : public Source {
   std::uint64_t Size() {
     const std::lock_guard<std::mutex> lock(server_.mutex_);
     return server_.types_.size();
+  }
+  bool OtherLog() {
+    const std::lock_guard<std::mutex> lock(server_.mutex_);
+    return server_.other_log_;
   }
 
   // Does one thing, outside of the lock; false when there is nothing to do.

@@ -75,6 +75,10 @@ class SourceSideTest : public testing::Test, public SourceListener {
     }
   }
   void OnEndKnown(CallNumber, std::optional<Position> end) override { end_.Tell(end); }
+  void OnWitness(CallNumber, const std::optional<FirstRecord>& first) override {
+    witness_.Tell(first);
+  }
+  void OnWitnessStream(CallNumber, const StreamRevision& found) override { revision_.Tell(found); }
   void OnProbed(CallNumber, std::optional<Position> found) override { probed_.Tell(found); }
   void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
   void OnEvent(CallNumber, std::unique_ptr<EventFrame> frame) override {
@@ -103,6 +107,8 @@ class SourceSideTest : public testing::Test, public SourceListener {
   bool wants_ = true;
   Told<std::pair<CallNumber, ServerTraits>> traits_;
   Told<std::optional<Position>> probed_, head_, end_;
+  Told<std::optional<FirstRecord>> witness_;
+  Told<StreamRevision> revision_;
   Told<std::uint64_t> events_;
   Told<bool> rounds_;
   Told<CallNumber> caught_up_;
@@ -455,6 +461,27 @@ TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
   gate_->Enter([this] { side_->Probe(1, {300, 300}); });
 
   ASSERT_THAT(probed_.Await(), Optional((Position{300, 300})));
+}
+
+TEST_F(SourceSideTest, AsksForAWitnessAtItsPlaceAndInItsStream) {
+  server_.Append("a");
+  subscribes_ = false;
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(traits_.Await().has_value());
+  const auto witness =
+      std::make_shared<const Witness>(Witness{{100, 100}, ScriptedId(1), 0, "stream"});
+
+  gate_->Enter([&] { side_->ReadWitness(1, witness); });
+  const auto first = witness_.Await();
+  ASSERT_TRUE(first.has_value() && first->has_value());
+  EXPECT_EQ((*first)->event_id, ScriptedId(1));
+
+  gate_->Enter([&] { side_->ReadWitnessStream(1, witness); });
+  const auto revision = revision_.Await();
+  ASSERT_TRUE(revision.has_value());
+  EXPECT_EQ(revision->kind, StreamRevision::Kind::kEvent);
+  EXPECT_EQ(revision->event_id, ScriptedId(1));
 }
 
 }  // namespace

@@ -9,11 +9,14 @@
 #include "tests/e2e/harness.h"
 
 // A group whose place lies beyond the end of the log: events that are appended up to there would be
-// skipped in silence, so the group is failed and says what lies where.
+// skipped in silence, so the group is halted, or failed where that is its `start`, and says what
+// lies where.
 
 namespace catchup::e2e {
 namespace {
 
+using testing::_;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 using Strings = std::vector<std::string>;
@@ -32,12 +35,13 @@ class LogEndTest : public testing::Test {
     return event.at("commit") + ":" + event.at("prepare");
   }
 
-  // Runs until caught up, which must end with the group failed for a reason with these parts.
-  void ExpectFailed(const Strings& parts) {
+  // Runs until caught up, which must end with the group in that state for a reason with these
+  // parts.
+  void ExpectEnd(const std::string& state, const Strings& parts) {
     const Finished run = site_.RunUntilCaughtUp();
     EXPECT_EQ(run.exit, 1) << run.err;
     const HostLog log = run.Log();
-    EXPECT_EQ(log.Last("Group ended", "copy", "state"), "failed") << run.err;
+    EXPECT_EQ(log.Last("Group ended", "copy", "state"), state) << run.err;
     EXPECT_EQ(log.Last("Group ended", "copy", "processedCount"), "0");
     for (const JsonObject& change : log.With("State changed", "copy")) {
       EXPECT_NE(change.at("state"), "caught up");
@@ -54,7 +58,7 @@ class LogEndTest : public testing::Test {
 TEST_F(LogEndTest, AStartBeyondItFailsTheGroupAndIsNamed) {
   site_.Append(Events("s", 3));
   site_.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"9999999:9999999\""));
-  ExpectFailed({"the log ends at ", "before 9999999:9999999, the group's `start`"});
+  ExpectEnd("failed", {"the log ends at ", "before 9999999:9999999, the group's `start`"});
   // Nothing was read, so the file alone puts it right.
   site_.Configure(JsonlGroup("copy"));
   EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
@@ -63,7 +67,7 @@ TEST_F(LogEndTest, AStartBeyondItFailsTheGroupAndIsNamed) {
 
 TEST_F(LogEndTest, AnEmptyLogEndsBeforeEveryStartButTheZero) {
   site_.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"300:300\""));
-  ExpectFailed({"the log is empty, before 300:300, the group's `start`"});
+  ExpectEnd("failed", {"the log is empty, before 300:300, the group's `start`"});
   site_.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"0:0\""));
   EXPECT_EQ(site_.RunUntilCaughtUp().exit, 0);
   site_.Append(Events("s", 1));
@@ -71,7 +75,7 @@ TEST_F(LogEndTest, AnEmptyLogEndsBeforeEveryStartButTheZero) {
   EXPECT_EQ(Written(site_, "copy"), (Strings{"s@0 x"}));
 }
 
-TEST_F(LogEndTest, ACheckpointOfALogThatWasMadeAnewFailsTheGroupAndStays) {
+TEST_F(LogEndTest, ACheckpointOfALogThatWasMadeAnewHaltsTheGroupAndStays) {
   site_.Append(Events("s", 5));
   site_.Configure(JsonlGroup("copy"));
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
@@ -80,15 +84,16 @@ TEST_F(LogEndTest, ACheckpointOfALogThatWasMadeAnewFailsTheGroupAndStays) {
   std::filesystem::remove_all(site_.file("log"));
   site_.Append(Events("new", 2));
 
-  ExpectFailed({"before " + last + ", where the group's checkpoint stands", "to begin anew"});
-  ExpectFailed({"before " + last});  // It stands where it stood.
+  ExpectEnd("halted", {"lineage regressed: ", "catchup reset copy --to beginning",
+                       "before " + last + ", where the group's checkpoint stands"});
+  ExpectEnd("halted", {"before " + last});  // It stands where it stood.
   // What the reason says helps, and loses nothing.
-  std::filesystem::remove_all(site_.group("copy"));
+  ASSERT_EQ(site_.Catchup({"reset", "copy", "--to", "beginning", "--config", "host.toml"}).exit, 0);
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
-  EXPECT_EQ(Written(site_, "copy"), (Strings{"new@0 x", "new@1 x"}));
+  EXPECT_THAT(Written(site_, "copy"), ElementsAre(_, _, _, _, _, "new@0 x", "new@1 x"));
 }
 
-TEST_F(LogEndTest, ALogRestoredFromAnOlderBackupFailsTheGroup) {
+TEST_F(LogEndTest, ALogRestoredFromAnOlderBackupHaltsTheGroup) {
   site_.Append(Events("s", 2));
   std::filesystem::copy(site_.file("log"), site_.file("backup"),
                         std::filesystem::copy_options::recursive);
@@ -97,11 +102,11 @@ TEST_F(LogEndTest, ALogRestoredFromAnOlderBackupFailsTheGroup) {
   ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
   std::filesystem::remove_all(site_.file("log"));
   std::filesystem::rename(site_.file("backup"), site_.file("log"));
-  ExpectFailed({"the log ends at " + PositionOf(1) + ", before " + PositionOf(3)});
+  ExpectEnd("halted", {"the log ends at " + PositionOf(1) + ", before " + PositionOf(3)});
 }
 
 // The host runs on while the server's log is put back and its events come anew.
-TEST_F(LogEndTest, ALogRestoredUnderARunningHostFailsTheGroup) {
+TEST_F(LogEndTest, ALogRestoredUnderARunningHostHaltsTheGroup) {
   site_.Append(Events("s", 4));
   const auto serve = [&](const std::string& address) {
     auto server = site_.Start({"dev-server", "--listen", address, "--data", "log"});
@@ -124,15 +129,19 @@ TEST_F(LogEndTest, ALogRestoredUnderARunningHostFailsTheGroup) {
   site_.Append(Events("new", 1));
   server = serve(uri.substr(kScheme, uri.find('?') - kScheme));
 
-  // No group is left, so the host ends.
-  EXPECT_EQ(host->Wait(), 1) << host->Errors();
+  // The host stays, for commands.
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("Group ended", "copy", "state") == "halted";
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
   const std::string reason = host->Log().Last("Group ended", "copy", "reason");
   EXPECT_THAT(reason, HasSubstr("before " + PositionOf(3)));
   EXPECT_EQ(Written(site_, "copy").size(), 4u);
 }
 
 // order_totals keeps its position in its own database, together with the totals.
-TEST_F(LogEndTest, APositionThatThePluginHoldsFailsTheGroupAndBecomesNoCheckpoint) {
+TEST_F(LogEndTest, APositionThatThePluginHoldsHaltsTheGroupAndBecomesNoCheckpoint) {
   const std::string group =
       "[groups.totals]\nplugin = \"order_totals.so\"\nprefixes = [\"order-\"]\nconfig = { database "
       "= "
@@ -153,7 +162,7 @@ TEST_F(LogEndTest, APositionThatThePluginHoldsFailsTheGroupAndBecomesNoCheckpoin
   EXPECT_EQ(second.exit, 1) << second.err;
   const std::string reason = second.Log().Last("Group ended", "totals", "reason");
   EXPECT_THAT(reason, HasSubstr("before " + place + ", the position that the plugin holds"));
-  EXPECT_THAT(reason, HasSubstr("empty the plugin's store"));
+  EXPECT_THAT(reason, HasSubstr("catchup reset totals --to beginning"));
   EXPECT_EQ(second.Log().Last("Group ended", "totals", "position"), "none");
 }
 

@@ -124,6 +124,12 @@ class Driver {
   Commands EndKnown(std::optional<Position> known, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.EndKnown(call, known, tick(), out); });
   }
+  Commands WitnessRead(std::optional<FirstRecord> first, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.WitnessRead(call, first, tick(), out); });
+  }
+  Commands WitnessStreamRead(const StreamRevision& found, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.WitnessStreamRead(call, found, tick(), out); });
+  }
   Commands Probed(std::optional<Position> found, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.Probed(call, found, tick(), out); });
   }
@@ -136,8 +142,9 @@ class Driver {
   Commands Discard(SpawnNumber spawn = 1) {
     return Run([&](Commands* out) { engine.DiscardRunner(spawn, "no ground", tick(), out); });
   }
-  Commands Durable(Position position) {
-    return Run([&](Commands* out) { engine.CheckpointDurable(position, tick(), out); });
+  // `handled`: the event that became a witness with it, if any did.
+  Commands Durable(Position position, const std::optional<Witness>& handled = std::nullopt) {
+    return Run([&](Commands* out) { engine.CheckpointDurable(position, handled, tick(), out); });
   }
   Commands LetterDurable(Sequence letter) {
     return Run([&](Commands* out) { engine.LetterDurable(letter, tick(), out); });

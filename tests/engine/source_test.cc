@@ -586,7 +586,7 @@ TEST(ImpossiblePlaceTest, ARecordedPositionFailsTheGroupBeforeItStarts) {
   }
 }
 
-TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {
+TEST(InvalidPositionTest, FailsTheGroupAsTheLogIsAnotherOne) {
   Driver d;
   d.Start({.recorded_start = {}, .checkpoint = P(77)});
   d.Ready();
@@ -597,7 +597,8 @@ TEST(InvalidPositionTest, FailsTheGroupAndSaysWhatToDo) {
   EXPECT_EQ(d.engine.state(), GroupState::kFailed);
   EXPECT_TRUE(Contains(d.engine.reason(), "77:77, where the group's checkpoint stands"))
       << d.engine.reason();
-  EXPECT_TRUE(Contains(d.engine.reason(), "to begin anew")) << d.engine.reason();
+  ASSERT_TRUE(d.engine.foreign_log().has_value());
+  EXPECT_EQ(d.engine.foreign_log()->fault, LineageFault::kDiverged);
   EXPECT_EQ(d.engine.durable(), P(77));
 }
 
@@ -609,6 +610,7 @@ TEST(InvalidPositionTest, BlamesTheConfiguredStartWhereThatIsThePlace) {
   (void)d.Ended(EndClass::kInvalidPosition);
   EXPECT_TRUE(Contains(d.engine.reason(), "77:77, the group's `start`")) << d.engine.reason();
   EXPECT_FALSE(Contains(d.engine.reason(), "checkpoint")) << d.engine.reason();
+  EXPECT_FALSE(d.engine.foreign_log().has_value());
 }
 
 }  // namespace

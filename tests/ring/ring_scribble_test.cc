@@ -326,7 +326,7 @@ class Host {
       if (journal_.FirstLost() != 0 && wrong_.empty()) {
         wrong_ = "event " + std::to_string(journal_.FirstLost()) + " lies below the checkpoint";
       }
-      Give([&](Commands* out) { engine_.CheckpointDurable(position, Now(), out); });
+      Give([&](Commands* out) { engine_.CheckpointDurable(position, {}, Now(), out); });
     } else if (asked_ && !writing_) {
       const Position position = *std::exchange(asked_, std::nullopt);
       if (!engine_.may_persist()) {

@@ -329,7 +329,7 @@ void FailureWorld::Carry(const Command& command) {
     case Command::Kind::kPersist:
       After(kCommit, [this, position = *command.from] {
         OnCheckpoint(position);
-        Input([&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
+        Input([&](Commands* out) { engine_->CheckpointDurable(position, {}, Now(), out); });
       });
       break;
     case Command::Kind::kWakeAt:

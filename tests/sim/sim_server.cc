@@ -4,6 +4,11 @@
 #include <array>
 
 namespace catchup::sim {
+namespace {
+
+Uuid ForeignId(Position position) { return Uuid::FromHalves(position.commit, ~position.prepare); }
+
+}  // namespace
 
 std::vector<LogEvent> MakeLog(Random* random) {
   const std::size_t count = random->Chance(70) ? random->Between(1, 90) : random->Between(90, 400);
@@ -77,6 +82,55 @@ void SimServer::GrowForeign(Position place) {
     }
     foreign_.push_back(next);
   }
+}
+
+void SimServer::Regrow(Position place) {
+  for (std::size_t i = visible_; i < log_.size() && log_[i].position < place; ++i) {
+    if (random_.Chance(60)) {
+      foreign_.push_back(log_[i].position);
+    }
+  }
+  GrowForeign(place);
+}
+
+Uuid SimServer::IdOf(std::size_t index) { return Uuid::FromHalves(index + 1, 0); }
+
+void SimServer::Scavenge(Position place) {
+  const std::size_t end = std::min(LowerBound(place) + 1, visible_);
+  const std::uint64_t share = random_.Chance(30) ? 100 : random_.Between(1, 99);
+  for (std::size_t i = 0; i < end; ++i) {
+    if (random_.Chance(share)) {
+      scavenged_.insert(i);
+    }
+  }
+}
+
+std::optional<FirstRecord> SimServer::FirstShown(Position from) const {
+  std::size_t index = LowerBound(from);
+  while (index < visible_ && scavenged_.count(index) > 0) {
+    ++index;
+  }
+  if (index < visible_) {
+    return FirstRecord{log_[index].position, IdOf(index)};
+  }
+  const auto foreign = std::lower_bound(foreign_.begin(), foreign_.end(), from);
+  return foreign != foreign_.end() ? std::optional(FirstRecord{*foreign, ForeignId(*foreign)})
+                                   : std::nullopt;
+}
+
+StreamRevision SimServer::Revision(std::uint32_t stream, std::uint64_t revision) const {
+  std::size_t index = 0;
+  while (index < visible_ && (log_[index].stream != stream || log_[index].revision != revision)) {
+    ++index;
+  }
+  if (index == visible_) {
+    // Another log's stream may have got so far, too.
+    return !foreign_.empty() && revision % 2 == 0
+               ? StreamRevision{StreamRevision::Kind::kEvent, ForeignId(foreign_.back())}
+               : StreamRevision{StreamRevision::Kind::kEndsBelow, {}};
+  }
+  return scavenged_.count(index) > 0 ? StreamRevision{StreamRevision::Kind::kGone, {}}
+                                     : StreamRevision{StreamRevision::Kind::kEvent, IdOf(index)};
 }
 
 std::optional<Position> SimServer::First(Position from) const {

@@ -3,9 +3,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
+#include "host/base/witness.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/random.h"
@@ -38,6 +40,16 @@ class SimServer {
   // The first record at or after `from`, as a single read shows it.
   std::optional<Position> First(Position from) const;
 
+  // What reads show to whoever asks for a witness: as above, but what was scavenged is not shown.
+  std::optional<FirstRecord> FirstShown(Position from) const;
+  StreamRevision Revision(std::uint32_t stream, std::uint64_t revision) const;
+
+  // Some of the records up to `place` are not to be read one by one any more.
+  void Scavenge(Position place);
+
+  // Of the record `index` of the log; one of another log has another one.
+  static Uuid IdOf(std::size_t index);
+
   // A frame of some call long ago.
   Frame Stale();
 
@@ -50,6 +62,9 @@ class SimServer {
   // The log turns out to be another one, which has grown past `place`, at which no record of it
   // lies.
   void GrowForeign(Position place);
+
+  // As much, with records in between as well, also where those of this log lay.
+  void Regrow(Position place);
 
   // A backup from before `place` was put back.
   void RestoreBefore(Position place);
@@ -83,7 +98,8 @@ class SimServer {
   Random& random_;
   FaultCounts& faults_;
   std::size_t visible_ = 0;
-  std::vector<Position> foreign_;  // Behind what is visible.
+  std::vector<Position> foreign_;    // Behind what is visible.
+  std::set<std::size_t> scavenged_;  // Of the log.
 
   std::size_t cursor_ = 0;      // Next record to look at.
   std::size_t considered_ = 0;  // Since the last checkpoint frame.

@@ -18,6 +18,20 @@ constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(4);
 // Of most histories.
 constexpr std::size_t kRecords = 1'024;
 
+// As many as a store keeps; which ones does not matter here.
+constexpr std::size_t kWitnesses = 8;
+
+void DropBeyond(const std::optional<Position>& place, std::vector<Witness>* witnesses) {
+  std::erase_if(*witnesses, [&](const Witness& one) { return one.position > place; });
+}
+
+void Remember(const std::optional<Witness>& handled, std::vector<Witness>* witnesses) {
+  if (handled && (witnesses->empty() || handled->position > witnesses->front().position)) {
+    witnesses->insert(witnesses->begin(), *handled);
+    witnesses->resize(std::min(witnesses->size(), kWitnesses));
+  }
+}
+
 }  // namespace
 
 History World::MakeHistory(Random* random) {
@@ -165,7 +179,13 @@ void World::Boot(bool last) {
   no_room_at_.reset();
   no_token_at_.reset();
   hurried_ = false;
-  told_short_ = misplaced_ = false;
+  told_short_ = misplaced_ = invalid_told_ = reads_witness_ = false;
+  known_witnesses_ = witnesses_;
+  known_before_.reset();
+  if (!witnesses_.empty()) {
+    known_before_ = witnesses_.front().position;
+  }
+  known_event_ = stored_event_;
   wake_at_.reset();
   letter_jobs_.clear();
   letter_batch_.clear();
@@ -194,6 +214,7 @@ void World::Boot(bool last) {
   StartPoint start{.recorded_start = history_.start,
                    .checkpoint = stored_,
                    .last_event = stored_event_,
+                   .witnesses = witnesses_,
                    .filter_changed = filter_changed_};
   if (Trouble(5)) {
     faults_.Fired(Fault::kImpossibleCheckpoint);
@@ -289,6 +310,7 @@ void World::Finished() {
     Wrong("the last process ended " + std::string(GroupStateName(state)) + " (" +
           engine_->reason() + ")");
   }
+  CheckHalt();
   if (runner_) {
     Wrong("finished while a runner lives");
   }
@@ -393,6 +415,13 @@ void World::Notice(const Command& notice) {
   if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
     Wrong("a log line that is not one line: " + notice.text);
   }
+  if (notice.notice == Notice::kPluginMoved || notice.notice == Notice::kPluginBehind) {
+    const auto& place = notice.from ? notice.from : history_.start;
+    DropBeyond(place, &known_witnesses_);
+    known_before_ = std::min(known_before_, place);
+    known_event_.reset();
+    ++steps_back_;
+  }
   if (notice.notice == Notice::kPluginMoved) {
     place_opened_ = false;  // It stands somewhere else from here on.
     plugin_moved_ = true;
@@ -445,6 +474,8 @@ void World::WakeAt(Duration at) {
 void World::Store() {
   stored_ = std::exchange(writing_, std::nullopt);
   stored_event_ = writing_event_;
+  DropBeyond(stored_, &witnesses_);
+  Remember(writing_handled_, &witnesses_);
   Note({.kind = Record::Kind::kDurable, .position = stored_});
   no_room_at_.reset();
   hurried_ = false;
@@ -498,7 +529,8 @@ void World::ExpectWait(std::string_view what) {
   }
 }
 
-void World::Persist(Position position, std::optional<Position> event) {
+void World::Persist(Position position, std::optional<Position> event,
+                    const std::optional<Witness>& handled) {
   if (persist_open_ || store_failed_) {
     Wrong("asked for a checkpoint while one is being written, or after the store failed");
   }
@@ -522,6 +554,7 @@ void World::Persist(Position position, std::optional<Position> event) {
   persist_open_ = true;
   writing_ = position;
   writing_event_ = event;
+  writing_handled_ = handled;
   Note({.kind = Record::Kind::kAsk, .position = position});
   if (Trouble(5)) {
     faults_.Fired(Fault::kStoreFailed);
@@ -539,19 +572,25 @@ void World::Persist(Position position, std::optional<Position> event) {
     // Said again of an earlier one, or of nothing that was asked for.
     const Position other =
         stored_ && random_.Chance(50) ? *stored_ : Position{position.commit + 1, 0};
-    After(Between(0, 100), [this, other] {
+    After(Between(0, 100), [this, other, handled] {
       if (writing_ && other != *writing_) {
         faults_.Fired(Fault::kForeignCommit);
-        Input(Cause::kStore, [&](Commands* out) { engine_->CheckpointDurable(other, Now(), out); });
+        Input(Cause::kStore,
+              [&](Commands* out) { engine_->CheckpointDurable(other, handled, Now(), out); });
       }
     });
   }
-  After(delay, [this, position] {
+  After(delay, [this, position, handled, before = steps_back_] {
     Store();
-    After(Between(0, 500), [this, position] {
+    After(Between(0, 500), [this, position, handled, before] {
       persist_open_ = false;
+      if (before == steps_back_ && handled) {
+        // Of its own the process keeps the newest.
+        DropBeyond(known_before_, &known_witnesses_);
+        Remember(handled, &known_witnesses_);
+      }
       Input(Cause::kStore,
-            [&](Commands* out) { engine_->CheckpointDurable(position, Now(), out); });
+            [&](Commands* out) { engine_->CheckpointDurable(position, handled, Now(), out); });
     });
   });
 }

@@ -27,9 +27,12 @@ namespace catchup::sim {
 // An event on its way through the simulated host.
 class SimFrame final : public EventFrame {
  public:
-  SimFrame(std::size_t in_log, EventName name) : index(in_log) {
+  SimFrame(std::size_t in_log, const LogEvent& logged, EventName name) : index(in_log) {
     event.stream = name.stream;
     event.type = name.type;
+    event.id = SimServer::IdOf(index);
+    event.position = logged.position;
+    event.revision = logged.revision;
   }
   const std::size_t index;  // Of the log.
 };
@@ -111,6 +114,8 @@ class World final : public CommandHandler {
   void KillRunner(LaneNumber lane, SpawnNumber spawn) override;
   void Connect(CallNumber call) override;
   void ReadEnd(CallNumber call, Position from) override;
+  void ReadWitness(CallNumber call, const KnownWitness& witness) override;
+  void ReadWitnessStream(CallNumber call, const KnownWitness& witness) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void CancelSubscription(CallNumber call) override;
@@ -119,7 +124,8 @@ class World final : public CommandHandler {
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override;
   void CallLetter(LaneNumber lane, Position position) override;
   void ChangeLetters(const Command& change) override;
-  void Persist(Position position, std::optional<Position> event) override;
+  void Persist(Position position, std::optional<Position> event,
+               const std::optional<Witness>& handled) override;
   void WakeAt(Duration at) override;
   void Notice(const Command& notice) override;
   void StateChanged() override;
@@ -163,6 +169,9 @@ class World final : public CommandHandler {
   void FindNoRoom();
   void ExpectWait(std::string_view what);
   std::optional<Position> EndOfLog(Position from);
+  bool RegrowLog(Position from);
+  void ExpectWitness(CallNumber call, const Witness& witness);
+  void CheckHalt();
   void NoteResume(std::optional<Position> from);
   void CheckEngine();
   void Pump();
@@ -251,7 +260,8 @@ class World final : public CommandHandler {
   bool put_back_ = false;      // To a place of the older log, which is the same up to there.
   bool told_short_ = false;    // To this process: the log ended before where it would resume.
   bool misplaced_ = false;     // A plugin of this process said that it stands where it does not.
-  bool log_grew_ = false;      // After that, though it is another one.
+  bool log_grew_ = false;      // After that, or before any look, though it is another one.
+  bool invalid_told_ = false;  // The server has said that a place of its log is none.
   bool vouches_ = false;  // An end was told that lay too early, so the engine may probe for it.
   std::uint64_t process_ = 0;
   std::uint64_t processes_ = 0;
@@ -277,13 +287,20 @@ class World final : public CommandHandler {
   bool end_told_ = false;        // On this call.
   std::optional<Position> end_;  // What was told.
   Position asked_about_;         // For whether it lies beyond that.
+  bool reads_witness_ = false;   // At its place, and has no answer yet.
   bool frame_asked_ = false;
   bool place_opened_ = false;             // A subscription was opened from where the plugin stands.
   std::optional<Position> stored_;        // In the checkpoint store.
   std::optional<Position> stored_event_;  // Beside it.
+  std::vector<Witness> witnesses_;        // Beside it, newest first.
+  std::vector<Witness> known_witnesses_;  // Those that this process knows of,
+  std::optional<Position> known_before_;  // up to here from its start.
+  std::optional<Position> known_event_;   // The last that it has read, or knew of.
+  std::uint64_t steps_back_ = 0;          // Of the group, behind what it has read.
   std::optional<Position> restored_;      // Where the plugin's store was put back to last.
   std::optional<Position> writing_;       // Not durable yet.
   std::optional<Position> writing_event_;
+  std::optional<Witness> writing_handled_;
   Duration full_until_{};                // The disk; whichever process finds it so.
   std::optional<Duration> no_room_at_;   // The write asked for last found none; when that was said.
   std::optional<Duration> no_token_at_;  // As much of the token of a spawn.

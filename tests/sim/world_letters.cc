@@ -61,7 +61,8 @@ void World::CallLetter(LaneNumber lane, Position position) {
       Input(Cause::kStore, [&](Commands* out) { engine_->LetterGone(Now(), out); });
       return;
     }
-    dispatch_->window().CallLetter(lane, std::make_unique<SimFrame>(event, NameOf(event)), 2);
+    dispatch_->window().CallLetter(
+        lane, std::make_unique<SimFrame>(event, history_.log[event], NameOf(event)), 2);
     FillRing();
   });
 }
@@ -503,6 +504,7 @@ void World::Reset() {
   faults_.Fired(Fault::kReset);
   stored_ = to;
   stored_event_.reset();
+  std::erase_if(witnesses_, [&](const Witness& one) { return one.position > to; });
   std::erase_if(letters_, [&](const auto& one) { return one.second.change.position > to; });
   Note({.kind = Record::Kind::kReset, .position = to});
   Note({.kind = Record::Kind::kLettersGone, .position = to});

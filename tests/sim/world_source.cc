@@ -25,7 +25,7 @@ void World::Connect(CallNumber call) {
   call_open_ = true;
   subscribed_ = false;
   frame_asked_ = false;
-  end_told_ = false;
+  end_told_ = reads_witness_ = false;
   // A cluster in the middle of an upgrade, or taken back to what it was before.
   server_.old = old_servers_ && random_.Chance(50);
   After(Between(0, 300), [this, call] {
@@ -58,7 +58,7 @@ void World::ReadEnd(CallNumber call, Position from) {
     end_told_ = true;
     asked_about_ = from;
     if (end_ < from) {
-      call_open_ = false;  // Nothing may come of it.
+      call_open_ = false;  // Nothing may come of it but questions for what both logs share.
     }
     Input(Cause::kSource, [&](Commands* out) { engine_->EndKnown(call, end_, Now(), out); });
   });
@@ -71,11 +71,16 @@ std::optional<Position> World::EndOfLog(Position from) {
     restored_log_ = true;
     server_.RestoreBefore(from);
   }
+  if (!restored_log_ && !log_grew_ && random_.Chance(2) && RegrowLog(from)) {
+    faults_.Fired(Fault::kLogRegrown);
+    restored_log_ = log_grew_ = true;
+  }
   const bool other_log = IsForeign(from) || restored_log_;
-  // Before the first look nobody could tell, nor where the plugin says that it stands somewhere
-  // else meanwhile.
-  if (other_log && (foreign_ || restored_log_) && told_short_ && !log_grew_ && !misplaced_ &&
-      runner_ && runner_->ready && random_.Chance(40)) {
+  // Nobody could tell before the first look, nor where no event was read behind the end, nor where
+  // the plugin says that it stands somewhere else meanwhile.
+  const bool known = known_event_ <= from && known_event_ > server_.head();
+  if (restored_log_ && known && told_short_ && !log_grew_ && !misplaced_ && runner_ &&
+      runner_->ready && random_.Chance(40)) {
     faults_.Fired(Fault::kForeignLogGrows);
     log_grew_ = vouches_ = true;
     server_.GrowForeign(from);
@@ -94,6 +99,102 @@ std::optional<Position> World::EndOfLog(Position from) {
     faults_.Fired(Fault::kHiddenEnd);
   }
   return std::max(head, std::optional(from));
+}
+
+// An older copy of the log has taken its place, with other events behind it than those that were
+// read. Nobody could tell where no event that is known was one of these, nor where the plugin says
+// that it stands before it.
+bool World::RegrowLog(Position from) {
+  const auto newest =
+      std::find_if(known_witnesses_.begin(), known_witnesses_.end(),
+                   [&](const Witness& witness) { return witness.position <= from; });
+  if (newest == known_witnesses_.end() || told_short_ || misplaced_ || IsForeign(from) ||
+      (history_.position_mode && plugin_.position() < newest->position)) {
+    return false;
+  }
+  server_.RestoreBefore(newest->position);
+  server_.Regrow(from);
+  return true;
+}
+
+// What may be asked about a witness: it is an event of the log, and lies where the group has been.
+void World::ExpectWitness(CallNumber call, const Witness& witness) {
+  if (call == call_ && end_told_ && end_ < asked_about_) {
+    call_open_ = true;
+  }
+  if (!call_open_ || call != call_ || subscribed_ || !end_told_) {
+    Wrong("asked for a witness at the wrong time");
+  }
+  const std::size_t event = EventAt(witness.position);
+  const bool known = event < history_.log.size() && witness.event_id == SimServer::IdOf(event) &&
+                     witness.position == history_.log[event].position &&
+                     witness.stream == NameOf(event).stream &&
+                     witness.revision == history_.log[event].revision;
+  if (!known || witness.position > asked_about_) {
+    Wrong("asked for a witness that is no event up to where the group has been");
+  }
+}
+
+void World::ReadWitness(CallNumber call, const KnownWitness& witness) {
+  ExpectWitness(call, *witness);
+  if (random_.Chance(5)) {
+    server_.Scavenge(witness->position);
+  }
+  reads_witness_ = true;
+  After(Between(0, 300), [this, call, witness] {
+    if (!call_open_ || call != call_) {
+      return;
+    }
+    if (Trouble(15)) {
+      SubscriptionFault();
+      return;
+    }
+    reads_witness_ = false;
+    const std::optional<FirstRecord> first = server_.FirstShown(witness->position);
+    Input(Cause::kSource, [&](Commands* out) { engine_->WitnessRead(call, first, Now(), out); });
+  });
+}
+
+void World::ReadWitnessStream(CallNumber call, const KnownWitness& witness) {
+  ExpectWitness(call, *witness);
+  After(Between(0, 300), [this, call, witness] {
+    if (!call_open_ || call != call_) {
+      return;
+    }
+    if (Trouble(15)) {
+      SubscriptionFault();
+      return;
+    }
+    const LogEvent& event = history_.log[EventAt(witness->position)];
+    const bool moved = random_.Chance(30);  // Shown by its stream alone.
+    StreamRevision found = server_.Revision(event.stream, event.revision);
+    if (found.kind == StreamRevision::Kind::kGone && moved) {
+      faults_.Fired(Fault::kWitnessElsewhere);
+      found = {StreamRevision::Kind::kEvent, witness->event_id};
+    } else if (found.kind == StreamRevision::Kind::kGone) {
+      faults_.Fired(Fault::kWitnessScavenged);
+    }
+    Input(Cause::kSource,
+          [&](Commands* out) { engine_->WitnessStreamRead(call, found, Now(), out); });
+  });
+}
+
+// A group that does not go on because of its log: the log is another one, or is said to be. What it
+// names as good is in both.
+void World::CheckHalt() {
+  const auto& halt = engine_->foreign_log();
+  if (!halt) {
+    return;
+  }
+  if (!foreign_ && !restored_log_ && !invalid_told_ && !misplaced_) {
+    Wrong("halted on the log that it had read");
+  }
+  if (halt->last_good && server_.head() < *halt->last_good) {
+    Wrong("names an event as good that the log does not have");
+  }
+  if (halt->last_good && EventAt(*halt->last_good) >= server_.visible()) {
+    Wrong("names an event as good that is of another log");
+  }
 }
 
 // A server takes a place beyond the end of its log, and leaves out what is appended up to there.
@@ -265,8 +366,15 @@ bool World::IsForeign(Position position) const {
 void World::SubscriptionFault() {
   const EndOfCall end = SomeEnd();
   const CallNumber call = call_;
-  call_open_ = subscribed_ = false;
-  if (random_.Chance(30)) {
+  // Of a witness's place that is an answer, and further questions may come.
+  const bool goes_on = end.kind == EndClass::kInvalidPosition && reads_witness_;
+  if (goes_on) {
+    faults_.Fired(Fault::kWitnessCalledInvalid);
+  }
+  reads_witness_ = false;
+  call_open_ = goes_on;
+  subscribed_ = false;
+  if (!goes_on && random_.Chance(30)) {
     // What was on its way when the call ended comes after its end.
     After(Between(0, 400'000), [this, call] {
       faults_.Fired(Fault::kStaleFrame);
@@ -300,6 +408,7 @@ EndOfCall World::SomeEnd() {
     no_call_before_ = scheduler_.now() + std::chrono::seconds(10);
   } else if (random_.Chance(2)) {
     faults_.Fired(Fault::kInvalidPosition);
+    invalid_told_ = true;
     end.kind = EndClass::kInvalidPosition;
   } else {
     faults_.Fired(Fault::kDrop);
@@ -352,9 +461,11 @@ void World::Receive(const Frame& frame) {
             engine_->Event(call_, event.position, event.bytes, history_.Skips(event),
                            NameOf(frame.event), Now(), out);
         if (sequence != 0) {
-          dispatch_->window().Add(sequence,
-                                  std::make_unique<SimFrame>(frame.event, NameOf(frame.event)));
+          dispatch_->window().Add(
+              sequence, std::make_unique<SimFrame>(frame.event, event, NameOf(frame.event)));
+          known_event_ = std::max(known_event_, std::optional(event.position));
         } else if (engine_->counts().skipped > skipped) {
+          known_event_ = std::max(known_event_, std::optional(event.position));
           Note({.kind = Record::Kind::kSkip, .event = frame.event});
         }
       });
