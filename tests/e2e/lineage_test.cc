@@ -74,6 +74,22 @@ class LineageTest : public testing::Test {
     return site_.Catchup({"reset", "copy", "--to", to, "--config", "host.toml"});
   }
 
+  // The group halts before it has handled anything, for such a reason, at every start.
+  void ExpectHalted(const Strings& parts) {
+    for (int start = 0; start < 2; ++start) {
+      const Finished run = site_.RunUntilCaughtUp();
+      EXPECT_EQ(run.exit, 1) << run.err;
+      const HostLog host = run.Log();
+      EXPECT_EQ(host.Last("Group ended", "copy", "state"), "halted") << run.err;
+      EXPECT_EQ(host.Last("Group ended", "copy", "processedCount"), "0");
+      const std::string reason = host.Last("Group ended", "copy", "reason");
+      for (const std::string& part : parts) {
+        EXPECT_THAT(reason, HasSubstr(part));
+      }
+    }
+    EXPECT_EQ(Fresh(), Strings()) << "of a log that is not known";
+  }
+
   void ExpectGoesOn(const Strings& fresh) {
     const Finished run = site_.RunUntilCaughtUp();
     EXPECT_EQ(run.exit, 0) << run.err;
@@ -89,6 +105,53 @@ TEST_F(LineageTest, AnUnchangedLogIsReadOn) {
   ExpectGoesOn({"s@4 x"});
 }
 
+TEST_F(LineageTest, AnOlderCopyHaltsTheGroupUntilItIsResetToWhatBothShare) {
+  RestoreBackup();
+  ExpectHalted({"lineage regressed", "before " + last_handled_, "--to last-good"});
+
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 0) << reset.err;
+  EXPECT_THAT(reset.out, HasSubstr("from " + last_handled_ + " to " + PositionOf(1)));
+  EXPECT_THAT(reset.out, HasSubstr("s@1"));
+  EXPECT_THAT(reset.out, HasSubstr("what lies between comes again"));
+  site_.Append(Events("new", 1));
+  ExpectGoesOn({"new@0 x"});
+}
+
+TEST_F(LineageTest, AnOlderCopyThatHasGrownPastTheCheckpointHaltsTheGroup) {
+  RestoreBackup();
+  site_.Append(Events("s", 4));
+  ExpectHalted({"lineage diverged", last_handled_, "--to last-good"});
+
+  EXPECT_EQ(Reset("last-good").exit, 0);
+  ExpectGoesOn({"s@2 x", "s@3 x", "s@4 x", "s@5 x"});
+}
+
+// Its records lie elsewhere, so the checkpoint's place lies within one.
+TEST_F(LineageTest, AnOlderCopyWithOtherRecordsAtTheCheckpointHaltsTheGroup) {
+  RestoreBackup();
+  site_.Append({EventLine("other", "x", R"({"padding":"000000000"})")});
+  site_.Append(Events("other", 5));
+  ExpectHalted({"lineage diverged", last_handled_});
+  EXPECT_EQ(Reset("last-good").exit, 0);
+  ExpectGoesOn({"other@0 x", "other@1 x", "other@2 x", "other@3 x", "other@4 x", "other@5 x"});
+}
+
+TEST_F(LineageTest, AnotherLogHaltsTheGroupAndHasNoGoodPlace) {
+  fs::remove_all(log());
+  site_.Append(Events("s", 6));
+  ExpectHalted({"lineage diverged", "--to beginning"});
+
+  const Finished refused = Reset("last-good");
+  EXPECT_EQ(refused.exit, 1);
+  EXPECT_THAT(refused.err, HasSubstr("has none of the events by which group copy knows its own"));
+  EXPECT_THAT(refused.err, HasSubstr(last_handled_));
+  ExpectHalted({"lineage diverged"});
+
+  EXPECT_EQ(Reset("beginning").exit, 0);
+  ExpectGoesOn({"s@0 x", "s@1 x", "s@2 x", "s@3 x", "s@4 x", "s@5 x"});
+}
+
 // An operator's own place counts, whatever was handled before.
 TEST_F(LineageTest, AResetToAPlaceOfAnotherLogIsNotContradicted) {
   fs::remove_all(log());
@@ -97,48 +160,31 @@ TEST_F(LineageTest, AResetToAPlaceOfAnotherLogIsNotContradicted) {
   ExpectGoesOn({"s@1 x", "s@2 x", "s@3 x", "s@4 x", "s@5 x"});
 }
 
-TEST_F(LineageTest, AnOlderCopyIsReadOnBehindWhatBothShareOnceTheGroupIsResetToThat) {
-  RestoreBackup();
-  const Finished reset = Reset("last-good");
-  EXPECT_EQ(reset.exit, 0) << reset.err;
-  EXPECT_THAT(reset.out, HasSubstr("from " + last_handled_ + " to " + PositionOf(1)));
-  EXPECT_THAT(reset.out, HasSubstr("s@1"));
-  EXPECT_THAT(reset.out, HasSubstr("what lies between comes again"));
-  site_.Append(Events("s", 4));
-  ExpectGoesOn({"s@2 x", "s@3 x", "s@4 x", "s@5 x"});
-}
-
-TEST_F(LineageTest, AnotherLogHasNoGoodPlace) {
-  fs::remove_all(log());
-  site_.Append(Events("s", 6));
-  const Finished refused = Reset("last-good");
-  EXPECT_EQ(refused.exit, 1);
-  EXPECT_THAT(refused.err, HasSubstr("has none of the events by which group copy knows its own"));
-  EXPECT_THAT(refused.err, HasSubstr(last_handled_));
-}
-
-TEST_F(LineageTest, ARunningHostAsksTheServerForTheLastGoodPlace) {
-  ASSERT_EQ(Reset("beginning").exit, 0);
-  site_.Configure(JsonlGroup("copy") + JsonlGroup("other"));
-  const auto host = site_.Start({"run", "host.toml"});
-  ASSERT_TRUE(WaitUntil([&] { return Fresh().size() == 4; })) << host->Errors();
-  ASSERT_EQ(site_.Catchup({"stop", "copy", "--config", "host.toml"}).exit, 0) << host->Errors();
-
-  const Finished reset = Reset("last-good");
-  EXPECT_EQ(reset.exit, 0) << reset.err << host->Errors();
-  EXPECT_THAT(reset.out,
-              HasSubstr("copy: stopped; from " + last_handled_ + " to " + last_handled_));
-  EXPECT_EQ(site_.Catchup({"start", "copy", "--config", "host.toml"}).exit, 0);
-  site_.Append(Events("s", 1));
-  EXPECT_TRUE(WaitUntil([&] { return Fresh().size() == 5; })) << host->Errors();
-  host->Signal(SIGTERM);
-  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+// As a scavenge leaves it: their places are some, and no read shows anything there.
+TEST_F(LineageTest, ALogThatWasScavengedIsReadOnWithAWarning) {
+  ChangeLog("UPDATE records SET revision = NULL WHERE stream = 's'");
+  site_.Append(Events("t", 1));
+  const Finished run = site_.RunUntilCaughtUp();
+  EXPECT_EQ(run.exit, 0) << run.err;
+  EXPECT_EQ(Fresh(), (Strings{"t@0 x"}));
+  const HostLog host = run.Log();
+  EXPECT_EQ(host.With("Log not proven by its newest events", "copy").size(), 1u) << run.err;
 }
 
 TEST_F(LineageTest, WhereTheNewestIsScavengedAnOlderEventProvesTheLog) {
   site_.Append(Events("s", 1));
   ChangeLog("UPDATE records SET revision = NULL WHERE stream = 's' AND revision = 3");
   ExpectGoesOn({"s@4 x"});
+}
+
+// The log as restored, with a record that no read shows where the last handled event lay.
+TEST_F(LineageTest, AnOlderCopyThatShowsNothingAtTheCheckpointHaltsTheGroup) {
+  RestoreBackup();
+  site_.Append(Events("s", 1));
+  site_.Append(Events("h", 1));
+  site_.Append(Events("s", 1));
+  ChangeLog("UPDATE records SET revision = NULL WHERE stream = 'h'");
+  ExpectHalted({"lineage diverged", last_handled_});
 }
 
 // Such as a node writes when it starts: the checkpoint may come to lie there, beyond every event.
@@ -156,6 +202,26 @@ TEST_F(LineageTest, AnEventThatIsHiddenByADeleteStillProvesTheLog) {
   site_.Append({EventLine("$$s", "$metadata", R"({"$tb":9223372036854775807})")});
   site_.Append(Events("t", 1));
   ExpectGoesOn({"t@0 x"});
+}
+
+TEST_F(LineageTest, ARunningHostAsksTheServerForTheLastGoodPlace) {
+  RestoreBackup();
+  site_.Append(Events("s", 4));
+  site_.Configure(JsonlGroup("copy") + JsonlGroup("other"));
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Has("Group ended", "copy") && Written(site_, "other").size() == 6;
+  })) << host->Errors();
+
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 0) << reset.err << host->Errors();
+  EXPECT_THAT(reset.out, HasSubstr("copy: halted; from " + last_handled_ + " to "));
+  EXPECT_EQ(Fresh(), Strings()) << "a reset lets nothing run";
+  EXPECT_EQ(site_.Catchup({"start", "copy", "--config", "host.toml"}).exit, 0);
+  EXPECT_TRUE(WaitUntil([&] { return Fresh().size() == 4; })) << host->Errors();
+  EXPECT_EQ(Fresh(), (Strings{"s@2 x", "s@3 x", "s@4 x", "s@5 x"}));
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
 TEST_F(LineageTest, AServerThatDoesNotAnswerLeavesTheGroupWhereItIs) {
