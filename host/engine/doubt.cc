@@ -100,6 +100,7 @@ bool Doubt::OverBudget(std::string_view type) const {
 
 void Doubt::OnTextLetter(std::string_view type, std::chrono::nanoseconds now) {
   Type& record = Of(type, now);
+  Fail(&record, now);
   record.history = ((record.history << 1) | 1) & kHistoryMask;
 }
 

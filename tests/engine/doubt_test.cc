@@ -50,6 +50,16 @@ TEST(DoubtTest, SuccessesBeforeTheFirstFailureDoNotCount) {
   }
 }
 
+TEST(DoubtTest, ALetterByATextRuleIsTheFirstFailureAsWell) {
+  Doubt doubt(10);
+  doubt.OnTextLetter("t", 0s);
+  doubt.OnSuccesses(50);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(doubt.OnProbeFailed("t", 0s));
+  }
+  EXPECT_TRUE(doubt.OnProbeFailed("t", 0s));
+}
+
 TEST(DoubtTest, ASuccessEndsAHoldThatCameByItselfOnly) {
   Doubt doubt(10);
   doubt.SetHold("t", Doubt::Hold::kByItself, 0s);
