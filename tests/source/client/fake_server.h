@@ -1,16 +1,14 @@
 #pragma once
 
-#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
-#include <vector>
+
+#include "tests/source/any_call_server.h"
 
 namespace catchup {
 
@@ -18,11 +16,9 @@ namespace catchup {
 // gets, well formed or not. Blocking; the script's thread only.
 class FakeCall {
  public:
-  FakeCall(grpc::GenericServerContext* context, grpc::GenericServerAsyncReaderWriter* stream,
-           grpc::CompletionQueue* queue)
-      : context_(context), stream_(stream), queue_(queue) {}
+  explicit FakeCall(AnyCall* call) : call_(*call) {}
 
-  const std::string& method() const { return context_->method(); }
+  const std::string& method() const { return call_.context.method(); }
   // A header of the request, empty when it is absent.
   std::string Header(const std::string& name) const;
 
@@ -40,11 +36,11 @@ class FakeCall {
 
  private:
   friend class FakeServer;
-  bool Await(int tag);
+  enum class Notice : std::intptr_t { kOver, kOperation };
+  // Of what was asked of the stream last, or that the call is over.
+  bool Await(Notice wanted);
 
-  grpc::GenericServerContext* context_;
-  grpc::GenericServerAsyncReaderWriter* stream_;
-  grpc::CompletionQueue* queue_;
+  AnyCall& call_;
   bool finished_ = false;
   bool over_ = false;  // The notice that the call is over has come out of the queue.
 };
@@ -59,29 +55,13 @@ class FakeServer {
 
   explicit FakeServer(Script script, const std::shared_ptr<grpc::ServerCredentials>& credentials =
                                          grpc::InsecureServerCredentials());
-  ~FakeServer();
-  FakeServer(const FakeServer&) = delete;
-  FakeServer& operator=(const FakeServer&) = delete;
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return server_.address(); }
 
  private:
-  struct Served;
+  static void Run(const Script& script, AnyCall* call);
 
-  void Accept();
-  // Asks for the next call; null when the server is going away.
-  Served* AwaitNext();
-  void Serve(Served* served);
-
-  const Script script_;
-  int port_ = 0;
-  grpc::AsyncGenericService service_;
-  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  std::unique_ptr<grpc::Server> server_;
-  std::mutex mutex_;
-  bool stopping_ = false;
-  std::vector<std::unique_ptr<Served>> calls_;  // The accepting thread's, until it is joined.
-  std::thread accepting_;
+  AnyCallServer server_;
 };
 
 }  // namespace catchup

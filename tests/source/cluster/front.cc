@@ -2,35 +2,19 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
-#include <grpcpp/server_builder.h>
-#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <utility>
 
-#include "host/base/check.h"
+#include "tests/source/byte_buffer.h"
 
 namespace catchup {
 namespace {
 
-constexpr int kMaxMessageBytes = 32 << 20;
-
 using Headers = std::vector<std::pair<std::string, std::string>>;
-
-std::string ToText(const grpc::ByteBuffer& buffer) {
-  grpc::Slice slice;
-  CATCHUP_CHECK(buffer.DumpToSingleSlice(&slice).ok());
-  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
-}
-
-grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return {&slice, 1};
-}
 
 template <typename Metadata>
 Headers ToHeaders(const Metadata& metadata) {
@@ -50,7 +34,7 @@ bool IsOfConnection(const std::string& name) {
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& log) {
   grpc::ChannelArguments arguments;
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxReceiveMessageSize(kMaxTestMessageBytes);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   return grpc::CreateCustomChannel(log, grpc::InsecureChannelCredentials(), arguments);
@@ -79,21 +63,22 @@ Front::Fate Front::Fate::End(grpc::Status status, Headers trailers) {
 // operation is named by its tag; of each kind there is at most one.
 class Front::Relay {
  public:
-  explicit Relay(Front* front) : front_(*front), log_stub_(front->log_) {}
-  ~Relay() {
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
+  Relay(Front* front, AnyCall* call)
+      : front_(*front),
+        context_(call->context),
+        stream_(call->stream),
+        queue_(call->queue),
+        log_stub_(front->log_) {}
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
-  void Request(grpc::ServerCompletionQueue* accepting) {
-    context_.AsyncNotifyWhenDone(Tag(Step::kOver));
-    front_.service_.RequestCall(&context_, &stream_, &queue_, accepting, this);
-  }
-  void Start() {
-    thread_ = std::thread([this] { Run(); });
+  void Run() {
+    stream_.Read(&from_client_, Tag(Step::kRead));
+    void* tag = nullptr;
+    bool ok = false;
+    while (!(over_ && finished_ && !at_log_) && queue_.Next(&tag, &ok)) {
+      Proceed(static_cast<Step>(reinterpret_cast<std::intptr_t>(tag)), ok);
+    }
   }
 
   // The rule has changed. Any thread.
@@ -111,9 +96,9 @@ class Front::Relay {
 
  private:
   enum class Step : std::intptr_t {
-    kOver = 1,  // The client's call is over, whoever ended it.
-    kRead,      // From the client,
-    kWrite,     // and to it.
+    kOver,   // The client's call is over, whoever ended it: the server's own tag.
+    kRead,   // From the client,
+    kWrite,  // and to it.
     kFinish,
     kLogStart,
     kLogRead,
@@ -122,18 +107,6 @@ class Front::Relay {
     kLogFinish,
   };
   static void* Tag(Step step) { return reinterpret_cast<void*>(static_cast<std::intptr_t>(step)); }
-
-  void Run() {
-    stream_.Read(&from_client_, Tag(Step::kRead));
-    void* tag = nullptr;
-    bool ok = false;
-    while (!(over_ && finished_ && !at_log_) && queue_.Next(&tag, &ok)) {
-      Proceed(static_cast<Step>(reinterpret_cast<std::intptr_t>(tag)), ok);
-    }
-    queue_.Shutdown();
-    while (queue_.Next(&tag, &ok)) {
-    }
-  }
 
   void Proceed(Step step, bool ok) {
     switch (step) {
@@ -283,9 +256,10 @@ class Front::Relay {
   }
 
   Front& front_;
-  grpc::GenericServerContext context_;
-  grpc::GenericServerAsyncReaderWriter stream_{&context_};
-  grpc::CompletionQueue queue_;
+  // All three of the client's call, and there while this runs.
+  grpc::GenericServerContext& context_;
+  grpc::GenericServerAsyncReaderWriter& stream_;
+  grpc::CompletionQueue& queue_;
   grpc::GenericStub log_stub_;
   grpc::ClientContext log_context_;
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> log_stream_;
@@ -305,59 +279,18 @@ class Front::Relay {
   std::mutex mutex_;          // For the next two, and the start at the log.
   std::optional<Call> open_;  // While it is at the log: as it was judged.
   Fate cut_short_;            // By a later rule.
-
-  std::thread thread_;
 };
 
 Front::Front(const std::string& log, const std::shared_ptr<grpc::ServerCredentials>& credentials)
-    : log_(ChannelTo(log)) {
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
-  builder.RegisterAsyncGenericService(&service_);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  // A node of the database does not mind pings; gRPC's servers do unless told otherwise.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  queue_ = builder.AddCompletionQueue();
-  server_ = builder.BuildAndStart();
-  CATCHUP_CHECK(server_ != nullptr && port_ != 0);
-  accepting_ = std::thread([this] { Accept(); });
-}
+    : log_(ChannelTo(log)), server_([this](AnyCall* call) { Serve(call); }, credentials) {}
 
-Front::~Front() {
-  server_->Shutdown(std::chrono::system_clock::now());
+void Front::Serve(AnyCall* call) {
+  const auto relay = std::make_shared<Relay>(this, call);
   {
     const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    queue_->Shutdown();
+    relays_.push_back(relay);
   }
-  accepting_.join();
-  relays_.clear();
-}
-
-void Front::Accept() {
-  void* tag = nullptr;
-  bool ok = false;
-  while (Relay* const relay = AwaitNext()) {
-    if (!queue_->Next(&tag, &ok) || !ok) {
-      break;
-    }
-    relay->Start();
-  }
-  while (queue_->Next(&tag, &ok)) {
-  }
-}
-
-Front::Relay* Front::AwaitNext() {
-  // gRPC aborts on a request to a queue that is shut down.
-  const std::lock_guard lock(mutex_);
-  if (stopping_) {
-    return nullptr;
-  }
-  relays_.push_back(std::make_unique<Relay>(this));
-  relays_.back()->Request(queue_.get());
-  return relays_.back().get();
+  relay->Run();
 }
 
 Front::Fate Front::Judge(const Call& call) {
@@ -368,15 +301,13 @@ Front::Fate Front::Judge(const Call& call) {
 }
 
 void Front::SetRule(Rule rule) {
-  std::vector<Relay*> relays;
+  std::vector<std::shared_ptr<Relay>> relays;
   {
     const std::lock_guard lock(mutex_);
     rule_ = std::move(rule);
-    for (const auto& relay : relays_) {
-      relays.push_back(relay.get());  // They stay until the end.
-    }
+    relays = relays_;
   }
-  for (Relay* const relay : relays) {
+  for (const auto& relay : relays) {
     relay->JudgeAgain();
   }
 }

@@ -1,17 +1,16 @@
 #pragma once
 
 #include <grpcpp/channel.h>
-#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server.h>
 
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
+
+#include "tests/source/any_call_server.h"
 
 namespace catchup {
 
@@ -55,11 +54,8 @@ class Front {
   explicit Front(const std::string& log,
                  const std::shared_ptr<grpc::ServerCredentials>& credentials =
                      grpc::InsecureServerCredentials());
-  ~Front();
-  Front(const Front&) = delete;
-  Front& operator=(const Front&) = delete;
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return server_.address(); }
 
   // Holds for calls from now on. One that is open and that it ends, ends, and one that it swallows
   // is silent from now on.
@@ -71,21 +67,15 @@ class Front {
  private:
   class Relay;
 
-  void Accept();
-  Relay* AwaitNext();
+  void Serve(AnyCall* call);
   Fate Judge(const Call& call);
 
   const std::shared_ptr<grpc::Channel> log_;
-  int port_ = 0;
-  grpc::AsyncGenericService service_;
-  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  std::unique_ptr<grpc::Server> server_;
   std::mutex mutex_;
-  bool stopping_ = false;
   Rule rule_;
   int ended_ = 0;
-  std::vector<std::unique_ptr<Relay>> relays_;
-  std::thread accepting_;
+  std::vector<std::shared_ptr<Relay>> relays_;  // Of every call so far: a new rule may mean any.
+  AnyCallServer server_;                        // Last: its threads use the rest.
 };
 
 }  // namespace catchup

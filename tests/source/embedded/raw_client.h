@@ -8,28 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
+
+#include "tests/source/byte_buffer.h"
 
 namespace catchup::test {
 
 // Nothing in these tests takes longer on a loaded machine; a wait this long has failed.
 inline constexpr std::chrono::seconds kPatience{30};
-
-inline grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-inline std::string ToString(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string bytes;
-  if (buffer.Dump(&slices).ok()) {
-    for (const grpc::Slice& slice : slices) {
-      bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    }
-  }
-  return bytes;
-}
 
 inline std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -83,7 +68,7 @@ class RawCall {
       return std::nullopt;
     }
     is_reading_ = false;
-    return ok ? std::optional(ToString(incoming_)) : std::nullopt;
+    return ok ? std::optional(ToText(incoming_)) : std::nullopt;
   }
   bool timed_out() const { return timed_out_; }
 
