@@ -1,11 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "tests/e2e/dev_server.h"
 #include "tests/e2e/harness.h"
 
 // A group whose place lies beyond the end of the log: events that are appended up to there would be
@@ -65,6 +65,18 @@ TEST_F(LogEndTest, AStartBeyondItFailsTheGroupAndIsNamed) {
   EXPECT_EQ(Written(site_, "copy").size(), 3u);
 }
 
+// No event lies there, and the node says so: nothing is tried a second time.
+TEST_F(LogEndTest, APlaceInsideARecordFailsTheGroup) {
+  site_.Append(Events("s", 5));
+  site_.Configure(JsonlGroup("probe"));
+  ASSERT_EQ(site_.RunUntilCaughtUp().exit, 0);
+  const JsonObject event = ParseJsonObject(ReadLines(site_.data("probe", "out.jsonl")).at(1));
+  const std::string inside = std::to_string(std::stoull(event.at("commit")) + 1);
+  site_.Configure(
+      JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"" + inside + ":" + inside + "\""));
+  ExpectEnd("failed", {"the log has no event at " + inside + ":" + inside, "the group's `start`"});
+}
+
 TEST_F(LogEndTest, AnEmptyLogEndsBeforeEveryStartButTheZero) {
   site_.Configure(JsonlGroup("copy", "prefixes = [\"\"]\nstart = \"300:300\""));
   ExpectEnd("failed", {"the log is empty, before 300:300, the group's `start`"});
@@ -108,26 +120,18 @@ TEST_F(LogEndTest, ALogRestoredFromAnOlderBackupHaltsTheGroup) {
 // The host runs on while the server's log is put back and its events come anew.
 TEST_F(LogEndTest, ALogRestoredUnderARunningHostHaltsTheGroup) {
   site_.Append(Events("s", 4));
-  const auto serve = [&](const std::string& address) {
-    auto server = site_.Start({"dev-server", "--listen", address, "--data", "log"});
-    EXPECT_TRUE(WaitUntil([&] { return server->Output().find('\n') != std::string::npos; }))
-        << server->Errors();
-    return server;
-  };
-  auto server = serve("127.0.0.1:0");
-  const std::string uri = server->Output().substr(0, server->Output().find('\n'));
-  constexpr std::size_t kScheme = std::string_view("kurrentdb://").size();
-  site_.Configure(JsonlGroup("copy"), uri);
+  DevServer server(&site_);
+  server.Serve();
+  site_.Configure(JsonlGroup("copy"), server.uri());
   const auto host = site_.Start({"run", "host.toml"});
   ASSERT_TRUE(WaitUntil([&] {
     return host->Log().Last("State changed", "copy", "state") == "caught up";
   })) << host->Errors();
 
-  server->Signal(SIGKILL);
-  server->Wait();
+  server.Kill();
   std::filesystem::remove_all(site_.file("log"));
   site_.Append(Events("new", 1));
-  server = serve(uri.substr(kScheme, uri.find('?') - kScheme));
+  server.Serve();
 
   // The host stays, for commands.
   ASSERT_TRUE(WaitUntil([&] {

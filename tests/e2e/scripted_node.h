@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -52,6 +53,14 @@ class ScriptedNode {
   void EndReads(grpc::Status status, std::map<std::string, std::string> trailers = {}) {
     const std::lock_guard lock(mutex_);
     end_ = std::pair(std::move(status), std::move(trailers));
+  }
+  // One subscription more, after those that were so given before, says these frames and then stays
+  // open, whatever place it asks for:
+  //
+  //   "event N", "caught up", "checkpoint COMMIT:PREPARE", "end" (the call, in good order)
+  void Say(std::vector<std::string> frames) {
+    const std::lock_guard lock(mutex_);
+    said_.push_back(std::move(frames));
   }
   // How often somebody has asked for the first record from a place.
   int probes() {
@@ -148,6 +157,9 @@ class ScriptedNode {
   }
 
   void Subscription(FakeCall* call, const wire::ReadReq::Options::AllOptions& all) {
+    if (SaidSubscription(call, all)) {
+      return;
+    }
     std::vector<std::string> frames;
     {
       const std::lock_guard lock(mutex_);
@@ -184,6 +196,47 @@ class ScriptedNode {
       call->Write(frame);
     }
     call->AwaitCancel();
+  }
+
+  // By the next list of Say's; false if there is none.
+  bool SaidSubscription(FakeCall* call, const wire::ReadReq::Options::AllOptions& all) {
+    std::vector<std::string> frames;
+    {
+      const std::lock_guard lock(mutex_);
+      if (said_.empty()) {
+        return false;
+      }
+      frames = std::move(said_.front());
+      said_.pop_front();
+      resumed_.push_back(all.has_position() ? FormatPosition(PlaceOf(all)) : "");
+    }
+    wire::ReadResp confirmation;
+    confirmation.mutable_confirmation()->set_subscription_id("a");
+    call->Write(confirmation.SerializeAsString());
+    for (const std::string& frame : frames) {
+      if (frame == "end") {
+        return true;
+      }
+      call->Write(Frame(frame));
+    }
+    call->AwaitCancel();
+    return true;
+  }
+
+  std::string Frame(const std::string& words) {
+    const std::lock_guard lock(mutex_);
+    if (words.starts_with("event ")) {
+      return Event(std::stoul(words.substr(6)));
+    }
+    wire::ReadResp message;
+    if (words == "caught up") {
+      message.mutable_caught_up();
+    } else {
+      const auto place = ParsePosition(words.substr(words.find(' ') + 1));
+      message.mutable_checkpoint()->set_commit_position(place->commit);
+      message.mutable_checkpoint()->set_prepare_position(place->prepare);
+    }
+    return message.SerializeAsString();
   }
 
   Position At(std::size_t event) const { return {events_[event], events_[event]}; }
@@ -229,6 +282,7 @@ class ScriptedNode {
   std::vector<std::uint64_t> events_;
   std::optional<std::uint64_t> last_record_;
   std::optional<std::pair<grpc::Status, std::map<std::string, std::string>>> end_;
+  std::deque<std::vector<std::string>> said_;
   int probes_ = 0;
   std::vector<std::string> resumed_;
   FakeServer server_;  // Last: its threads use the rest.

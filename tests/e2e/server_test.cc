@@ -1,11 +1,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <functional>
 #include <random>
 
+#include "tests/e2e/dev_server.h"
 #include "tests/e2e/harness.h"
-#include "tests/proxy/fault_proxy.h"
 
 // A host whose server is not there, or goes away, waits and goes on where it was.
 
@@ -16,21 +15,6 @@ constexpr char kOpened[] = "Embedded log opened: its owner has ended";
 
 class ServerTest : public testing::Test {
  protected:
-  // Serves the log on the port it had before, if it had one.
-  void Serve() {
-    server_ = site_.Start({"dev-server", "--listen", address_, "--data", "log"});
-    ASSERT_TRUE(WaitUntil([&] { return server_->Output().find('\n') != std::string::npos; }))
-        << server_->Errors();
-    constexpr std::size_t kScheme = std::string_view("kurrentdb://").size();
-    uri_ = server_->Output().substr(0, server_->Output().find('\n'));
-    address_ = uri_.substr(kScheme, uri_.find('?') - kScheme);
-  }
-
-  void KillServer() {
-    server_->Signal(SIGKILL);
-    server_->Wait();
-  }
-
   void ExpectState(Process* host, const std::string& state) {
     EXPECT_TRUE(WaitUntil([&] {
       return host->Log().Last("State changed", "copy", "state") == state;
@@ -38,19 +22,17 @@ class ServerTest : public testing::Test {
   }
 
   Site site_;
-  std::string address_ = "127.0.0.1:0";
-  std::string uri_;
-  std::unique_ptr<Process> server_;
+  DevServer server_{&site_};
 };
 
 TEST_F(ServerTest, TheGroupWaitsUntilTheServerComes) {
   site_.Append({EventLine("s", "x")});
-  Serve();
-  KillServer();
-  site_.Configure(JsonlGroup("copy"), uri_);
+  server_.Serve();
+  server_.Kill();
+  site_.Configure(JsonlGroup("copy"), server_.uri());
   const auto host = site_.Start({"run", "host.toml"});
   ExpectState(host.get(), "waiting");
-  Serve();
+  server_.Serve();
   EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
@@ -68,8 +50,8 @@ TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
     wanted.push_back(stream + "@" + std::to_string(i % 500) + " x");
   }
   site_.Append(lines);
-  Serve();
-  site_.Configure(JsonlGroup("copy"), uri_);
+  server_.Serve();
+  site_.Configure(JsonlGroup("copy"), server_.uri());
   const auto host = site_.Start({"run", "host.toml", "--until-caught-up"});
   int killed_midway = 0;
   for (int i = 0; i < 3; ++i) {
@@ -78,9 +60,9 @@ TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
     ASSERT_TRUE(WaitUntil([&] {
       return !host->Running() || ReadLines(site_.data("copy", "out.jsonl")).size() >= target;
     })) << host->Errors();
-    KillServer();
+    server_.Kill();
     killed_midway += host->Running() ? 1 : 0;
-    Serve();
+    server_.Serve();
   }
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 
@@ -90,13 +72,13 @@ TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
 }
 
 TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
-  Serve();
-  site_.Configure(JsonlGroup("copy"), uri_);
+  server_.Serve();
+  site_.Configure(JsonlGroup("copy"), server_.uri());
   const auto host = site_.Start({"run", "host.toml"});
   ExpectState(host.get(), "caught up");
-  KillServer();
+  server_.Kill();
   ExpectState(host.get(), "waiting");
-  Serve();
+  server_.Serve();
   site_.Append({EventLine("late", "x")});
   EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() == 1; })) << host->Errors();
   ExpectState(host.get(), "caught up");
@@ -106,12 +88,12 @@ TEST_F(ServerTest, ALiveGroupTakesWhatIsAppendedAfterAReconnect) {
 
 // The groups would be long about it, each by itself: one looks, and all of them are told.
 TEST_F(ServerTest, AllGroupsGoOnOnceAServerThatWasGoneAnswers) {
-  Serve();
+  server_.Serve();
   std::string groups;
   for (int i = 0; i < 5; ++i) {
     groups += JsonlGroup("copy" + std::to_string(i));
   }
-  site_.Configure(groups, uri_);
+  site_.Configure(groups, server_.uri());
   const auto host = site_.Start({"run", "host.toml"});
   const auto all_have = [&](std::size_t events) {
     return WaitUntil([&] {
@@ -125,7 +107,7 @@ TEST_F(ServerTest, AllGroupsGoOnOnceAServerThatWasGoneAnswers) {
   };
   site_.Append({EventLine("s", "x")});
   ASSERT_TRUE(all_have(1)) << host->Errors();
-  KillServer();
+  server_.Kill();
   // Each has tried in vain, and only the answer that somebody gets brings it back.
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(WaitUntil([&] {
@@ -134,7 +116,7 @@ TEST_F(ServerTest, AllGroupsGoOnOnceAServerThatWasGoneAnswers) {
                  .find("going on when the server answers") != std::string::npos;
     })) << host->Errors();
   }
-  Serve();
+  server_.Serve();
   EXPECT_TRUE(WaitUntil([&] { return host->Log().Has("Server answers again"); })) << host->Errors();
   site_.Append({EventLine("s", "x")});
   EXPECT_TRUE(all_have(2)) << host->Errors();
@@ -142,50 +124,9 @@ TEST_F(ServerTest, AllGroupsGoOnOnceAServerThatWasGoneAnswers) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
-// The server is well all the time; what lies between breaks in every way that it can.
-TEST_F(ServerTest, ABrokenConnectionCostsNoEventAndRepeatsNone) {
-  Serve();
-  FaultProxy network(address_);
-  site_.Configure(JsonlGroup("copy"), "kurrentdb://" + network.address() + "?tls=false");
-  const auto host = site_.Start({"run", "host.toml"});
-  ExpectState(host.get(), "caught up");
-  using Direction = FaultProxy::Direction;
-  using End = FaultProxy::End;
-  const std::vector<std::function<void()>> breaks = {
-      [&] { network.Reset(); },
-      [&] { network.Fin(); },
-      [&] {
-        network.CutAfter(Direction::kToClient, network.counts().to_client + 100, End::kReset);
-      },
-      [&] { network.CutAfter(Direction::kToServer, network.counts().to_server + 30, End::kFin); },
-      [&] {
-        network.Refuse();
-        network.Reset();
-        ExpectState(host.get(), "waiting");
-        network.Accept();
-      },
-      [&] {
-        network.Set({.kind = Fault::Kind::kSlice});
-        network.Reset();
-      },
-      [&] { network.Heal(); },
-  };
-  std::vector<std::string> wanted;
-  for (const auto& breaks_now : breaks) {
-    breaks_now();
-    wanted.push_back("s@" + std::to_string(wanted.size()) + " x");
-    site_.Append({EventLine("s", "x")});
-    ASSERT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() >= wanted.size(); }))
-        << host->Errors();
-  }
-  EXPECT_EQ(Written(site_, "copy"), wanted);
-  host->Signal(SIGTERM);
-  EXPECT_EQ(host->Wait(), 0) << host->Errors();
-}
-
 // Two hosts used the log of a process that has ended: one of them opens it, the other follows.
 TEST_F(ServerTest, HostsTakeOverAnEmbeddedLogWhoseOwnerHasEnded) {
-  Serve();
+  server_.Serve();
   site_.Configure(JsonlGroup("copy"), "embedded:log");
   Site beside;
   const std::string log = "embedded:" + site_.file("log").string();
@@ -195,7 +136,7 @@ TEST_F(ServerTest, HostsTakeOverAnEmbeddedLogWhoseOwnerHasEnded) {
   ExpectState(host.get(), "caught up");
   ExpectState(other.get(), "caught up");
 
-  KillServer();
+  server_.Kill();
   ExpectState(host.get(), "waiting");
   ExpectState(other.get(), "waiting");
   EXPECT_TRUE(WaitUntil([&] {

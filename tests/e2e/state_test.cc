@@ -12,6 +12,7 @@
 #include "host/store/checkpoint_file.h"
 #include "host/store/checkpoint_slot.h"
 #include "host/store/checkpoint_store.h"
+#include "tests/e2e/dev_server.h"
 #include "tests/e2e/harness.h"
 
 // What the host keeps in its state directory, and what it does when something of that goes.
@@ -69,14 +70,12 @@ class RunningStateTest : public ::testing::Test {
  protected:
   RunningStateTest() {
     site_.UseTestProgram(10);
-    server_ = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
-    EXPECT_TRUE(WaitUntil([&] { return server_->Output().find('\n') != std::string::npos; }))
-        << server_->Errors();
+    server_.Serve();
     site_.Append({EventLine("s", "x-1"), EventLine("s", "x-2")});
     // A folder of its own, so that a test may take a plugin away.
     fs::create_directory(site_.file("plugins"));
     fs::copy_file(fs::path(PLUGIN_DIRECTORY) / "jsonl.so", plugin());
-    site_.Configure(JsonlGroup("one"), server_->Output().substr(0, server_->Output().find('\n')));
+    site_.Configure(JsonlGroup("one"), server_.uri());
     const std::string toml = ReadFile(site_.file("host.toml"));
     const std::string key = "directories = [";
     const std::size_t at = toml.find(key);
@@ -140,7 +139,7 @@ class RunningStateTest : public ::testing::Test {
   }
 
   Site site_;
-  std::unique_ptr<Process> server_;
+  DevServer server_{&site_};
   std::unique_ptr<Process> host_;
 };
 
