@@ -114,8 +114,9 @@ TEST_F(NetworkTest, ACutAnywhereLeavesWholeFramesInOrder) {
   Open();
   for (std::size_t bytes = 40; bytes < 4'000; bytes += 397) {
     const End end = bytes % 2 == 0 ? End::kFin : End::kReset;
-    network_.CutAfter(Direction::kToClient, bytes, end);
+    // Counted first: gRPC may be connecting by itself, and the cut is only one.
     const std::uint64_t cut_at = network_.counts().to_client + bytes;
+    network_.CutAfter(Direction::kToClient, bytes, end);
     // A connection that was cut before it stood is followed by a pause of gRPC's.
     while (network_.counts().to_client < cut_at) {
       Subscribe();
