@@ -69,7 +69,7 @@ TEST_P(OldServerTest, ACheckpointThatANewerOneAnnouncedSkipsNone) {
   all.insert(all.end(), {"s@4 x", "s@5 x"});
   EXPECT_EQ(Written(site_, "copy"), all) << "each once and in order";
   EXPECT_EQ(node_.resumed(), (Strings{"", "400:400"}));
-  EXPECT_EQ(node_.probes(), 2) << "at the checkpoint, and at the last event";
+  EXPECT_EQ(node_.probes(), 3) << "whether it is the log, at the checkpoint, at the last event";
   // What it announces itself becomes no checkpoint.
   node_.Append(700);
   Run();
