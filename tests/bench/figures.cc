@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/bench/process.h"
 
@@ -17,6 +19,17 @@ std::string Rounded(double value) {
 }
 
 }  // namespace
+
+std::vector<double> Numbers(const std::string& path) {
+  std::istringstream lines(ReadFile(path));
+  std::vector<double> numbers;
+  for (std::string line; std::getline(lines, line);) {
+    if (line != "live") {
+      numbers.push_back(std::strtod(line.c_str(), nullptr));
+    }
+  }
+  return numbers;
+}
 
 double Quantile(std::vector<double> values, double part) {
   if (values.empty()) {

@@ -28,6 +28,9 @@ class Figures {
   std::vector<Figure> figures_;  // In order of their first value.
 };
 
+// The numbers of a file, one a line; a line "live" among them is left out.
+std::vector<double> Numbers(const std::string& path);
+
 // The value below which `part` of them lie; of nothing 0.
 double Quantile(std::vector<double> values, double part);
 

@@ -1,39 +1,13 @@
 // live_append ADDRESS COUNT RATE TYPE [STREAMS]: appends COUNT events, RATE a second, each by
 // itself, whose data is the time of its making in nanoseconds of CLOCK_MONOTONIC as text. With
 // STREAMS they go to so many in turn, and those of each fifth one are of type TYPE-other.
-#include <poll.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <thread>
 
-#include "host/base/random.h"
-#include "host/source/client/appender.h"
-
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-catchup::Status AppendOne(catchup::Appender* appender, const std::string& stream,
-                          const std::string& type) {
-  catchup::NewEvent event;
-  event.id = catchup::RandomUuid();
-  event.type = type;
-  event.data = std::to_string(std::chrono::nanoseconds(Clock::now().time_since_epoch()).count());
-  const catchup::NewEvent* const one[] = {&event};
-  appender->Append(stream, {}, one);
-  for (;;) {
-    for (const catchup::AppendAnswer& answer : appender->Take()) {
-      return answer.status;
-    }
-    pollfd wait{appender->wake(), POLLIN, 0};
-    (void)poll(&wait, 1, 1000);
-  }
-}
-
-}  // namespace
+#include "tests/bench/timed_event.h"
 
 int main(int argc, char** argv) {
   if (argc != 5 && argc != 6) {
@@ -47,14 +21,15 @@ int main(int argc, char** argv) {
   const auto period = std::chrono::nanoseconds(1'000'000'000 / std::strtol(argv[3], nullptr, 10));
   const std::string type = argv[4];
   const long streams = argc == 6 ? std::strtol(argv[5], nullptr, 10) : 1;
+  using catchup::bench::Clock;
   auto next = Clock::now();
   for (long i = 0; i < count; ++i) {
     std::this_thread::sleep_until(next);
     next += period;
     const std::string stream = streams == 1 ? "live" : "live-" + std::to_string(i % streams);
     const bool other = streams > 1 && i % 5 == 0;
-    const catchup::Status status =
-        AppendOne(appender.get(), stream, other ? type + "-other" : type);
+    const catchup::Status status = catchup::bench::AppendTimed(
+        appender.get(), stream, other ? type + "-other" : type, Clock::now());
     if (!status.ok()) {
       std::fprintf(stderr, "live_append: %s\n", status.message().c_str());
       return 1;

@@ -18,17 +18,6 @@ namespace {
 
 constexpr std::uint64_t kGroups = 200;
 
-std::vector<double> Numbers(const std::string& path) {
-  std::istringstream lines(ReadFile(path));
-  std::vector<double> numbers;
-  for (std::string line; std::getline(lines, line);) {
-    if (line != "live") {
-      numbers.push_back(std::strtod(line.c_str(), nullptr));
-    }
-  }
-  return numbers;
-}
-
 constexpr const char* kLiveType = "live-measured";
 constexpr std::uint64_t kLiveRate = 200;
 // A round's part of 20,000 in five.
@@ -373,6 +362,8 @@ std::span<const Part> Parts() {
       {"parts", "ring and runner alone, checkpoint commits", MeasureParts, true},
       {"reconnect", "from a server that is back to the next event of 5 groups", MeasureReconnect,
        false},
+      {"network", "from a reset to the next event, and until a silent connection is found",
+       MeasureNetwork, false},
       {"large", "catch-up over ten times as many events", MeasureLargeLog, false},
   };
   return kParts;

@@ -37,6 +37,7 @@ void MeasureGroups(Bench* bench);
 void MeasureAppend(Bench* bench);
 void MeasureRespawn(Bench* bench);
 void MeasureReconnect(Bench* bench);
+void MeasureNetwork(Bench* bench);
 void MeasureLetters(Bench* bench);
 void MeasureParts(Bench* bench);
 
