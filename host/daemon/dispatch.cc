@@ -38,6 +38,7 @@ void Dispatch::Carry(const Command& command) {
     case Command::Kind::kReadWitnessStream:
     case Command::Kind::kProbe:
     case Command::Kind::kSubscribe:
+    case Command::Kind::kReadNext:
     case Command::Kind::kCancelSubscription:
     case Command::Kind::kMissSource:
     case Command::Kind::kSourceFound:
@@ -102,6 +103,9 @@ void Dispatch::CarryToSource(const Command& command) {
       break;
     case Command::Kind::kSubscribe:
       handler_.Subscribe(command.number, command.from);
+      break;
+    case Command::Kind::kReadNext:
+      handler_.ReadNext(command.number, command.from);
       break;
     case Command::Kind::kCancelSubscription:
       handler_.CancelSubscription(command.number);

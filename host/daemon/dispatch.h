@@ -24,6 +24,7 @@ class CommandHandler {
   virtual void ReadWitnessStream(CallNumber call, const KnownWitness& witness) = 0;
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
+  virtual void ReadNext(CallNumber call, std::optional<Position> behind) = 0;
   virtual void CancelSubscription(CallNumber call) = 0;
   virtual void MissSource() = 0;
   virtual void SourceFound() = 0;

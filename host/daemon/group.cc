@@ -200,6 +200,7 @@ void Group::SetHead(const std::optional<Position>& head) {
     if (engine().needs_head()) {
       engine().Head(source_.call(), head, Now(), out());
     }
+    engine().HeadSeen(head, Now(), out());
   });
 }
 
@@ -228,6 +229,14 @@ void Group::OnProbed(CallNumber call, std::optional<Position> found) {
 void Group::OnHead(CallNumber call, std::optional<Position> head) {
   head_ = head;
   engine().Head(call, head, Now(), out());
+}
+
+void Group::OnNext(CallNumber call, const Answer<std::optional<Position>>& next) {
+  if (next.ok()) {
+    engine().NextKnown(call, *next, Now(), out());
+  } else {
+    engine().NextUnknown(call, next.end().text, Now(), out());
+  }
 }
 
 // Whether a rule skips it. Letters that a group got as events might become letters again, without

@@ -97,7 +97,8 @@ class Group final : private CommandHandler,
   // The node at `from` does not serve any more, and the one at `to` does. Any thread.
   void LeaveNode(const std::string& from, const std::string& to);
 
-  // The newest event of the log, for the place in it that is shown. Any thread.
+  // The newest event of the log, for the place in it that is shown, and for calls that are silent.
+  // Any thread.
   void SetHead(const std::optional<Position>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.
   bool CheckpointSafe();
@@ -119,6 +120,9 @@ class Group final : private CommandHandler,
   void Probe(CallNumber call, Position from) override { source_.Probe(call, from); }
   void Subscribe(CallNumber call, std::optional<Position> from) override {
     source_.Subscribe(call, from);
+  }
+  void ReadNext(CallNumber call, std::optional<Position> behind) override {
+    source_.ReadNext(call, behind);
   }
   void CancelSubscription(CallNumber) override { source_.Cancel(); }
   void MissSource() override { source_.Miss(); }
@@ -143,6 +147,7 @@ class Group final : private CommandHandler,
   void OnWitnessStream(CallNumber call, const StreamRevision& found) override;
   void OnProbed(CallNumber call, std::optional<Position> found) override;
   void OnHead(CallNumber call, std::optional<Position> head) override;
+  void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) override;
   void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) override;
   void OnCheckpoint(CallNumber call, Position position) override;
   void OnCaughtUp(CallNumber call, std::optional<Position> position) override;

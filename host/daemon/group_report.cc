@@ -83,6 +83,8 @@ std::string_view NoticeMsg(Notice notice) {
       return "Announced position ignored";
     case Notice::kAnnouncedTooEarly:
       return "Event behind an announcement";
+    case Notice::kSilenceUnexplained:
+      return "Silence not explained";
     case Notice::kCallsWait:
       return "Waiting after a failed call";
     case Notice::kCallsGoOn:

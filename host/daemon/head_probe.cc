@@ -8,7 +8,7 @@
 namespace catchup {
 namespace {
 
-constexpr std::chrono::seconds kInterval{2};
+constexpr std::chrono::seconds kInterval{5};
 constexpr std::chrono::seconds kIdleInterval{10};
 // Failed logins fill the server's log.
 constexpr std::chrono::seconds kRefusedInterval{60};
@@ -36,7 +36,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
     return;
   }
   next_ = now + FixedWait(someone_moves ? kInterval : kIdleInterval);
-  if (!Connect()) {
+  if (!Connect().ok()) {
     next_ = now + FixedWait(kInterval);
     return;
   }
@@ -77,27 +77,39 @@ void HeadProbe::AccessChanged() {
   next_ = {};
 }
 
+void HeadProbe::ReadNext(std::optional<Position> behind, const EventFilter& filter,
+                         Source::HeadCallback callback) {
+  reactor_.Post([this, behind, filter, callback = std::move(callback)] {
+    on_reactor_.AssertHeld();
+    if (const Status connected = Connect(); connected.ok()) {
+      source_->ReadNext(behind, filter, callback);
+    } else {
+      callback(EndOfCall{.text = connected.message()});
+    }
+  });
+}
+
 // Connects to where the server is now, if that is known: of a cluster it may have to be found,
 // which the next look profits from.
-bool HeadProbe::Connect() {
+Status HeadProbe::Connect() {
   if (services_.discovery != nullptr && !services_.discovery->known().has_value()) {
     services_.discovery->Find([](const Answer<std::string>&) {});
-    return false;
+    return Status::Unavailable("the node of the cluster to ask is being looked for");
   }
   const std::string address = services_.address();
   if (source_ != nullptr && source_->address() == address) {
-    return true;
+    return {};
   }
   auto opened = services_.open(address, "head");
   if (!opened.ok()) {
-    return false;
+    return opened.status();
   }
   if (source_ != nullptr) {
     source_->Shutdown();
     services_.retire(std::move(source_));
   }
   source_ = std::move(*opened);
-  return true;
+  return {};
 }
 
 }  // namespace catchup

@@ -14,10 +14,10 @@
 
 namespace catchup {
 
-// Asks for the newest event of the log now and then, once for all groups: every 2 s while one of
-// them moves, every 10 s while all are live, every minute
-// where the server refuses it, never without one that lives. What fails is silent; the groups say
-// by themselves what they wait for.
+// Asks for the newest event of the log now and then, once for all groups: every 5 s while one of
+// them moves, every 10 s while all are live, every minute where the server refuses it, never
+// without one that lives. It is for a display and for subscriptions that are silent, so what fails
+// is silent too; the groups say by themselves what they wait for.
 //
 // Of a cluster it also finds out when the node that the groups are at has stopped being the leader,
 // or serves no more, of which an open subscription may never hear: the question is refused there,
@@ -37,11 +37,15 @@ class HeadProbe {
 
   // Asks if it is time to.
   void Look(const std::vector<GroupStatus>& groups, Clock::time_point now);
+  // Source::ReadNext on this connection, which leads to where the server is now. Called back on any
+  // thread, from outside. Any thread.
+  void ReadNext(std::optional<Position> behind, const EventFilter& filter,
+                Source::HeadCallback callback);
   // Whoever this host is for the server is another now.
   void AccessChanged();
 
  private:
-  bool Connect() CATCHUP_REQUIRES(on_reactor_);
+  Status Connect() CATCHUP_REQUIRES(on_reactor_);
   void OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at)
       CATCHUP_REQUIRES(on_reactor_);
 

@@ -141,6 +141,10 @@ GroupServices Host::ServicesOfGroups() {
   services.source.watch = [this](std::function<void()> answers) {
     return hub_->Watch(std::move(answers));
   };
+  services.source.read_next = [this](std::optional<Position> behind, const EventFilter& filter,
+                                     Source::HeadCallback callback) {
+    head_->ReadNext(behind, filter, std::move(callback));
+  };
   services.sinks = resources_.sinks();
   services.on_runner_gone = [this](const std::string& group) { SweepOrphans(group); };
   services.on_finished = [this] {

@@ -250,8 +250,19 @@ void SourceSide::TellHead(CallNumber call, const Answer<std::optional<Position>>
   }
 }
 
+void SourceSide::ReadNext(CallNumber call, std::optional<Position> behind) {
+  if (services_.read_next == nullptr) {
+    return;
+  }
+  services_.read_next(behind, config_.filter,
+                      Gate::Wrap(gate_, [this, call](const Answer<std::optional<Position>>& next) {
+                        listener_.OnNext(call, next);
+                      }));
+}
+
 void SourceSide::Cancel() {
   cancelled_ = call_;
+  worn_ = true;
   if (subscription_ != nullptr) {
     subscription_->Cancel();
   }

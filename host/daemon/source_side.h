@@ -23,6 +23,7 @@ class SourceListener {
   virtual void OnWitnessStream(CallNumber call, const StreamRevision& found) = 0;
   virtual void OnProbed(CallNumber call, std::optional<Position> found) = 0;
   virtual void OnHead(CallNumber call, std::optional<Position> head) = 0;
+  virtual void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) = 0;
   virtual void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) = 0;
   virtual void OnCheckpoint(CallNumber call, Position position) = 0;
   virtual void OnCaughtUp(CallNumber call, std::optional<Position> position) = 0;
@@ -48,8 +49,8 @@ class SourceWatch {
 // being read. Follows a server that has moved, and a node that is not the leader to the one that
 // is. Waits for nothing.
 //
-// A connection on which a call was dropped is not used again: it may be dead without knowing, or
-// wait before it connects, and what it waits for is decided elsewhere.
+// A connection on which a call was dropped, or given up, is not used again: it may be dead without
+// knowing, or wait before it connects, and what it waits for is decided elsewhere.
 //
 // All functions: inside a turn of the gate.
 class SourceSide {
@@ -67,6 +68,12 @@ class SourceSide {
     // A place among those that share the source; `answers` is called on a thread of its owner's.
     // Null: there is none, and the group tries by itself.
     std::function<std::unique_ptr<SourceWatch>(std::function<void()> answers)> watch;
+    // Source::ReadNext on a connection to where the server is now that is not the group's, which
+    // may be what is not well. Called back on any thread, from outside. Null: silence is not looked
+    // into.
+    std::function<void(std::optional<Position> behind, const EventFilter& filter,
+                       Source::HeadCallback callback)>
+        read_next{};
     // Ends a source elsewhere, since that waits for its thread. Any thread, under any lock.
     std::function<void(std::shared_ptr<Source>)> retire;
   };
@@ -87,6 +94,7 @@ class SourceSide {
   void ReadWitnessStream(CallNumber call, const KnownWitness& witness);
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
+  void ReadNext(CallNumber call, std::optional<Position> behind);
   void Cancel();
 
   // The node at `from` does not serve any more, and the one at `to` does. A subscription that is
@@ -155,7 +163,7 @@ class SourceSide {
   bool head_told_ = false;       // In this call already.
   bool paused_ = false;
   bool in_round_ = false;
-  bool worn_ = false;  // A call on this connection was dropped.
+  bool worn_ = false;  // A call on this connection was dropped or given up.
   bool shut_down_ = false;
   std::optional<std::string> leader_;  // As the last call said, which a node ended that is none.
   Discovery::Number search_ = 0;       // The last one for a node.

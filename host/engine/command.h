@@ -51,6 +51,9 @@ struct Command {
                           // WitnessStreamRead.
     kProbe,               // call, from: read the first record at or after it, then say Probed.
     kSubscribe,           // call, from: null is the beginning of the log; else exclusive.
+    kReadNext,            // call, from: while it is open, read by another way than the call the
+                          // first event of the group's filter behind `from`, null being the
+                          // beginning of the log; then say NextKnown, or NextUnknown.
     kCancelSubscription,  // call: whichever of the six it is at.
     kMissSource,          // Say SourceAnswers as soon as the source answers somebody. Once for
                           // each time that it is asked for.
@@ -97,7 +100,7 @@ struct Command {
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;
   Sequence last = 0;
-  // kSubscribe, kRemoveLetters, kNotice; else set where it is named.
+  // kSubscribe, kReadNext, kRemoveLetters, kNotice; else set where it is named.
   std::optional<Position> from;
   std::optional<Position> event;  // kPersist: the last event at or before it, where it is known.
   std::chrono::nanoseconds at{};  // By the clock of the inputs' `now`; may be over already.

@@ -32,7 +32,7 @@ namespace catchup {
 //   caught up   CatchUp, and the end of a group that was to catch up only
 //   lane        Lane: spawn, or press the one that is to end
 //   deliver     what waits in the Ledger, to the lanes that take it
-//   source      SourceLink: connect, or cancel
+//   source      SourceLink: connect, or cancel; Liveness: replace a call that is silent
 //   persist     CheckpointPacer: the watermark as checkpoint
 //   finish      Lifecycle: whether nothing is under way any more
 //   report      state and reason, where they changed
@@ -147,6 +147,14 @@ class Engine {
   // not say that it is caught up.
   void Head(CallNumber call, std::optional<Position> head, Tick tick, Commands* out);
 
+  // The head of the log as anybody has read it, null for an empty log: what a call is measured by
+  // that says nothing.
+  void HeadSeen(std::optional<Position> head, Tick tick, Commands* out);
+
+  // What kReadNext found, null when there is none; or why that is not known.
+  void NextKnown(CallNumber call, std::optional<Position> next, Tick tick, Commands* out);
+  void NextUnknown(CallNumber call, std::string_view why, Tick tick, Commands* out);
+
   // A matching event; `skip`: a rule says that it needs no delivery, which is counted. Returns its
   // sequence, which names it from now on; 0 when it needs none (by that rule, or seen before) and
   // may be forgotten.
@@ -231,7 +239,7 @@ class Engine {
   // --- Questions. ---
 
   // Whether another frame may be asked for. When it turns true again after an input, ask.
-  bool wants_frames() const { return parts_.link.open() && parts_.HasRoom(); }
+  bool wants_frames() const { return parts_.WantsFrames(); }
 
   // While it does not: whether more settled events could change that. Not where what is settled
   // already waits for a checkpoint that is being written.
@@ -316,8 +324,9 @@ class Engine {
   void Plan(Turn& turn);
 
   // What the source says (engine_source.cc).
-  void Take(const SourceLink::Found& found);
+  void Take(const SourceLink::Found& found, std::chrono::nanoseconds now);
   SourceLink::Place ResumePlace() const;
+  void OnFrame(Turn& turn);
   void OnPosition(Position position);
   void Announce(Position position, Turn& turn);
   Sequence TakeEvent(Position position, std::uint64_t bytes, bool skip, bool* plain, Turn& turn);

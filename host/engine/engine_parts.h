@@ -27,6 +27,7 @@
 #include "host/engine/letter_writes.h"
 #include "host/engine/lifecycle.h"
 #include "host/engine/lineage.h"
+#include "host/engine/liveness.h"
 #include "host/engine/origin.h"
 #include "host/engine/seat.h"
 #include "host/engine/source_link.h"
@@ -88,6 +89,7 @@ struct EngineParts {
   // --- Its source. ---
 
   SourceLink link;
+  Liveness liveness;  // Of the call.
   Frontier frontier;
   CatchUp catch_up;
   Witnesses witnesses;
@@ -158,8 +160,10 @@ struct EngineParts {
            park_asked.empty();
   }
   EventName NameOf(Sequence sequence) const;
-  // Whether the window has room for another event, as Engine::wants_frames says.
+  // Whether the window has room for another event.
   bool HasRoom() const;
+  // See Engine::wants_frames.
+  bool WantsFrames() const { return link.open() && HasRoom(); }
   bool WithinDuplicateBound() const;
   // What the event takes as a letter, as near as can be told before it is written.
   std::uint64_t LetterBytesOf(Sequence sequence, std::string_view reason) const;

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "host/base/time_text.h"
 #include "host/engine/deliver.h"
 #include "host/engine/engine.h"
 #include "host/engine/engine_text.h"
@@ -16,7 +17,7 @@ void Engine::ServerKnown(CallNumber call, const ServerTraits& traits, Tick tick,
     return;
   }
   Turn turn(tick, out);
-  Take(parts_.link.OnServer(traits, ResumePlace(), turn));
+  Take(parts_.link.OnServer(traits, ResumePlace(), turn), turn.now);
   Plan(turn);
 }
 
@@ -25,7 +26,7 @@ void Engine::EndKnown(CallNumber call, std::optional<Position> end, Tick tick, C
     return;
   }
   Turn turn(tick, out);
-  Take(parts_.link.OnEnd(end, ResumePlace(), turn));
+  Take(parts_.link.OnEnd(end, ResumePlace(), turn), turn.now);
   Plan(turn);
 }
 
@@ -35,7 +36,7 @@ void Engine::WitnessRead(CallNumber call, const std::optional<FirstRecord>& firs
     return;
   }
   Turn turn(tick, out);
-  Take(parts_.link.OnWitness(first, ResumePlace(), turn));
+  Take(parts_.link.OnWitness(first, ResumePlace(), turn), turn.now);
   Plan(turn);
 }
 
@@ -45,7 +46,7 @@ void Engine::WitnessStreamRead(CallNumber call, const StreamRevision& found, Tic
     return;
   }
   Turn turn(tick, out);
-  Take(parts_.link.OnWitnessStream(found, ResumePlace(), turn));
+  Take(parts_.link.OnWitnessStream(found, ResumePlace(), turn), turn.now);
   Plan(turn);
 }
 
@@ -54,16 +55,19 @@ void Engine::Probed(CallNumber call, std::optional<Position> found, Tick tick, C
     return;
   }
   Turn turn(tick, out);
-  Take(parts_.link.OnProbed(found, ResumePlace(), turn));
+  Take(parts_.link.OnProbed(found, ResumePlace(), turn), turn.now);
   Plan(turn);
 }
 
-void Engine::Take(const SourceLink::Found& found) {
+void Engine::Take(const SourceLink::Found& found, std::chrono::nanoseconds now) {
   if (found.placed) {
     parts_.origin.OnSeen();
   }
   if (found.step_back) {
     parts_.frontier.StepBack();
+  }
+  if (parts_.link.open()) {
+    parts_.liveness.Rest(now);
   }
   if (found.failed.empty()) {
     return;
@@ -75,6 +79,11 @@ void Engine::Take(const SourceLink::Found& found) {
     reason = fmt::format("lineage {}: {}", LineageFaultName(found.fault), found.failed);
   }
   parts_.End(GroupState::kFailed, reason, Lane::Force::kDrain, parts_.options.drain_timeout);
+}
+
+void Engine::OnFrame(Turn& turn) {
+  parts_.link.OnFrame(turn);
+  parts_.liveness.Rest(turn.now);
 }
 
 // The server has got as far as `position` in this call.
@@ -109,7 +118,7 @@ Sequence Engine::Event(CallNumber call, Position position, std::uint64_t bytes, 
   }
   Turn turn(tick, out);
   bool plain = parts_.link.live() && !parts_.link.knows_head();
-  parts_.link.OnFrame(turn);
+  OnFrame(turn);
   Sequence sequence = 0;
   if (!IsPlace(position)) [[unlikely]] {
     plain = false;
@@ -199,7 +208,7 @@ void Engine::CheckpointFrame(CallNumber call, Position position, Tick tick, Comm
     return;
   }
   Turn turn(tick, out);
-  parts_.link.OnFrame(turn);
+  OnFrame(turn);
   Announce(position, turn);
   Plan(turn);
 }
@@ -209,7 +218,7 @@ void Engine::CaughtUp(CallNumber call, std::optional<Position> position, Tick ti
     return;
   }
   Turn turn(tick, out);
-  parts_.link.OnFrame(turn);
+  OnFrame(turn);
   if (position) {
     Announce(*position, turn);
   }
@@ -229,6 +238,41 @@ void Engine::Head(CallNumber call, std::optional<Position> head, Tick tick, Comm
   Plan(turn);
 }
 
+void Engine::HeadSeen(std::optional<Position> head, Tick tick, Commands* out) {
+  if (!parts_.link.open() || (head && !IsPlace(*head))) {
+    return;
+  }
+  Turn turn(tick, out);
+  parts_.liveness.OnHead(head);
+  Plan(turn);
+}
+
+void Engine::NextKnown(CallNumber call, std::optional<Position> next, Tick tick, Commands* out) {
+  if (!parts_.link.Is(call)) {
+    return;
+  }
+  Turn turn(tick, out);
+  parts_.liveness.OnFound(next, parts_.link.told(), turn.now);
+  Plan(turn);
+}
+
+void Engine::NextUnknown(CallNumber call, std::string_view why, Tick tick, Commands* out) {
+  if (!parts_.link.Is(call)) {
+    return;
+  }
+  Turn turn(tick, out);
+  const std::chrono::nanoseconds silence = turn.now - parts_.liveness.since();
+  if (parts_.liveness.OnUnknown(turn.now)) {
+    turn.Tell(
+        Notice::kSilenceUnexplained,
+        fmt::format("no frame for {}, and the log does not tell whether an event is missing "
+                    "({}); looking again in {}",
+                    FormatDuration(silence), OneLine(why), FormatDuration(Liveness::kSilence)),
+        false, parts_.link.told());
+  }
+  Plan(turn);
+}
+
 void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick, Commands* out) {
   if (!parts_.link.Is(call)) {
     return;
@@ -237,9 +281,9 @@ void Engine::SubscriptionEnded(CallNumber call, const EndOfCall& end, Tick tick,
   parts_.catch_up.Drop();
   const bool no_place = end.kind == EndClass::kInvalidPosition;
   if (no_place && parts_.link.reading_witness()) {
-    Take(parts_.link.OnInvalidWitness(end.text, ResumePlace(), turn));
+    Take(parts_.link.OnInvalidWitness(end.text, ResumePlace(), turn), turn.now);
   } else if (no_place) {
-    Take(parts_.link.OnInvalidPosition(end.text, ResumePlace()));
+    Take(parts_.link.OnInvalidPosition(end.text, ResumePlace()), turn.now);
   } else {
     parts_.link.OnEnded(end, parts_.frontier.reached(), turn);
   }

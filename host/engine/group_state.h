@@ -29,7 +29,7 @@ struct Transition {
 // All that there are; the simulation meets each of them and no other. A final state is left for
 // good, and one that needs nothing finished before it is entered at once.
 struct Transitions {
-  // By whose word. Time alone ends no more than a wait.
+  // By whose word. Time alone ends a wait, or a call that is silent, and no more.
   enum Cause : std::uint8_t {
     kOperator = 1,  // Start, Stop, and what is said about letters.
     kRunner = 2,    // Ready, settled, failed, hung, gone.
@@ -45,18 +45,18 @@ struct Transitions {
       {kIdle, kFailed, kOperator},  // Nothing can begin where it is recorded to.
       {kStarting, kCatchingUp, kSource},
       {kStarting, kCaughtUp, kSource},  // Nothing was there to catch up with.
-      {kStarting, kWaiting, kRunner | kSource | kStore},
+      {kStarting, kWaiting, kRunner | kSource | kStore | kClock},
       {kStarting, kDraining, kOperator | kRunner | kSource | kStore},
       {kStarting, kFailed, kRunner},     // By a letter's call, before a subscription is there.
       {kStarting, kGivenUp, kRunner},    // It was tried again, and nothing has changed; as the two
       {kCatchingUp, kGivenUp, kRunner},  // of these that come later.
       {kCaughtUp, kGivenUp, kRunner},
       {kCatchingUp, kCaughtUp, kRunner | kSource | kStore},
-      {kCatchingUp, kWaiting, kOperator | kRunner | kSource | kStore},
+      {kCatchingUp, kWaiting, kOperator | kRunner | kSource | kStore | kClock},
       {kCatchingUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCatchingUp, kFailed, kRunner},    // It ended with a verdict, and all is written.
       {kCaughtUp, kCatchingUp, kRunner},  // Put back while its runner was replaced.
-      {kCaughtUp, kWaiting, kOperator | kRunner | kSource | kStore},
+      {kCaughtUp, kWaiting, kOperator | kRunner | kSource | kStore | kClock},
       {kCaughtUp, kDraining, kOperator | kRunner | kSource | kStore},
       {kCaughtUp, kFailed, kRunner},
       {kWaiting, kStarting, kRunner | kSource | kStore},

@@ -1,10 +1,13 @@
 #include "host/engine/plan.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
 
+#include "host/base/time_text.h"
 #include "host/engine/deliver.h"
 #include "host/engine/engine_text.h"
 #include "host/engine/heal.h"
@@ -31,6 +34,7 @@ class Planner {
   std::optional<std::chrono::nanoseconds> AlarmAt() const;
   void RaiseAlarm(Turn& turn);
   void PlanSource(Turn& turn);
+  void WatchCall(Turn& turn);
   void Persist(Turn& turn);
   bool NothingIsUnderWay() const;
   void Report(Turn& turn, bool finished);
@@ -45,6 +49,9 @@ class Planner {
 void Planner::Run(Turn& turn) {
   if (parts_.life.finished()) {
     return;
+  }
+  if (!parts_.WantsFrames()) {
+    parts_.liveness.Rest(turn.now);  // Until now, whatever this plan makes of it.
   }
   do {
     if (parts_.heard.index() != 0) {
@@ -187,6 +194,25 @@ void Planner::PlanSource(Turn& turn) {
              parts_.HasRoom()) {
     parts_.frontier.ForgetHeld();
     parts_.link.Connect(parts_.frontier.reached(), turn);
+  } else if (parts_.WantsFrames()) {
+    WatchCall(turn);
+  }
+}
+
+void Planner::WatchCall(Turn& turn) {
+  const std::optional<Position>& told = parts_.link.told();
+  if (const auto owed = parts_.liveness.Overdue(turn.now)) {
+    parts_.catch_up.Drop();
+    parts_.link.Replace(
+        fmt::format("silent for {}: the log has an event for this group at {}, and the call has "
+                    "told of nothing behind {}; wanted that event within {}",
+                    FormatDuration(turn.now - parts_.liveness.since()), FormatPosition(*owed),
+                    Place(told), FormatDuration(Liveness::kGrace)),
+        parts_.frontier.reached(), turn);
+  } else if (parts_.liveness.BeginLook(told, turn.now)) {
+    Command& command = turn.Add(Command::Kind::kReadNext);
+    command.number = parts_.link.call();
+    command.from = told;
   }
 }
 
@@ -266,6 +292,9 @@ std::optional<std::chrono::nanoseconds> Planner::NextWake(std::chrono::nanosecon
   }
   if (parts_.link.connect_at() && *parts_.link.connect_at() > now) {
     consider(parts_.link.connect_at());
+  }
+  if (parts_.WantsFrames() && !parts_.life.ending()) {
+    consider(parts_.liveness.wake_at(parts_.link.told()));
   }
   if (parts_.origin.seen() && !parts_.store_failed && !parts_.distrusted) {
     consider(parts_.checkpoint_wait.holds(now)

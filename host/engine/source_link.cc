@@ -326,6 +326,12 @@ bool SourceLink::OnAccessChanged(std::chrono::nanoseconds now) {
   return true;
 }
 
+void SourceLink::Replace(const std::string& why, const std::optional<Position>& reached,
+                         Turn& turn) {
+  turn.Add(Command::Kind::kCancelSubscription).number = call_;
+  OnEnded({.answered = true, .text = why}, reached, turn);
+}
+
 void SourceLink::BreakOff(const std::string& why, const std::optional<Position>& reached,
                           Turn& turn) {
   turn.Add(Command::Kind::kCancelSubscription).number = call_;

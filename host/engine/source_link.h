@@ -119,6 +119,8 @@ class SourceLink {
   bool OnAccessChanged(std::chrono::nanoseconds now);
   // The call is over, and with it the group: the place is none in this log.
   Found OnInvalidPosition(const std::string& text, const Place& place);
+  // The call is not well, though nobody says so: cancels it, which counts as dropped.
+  void Replace(const std::string& why, const std::optional<Position>& reached, Turn& turn);
   // The server says what cannot be: cancels the call, which counts as refused.
   void BreakOff(const std::string& why, const std::optional<Position>& reached, Turn& turn);
 
@@ -129,6 +131,9 @@ class SourceLink {
   bool been_live() const { return been_live_; }           // On some call.
   bool knows_head() const { return head_.has_value(); }   // Of the present call.
   bool has_call() const { return step_ != Step::kNone; }
+  CallNumber call() const { return call_; }  // The last one.
+  // How far the server says the present call has got; what was had before counts.
+  const std::optional<Position>& told() const { return seen_; }
   // Why the group waits for the source; empty when it does not.
   const std::string& trouble() const { return trouble_; }
   const std::optional<std::chrono::nanoseconds>& connect_at() const { return connect_at_; }
@@ -172,7 +177,7 @@ class SourceLink {
   Lineage lineage_;                 // Of the present call.
   std::string regressed_;           // While proving: the log ends too early, in these words.
   std::optional<Position> silent_;  // The newest witness of which nothing was known: told of.
-  std::optional<Position> seen_;    // How far the server says the present call has got.
+  std::optional<Position> seen_;    // See told().
   std::optional<Position> head_;    // Of the present call.
   bool live_ = false;               // A frame has come on the present call.
   bool been_live_ = false;

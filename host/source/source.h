@@ -160,6 +160,12 @@ class Source {
   virtual void ReadRevision(const std::string& stream, std::uint64_t revision,
                             RevisionCallback callback) = 0;
 
+  // Position of the first event behind `behind`, null being the beginning of the log, that a
+  // subscription with this filter would bring; null when there is none. Called back like ReadHead.
+  // Any thread.
+  virtual void ReadNext(std::optional<Position> behind, const EventFilter& filter,
+                        HeadCallback callback) = 0;
+
   // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
   // back like ReadHead. Any thread.
   using VersionCallback = std::function<void(const Answer<std::string>& version)>;

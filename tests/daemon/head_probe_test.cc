@@ -60,13 +60,13 @@ class HeadProbeTest : public testing::Test {
   std::unique_ptr<HeadProbe> probe_;
 };
 
-TEST_F(HeadProbeTest, FindsTheNewestEventEveryTwoSecondsWhileAGroupMoves) {
+TEST_F(HeadProbeTest, FindsTheNewestEventEveryFiveSecondsWhileAGroupMoves) {
   server_.Append("a");
   Look(seconds(0));
   ASSERT_THAT(found_.Await(0), Optional((Position{100, 100})));
 
-  Look(seconds(1));
-  Look(seconds(2));
+  Look(seconds(4));
+  Look(seconds(5));
 
   EXPECT_TRUE(found_.Await(1).has_value());
   EXPECT_EQ(found_.size(), 2u);
@@ -96,7 +96,7 @@ TEST_F(HeadProbeTest, FollowsAServerThatHasMoved) {
   ASSERT_TRUE(found_.Await(0).has_value());
   server_.address = "scripted:2";
 
-  Look(seconds(2));
+  Look(seconds(5));
 
   ASSERT_TRUE(found_.Await(1).has_value());
   ASSERT_NE(retired_, nullptr);
@@ -168,6 +168,31 @@ TEST_F(ClusterProbeTest, TellsNothingWhereTheSameNodeServesAgain) {
   server_.SetUnreachable(std::nullopt);
   LookUntil(found_.size() + 1);
   EXPECT_EQ(moved_.size(), 0u);
+}
+
+TEST_F(HeadProbeTest, ReadsOnItsOwnConnectionWhatAGroupMisses) {
+  for (const char* type : {"a", "b", "c"}) {
+    server_.Append(type);
+  }
+  Look(seconds(0));
+  Told<std::optional<Position>> next;
+  for (const std::uint64_t behind : {100u, 300u}) {
+    probe_->ReadNext(Position{behind, behind}, EventFilter{},
+                     [&](const auto& answer) { next.Tell(*answer); });
+  }
+
+  EXPECT_THAT(next.Await(0), Optional(Optional(Position{200, 200})));
+  EXPECT_THAT(next.Await(1), Optional(std::optional<Position>()));
+  EXPECT_EQ(opened_.size(), 1u);
+}
+
+TEST_F(HeadProbeTest, SaysWhyItCannotReadWhatAGroupMisses) {
+  server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  Told<std::string> why;
+  probe_->ReadNext(std::nullopt, EventFilter{},
+                   [&](const auto& answer) { why.Tell(answer.end().text); });
+
+  EXPECT_EQ(why.Await(), "nobody is there");
 }
 
 }  // namespace

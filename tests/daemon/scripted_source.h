@@ -121,6 +121,17 @@ class ScriptedSource final : public Source {
                    : StreamRevision{StreamRevision::Kind::kEndsBelow, {}});
     });
   }
+  void ReadNext(std::optional<Position> behind, const EventFilter&,
+                HeadCallback callback) override {
+    Ask([this, behind, callback = std::move(callback)](const auto& failure) {
+      if (failure.has_value()) {
+        callback(*failure);
+        return;
+      }
+      const std::uint64_t next = behind.has_value() ? behind->commit / 100 + 1 : 1;
+      callback(next > Size() ? std::optional<Position>() : Position{next * 100, next * 100});
+    });
+  }
   void ReadVersion(VersionCallback callback) override {
     Ask([this, callback = std::move(callback)](const std::optional<EndOfCall>& failure) {
       if (failure.has_value()) {

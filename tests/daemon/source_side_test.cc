@@ -38,6 +38,11 @@ class SourceSideTest : public testing::Test, public SourceListener {
       ++opened_;
       return std::unique_ptr<Source>(std::make_unique<ScriptedSource>(&server_));
     };
+    services.read_next = [this](std::optional<Position> behind, const EventFilter& filter,
+                                Source::HeadCallback callback) {
+      asked_behind_ = {behind, filter};
+      answer_next_ = std::move(callback);
+    };
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
     services.watch = [this](std::function<void()> answers) -> std::unique_ptr<SourceWatch> {
       answer_ = std::move(answers);
@@ -81,6 +86,9 @@ class SourceSideTest : public testing::Test, public SourceListener {
   void OnWitnessStream(CallNumber, const StreamRevision& found) override { revision_.Tell(found); }
   void OnProbed(CallNumber, std::optional<Position> found) override { probed_.Tell(found); }
   void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
+  void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) override {
+    next_.Tell({call, *next});
+  }
   void OnEvent(CallNumber, std::unique_ptr<EventFrame> frame) override {
     events_.Tell(frame->event.position.commit);
     rounds_.Tell(side_->in_round());
@@ -100,6 +108,8 @@ class SourceSideTest : public testing::Test, public SourceListener {
   bool none_left_ = false;
   int opened_ = 0;
   std::function<void()> answer_;
+  std::pair<std::optional<Position>, EventFilter> asked_behind_;
+  Source::HeadCallback answer_next_;
   std::vector<std::string> watched_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
   std::shared_ptr<Source> retired_;
@@ -109,6 +119,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   Told<std::optional<Position>> probed_, head_, end_;
   Told<std::optional<FirstRecord>> witness_;
   Told<StreamRevision> revision_;
+  Told<std::pair<CallNumber, std::optional<Position>>> next_;
   Told<std::uint64_t> events_;
   Told<bool> rounds_;
   Told<CallNumber> caught_up_;
@@ -438,6 +449,36 @@ TEST_F(SourceSideTest, SaysThatACancelledCallHasEnded) {
   gate_->Enter([this] { side_->Cancel(); });
 
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
+}
+
+// It may be that connection which is not well.
+TEST_F(SourceSideTest, AConnectionOfACallThatWasGivenUpIsNotUsedAgain) {
+  Open();
+  gate_->Enter([this] { side_->Connect(1); });
+  ASSERT_TRUE(caught_up_.Await(0).has_value());
+
+  gate_->Enter([this] {
+    side_->Cancel();
+    side_->Connect(2);
+  });
+
+  EXPECT_EQ(caught_up_.Await(1), 2u);
+  EXPECT_EQ(opened_, 2);
+}
+
+TEST_F(SourceSideTest, ReadsWhatACallOwesByAnotherWayWithTheGroupsFilter) {
+  config_.filter.prefixes = {"order-"};
+  Open();
+  gate_->Enter([this] {
+    side_->Connect(1);
+    side_->ReadNext(1, Position{300, 300});
+  });
+  EXPECT_EQ(asked_behind_.first, (Position{300, 300}));
+  EXPECT_EQ(asked_behind_.second.prefixes, config_.filter.prefixes);
+
+  answer_next_(std::optional(Position{400, 400}));
+
+  EXPECT_EQ(next_.Await(), (std::pair(CallNumber{1}, std::optional(Position{400, 400}))));
 }
 
 TEST_F(SourceSideTest, AsksWhereTheLogEnds) {

@@ -109,6 +109,15 @@ class Driver {
   Commands Head(std::optional<Position> head, CallNumber call = 1) {
     return Run([&](Commands* out) { engine.Head(call, head, tick(), out); });
   }
+  Commands HeadSeen(std::optional<Position> head) {
+    return Run([&](Commands* out) { engine.HeadSeen(head, tick(), out); });
+  }
+  Commands NextKnown(std::optional<Position> next, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.NextKnown(call, next, tick(), out); });
+  }
+  Commands NextUnknown(std::string_view why, CallNumber call = 1) {
+    return Run([&](Commands* out) { engine.NextUnknown(call, why, tick(), out); });
+  }
   Commands Ended(EndClass end = EndClass::kDropped, CallNumber call = 1) {
     return Ended(EndOfCall{.kind = end, .answered = true, .text = "reset"}, call);
   }

@@ -142,6 +142,24 @@ std::optional<Position> SimServer::First(Position from) const {
   return foreign != foreign_.end() ? std::optional(*foreign) : std::nullopt;
 }
 
+std::optional<Position> SimServer::NextMatch(const std::optional<Position>& behind) const {
+  for (std::size_t index = 0; index < visible_; ++index) {
+    if (log_[index].matches && log_[index].position > behind) {
+      return log_[index].position;
+    }
+  }
+  return std::nullopt;
+}
+
+bool SimServer::Owes() const {
+  for (std::size_t index = cursor_; index < visible_; ++index) {
+    if (log_[index].matches) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void SimServer::Open(std::optional<Position> from) {
   cursor_ = 0;
   while (cursor_ < log_.size() && from && log_[cursor_].position <= *from) {

@@ -50,6 +50,12 @@ class SimServer {
   // Of the record `index` of the log; one of another log has another one.
   static Uuid IdOf(std::size_t index);
 
+  // The first event of the filter behind `behind`, as a single read shows it.
+  std::optional<Position> NextMatch(const std::optional<Position>& behind) const;
+
+  // Whether the call has yet to bring an event.
+  bool Owes() const;
+
   // A frame of some call long ago.
   Frame Stale();
 

@@ -172,6 +172,7 @@ void World::Boot(bool last) {
   misses_source_ = false;
   no_call_before_ = {};
   crash_loop_ = Trouble(10);
+  mutes_ = !crash_loop_ && !server_.lying && Trouble(20);
   call_ = 0;
   writing_.reset();
   persist_open_ = false;
@@ -229,7 +230,8 @@ void World::Boot(bool last) {
 
 // A process that nobody kills is stopped; failures may come before either.
 void World::PlanTheEnd() {
-  const Duration when = HasLetters() && random_.Chance(40)
+  const Duration when = mutes_ ? Between(60'000'000, 200'000'000)
+                        : HasLetters() && random_.Chance(40)
                             ? Between(0, random_.Chance(80) ? 5'000'000 : 60'000'000)
                         : random_.Chance(10) ? Between(0, 2'000)
                         : random_.Chance(80) ? Between(0, 150'000)
@@ -404,16 +406,13 @@ void World::AbortRunner(LaneNumber, SpawnNumber) { ForceRunner(false); }
 
 void World::KillRunner(LaneNumber, SpawnNumber) { ForceRunner(true); }
 
-void World::CancelSubscription(CallNumber call) {
-  if (!call_open_ || call != call_) {
-    Wrong("cancelled a call that is not open");
-  }
-  call_open_ = subscribed_ = false;
-}
-
 void World::Notice(const Command& notice) {
   if (notice.text.empty() || notice.text.find('\n') != std::string::npos) {
     Wrong("a log line that is not one line: " + notice.text);
+  }
+  if (notice.notice == Notice::kSubscriptionDropped &&
+      notice.text.find("silent for") != std::string::npos) {
+    NoteReplaced();
   }
   if (notice.notice == Notice::kPluginMoved || notice.notice == Notice::kPluginBehind) {
     const auto& place = notice.from ? notice.from : history_.start;

@@ -118,6 +118,7 @@ class World final : public CommandHandler {
   void ReadWitnessStream(CallNumber call, const KnownWitness& witness) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
+  void ReadNext(CallNumber call, std::optional<Position> behind) override;
   void CancelSubscription(CallNumber call) override;
   void MissSource() override;
   void SourceFound() override;
@@ -176,6 +177,9 @@ class World final : public CommandHandler {
   void CheckEngine();
   void Pump();
   void PumpFrame(CallNumber call);
+  void FallSilent();
+  void TellHead(CallNumber call);
+  void NoteReplaced();
   void Receive(const Frame& frame);
   void SubscriptionFault();
   EndOfCall SomeEnd();
@@ -289,6 +293,10 @@ class World final : public CommandHandler {
   Position asked_about_;         // For whether it lies beyond that.
   bool reads_witness_ = false;   // At its place, and has no answer yet.
   bool frame_asked_ = false;
+  bool mutes_ = false;                    // A call of this process is to fall silent.
+  bool silent_ = false;                   // This one has.
+  bool look_failed_ = false;              // For what this one owes.
+  std::optional<Duration> owes_since_;    // As long as it is silent.
   bool place_opened_ = false;             // A subscription was opened from where the plugin stands.
   std::optional<Position> stored_;        // In the checkpoint store.
   std::optional<Position> stored_event_;  // Beside it.

@@ -12,6 +12,11 @@ namespace {
 // Far more than any announcement is too high by.
 constexpr std::uint64_t kBeyond = 1'000'000;
 
+// A call that owes an event and stays silent is replaced by then: it is looked into after 30 s, and
+// again after as much where the look has failed, each time once the head is told, which takes up to
+// 10 s; then it has 10 s.
+constexpr std::chrono::nanoseconds kSilenceAtMost = std::chrono::seconds(100);
+
 }  // namespace
 
 void World::Connect(CallNumber call) {
@@ -26,6 +31,8 @@ void World::Connect(CallNumber call) {
   subscribed_ = false;
   frame_asked_ = false;
   end_told_ = reads_witness_ = false;
+  silent_ = look_failed_ = false;
+  owes_since_.reset();
   // A cluster in the middle of an upgrade, or taken back to what it was before.
   server_.old = old_servers_ && random_.Chance(50);
   After(Between(0, 300), [this, call] {
@@ -307,6 +314,10 @@ void World::PumpFrame(CallNumber call) {
       return;
     }
   }
+  if (mutes_ && !server_.old && random_.Chance(20)) {
+    FallSilent();
+    return;
+  }
   const std::optional<Frame> frame = server_.Next();
   if (const auto hidden = server_.TakeHidden()) {
     truthful_ = false;
@@ -324,6 +335,63 @@ void World::PumpFrame(CallNumber call) {
       quiet_polls_ = std::min(quiet_polls_ + 1, 9u);  // Nothing more will come.
     }
     After(Between(1'000, 5'000) * (1u << quiet_polls_), [this, call] { PumpFrame(call); });
+  }
+}
+
+// Whoever asks for a frame on this call waits for ever.
+void World::FallSilent() {
+  faults_.Fired(Fault::kSilentCall);
+  mutes_ = false;
+  silent_ = true;
+  TellHead(call_);
+}
+
+// Somebody reads the head of the log now and then.
+void World::TellHead(CallNumber call) {
+  After(Between(5'000'000, 10'000'000), [this, call] {
+    if (!subscribed_ || call != call_) {
+      return;
+    }
+    if (!server_.Owes() || !engine_->wants_frames()) {
+      owes_since_.reset();
+    } else if (!owes_since_) {
+      owes_since_ = scheduler_.now();
+    } else if (scheduler_.now() - *owes_since_ > kSilenceAtMost) {
+      Wrong("goes on with a silent call that owes an event");
+    }
+    Input(Cause::kSource, [&](Commands* out) { engine_->HeadSeen(server_.head(), Now(), out); });
+    TellHead(call);
+  });
+}
+
+void World::ReadNext(CallNumber call, std::optional<Position> behind) {
+  if (!subscribed_ || call != call_) {
+    Wrong("looked into a call that is not open");
+  }
+  After(Between(0, 300'000), [this, call, behind] {
+    if (!look_failed_ && Trouble(300)) {
+      faults_.Fired(Fault::kLookFailed);
+      look_failed_ = true;
+      Input(Cause::kSource,
+            [&](Commands* out) { engine_->NextUnknown(call, "read\nfailed", Now(), out); });
+      return;
+    }
+    Input(Cause::kSource,
+          [&](Commands* out) { engine_->NextKnown(call, server_.NextMatch(behind), Now(), out); });
+  });
+}
+
+void World::CancelSubscription(CallNumber call) {
+  if (!call_open_ || call != call_) {
+    Wrong("cancelled a call that is not open");
+  }
+  call_open_ = subscribed_ = false;
+}
+
+void World::NoteReplaced() {
+  faults_.Fired(Fault::kSilentCallReplaced);
+  if (!silent_ || !server_.Owes()) {
+    Wrong("replaced a call that is not silent, or owes nothing");
   }
 }
 

@@ -160,6 +160,13 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
         RevisionRequest(stream, revision));
   }
 
+  void ReadNext(std::optional<Position> behind, const EventFilter& filter,
+                HeadCallback callback) override {
+    CATCHUP_CHECK(!filter.prefixes.empty());
+    Ask(NextQuestion(options_.address, behind, std::move(callback)), kReadMethod,
+        NextRequest(behind, filter));
+  }
+
   void ReadVersion(VersionCallback callback) override {
     Ask(VersionQuestion(options_.address, std::move(callback)), kVersionMethod, EmptyRequest());
   }

@@ -120,6 +120,33 @@ class HeadCall final : public Question<std::optional<Position>> {
   std::optional<Position> head_;
 };
 
+class NextCall final : public Question<std::optional<Position>> {
+ public:
+  NextCall(std::string address, const std::optional<Position>& behind, Callback callback)
+      : Question(std::move(address), std::move(callback)), behind_(behind) {}
+
+ private:
+  Status OnAnswer(const ReadFrame& frame) override {
+    if (frame.kind == ReadFrame::Kind::kEvent && !next_.has_value()) {
+      CATCHUP_ASSIGN_OR_RETURN(const FirstRecord found, RecordOf(frame.event));
+      if (found.position > behind_) {
+        next_ = found.position;
+      }
+    }
+    return {};
+  }
+  Answer<std::optional<Position>> OnEnd(const grpc::Status& status,
+                                        const grpc::ClientContext& context) override {
+    if (!status.ok()) {
+      return Ended("read the next event", status, context);
+    }
+    return next_;
+  }
+
+  const std::optional<Position> behind_;
+  std::optional<Position> next_;
+};
+
 // A subscription from the end of the log, of which only where that is is of interest.
 class EndCall final : public Question<std::optional<Position>> {
  public:
@@ -225,6 +252,11 @@ std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::HeadCallback 
 
 std::shared_ptr<ReadCall> FirstQuestion(std::string address, Source::FirstCallback callback) {
   return std::make_shared<FirstCall>(std::move(address), std::move(callback));
+}
+
+std::shared_ptr<ReadCall> NextQuestion(std::string address, const std::optional<Position>& behind,
+                                       Source::HeadCallback callback) {
+  return std::make_shared<NextCall>(std::move(address), behind, std::move(callback));
 }
 
 std::shared_ptr<ReadCall> RevisionQuestion(std::string address, std::uint64_t revision,

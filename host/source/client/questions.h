@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "host/source/client/read_call.h"
@@ -16,6 +17,9 @@ namespace catchup {
 std::shared_ptr<ReadCall> HeadQuestion(std::string address, Source::HeadCallback callback);
 std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::HeadCallback callback);
 std::shared_ptr<ReadCall> FirstQuestion(std::string address, Source::FirstCallback callback);
+// `behind`: as in the request.
+std::shared_ptr<ReadCall> NextQuestion(std::string address, const std::optional<Position>& behind,
+                                       Source::HeadCallback callback);
 // `revision`: as in the request.
 std::shared_ptr<ReadCall> RevisionQuestion(std::string address, std::uint64_t revision,
                                            Source::RevisionCallback callback);

@@ -42,6 +42,19 @@ Status SetPlace(Position from, std::string_view verb, ReadReq::Options* out) {
   return {};
 }
 
+void SetFilter(const EventFilter& wanted, ReadReq::Options* out) {
+  out->set_resolve_links(wanted.resolve_links);
+  ReadReq::Options::FilterOptions* filter = out->mutable_filter();
+  filter->set_max(kSearchWindow);
+  filter->set_checkpointintervalmultiplier(kCheckpointMultiplier);
+  ReadReq::Options::FilterOptions::Expression* expression =
+      wanted.match == EventFilter::Match::kEventType ? filter->mutable_event_type()
+                                                     : filter->mutable_stream_identifier();
+  for (const std::string& prefix : wanted.prefixes) {
+    expression->add_prefix(prefix);
+  }
+}
+
 }  // namespace
 
 Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options) {
@@ -55,18 +68,8 @@ Result<grpc::ByteBuffer> SubscriptionRequest(const SubscribeOptions& options) {
     out->mutable_all()->mutable_start();
   }
   out->set_read_direction(ReadReq::Options::Forwards);
-  out->set_resolve_links(options.filter.resolve_links);
   out->mutable_subscription();
-
-  ReadReq::Options::FilterOptions* filter = out->mutable_filter();
-  filter->set_max(kSearchWindow);
-  filter->set_checkpointintervalmultiplier(kCheckpointMultiplier);
-  ReadReq::Options::FilterOptions::Expression* expression =
-      options.filter.match == EventFilter::Match::kEventType ? filter->mutable_event_type()
-                                                             : filter->mutable_stream_identifier();
-  for (const std::string& prefix : options.filter.prefixes) {
-    expression->add_prefix(prefix);
-  }
+  SetFilter(options.filter, out);
   out->mutable_uuid_option()->mutable_structured();
   return Serialize(request);
 }
@@ -108,6 +111,21 @@ grpc::ByteBuffer RevisionRequest(std::string_view stream, std::uint64_t revision
   out->mutable_no_filter();
   out->mutable_uuid_option()->mutable_structured();
   out->mutable_control_option()->set_compatibility(kSaysStreamEnd);
+  return Serialize(request);
+}
+
+Result<grpc::ByteBuffer> NextRequest(std::optional<Position> behind, const EventFilter& filter) {
+  ReadReq request;
+  ReadReq::Options* out = request.mutable_options();
+  if (behind.has_value()) {
+    CATCHUP_RETURN_IF_ERROR(SetPlace(*behind, "read", out));
+  } else {
+    out->mutable_all()->mutable_start();
+  }
+  out->set_read_direction(ReadReq::Options::Forwards);
+  out->set_count(2);
+  SetFilter(filter, out);
+  out->mutable_uuid_option()->mutable_structured();
   return Serialize(request);
 }
 

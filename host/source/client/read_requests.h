@@ -3,6 +3,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "host/base/status.h"
@@ -31,6 +32,11 @@ Result<grpc::ByteBuffer> FirstRequest(Position from);
 // The request for the event of one stream at `revision`, or else the next one, links unresolved,
 // and for where the stream ends.
 grpc::ByteBuffer RevisionRequest(std::string_view stream, std::uint64_t revision);
+
+// The request for the first event behind `behind`, null being the beginning of the log, that a
+// subscription with this filter would bring; the event at that very place may come before it.
+// Invalid like that of a subscription.
+Result<grpc::ByteBuffer> NextRequest(std::optional<Position> behind, const EventFilter& filter);
 
 // The request for the events of one stream, newest first, links unresolved.
 grpc::ByteBuffer StreamEndRequest(std::string_view stream);

@@ -16,6 +16,13 @@ inline Answer<std::optional<FirstRecord>> AskFirst(Source* source, Position from
   return first.get_future().get();
 }
 
+inline Answer<std::optional<Position>> AskNext(Source* source, std::optional<Position> behind,
+                                               const EventFilter& filter) {
+  std::promise<Answer<std::optional<Position>>> next;
+  source->ReadNext(behind, filter, [&](const auto& answer) { next.set_value(answer); });
+  return next.get_future().get();
+}
+
 inline Answer<StreamRevision> AskRevision(Source* source, const std::string& stream,
                                           std::uint64_t revision) {
   std::promise<Answer<StreamRevision>> found;

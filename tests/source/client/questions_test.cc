@@ -171,6 +171,48 @@ TEST(QuestionsTest, TellsAPlaceThatTheServerDoesNotKnowFromADrop) {
   EXPECT_EQ(AskFirst(source.get(), kEndOfLog).end().kind, EndClass::kInvalidPosition);
 }
 
+// A read begins at the place, a subscription behind it (protocol notes 3.4).
+TEST(QuestionsTest, ReadsTheFirstEventOfAFilterBehindAPlace) {
+  FakeServer server([](FakeCall* call) {
+    ReadReq request;
+    EXPECT_TRUE(request.ParseFromString(call->Read().value_or("")));
+    const auto& options = request.options();
+    EXPECT_EQ(options.read_direction(), ReadReq::Options::Forwards);
+    EXPECT_EQ(options.count(), 2u);
+    EXPECT_TRUE(options.resolve_links());
+    EXPECT_EQ(options.filter().stream_identifier().prefix(0), "order-");
+    EXPECT_GT(options.filter().max(), 0u);
+    if (options.all().has_start()) {
+      call->Write(Event(1600));
+      return;
+    }
+    EXPECT_EQ(options.all().position().commit_position(), 1651u);
+    EXPECT_EQ(options.all().position().prepare_position(), 1651u);
+    call->Write(Event(1651));
+    call->Write(Event(1700));
+  });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  EventFilter filter;
+  filter.match = EventFilter::Match::kStreamName;
+  filter.prefixes = {"order-"};
+  filter.resolve_links = true;
+  EXPECT_EQ(*AskNext(source.get(), Position{1651, 1651}, filter), (Position{1700, 1700}));
+  EXPECT_EQ(*AskNext(source.get(), std::nullopt, filter), (Position{1600, 1600}));
+}
+
+TEST(QuestionsTest, FindsNoEventBehindThePlaceOfTheLastOne) {
+  FakeServer server([](FakeCall* call) {
+    call->Read();
+    call->Write(Event(1651));
+  });
+  const auto source = *OpenKurrentSource(To(server.address()));
+  EventFilter filter;
+  filter.prefixes = {""};
+  const auto next = AskNext(source.get(), Position{1651, 1651}, filter);
+  ASSERT_TRUE(next.ok()) << next.end().text;
+  EXPECT_EQ(*next, std::nullopt);
+}
+
 // A server that does not know an event's place sends 2^64-1 for it.
 TEST(QuestionsTest, AHeadThatIsNoPlaceIsNoAnswer) {
   FakeServer server([](FakeCall* call) {
