@@ -236,6 +236,7 @@ void GroupReport::AddCounts(Clock::time_point now, std::vector<LogField>* fields
                                  {"healingCount", letters.healing},
                                  {"followerCount", letters.followers},
                                  {"skippedCount", engine_.counts().skipped},
+                                 {"droppedCount", engine_.counts().dropped},
                                  {"timingMs", Milliseconds(now - started_)},
                                  {"avgRate", Rate(engine_.counts().handled, now - started_)}});
 }

@@ -95,6 +95,7 @@ void Engine::OnPosition(Position position) {
 
 void Engine::Announce(Position position, Turn& turn) {
   if (!IsPlace(position)) {
+    parts_.counts.dropped += position != kEndOfLog ? 1 : 0;
     if (position != kEndOfLog && !nonsense_told_) {
       nonsense_told_ = true;
       turn.Tell(Notice::kNoPlaceAnnounced,
@@ -104,6 +105,7 @@ void Engine::Announce(Position position, Turn& turn) {
     return;
   }
   if (parts_.link.traits().resumes_anywhere && !server_lied_) {
+    parts_.counts.dropped += position < parts_.link.told() ? 1 : 0;
     if (const auto proven = parts_.frontier.OnAnnouncement(position)) {
       parts_.ledger.AddPassed(*proven);
     }

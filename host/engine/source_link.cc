@@ -36,6 +36,7 @@ void SourceLink::Cancel(Turn& turn) {
 
 void SourceLink::Forget() {
   short_.reset();
+  too_large_behind_.reset();
   trouble_.clear();
 }
 
@@ -288,6 +289,26 @@ bool SourceLink::OnHead(const std::optional<Position>& head) {
   return false;
 }
 
+std::string SourceLink::WhatEnded(const EndOfCall& end, bool answered,
+                                  const std::optional<Position>& reached) {
+  const std::string why = " (" + OneLine(end.text) + ")";
+  if (end.kind == EndClass::kTooLarge) {
+    // Once it may be another word for a server that is short of something.
+    const bool again = too_large_behind_.has_value() && *too_large_behind_ == reached;
+    too_large_behind_ = reached;
+    if (again) {
+      return "blocked: what comes behind " + catchup::Place(reached) + " is too large" + why +
+             "; wanted it out of the log (its stream deleted and scavenged) or of the group's "
+             "filter, or the group put behind it with catchup reset --to";
+    }
+  }
+  if (IsRefusal(end.kind)) {
+    return (awaits_access_ ? "credentials: refused" : "subscription refused") + why;
+  }
+  // Of a server that does not answer nobody can say when it does.
+  return "subscription dropped" + why + (answered ? "" : "; going on when the server answers");
+}
+
 void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& reached, Turn& turn) {
   // Who names the leader was there, and what is named may not be.
   const bool heard = std::exchange(heard_, end.kind == EndClass::kNotLeader);
@@ -305,14 +326,8 @@ void SourceLink::OnEnded(const EndOfCall& end, const std::optional<Position>& re
     turn.Add(Command::Kind::kMissSource);
   }
   awaits_access_ = IsRefusalOfAccess(end.kind);
-  // Of a server that does not answer nobody can say when it does.
-  trouble_ = fmt::format("{} ({}){}{}{}",
-                         awaits_access_ ? "credentials: refused"
-                         : dropped      ? "subscription dropped"
-                                        : "subscription refused",
-                         OneLine(end.text),
-                         answered || !dropped ? "" : "; going on when the server answers",
-                         kNextTryIn, FormatDuration(next.delay));
+  trouble_ =
+      WhatEnded(end, answered, reached) + std::string(kNextTryIn) + FormatDuration(next.delay);
   turn.TellTry(dropped ? Notice::kSubscriptionDropped : Notice::kSubscriptionRefused,
                trouble_ + " from " + catchup::Place(reached), dropped, pace_.tries(), next.delay);
 }

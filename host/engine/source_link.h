@@ -167,6 +167,8 @@ class SourceLink {
   Found Resume(const Place& place, Turn& turn);
   Found ResumeAtRecord(const std::optional<Position>& found, const Place& place, Turn& turn);
   void Ask(Step step, Command::Kind kind, const std::optional<Position>& from, Turn& turn);
+  std::string WhatEnded(const EndOfCall& end, bool answered,
+                        const std::optional<Position>& reached);
 
   CallNumber call_ = 0;
   Step step_ = Step::kNone;
@@ -183,6 +185,8 @@ class SourceLink {
   bool been_live_ = false;
   std::string trouble_;
   bool awaits_access_ = false;  // The last call was refused for who we are.
+  // The last call that a message was too large for had got so far.
+  std::optional<std::optional<Position>> too_large_behind_;
   ReconnectPace pace_;
   std::chrono::nanoseconds earliest_{};  // No call before, whatever is heard of the source.
   bool heard_ = false;   // The source has answered, the last call or somebody since it ended.

@@ -73,6 +73,20 @@ TEST(AnnouncementTest, TheLowerOfTwoThatContradictEachOtherIsKept) {
   EXPECT_EQ(d.engine.watermark(), P(30));
 }
 
+TEST(AnnouncementTest, IsCountedAsDroppedWhereItGoesBack) {
+  Driver d;
+  d.Run();
+  d.Event(P(50));
+  d.Checkpoint(P(50));
+  d.Checkpoint({60, 0});
+  EXPECT_EQ(d.engine.counts().dropped, 0u);
+  d.Checkpoint(P(40));
+  d.CaughtUp(P(50));
+  d.Checkpoint({1, 2});
+  EXPECT_EQ(d.engine.counts().dropped, 3u);
+  EXPECT_EQ(d.engine.watermark(), std::nullopt);
+}
+
 TEST(AnnouncementTest, ACaughtUpPositionIsOneToo) {
   Driver d;
   d.Run();

@@ -115,6 +115,24 @@ TEST_F(SourceLinkTest, StepsBackToTheLastEventOnAnOldServerWhereNoRecordLies) {
   EXPECT_EQ(Find(commands, Kind::kSubscribe)->from, P(5));
 }
 
+TEST_F(SourceLinkTest, IsBlockedOnceAMessageWasTooLargeTwiceAtOnePlace) {
+  const auto too_large_behind = [this](std::optional<Position> reached) {
+    Connect(Behind({}));
+    Turn turn = Now();
+    link.OnEnded({.kind = EndClass::kTooLarge, .text = "18 MiB"}, reached, turn);
+    EXPECT_EQ(link.connect_at(), now + 30s);
+    return link.trouble();
+  };
+  EXPECT_EQ(too_large_behind(P(5)), "subscription refused (18 MiB); next try in 30.0s");
+  EXPECT_TRUE(too_large_behind(P(5)).starts_with(
+      "blocked: what comes behind 5:5 is too large (18 MiB); wanted "))
+      << link.trouble();
+  EXPECT_TRUE(too_large_behind(P(7)).starts_with("subscription refused"));
+  link.Forget();
+  EXPECT_TRUE(too_large_behind({}).starts_with("subscription refused"));
+  EXPECT_TRUE(too_large_behind({}).starts_with("blocked: what comes behind the beginning is "));
+}
+
 TEST_F(SourceLinkTest, BacksOffAndIsBackToBaseAfterAHealthyCall) {
   Connect(Behind({}));
   Drop();
