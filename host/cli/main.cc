@@ -108,7 +108,8 @@ void AddReset(CLI::App* app, ControlArguments* arguments) {
   reset
       ->add_option(
           "--to", arguments->to,
-          "beginning, or a position as commit:prepare; the first event is the one after it")
+          "beginning, last-good (the newest handled event that the log has), or a position as "
+          "commit:prepare; the first event is the one after it")
       ->required();
   reset->footer(
       "Events behind it are handled again: what a plugin keeps in data/ stays as it is, but for a\n"

@@ -40,6 +40,14 @@ TEST(HelpTest, AppendSaysHowToGoOnAfterAnInterruption) {
   EXPECT_THAT(help.out, HasSubstr("--from-line M then goes on exactly"));
 }
 
+TEST(HelpTest, ResetNamesEveryPlaceToGoTo) {
+  Site site;
+  const Finished help = site.Catchup({"reset", "--help"});
+  for (const char* place : {"beginning", "last-good", "commit:prepare"}) {
+    EXPECT_THAT(help.out, HasSubstr(place));
+  }
+}
+
 TEST(HelpTest, TrySaysWhereThePluginWorksAndWhenItStops) {
   Site site;
   const Finished help = site.Catchup({"try", "--help"});

@@ -24,10 +24,15 @@ class HeadProbeTest : public testing::Test {
   // In place of the one before.
   void Make(Discovery* discovery) {
     SourceSide::Services services;
-    services.address = [this] { return server_.address; };
+    services.address = [this, discovery] {
+      return discovery == nullptr ? server_.address : discovery->known().value_or("");
+    };
     services.discovery = discovery;
-    services.open = [this](const std::string&, const std::string& name) {
+    services.open = [this, discovery](const std::string& address, const std::string& name) {
       opened_.Tell(name);
+      if (discovery != nullptr) {
+        server_.address = address;
+      }
       return Result<std::unique_ptr<Source>>(std::make_unique<ScriptedSource>(&server_));
     };
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
@@ -108,7 +113,6 @@ TEST_F(HeadProbeTest, FollowsAServerThatHasMoved) {
 class ClusterProbeTest : public HeadProbeTest {
  protected:
   ClusterProbeTest() {
-    server_.address = "old:1";
     Discovery::Services nodes;
     nodes.seeds = {"seed:1"};
     nodes.attempts = 1'000'000;
@@ -141,6 +145,13 @@ class ClusterProbeTest : public HeadProbeTest {
       return asked_.size() > asked;
     }));
   }
+  // Looks, and is refused, until the node that leads is known.
+  void LookUntilKnown(const std::string& leader) {
+    ASSERT_TRUE(Becomes([&] {
+      Look(now_ += seconds(10));
+      return discovery_->known() == leader;
+    }));
+  }
 
   seconds now_{0};
   std::string leader_ = "old:1";  // Of the reactor.
@@ -149,16 +160,17 @@ class ClusterProbeTest : public HeadProbeTest {
 };
 
 TEST_F(ClusterProbeTest, TellsWhereToMoveOnceAnotherNodeServesInPlaceOfOneThatRefuses) {
+  std::string leader = "old:1";
   for (const EndClass why : {EndClass::kNotLeader, EndClass::kNotReady}) {
     LookUntil(found_.size() + 1);
     LookUntilRefused(why);
     const std::size_t moved = moved_.size();
-    const std::string from = server_.address;
-    server_.address = from + "x";
-    reactor_->Post([&] { leader_ = server_.address; });
+    const std::string from = std::exchange(leader, leader + "x");
+    reactor_->Post([&] { leader_ = leader; });
+    LookUntilKnown(leader);
     server_.SetUnreachable(std::nullopt);
     LookUntil(found_.size() + 1);
-    EXPECT_EQ(moved_.Await(moved), from + " to " + from + "x");
+    EXPECT_EQ(moved_.Await(moved), from + " to " + leader);
   }
 }
 

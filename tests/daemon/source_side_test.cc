@@ -167,6 +167,7 @@ TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
     ASSERT_TRUE(asked.Await().has_value());
     EXPECT_EQ(head_.size() - before, heads);
     gate_->Enter([&] { side_->Cancel(); });
+    ASSERT_TRUE(ended_.Await(call - 1).has_value());
   }
 }
 
