@@ -27,8 +27,12 @@ inline std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 // cancelled.
 class RawCall {
  public:
-  RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method)
+  RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+          const std::map<std::string, std::string>& headers = {})
       : stub_(channel) {
+    for (const auto& [key, value] : headers) {
+      context_.AddMetadata(key, value);
+    }
     call_ = stub_.PrepareCall(&context_, method, &queue_);
     call_->StartCall(this);
     (void)Await();
