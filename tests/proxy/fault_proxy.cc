@@ -112,6 +112,8 @@ struct Connection {
   bool over = false;
   // Ends so once the peers have all that was passed on.
   std::optional<End> ending;
+  // Nothing arrives, as where everything is swallowed.
+  bool silent = false;
   // Ended in good order: whatever still comes is read and dropped, since a close would reset.
   bool draining = false;
 
@@ -136,9 +138,10 @@ struct Connection {
   }
 };
 
+// What becomes of the connection that brings a direction's next bytes to `left`.
 struct Cut {
   std::size_t left = 0;
-  End end{};
+  std::optional<End> end;  // Null: it falls silent.
 };
 
 }  // namespace
@@ -211,12 +214,21 @@ class FaultProxy::Loop {
     }
   }
   void Redirect(std::uint16_t port) { server_port_ = port; }
+  void Heal() {
+    faults_ = {};
+    for (Connection& connection : connections_) {
+      connection.silent = false;
+    }
+  }
 
  private:
+  bool Swallows(const Connection& connection, Direction direction) const {
+    return connection.silent || faults_[Index(direction)].kind == Fault::Kind::kSwallow;
+  }
   bool MayRead(const Connection& connection, Direction direction) const {
     const Pipe& pipe = connection.pipes[Index(direction)];
     return !pipe.ended && pipe.held_bytes < kMostHeld &&
-           (connection.draining || faults_[Index(direction)].kind != Fault::Kind::kSwallow);
+           (connection.draining || !Swallows(connection, direction));
   }
 
   // When the front of a pipe may go; null while it may not by time alone.
@@ -224,7 +236,7 @@ class FaultProxy::Loop {
     const Pipe& pipe = connection.pipes[Index(direction)];
     const Fault& fault = faults_[Index(direction)];
     if (connection.connecting || connection.draining || connection.ending.has_value() ||
-        pipe.blocked || pipe.held.empty() || fault.kind == Fault::Kind::kSwallow) {
+        pipe.blocked || pipe.held.empty() || Swallows(connection, direction)) {
       return std::nullopt;
     }
     switch (fault.kind) {
@@ -455,6 +467,7 @@ void FaultProxy::Loop::Passed(Connection* connection, Direction direction, std::
   if (auto& cut = cuts_[Index(direction)]) {
     cut->left -= bytes;
     if (cut->left == 0) {
+      connection->silent = !cut->end.has_value();
       connection->ending = cut->end;
       cut.reset();
     }
@@ -474,7 +487,7 @@ void FaultProxy::Loop::TellEnds(Connection* connection) {
   for (const Direction direction : kBoth) {
     Pipe& pipe = connection->pipes[Index(direction)];
     if (pipe.ended && !pipe.end_told && !connection->draining && pipe.held.empty() &&
-        !connection->connecting && faults_[Index(direction)].kind != Fault::Kind::kSwallow) {
+        !connection->connecting && !Swallows(*connection, direction)) {
       (void)::shutdown(connection->To(direction).get(), SHUT_WR);
       pipe.end_told = true;
     }
@@ -489,6 +502,9 @@ void FaultProxy::Loop::CloseOver() {
       std::count_if(connections_.begin(), connections_.end(), [](const Connection& connection) {
         return !connection.draining && !connection.ending.has_value();
       }));
+  counts_.silent = static_cast<std::size_t>(
+      std::count_if(connections_.begin(), connections_.end(),
+                    [](const Connection& connection) { return connection.silent; }));
 }
 
 FaultProxy::FaultProxy(const std::string& server) : loop_(std::make_unique<Loop>(server)) {
@@ -519,6 +535,15 @@ void FaultProxy::EndAll(End end) {
 void FaultProxy::CutAfter(Direction direction, std::size_t bytes, End end) {
   CATCHUP_CHECK(bytes > 0);
   loop_->Do([&](Loop* loop) { loop->CutAfter(direction, {bytes, end}); });
+}
+
+void FaultProxy::SilenceAfter(Direction direction, std::size_t bytes) {
+  CATCHUP_CHECK(bytes > 0);
+  loop_->Do([&](Loop* loop) { loop->CutAfter(direction, {bytes, std::nullopt}); });
+}
+
+void FaultProxy::Heal() {
+  loop_->Do([](Loop* loop) { loop->Heal(); });
 }
 
 void FaultProxy::Refuse() {

@@ -67,8 +67,8 @@ class FaultProxy {
   void Set(Direction direction, Fault fault);
   // Both ways.
   void Set(Fault fault);
-  // No fault in either direction.
-  void Heal() { Set(Fault{}); }
+  // No fault in either direction, and no connection that has fallen silent.
+  void Heal();
 
   // Ends every connection that is open.
   void EndAll(End end);
@@ -78,6 +78,8 @@ class FaultProxy {
   // Ends the connection that brings the direction's next bytes to `bytes`, which are counted over
   // all connections: not one more arrives. Once.
   void CutAfter(Direction direction, std::size_t bytes, End end);
+  // The connection that it is falls silent instead: of it alone everything is swallowed, both ways.
+  void SilenceAfter(Direction direction, std::size_t bytes);
 
   // New connections are refused by the kernel, or taken again. Open ones go on.
   void Refuse();
@@ -89,6 +91,7 @@ class FaultProxy {
   struct Counts {
     std::size_t accepted = 0;  // Connections so far.
     std::size_t open = 0;      // Of these.
+    std::size_t silent = 0;    // Of the open ones, by SilenceAfter.
     std::uint64_t to_server = 0;
     std::uint64_t to_client = 0;  // Bytes passed on so far.
   };

@@ -336,6 +336,25 @@ TEST_F(FaultProxyTest, CutsInTheDirectionThatIsNamed) {
   EXPECT_EQ(client.ReadOnce(), "RST");
 }
 
+TEST_F(FaultProxyTest, SilencesOneConnectionOfAll) {
+  const auto [client, server] = Connect();
+  const auto [other, other_server] = Connect();
+  network_.SilenceAfter(Direction::kToClient, 2);
+  server.Send("answer");
+  EXPECT_EQ(client.Read(2), "an");
+  client.Send("question");
+  EXPECT_FALSE(client.HasNews(kSilence));
+  EXPECT_FALSE(server.HasNews(kSilence));
+  other_server.Send("answer");
+  EXPECT_EQ(other.Read(6), "answer");
+  EXPECT_EQ(network_.counts().open, 2u);
+  EXPECT_EQ(network_.counts().silent, 1u);
+  network_.Heal();
+  EXPECT_EQ(network_.counts().silent, 0u);
+  EXPECT_EQ(client.Read(4), "swer");
+  EXPECT_EQ(server.Read(8), "question");
+}
+
 TEST_F(FaultProxyTest, RefusesOnlyNewConnectionsAndKeepsItsPort) {
   const auto [client, server] = Connect();
   const std::string address = network_.address();
