@@ -68,7 +68,7 @@ class Front::Relay {
         context_(call->context),
         stream_(call->stream),
         queue_(call->queue),
-        log_stub_(front->log_) {}
+        log_stub_(front->LogFor(context_.peer())) {}
   Relay(const Relay&) = delete;
   Relay& operator=(const Relay&) = delete;
 
@@ -282,7 +282,16 @@ class Front::Relay {
 };
 
 Front::Front(const std::string& log, const std::shared_ptr<grpc::ServerCredentials>& credentials)
-    : log_(ChannelTo(log)), server_([this](AnyCall* call) { Serve(call); }, credentials) {}
+    : log_(log), server_([this](AnyCall* call) { Serve(call); }, credentials) {}
+
+std::shared_ptr<grpc::Channel> Front::LogFor(const std::string& client) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<grpc::Channel>& channel = channels_[client];
+  if (channel == nullptr) {
+    channel = ChannelTo(log_);
+  }
+  return channel;
+}
 
 void Front::Serve(AnyCall* call) {
   const auto relay = std::make_shared<Relay>(this, call);

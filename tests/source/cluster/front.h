@@ -4,6 +4,7 @@
 #include <grpcpp/security/server_credentials.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,9 +70,13 @@ class Front {
 
   void Serve(AnyCall* call);
   Fate Judge(const Call& call);
+  // The connection to the log that calls from this address of a client go over.
+  std::shared_ptr<grpc::Channel> LogFor(const std::string& client);
 
-  const std::shared_ptr<grpc::Channel> log_;
+  const std::string log_;
   std::mutex mutex_;
+  // One for each of a client's, since a server takes no more than 100 calls on one.
+  std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
   Rule rule_;
   int ended_ = 0;
   std::vector<std::shared_ptr<Relay>> relays_;  // Of every call so far: a new rule may mean any.
