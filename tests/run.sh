@@ -13,11 +13,11 @@ cd "$(dirname "$0")/.." || exit 1
 umask 022  # a plugin that others may write to is refused
 
 full=no
-lint=()
+all_lint=
 for argument in "$@"; do
   case $argument in
     --full) full=yes ;;
-    --all-lint) lint=(--all) ;;
+    --all-lint) all_lint=--all ;;
     *)
       echo "usage: tests/run.sh [--full] [--all-lint]; found $argument" >&2
       exit 2
@@ -30,8 +30,13 @@ readonly sanitizer_owns=RunnerCrashTest.SegmentationFaultIsReportedAndStaysTrue:
 
 # Most tests wait more than they compute.
 readonly at_once=$((2 * $(nproc)))
+export full all_lint at_once sanitizer_owns
 
-failed=()
+# The names of the stages that failed, one a line: some run at once, in processes of their own.
+failures=$(mktemp) || exit 1
+trap 'rm -f "$failures"' EXIT
+export failures
+
 # stage NAME COMMAND...: runs it, says how long it took, notes a failure and goes on.
 stage() {
   local name=$1 begin=$SECONDS code=0
@@ -40,10 +45,22 @@ stage() {
   "$@" || code=$?
   printf '== %s: %s after %d s\n' "$name" "$([ $code -eq 0 ] && echo ok || echo "failed ($code)")" \
     $((SECONDS - begin))
-  if [ $code -ne 0 ]; then
-    failed+=("$name")
-  fi
+  [ $code -eq 0 ] || echo "$name" >>"$failures"
   return $code
+}
+
+# in_one_piece COMMAND...: what it says comes once it has ended.
+in_one_piece() {
+  local output code=0
+  output=$("$@" 2>&1) || code=$?
+  printf '%s\n' "$output"
+  return $code
+}
+
+# together COMMAND...: runs all of them at once, each of them one word of shell for a process of its own.
+together() {
+  export -f $(compgen -A function)
+  printf '%s\0' "$@" | xargs -0 -n 1 -P $# bash -c
 }
 
 packages() {
@@ -73,21 +90,12 @@ sanitized_test() {
   return $code
 }
 
-# sanitized PRESET: builds the tests that tests/CMakeLists.txt names for it and runs them, the first
-# ones first.
+# sanitized PRESET: runs the tests that tests/CMakeLists.txt names for it, the first ones first.
 sanitized() {
   local preset=$1
-  build "$preset" sanitized_tests || return
   export -f sanitized_test
-  export sanitizer_owns
   xargs -P "$at_once" -L 1 bash -c 'sanitized_test "$@"' bash "$preset" \
     <"build/$preset/sanitized_tests"
-}
-
-# fuzzed: each parser of what others write is fed with what its corpus has not, for five seconds.
-fuzzed() {
-  build fuzz fuzz_targets || return
-  tests/fuzz/run.sh 5 build/fuzz
 }
 
 # longer_test NAME: what takes a minute and more. One computes, the others wait most of their time.
@@ -116,14 +124,34 @@ longer_test() {
   esac
 }
 
-# All of them at once; what one says comes in one piece once it has ended.
+# All of them at once.
 longer_tests() {
-  export -f longer_test stage
-  printf '%s\n' database histories mutants kills letter_kills | xargs -P 5 -I NAME bash -c '
-    output=$(longer_test NAME 2>&1)
-    code=$?
-    printf "%s\n" "$output"
-    exit $code'
+  local names=(database histories mutants kills letter_kills)
+  together "${names[@]/#/in_one_piece longer_test }"
+}
+
+tests() {
+  ctest --preset release -j "$at_once" --no-tests=error
+}
+
+# tests_at_length: what has deadlines.
+tests_at_length() {
+  local code=0
+  in_one_piece stage "tests" tests || code=1
+  in_one_piece stage "longer tests" longer_tests || code=1
+  return $code
+}
+
+# compiled: what does nothing but compute. At the lowest priority it fills the pauses of the tests beside it
+# and delays none of them.
+compiled() {
+  local code=0
+  renice -n 19 $$ >/dev/null || return
+  in_one_piece stage "lint" tests/lint.sh $all_lint build/release || code=1
+  in_one_piece stage "build for the address sanitizer" build asan sanitized_tests || code=1
+  in_one_piece stage "build for the thread sanitizer" build tsan sanitized_tests || code=1
+  in_one_piece stage "build for fuzzing" build fuzz fuzz_targets || code=1
+  return $code
 }
 
 # Tests and builds leave nothing behind in the tree but what .gitignore names.
@@ -149,19 +177,19 @@ stage "release build" build release || exit 1
 stage "tree unchanged by the build" unchanged
 # They were installed above: what needs them fails rather than be skipped.
 export CATCHUP_NEEDS_POSTGRESQL=1 CATCHUP_NEEDS_FAKETIME=1
-stage "tests" ctest --preset release -j "$at_once" --no-tests=error
-if [ "$full" = yes ]; then
-  stage "lint" tests/lint.sh "${lint[@]}" build/release
+if [ "$full" = no ]; then
+  stage "tests" tests
+else
+  stage "tests, and beside them lint and builds" together tests_at_length compiled
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export LSAN_OPTIONS="suppressions='$PWD/tests/leaks.supp':print_suppressions=0"
   stage "address and undefined-behaviour sanitizers" sanitized asan
   stage "thread sanitizer" sanitized tsan
   unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
-  stage "fuzzing" fuzzed
-  stage "longer tests" longer_tests
+  stage "fuzzing" tests/fuzz/run.sh 5 build/fuzz
 fi
-unchanged || failed+=("tree unchanged by the tests")
-if [ ${#failed[@]} -ne 0 ]; then
-  printf 'failed: %s\n' "${failed[@]}" >&2
+unchanged || echo "tree unchanged by the tests" >>"$failures"
+if [ -s "$failures" ]; then
+  sed 's/^/failed: /' "$failures" >&2
   exit 1
 fi
