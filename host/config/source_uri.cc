@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
+#include <charconv>
 
 #include "host/base/host_port.h"
 #include "host/base/text.h"
@@ -22,14 +23,22 @@ constexpr std::string_view kSchemeCharacters = "abcdefghijklmnopqrstuvwxyz012345
 // Enough of a wrong text to find it by.
 std::string Quote(std::string_view text) { return Quoted(text, 80); }
 
+// What stands before such a character may be a user and a password.
+bool HasUserMark(std::string_view text) {
+  return text.find('@') != std::string_view::npos ||
+         LowerCase(text).find("%40") != std::string::npos;
+}
+
 // No host belongs in it, and no more slashes than the path itself has.
 Status CheckEmbeddedPath(std::string_view path) {
   const auto slashes = std::min(path.find_first_not_of('/'), path.size());
   if (slashes > 1) {
+    // A server's string whose scheme was changed has its secrets still.
     const std::string_view meant = path.substr(slashes > 2 ? slashes - 1 : slashes);
-    return Status::Invalid(
-        "\"//\" behind \"embedded:\": wanted \"embedded:PATH\"" +
-        (meant.empty() ? "" : ", as " + Quote("embedded:" + std::string(meant))));
+    return Status::Invalid("\"//\" behind \"embedded:\": wanted \"embedded:PATH\"" +
+                           (meant.empty() || HasUserMark(meant)
+                                ? ""
+                                : ", as " + Quote("embedded:" + std::string(meant))));
   }
   const std::string fault = PathFault(path);
   return fault.empty() ? Status()
@@ -50,8 +59,7 @@ Status CheckSecrets(std::string_view rest, std::string_view authority) {
   constexpr std::string_view kNone =
       "a user or password stands in it: wanted none, because secrets come from a file or the "
       "environment only";
-  if (authority.find('@') != std::string_view::npos ||
-      LowerCase(authority).find("%40") != std::string::npos) {
+  if (HasUserMark(authority)) {
     return Status::Invalid(std::string(kNone));
   }
   if (rest.find('@') != std::string_view::npos) {
@@ -75,7 +83,10 @@ Status CheckPort(std::string_view server) {
     return {};
   }
   const std::string_view port = server.substr(colon + 1);
-  if (!port.empty() && port.find_first_not_of("0123456789") == std::string_view::npos) {
+  unsigned number = 0;
+  const auto end = std::from_chars(port.data(), port.data() + port.size(), number);
+  if (end.ec == std::errc() && end.ptr == port.data() + port.size() && number >= 1 &&
+      number <= 65535) {
     return {};
   }
   return Status::Invalid(fmt::format("port of host {}: wanted a number from 1 to 65535",
@@ -85,9 +96,6 @@ Status CheckPort(std::string_view server) {
 Result<ServerAddress> ParseServer(std::string_view text) {
   CATCHUP_RETURN_IF_ERROR(CheckPort(text));
   CATCHUP_ASSIGN_OR_RETURN(auto found, ParseHostPort(text));
-  if (found.port == 0) {
-    return Status::Invalid("port 0: wanted a number from 1 to 65535");
-  }
   return ServerAddress{std::move(found.host), found.port.value_or(kDefaultServerPort)};
 }
 

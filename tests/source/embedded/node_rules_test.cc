@@ -264,6 +264,19 @@ TEST_F(NodeRulesTest, TellsAnUnknownMethodFromAnUnknownService) {
   EXPECT_EQ(status.error_message(), "Service is unimplemented.");
 }
 
+TEST_F(NodeRulesTest, EndsACallThatIsHalfClosedBeforeItsOneRequest) {
+  for (const char* method :
+       {"streams.Streams/Read", "streams.Streams/Delete", "streams.Streams/Tombstone",
+        "gossip.Gossip/Read", "server_features.ServerFeatures/GetSupportedMethods"}) {
+    SCOPED_TRACE(method);
+    RawCall call(client_->channel(), std::string("/event_store.client.") + method);
+    call.HalfClose();
+    const grpc::Status status = call.Finish();
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+    EXPECT_EQ(status.error_message(), "Incomplete message.");
+  }
+}
+
 // ---------------------------------------------------------------------------------------------
 // Links.
 

@@ -33,6 +33,8 @@ class ReadHandler final : public CallHandler {
         {call_.reader(), core_.hub, core_.live_frames, kLiveBytes, call_.Waker()});
   }
 
+  void OnHalfClose() override { call_.Finish(RpcError::Incomplete()); }
+
   void OnRoom() override {
     if (source_ == nullptr || waiting_) {
       return;

@@ -53,6 +53,8 @@ class RemoveHandler final : public CallHandler {
     write_.Submit(core_.writer, LogWriter::Delete{stream_, expected_, tombstone_}, call_.Waker());
   }
 
+  void OnHalfClose() override { call_.Finish(RpcError::Incomplete()); }
+
   void OnWake() override {
     const std::optional<WriteOutcome> outcome = write_.TakeOrEnd(stream_, &call_);
     if (!outcome) {
@@ -88,6 +90,7 @@ class FixedHandler final : public CallHandler {
     call_.Send(std::move(reply_));
     call_.Finish();
   }
+  void OnHalfClose() override { call_.Finish(RpcError::Incomplete()); }
 
  private:
   RpcCall& call_;

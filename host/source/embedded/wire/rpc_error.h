@@ -16,6 +16,7 @@ enum class RpcCode : std::uint8_t {
   kResourceExhausted = 8,
   kFailedPrecondition = 9,
   kUnimplemented = 12,
+  kInternal = 13,
   kUnavailable = 14,
 };
 
@@ -30,6 +31,8 @@ struct RpcError {
   static RpcError Unhandled() {
     return {RpcCode::kUnknown, "Exception was thrown by handler.", {}};
   }
+  // The end of a call that has one request, before that came.
+  static RpcError Incomplete() { return {RpcCode::kInternal, "Incomplete message.", {}}; }
   static RpcError Invalid(std::string message) {
     return {RpcCode::kInvalidArgument, std::move(message), {}};
   }
