@@ -50,6 +50,17 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::err;
 }
 
+// The place in the log that a line is about; empty where it is about none.
+std::string_view PositionOf(std::span<const LogField> fields) {
+  for (const LogField& field : fields) {
+    const auto* text = std::get_if<std::string_view>(&field.value());
+    if (field.name() == "position" && text != nullptr) {
+      return *text;
+    }
+  }
+  return {};
+}
+
 class ProcessLog {
  public:
   // Never destroyed: threads may log until the process is gone.
@@ -81,7 +92,7 @@ class ProcessLog {
     {
       const MutexLock lock(&rate_mutex_);
       left_out = rate_.TakeLeftOut(now, false);
-      admitted = rate_.Admit({msg, group, level}, burst, now);
+      admitted = rate_.Admit({msg, group, level}, burst, now, PositionOf(fields));
     }
     Tell(left_out);
     if (admitted) {
@@ -133,8 +144,12 @@ class ProcessLog {
 
   void Tell(const std::vector<LogRate::LeftOut>& left_out) {
     for (const LogRate::LeftOut& one : left_out) {
-      const LogField fields[] = {
+      std::vector<LogField> fields = {
           {"leftOut", one.count}, {"of", one.msg}, {"ofLevel", LogLevelName(one.level)}};
+      if (!one.first_position.empty()) {
+        fields.emplace_back("firstPosition", one.first_position);
+        fields.emplace_back("lastPosition", one.last_position);
+      }
       // A gap is told wherever the lines themselves would have been.
       const LogLevel level = one.level == LogLevel::kError ? one.level : LogLevel::kWarn;
       Emit({NowTicks(), level, kLeftOut, "Log", one.group, fields});

@@ -1,6 +1,7 @@
 #include "host/base/log_rate.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace catchup {
 namespace {
@@ -16,7 +17,7 @@ LogRate::Budget& LogRate::Find(const Key& key, std::uint32_t burst, Time now) {
     const bool full = budgets_.size() >= kMaxBudgets;
     auto own = full ? std::tuple(std::string(), std::string(), key.level)
                     : std::tuple(std::string(key.msg), std::string(key.group), key.level);
-    found = budgets_.try_emplace(std::move(own), Budget{burst, burst, now, 0, {}}).first;
+    found = budgets_.try_emplace(std::move(own), Budget{burst, burst, now, 0, {}, {}, {}}).first;
   }
   Refill(&found->second, now);
   return found->second;
@@ -32,13 +33,19 @@ void LogRate::Refill(Budget* budget, Time now) const {
   }
 }
 
-bool LogRate::Admit(const Key& key, std::uint32_t burst, Time now) {
+bool LogRate::Admit(const Key& key, std::uint32_t burst, Time now, std::string_view position) {
   Budget& budget = Find(key, burst, now);
   if (budget.left > 0) {
     --budget.left;
     return true;
   }
   AddLeftOut(key, 1, burst, now);
+  if (!position.empty()) {
+    if (budget.first_position.empty()) {
+      budget.first_position = position;
+    }
+    budget.last_position = position;
+  }
   return false;
 }
 
@@ -60,8 +67,11 @@ std::vector<LogRate::LeftOut> LogRate::TakeLeftOut(Time now, bool all) {
     Budget& budget = at->second;
     if (budget.left_out > 0 && (all || now - budget.left_out_since >= kSecond)) {
       const auto& [msg, group, level] = at->first;
-      told.push_back({msg, group, level, budget.left_out});
+      told.push_back({msg, group, level, budget.left_out, std::move(budget.first_position),
+                      std::move(budget.last_position)});
       budget.left_out = 0;
+      budget.first_position.clear();
+      budget.last_position.clear();
     }
     Refill(&budget, now);
     // A full budget is as good as none.

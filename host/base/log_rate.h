@@ -30,13 +30,17 @@ class LogRate {
     std::string group;
     LogLevel level = LogLevel::kInfo;
     std::uint64_t count = 0;
+    // What the first and the last of these lines that were about a place in the log say of it;
+    // empty where none was.
+    std::string first_position;
+    std::string last_position;
   };
 
   explicit LogRate(std::uint32_t lines_per_second) : lines_per_second_(lines_per_second) {}
 
   // Whether this line may go out now. `burst`, at least the lines of a second, is the same for
-  // every line of a key.
-  bool Admit(const Key& key, std::uint32_t burst, Time now);
+  // every line of a key. `position`: the place in the log that it is about, if it is.
+  bool Admit(const Key& key, std::uint32_t burst, Time now, std::string_view position = {});
   // Counts lines that were left out before they came here.
   void AddLeftOut(const Key& key, std::uint64_t count, std::uint32_t burst, Time now);
 
@@ -54,6 +58,8 @@ class LogRate {
     Time refilled;
     std::uint64_t left_out = 0;
     Time left_out_since;
+    std::string first_position;
+    std::string last_position;
   };
 
   Budget& Find(const Key& key, std::uint32_t burst, Time now);

@@ -73,6 +73,28 @@ TEST(LogRateTest, AddsWhatWasLeftOutBefore) {
   EXPECT_EQ(told[0].count, 41u);
 }
 
+// By which an operator finds what the lines would have said.
+TEST(LogRateTest, TellsBetweenWhichPlacesOfTheLogItLeftLinesOut) {
+  LogRate rate(1);
+  EXPECT_TRUE(rate.Admit(kKey, 1, kStart, "10:10"));
+  EXPECT_FALSE(rate.Admit(kKey, 1, kStart, "20:20"));
+  EXPECT_FALSE(rate.Admit(kKey, 1, kStart, "30:30"));
+  EXPECT_FALSE(rate.Admit(kKey, 1, kStart)) << "about no place";
+
+  const auto first = rate.TakeLeftOut(kStart + seconds(1), false);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].count, 3u);
+  EXPECT_EQ(first[0].first_position, "20:20");
+  EXPECT_EQ(first[0].last_position, "30:30");
+
+  EXPECT_TRUE(rate.Admit(kKey, 1, kStart + seconds(1), "40:40"));
+  EXPECT_FALSE(rate.Admit(kKey, 1, kStart + seconds(1)));
+  const auto second = rate.TakeLeftOut(kStart + seconds(2), false);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].first_position, "") << "those of the first burst are told";
+  EXPECT_EQ(second[0].last_position, "");
+}
+
 TEST(LogRateTest, TellsEverythingAtTheEnd) {
   LogRate rate(1);
   EXPECT_TRUE(rate.Admit(kKey, 1, kStart));

@@ -167,14 +167,19 @@ TEST(LogTest, NeverMixesTheLinesOfThreads) {
 TEST(LogTest, CountsWhatItLeavesOut) {
   std::uint64_t written = 0;
   std::uint64_t left_out = 0;
+  std::set<std::string> positions;
   for (const auto& line : Parse(RunOnPipe("flood"))) {
     if (line["msg"] == "Again") {
       ++written;
+      positions.insert(line["position"]);
     } else {
       EXPECT_EQ(line["msg"], "Log lines left out");
       EXPECT_EQ(line["of"], "Again");
       EXPECT_EQ(line["group"], "g");
       left_out += line["leftOut"].get<std::uint64_t>();
+      for (const char* end : {"firstPosition", "lastPosition"}) {
+        EXPECT_TRUE(positions.insert(line.value(end, "")).second) << "one that was left out";
+      }
     }
   }
   EXPECT_GE(written, 10u);

@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
     }
   } else if (what == "flood") {
     for (int i = 0; i < 1000; ++i) {
-      Log(LogLevel::kInfo, "Again", "Test.Run", "g");
+      Log(LogLevel::kInfo, "Again", "Test.Run", "g", {{"position", std::to_string(i)}});
     }
   } else if (what == "plugin flood") {
     const auto say = [](LogLevel level, int lines) {
