@@ -1,5 +1,7 @@
 #include "host/daemon/group_report.h"
 
+#include <fmt/core.h>
+
 #include <cmath>
 #include <tuple>
 #include <vector>
@@ -210,7 +212,7 @@ void GroupReport::Progress(std::optional<Position> head, Clock::time_point now) 
   const std::string position = PositionText(engine_.watermark());
   const std::string log_head = PositionText(head);
   std::vector<LogField> fields;
-  AddCounts(now, &fields);
+  AddCounts(now, true, &fields);
   fields.insert(fields.end(), {{"rate", rate}, {"position", position}, {"head", log_head}});
   Log(LogLevel::kInfo, "Progress", "Group.Progress", config_.name, fields);
 }
@@ -221,21 +223,24 @@ void GroupReport::Finished(std::uint64_t invalid_traces) {
   const std::string position = PositionText(engine_.durable());
   std::vector<LogField> fields = {
       {"state", GroupStateName(state)}, {"reason", reason}, {"position", position}};
-  AddCounts(Clock::now(), &fields);
+  AddCounts(Clock::now(), !ended_before_start_.has_value(), &fields);
   fields.push_back({"lanes", engine_.lanes()});
   fields.push_back({"invalidTraceCount", invalid_traces});
   Log(IsBad(state) ? LogLevel::kError : LogLevel::kInfo, "Group ended", "Group.Finish",
       config_.name, fields);
 }
 
-void GroupReport::AddCounts(Clock::time_point now, std::vector<LogField>* fields) const {
-  const LetterCounts letters = CountsOf(engine_.letters());
-  fields->insert(fields->end(), {{"processedCount", engine_.counts().handled},
-                                 {"errorCount", errors_},
-                                 {"dlqCount", letters.all},
-                                 {"healingCount", letters.healing},
-                                 {"followerCount", letters.followers},
-                                 {"skippedCount", engine_.counts().skipped},
+void GroupReport::AddCounts(Clock::time_point now, bool knows_letters,
+                            std::vector<LogField>* fields) const {
+  fields->emplace_back("processedCount", engine_.counts().handled);
+  fields->emplace_back("errorCount", errors_);
+  if (knows_letters) {
+    const LetterCounts letters = CountsOf(engine_.letters());
+    fields->insert(fields->end(), {{"dlqCount", letters.all},
+                                   {"healingCount", letters.healing},
+                                   {"followerCount", letters.followers}});
+  }
+  fields->insert(fields->end(), {{"skippedCount", engine_.counts().skipped},
                                  {"droppedCount", engine_.counts().dropped},
                                  {"timingMs", Milliseconds(now - started_)},
                                  {"avgRate", Rate(engine_.counts().handled, now - started_)}});
@@ -262,6 +267,15 @@ std::string GroupReport::HowToPark(const Engine::InDoubt& doubt) const {
          ", with --reason TEXT";
 }
 
+// For another letter, where there are as many as there may be.
+std::string GroupReport::HowToMakeRoom() const {
+  return fmt::format(
+      "the group has {} of {} letters, {} of {} bytes; to make room: catchup dlq retry {} --all, "
+      "catchup dlq drop {} ID --reason TEXT, or larger bounds in dead_letters",
+      engine_.letters().letters(), config_.dead_letters.max_letters, engine_.letters().bytes(),
+      config_.dead_letters.max_bytes, config_.name, config_.name);
+}
+
 // In a log that is not the one that was read, or never. Only a person knows which of them is right.
 std::string GroupReport::HowToGoOn(const Engine::ForeignLog& log) const {
   const std::string reset = "catchup reset " + config_.name + " --to ";
@@ -286,6 +300,9 @@ std::pair<GroupState, std::string> GroupReport::EngineState() const {
                                      config_.name + ", or catchup dlq park " + config_.name +
                                      " --event " + FormatPosition(*engine_.halted_before()) +
                                      " --reason TEXT"};
+  }
+  if (engine_.waits_for_room()) {
+    return {engine_.state(), WithAdvice(engine_.reason(), "; " + HowToMakeRoom())};
   }
   if (const auto doubt = engine_.in_doubt(); doubt.has_value()) {
     return {engine_.state(), WithAdvice(engine_.reason(), "; " + HowToPark(*doubt))};

@@ -64,10 +64,12 @@ class GroupReport {
 
  private:
   std::string HowToPark(const Engine::InDoubt& doubt) const;
+  std::string HowToMakeRoom() const;
   std::string HowToGoOn(const Engine::ForeignLog& log) const;
   std::pair<GroupState, std::string> EngineState() const;
-  // What progress and the end of a group say alike, as of `now`.
-  void AddCounts(Clock::time_point now, std::vector<LogField>* fields) const;
+  // What progress and the end of a group say alike, as of `now`. Of letters where they are known,
+  // as they are once they were read.
+  void AddCounts(Clock::time_point now, bool knows_letters, std::vector<LogField>* fields) const;
 
   const GroupConfig& config_;
   const Engine& engine_;

@@ -311,6 +311,19 @@ std::optional<Engine::InDoubt> Engine::in_doubt() const {
   return of_call || doubt.event ? std::optional(doubt) : std::nullopt;
 }
 
+bool Engine::waits_for_room() const {
+  if (parts_.life.state() != GroupState::kWaiting ||
+      parts_.life.reason() != parts_.trouble.text()) {
+    return false;
+  }
+  return parts_.room_wanted ||
+         std::any_of(parts_.seats.begin(), parts_.seats.end(), [this](const Seat& seat) {
+           const InPlace& place = seat.place;
+           return place.sequence != 0 && IsInDoubt(place.failure) &&
+                  parts_.book.IsFull(parts_.LetterBytesOf(place.sequence, place.text));
+         });
+}
+
 std::optional<std::chrono::nanoseconds> Engine::retry_at() const {
   if (parts_.life.state() != GroupState::kWaiting) {
     return std::nullopt;

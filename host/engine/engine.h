@@ -269,6 +269,9 @@ class Engine {
     std::string type;
   };
   std::optional<InDoubt> in_doubt() const;
+  // Whether what reason() speaks of is an event that would be a letter and finds no room for it:
+  // parking it is of no use then.
+  bool waits_for_room() const;
   // While the state is kWaiting: when the next try is due that the reason speaks of, by the clock
   // of the inputs; over already where it waits for room in the window.
   std::optional<std::chrono::nanoseconds> retry_at() const;

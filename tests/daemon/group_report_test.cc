@@ -143,6 +143,21 @@ TEST_F(FailingGroupTest, AWaitInDoubtSaysHowToDecideAndEndsWithItsTime) {
                         "placed', with --reason TEXT; next try in 1.0s"));
 }
 
+// Nothing can be parked then, so that is no way out.
+TEST_F(FailingGroupTest, AWaitForRoomSaysHowToMakeSome) {
+  config_.dead_letters.max_letters = 7;
+  config_.dead_letters.max_bytes = 1'000;
+  for (const std::int32_t status : {CATCHUP_REJECT, CATCHUP_FAILED}) {
+    Fail({.max_letters = 0}, status);
+    EXPECT_EQ(Glance().state, GroupState::kWaiting);
+    EXPECT_THAT(Glance().reason,
+                HasSubstr("; the group has 0 of 7 letters, 0 of 1000 bytes; to make room: catchup "
+                          "dlq retry orders --all, catchup dlq drop orders ID --reason TEXT, or "
+                          "larger bounds in dead_letters"));
+    EXPECT_THAT(Glance().reason, Not(HasSubstr("dlq park")));
+  }
+}
+
 TEST_F(FailingGroupTest, AWaitForInfrastructureIsNothingToDecideAbout) {
   Fail({}, CATCHUP_RETRY);
   EXPECT_EQ(Glance().state, GroupState::kWaiting);

@@ -1101,12 +1101,33 @@ TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(Delivered(full).first, 0u);
   EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
   EXPECT_TRUE(Contains(driver.engine.reason(), "dead letters full")) << driver.engine.reason();
+  EXPECT_TRUE(driver.engine.waits_for_room());
 
   Commands answer;
   driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
 
+  EXPECT_FALSE(driver.engine.waits_for_room());
   EXPECT_TRUE(Has(answer, Kind::kPark)) << "without another call";
   EXPECT_EQ(Delivered(answer).first, 3u);
+}
+
+// It could not be parked either, so that is no advice.
+TEST_F(SmallStoreTest, AnEventInDoubtWaitsForRoomOnlyWhereThereIsNone) {
+  Event("a");
+  Fails(1, CATCHUP_FAILED, "odd");
+  EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+  EXPECT_FALSE(driver.engine.waits_for_room()) << "it is tried again, and there is room for it";
+  driver.Wake(30s);
+  driver.Settled(1);
+  Event("b");
+  Fails(2, CATCHUP_REJECT);
+  driver.LetterDurable(2);
+
+  Event("c");
+  Fails(3, CATCHUP_FAILED, "odd");
+
+  EXPECT_EQ(driver.engine.state(), GroupState::kWaiting);
+  EXPECT_TRUE(driver.engine.waits_for_room());
 }
 
 // The room is wanted no more once what wanted it is a letter, runner or not.
