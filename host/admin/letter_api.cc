@@ -76,10 +76,11 @@ void ShowLetter(HostControl* control, const Router::Call& call, const HttpReply&
       ReplyBy(reply));
 }
 
-void ShowDropped(HostControl* control, const Router::Call& call, const HttpReply& reply) {
+template <Result<std::string> (*read)(std::string_view, LetterReader*)>
+void ShowAll(HostControl* control, const Router::Call& call, const HttpReply& reply) {
   const std::string& group = call.path.at("group");
   control->ReadLetters(
-      group, [group, reply](LetterReader* reader) { reply(Found(DroppedLetters(group, reader))); },
+      group, [group, reply](LetterReader* reader) { reply(Found(read(group, reader))); },
       ReplyBy(reply));
 }
 
@@ -155,7 +156,8 @@ void AddLetterRoutes(HostControl* control, Router* router) {
   };
   get("/api/groups/{group}/letters", ListLetters);
   get("/api/groups/{group}/letters/{id}", ShowLetter);
-  get("/api/groups/{group}/dropped", ShowDropped);
+  get("/api/groups/{group}/dropped", ShowAll<DroppedLetters>);
+  get("/api/groups/{group}/held", ShowAll<HeldTypes>);
 
   using Parse = Result<LetterCommand> (*)(const Router::Call&);
   const auto post = [&](std::string_view pattern, Parse parse) {

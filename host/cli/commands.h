@@ -87,6 +87,7 @@ struct DlqArguments {
   bool json = false;
   bool all = false;
   bool dropped = false;
+  bool held = false;
   std::string reason;
   std::string patience = "5m";  // Of a retry, for one letter.
 };

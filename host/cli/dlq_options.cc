@@ -101,7 +101,11 @@ void AddDlq(CLI::App* app, DlqArguments* arguments) {
   CLI::App* list = AddVerb(dlq, arguments, "list", "Lists the letters in the order of the log");
   AddFilters(list, arguments);
   list->add_flag("--json", arguments->json, "One JSON array");
-  list->add_flag("--dropped", arguments->dropped, "The last ones that were dropped, and why");
+  CLI::Option* dropped =
+      list->add_flag("--dropped", arguments->dropped, "The last ones that were dropped, and why");
+  list->add_flag("--held", arguments->held,
+                 "The event types whose events become letters without a call, and why")
+      ->excludes(dropped);
   list->footer("Asks the host that runs; where none does, reads the file and changes nothing.");
 
   CLI::App* show = AddVerb(dlq, arguments, "show", "Shows one letter: its event, and each call");

@@ -60,7 +60,8 @@ class Members {
   }
   std::string NextTry(std::int64_t now) const {
     const auto at = ParseTicks(Text("nextTryAt"));
-    return !at ? "-" : *at <= now ? "due" : "in " + For(*at - now);
+    // What is shown in seconds is due within the last one of them.
+    return !at ? "-" : *at - now < kTicksPerSecond ? "due" : "in " + For(*at - now);
   }
 
  private:
@@ -115,26 +116,35 @@ Status ListTable(const DlqArguments& arguments, LetterPlace* place) {
   return {};
 }
 
-Status ListDropped(const DlqArguments& arguments, LetterPlace* place) {
-  CATCHUP_ASSIGN_OR_RETURN(const std::string page, place->Dropped());
-  CATCHUP_ASSIGN_OR_RETURN(const LetterPart part, SplitPage(page));
+void PrintDrop(const Members& drop) {
+  std::printf("%s  %s@%s  %s  dropped %s by %s: %s\n", drop.Text("id").c_str(),
+              drop.Text("stream").c_str(), drop.Text("revision").c_str(), drop.Text("type").c_str(),
+              drop.Text("droppedAt").c_str(), drop.Text("by").c_str(), drop.Text("reason").c_str());
+}
+
+void PrintHold(const Members& hold) {
+  std::printf("%s  held since %s by the %s: %s\n", hold.Text("type").c_str(),
+              hold.Text("since").c_str(), hold.Text("by").c_str(), hold.Text("reason").c_str());
+}
+
+// What is no letter and fits one page; `none` says that there is none.
+Status ListOthers(const DlqArguments& arguments, Result<std::string> page,
+                  void (*print)(const Members&), const std::string& none) {
+  CATCHUP_RETURN_IF_ERROR(page.status());
+  CATCHUP_ASSIGN_OR_RETURN(const LetterPart part, SplitPage(*page));
   std::string before = "[";
   for (const std::string& one : part.letters) {
     if (arguments.json) {
       Print(before + one);
       before = ",\n";
-      continue;
+    } else {
+      print(Members(one));
     }
-    const Members drop(one);
-    std::printf("%s  %s@%s  %s  dropped %s by %s: %s\n", drop.Text("id").c_str(),
-                drop.Text("stream").c_str(), drop.Text("revision").c_str(),
-                drop.Text("type").c_str(), drop.Text("droppedAt").c_str(), drop.Text("by").c_str(),
-                drop.Text("reason").c_str());
   }
   if (arguments.json) {
     Print(before == "[" ? "[]\n" : "]\n");
   } else if (part.letters.empty()) {
-    std::printf("no letter of group %s was dropped\n", arguments.group.c_str());
+    std::printf("%s\n", none.c_str());
   }
   return {};
 }
@@ -208,9 +218,15 @@ int ShowLetters(const DlqArguments& arguments, LetterPlace* place) {
                            return Status();
                          });
     }
-    return arguments.dropped ? ListDropped(arguments, place)
-           : arguments.json  ? ListJson(arguments, place)
-                             : ListTable(arguments, place);
+    if (arguments.dropped) {
+      return ListOthers(arguments, place->Dropped(), PrintDrop,
+                        "no letter of group " + arguments.group + " was dropped");
+    }
+    if (arguments.held) {
+      return ListOthers(arguments, place->Held(), PrintHold,
+                        "no event type of group " + arguments.group + " is held");
+    }
+    return arguments.json ? ListJson(arguments, place) : ListTable(arguments, place);
   }();
   return done.ok() ? kExitDone : FailDlq(arguments, done);
 }

@@ -187,6 +187,10 @@ Result<std::string> LetterPlace::Dropped() {
   return Read("/dropped", [&](LetterReader* reader) { return DroppedLetters(group_, reader); });
 }
 
+Result<std::string> LetterPlace::Held() {
+  return Read("/held", [&](LetterReader* reader) { return HeldTypes(group_, reader); });
+}
+
 Result<std::string> LetterPlace::Order(std::string_view path, const std::string& body) {
   const auto until = std::chrono::steady_clock::now() + kHostPatience;
   for (;;) {
@@ -219,7 +223,7 @@ Result<LetterPart> SplitPage(std::string_view page) {
           split = JsonCursor(value).ReadString(&part.next.emplace()) && split;
         } else if (name == "count") {
           part.count = value;
-        } else if (name == "letters" || name == "dropped") {
+        } else if (name == "letters" || name == "dropped" || name == "held") {
           split = SplitArray(value, &part.letters, &fault) && split;
         }
       },

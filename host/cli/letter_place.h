@@ -29,10 +29,11 @@ class LetterPlace {
   // `reading` must outlive it and name a state directory.
   LetterPlace(const ConfigReading& reading, std::string group);
 
-  // As LetterPage, OneLetter and DroppedLetters (host/store/letter_pages.h).
+  // As LetterPage, OneLetter, DroppedLetters and HeldTypes (host/store/letter_pages.h).
   Result<std::string> Page(const LetterOptions& options, LetterView view);
   Result<std::string> One(Position id);
   Result<std::string> Dropped();
+  Result<std::string> Held();
 
   // Asks the host to do something: POST with `body`, "{…}", on the group's `path`, as "/park".
   // What it refuses for one letter alone is an answer, too. kUnavailable: none runs.
@@ -65,7 +66,7 @@ struct LetterPart {
   std::optional<std::string> next;
   std::optional<std::string> count;
 };
-// Of a page, or of what was dropped. kInvalid: it is none.
+// Of a page, or of what was dropped or is held. kInvalid: it is none.
 Result<LetterPart> SplitPage(std::string_view page);
 // A member of an object as it stands there; none where it is missing.
 std::optional<std::string> RawMember(std::string_view object, std::string_view name);

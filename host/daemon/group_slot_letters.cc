@@ -81,8 +81,11 @@ void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, C
   }
   const bool retry = order.kind == LetterCommand::Kind::kRetry;
   if (!retry) {
+    const std::string position = FormatPosition(order.position);
+    const LogField what =
+        order.type.empty() ? LogField("position", position) : LogField("eventType", order.type);
     Log(LogLevel::kInfo, "Command", "GroupSlot.OrderLetter", config_.name,
-        {{"command", LetterCommandName(order.kind)}, {"by", by}, {"reason", order.reason}});
+        {{"command", LetterCommandName(order.kind)}, what, {"by", by}, {"reason", order.reason}});
   }
   if (!Running() && retry) {
     const GroupStatus status = Glance();

@@ -19,6 +19,8 @@ std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t
 std::string ToBeParkedText(Position position, std::string_view waits);
 std::string TypeParkedText(std::string_view type);
 std::string TypeUnparkedText(std::string_view type);
+// Behind what says that a type is not held.
+inline constexpr std::string_view kSeeHeld = ": `catchup dlq list GROUP --held` shows which are";
 
 // "the beginning", or the position.
 std::string ResetText(const PositionReset& reset);

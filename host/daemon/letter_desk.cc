@@ -265,7 +265,7 @@ void LetterDesk::ParkType(const LetterCommand& order, const std::string& by, con
 void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
   const std::string refused = at_.engine->UnparkType(order.type, at_.now(), at_.out());
   if (!refused.empty()) {
-    reply(Refused(refused));
+    reply(Refused(refused + std::string(kSeeHeld)));
     return;
   }
   AnswerOnceStored(TypeUnparkedText(order.type), reply);

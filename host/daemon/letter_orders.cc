@@ -55,7 +55,7 @@ Result<OrderNote> FreeType(const LetterCommand& order, LetterStore* store) {
   CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
       [&](const LetterHold& hold) { held = held || hold.type == order.type; }));
   if (!held) {
-    return Status::NotFound(NotHeldText(order.type));
+    return Status::NotFound(NotHeldText(order.type) + std::string(kSeeHeld));
   }
   CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), order.type));
   return TypeUnparkedText(order.type);

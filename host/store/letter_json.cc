@@ -92,6 +92,14 @@ void AppendDropMembers(std::string_view group, const LetterDrop& drop, std::stri
   AppendTime("droppedAt", drop.dropped_ticks, out);
 }
 
+void AppendHoldMembers(const LetterHold& hold, std::string* out) {
+  out->append("\"type\":");
+  AppendJsonString(hold.type, out);
+  AppendText("by", hold.by == LetterHold::By::kOperator ? "operator" : "host", out);
+  AppendTime("since", hold.since_ticks, out);
+  AppendText("reason", hold.reason, out);
+}
+
 void AppendLetterEvent(const Letter& letter, std::string* out) {
   const LetterHead& head = letter.head;
   EventLine line;

@@ -22,6 +22,10 @@ void AppendLetterDetails(const LetterHead& head, const LetterCause& cause, std::
 // class, reason, by, droppedAt.
 void AppendDropMembers(std::string_view group, const LetterDrop& drop, std::string* out);
 
+// Appends the members of the object of a type whose events are parked without a call: type, by
+// ("host" or "operator"), since, reason.
+void AppendHoldMembers(const LetterHold& hold, std::string* out);
+
 // Appends the event as one event line, without a line feed: `catchup try` and `catchup append` read
 // it back to the byte.
 void AppendLetterEvent(const Letter& letter, std::string* out);

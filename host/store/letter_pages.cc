@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "host/base/text.h"
 #include "host/store/letter_json.h"
@@ -14,6 +16,25 @@ std::string Begin(std::string_view group) {
   std::string out = "{\"group\":";
   AppendJsonString(group, &out);
   return out;
+}
+
+// The types that an operator has parked.
+using Parked = std::set<std::string, std::less<>>;
+
+Result<Parked> ParkedTypes(LetterReader* reader) {
+  Parked parked;
+  CATCHUP_RETURN_IF_ERROR(reader->ScanHolds([&](const LetterHold& hold) {
+    if (hold.by == LetterHold::By::kOperator) {
+      parked.insert(hold.type);
+    }
+  }));
+  return parked;
+}
+
+// When the host calls it next; the file has what would be so without the hold.
+LetterHead AsHeld(LetterHead head, const Parked& parked) {
+  head.due_ticks = parked.contains(head.type) ? 0 : head.due_ticks;
+  return head;
 }
 
 Status AppendLetter(std::string_view group, LetterView view, const LetterHead& head,
@@ -43,11 +64,13 @@ Result<std::string> LetterPage(std::string_view group, const LetterFilter& filte
   part.limit = std::min(filter.limit.value_or(kPageLetters), kPageLetters);
   CATCHUP_ASSIGN_OR_RETURN(part.until, reader->PlaceBehind(filter.after, kPageLooksAt));
   std::optional<Position> next = part.until;
+  CATCHUP_ASSIGN_OR_RETURN(const Parked parked, ParkedTypes(reader));
   std::uint64_t letters = 0;
   std::string out = Begin(group) + ",\"letters\":[";
   const Status listed = reader->List(part, [&](const LetterHead& head, const LetterCause& cause) {
     out += letters++ == 0 ? "\n" : ",\n";
-    CATCHUP_RETURN_IF_ERROR(AppendLetter(group, view, head, cause, reader, &out));
+    CATCHUP_RETURN_IF_ERROR(AppendLetter(group, view, parked.empty() ? head : AsHeld(head, parked),
+                                         cause, reader, &out));
     if (letters == *part.limit || out.size() >= kPageBytes) {
       next = head.position;
       return Status::Cancelled("the page is full");
@@ -77,7 +100,8 @@ Result<std::optional<std::string>> OneLetter(std::string_view group, Position po
     }
     AppendDropMembers(group, *drop, &out);
   } else {
-    AppendLetterMembers(group, letter->head, letter->cause, &out);
+    CATCHUP_ASSIGN_OR_RETURN(const Parked parked, ParkedTypes(reader));
+    AppendLetterMembers(group, AsHeld(letter->head, parked), letter->cause, &out);
     AppendLetterDetails(letter->head, letter->cause, &out);
     out += ",\"event\":";
     AppendLetterEvent(*letter, &out);
@@ -91,6 +115,17 @@ Result<std::string> DroppedLetters(std::string_view group, LetterReader* reader)
   CATCHUP_RETURN_IF_ERROR(reader->ScanDrops([&](const LetterDrop& drop) {
     out += std::exchange(first, false) ? "\n{" : ",\n{";
     AppendDropMembers(group, drop, &out);
+    out += '}';
+  }));
+  return out + "]}";
+}
+
+Result<std::string> HeldTypes(std::string_view group, LetterReader* reader) {
+  std::string out = Begin(group) + ",\"held\":[";
+  bool first = true;
+  CATCHUP_RETURN_IF_ERROR(reader->ScanHolds([&](const LetterHold& hold) {
+    out += std::exchange(first, false) ? "\n{" : ",\n{";
+    AppendHoldMembers(hold, &out);
     out += '}';
   }));
   return out + "]}";

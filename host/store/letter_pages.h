@@ -26,7 +26,8 @@ inline constexpr std::uint64_t kPageLooksAt = 4'096;  // Letters that are meant 
 // The letters that `filter` means, from the one behind `filter.after` on:
 // {"group","letters":[…],"next","count"}. `next` is where the next page begins, as commit:prepare,
 // and null behind the last one; a page may be empty and not the last. The first page has `count`,
-// of all letters of the group, whatever the filter.
+// of all letters of the group, whatever the filter. A letter whose type an operator has parked has
+// no nextTryAt: the host does not call it.
 Result<std::string> LetterPage(std::string_view group, const LetterFilter& filter, LetterView view,
                                LetterReader* reader);
 
@@ -37,5 +38,8 @@ Result<std::optional<std::string>> OneLetter(std::string_view group, Position po
 
 // {"group","dropped":[…]}: those that are known to be dropped, the newest first.
 Result<std::string> DroppedLetters(std::string_view group, LetterReader* reader);
+
+// {"group","held":[…]}: the types whose events are parked without a call.
+Result<std::string> HeldTypes(std::string_view group, LetterReader* reader);
 
 }  // namespace catchup

@@ -100,6 +100,7 @@ TEST_F(LetterApiTest, ReadsPagesAndSingleLetters) {
   EXPECT_EQ(page.status, 200);
   EXPECT_EQ(page.body, R"({"group":"g","letters":[],"next":null,"count":0})");
   EXPECT_EQ(Ask("GET", "g/dropped").body, R"({"group":"g","dropped":[]})");
+  EXPECT_EQ(Ask("GET", "g/held").body, R"({"group":"g","held":[]})");
   EXPECT_EQ(Ask("GET", "none/letters").status, 404);
   const HttpResponse missing = Ask("GET", "g/letters/1:1");
   EXPECT_EQ(missing.status, 409);

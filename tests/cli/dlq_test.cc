@@ -64,6 +64,9 @@ class DlqTest : public testing::Test {
 TEST_F(DlqTest, AGroupWithoutALetterHasNone) {
   EXPECT_EQ(Dlq({"list", "g"}).out, "group g has no dead letters\n");
   EXPECT_EQ(Dlq({"list", "g", "--json"}).out, "[]\n");
+  EXPECT_EQ(Dlq({"list", "g", "--dropped"}).out, "no letter of group g was dropped\n");
+  EXPECT_EQ(Dlq({"list", "g", "--held"}).out, "no event type of group g is held\n");
+  EXPECT_EQ(Dlq({"list", "g", "--held", "--json"}).out, "[]\n");
   const Finished exported = Dlq({"export", "g"});
   EXPECT_EQ(exported.exit, 0);
   EXPECT_EQ(exported.out, "");

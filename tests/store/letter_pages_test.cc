@@ -105,6 +105,33 @@ TEST_F(LetterPagesTest, WhatWasDroppedIsKeptWithItsReason) {
   EXPECT_FALSE(OneLetter("g", At(9), &store_->reader())->has_value());
 }
 
+// The host calls none of them, whatever its delays would say.
+TEST_F(LetterPagesTest, ALetterWhoseTypeAnOperatorHasParkedHasNoNextTry) {
+  Letter letter = MakeLetter(1);
+  letter.head.state = StoredState::kHealing;
+  letter.head.type = "t";
+  letter.head.due_ticks = 5;
+  ASSERT_TRUE(InsertOne(store_.get(), letter).ok());
+  const auto next_try = [this](LetterHold::By by) {
+    EXPECT_TRUE(store_->SetHold(0, {"t", by, 5, "why"}).ok());
+    const bool in_page = !Has(Page({}), "\"nextTryAt\":null");
+    EXPECT_EQ(!Has(**OneLetter("g", At(1), &store_->reader()), "\"nextTryAt\":null"), in_page);
+    return in_page;
+  };
+  EXPECT_TRUE(next_try(LetterHold::By::kHost)) << "one a minute is called";
+  EXPECT_FALSE(next_try(LetterHold::By::kOperator));
+}
+
+TEST_F(LetterPagesTest, HeldTypesAreToldWithWhoHoldsThemSinceWhenAndWhy) {
+  ASSERT_TRUE(store_->SetHold(0, {"a", LetterHold::By::kHost, 0, "odd"}).ok());
+  ASSERT_TRUE(store_->SetHold(0, {"b", LetterHold::By::kOperator, 0, "no use"}).ok());
+  const auto held = HeldTypes("g", &store_->reader());
+  ASSERT_TRUE(held.ok()) << held.status().message();
+  EXPECT_TRUE(Has(*held, R"({"type":"a","by":"host","since":null,"reason":"odd"})")) << *held;
+  EXPECT_TRUE(Has(*held, R"({"type":"b","by":"operator","since":null,"reason":"no use"})"))
+      << *held;
+}
+
 TEST_F(LetterPagesTest, AnEventToBeParkedIsKeptUntilItIsALetterByHand) {
   ASSERT_TRUE(store_->SetPark(0, {At(3), 5, "user 7", "no use"}).ok());
   EXPECT_EQ(store_->SetPark(1, {At(4), 5, "user 7", ""}).code(), Status::Code::kDenied);
