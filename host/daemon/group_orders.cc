@@ -11,6 +11,7 @@
 #include "host/daemon/hold_text.h"
 #include "host/store/checkpoint_slot.h"
 #include "host/store/checkpoint_store.h"
+#include "host/store/letter_reader.h"
 #include "host/store/witnesses.h"
 
 namespace catchup {
@@ -51,14 +52,38 @@ Result<std::unique_ptr<CheckpointStore>> OpenForReset(const std::filesystem::pat
   return store;
 }
 
+// What a reset to `to` takes away. Where the file cannot be read the next start says why.
+std::string LettersBeyond(const std::filesystem::path& folder, const std::string& group,
+                          const PositionReset& to) {
+  auto reader = LetterReader::Open(folder, group);
+  std::uint64_t letters = 0;
+  LetterFilter filter;
+  filter.after = to.to;
+  if (!reader.ok() || !reader
+                           ->List(filter,
+                                  [&letters](const LetterHead&, const LetterCause&) {
+                                    ++letters;
+                                    return Status();
+                                  })
+                           .ok()) {
+    return {};
+  }
+  return letters == 0 ? std::string()
+                      : fmt::format("; {} dead letter{} behind that {}, since {} again", letters,
+                                    letters == 1 ? "" : "s", letters == 1 ? "goes" : "go",
+                                    letters == 1 ? "its event comes" : "their events come");
+}
+
 // Says from where to where. `kept`: the events that the log has in common with what was handled.
-Result<std::string> Reset(CheckpointStore* store, const GroupConfig& group, const PositionReset& to,
+Result<std::string> Reset(const std::filesystem::path& groups, CheckpointStore* store,
+                          const GroupConfig& group, const PositionReset& to,
                           std::vector<Witness> kept, const std::string& by) {
   const std::string from = PositionText(store->record().checkpoint);
   CATCHUP_RETURN_IF_ERROR(store->Reset(to.to, std::move(kept)));
   Log(LogLevel::kWarn, "Checkpoint reset", "Group.Reset", group.name,
       {{"by", by}, {"from", from}, {"to", ResetText(to)}});
-  return "from " + from + " to " + ResetText(to);
+  return "from " + from + " to " + ResetText(to) +
+         LettersBeyond(groups / group.name, group.name, to);
 }
 
 // What `order` decides about.
@@ -149,7 +174,7 @@ Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupCon
                              const PositionReset& to, const std::string& by) {
   OrderNote note;
   CATCHUP_ASSIGN_OR_RETURN(const auto store, OpenForReset(groups, group, &note));
-  CATCHUP_ASSIGN_OR_RETURN(const std::string moved, Reset(store.get(), group, to, {}, by));
+  CATCHUP_ASSIGN_OR_RETURN(const std::string moved, Reset(groups, store.get(), group, to, {}, by));
   return note.empty() ? moved : moved + "; " + note;
 }
 
@@ -189,7 +214,7 @@ Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
           : "nothing comes again";
   CATCHUP_ASSIGN_OR_RETURN(
       const std::string moved,
-      Reset(store.get(), group, PositionReset{good->position}, std::move(kept), by));
+      Reset(groups, store.get(), group, PositionReset{good->position}, std::move(kept), by));
   return fmt::format("{}, behind {}, which the log has as it was handled; {}", moved,
                      EventText(*good), repeats);
 }

@@ -8,6 +8,7 @@
 #include "host/base/test_seams.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
+#include "host/daemon/hold_text.h"
 #include "host/daemon/letter_classes.h"
 #include "host/daemon/letter_jobs.h"
 #include "host/daemon/trace_ids.h"
@@ -206,8 +207,16 @@ void LetterSide::Change(const Command& command) {
     case Command::Kind::kRemoveLetters:
       retried_by_.erase(command.from ? retried_by_.upper_bound(*command.from) : retried_by_.begin(),
                         retried_by_.end());
-      job.step = [at = command.from](LetterStore* store) {
-        return store->RemoveBeyond(store->token(), at);
+      job.step = [at = command.from, group = shared_->group](LetterStore* store) -> Status {
+        const std::uint64_t before = store->totals().letters();
+        CATCHUP_RETURN_IF_ERROR(store->RemoveBeyond(store->token(), at));
+        if (const std::uint64_t removed = before - store->totals().letters(); removed > 0) {
+          Log(LogLevel::kInfo, "Dead letters removed", "Group.Reset", group,
+              {{"reason", "their events come again"},
+               {"removedCount", removed},
+               {"position", ResetText(PositionReset{at})}});
+        }
+        return {};
       };
       read_ahead_.clear();
       job.done = [this] { read_ahead_.clear(); };

@@ -398,20 +398,59 @@ TEST_F(RunningDlqTest, ATypeIsParkedUntilItIsUnparkedOverARestart) {
   Configure();
   Run();
   ASSERT_TRUE(WaitForState("caught up")) << host_->Errors();
-  EXPECT_EQ(Dlq({"unpark", "g", "--type", "bad"}).exit, 1) << "it is not parked";
+  const Finished not_parked = Dlq({"unpark", "g", "--type", "bad"});
+  EXPECT_EQ(not_parked.exit, 1);
+  ExpectSays(not_parked.err, {"events of type \"bad\" are not held", "dlq list GROUP --held"});
   const Finished parked = Dlq({"park", "g", "--type", "bad", "--reason", "being mended"});
   EXPECT_EQ(parked.exit, 0) << parked.err;
   ExpectSays(parked.out,
              {"events of type \"bad\" are parked without a call until catchup dlq unpark"});
   site_.Append({Orders("a", "{}", "bad"), Orders("b", "{}", "good")});
-  EXPECT_EQ(Letters(1)[0].at("class"), "held");
+  const JsonObject letter = Letters(1)[0];
+  EXPECT_EQ(letter.at("class"), "held");
+  EXPECT_EQ(letter.at("nextTryAt"), "null") << "nobody but a person has it called";
+  const JsonObject command = host_->Log().With("Command", "g").back();
+  EXPECT_EQ(command.at("command"), "dlq park");
+  EXPECT_EQ(command.at("eventType"), "bad");
+  EXPECT_EQ(command.at("reason"), "being mended");
+  ExpectSays(Dlq({"list", "g", "--held"}).out,
+             {"bad  held since ", " by the operator: being mended (user "});
   End();
+  ExpectSays(Dlq({"list", "g", "--held", "--json"}).out, {R"([{"type":"bad","by":"operator",)"});
   Run();
   site_.Append({Orders("c", "{}", "bad")});
   Letters(2);
   const Finished freed = Dlq({"unpark", "g", "--type", "bad"});
   EXPECT_EQ(freed.exit, 0) << freed.err;
   Letters(0);
+  End();
+}
+
+TEST_F(RunningDlqTest, AResetTakesTheLettersBehindItWithItAndSaysSo) {
+  site_.Append({Orders("a", kReject), Orders("b", kReject), Orders("c", "{}")});
+  Configure();
+  Run();
+  const std::string first = Letters(2)[0].at("id");
+  const auto ask = [this](std::vector<std::string> words) {
+    words.insert(words.end(), {"--config", "host.toml"});
+    return site_.Catchup(words);
+  };
+  ASSERT_EQ(ask({"stop", "g"}).exit, 0);
+  ExpectSays(ask({"reset", "g", "--to", first}).out,
+             {" to " + first + "; 1 dead letter behind that goes, since its event comes again\n"});
+  ExpectSays(ask({"reset", "g", "--to", "beginning"}).out,
+             {"; 2 dead letters behind that go, since their events come again\n"});
+  EXPECT_EQ(Dlq({"list", "g", "--json"}).out.find("[]"), std::string::npos) << "not before a start";
+  End();
+  Run();
+  ASSERT_TRUE(host_->WaitForLog("Group ended", "g")) << host_->Errors();
+  EXPECT_FALSE(host_->Log().With("Group ended", "g").at(0).contains("dlqCount"))
+      << "nobody has read them";
+
+  ASSERT_EQ(ask({"start", "g"}).exit, 0);
+  ASSERT_TRUE(host_->WaitForLog("Dead letters removed", "g")) << host_->Errors();
+  EXPECT_EQ(host_->Log().Last("Dead letters removed", "g", "removedCount"), "2");
+  Letters(2);
   End();
 }
 
