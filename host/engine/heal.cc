@@ -106,6 +106,7 @@ void Heal::LetterFailed(FailureClass failure, const std::string& text, Word whos
       letter.state = LetterState::kHealing;
       letter.failure = FailureClass::kUnknown;
       letter.since = turn.now;
+      letter.step = 0;
     }
     if (failure == FailureClass::kDomain ||
         (IsInDoubt(failure) && (parts_.options.heal_for == std::chrono::nanoseconds(0) ||

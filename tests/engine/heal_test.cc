@@ -400,6 +400,26 @@ TEST(HealManyTest, LettersAndEventsTakeTurns) {
   EXPECT_EQ(Delivered(answer), std::pair(Sequence{0}, Sequence{0}));
 }
 
+// It is a letter of its own from then on, whatever it has waited behind.
+TEST_F(HealTest, AFollowerThatFailsBeginsTheDelays) {
+  Event("a");
+  Doubt(1);
+  driver.LetterDurable(1);
+  Event("a");
+  driver.LetterDurable(2);
+  ASSERT_TRUE(Has(driver.Wake(5s), Kind::kCallLetter));
+  driver.Settled(kLetterCall);
+  ASSERT_TRUE(Has(driver.LetterStored(), Kind::kCallLetter));
+
+  const Commands failed = Fails(kLetterCall);
+  const Command* const update = Find(failed, Kind::kUpdateLetter);
+  ASSERT_NE(update, nullptr);
+  EXPECT_EQ(update->letter->state, LetterState::kHealing);
+  EXPECT_EQ(update->letter->due, driver.now + 5s);
+  driver.LetterStored();
+  EXPECT_TRUE(Has(driver.Wake(5s), Kind::kCallLetter));
+}
+
 // --- Healing costs a tenth of the group's time. ---
 
 // Two followers that stand first in their streams, as after a drop, and calls that hang.

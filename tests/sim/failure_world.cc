@@ -127,7 +127,7 @@ FailureResult FailureWorld::Run() {
     }
   }
   result_.ended_at = scheduler_.now();
-  result_.left_healing = StillHealing();
+  result_.left_healing = Left(LetterState::kHealing);
   result_.left_dead = letters_.size() - result_.left_healing;
   result_.complete = Done();
   return result_;
@@ -135,7 +135,8 @@ FailureResult FailureWorld::Run() {
 
 // Nothing more is to be expected.
 bool FailureWorld::Done() const {
-  if (next_ < scenario_.events || !events_.empty() || !store_.empty() || StillHealing() > 0) {
+  if (next_ < scenario_.events || !events_.empty() || !store_.empty() ||
+      Left(LetterState::kHealing) + Left(LetterState::kFollower) > 0) {
     return false;
   }
   for (const Trouble& trouble : scenario_.troubles) {
@@ -143,23 +144,19 @@ bool FailureWorld::Done() const {
       return false;
     }
   }
-  if (scenario_.mended_at && !mended_) {
-    return false;
-  }
-  // A follower behind a letter that waits for a person waits with it.
-  return engine_->letters().NextAt(Time(0)) == std::nullopt;
+  return !scenario_.mended_at || mended_;
 }
 
-// Letters that heal without a person. One that was written while an earlier event of its stream was
-// in a call of which a dead letter came waits behind that.
-std::uint64_t FailureWorld::StillHealing() const {
+// Letters of a state that nobody has to decide about: what stands behind one that waits for a
+// person waits with it.
+std::uint64_t FailureWorld::Left(LetterState state) const {
   std::uint64_t count = 0;
   std::set<std::string_view> dead;
   for (const auto& [position, stored] : letters_) {
     if (stored.letter.state == LetterState::kDead && scenario_.order == LetterOrder::kStream) {
       dead.insert(stored.stream);
     }
-    if (stored.letter.state == LetterState::kHealing && !dead.contains(stored.stream)) {
+    if (stored.letter.state == state && !dead.contains(stored.stream)) {
       ++count;
     }
   }

@@ -148,7 +148,7 @@ class FailureWorld final : public EventNames {
   void OnCheckpoint(Position position);
   void Watch();
   bool Done() const;
-  std::uint64_t StillHealing() const;
+  std::uint64_t Left(LetterState state) const;
   void Wrong(std::string text);
   void After(Time delay, std::function<void()> work);
   Tick Now() { return {.now = scheduler_.now(), .random = random_.Next()}; }
