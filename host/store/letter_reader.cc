@@ -21,8 +21,9 @@ void BindOptional(int index, const std::optional<T>& value, Statement* statement
   }
 }
 
+// A letter whose cause is gone has a row all the same: what is read of it tells of the damage.
 constexpr std::string_view kWhere =
-    "FROM letters JOIN causes USING (id) WHERE (?1 IS NULL OR letters.state = ?1) AND "
+    "FROM letters LEFT JOIN causes USING (id) WHERE (?1 IS NULL OR letters.state = ?1) AND "
     "(?2 IS NULL OR letters.class = ?2) AND (?3 IS NULL OR letters.stream = ?3) AND "
     "(?4 IS NULL OR letters.type = ?4) AND (?5 IS NULL OR letters.written < ?5) AND "
     "(?6 IS NULL OR letters.written > ?6) AND "

@@ -151,6 +151,22 @@ TEST_F(LetterDamageTest, AFileWithoutAFencingTokenIsRefused) {
   ExpectRefused("its table owner holds no fencing token, wanted a number");
 }
 
+TEST_F(LetterDamageTest, NoLetterIsLeftOutOfAListBecauseAPartOfItIsGone) {
+  RunSql("DELETE FROM causes WHERE id = 7");
+  auto reader = LetterReader::Open(folder_.path(), "g");
+  ASSERT_TRUE(reader.ok()) << reader.status().message();
+  std::size_t listed = 0;
+  const Status status = reader->List({}, [&](const LetterHead&, const LetterCause&) {
+    ++listed;
+    return Status();
+  });
+  EXPECT_EQ(status.code(), Status::Code::kCorrupt);
+  EXPECT_NE(status.message().find("in table causes is not what was written there"),
+            std::string::npos)
+      << status.message();
+  EXPECT_EQ(listed, 6u);
+}
+
 TEST_F(LetterDamageTest, AnotherFormatIsNamedWithOurs) {
   RunSql("PRAGMA user_version = 7");
   ExpectRefused("its format is 7, this version reads 1");
