@@ -179,6 +179,13 @@ RunnerLink::Ending RunnerLink::Reap() {
     return {ExitClass::kCrash, charged, fmt::format("died of {}{}", SignalName(exit.code), in),
             Crash(call, exit.code)};
   }
+  if (stopped_ && exit.code == static_cast<int>(RunnerExit::kContract)) {
+    return {ExitClass::kContract,
+            0,
+            "in its last call or after it the plugin called the host as it must not; a line of the "
+            "log that says \"against the contract\" tells how",
+            {}};
+  }
   if (stopped_) {
     return {ExitClass::kClean, 0, "", {}};
   }
@@ -191,7 +198,9 @@ RunnerLink::Ending RunnerLink::Reap() {
                         exit.code),
             {}};
   }
-  if (exit.code == static_cast<int>(RunnerExit::kClean) && !call.running() && !nonsense) {
+  // Asked for, and no plugin's own.
+  if (exit.code == static_cast<int>(RunnerExit::kClean) && rings_->stop_requested() &&
+      !call.running() && !nonsense) {
     return {ExitClass::kClean, 0, "", {}};
   }
   return {ExitClass::kExit,

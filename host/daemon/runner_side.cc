@@ -211,8 +211,12 @@ void RunnerSide::OnGone(SpawnNumber spawn) {
                     link_->hung() ? ExitClass::kHung : ExitClass::kCrash,
                     listener_.Describe(link_->tickets().ItemOf(crash.ticket)));
   }
+  const bool told = link_->contract_broken();
   link_.reset();
   services_.on_gone(config_.name);
+  if (gone.ending.exit_class == ExitClass::kContract && !told) {
+    listener_.OnContractBroken(spawn, gone.ending.text);
+  }
   listener_.OnRunnerGone(spawn, gone);
 }
 

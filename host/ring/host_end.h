@@ -112,6 +112,7 @@ class HostEnd {
 
   // Asks the runner to end its call and leave. Wakes it.
   void RequestStop();
+  bool stop_requested() const { return stop_requested_; }
 
   // Once PollOutcome has given the failure of an event that broke no contract: discards everything
   // written that was not settled, begins a new epoch, and wakes the runner for it. There is room at

@@ -95,7 +95,7 @@ void HostTable::SetError(const catchup_host* host, catchup_view text) noexcept {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
     // The text itself is left alone: the other thread may be reading it.
-    self->Refuse("set_error called from another thread: wanted the instance's own");
+    self->Refuse("called set_error from another thread: wanted the instance's own");
     return;
   }
   self->error_.assign(Text(text).substr(0, kMaxErrorText));
@@ -105,7 +105,7 @@ void HostTable::Log(const catchup_host* host, std::int32_t level, catchup_view t
   HostTable* self = Of(host);
   self->services_->Log(std::clamp(level, CATCHUP_LOG_DEBUG, CATCHUP_LOG_ERROR), Text(text));
   if (!self->OnInstanceThread() && !self->threads_allowed_.load(std::memory_order_relaxed)) {
-    self->Refuse("log called from another thread before start or after stop: wanted none by then");
+    self->Refuse("called log from another thread before start or after stop: wanted none by then");
   }
 }
 
@@ -118,7 +118,7 @@ std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path, s
   HostTable* self = Of(host);
   *kind = CATCHUP_CONFIG_ABSENT;
   if (!self->OnInstanceThread()) {
-    self->Refuse("config_get called from another thread: wanted the instance's own");
+    self->Refuse("called config_get from another thread: wanted the instance's own");
     return CATCHUP_CONFIG_REFUSED;
   }
   if (!NormalizeSettingPath(Text(path), self->path_limit_, &self->path_)) {
@@ -137,7 +137,7 @@ std::int32_t HostTable::ConfigGet(const catchup_host* host, catchup_view path, s
 const void* HostTable::GetExtension(const catchup_host* host, catchup_view) noexcept {
   HostTable* self = Of(host);
   if (!self->OnInstanceThread()) {
-    self->Refuse("get_extension called from another thread: wanted the instance's own");
+    self->Refuse("called get_extension from another thread: wanted the instance's own");
   }
   return nullptr;
 }

@@ -242,8 +242,8 @@ int RunLoop(RunnerEnd* ring) {
   PassFailPoint(FailPoint::kRunnerDrain);
   instance.End();
   ring->PostStopped();
-  return static_cast<int>(result.status == kRunnerContract ? RunnerExit::kContract
-                                                           : RunnerExit::kClean);
+  const bool kept = result.status != kRunnerContract && table.violation().empty();
+  return static_cast<int>(kept ? RunnerExit::kClean : RunnerExit::kContract);
 }
 
 }  // namespace catchup

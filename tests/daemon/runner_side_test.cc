@@ -147,6 +147,22 @@ TEST_F(RunnerSideTest, ChargesADeathToTheEventInWork) {
   EXPECT_EQ(settled_.Await(0), 1u);
 }
 
+// Whatever the code: a runner ends by itself only when it is asked to.
+TEST_F(RunnerSideTest, AnExitBetweenTwoCallsIsThePluginsDoing) {
+  Spawn();
+  ASSERT_TRUE(ready_.Await().has_value());
+  Deliver("exit-when-told");
+  ASSERT_EQ(settled_.Await(0), 1u);
+  WriteFile(shop_.data() / "leave", "");
+
+  const auto ending = gone_.Await();
+
+  ASSERT_TRUE(ending.has_value());
+  EXPECT_EQ(ending->exit_class, ExitClass::kExit);
+  EXPECT_EQ(ending->charged, 0u);
+  EXPECT_EQ(ending->text, "exit code 0 between two calls");
+}
+
 TEST_F(RunnerSideTest, ARunnerGetsAControlGroupBeforeItsPluginIsLoaded) {
   Spawn();
   ASSERT_TRUE(ready_.Await().has_value());

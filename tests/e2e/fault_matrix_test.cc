@@ -272,13 +272,39 @@ TEST_F(FaultTest, ACallFromAThreadThatMayNotStopsTheGroupAndLosesNothing) {
   ASSERT_TRUE(WaitUntil([&] { return host_->Log().Has("Group ended", "bad"); })) << host_->Errors();
   EXPECT_EQ(host_->Log().Last("Group ended", "bad", "state"), "failed");
   EXPECT_THAT(host_->Log().Last("Group ended", "bad", "reason"),
-              HasSubstr("set_error called from another thread"));
+              HasSubstr("handle called set_error from another thread"));
   ExpectTheOtherGroupWell();
   host_->Signal(SIGTERM);
   host_->Wait();
   EXPECT_FALSE(host_->Log().Has("Dead letter written", "bad"));
   const Finished again = site_.RunUntilCaughtUp();
   EXPECT_EQ(again.exit, 0) << again.err;
+}
+
+// Nothing is asked of a plugin any more by then, so the runner's end tells of it.
+TEST(AfterStopTest, ACallFromAThreadThatMayNotStopsTheGroupAndLosesNothing) {
+  for (const std::string misdeed : {"error-in-stop", "log-in-destroy"}) {
+    SCOPED_TRACE(misdeed);
+    const auto group = [](const std::string& config) {
+      return "[groups.bad]\nplugin = \"fixture.so\"\nprojection = \"plain\"\n"
+             "prefixes = [\"\"]\nconfig = { " +
+             config + " }\n";
+    };
+    Site site;
+    site.Append({EventLine("s", "ok"), EventLine("s", "ok")});
+    site.Configure(group("\"" + misdeed + "\" = true") + JsonlGroup("good"));
+    const Finished run = site.RunUntilCaughtUp();
+    EXPECT_EQ(run.exit, 1) << run.err;
+    EXPECT_EQ(run.Log().Last("Group ended", "bad", "state"), "failed");
+    EXPECT_THAT(run.Log().Last("Group ended", "bad", "reason"),
+                HasSubstr("contract broken: in its last call or after it"));
+    EXPECT_EQ(run.Log().Last("Group ended", "bad", "dlqCount"), "0");
+    EXPECT_THAT(run.err, HasSubstr("\"text\":\"against the contract: called "));
+    EXPECT_EQ(run.Log().Last("Group ended", "good", "state"), "stopped");
+
+    site.Configure(group("") + JsonlGroup("good"));
+    EXPECT_EQ(site.RunUntilCaughtUp().exit, 0);
+  }
 }
 
 // Ten MiB of every byte there is, as an error's text and as a line of the log.

@@ -159,11 +159,23 @@ static int32_t Create(const catchup_host* host, catchup_instance** out) {
   return status;
 }
 
-static void Destroy(catchup_instance* self) { Log(self->host, "destroy"); }
+static void Destroy(catchup_instance* self) {
+  struct Buffer stray;
+  Log(self->host, "destroy");
+  if (Config(self->host, "log-in-destroy", &stray) > CATCHUP_CONFIG_ABSENT) {
+    Elsewhere(self->host, LogElsewhere);
+  }
+}
 
 static int32_t Start(catchup_instance* self) { return Configured(self->host, "start"); }
 
-static void Stop(catchup_instance* self) { Log(self->host, "stop"); }
+static void Stop(catchup_instance* self) {
+  struct Buffer stray;
+  Log(self->host, "stop");
+  if (Config(self->host, "error-in-stop", &stray) > CATCHUP_CONFIG_ABSENT) {
+    Elsewhere(self->host, SetErrorElsewhere);
+  }
+}
 
 static int32_t Fail(catchup_instance* self, int32_t status, const char* text) {
   const catchup_view view = {text, strlen(text)};

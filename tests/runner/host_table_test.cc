@@ -113,7 +113,7 @@ TEST_F(HostTableTest, RefusesWhenMemoryIsOut) {
   }).join();
   EXPECT_EQ(
       services_.text(),
-      "against the contract: set_error called from another thread: wanted the instance's own");
+      "against the contract: called set_error from another thread: wanted the instance's own");
   EXPECT_EQ(table_.error(), "");
 }
 

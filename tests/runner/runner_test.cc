@@ -123,12 +123,12 @@ INSTANTIATE_TEST_SUITE_P(
                     StatusCase{"status-minus-1", kRunnerContract,
                                "returned -1: wanted one of CATCHUP_OK … CATCHUP_FATAL"},
                     StatusCase{"error-elsewhere", kRunnerContract,
-                               "set_error called from another thread: wanted the instance's own"},
+                               "called set_error from another thread: wanted the instance's own"},
                     StatusCase{"config-elsewhere", kRunnerContract,
-                               "config_get called from another thread: wanted the instance's own"},
+                               "called config_get from another thread: wanted the instance's own"},
                     StatusCase{
                         "extension-elsewhere", kRunnerContract,
-                        "get_extension called from another thread: wanted the instance's own"}),
+                        "called get_extension from another thread: wanted the instance's own"}),
     [](const auto& tested) {
       std::string name = tested.param.type;
       std::replace(name.begin(), name.end(), '-', '_');
@@ -151,8 +151,23 @@ TEST(RunnerTest, AThreadThatLogsBeforeStartBreaksTheContract) {
   EXPECT_EQ(failure.call, CallKind::kCreate);
   EXPECT_EQ(failure.status, kRunnerContract);
   EXPECT_EQ(failure.text,
-            "log called from another thread before start or after stop: wanted none by then");
+            "called log from another thread before start or after stop: wanted none by then");
   EXPECT_TRUE(runner.HasLine("logged elsewhere"));
+}
+
+// Nobody asks for an outcome any more: its exit tells.
+TEST(RunnerTest, ACallFromAThreadThatMayNotWhileItStopsBreaksTheContract) {
+  for (const char* misdeed : {"error-in-stop", "log-in-destroy"}) {
+    SCOPED_TRACE(misdeed);
+    SpawnedRunner runner({.settings = {{misdeed, SettingKind::kText, "yes"}}});
+    ASSERT_EQ(runner.Next().kind, OutcomeKind::kReady);
+    EXPECT_TRUE(runner.Settled(runner.Give("ok")));
+    EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
+    EXPECT_TRUE(
+        std::any_of(runner.lines().begin(), runner.lines().end(), [](const std::string& line) {
+          return line.rfind("against the contract: called ", 0) == 0;
+        }));
+  }
 }
 
 // All events are in the ring before the runner starts, so that the batches are known.
@@ -302,7 +317,7 @@ TEST(RunnerBatchTest, CountThatDoesNotFitItsStatusBreaksTheContract) {
 
     EXPECT_EQ(failure.status, kRunnerContract) << failure.text;
     EXPECT_EQ(failure.ticket, first);
-    EXPECT_THAT(failure.text, HasSubstr("events applied"));
+    EXPECT_THAT(failure.text, HasSubstr("events applied: wanted "));
     EXPECT_EQ(runner.ring().PollSettled().value(), 0u);
     EXPECT_TRUE(ExitedWith(runner.Stop(), RunnerExit::kContract));
   }
