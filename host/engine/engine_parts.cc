@@ -169,7 +169,7 @@ void EngineParts::BreakContract(const std::string& text) {
   End(GroupState::kFailed,
       "contract broken: " + text +
           "; what this runner had reported and was not durable yet comes again once the plugin is "
-          "mended and the host started again",
+          "mended and the group started again (catchup start)",
       Lane::Force::kKill, {});
 }
 

@@ -7,6 +7,8 @@
 namespace catchup {
 namespace {
 
+constexpr const char* kNoReject = "returned REJECT, which has no meaning there";
+
 bool IsStatus(std::int32_t status) { return status >= CATCHUP_OK && status <= CATCHUP_FATAL; }
 
 catchup_position Plain(Position position) { return {position.commit, position.prepare}; }
@@ -45,11 +47,12 @@ CallResult Instance::Finish(CallKind call, std::int32_t status, std::uint64_t co
   } else if (status == CATCHUP_OK || (count != 0 && applied >= count)) {
     result.status = kRunnerContract;
     result.text = StrCat("returned ", CallStatusName(status), " with ", applied, " of ", count,
-                         " events applied");
+                         " events applied: wanted ",
+                         status == CATCHUP_OK ? "all of them, or 0" : "fewer than all of them");
     result.applied = 0;
   } else if (status == CATCHUP_REJECT && !HasEvents(call)) {
     result.status = kRunnerContract;
-    result.text = "returned REJECT, which has no meaning there: " + result.text;
+    result.text = result.text.empty() ? kNoReject : StrCat(kNoReject, ": ", result.text);
   }
   return result;
 }

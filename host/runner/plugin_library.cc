@@ -30,6 +30,16 @@ bool IsProjectionName(std::string_view name) {
          std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '-'; });
 }
 
+// Of a table that begins with its own size, as all but the descriptor do.
+Status CheckSize(const void* table, std::uint32_t first_bytes, std::string_view what) {
+  std::uint32_t size = 0;
+  std::memcpy(&size, table, sizeof size);
+  if (size >= first_bytes) return {};
+  return Status::Incompatible(StrCat("the struct_size of ", what, " is ", size,
+                                     ": wanted at least ", first_bytes,
+                                     ", as sizeof of the struct gives"));
+}
+
 // The name of a table that may be shorter than ours.
 std::string_view NameOf(const catchup_projection* projection) {
   catchup_projection copy;
@@ -150,6 +160,10 @@ Status PluginLibrary::Find(std::string_view wanted) {
   const catchup_projection* found = nullptr;
   for (std::uint64_t i = 0; i < plugin.projection_count; ++i) {
     const catchup_projection* candidate = plugin.projections[i];
+    if (candidate != nullptr) {
+      CATCHUP_RETURN_IF_ERROR(
+          CheckSize(candidate, kFirstProjectionBytes, StrCat("projection ", i)));
+    }
     const std::string_view name = candidate == nullptr ? std::string_view() : NameOf(candidate);
     if (!IsProjectionName(name)) {
       return Status::Incompatible(
@@ -185,6 +199,7 @@ Status PluginLibrary::CheckTables(const catchup_projection* original) {
   if (projection_.start == nullptr) return missing("start");
   if (projection_.stop == nullptr) return missing("stop");
   if (const void* table = Extension(projection_, original, CATCHUP_EXT_BATCH); table != nullptr) {
+    CATCHUP_RETURN_IF_ERROR(CheckSize(table, kFirstBatchBytes, CATCHUP_EXT_BATCH));
     CopyTable(table, &batch_);
     if (batch_.handle_batch == nullptr) return missing("handle_batch");
     if (batch_.max_events == 0) {
@@ -193,6 +208,7 @@ Status PluginLibrary::CheckTables(const catchup_projection* original) {
   }
   if (const void* table = Extension(projection_, original, CATCHUP_EXT_POSITION);
       table != nullptr) {
+    CATCHUP_RETURN_IF_ERROR(CheckSize(table, kFirstPositionBytes, CATCHUP_EXT_POSITION));
     CopyTable(table, &position_);
     if (position_.load_position == nullptr) return missing("load_position");
     if (position_.handle_at == nullptr) return missing("handle_at");

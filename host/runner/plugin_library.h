@@ -2,6 +2,7 @@
 
 #include <catchup/plugin.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -19,6 +20,14 @@ inline constexpr char kEntrySymbol[] = "catchup_plugin_entry";
 // older plugin.
 inline constexpr std::uint32_t kFirstDescriptorBytes = 64;
 static_assert(kFirstDescriptorBytes == sizeof(catchup_plugin));
+
+// The same of the tables behind it, each as far as its last function that every plugin needs.
+inline constexpr std::uint32_t kFirstProjectionBytes = 64;
+inline constexpr std::uint32_t kFirstBatchBytes = 16;
+inline constexpr std::uint32_t kFirstPositionBytes = 32;
+static_assert(kFirstProjectionBytes == offsetof(catchup_projection, get_extension));
+static_assert(kFirstBatchBytes == sizeof(catchup_batch));
+static_assert(kFirstPositionBytes == sizeof(catchup_position_keeper));
 
 // kOk if a plugin with this header may be looked at further; else kIncompatible with both sides'
 // numbers. Reads magic, size, major and minor, in that order, and nothing behind them.

@@ -43,6 +43,9 @@ static const void* Extension(const catchup_projection* self, catchup_view id) {
 #ifdef BROKEN_NO_BATCH_FUNCTION
   static const catchup_batch kBatch = {sizeof kBatch, 1, NULL};
   return id.size == sizeof(CATCHUP_EXT_BATCH) - 1 && id.data[8] == 'b' ? &kBatch : NULL;
+#elif defined(BROKEN_SHORT_BATCH)
+  static const catchup_batch kBatch = {offsetof(catchup_batch, handle_batch), 1, (void*)Handle};
+  return id.size == sizeof(CATCHUP_EXT_BATCH) - 1 && id.data[8] == 'b' ? &kBatch : NULL;
 #elif defined(BROKEN_BATCH_OF_NONE)
   static const catchup_batch kBatch = {sizeof kBatch, 0, (void*)Handle};
   return id.size == sizeof(CATCHUP_EXT_BATCH) - 1 && id.data[8] == 'b' ? &kBatch : NULL;
