@@ -1,4 +1,5 @@
 #include <limits>
+#include <optional>
 
 #include "tests/source/embedded/model/requests.h"
 
@@ -112,12 +113,14 @@ void Requests::SetPosition(Options::AllOptions* from) {
     position.set_prepare_position(kind < 2 ? 0 : kMax);
     return;
   }
+  // None where all that was appended was no events.
+  const std::optional<std::size_t> shown = log_.LastVisible();
   std::size_t record = random_.Chance(30) ? seen.back() : OneOf(seen);
-  if (random_.Chance(15) && records[*log_.LastVisible()].position) {
-    record = *log_.LastVisible();
+  if (random_.Chance(15) && shown && records[*shown].position) {
+    record = *shown;
   }
   std::uint64_t commit = *records[record].position;
-  if (kind < 10 && record < *log_.LastVisible()) {
+  if (kind < 10 && shown && record < *shown) {
     ++commit;
   } else if (kind < 14) {
     commit = *records[seen.back()].position + kFar;
