@@ -243,22 +243,26 @@ std::string CommandNames(const CLI::App& app) {
   return names;
 }
 
-// What is wrong with the command itself; empty if nothing. The library's own text for a misspelt
-// one says that a command is missing.
-std::string CommandProblem(const CLI::App& app, int argc, char** argv) {
+// What is wrong with the command itself, or with that of a command which has some; empty if
+// nothing. The library's own text for a misspelt one says that a command is missing.
+std::string CommandProblem(const CLI::App& app, int argc, char** argv,
+                           const std::string& what = "command") {
   const std::string wanted =
       fmt::format(": wanted {}\nRun with --help for more information.\n", CommandNames(app));
   if (argc < 2) {
-    return "no command" + wanted;
+    return "no " + what + wanted;
   }
   const std::string_view command = argv[1];
   const auto commands = app.get_subcommands({});
-  if (command.substr(0, 1) == "-" ||
-      std::any_of(commands.begin(), commands.end(),
-                  [&](const CLI::App* one) { return one->get_name() == command; })) {
-    return {};
+  const auto known = std::find_if(commands.begin(), commands.end(),
+                                  [&](const CLI::App* one) { return one->get_name() == command; });
+  if (known == commands.end() && command.substr(0, 1) != "-") {
+    return fmt::format("unknown {} {}{}", what, Quoted(WithoutUserInfo(command), kMaxShown),
+                       wanted);
   }
-  return fmt::format("unknown command {}{}", Quoted(WithoutUserInfo(command), kMaxShown), wanted);
+  return known == commands.end() || (*known)->get_subcommands({}).empty()
+             ? std::string()
+             : CommandProblem(**known, argc - 1, argv + 1, "command of " + std::string(command));
 }
 
 int Main(int argc, char** argv) {

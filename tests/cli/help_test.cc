@@ -115,6 +115,12 @@ TEST(HelpTest, ACommandThatDoesNotExistIsNamedWithThoseThatDo) {
   EXPECT_EQ(site.Catchup({"status"}).err, "unknown command \"status\"" + wanted);
   EXPECT_EQ(site.Catchup({"chek", "host.toml"}).err, "unknown command \"chek\"" + wanted);
   EXPECT_EQ(site.Catchup({}).err, "no command" + wanted);
+  const std::string of_dlq =
+      ": wanted list, show, export, retry, drop, park or unpark\nRun with --help for more "
+      "information.\n";
+  EXPECT_EQ(site.Catchup({"dlq", "lst", "g"}).err, "unknown command of dlq \"lst\"" + of_dlq);
+  EXPECT_EQ(site.Catchup({"dlq"}).err, "no command of dlq" + of_dlq);
+  EXPECT_EQ(site.Catchup({"dlq"}).exit, 2);
 }
 
 // As a shell makes it of a variable that is not set: no option that was not given, which would run
