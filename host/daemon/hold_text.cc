@@ -29,6 +29,11 @@ std::string ToBeParkedText(Position position, std::string_view waits) {
                      FormatPosition(position), waits);
 }
 
+std::string IsLetterText(Position position) {
+  return fmt::format("the event at {0} is a dead letter already: `catchup dlq show GROUP {0}`",
+                     FormatPosition(position));
+}
+
 std::string TypeParkedText(std::string_view type) {
   return fmt::format(
       "events of type {} are parked without a call until catchup dlq unpark, or another plugin "

@@ -17,6 +17,8 @@ std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t
 // What an operator's decision about events comes to: they become letters, or are called again.
 // `waits` says what the event waits for until then.
 std::string ToBeParkedText(Position position, std::string_view waits);
+// Why an event is not parked that is a letter.
+std::string IsLetterText(Position position);
 std::string TypeParkedText(std::string_view type);
 std::string TypeUnparkedText(std::string_view type);
 // Behind what says that a type is not held.

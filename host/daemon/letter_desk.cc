@@ -224,7 +224,9 @@ void LetterDesk::Drop(const LetterCommand& order, const std::string& by, const R
 // Stored first, so that no kill forgets what was answered.
 void LetterDesk::ParkEvent(const LetterCommand& order, const std::string& by, const Reply& reply) {
   if (const std::string refused = at_.engine->CannotPark(order.position); !refused.empty()) {
-    reply(Refused(refused));
+    at_.letters->Find(order.position, [refused, reply](const Result<LetterHead>& letter) {
+      reply(Refused(letter.ok() ? IsLetterText(letter->position) : refused));
+    });
     return;
   }
   const Position position = order.position;

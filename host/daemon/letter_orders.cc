@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "host/base/log.h"
 #include "host/base/time_text.h"
@@ -17,13 +18,21 @@ namespace {
 
 Result<OrderNote> Drop(const LetterCommand& order, const std::string& by, const std::string& group,
                        LetterStore* store) {
-  const Position position = order.position;
-  CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), position, order.reason, by));
-  Log(LogLevel::kInfo, "Dead letter dropped", "Group.OrderLetters", group,
-      {{"reason",
-        "dead letter " + FormatPosition(position) + " dropped by " + by + ": " + order.reason},
-       {"position", FormatPosition(position)}});
-  return "letter " + FormatPosition(position) + " dropped";
+  CATCHUP_ASSIGN_OR_RETURN(const auto letter, store->reader().Read(order.position));
+  CATCHUP_RETURN_IF_ERROR(store->Drop(store->token(), order.position, order.reason, by));
+  const LetterHead head = letter ? letter->head : LetterHead();
+  const std::string position = FormatPosition(order.position);
+  const std::string reason = "dead letter " + position + " dropped by " + by + ": " + order.reason;
+  // As that of a group which runs.
+  std::vector<LogField> fields = {{"reason", reason}, {"expected", true}};
+  if (const std::string_view name = StoredClassName(head.letter_class); !name.empty()) {
+    fields.emplace_back("class", name);
+  }
+  fields.emplace_back("attempt", head.attempts);
+  fields.emplace_back("delayMs", 0);
+  fields.emplace_back("position", position);
+  Log(LogLevel::kInfo, "Dead letter dropped", "Group.OrderLetters", group, fields);
+  return "letter " + position + " of stream " + head.stream + " dropped";
 }
 
 Result<OrderNote> ParkEvent(const std::filesystem::path& groups, const GroupConfig& group,
@@ -32,6 +41,10 @@ Result<OrderNote> ParkEvent(const std::filesystem::path& groups, const GroupConf
                            CheckpointStore::OpenForCommand(groups, group.name, group.filter));
   const std::optional<Position> place = checkpoint->record().checkpoint;
   if (place >= order.position) {
+    CATCHUP_ASSIGN_OR_RETURN(const auto letter, store->reader().Read(order.position));
+    if (letter) {
+      return Status::NotFound(IsLetterText(order.position));
+    }
     return Status::Invalid("what lies at " + FormatPosition(order.position) +
                            " is settled: the group's checkpoint is at " + FormatPosition(*place));
   }

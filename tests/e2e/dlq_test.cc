@@ -321,8 +321,14 @@ TEST_F(RunningDlqTest, AStoppedGroupsLettersCanBeDropped) {
   Run();
   const std::string id = Letters(1)[0].at("id");
   ASSERT_EQ(site_.Catchup({"stop", "g", "--config", "host.toml"}).exit, 0);
-  EXPECT_EQ(Dlq({"drop", "g", id, "--reason", "no use"}).exit, 0);
+  const Finished dropped = Dlq({"drop", "g", id, "--reason", "no use"});
+  EXPECT_EQ(dropped.exit, 0);
+  EXPECT_EQ(dropped.out, "g: letter " + id + " of stream a dropped\n");
   Letters(0);
+  for (const auto& [member, value] :
+       {std::pair("class", "domain"), std::pair("attempt", "1"), std::pair("delayMs", "0")}) {
+    EXPECT_EQ(host_->Log().Last("Dead letter dropped", "g", member), value);
+  }
   EXPECT_EQ(Dlq({"drop", "g", id, "--reason", "no use"}).exit, 1);
   End();
 }
@@ -348,9 +354,16 @@ TEST_F(RunningDlqTest, AnEventThatWaitsIsParkedAndItsReasonIsTheLetters) {
   EXPECT_EQ(letter.at("class"), "by-hand");
   EXPECT_EQ(letter.at("reason"), "parked by hand: the shop is gone");
   ASSERT_TRUE(WaitForState("caught up")) << host_->Errors();
-  const Finished settled = Dlq({"park", "g", "--event", place, "--reason", "x"});
+  const Finished settled = Dlq({"park", "g", "--event", "5:5", "--reason", "x"});
   EXPECT_EQ(settled.exit, 1);
   ExpectSays(settled.err, {"is settled"});
+  const auto again = [&] { return Dlq({"park", "g", "--event", place, "--reason", "x"}); };
+  const std::string already = "the event at " + place + " is a dead letter already: `catchup dlq ";
+  EXPECT_EQ(again().exit, 1);
+  ExpectSays(again().err, {already});
+  ASSERT_EQ(site_.Catchup({"stop", "g", "--config", "host.toml"}).exit, 0);
+  EXPECT_EQ(again().exit, 1);
+  ExpectSays(again().err, {already});
   End();
 }
 
