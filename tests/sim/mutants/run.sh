@@ -116,7 +116,8 @@ mapfile -t patches < <(realpath -- "${patches[@]}")
 
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
-cmake --build "$build" -j2 --target sim_test failure_sim_test engine_test >"$work/log" 2>&1 || {
+cmake --build "$build" -j2 --target sim_test failure_sim_test engine_test ring_test \
+  >"$work/log" 2>&1 || {
   cat "$work/log" >&2
   die "the tree itself does not build"
 }
