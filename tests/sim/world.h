@@ -173,6 +173,7 @@ class World final : public CommandHandler {
   bool RegrowLog(Position from);
   void ExpectWitness(CallNumber call, const Witness& witness);
   void CheckHalt();
+  void AnswerCall(CallNumber call, std::function<void()> what);
   void NoteResume(std::optional<Position> from);
   void CheckEngine();
   void Pump();

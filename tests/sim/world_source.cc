@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <utility>
 
 #include "tests/sim/world.h"
@@ -35,7 +36,17 @@ void World::Connect(CallNumber call) {
   owes_since_.reset();
   // A cluster in the middle of an upgrade, or taken back to what it was before.
   server_.old = old_servers_ && random_.Chance(50);
-  After(Between(0, 300), [this, call] {
+  AnswerCall(call, [this, call] {
+    const ServerTraits traits{.resumes_anywhere = !server_.old,
+                              .says_caught_up = server_.sends_caught_up};
+    Input(Cause::kSource, [&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
+  });
+}
+
+// The server answers after a while, with `what` where nothing goes wrong and the call is open
+// still.
+void World::AnswerCall(CallNumber call, std::function<void()> what) {
+  After(Between(0, 300), [this, call, what = std::move(what)] {
     if (!call_open_ || call != call_) {
       return;
     }
@@ -43,9 +54,7 @@ void World::Connect(CallNumber call) {
       SubscriptionFault();
       return;
     }
-    const ServerTraits traits{.resumes_anywhere = !server_.old,
-                              .says_caught_up = server_.sends_caught_up};
-    Input(Cause::kSource, [&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
+    what();
   });
 }
 
@@ -53,14 +62,7 @@ void World::ReadEnd(CallNumber call, Position from) {
   if (!call_open_ || call != call_ || subscribed_ || end_told_) {
     Wrong("asked for the end of the log at the wrong time");
   }
-  After(Between(0, 300), [this, call, from] {
-    if (!call_open_ || call != call_) {
-      return;
-    }
-    if (Trouble(15)) {
-      SubscriptionFault();
-      return;
-    }
+  AnswerCall(call, [this, call, from] {
     end_ = EndOfLog(from);
     end_told_ = true;
     asked_about_ = from;
@@ -148,14 +150,7 @@ void World::ReadWitness(CallNumber call, const KnownWitness& witness) {
     server_.Scavenge(witness->position);
   }
   reads_witness_ = true;
-  After(Between(0, 300), [this, call, witness] {
-    if (!call_open_ || call != call_) {
-      return;
-    }
-    if (Trouble(15)) {
-      SubscriptionFault();
-      return;
-    }
+  AnswerCall(call, [this, call, witness] {
     reads_witness_ = false;
     const std::optional<FirstRecord> first = server_.FirstShown(witness->position);
     Input(Cause::kSource, [&](Commands* out) { engine_->WitnessRead(call, first, Now(), out); });
@@ -164,14 +159,7 @@ void World::ReadWitness(CallNumber call, const KnownWitness& witness) {
 
 void World::ReadWitnessStream(CallNumber call, const KnownWitness& witness) {
   ExpectWitness(call, *witness);
-  After(Between(0, 300), [this, call, witness] {
-    if (!call_open_ || call != call_) {
-      return;
-    }
-    if (Trouble(15)) {
-      SubscriptionFault();
-      return;
-    }
+  AnswerCall(call, [this, call, witness] {
     const LogEvent& event = history_.log[EventAt(witness->position)];
     const bool moved = random_.Chance(30);  // Shown by its stream alone.
     StreamRevision found = server_.Revision(event.stream, event.revision);
@@ -221,14 +209,7 @@ void World::Probe(CallNumber call, Position from) {
   }
   NoteResume(from);
   faults_.Fired(Fault::kOldServer);
-  After(Between(0, 300), [this, call, from] {
-    if (!call_open_ || call != call_) {
-      return;
-    }
-    if (Trouble(15)) {
-      SubscriptionFault();
-      return;
-    }
+  AnswerCall(call, [this, call, from] {
     const std::optional<Position> found = server_.First(from);
     if (found != from) {
       faults_.Fired(Fault::kNoRecordAtPlace);
