@@ -24,10 +24,12 @@ class Delivery {
   void DeliverCarefully(Turn& turn);
   bool CallNext(Turn& turn);
   bool CallProbe(Turn& turn);
-  // Up to which event: as long as an operator wants the next one parked, or to one that is called.
-  enum class Walk : std::uint8_t { kParkAsked, kCallOne };
-  bool MayWalkOn(Walk walk, Sequence next) const;
-  bool CallNextEvent(Walk walk, Turn& turn);
+  void ParkAsked(Turn& turn);
+  bool CallNextEvent(Turn& turn);
+  Sequence Next() const;
+  bool MayCallNext() const;
+  enum class Step : std::uint8_t { kDone, kCalled, kStays };
+  Step TakeNext(Turn& turn);
 
   EngineParts& parts_;
 };
@@ -57,7 +59,7 @@ void Delivery::Run(Turn& turn) {
 
 void Delivery::DeliverCarefully(Turn& turn) {
   if (!parts_.park_asked.empty()) {
-    (void)CallNextEvent(Walk::kParkAsked, turn);
+    ParkAsked(turn);
   }
   if (parts_.life.ending()) {
     return;
@@ -90,7 +92,7 @@ bool Delivery::CallNext(Turn& turn) {
   if (parts_.ledger.on_lane() >= most) {
     return false;
   }
-  if (CallNextEvent(Walk::kCallOne, turn)) {
+  if (CallNextEvent(turn)) {
     parts_.letter_calls.OnEvent();
     return true;
   }
@@ -127,74 +129,77 @@ bool Delivery::CallProbe(Turn& turn) {
     parts_.letter_calls.SetProbedLast(true);
     return true;
   }
-  if (CallNextEvent(Walk::kCallOne, turn)) {
+  if (CallNextEvent(turn)) {
     parts_.letter_calls.SetProbedLast(false);
     return true;
   }
   return call_letter();
 }
 
-// Whether nothing that is under way stands before the event that waits first.
-bool Delivery::MayWalkOn(Walk walk, Sequence next) const {
-  // What keeps its own position passes a letter's before anything behind it.
-  if (next == 0 || (parts_.position_mode && parts_.ledger.parking() > 0)) {
-    return false;
+// What waits first, as long as an operator wants it parked: that needs no call.
+void Delivery::ParkAsked(Turn& turn) {
+  const bool may =
+      parts_.ledger.on_lane() == 0 && (!parts_.position_mode || parts_.seats.front().lane.takes());
+  while (may && !parts_.life.ending() && IsParkAsked(parts_, Next()) &&
+         TakeNext(turn) == Step::kDone) {
   }
-  const Seat& seat = parts_.seats.front();
-  if (walk == Walk::kParkAsked) {
-    return IsParkAsked(parts_, next) && parts_.ledger.on_lane() == 0 &&
-           (!parts_.position_mode || seat.lane.takes());
-  }
-  const bool alone = parts_.ledger.on_lane() > 0 && parts_.suspects.Has(parts_.ledger.handed_out());
-  return !alone && (seat.place.sequence == 0 || !parts_.ledger.IsOnLane(seat.place.sequence));
 }
 
-// Hands out one event, after those before it that need no call; or only has these done.
-bool Delivery::CallNextEvent(Walk walk, Turn& turn) {
+// Hands out one event, after those before it that need no call. False: none is called now.
+bool Delivery::CallNextEvent(Turn& turn) {
+  parts_.room_wanted = false;  // It is found out again.
+  Step step = Step::kDone;
+  while (step == Step::kDone && !parts_.life.ending() && MayCallNext()) {
+    step = TakeNext(turn);
+  }
+  return step == Step::kCalled;
+}
+
+// The event that waits first; 0 where none does, or may not have its turn yet.
+Sequence Delivery::Next() const {
+  // What keeps its own position passes a letter's before anything behind it.
+  const bool passes_letter = parts_.position_mode && parts_.ledger.parking() > 0;
+  return passes_letter ? 0 : parts_.ledger.NextWaiting();
+}
+
+// Whether nothing that is being called stands before it.
+bool Delivery::MayCallNext() const {
+  const Sequence in_place = parts_.seats.front().place.sequence;
+  const bool alone = parts_.ledger.on_lane() > 0 && parts_.suspects.Has(parts_.ledger.handed_out());
+  return Next() != 0 && !alone && (in_place == 0 || !parts_.ledger.IsOnLane(in_place));
+}
+
+// It is done without a call, or called, or has to wait.
+Delivery::Step Delivery::TakeNext(Turn& turn) {
   Seat& seat = parts_.seats.front();
   const InPlace& place = seat.place;
-  parts_.room_wanted = parts_.room_wanted && walk == Walk::kParkAsked;
-  while (!parts_.life.ending()) {
-    const Sequence next = parts_.ledger.NextWaiting();
-    if (!MayWalkOn(walk, next)) {
-      return false;
+  const Sequence next = parts_.ledger.NextWaiting();
+  parts_.room_wanted = false;  // It is found out again.
+  if (parts_.ledger.AdvanceAt(next)) {
+    const bool waits =
+        next == place.sequence && parts_.breaker.closed() && turn.now < place.not_before;
+    if (parts_.ledger.on_lane() > 0 || waits) {
+      return Step::kStays;
     }
-    parts_.room_wanted = false;  // It is found out again.
-    if (parts_.ledger.AdvanceAt(next)) {
-      const bool waits =
-          next == place.sequence && parts_.breaker.closed() && turn.now < place.not_before;
-      if (parts_.ledger.on_lane() > 0 || waits) {
-        return false;
-      }
-      Routing(parts_).HandOut(1, false, turn);
-      return true;
-    }
-    if (next == place.sequence) {
-      if (Routing(parts_).CallInPlace(seat, turn)) {
-        return true;
-      }
-      if (place.sequence != 0) {
-        return false;
-      }
-      continue;
-    }
-    switch (Routing(parts_).RouteOf(next, turn)) {
-      case Routing::Route::kGone:
-        break;
-      case Routing::Route::kWait:
-      case Routing::Route::kNoRoom:
-        return false;
-      case Routing::Route::kCall: {
-        const bool solo = parts_.suspects.Has(next);
-        if (solo && parts_.ledger.on_lane() > 0) {
-          return false;
-        }
-        Routing(parts_).HandOut(1, solo, turn);
-        return true;
-      }
-    }
+    Routing(parts_).HandOut(1, false, turn);
+    return Step::kCalled;
   }
-  return false;
+  if (next == place.sequence) {
+    if (Routing(parts_).CallInPlace(seat, turn)) {
+      return Step::kCalled;
+    }
+    return place.sequence == 0 ? Step::kDone : Step::kStays;
+  }
+  const Routing::Route route = Routing(parts_).RouteOf(next, turn);
+  if (route != Routing::Route::kCall) {
+    return route == Routing::Route::kGone ? Step::kDone : Step::kStays;
+  }
+  const bool solo = parts_.suspects.Has(next);
+  if (solo && parts_.ledger.on_lane() > 0) {
+    return Step::kStays;
+  }
+  Routing(parts_).HandOut(1, solo, turn);
+  return Step::kCalled;
 }
 
 }  // namespace
