@@ -23,8 +23,7 @@ constexpr int kWorkers = 2;
 constexpr int kTransportReceiveLimit = 64 << 20;
 static_assert(kTransportReceiveLimit > kMaxRequestBytes);
 
-// A node's own keepalive and its limit of calls on one connection.
-constexpr int kKeepaliveMs = 10'000;
+// A node's own limit.
 constexpr int kMaxCallsPerConnection = 100;
 
 // The time for calls that are about to end anyway when the server stops.
@@ -41,11 +40,12 @@ std::string AdvertisedHost(const std::string& host) {
   return BracketedHost(host == "::" ? "::1" : host);
 }
 
-void Configure(grpc::ServerBuilder* builder) {
+void Configure(std::chrono::milliseconds keepalive, grpc::ServerBuilder* builder) {
+  const auto silence = static_cast<int>(keepalive.count());
   builder->SetMaxReceiveMessageSize(kTransportReceiveLimit);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsPerConnection);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, silence);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, silence);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Clients may ping as often as they like, also while nothing is sent.
@@ -68,7 +68,7 @@ class EmbeddedServer::Impl {
     CATCHUP_RETURN_IF_ERROR(writer_->Start());
     core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(options.listen.host), 0, RandomUuid(),
                                options.max_append_bytes, options.live_frames});
-    return Listen(options.listen);
+    return Listen(options);
   }
 
   void Shutdown() {
@@ -109,10 +109,11 @@ class EmbeddedServer::Impl {
   const std::string& endpoint() const { return endpoint_; }
 
  private:
-  Status Listen(const ListenAddress& address) {
+  Status Listen(const ServerOptions& options) {
+    const ListenAddress& address = options.listen;
     CATCHUP_ASSIGN_OR_RETURN(auto listener, Listener::Open(address));
     core_->port = listener->port();
-    CATCHUP_RETURN_IF_ERROR(StartServer());
+    CATCHUP_RETURN_IF_ERROR(StartServer(options.keepalive));
     for (const auto& worker : workers_) {
       CATCHUP_RETURN_IF_ERROR(worker->Start());
     }
@@ -127,9 +128,9 @@ class EmbeddedServer::Impl {
   }
 
   // The server has no port of its own: listener.h says why.
-  Status StartServer() {
+  Status StartServer(std::chrono::milliseconds keepalive) {
     grpc::ServerBuilder builder;
-    Configure(&builder);
+    Configure(keepalive, &builder);
     builder.RegisterAsyncGenericService(&service_);
     for (int i = 0; i < kWorkers; ++i) {
       Result<LogReader> reader = LogReader::Open(directory_->log_file());

@@ -22,11 +22,16 @@ static_assert(kDefaultMaxAppendBytes <= kMaxAppendBytes);
 // Frames that a live subscription may have waiting before it reads the log again, as on a node.
 inline constexpr std::size_t kDefaultLiveFrames = 32;
 
+// A node's own: after so long without a byte of a client it pings, and after as long again without
+// an answer it gives the connection up.
+inline constexpr std::chrono::milliseconds kDefaultServerKeepalive{10'000};
+
 struct ServerOptions {
   std::filesystem::path directory;  // Created if missing; see data_directory.h for its files.
   ListenAddress listen{"127.0.0.1", 0};
   std::uint64_t max_append_bytes = kDefaultMaxAppendBytes;
   std::size_t live_frames = kDefaultLiveFrames;
+  std::chrono::milliseconds keepalive = kDefaultServerKeepalive;
 };
 
 // An event log of its own behind the wire protocol of KurrentDB: for development, first runs and

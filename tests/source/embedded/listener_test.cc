@@ -9,11 +9,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -70,6 +73,19 @@ UniqueFd ConnectTo(const std::string& address) {
   UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
   return socket;
+}
+
+// Whether the other side ends the connection within kPatience; what it says before that is nothing
+// to anybody.
+bool IsEnded(const UniqueFd& socket) {
+  const timeval patience{test::kPatience.count(), 0};
+  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+  std::array<char, 256> said{};
+  ssize_t size = 0;
+  do {
+    size = ::recv(socket.get(), said.data(), said.size(), 0);
+  } while (size > 0);
+  return size == 0 || errno == ECONNRESET;
 }
 
 // A server with few descriptors, and more clients than it has descriptors for.
@@ -188,6 +204,23 @@ TEST(ListenTest, ListensOnAllAddressesOfBothKinds) {
   }
   EXPECT_TRUE(CanRead((*server)->endpoint()));
   EXPECT_TRUE(CanRead("127.0.0.1" + (*server)->address().substr((*server)->address().rfind(':'))));
+}
+
+// Measured on a node (section 3.10 of the notes): a process that is frozen loses its connection.
+TEST(SilentClientTest, LosesItsConnectionWhereItAnswersNoPing) {
+  const TemporaryFolder directory;
+  ServerOptions options;
+  options.directory = directory.path();
+  options.keepalive = std::chrono::milliseconds(100);
+  const auto server = EmbeddedServer::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status().message();
+  const UniqueFd client = ConnectTo((*server)->address());
+  // How HTTP/2 begins, with an empty frame of settings.
+  constexpr std::string_view kHello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  ASSERT_EQ(::send(client.get(), kHello.data(), kHello.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(kHello.size()));
+
+  EXPECT_TRUE(IsEnded(client));
 }
 
 TEST(ListenTest, RefusesAPortThatAnotherSocketListensOn) {
