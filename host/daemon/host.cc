@@ -191,13 +191,14 @@ void Host::StartGroups() {
   }
 }
 
-// Kills what the plugin of a runner that has ended left behind, until all of it is gone. Runs on
-// the reactor.
+// Kills what the plugin of a runner that has ended left behind, until all of it is gone. What has
+// left its session is told as `group`'s, whose runner it was that ended. Runs on the reactor.
 void Host::SweepOrphans(const std::string& group) {
   const Children::Sweep sweep = Children::OfThisProcess().KillOrphans();
-  for (const pid_t pid : sweep.killed) {
-    Log(LogLevel::kWarn, "Killed a process that a plugin left behind", "Host.SweepOrphans", group,
-        {{"pid", static_cast<std::int64_t>(pid)}});
+  for (const Children::Orphan& orphan : sweep.killed) {
+    Log(LogLevel::kWarn, "Killed a process that a plugin left behind", "Host.SweepOrphans",
+        orphan.owner.empty() ? group : orphan.owner,
+        {{"pid", static_cast<std::int64_t>(orphan.pid)}});
   }
   if (!sweep.done) {
     resources_.reactor().After(Children::kSweepAgain, [this, group] { SweepOrphans(group); });

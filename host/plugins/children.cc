@@ -15,6 +15,9 @@
 namespace catchup {
 namespace {
 
+// More than end between the death of a runner and the sweep that finds what it left.
+constexpr std::size_t kEndedOwners = 1024;
+
 // The children of every thread, as each has a list of its own. A kernel without these lists
 // (CONFIG_PROC_CHILDREN) shows none.
 std::vector<pid_t> LivingChildren() {
@@ -67,7 +70,21 @@ siginfo_t Children::Reap(pid_t pid) {
   while (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED) != 0 && errno == EINTR) {
   }
   spawned_.erase(pid);
+  if (owners_.contains(pid)) {
+    ended_.push_back(pid);
+  }
+  if (ended_.size() > kEndedOwners) {
+    owners_.erase(ended_.front());
+    ended_.pop_front();
+  }
   return info;
+}
+
+void Children::SetOwner(pid_t pid, const std::string& owner) {
+  const MutexLock lock(&mutex_);
+  // The number of one that was reaped may have come again.
+  std::erase(ended_, pid);
+  owners_[pid] = owner;
 }
 
 Children::Sweep Children::KillOrphans() {
@@ -94,8 +111,9 @@ Children::Sweep Children::KillOrphans() {
       continue;
     }
     sweep.done = false;
+    const auto owner = owners_.find(getsid(pid));
     if (dying_.insert(pid).second && kill(pid, SIGKILL) == 0) {
-      sweep.killed.push_back(pid);
+      sweep.killed.push_back({pid, owner == owners_.end() ? std::string() : owner->second});
     }
   }
   return sweep;

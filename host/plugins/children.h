@@ -4,8 +4,11 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <deque>
 #include <functional>
+#include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "host/base/mutex.h"
@@ -41,9 +44,17 @@ class Children {
   // Waits for a child that Spawn made and reaps it; its number may come again then.
   siginfo_t Reap(pid_t pid);
 
+  // Says whose a child is that Spawn made: what stays behind in its session, which has its number,
+  // is told as that one's. Remembered until long after it was reaped.
+  void SetOwner(pid_t pid, const std::string& owner);
+
+  struct Orphan {
+    pid_t pid = 0;
+    std::string owner;  // Empty: it has left the session that it was in, or nobody was named.
+  };
   struct Sweep {
-    std::vector<pid_t> killed;  // Sent SIGKILL now, for the first time.
-    bool done = true;           // Every orphan is gone. If not, sweep again soon.
+    std::vector<Orphan> killed;  // Sent SIGKILL now, for the first time.
+    bool done = true;            // Every orphan is gone. If not, sweep again soon.
   };
   // Kills orphans and reaps those that have ended. Waits for nothing.
   Sweep KillOrphans();
@@ -59,6 +70,8 @@ class Children {
   std::set<pid_t> spawned_ CATCHUP_GUARDED_BY(mutex_);
   std::set<pid_t> inherited_ CATCHUP_GUARDED_BY(mutex_);  // There before Adopt().
   std::set<pid_t> dying_ CATCHUP_GUARDED_BY(mutex_);      // Orphans that were sent SIGKILL.
+  std::map<pid_t, std::string> owners_ CATCHUP_GUARDED_BY(mutex_);  // By session.
+  std::deque<pid_t> ended_ CATCHUP_GUARDED_BY(mutex_);  // Owners that were reaped, the last ones.
 };
 
 }  // namespace catchup

@@ -166,6 +166,7 @@ Result<std::unique_ptr<RunnerProcess>> RunnerProcess::Spawn(const RunnerBinary& 
   auto process = Run(&plan, binary, {"catchup-runner", options.group, std::to_string(getpid())},
                      options.env, options.working_directory);
   if (process.ok()) {
+    Children::OfThisProcess().SetOwner((*process)->pid_, options.group);
     lock.WritePid((*process)->pid_);
   }
   return process;
