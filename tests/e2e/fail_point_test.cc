@@ -44,12 +44,12 @@ class FailPointTest : public testing::Test {
     site_.Append(shop_.lines);
   }
 
-  // Only the runner of `faulty` hears of the plan; the host always does.
-  void Configure(const std::string& faulty) {
+  // Only the runner of `faulty` hears of the plan; the host always does. Both groups get `keys`.
+  void Configure(const std::string& faulty, const std::string& keys = "") {
     const auto env = [&](const std::string& group) {
       return group == faulty ? "env = [\"CATCHUP_TEST_FAIL\"]\n" : "";
     };
-    const std::string window = "window = { events = 64 }\n";
+    const std::string window = "window = { events = 64 }\n" + keys;
     site_.Configure(
         "[groups.jsonl]\nplugin = \"jsonl.so\"\nprefixes = [\"\"]\n" + window + env("jsonl") +
         "config = { file = \"out.jsonl\" }\n" +
@@ -125,6 +125,35 @@ std::vector<Fault> Faults() {
 }
 
 INSTANTIATE_TEST_SUITE_P(K2, KillAtAPointTest, testing::ValuesIn(Faults()));
+
+// It has applied events and stands still before it can say so; the host gives it up. Whatever of it
+// arrives after that is believed by nobody, and its events come again.
+class StoppedRunnerTest : public FailPointTest, public testing::WithParamInterface<const char*> {};
+
+TEST_P(StoppedRunnerTest, IsReplacedAndWhatItHadDoneCountsOnce) {
+  const std::string group = GetParam();
+  site_.UseTestProgram(10);
+  Configure(group, "handler_timeout = \"2s\"\n");
+  Plan("after-handle", "stop", 5);
+
+  const auto host = site_.Start({"run", "host.toml", "--until-caught-up"});
+  ASSERT_TRUE(host->WaitForLog("Call hung", group));
+  ASSERT_TRUE(Fired());
+  // It goes on as if nothing had been, unless what the host sent it meanwhile has ended it.
+  const auto runners = host->Log().With("Runner started", group);
+  (void)kill(static_cast<pid_t>(std::stoi(runners.front().at("pid"))), SIGCONT);
+
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+  EXPECT_EQ(host->Log().With("Runner ended", group).front().at("exitClass"), "hung");
+  EXPECT_FALSE(host->Log().Has("Dead letter written", group)) << host->Errors();
+  ExpectWhole();
+}
+
+INSTANTIATE_TEST_SUITE_P(K5, StoppedRunnerTest, testing::Values("jsonl", "order-totals"),
+                         [](const auto& param) {
+                           return std::string(param.param) == "jsonl" ? "at_least_once"
+                                                                      : "effectively_once";
+                         });
 
 // What the disk refuses for a while is written later.
 TEST_F(FailPointTest, ACheckpointThatIsNotWrittenAtOnceIsWaitedFor) {
