@@ -6,8 +6,9 @@
 namespace catchup {
 namespace {
 
-// Events handed out ahead behind a call that failed. All of them come back with the next failure,
-// so a row of failures costs this much for each; a runner is busy with them while the host judges.
+// Events handed out ahead behind a call that failed, or a runner that died. All of them come back
+// with the next failure, so a row of failures costs this much for each, and so many events are
+// passed over that queue behind letters; a runner is busy with them while the host judges.
 constexpr std::uint64_t kAheadOfFailure = 16;
 
 }  // namespace
@@ -136,6 +137,7 @@ void Routing::Tell(LaneNumber lane, Sequence sequence, std::uint32_t attempt, bo
 }
 
 void Routing::TakeBack(Seat& seat) {
+  parts_.ahead = kAheadOfFailure;
   if (!parts_.many) {
     parts_.ledger.TakeBack();
     return;
@@ -151,7 +153,6 @@ void Routing::TakeBack(Seat& seat) {
 
 void Routing::TakeBackFromRunner(Seat& seat, Turn& turn) {
   TakeBack(seat);
-  parts_.ahead = kAheadOfFailure;
   if (seat.lane.alive()) {
     Command& command = turn.Add(Command::Kind::kTakeBack);
     command.number = seat.lane.spawn();

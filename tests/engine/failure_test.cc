@@ -343,6 +343,27 @@ TEST_F(FailureTest, TheFirstDeathAndThreeAloneAreParkedInDoubt) {
 }
 
 // Deaths of events that became letters are not the plugin's inability to run.
+// What is handed out ahead passes followers, which are letters then that a healed letter would have
+// spared.
+TEST_F(FailureTest, BehindADeathFewEventsAreHandedOut) {
+  Event("a");
+  for (int i = 0; i < 50; ++i) {
+    Event("b");
+    Event("a");
+  }
+  Commands last_answer;
+  for (int i = 0; i < 4; ++i) {
+    last_answer = Crashes(1);
+  }
+  ASSERT_NE(Parked(last_answer), nullptr);
+  EXPECT_EQ(std::count_if(last_answer.begin(), last_answer.end(),
+                          [](const Command& command) { return command.kind == Kind::kDeliver; }),
+            16);
+  EXPECT_LE(std::count_if(last_answer.begin(), last_answer.end(),
+                          [](const Command& command) { return command.kind == Kind::kPark; }),
+            1 + 16);
+}
+
 TEST_F(FailureTest, ARowOfPoisonEventsDoesNotMakeTheGroupGiveUp) {
   for (int i = 0; i < 40; ++i) {
     Event("s" + std::to_string(i), "t" + std::to_string(i));
