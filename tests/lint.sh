@@ -68,23 +68,36 @@ check_syntax() {
 export -f check_syntax
 syntax_commands >"$commands/syntax"
 
-# Most of what clang reads of a test is GoogleTest, so it reads that once. The build has no such thing,
-# and finds a test that includes too little. A precompiled header is for the options that it was made
-# with, so those alone have it that share them: what a test defines itself comes on top, but the tests
-# over gRPC have another model of threads.
-precompile_common() {
-  local header=$(realpath "$commands")/tests.h options
-  grep -- ' -O1 .* -fsyntax-only [^ ]*/tests/' "$commands/syntax" | grep -v -- ' -pthread ' \
-    >"$commands/common" || return 0
+# Most of what clang reads of a source is the library that it is written on, so clang reads that once. The
+# build of a release has no such thing, and finds a source that includes too little. A precompiled header is
+# for the options that it was made with, of which the model of threads differs: what stands over gRPC has
+# another one. What a target defines itself comes on top.
+#
+# precompile NAME WANTED UNWANTED HEADER...: for the commands that match WANTED and not UNWANTED.
+precompile() {
+  local header=$(realpath "$commands")/$1.h wanted=$2 unwanted=$3 options
+  shift 3
+  grep -E -- "$wanted" "$commands/syntax" | grep -v -- "$unwanted" >"$commands/common" || return 0
   options=$(sed -E 's/ -fsyntax-only .*//
     s/ -D(NDEBUG|GTEST_)/ -@\1/g; s/ -D[^ ]*//g; s/ -@/ -D/g; q' "$commands/common")
-  printf '#include <%s>\n' gmock/gmock.h gtest/gtest.h >"$header"
+  printf '#include <%s>\n' "$@" >"$header"
   eval "$options -x c++-header -o '$header.pch' '$header'" || return
   grep -vxFf "$commands/common" "$commands/syntax" >"$commands/others"
   sed "s# -fsyntax-only # -include-pch '$header.pch'&#" "$commands/common" |
     cat - "$commands/others" >"$commands/syntax"
 }
-check "precompiled header" tests precompile_common
+precompile_common() {
+  local threads=' -pthread ' none=' -include-pch ' standard=(algorithm atomic chrono condition_variable deque
+    filesystem functional map memory mutex optional set span string string_view thread unordered_map utility
+    variant vector)
+  local tests=(gmock/gmock.h gtest/gtest.h)
+  precompile tests ' -O1 .* -fsyntax-only [^ ]*/tests/' "$threads" "${tests[@]}" &&
+    precompile host ' -fPIC .* -fsyntax-only [^ ]*/host/.*\.cc$' "$threads" "${standard[@]}" &&
+    precompile grpc_tests "$threads.* -fsyntax-only [^ ]*/tests/.*_test\.cc\$" "$none" \
+      grpcpp/grpcpp.h "${tests[@]}" &&
+    precompile grpc_host "$threads.* -fsyntax-only [^ ]*/host/.*\.cc\$" "$none" grpcpp/grpcpp.h
+}
+check "precompiled headers" "what many sources include" precompile_common
 syntax() {
   [ -s "$commands/syntax" ] || {
     echo "$build/compile_commands.json: found no command to try with $CLANG" >&2
