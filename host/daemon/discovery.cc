@@ -17,6 +17,9 @@ namespace {
 // round is a call to every node.
 constexpr std::chrono::seconds kSlowPause{5};
 
+// A node that is silent may be well again some day; trying it costs a group half a minute.
+constexpr std::chrono::minutes kSilentFor{5};
+
 // As much of the seeds, and of what came of each question, as a state bears.
 constexpr std::size_t kMostSeeds = 200;
 constexpr std::size_t kMostTried = 600;
@@ -89,6 +92,18 @@ void Discovery::Lost(const std::string& address) {
   }
 }
 
+void Discovery::Silent(const std::string& address) {
+  Lost(address);
+  const MutexLock lock(&mutex_);
+  silent_ = address;
+  silent_until_ = Clock::now() + FixedWait(kSilentFor);
+}
+
+std::string Discovery::ToAvoid() {
+  const MutexLock lock(&mutex_);
+  return Clock::now() < silent_until_ ? silent_ : std::string();
+}
+
 void Discovery::Serve() {
   if (const auto node = known()) {
     AnswerAll(*node);
@@ -143,7 +158,7 @@ void Discovery::OnMembers(const std::string& asked, const Members& members) {
   question_.reset();
   if (members.ok()) {
     if (const ClusterMember* const node =
-            ChooseNode(*members, services_.preference, services_.random())) {
+            ChooseNode(*members, services_.preference, ToAvoid(), services_.random())) {
       members_ = *members;
       Found(*node, asked);
       return;

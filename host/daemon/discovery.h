@@ -65,6 +65,11 @@ class Discovery {
   // known. Any thread.
   void Lost(const std::string& address);
 
+  // The node at `address` takes calls and keeps back what they should bring: it is lost, and the
+  // last that is chosen for the next 5 minutes, whatever the others say of it, but for the leader
+  // where that is wanted. Of several that are silent the last one counts. Any thread.
+  void Silent(const std::string& address);
+
   // From one round to the next, of which so many in a row have found nothing.
   static std::chrono::nanoseconds PauseAfter(std::uint32_t failed_rounds, std::uint32_t attempts,
                                              std::chrono::milliseconds interval);
@@ -74,6 +79,7 @@ class Discovery {
 
   // Answers who waits, or sees to the next round.
   void Serve() CATCHUP_REQUIRES(on_reactor_);
+  std::string ToAvoid();
   void BeginRound() CATCHUP_REQUIRES(on_reactor_);
   void AskNext() CATCHUP_REQUIRES(on_reactor_);
   void OnMembers(const std::string& asked, const Members& members) CATCHUP_REQUIRES(on_reactor_);
@@ -87,7 +93,9 @@ class Discovery {
 
   Mutex mutex_;
   std::optional<std::string> known_ CATCHUP_GUARDED_BY(mutex_);
-  std::string lost_ CATCHUP_GUARDED_BY(mutex_);  // The last one that was.
+  std::string lost_ CATCHUP_GUARDED_BY(mutex_);    // The last one that was.
+  std::string silent_ CATCHUP_GUARDED_BY(mutex_);  // As much, with the time until which it counts.
+  Clock::time_point silent_until_ CATCHUP_GUARDED_BY(mutex_){};
   Number last_number_ CATCHUP_GUARDED_BY(mutex_) = 0;
 
   std::map<Number, Callback> waiting_ CATCHUP_GUARDED_BY(on_reactor_);

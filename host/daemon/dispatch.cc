@@ -87,7 +87,7 @@ void Dispatch::Carry(const Command& command) {
 void Dispatch::CarryToSource(const Command& command) {
   switch (command.kind) {
     case Command::Kind::kConnect:
-      handler_.Connect(command.number);
+      handler_.Connect(command.number, command.to_leader);
       break;
     case Command::Kind::kReadEnd:
       handler_.ReadEnd(command.number, *command.from);
@@ -108,7 +108,7 @@ void Dispatch::CarryToSource(const Command& command) {
       handler_.ReadNext(command.number, command.from);
       break;
     case Command::Kind::kCancelSubscription:
-      handler_.CancelSubscription(command.number);
+      handler_.CancelSubscription(command.number, command.silent);
       break;
     case Command::Kind::kMissSource:
       handler_.MissSource();

@@ -18,14 +18,14 @@ class CommandHandler {
   virtual void DrainRunner(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void AbortRunner(LaneNumber lane, SpawnNumber spawn) = 0;
   virtual void KillRunner(LaneNumber lane, SpawnNumber spawn) = 0;
-  virtual void Connect(CallNumber call) = 0;
+  virtual void Connect(CallNumber call, bool to_leader) = 0;
   virtual void ReadEnd(CallNumber call, Position from) = 0;
   virtual void ReadWitness(CallNumber call, const KnownWitness& witness) = 0;
   virtual void ReadWitnessStream(CallNumber call, const KnownWitness& witness) = 0;
   virtual void Probe(CallNumber call, Position from) = 0;
   virtual void Subscribe(CallNumber call, std::optional<Position> from) = 0;
   virtual void ReadNext(CallNumber call, std::optional<Position> behind) = 0;
-  virtual void CancelSubscription(CallNumber call) = 0;
+  virtual void CancelSubscription(CallNumber call, bool silent) = 0;
   virtual void MissSource() = 0;
   virtual void SourceFound() = 0;
   virtual void TakeBack(LaneNumber lane, SpawnNumber spawn) = 0;

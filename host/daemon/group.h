@@ -109,7 +109,7 @@ class Group final : private CommandHandler,
   void DrainRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Drain(spawn); }
   void AbortRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Abort(spawn); }
   void KillRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Kill(spawn); }
-  void Connect(CallNumber call) override { source_.Connect(call); }
+  void Connect(CallNumber call, bool to_leader) override { source_.Connect(call, to_leader); }
   void ReadEnd(CallNumber call, Position from) override { source_.ReadEnd(call, from); }
   void ReadWitness(CallNumber call, const KnownWitness& witness) override {
     source_.ReadWitness(call, witness);
@@ -124,7 +124,7 @@ class Group final : private CommandHandler,
   void ReadNext(CallNumber call, std::optional<Position> behind) override {
     source_.ReadNext(call, behind);
   }
-  void CancelSubscription(CallNumber) override { source_.Cancel(); }
+  void CancelSubscription(CallNumber, bool silent) override { source_.Cancel(silent); }
   void MissSource() override { source_.Miss(); }
   void SourceFound() override { source_.Found(); }
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->TakeBack(spawn); }

@@ -53,7 +53,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
 void HeadProbe::OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at) {
   const std::string address(source_->address());
   if (head.ok()) {
-    if (left_.has_value() && *left_ != address) {
+    if (left_.has_value() && *left_ != address && moved_ != nullptr) {
       moved_(*left_, address);
     }
     left_.reset();
@@ -89,14 +89,21 @@ void HeadProbe::ReadNext(std::optional<Position> behind, const EventFilter& filt
   });
 }
 
-// Connects to where the server is now, if that is known: of a cluster it may have to be found,
-// which the next look profits from.
-Status HeadProbe::Connect() {
-  if (services_.discovery != nullptr && !services_.discovery->known().has_value()) {
-    services_.discovery->Find([](const Answer<std::string>&) {});
-    return Status::Unavailable("the node of the cluster to ask is being looked for");
+// Where to ask, if that is known: of a cluster it may have to be found, which the next look profits
+// from.
+Result<std::string> HeadProbe::Address() {
+  if (services_.discovery == nullptr) {
+    return services_.address();
   }
-  const std::string address = services_.address();
+  if (auto node = services_.discovery->known()) {
+    return *std::move(node);
+  }
+  services_.discovery->Find([](const Answer<std::string>&) {});
+  return Status::Unavailable("the node of the cluster to ask is being looked for");
+}
+
+Status HeadProbe::Connect() {
+  CATCHUP_ASSIGN_OR_RETURN(const std::string address, Address());
   if (source_ != nullptr && source_->address() == address) {
     return {};
   }

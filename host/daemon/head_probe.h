@@ -19,9 +19,10 @@ namespace catchup {
 // without one that lives. It is for a display and for subscriptions that are silent, so what fails
 // is silent too; the groups say by themselves what they wait for.
 //
-// Of a cluster it also finds out when the node that the groups are at has stopped being the leader,
-// or serves no more, of which an open subscription may never hear: the question is refused there,
-// and once another node is found that answers it, that is told. On the reactor.
+// Of a cluster the leader is asked: of what another node knows nobody can say whether it is all.
+// Where the groups are to be at the leader, too, it also finds out when their node has stopped
+// being that, or serves no more, of which an open subscription may never hear: the question is
+// refused there, and once another node is found that answers it, that is told. On the reactor.
 class HeadProbe {
  public:
   using Clock = std::chrono::steady_clock;
@@ -30,7 +31,8 @@ class HeadProbe {
   // Comes on the reactor: what was open at `from` is to move to `to`.
   using Moved = std::function<void(const std::string& from, const std::string& to)>;
 
-  // `reactor` must outlive it, and run no task of it afterwards.
+  // Null `moved`: the groups stay where they are. `reactor` must outlive it, and run no task of it
+  // afterwards.
   HeadProbe(SourceSide::Services services, Reactor* reactor, Found found, Moved moved);
   HeadProbe(const HeadProbe&) = delete;
   HeadProbe& operator=(const HeadProbe&) = delete;
@@ -45,6 +47,8 @@ class HeadProbe {
   void AccessChanged();
 
  private:
+  Result<std::string> Address() CATCHUP_REQUIRES(on_reactor_);
+  // Has the connection be one to there.
   Status Connect() CATCHUP_REQUIRES(on_reactor_);
   void OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at)
       CATCHUP_REQUIRES(on_reactor_);

@@ -80,6 +80,7 @@ class Host {
  private:
   GroupServices ServicesOfGroups();
   void StartGroups();
+  void WatchHead(SourceSide::Services source);
   void SweepOrphans(const std::string& group);
   void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at)
       CATCHUP_REQUIRES(on_reactor_);
@@ -134,6 +135,12 @@ GroupServices Host::ServicesOfGroups() {
   services.source.open = [this](const std::string& address, const std::string& name) {
     return resources_.log().Connect(address, name);
   };
+  services.source.leaders = resources_.log().leaders();
+  if (resources_.log().may_lag()) {
+    services.source.open_leader = [this](const std::string& address, const std::string& name) {
+      return resources_.log().ConnectToLeader(address, name);
+    };
+  }
   services.source.retire = [this](std::shared_ptr<Source> source) {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
   };
@@ -168,18 +175,7 @@ void Host::StartGroups() {
                          on_reactor_.AssertHeld();
                          OnCredentialsChanged();
                        });
-  head_.emplace(
-      services.source, &resources_.reactor(),
-      [this](const auto& head) {
-        for (const auto& slot : slots_) {
-          slot->SetHead(head);
-        }
-      },
-      [this](const std::string& from, const std::string& to) {
-        for (const auto& slot : slots_) {
-          slot->LeaveNode(from, to);
-        }
-      });
+  WatchHead(services.source);
   for (const GroupConfig& group : config_.groups) {
     if (Runs(group, options_)) {
       slots_.push_back(std::make_unique<GroupSlot>(
@@ -189,6 +185,27 @@ void Host::StartGroups() {
   for (const auto& slot : slots_) {
     slot->Start();
   }
+}
+
+void Host::WatchHead(SourceSide::Services source) {
+  HeadProbe::Moved moved = [this](const std::string& from, const std::string& to) {
+    for (const auto& slot : slots_) {
+      slot->LeaveNode(from, to);
+    }
+  };
+  if (source.leaders != nullptr) {
+    source.discovery = source.leaders;
+    source.open = source.open_leader;
+    moved = nullptr;  // A node that leads no more is as good as another one.
+  }
+  head_.emplace(
+      std::move(source), &resources_.reactor(),
+      [this](const auto& head) {
+        for (const auto& slot : slots_) {
+          slot->SetHead(head);
+        }
+      },
+      std::move(moved));
 }
 
 // Kills what the plugin of a runner that has ended left behind, until all of it is gone. What has

@@ -43,7 +43,7 @@ Status LogAddress::Open(int threads, WorkerPool* worker, Reactor* reactor) {
       discovery_ = std::make_unique<Discovery>(
           AskNodes(config_.uri, preference, credentials_, threads_), reactor);
       if (preference != NodePreference::kLeader) {
-        writers_ = std::make_unique<Discovery>(
+        leaders_ = std::make_unique<Discovery>(
             AskNodes(config_.uri, NodePreference::kLeader, credentials_, threads_), reactor);
       }
     }
@@ -91,7 +91,7 @@ Prober::Pace LogAddress::probe_pace() const {
 }
 
 Result<std::string> LogAddress::ToWrite(const std::string& lost) {
-  Discovery* const discovery = writers_ != nullptr ? writers_.get() : discovery_.get();
+  Discovery* const discovery = leaders_ != nullptr ? leaders_.get() : discovery_.get();
   if (discovery == nullptr) {
     return Now();
   }
@@ -132,9 +132,20 @@ Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
                            threads_);
 }
 
+bool LogAddress::may_lag() const {
+  return config_.uri.settings.node_preference != NodePreference::kLeader;
+}
+
+Result<std::unique_ptr<Source>> LogAddress::ConnectToLeader(const std::string& address,
+                                                            const std::string& name) const {
+  ConnectionOptions options = ServerConnection(config_.uri.settings, address, name, credentials_);
+  options.requires_leader = true;
+  return OpenKurrentSource(options, threads_);
+}
+
 void LogAddress::Close() {
   discovery_.reset();
-  writers_.reset();
+  leaders_.reset();
   threads_.reset();
   const MutexLock lock(&mutex_);
   server_.reset();

@@ -60,6 +60,14 @@ class LogAddress {
   Result<std::unique_ptr<Source>> Connect(const std::string& address,
                                           const std::string& name) const;
 
+  // Whether that may lead to a node that lags behind the leader of its cluster.
+  bool may_lag() const;
+  // Finds the leader, where another node is preferred; null: as discovery(). Lives until Close().
+  Discovery* leaders() { return leaders_.get(); }
+  // A connection that serves nobody unless it leads to the leader. Any thread.
+  Result<std::unique_ptr<Source>> ConnectToLeader(const std::string& address,
+                                                  const std::string& name) const;
+
   // Opens nothing any more. Any thread.
   void Closing() { closing_ = true; }
   // Ends the threads and an embedded log of this process. Every connection must be gone, and the
@@ -74,7 +82,7 @@ class LogAddress {
   WorkerPool* worker_ = nullptr;
   std::shared_ptr<SourceThreads> threads_;
   std::unique_ptr<Discovery> discovery_;
-  std::unique_ptr<Discovery> writers_;  // Null: the same.
+  std::unique_ptr<Discovery> leaders_;  // Null: the same.
   std::atomic<bool> closing_ = false;
   // What changes when the owner of an embedded log ends.
   Mutex mutex_;

@@ -17,6 +17,9 @@ constexpr Order kFollowerFirst = {State::kFollower, State::kLeader, State::kRead
 constexpr Order kReplicaFirst = {State::kReadOnlyReplica, State::kPreReadOnlyReplica,
                                  State::kReadOnlyLeaderless, State::kLeader, State::kFollower};
 
+// Behind every one of an order.
+constexpr std::size_t kLastRank = 5;
+
 // The smaller the better.
 std::size_t Rank(State state, NodePreference preference) {
   const Order* order = nullptr;
@@ -39,17 +42,21 @@ std::size_t Rank(State state, NodePreference preference) {
 }  // namespace
 
 const ClusterMember* ChooseNode(std::span<const ClusterMember> members, NodePreference preference,
-                                std::uint64_t random) {
+                                const std::string& avoided, std::uint64_t random) {
+  const auto rank_of = [&](const ClusterMember& member) {
+    const bool last = preference != NodePreference::kLeader && member.address == avoided;
+    return last ? kLastRank : Rank(member.state, preference);
+  };
   std::vector<const ClusterMember*> best;
   for (const ClusterMember& member : members) {
     if (!member.alive || member.state == State::kOther) {
       continue;
     }
-    const std::size_t rank = Rank(member.state, preference);
-    if (!best.empty() && rank < Rank(best.front()->state, preference)) {
+    const std::size_t rank = rank_of(member);
+    if (!best.empty() && rank < rank_of(*best.front())) {
       best.clear();
     }
-    if (best.empty() || rank == Rank(best.front()->state, preference)) {
+    if (best.empty() || rank == rank_of(*best.front())) {
       best.push_back(&member);
     }
   }

@@ -16,14 +16,18 @@ namespace catchup {
 // alive and in a state in which it serves clients. In these orders, as the official clients have
 // them:
 //
-//   kLeader           leader, follower, read-only replica, one on its way to be that, leaderless
-//   one kFollower         follower, leader, the others as above kReadOnlyReplica  read-only
-//   replica, one on its way, leaderless one, leader, follower kRandom           all alike
+//   kLeader           leader, follower, read-only replica, one becoming that, leaderless one
+//   kFollower         follower, leader, the others as above
+//   kReadOnlyReplica  read-only replica, one becoming that, leaderless one, leader, follower
+//   kRandom           all alike
 //
 // Who prefers the leader gets another one where there is none. It refuses what only a leader may
 // answer until it knows one.
+//
+// The one at the address `avoided`, empty for none, comes behind all others, unless the leader is
+// preferred: no other will do in its place.
 const ClusterMember* ChooseNode(std::span<const ClusterMember> members, NodePreference preference,
-                                std::uint64_t random);
+                                const std::string& avoided, std::uint64_t random);
 
 // The order in which to ask: first what was heard of last, `members`, then those of `seeds` that
 // are not among them, each by chance; `last` at the very end, as the one that was lost just now.

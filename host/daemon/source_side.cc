@@ -68,11 +68,12 @@ Status SourceSide::Open() {
 }
 
 void SourceSide::Reach(Reached then) {
-  if (leader_.has_value() || services_.discovery == nullptr) {
+  if (leader_.has_value() || search() == nullptr) {
     then(FollowServer(leader_.has_value() ? *leader_ : services_.address()));
     return;
   }
-  search_ = services_.discovery->Find(
+  searched_by_ = search();
+  search_number_ = searched_by_->Find(
       Gate::Wrap(gate_, [this, then = std::move(then)](const Answer<std::string>& node) {
         if (shut_down_) {
           then(EndOfCall{.text = "this host is shutting down"});
@@ -88,14 +89,16 @@ void SourceSide::Reach(Reached then) {
 // what a new connection needs, the old one stays and the next try follows.
 std::optional<EndOfCall> SourceSide::FollowServer(const std::string& address) {
   const bool moved = source_ == nullptr || address != source_->address();
-  if (!moved && !worn_) {
+  const bool another = moved || to_leader_ != from_leader_;
+  if (!another && !worn_) {
     return std::nullopt;
   }
-  auto fresh = services_.open(address, config_.name);
+  auto fresh = (to_leader_ ? services_.open_leader : services_.open)(address, config_.name);
   if (!fresh.ok()) {
-    return moved ? std::optional(EndOfCall{.text = fresh.status().message()}) : std::nullopt;
+    return another ? std::optional(EndOfCall{.text = fresh.status().message()}) : std::nullopt;
   }
   worn_ = false;
+  from_leader_ = to_leader_;
   if (source_ == nullptr) {
     source_ = *std::move(fresh);
     return std::nullopt;
@@ -117,8 +120,8 @@ void SourceSide::Learn(CallNumber call, const EndOfCall& end) {
   worn_ = worn_ || !IsRefusal(end.kind);
   leader_ = end.leader;
   const bool serves = IsRefusal(end.kind) || end.kind == EndClass::kInvalidPosition;
-  if (!serves && call != cancelled_ && services_.discovery != nullptr && source_ != nullptr) {
-    services_.discovery->Lost(std::string(source_->address()));
+  if (!serves && call != cancelled_ && search() != nullptr && source_ != nullptr) {
+    search()->Lost(std::string(source_->address()));
   }
 }
 
@@ -127,8 +130,9 @@ void SourceSide::Ended(CallNumber call, const EndOfCall& end) {
   listener_.OnEnded(call, end);
 }
 
-void SourceSide::Connect(CallNumber call) {
+void SourceSide::Connect(CallNumber call, bool to_leader) {
   call_ = call;
+  to_leader_ = to_leader && services_.open_leader != nullptr;
   paused_ = false;
   head_told_ = false;
   Reach([this, call](const std::optional<EndOfCall>& failed) {
@@ -151,7 +155,8 @@ void SourceSide::OnVersion(CallNumber call, const Answer<std::string>& version) 
     return;
   }
   const ServerTraits traits{.resumes_anywhere = ResumesAnywhere(*version),
-                            .says_caught_up = SaysCaughtUp(*version)};
+                            .says_caught_up = SaysCaughtUp(*version),
+                            .may_lag = services_.open_leader != nullptr && !from_leader_};
   if (!traits.resumes_anywhere) {
     Log(LogLevel::kWarn, "Old server", "Group.Subscribe", config_.name,
         {{"version", version->empty() ? "unknown" : *version},
@@ -260,7 +265,10 @@ void SourceSide::ReadNext(CallNumber call, std::optional<Position> behind) {
                       }));
 }
 
-void SourceSide::Cancel() {
+void SourceSide::Cancel(bool silent) {
+  if (silent && search() != nullptr && source_ != nullptr) {
+    search()->Silent(std::string(source_->address()));
+  }
   cancelled_ = call_;
   worn_ = true;
   if (subscription_ != nullptr) {
@@ -321,8 +329,8 @@ void SourceSide::ReadHead(std::function<void(const Answer<std::optional<Position
 void SourceSide::Shutdown() {
   shut_down_ = true;
   watch_.reset();
-  if (services_.discovery != nullptr) {
-    services_.discovery->Forget(search_);
+  if (searched_by_ != nullptr) {
+    searched_by_->Forget(search_number_);
   }
   if (source_ != nullptr) {
     source_->Shutdown();

@@ -65,6 +65,13 @@ class SourceSide {
     std::function<Result<std::unique_ptr<Source>>(const std::string& address,
                                                   const std::string& group)>
         open;
+    // The same for the leader of the cluster, where another node will do otherwise: finds it, null
+    // being as above, and opens a connection that serves nobody unless it leads to the leader.
+    // Null: whoever is connected to is the leader.
+    Discovery* leaders = nullptr;
+    std::function<Result<std::unique_ptr<Source>>(const std::string& address,
+                                                  const std::string& group)>
+        open_leader{};
     // A place among those that share the source; `answers` is called on a thread of its owner's.
     // Null: there is none, and the group tries by itself.
     std::function<std::unique_ptr<SourceWatch>(std::function<void()> answers)> watch;
@@ -87,15 +94,16 @@ class SourceSide {
   // First; again until it succeeds. Of a cluster nothing is opened before a node is needed.
   Status Open();
 
-  // The steps of a call, as the engine orders them.
-  void Connect(CallNumber call);
+  // The steps of a call, as the engine orders them. `to_leader`: whichever node is preferred.
+  void Connect(CallNumber call, bool to_leader);
   void ReadEnd(CallNumber call, Position from);
   void ReadWitness(CallNumber call, const KnownWitness& witness);
   void ReadWitnessStream(CallNumber call, const KnownWitness& witness);
   void Probe(CallNumber call, Position from);
   void Subscribe(CallNumber call, std::optional<Position> from);
   void ReadNext(CallNumber call, std::optional<Position> behind);
-  void Cancel();
+  // `silent`: the node of the call keeps back what the call should bring, and is avoided.
+  void Cancel(bool silent);
 
   // The node at `from` does not serve any more, and the one at `to` does. A subscription that is
   // open at the first, where it may be silent for ever, ends as if that node had said so itself.
@@ -138,6 +146,8 @@ class SourceSide {
   // Why there is no connection.
   using Reached = std::function<void(const std::optional<EndOfCall>& failed)>;
 
+  // Who finds the node of the present call; null: it need not be found.
+  Discovery* search() const { return to_leader_ ? services_.leaders : services_.discovery; }
   // Calls `then` in this turn or a later one, with a connection to the server or why there is none.
   void Reach(Reached then);
   std::optional<EndOfCall> FollowServer(const std::string& address);
@@ -154,6 +164,8 @@ class SourceSide {
   std::shared_ptr<Source> source_;
   std::unique_ptr<Subscription> subscription_;
   CallNumber call_ = 0;
+  bool to_leader_ = false;    // As call_ is to be,
+  bool from_leader_ = false;  // and as source_ was opened.
   // The last call that got so far, that was cancelled, whose end says nothing of the server, and
   // that was left, whose end was told before it came.
   CallNumber subscribed_ = 0;
@@ -166,7 +178,9 @@ class SourceSide {
   bool worn_ = false;  // A call on this connection was dropped or given up.
   bool shut_down_ = false;
   std::optional<std::string> leader_;  // As the last call said, which a node ended that is none.
-  Discovery::Number search_ = 0;       // The last one for a node.
+  // The last search for a node, and whose.
+  Discovery* searched_by_ = nullptr;
+  Discovery::Number search_number_ = 0;
   std::unique_ptr<SourceWatch> watch_;
 };
 

@@ -42,7 +42,8 @@ struct Command {
     kDrainRunner,         // spawn: deliver nothing more; let the current call end, then stop it.
     kAbortRunner,         // spawn: SIGABRT, so that it writes a report.
     kKillRunner,          // spawn: SIGKILL.
-    kConnect,             // call: find out what the server is, then say ServerKnown.
+    kConnect,             // call: find out what the server is, then say ServerKnown. With
+                          // `to_leader` it is to be the leader, whichever node is preferred.
     kReadEnd,             // call, from: find out where the log ends, as far as it takes to tell
                           // whether that is before `from`, then say EndKnown.
     kReadWitness,         // call, witness: read the first record at or after its place, then say
@@ -54,7 +55,8 @@ struct Command {
     kReadNext,            // call, from: while it is open, read by another way than the call the
                           // first event of the group's filter behind `from`, null being the
                           // beginning of the log; then say NextKnown, or NextUnknown.
-    kCancelSubscription,  // call: whichever of the six it is at.
+    kCancelSubscription,  // call: whichever of the six it is at. With `silent` its server keeps
+                          // back what the call should bring: another one is better.
     kMissSource,          // Say SourceAnswers as soon as the source answers somebody. Once for
                           // each time that it is asked for.
     kSourceFound,         // It is missed no more, since it answers this group.
@@ -96,6 +98,8 @@ struct Command {
   bool expected = false;
   bool alone = false;
   bool advance = false;
+  bool to_leader = false;
+  bool silent = false;
   LaneNumber lane = 0;
   std::uint64_t number = 0;  // Spawn, call or try.
   Sequence first = 0;

@@ -87,6 +87,9 @@ struct ServerTraits {
   bool resumes_anywhere = true;
   // It says when a subscription is live. False before 23.10: the head of the log tells.
   bool says_caught_up = true;
+  // It need not be the leader of its cluster, so its log may end where the leader's went on a while
+  // ago.
+  bool may_lag = false;
 };
 
 // How a runner ended. The class decides whether another start makes sense.

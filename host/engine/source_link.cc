@@ -15,6 +15,8 @@ namespace {
 // A node that has just become the leader may tell an end that it is about to pass: it took appends
 // after 1 to 2 seconds. A log that was restored or made anew ends where it ends.
 constexpr std::chrono::nanoseconds kEndPatience = std::chrono::seconds(3);
+// A follower gets the leader's events a moment later, or, having been away, as fast as it can.
+constexpr std::chrono::nanoseconds kFollowerPatience = std::chrono::seconds(60);
 constexpr std::chrono::nanoseconds kEndPause = std::chrono::milliseconds(500);
 
 // 0:0 is where a log without any record ends.
@@ -48,7 +50,9 @@ void SourceLink::Connect(const std::optional<Position>& reached, Turn& turn) {
   regressed_.clear();
   seen_ = reached;
   step_ = Step::kConnecting;
-  turn.Add(Command::Kind::kConnect).number = ++call_;
+  Command& command = turn.Add(Command::Kind::kConnect);
+  command.number = ++call_;
+  command.to_leader = short_ && short_->ask_leader;
 }
 
 void SourceLink::Ask(Step step, Command::Kind kind, const std::optional<Position>& from,
@@ -189,26 +193,47 @@ SourceLink::Found SourceLink::WaitForEnd(const std::optional<Position>& end, con
                                          Turn& turn) {
   const std::string what =
       fmt::format("the log {}, before {}", EndOf("ends", "is", end), place.words);
+  const auto patience = traits_.may_lag ? kFollowerPatience : kEndPatience;
   if (!short_) {
     short_ = Short{.since = turn.now, .end = end};
     turn.Tell(Notice::kLogTooShort,
-              fmt::format("{}; looking again for {}", what, FormatDuration(kEndPatience)), false,
+              fmt::format("{}; looking again for {}", what, FormatDuration(patience)), false,
               place.reached);
   }
   short_->since = short_->since.value_or(turn.now);
   short_->end = std::min(short_->end, end);
-  if (turn.now - *short_->since >= kEndPatience) {
-    regressed_ = trouble_ = what;
-    std::vector<KnownWitness> in_log;
-    std::copy_if(place.witnesses.begin(), place.witnesses.end(), std::back_inserter(in_log),
-                 [&](const KnownWitness& one) { return one->position <= end; });
-    lineage_.Begin(std::move(in_log), true);
-    return Prove(place, turn);
+  if (turn.now - *short_->since < patience) {
+    step_ = Step::kNone;
+    trouble_ = what + std::string(kNextTryIn) + FormatDuration(kEndPause);
+    connect_at_ = turn.now + kEndPause;
+    return {};
   }
+  if (traits_.may_lag) {
+    AskLeader(what, place, turn);
+    return {};
+  }
+  return Regressed(end, what, place, turn);
+}
+
+// Who lags for so long may do so for ever, and says nothing of the log.
+void SourceLink::AskLeader(const std::string& what, const Place& place, Turn& turn) {
   step_ = Step::kNone;
-  trouble_ = what + std::string(kNextTryIn) + FormatDuration(kEndPause);
-  connect_at_ = turn.now + kEndPause;
-  return {};
+  short_->ask_leader = true;
+  short_->since.reset();
+  trouble_ = what + ", at a node that may lag behind; asking the leader";
+  connect_at_ = turn.now;
+  turn.Tell(Notice::kLogTooShort, trouble_, false, place.reached);
+}
+
+// The older events by which the log is known tell what it shares with the one that was read.
+SourceLink::Found SourceLink::Regressed(const std::optional<Position>& end, const std::string& what,
+                                        const Place& place, Turn& turn) {
+  regressed_ = trouble_ = what;
+  std::vector<KnownWitness> in_log;
+  std::copy_if(place.witnesses.begin(), place.witnesses.end(), std::back_inserter(in_log),
+               [&](const KnownWitness& one) { return one->position <= end; });
+  lineage_.Begin(std::move(in_log), true);
+  return Prove(place, turn);
 }
 
 SourceLink::Found SourceLink::OnProbed(const std::optional<Position>& found, const Place& place,
@@ -343,7 +368,9 @@ bool SourceLink::OnAccessChanged(std::chrono::nanoseconds now) {
 
 void SourceLink::Replace(const std::string& why, const std::optional<Position>& reached,
                          Turn& turn) {
-  turn.Add(Command::Kind::kCancelSubscription).number = call_;
+  Command& cancel = turn.Add(Command::Kind::kCancelSubscription);
+  cancel.number = call_;
+  cancel.silent = true;
   OnEnded({.answered = true, .text = why}, reached, turn);
 }
 

@@ -31,6 +31,9 @@ namespace catchup {
 // server is older than 24.2. What the group has received is not the link's business, so it is told
 // with each step, and which announcements are true is not either.
 //
+// A node that may lag behind its leader gets a minute to show that its log reaches the place. Then
+// calls are opened at the leader until it has said where the log ends, and only that halts a group.
+//
 // A log that is found to be another one is asked for older witnesses before the group ends, so that
 // what both logs share can be named.
 class SourceLink {
@@ -149,15 +152,19 @@ class SourceLink {
     kOpen
   };
 
-  // The log ended before the place: when that was seen first since a call was dropped, and the
-  // least of the ends seen.
+  // The log ended before the place: when that was seen first since a call was dropped, the least of
+  // the ends seen, and whether the leader is to say so before it counts.
   struct Short {
     std::optional<std::chrono::nanoseconds> since;
     std::optional<Position> end;
+    bool ask_leader = false;
   };
 
   void OnFirstFrame(Turn& turn);
   Found WaitForEnd(const std::optional<Position>& end, const Place& place, Turn& turn);
+  void AskLeader(const std::string& what, const Place& place, Turn& turn);
+  Found Regressed(const std::optional<Position>& end, const std::string& what, const Place& place,
+                  Turn& turn);
   Found Prove(const Place& place, Turn& turn);
   Found Proved(const Place& place, Turn& turn);
   void WarnOfSilence(Turn& turn);

@@ -30,9 +30,10 @@ class DiscoveryTest : public testing::Test {
  protected:
   ~DiscoveryTest() override { reactor_->Stop(); }
 
-  void Open(std::vector<std::string> seeds) {
+  void Open(std::vector<std::string> seeds, NodePreference preference = NodePreference::kLeader) {
     Discovery::Services services;
     services.seeds = std::move(seeds);
+    services.preference = preference;
     services.attempts = 1'000'000;
     services.interval = 1ms;
     services.random = [] { return 0; };
@@ -179,6 +180,19 @@ TEST_F(DiscoveryTest, LooksAgainForOneThatWasLostAndAsksThatOneLast) {
   Find();
   EXPECT_EQ(told_.Await(1), "follower:1");
   EXPECT_EQ(asked_.Await(1), "follower:1");
+}
+
+// The others may not know that it is silent.
+TEST_F(DiscoveryTest, ANodeThatIsSilentIsNotChosenAgainWhileThereIsAnother) {
+  Open({"seed:1"}, NodePreference::kFollower);
+  Say("seed:1", Members{kLeader, kFollower});
+  Say("leader:1", Members{kLeader, kFollower});
+  Find();
+  ASSERT_EQ(told_.Await(0), "follower:1");
+  discovery_->Silent("follower:1");
+  EXPECT_EQ(discovery_->known(), std::nullopt);
+  Find();
+  EXPECT_EQ(told_.Await(1), "leader:1");
 }
 
 TEST_F(DiscoveryTest, WhatEveryNodeWouldRefuseIsAskedOfOne) {

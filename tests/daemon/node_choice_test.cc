@@ -25,8 +25,9 @@ const Members kOneOfEach = {{"other:1", State::kOther, "Unknown", true},
                             {"follower:1", State::kFollower, "", true},
                             {"leader:1", State::kLeader, "", true}};
 
-std::string Choose(const Members& members, NodePreference preference, std::uint64_t random = 0) {
-  const ClusterMember* const node = ChooseNode(members, preference, random);
+std::string Choose(const Members& members, NodePreference preference, std::uint64_t random = 0,
+                   const std::string& avoided = {}) {
+  const ClusterMember* const node = ChooseNode(members, preference, avoided, random);
   return node == nullptr ? "" : node->address;
 }
 
@@ -51,6 +52,23 @@ TEST(ChooseNodeTest, FollowsTheOrderOfThePreference) {
               ElementsAre("follower:1", "leader:1", "replica:1", "pre:1", "leaderless:1"));
   EXPECT_THAT(Order(NodePreference::kReadOnlyReplica),
               ElementsAre("replica:1", "pre:1", "leaderless:1", "leader:1", "follower:1"));
+}
+
+// 3.13: a node may be alive by all that is said of it, and silent.
+TEST(ChooseNodeTest, TakesTheOneToAvoidOnlyWhereNoOtherServes) {
+  for (const NodePreference preference : {NodePreference::kFollower, NodePreference::kRandom}) {
+    EXPECT_EQ(Choose({{"follower:1", State::kFollower, "", true},
+                      {"leaderless:1", State::kReadOnlyLeaderless, "", true}},
+                     preference, 0, "follower:1"),
+              "leaderless:1");
+    EXPECT_EQ(Choose({{"follower:1", State::kFollower, "", true}}, preference, 0, "follower:1"),
+              "follower:1");
+  }
+}
+
+// Whoever wants the leader is refused by all others.
+TEST(ChooseNodeTest, TakesTheLeaderWhereThatIsWantedEvenIfItIsTheOneToAvoid) {
+  EXPECT_EQ(Choose(kOneOfEach, NodePreference::kLeader, 0, "leader:1"), "leader:1");
 }
 
 TEST(ChooseNodeTest, AtRandomTakesAnyThatServes) {

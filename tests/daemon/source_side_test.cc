@@ -8,6 +8,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "tests/daemon/scripted_source.h"
 #include "tests/daemon/workshop.h"
@@ -24,8 +25,8 @@ class SourceSideTest : public testing::Test, public SourceListener {
     config_.filter.prefixes = {""};
     Make(nullptr);
   }
-  // In place of the one before.
-  void Make(Discovery* discovery) {
+  // In place of the one before. `leaders`: where another node than the leader is preferred.
+  void Make(Discovery* discovery, Discovery* leaders = nullptr) {
     SourceSide::Services services;
     services.discovery = discovery;
     services.address = [this] { return address_; };
@@ -38,6 +39,14 @@ class SourceSideTest : public testing::Test, public SourceListener {
       ++opened_;
       return std::unique_ptr<Source>(std::make_unique<ScriptedSource>(&server_));
     };
+    if (leaders != nullptr) {
+      services.leaders = leaders;
+      services.open_leader = [this, open = services.open](const std::string& address,
+                                                          const std::string& name) {
+        ++opened_at_leader_;
+        return open(address, name);
+      };
+    }
     services.read_next = [this](std::optional<Position> behind, const EventFilter& filter,
                                 Source::HeadCallback callback) {
       asked_behind_ = {behind, filter};
@@ -107,6 +116,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   std::string address_ = "scripted:1";
   bool none_left_ = false;
   int opened_ = 0;
+  int opened_at_leader_ = 0;
   std::function<void()> answer_;
   std::pair<std::optional<Position>, EventFilter> asked_behind_;
   Source::HeadCallback answer_next_;
@@ -133,7 +143,7 @@ TEST_F(SourceSideTest, AsksForTheVersionThenBringsEventsAndTheHead) {
   server_.Append("a");
   server_.Append("b");
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
 
   const auto known = traits_.Await();
   ASSERT_TRUE(known.has_value());
@@ -156,7 +166,7 @@ TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
       server_.Append("a");
       Open();
     }
-    gate_->Enter([&] { side_->Connect(call); });
+    gate_->Enter([&] { side_->Connect(call, false); });
     ASSERT_TRUE(traits_.Await(call - 1).has_value());
     gate_->Enter([&] { side_->ReadEnd(call, {100, 100}); });
     ASSERT_TRUE(end_.Await(call - 1).has_value());
@@ -166,7 +176,7 @@ TEST_F(SourceSideTest, AsksForTheHeadOnceInACall) {
     gate_->Enter([&] { side_->ReadHead([&](const auto& head) { asked.Tell(head.ok()); }); });
     ASSERT_TRUE(asked.Await().has_value());
     EXPECT_EQ(head_.size() - before, heads);
-    gate_->Enter([&] { side_->Cancel(); });
+    gate_->Enter([&] { side_->Cancel(false); });
     ASSERT_TRUE(ended_.Await(call - 1).has_value());
   }
 }
@@ -176,7 +186,7 @@ TEST_F(SourceSideTest, IsInARoundFromAFrameToTheWordThatTheRoundIsOver) {
   Open();
   gate_->Enter([this] {
     EXPECT_FALSE(side_->in_round());
-    side_->Connect(1);
+    side_->Connect(1, false);
   });
 
   EXPECT_EQ(rounds_.Await(), true);
@@ -191,7 +201,7 @@ TEST_F(SourceSideTest, IsInARoundFromAFrameToTheWordThatTheRoundIsOver) {
 TEST_F(SourceSideTest, KnowsAnOldServer) {
   server_.version = "22.10.5";
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
 
   const auto known = traits_.Await();
   ASSERT_TRUE(known.has_value());
@@ -205,7 +215,7 @@ TEST_F(SourceSideTest, LeavesACallUnreadUntilThereIsRoom) {
   Open();
   gate_->Enter([this] {
     wants_ = false;
-    side_->Connect(1);
+    side_->Connect(1, false);
   });
   ASSERT_EQ(events_.Await(0), 100u);
   // Behind the one frame that was asked for, whatever is answered next.
@@ -225,11 +235,11 @@ TEST_F(SourceSideTest, LeavesACallUnreadUntilThereIsRoom) {
 TEST_F(SourceSideTest, TellsARefusalFromAFailure) {
   server_.unreachable = EndOfCall{.kind = EndClass::kCredentials, .text = "who are you?"};
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   EXPECT_EQ(ended_.Await(0), (std::pair<CallNumber, EndClass>{1, EndClass::kCredentials}));
 
   server_.unreachable = EndOfCall{.text = "nobody is there"};
-  gate_->Enter([this] { side_->Connect(2); });
+  gate_->Enter([this] { side_->Connect(2, false); });
   EXPECT_EQ(ended_.Await(1), (std::pair<CallNumber, EndClass>{2, EndClass::kDropped}));
   EXPECT_EQ(text_.Await(1), "nobody is there");
 }
@@ -238,7 +248,7 @@ TEST_F(SourceSideTest, FollowsAServerThatHasMoved) {
   Open();
   gate_->Enter([this] {
     address_ = "scripted:2";
-    side_->Connect(1);
+    side_->Connect(1, false);
   });
 
   ASSERT_EQ(caught_up_.Await(), 1u);
@@ -253,7 +263,7 @@ TEST_F(SourceSideTest, EndsTheCallWhereTheMachineHasNothingLeftForANewConnection
   gate_->Enter([this] {
     address_ = "scripted:2";
     none_left_ = true;
-    side_->Connect(1);
+    side_->Connect(1, false);
   });
 
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
@@ -264,17 +274,17 @@ TEST_F(SourceSideTest, EndsTheCallWhereTheMachineHasNothingLeftForANewConnection
 TEST_F(SourceSideTest, UsesAConnectionNoMoreOnWhichACallWasDropped) {
   server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   server_.SetUnreachable(EndOfCall{.kind = EndClass::kRights, .text = "not for you"});
   gate_->Enter([this] {
     EXPECT_EQ(opened_, 1);
-    side_->Connect(2);
+    side_->Connect(2, false);
     EXPECT_EQ(opened_, 2);
   });
   ASSERT_TRUE(ended_.Await(1).has_value());
   gate_->Enter([this] {
-    side_->Connect(3);
+    side_->Connect(3, false);
     EXPECT_EQ(opened_, 2) << "an answer came over it";
   });
   ASSERT_TRUE(ended_.Await(2).has_value());
@@ -285,16 +295,16 @@ TEST_F(SourceSideTest, ConnectsToTheLeaderThatANodeNamesAndBackWhenThatCallEnds)
   server_.SetUnreachable(
       EndOfCall{.kind = EndClass::kNotLeader, .leader = "leader:2113", .text = "not the leader"});
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   server_.SetUnreachable(EndOfCall{.text = "gone"});
   gate_->Enter([this] {
-    side_->Connect(2);
+    side_->Connect(2, false);
     EXPECT_EQ(side_->address(), "leader:2113");
   });
   ASSERT_TRUE(ended_.Await(1).has_value());
   gate_->Enter([this] {
-    side_->Connect(3);
+    side_->Connect(3, false);
     EXPECT_EQ(side_->address(), "scripted:1");
   });
   ASSERT_TRUE(ended_.Await(2).has_value());
@@ -328,17 +338,31 @@ class ClusterSideTest : public SourceSideTest {
   }
   ~ClusterSideTest() override { reactor_->Stop(); }
 
+  // Finds this one whenever it is asked.
+  std::unique_ptr<Discovery> Finder(const std::string& follower) {
+    Discovery::Services nodes;
+    nodes.seeds = {follower};
+    nodes.preference = NodePreference::kFollower;
+    nodes.random = [] { return 0; };
+    nodes.ask = [](const std::string& node, const auto& answer) {
+      answer(std::vector<ClusterMember>{{node, ClusterMember::State::kFollower, "Follower", true}});
+      return std::make_shared<int>();
+    };
+    return std::make_unique<Discovery>(std::move(nodes), reactor_.get());
+  }
+
   std::unique_ptr<Reactor> reactor_ = *Reactor::Create();
   std::string leader_ = "leader:1";  // Empty: the seed says nothing until say_ has it say so.
   Told<bool> asked_;
   std::function<void()> say_;
   std::unique_ptr<Discovery> discovery_;
+  std::unique_ptr<Discovery> followers_;
 };
 
 TEST_F(ClusterSideTest, ConnectsToTheNodeThatIsFound) {
   gate_->Enter([this] {
     EXPECT_EQ(opened_, 0) << "nobody knows yet where to";
-    side_->Connect(1);
+    side_->Connect(1, false);
   });
   ASSERT_EQ(caught_up_.Await(), 1u);
   gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:1"); });
@@ -346,12 +370,12 @@ TEST_F(ClusterSideTest, ConnectsToTheNodeThatIsFound) {
 
 TEST_F(ClusterSideTest, FindsANodeAnewForEachCallAfterOneThatWasDropped) {
   server_.SetUnreachable(EndOfCall{.text = "gone"});
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   EXPECT_EQ(discovery_->known(), std::nullopt);
   server_.SetUnreachable(std::nullopt);
   leader_ = "leader:2";
-  gate_->Enter([this] { side_->Connect(2); });
+  gate_->Enter([this] { side_->Connect(2, false); });
   ASSERT_EQ(caught_up_.Await(), 2u);
   gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:2"); });
 }
@@ -359,21 +383,21 @@ TEST_F(ClusterSideTest, FindsANodeAnewForEachCallAfterOneThatWasDropped) {
 // "not-leader" without an address (protocol notes, 4.2).
 TEST_F(ClusterSideTest, FindsTheLeaderWhereANodeThatIsNoneDoesNotNameIt) {
   server_.SetUnreachable(EndOfCall{.kind = EndClass::kNotLeader, .text = "No leader info"});
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   EXPECT_EQ(discovery_->known(), std::nullopt);
 }
 
 TEST_F(ClusterSideTest, StaysWithANodeThatRefuses) {
   server_.SetUnreachable(EndOfCall{.kind = EndClass::kRights, .text = "not for you"});
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   EXPECT_EQ(discovery_->known(), "leader:1");
 }
 
 TEST_F(ClusterSideTest, EndsTheCallWhereNoNodeIsFound) {
   leader_.clear();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(asked_.Await().has_value());
   say_();
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
@@ -382,25 +406,55 @@ TEST_F(ClusterSideTest, EndsTheCallWhereNoNodeIsFound) {
 
 // 3.13: what is open at a node that is isolated may never hear of it.
 TEST_F(ClusterSideTest, LeavesANodeThatDoesNotServeAnyMoreForTheOneThatDoes) {
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(caught_up_.Await(0).has_value());
   gate_->Enter([this] { side_->Leave("another:1", "leader:2"); });
   EXPECT_EQ(ended_.size(), 0u) << "this call is elsewhere";
   gate_->Enter([this] { side_->Leave("leader:1", "leader:2"); });
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kNotLeader}));
   gate_->Enter([this] { side_->Leave("leader:1", "leader:2"); });
-  gate_->Enter([this] { side_->Connect(2); });
+  gate_->Enter([this] { side_->Connect(2, false); });
   ASSERT_EQ(caught_up_.Await(1), 2u);
   gate_->Enter([this] { EXPECT_EQ(side_->address(), "leader:2"); });
   EXPECT_EQ(ended_.size(), 1u) << "each end is told once";
 }
 
 TEST_F(ClusterSideTest, ACallThatWasCancelledSaysNothingOfItsNode) {
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(caught_up_.Await(0).has_value());
-  gate_->Enter([this] { side_->Cancel(); });
+  gate_->Enter([this] { side_->Cancel(false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   EXPECT_EQ(discovery_->known(), "leader:1");
+}
+
+// Its node takes calls and leaves them without events, so it is looked for another one.
+TEST_F(ClusterSideTest, TellsTheSearchOfANodeThatIsSilent) {
+  gate_->Enter([this] { side_->Connect(1, false); });
+  ASSERT_TRUE(caught_up_.Await(0).has_value());
+  gate_->Enter([this] { side_->Cancel(true); });
+  EXPECT_EQ(discovery_->known(), std::nullopt);
+  ASSERT_TRUE(ended_.Await(0).has_value());
+}
+
+// A node that is preferred to the leader may lag behind it, and only the leader knows.
+TEST_F(ClusterSideTest, ConnectsToTheLeaderForOneCallWhereAnotherNodeIsPreferred) {
+  followers_ = Finder("follower:1");
+  Make(followers_.get(), discovery_.get());
+  Open();
+  struct Call {
+    CallNumber number;
+    bool to_leader;
+    std::string address;
+  };
+  for (const Call& call : std::vector<Call>{
+           {1, false, "follower:1"}, {2, true, "leader:1"}, {3, false, "follower:1"}}) {
+    gate_->Enter([&] { side_->Connect(call.number, call.to_leader); });
+    const auto traits = traits_.Await(call.number - 1);
+    ASSERT_TRUE(traits.has_value());
+    EXPECT_EQ(traits->second.may_lag, !call.to_leader);
+    gate_->Enter([&] { EXPECT_EQ(side_->address(), call.address); });
+  }
+  EXPECT_EQ(opened_at_leader_, 1);
 }
 
 TEST_F(ClusterSideTest, AShutdownCutsTheSearchShort) {
@@ -417,13 +471,13 @@ TEST_F(ClusterSideTest, AShutdownCutsTheSearchShort) {
 TEST_F(SourceSideTest, GoesOnWithTheOldConnectionWhereThereIsNothingLeftForAnother) {
   server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(ended_.Await(0).has_value());
   server_.SetUnreachable(std::nullopt);
 
   gate_->Enter([this] {
     none_left_ = true;
-    side_->Connect(2);
+    side_->Connect(2, false);
   });
 
   EXPECT_EQ(caught_up_.Await(), 2u);
@@ -444,10 +498,10 @@ TEST_F(SourceSideTest, SaysWhenTheSourceThatItMissesAnswers) {
 
 TEST_F(SourceSideTest, SaysThatACancelledCallHasEnded) {
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(caught_up_.Await().has_value());
 
-  gate_->Enter([this] { side_->Cancel(); });
+  gate_->Enter([this] { side_->Cancel(false); });
 
   EXPECT_EQ(ended_.Await(), (std::pair<CallNumber, EndClass>{1, EndClass::kDropped}));
 }
@@ -455,12 +509,12 @@ TEST_F(SourceSideTest, SaysThatACancelledCallHasEnded) {
 // It may be that connection which is not well.
 TEST_F(SourceSideTest, AConnectionOfACallThatWasGivenUpIsNotUsedAgain) {
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(caught_up_.Await(0).has_value());
 
   gate_->Enter([this] {
-    side_->Cancel();
-    side_->Connect(2);
+    side_->Cancel(false);
+    side_->Connect(2, false);
   });
 
   EXPECT_EQ(caught_up_.Await(1), 2u);
@@ -471,7 +525,7 @@ TEST_F(SourceSideTest, ReadsWhatACallOwesByAnotherWayWithTheGroupsFilter) {
   config_.filter.prefixes = {"order-"};
   Open();
   gate_->Enter([this] {
-    side_->Connect(1);
+    side_->Connect(1, false);
     side_->ReadNext(1, Position{300, 300});
   });
   EXPECT_EQ(asked_behind_.first, (Position{300, 300}));
@@ -486,7 +540,7 @@ TEST_F(SourceSideTest, AsksWhereTheLogEnds) {
   server_.Append("a");
   subscribes_ = false;
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(traits_.Await().has_value());
 
   gate_->Enter([this] { side_->ReadEnd(1, {900, 900}); });
@@ -497,7 +551,7 @@ TEST_F(SourceSideTest, AsksWhereTheLogEnds) {
 TEST_F(SourceSideTest, AsksWhatLiesAtAPlace) {
   subscribes_ = false;
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(traits_.Await().has_value());
 
   gate_->Enter([this] { side_->Probe(1, {300, 300}); });
@@ -509,7 +563,7 @@ TEST_F(SourceSideTest, AsksForAWitnessAtItsPlaceAndInItsStream) {
   server_.Append("a");
   subscribes_ = false;
   Open();
-  gate_->Enter([this] { side_->Connect(1); });
+  gate_->Enter([this] { side_->Connect(1, false); });
   ASSERT_TRUE(traits_.Await().has_value());
   const auto witness =
       std::make_shared<const Witness>(Witness{{100, 100}, ScriptedId(1), 0, "stream"});

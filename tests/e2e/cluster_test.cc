@@ -1,15 +1,9 @@
-#include "tests/source/cluster/cluster.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 
-#include <memory>
 #include <string>
-#include <vector>
 
-#include "host/source/embedded/log_server.h"
-#include "tests/e2e/harness.h"
+#include "tests/e2e/cluster_site.h"
 
 // The real program at a cluster of three (protocol notes, 3.13, 3.14 and 5).
 
@@ -17,50 +11,10 @@ namespace catchup::e2e {
 namespace {
 
 using testing::HasSubstr;
-using Strings = std::vector<std::string>;
 
 constexpr char kRead[] = "/event_store.client.streams.Streams/Read";
 constexpr char kGossip[] = "/event_store.client.gossip.Gossip/Read";
 constexpr char kBatchAppend[] = "/event_store.client.streams.Streams/BatchAppend";
-
-class ClusterTest : public testing::Test {
- protected:
-  ClusterTest() {
-    embedded::ServerOptions options;
-    options.directory = site_.file("log");
-    log_ = *embedded::EmbeddedServer::Start(options);
-    cluster_ = std::make_unique<Cluster>(log_->address());
-  }
-
-  std::unique_ptr<Process> Run(const std::string& uri, const std::string& groups = {}) {
-    site_.Configure(groups.empty() ? JsonlGroup("copy") : groups, uri);
-    return site_.Start({"run", "host.toml"});
-  }
-  // One more event, which the group is to get.
-  void ExpectOneMore(Process* host) {
-    ASSERT_TRUE(log_->Seed("s", "x", "{}").ok());
-    wanted_.push_back("s@" + std::to_string(wanted_.size()) + " x");
-    EXPECT_TRUE(WaitUntil([&] { return Written(site_, "copy").size() >= wanted_.size(); }))
-        << host->Errors();
-    EXPECT_EQ(Written(site_, "copy"), wanted_);
-  }
-  bool AwaitState(Process* host, const std::string& state, const std::string& words = {}) {
-    return WaitUntil([&] {
-      const HostLog log = host->Log();
-      return log.Last("State changed", "copy", "state") == state &&
-             log.Last("State changed", "copy", "reason").find(words) != std::string::npos;
-    });
-  }
-  static void ExpectStops(Process* host) {
-    host->Signal(SIGTERM);
-    EXPECT_EQ(host->Wait(), 0) << host->Errors();
-  }
-
-  Site site_;
-  std::unique_ptr<embedded::EmbeddedServer> log_;
-  std::unique_ptr<Cluster> cluster_;
-  Strings wanted_;
-};
 
 // 5.2: gossip of any member, then the best of those that it names.
 TEST_F(ClusterTest, FindsTheLeaderThroughAnotherNode) {

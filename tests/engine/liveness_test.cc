@@ -76,6 +76,7 @@ TEST_F(LivenessTest, EndsTheCallThatHasNotBroughtAnEventOfTheLogTenSecondsLater)
   const Commands commands = d.Wake(1ns);
 
   EXPECT_EQ(Find(commands, Kind::kCancelSubscription)->number, 1u);
+  EXPECT_TRUE(Find(commands, Kind::kCancelSubscription)->silent) << "its server is to be avoided";
   EXPECT_TRUE(Has(commands, Kind::kMissSource));
   EXPECT_EQ(d.WakeIn(commands), 200ms) << "as after any other drop";
   EXPECT_EQ(Find(commands, Kind::kNotice)->notice, Notice::kSubscriptionDropped);

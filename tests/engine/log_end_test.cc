@@ -8,6 +8,8 @@
 namespace catchup {
 namespace {
 
+constexpr ServerTraits kFollower{.may_lag = true};
+
 // Looks again every half second until the group ends; returns how long that took.
 std::chrono::nanoseconds LookUntilFailed(Driver* d) {
   const std::chrono::nanoseconds since = d->now;
@@ -195,6 +197,86 @@ TEST(LogEndTest, WithoutAnEventBeyondThatEndTheLogIsTakenForTheSame) {
   EXPECT_FALSE(Has(again, Kind::kProbe));
   EXPECT_EQ(Find(again, Kind::kSubscribe)->from, P(77));
   EXPECT_TRUE(Contains(Find(again, Kind::kNotice)->text, "no event is known that lay between"));
+}
+
+// Looks every half second for so long, at a node that may lag; the place must be none to read from
+// all the while. Returns what the last look asked for.
+Commands LookAtFollower(Driver* d, std::chrono::nanoseconds while_it_looks) {
+  Commands last;
+  for (const auto since = d->now; d->now - since < while_it_looks;) {
+    last = d->Wake(500ms);
+    EXPECT_FALSE(Has(last, Kind::kSubscribe));
+    EXPECT_EQ(d->engine.state(), GroupState::kWaiting);
+  }
+  return last;
+}
+
+// A group whose place lies beyond the end that such a node tells.
+void StartAtFollower(Driver* d) {
+  d->server = kFollower;
+  d->log_end = P(50);
+  d->Start({.recorded_start = {}, .checkpoint = P(77)});
+  d->Ready();
+}
+
+// The minute is over, and whoever is connected to from here on leads. Nobody tells an end by
+// himself any more; returns what the follower's last word asks for.
+Commands LookForAMinute(Driver* d) {
+  LookAtFollower(d, 59'500ms);
+  d->tells_end = false;
+  const Commands last = d->Wake(500ms);
+  d->server = {};
+  return d->EndKnown(P(50), Find(last, Kind::kReadEnd)->number);
+}
+
+TEST(LogEndTest, AFollowerGetsAMinuteToReachThePlace) {
+  Driver d;
+  StartAtFollower(&d);
+  EXPECT_FALSE(Find(LookAtFollower(&d, 59s), Kind::kConnect)->to_leader);
+  d.log_end = P(77);
+  EXPECT_EQ(Find(d.Wake(500ms), Kind::kSubscribe)->from, P(77));
+  EXPECT_NE(d.engine.state(), GroupState::kWaiting);
+}
+
+// A follower may lag for ever, so its word ends no group: the leader is asked, for three seconds,
+// as a new one may tell an end that it is about to pass.
+TEST(LogEndTest, AfterThatOnlyWhatTheLeaderSaysEndsTheGroup) {
+  Driver d;
+  StartAtFollower(&d);
+  const Commands asked = LookForAMinute(&d);
+  EXPECT_TRUE(Find(asked, Kind::kConnect)->to_leader);
+  EXPECT_TRUE(Contains(d.engine.reason(), "asking the leader")) << d.engine.reason();
+  d.tells_end = true;
+  d.EndKnown(P(50), Find(asked, Kind::kReadEnd)->number);
+  EXPECT_EQ(LookUntilFailed(&d), 3s);
+  EXPECT_EQ(d.engine.foreign_log()->fault, LineageFault::kRegressed);
+}
+
+// The next one is opened where it is preferred.
+TEST(LogEndTest, WhereTheLeaderHasThePlaceTheCallIsOpenedThere) {
+  Driver d;
+  StartAtFollower(&d);
+  const CallNumber call = Find(LookForAMinute(&d), Kind::kReadEnd)->number;
+  EXPECT_EQ(Find(d.EndKnown(P(90), call), Kind::kSubscribe)->from, P(77));
+  d.Event(P(80), 1, false, call);
+  EXPECT_NE(d.engine.state(), GroupState::kWaiting);
+  d.Ended(EndClass::kDropped, call);
+  EXPECT_FALSE(Find(d.Wake(200ms), Kind::kConnect)->to_leader);
+}
+
+// No leader may be there for long, and then nobody knows.
+TEST(LogEndTest, TheLeaderIsAskedUntilItAnswers) {
+  Driver d;
+  StartAtFollower(&d);
+  CallNumber call = Find(LookForAMinute(&d), Kind::kReadEnd)->number;
+  for (int i = 0; i < 20; ++i) {
+    d.Ended(EndClass::kDropped, call);
+    EXPECT_EQ(d.engine.state(), GroupState::kWaiting);
+    const Commands again = d.Wake(1min);
+    ASSERT_TRUE(Has(again, Kind::kConnect));
+    EXPECT_TRUE(Find(again, Kind::kConnect)->to_leader);
+    call = Find(again, Kind::kConnect)->number;
+  }
 }
 
 // What passes while the server is away is not time in which its log might have grown.

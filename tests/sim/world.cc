@@ -73,6 +73,7 @@ World::World(std::uint64_t seed, FaultCounts* faults, TransitionsSeen* transitio
   server_.lies_twice = random_.Chance(30);
   server_.sends_caught_up = random_.Chance(80);
   old_servers_ = random_.Chance(30);
+  followers_ = seed % 50 == 3;
   ChooseOptions();
   processes_ = random_.Between(1, 5);
   if (random_.Chance(2)) {
@@ -230,7 +231,7 @@ void World::Boot(bool last) {
 
 // A process that nobody kills is stopped; failures may come before either.
 void World::PlanTheEnd() {
-  const Duration when = mutes_ ? Between(60'000'000, 200'000'000)
+  const Duration when = mutes_ || followers_ ? Between(60'000'000, 200'000'000)
                         : HasLetters() && random_.Chance(40)
                             ? Between(0, random_.Chance(80) ? 5'000'000 : 60'000'000)
                         : random_.Chance(10) ? Between(0, 2'000)

@@ -112,14 +112,14 @@ class World final : public CommandHandler {
   void DrainRunner(LaneNumber lane, SpawnNumber spawn) override;
   void AbortRunner(LaneNumber lane, SpawnNumber spawn) override;
   void KillRunner(LaneNumber lane, SpawnNumber spawn) override;
-  void Connect(CallNumber call) override;
+  void Connect(CallNumber call, bool to_leader) override;
   void ReadEnd(CallNumber call, Position from) override;
   void ReadWitness(CallNumber call, const KnownWitness& witness) override;
   void ReadWitnessStream(CallNumber call, const KnownWitness& witness) override;
   void Probe(CallNumber call, Position from) override;
   void Subscribe(CallNumber call, std::optional<Position> from) override;
   void ReadNext(CallNumber call, std::optional<Position> behind) override;
-  void CancelSubscription(CallNumber call) override;
+  void CancelSubscription(CallNumber call, bool silent) override;
   void MissSource() override;
   void SourceFound() override;
   void TakeBack(LaneNumber lane, SpawnNumber spawn) override;
@@ -169,6 +169,7 @@ class World final : public CommandHandler {
   bool DiskIsFull();
   void FindNoRoom();
   void ExpectWait(std::string_view what);
+  bool Lags();
   std::optional<Position> EndOfLog(Position from);
   bool RegrowLog(Position from);
   void ExpectWitness(CallNumber call, const Witness& witness);
@@ -259,6 +260,7 @@ class World final : public CommandHandler {
   bool caught_up_ = false;  // As the engine said last.
   bool filter_changed_ = false;
   bool old_servers_ = false;   // Some of the nodes are.
+  bool followers_ = false;     // Any node is preferred, so most are.
   bool foreign_ = false;       // The checkpoint or the start is of another log.
   bool restored_log_ = false;  // From a backup older than what was read; it grows no more.
   bool plugin_moved_ = false;  // To somewhere else, with what it holds, in any process.
@@ -286,6 +288,8 @@ class World final : public CommandHandler {
 
   CallNumber call_ = 0;
   bool call_open_ = false;
+  bool follower_ = false;       // The node of the call is one.
+  Duration lags_until_{};       // Such a node tells too early an end until then.
   bool misses_source_ = false;  // Was asked to say when the source answers, and has not.
   Duration no_call_before_{};   // The server has asked for so much quiet, or refused the group.
   bool subscribed_ = false;

@@ -20,7 +20,7 @@ constexpr std::chrono::nanoseconds kSilenceAtMost = std::chrono::seconds(100);
 
 }  // namespace
 
-void World::Connect(CallNumber call) {
+void World::Connect(CallNumber call, bool to_leader) {
   if (call_open_) {
     Wrong("connected twice");
   }
@@ -36,9 +36,14 @@ void World::Connect(CallNumber call) {
   owes_since_.reset();
   // A cluster in the middle of an upgrade, or taken back to what it was before.
   server_.old = old_servers_ && random_.Chance(50);
+  if (to_leader) {
+    faults_.Fired(Fault::kLeaderAsked);
+  }
+  follower_ = followers_ && !to_leader;
   AnswerCall(call, [this, call] {
     const ServerTraits traits{.resumes_anywhere = !server_.old,
-                              .says_caught_up = server_.sends_caught_up};
+                              .says_caught_up = server_.sends_caught_up,
+                              .may_lag = follower_};
     Input(Cause::kSource, [&](Commands* out) { engine_->ServerKnown(call, traits, Now(), out); });
   });
 }
@@ -73,7 +78,19 @@ void World::ReadEnd(CallNumber call, Position from) {
   });
 }
 
-// What the leader says about the end of the log to a group that would resume from `from`.
+// Whether the node of the call has not got as far as the leader. One that has begun to lag does so
+// for up to minutes.
+bool World::Lags() {
+  if (!follower_) {
+    return false;
+  }
+  if (lags_until_ <= scheduler_.now() && Trouble(300)) {
+    lags_until_ = scheduler_.now() + Between(0, 200'000'000);
+  }
+  return lags_until_ > scheduler_.now();
+}
+
+// What the node says about the end of the log to a group that would resume from `from`.
 std::optional<Position> World::EndOfLog(Position from) {
   if (!IsForeign(from) && !restored_log_ && random_.Chance(2)) {
     faults_.Fired(Fault::kLogRestored);
@@ -98,6 +115,11 @@ std::optional<Position> World::EndOfLog(Position from) {
   if (other_log) {
     told_short_ = told_short_ || head < from;
     return head;
+  }
+  if (head >= from && Lags()) {
+    faults_.Fired(Fault::kFollowerLags);
+    vouches_ = true;
+    return server_.Before(from);
   }
   if (head >= from && Trouble(40)) {
     faults_.Fired(Fault::kEndToldTooEarly);
@@ -183,6 +205,9 @@ void World::CheckHalt() {
   }
   if (!foreign_ && !restored_log_ && !invalid_told_ && !misplaced_) {
     Wrong("halted on the log that it had read");
+  }
+  if (halt->fault == LineageFault::kRegressed && follower_) {
+    Wrong("halted for the end that a node told that may lag");
   }
   if (halt->last_good && server_.head() < *halt->last_good) {
     Wrong("names an event as good that the log does not have");
@@ -362,7 +387,7 @@ void World::ReadNext(CallNumber call, std::optional<Position> behind) {
   });
 }
 
-void World::CancelSubscription(CallNumber call) {
+void World::CancelSubscription(CallNumber call, bool /*silent*/) {
   if (!call_open_ || call != call_) {
     Wrong("cancelled a call that is not open");
   }

@@ -4,8 +4,9 @@
 #   tests/tls/ca.sh DIRECTORY
 #
 # ca.pem, other-ca.pem  two CAs; whatever is not said to be of the other is of the first
-# NAME.pem, NAME.key    localhost (and 127.0.0.1, ::1), elsewhere (another host's), expired, stranger
-#                       (localhost's, of the other CA), client, client2
+# NAME.pem, NAME.key    localhost (and 127.0.0.1, ::1), named (localhost by that name alone),
+#                       elsewhere (another host's), expired, stranger (localhost's, of the other CA),
+#                       client, client2
 set -euo pipefail
 cd "$1"
 
@@ -26,6 +27,7 @@ certificate() {
 authority ca
 authority other-ca
 certificate localhost ca DNS:localhost,IP:127.0.0.1,IP:::1
+certificate named ca DNS:localhost
 certificate elsewhere ca DNS:elsewhere.example
 certificate expired ca DNS:localhost,IP:127.0.0.1 -1
 certificate stranger other-ca DNS:localhost,IP:127.0.0.1

@@ -1,6 +1,7 @@
 #include "tests/source/cluster/cluster.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "host/base/check.h"
 #include "host/base/host_port.h"
@@ -24,11 +25,13 @@ bool ReadsPages(const Front::Call& call) {
 
 }  // namespace
 
-Cluster::Cluster(const std::string& log) {
-  for (int node = 0; node < kNodes; ++node) {
-    auto front = std::make_unique<Front>(log);
-    addresses_.push_back(front->address());
-    nodes_[static_cast<std::size_t>(node)].front = std::move(front);
+Cluster::Cluster(const std::array<std::string, kNodes>& logs,
+                 std::shared_ptr<grpc::ServerCredentials> tls)
+    : tls_(tls != nullptr) {
+  const auto credentials = tls_ ? std::move(tls) : grpc::InsecureServerCredentials();
+  for (std::size_t node = 0; node < logs.size(); ++node) {
+    nodes_[node].front = std::make_unique<Front>(logs[node], credentials);
+    addresses_.push_back(nodes_[node].front->address());
   }
   JudgeAgain();
 }
@@ -39,7 +42,26 @@ std::string Cluster::uri(const std::vector<int>& nodes, const std::string& optio
     hosts += (hosts.empty() ? "" : ",") + address(node);
   }
   const std::string scheme = nodes.size() == 1 ? "kurrentdb+discover://" : "kurrentdb://";
-  return scheme + hosts + "?tls=false" + options;
+  return scheme + hosts + (tls_ ? "?tls=true" : "?tls=false") + options;
+}
+
+std::string Cluster::address(int node) const {
+  const std::lock_guard lock(mutex_);
+  return addresses_[static_cast<std::size_t>(node)];
+}
+
+void Cluster::Rename(int node, const std::string& host) {
+  const std::lock_guard lock(mutex_);
+  std::string& address = addresses_[static_cast<std::size_t>(node)];
+  address = host + address.substr(address.rfind(':'));
+}
+
+void Cluster::AskForUsers(Front::Rule users) {
+  {
+    const std::lock_guard lock(mutex_);
+    users_ = std::move(users);
+  }
+  JudgeAgain();
 }
 
 void Cluster::Elect(int node) {
@@ -114,6 +136,12 @@ Front::Fate Cluster::AnswerOpen(int node, const Front::Call& call) const {
 
 Front::Fate Cluster::Answer(int node, const Front::Call& call) {
   const std::lock_guard lock(mutex_);
+  if (users_ != nullptr) {
+    const Front::Fate fate = users_(call);
+    if (fate.ends || fate.answer != nullptr) {
+      return fate;
+    }
+  }
   if (call.open) {
     return AnswerOpen(node, call);
   }
@@ -142,7 +170,7 @@ std::string Cluster::Gossip(int node) const {
                      : other == leader_ ? MemberInfo::Leader
                      : leader_ < 0      ? MemberInfo::DiscoverLeader
                                         : MemberInfo::Follower);
-    const auto place = ParseHostPort(address(other));
+    const auto place = ParseHostPort(addresses_[static_cast<std::size_t>(other)]);
     CATCHUP_CHECK(place.ok());
     member.mutable_http_end_point()->set_address(place->host);
     member.mutable_http_end_point()->set_port(*place->port);
@@ -157,7 +185,7 @@ Front::Fate Cluster::Refuse(int node) const {
   if (hides_leader_) {
     return Front::Fate::End({grpc::StatusCode::UNKNOWN, "No leader info available in response"});
   }
-  const auto place = ParseHostPort(address(leader_));
+  const auto place = ParseHostPort(addresses_[static_cast<std::size_t>(leader_)]);
   CATCHUP_CHECK(place.ok());
   return Front::Fate::End({grpc::StatusCode::NOT_FOUND, "Leader info available"},
                           {{"exception", "not-leader"},

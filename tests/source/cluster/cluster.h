@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -10,8 +11,9 @@
 
 namespace catchup {
 
-// A cluster of three nodes before one log, so that each of them holds every event at once. What a
-// node answers depends on its part (protocol notes; [M]: as measured on a real cluster):
+// A cluster of three nodes before one log, so that each of them holds every event at once, or
+// before one log each, so that some lag behind others as the test wants. What a node answers
+// depends on its part (protocol notes; [M]: as measured on a real cluster):
 //
 //   Gossip/Read               all three, as this node sees them                        2.7, 5.2
 //   leader                    takes everything
@@ -29,12 +31,17 @@ class Cluster {
  public:
   static constexpr int kNodes = 3;
 
-  // `log` is "host:port" of a server in the clear. Node 0 leads.
-  explicit Cluster(const std::string& log);
+  // `log` is "host:port" of a server in the clear; so are the nodes unless they have certificates.
+  // Node 0 leads.
+  explicit Cluster(const std::string& log, std::shared_ptr<grpc::ServerCredentials> tls = nullptr)
+      : Cluster(std::array{log, log, log}, std::move(tls)) {}
+  // A log for each node.
+  explicit Cluster(const std::array<std::string, kNodes>& logs,
+                   std::shared_ptr<grpc::ServerCredentials> tls = nullptr);
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  std::string address(int node) const { return addresses_[static_cast<std::size_t>(node)]; }
+  std::string address(int node) const;
   // A connection string that names these nodes.
   std::string uri(const std::vector<int>& nodes, const std::string& options = "") const;
 
@@ -45,6 +52,11 @@ class Cluster {
   // The network leaves `node` to itself.
   void Isolate(int node);
   void Kill(int node);
+  // The name by which `node` is known from now on, in place of 127.0.0.1.
+  void Rename(int node, const std::string& host);
+  // From now on each call is judged by this first, which ends or answers it if it does not like who
+  // makes it (users.h).
+  void AskForUsers(Front::Rule users);
   // From now on nobody says where the leader is when he refuses.
   void HideLeader();
   // Ends the reads that are open at `node` as it ends new ones: their next page is read.
@@ -68,10 +80,12 @@ class Cluster {
   std::string Gossip(int node) const;
   Front::Fate Refuse(int node) const;
 
+  const bool tls_;
+  mutable std::mutex mutex_;  // For what follows.
   std::vector<std::string> addresses_;
-  std::mutex mutex_;  // For what follows.
-  int leader_ = 0;    // -1: nobody.
+  int leader_ = 0;  // -1: nobody.
   bool hides_leader_ = false;
+  Front::Rule users_;  // Null: anybody may do anything.
   int reads_on_ = -1;  // The node whose open reads read their next page now.
   std::vector<Node> nodes_{kNodes};
 };
