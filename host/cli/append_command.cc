@@ -27,7 +27,6 @@
 #include "host/config/tls_files.h"
 #include "host/daemon/server_connection.h"
 #include "host/source/client/event_writer.h"
-#include "host/source/embedded/log_server.h"
 
 namespace catchup {
 namespace {
@@ -37,30 +36,6 @@ constexpr std::int64_t kClockSlackTicks = 10 * 60 * kTicksPerSecond;
 
 // Lines taken between two looks at answers and signals.
 constexpr int kLinesAtATime = 1024;
-
-struct Target {
-  std::string address;
-  embedded::EmbeddedEndpoint endpoint;  // Keeps a log that this command itself has opened.
-};
-
-Result<Target> OpenTarget(const SourceUri& uri, const std::shared_ptr<Credentials>& credentials,
-                          SignalInbox* signals) {
-  Target target;
-  if (uri.discover) {
-    CATCHUP_ASSIGN_OR_RETURN(target.address, FindNode(uri, credentials, signals));
-    return target;
-  }
-  if (uri.kind == SourceUri::Kind::kServer) {
-    target.address = uri.target();
-    return target;
-  }
-  embedded::ServerOptions options;
-  options.directory = uri.path;
-  CATCHUP_ASSIGN_OR_RETURN(auto endpoint, embedded::OpenEmbedded(options));
-  target.endpoint = std::move(endpoint);
-  target.address = target.endpoint.address;
-  return target;
-}
 
 Result<std::shared_ptr<Credentials>> FindAppendCredentials(const SourceUri& uri,
                                                            const std::string& file) {

@@ -1,11 +1,10 @@
 #include "host/cli/find_node.h"
 
-#include <poll.h>
+#include <chrono>
+#include <cstdint>
+#include <utility>
 
-#include <optional>
-
-#include "host/base/mutex.h"
-#include "host/base/wait.h"
+#include "host/cli/await_answer.h"
 #include "host/daemon/discovery.h"
 #include "host/daemon/reactor.h"
 #include "host/daemon/server_connection.h"
@@ -14,51 +13,21 @@
 namespace catchup {
 namespace {
 
-// Between two looks at whether the answer is there.
-constexpr int kLookEveryMs = 20;
+// A round ends by itself: each question of it has the limit that the connection string sets.
+constexpr std::chrono::hours kRoundLimit{24};
 
-// What came of one round, handed over by the reactor.
-class Round {
- public:
-  void Set(const Answer<std::string>& node) {
-    const MutexLock lock(&mutex_);
-    node_ = node;
-  }
-  std::optional<Answer<std::string>> Get() {
-    const MutexLock lock(&mutex_);
-    return node_;
-  }
-
- private:
-  Mutex mutex_;
-  std::optional<Answer<std::string>> node_ CATCHUP_GUARDED_BY(mutex_);
-};
-
-Result<Answer<std::string>> AwaitRound(Discovery* discovery, SignalInbox* signals) {
-  const auto round = std::make_shared<Round>();
-  discovery->Find([round](const Answer<std::string>& node) { round->Set(node); });
-  while (true) {
-    if (const auto node = round->Get()) {
-      return *node;
-    }
-    pollfd wake{signals->fd(), POLLIN, 0};
-    (void)PollOrPause(&wake, 1, kLookEveryMs);
-    if (const auto signal = signals->Take(); signal.has_value()) {
-      return Status::Cancelled("stopped by " + SignalName(signal->number));
-    }
-  }
-}
-
-}  // namespace
-
-Result<std::string> FindNode(const SourceUri& uri, const std::shared_ptr<Credentials>& credentials,
-                             SignalInbox* signals) {
+Result<std::string> FindLeader(const SourceUri& uri,
+                               const std::shared_ptr<Credentials>& credentials,
+                               SignalInbox* signals) {
+  using Node = Answer<std::string>;
   CATCHUP_ASSIGN_OR_RETURN(const std::shared_ptr<SourceThreads> threads, SourceThreads::Start(1));
   CATCHUP_ASSIGN_OR_RETURN(const std::unique_ptr<Reactor> reactor, Reactor::Create());
   Discovery discovery(AskNodes(uri, NodePreference::kLeader, credentials, threads), reactor.get());
   Status none;
   for (std::uint32_t round = 0; round < uri.settings.max_discover_attempts; ++round) {
-    const auto node = AwaitRound(&discovery, signals);
+    const auto node = AwaitAnswer<Node>(
+        [&](std::function<void(const Node&)> answer) { discovery.Find(std::move(answer)); },
+        kRoundLimit, signals);
     if (!node.ok() || node->ok()) {
       reactor->Stop();
       return node.ok() ? Result<std::string>(**node) : node.status();
@@ -71,6 +40,27 @@ Result<std::string> FindNode(const SourceUri& uri, const std::shared_ptr<Credent
   }
   reactor->Stop();
   return none;
+}
+
+}  // namespace
+
+Result<LogTarget> OpenTarget(const SourceUri& uri, const std::shared_ptr<Credentials>& credentials,
+                             SignalInbox* signals) {
+  LogTarget target;
+  if (uri.discover) {
+    CATCHUP_ASSIGN_OR_RETURN(target.address, FindLeader(uri, credentials, signals));
+    return target;
+  }
+  if (uri.kind == SourceUri::Kind::kServer) {
+    target.address = uri.target();
+    return target;
+  }
+  embedded::ServerOptions options;
+  options.directory = uri.path;
+  CATCHUP_ASSIGN_OR_RETURN(auto endpoint, embedded::OpenEmbedded(options));
+  target.endpoint = std::move(endpoint);
+  target.address = target.endpoint.address;
+  return target;
 }
 
 }  // namespace catchup

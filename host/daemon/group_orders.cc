@@ -196,13 +196,14 @@ Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
 
 Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
                                        const GroupConfig& group,
-                                       const std::vector<Witness>& handled,
-                                       const std::optional<Witness>& good, const std::string& by) {
+                                       const std::vector<Witness>& handled, const LastGood& found,
+                                       const std::string& by) {
+  const auto& good = found.event;
   if (!good.has_value()) {
     return Status::Invalid(fmt::format(
-        "--to last-good: the log has none of the events by which group {} knows its own, at {}; "
+        "--to last-good: the log has none of the events by which group {} knows its own, at {}{}; "
         "wanted that log, or --to beginning or a position of this one",
-        group.name, PositionsOf(handled)));
+        group.name, PositionsOf(handled), found.refuted.empty() ? "" : ": " + found.refuted));
   }
   CATCHUP_ASSIGN_OR_RETURN(const auto store,
                            CheckpointStore::OpenForCommand(groups, group.name, group.filter));

@@ -10,6 +10,7 @@
 #include "host/base/witness.h"
 #include "host/config/config.h"
 #include "host/daemon/host_control.h"
+#include "host/daemon/last_good.h"
 
 namespace catchup {
 
@@ -40,12 +41,12 @@ Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupCon
 Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
                                            const GroupConfig& group);
 
-// It goes on behind `good`, the newest of `handled` that its log has (FindLastGood). kInvalid: that
-// has none.
+// It goes on behind the newest of `handled` that its log has, as FindLastGood has found. kInvalid:
+// that has none.
 Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
                                        const GroupConfig& group,
-                                       const std::vector<Witness>& handled,
-                                       const std::optional<Witness>& good, const std::string& by);
+                                       const std::vector<Witness>& handled, const LastGood& found,
+                                       const std::string& by);
 
 // What an operator decides about the letters of a group that does not run; all but kRetry. An event
 // that is to be parked must lie behind the checkpoint.

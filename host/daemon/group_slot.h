@@ -107,8 +107,8 @@ class GroupSlot {
       CATCHUP_REQUIRES(on_reactor_);
   void AskForLastGoodAt(const std::string& address, const std::vector<Witness>& handled,
                         const std::string& by) CATCHUP_REQUIRES(on_reactor_);
-  void OnLastGood(const std::vector<Witness>& handled, const std::string& by, const LastGood& good)
-      CATCHUP_REQUIRES(on_reactor_);
+  void OnLastGood(const std::vector<Witness>& handled, const std::string& by,
+                  const LastGoodAnswer& good) CATCHUP_REQUIRES(on_reactor_);
   void OnOrdered(const Result<std::string>& done) CATCHUP_REQUIRES(on_reactor_);
   void OnOrderDone(const std::string& note) CATCHUP_REQUIRES(on_reactor_);
   void BeginNext() CATCHUP_REQUIRES(on_reactor_);

@@ -49,12 +49,15 @@ void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
   };
 }
 
+// The leader, where there are several: another node may lag behind what the group has handled.
 void GroupSlot::AskForLastGood(const std::vector<Witness>& handled, const std::string& by) {
-  if (services_.source.discovery == nullptr) {
-    AskForLastGoodAt(services_.source.address(), handled, by);
+  const SourceSide::Services& source = services_.source;
+  Discovery* const leaders = source.leaders != nullptr ? source.leaders : source.discovery;
+  if (leaders == nullptr) {
+    AskForLastGoodAt(source.address(), handled, by);
     return;
   }
-  services_.source.discovery->Find(Gate::Wrap(gate_, [this, handled, by](const auto& node) {
+  leaders->Find(Gate::Wrap(gate_, [this, handled, by](const auto& node) {
     on_reactor_.AssertHeld();
     if (command_.has_value() && node.ok()) {
       AskForLastGoodAt(*node, handled, by);
@@ -66,7 +69,9 @@ void GroupSlot::AskForLastGood(const std::vector<Witness>& handled, const std::s
 
 void GroupSlot::AskForLastGoodAt(const std::string& address, const std::vector<Witness>& handled,
                                  const std::string& by) {
-  auto opened = services_.source.open(address, config_.name);
+  const SourceSide::Services& source = services_.source;
+  auto opened =
+      (source.leaders != nullptr ? source.open_leader : source.open)(address, config_.name);
   if (!opened.ok()) {
     Finish(ControlAnswer::Kind::kFailed, "--to last-good: " + opened.status().message());
     return;
@@ -79,17 +84,18 @@ void GroupSlot::AskForLastGoodAt(const std::string& address, const std::vector<W
                                asked_->Shutdown();
                              }
                            }));
-  const auto turn = Gate::Wrap(gate_, [this, handled, by](const LastGood& good) {
+  const auto turn = Gate::Wrap(gate_, [this, handled, by](const LastGoodAnswer& good) {
     on_reactor_.AssertHeld();
     OnLastGood(handled, by, good);
   });
-  FindLastGood(asked_.get(), handled, [reactor = services_.reactor, turn](const LastGood& good) {
-    reactor->Post([turn, good] { turn(good); });
-  });
+  FindLastGood(asked_.get(), handled,
+               [reactor = services_.reactor, turn](const LastGoodAnswer& good) {
+                 reactor->Post([turn, good] { turn(good); });
+               });
 }
 
 void GroupSlot::OnLastGood(const std::vector<Witness>& handled, const std::string& by,
-                           const LastGood& good) {
+                           const LastGoodAnswer& good) {
   asked_->Shutdown();
   services_.source.retire(std::exchange(asked_, nullptr));
   if (!command_.has_value()) {

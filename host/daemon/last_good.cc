@@ -1,8 +1,9 @@
 #include "host/daemon/last_good.h"
 
-#include <cstddef>
 #include <memory>
 #include <utility>
+
+#include "host/engine/lineage.h"
 
 namespace catchup {
 namespace {
@@ -10,66 +11,69 @@ namespace {
 // Lives as long as a question of its is open.
 class Search : public std::enable_shared_from_this<Search> {
  public:
-  Search(Source* source, std::vector<Witness> witnesses, LastGoodFound found)
-      : source_(*source), witnesses_(std::move(witnesses)), found_(std::move(found)) {}
+  Search(Source* source, const std::vector<Witness>& handled, LastGoodFound found)
+      : source_(*source), found_(std::move(found)) {
+    Witnesses witnesses;
+    witnesses.Load(handled);
+    lineage_.Begin(witnesses.UpTo(kEndOfLog), true);
+  }
 
   void Ask() {
-    if (at_ == witnesses_.size()) {
-      found_(std::optional<Witness>());
-      return;
+    switch (lineage_.question()) {
+      case Lineage::Question::kNone:
+        Conclude();
+        break;
+      case Lineage::Question::kPlace:
+        source_.ReadFirst(lineage_.witness()->position,
+                          [self = shared_from_this()](const auto& first) { self->OnFirst(first); });
+        break;
+      case Lineage::Question::kStream:
+        source_.ReadRevision(
+            lineage_.witness()->stream, lineage_.witness()->revision,
+            [self = shared_from_this()](const auto& found) { self->OnRevision(found); });
+        break;
     }
-    source_.ReadFirst(witnesses_[at_].position,
-                      [self = shared_from_this()](const auto& first) { self->OnFirst(first); });
   }
 
  private:
   void OnFirst(const Answer<std::optional<FirstRecord>>& first) {
     if (first.ok()) {
-      Conclude(Judge(witnesses_[at_], *first));
+      lineage_.OnRecord(*first);
     } else if (first.end().kind == EndClass::kInvalidPosition) {
-      Conclude(Testimony::kRefuted);
+      lineage_.OnInvalidPlace(first.end().text);
     } else {
       found_(first.end());
+      return;
     }
+    Ask();
   }
 
   void OnRevision(const Answer<StreamRevision>& revision) {
-    if (revision.ok()) {
-      Conclude(Judge(witnesses_[at_], *revision));
-    } else {
+    if (!revision.ok()) {
       found_(revision.end());
+      return;
     }
+    lineage_.OnRevision(*revision);
+    Ask();
   }
 
-  void Conclude(Testimony testimony) {
-    const Witness& witness = witnesses_[at_];
-    switch (testimony) {
-      case Testimony::kProved:
-        found_(std::optional(witness));
-        break;
-      case Testimony::kAskStream:
-        source_.ReadRevision(
-            witness.stream, witness.revision,
-            [self = shared_from_this()](const auto& found) { self->OnRevision(found); });
-        break;
-      case Testimony::kRefuted:
-      case Testimony::kNone:
-        ++at_;
-        Ask();
-        break;
+  void Conclude() {
+    LastGood good{.event = {}, .refuted = lineage_.refuted()};
+    if (lineage_.proved() != nullptr) {
+      good.event = *lineage_.proved();
     }
+    found_(good);
   }
 
   Source& source_;
-  const std::vector<Witness> witnesses_;
+  Lineage lineage_;
   const LastGoodFound found_;
-  std::size_t at_ = 0;
 };
 
 }  // namespace
 
-void FindLastGood(Source* source, std::vector<Witness> witnesses, LastGoodFound found) {
-  std::make_shared<Search>(source, std::move(witnesses), std::move(found))->Ask();
+void FindLastGood(Source* source, const std::vector<Witness>& handled, LastGoodFound found) {
+  std::make_shared<Search>(source, handled, std::move(found))->Ask();
 }
 
 }  // namespace catchup

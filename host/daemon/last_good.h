@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "host/base/witness.h"
@@ -9,14 +10,18 @@
 
 namespace catchup {
 
-// The newest event that the log has as it was handled, or none; else how a question ended that was
-// not answered.
-using LastGood = Answer<std::optional<Witness>>;
-using LastGoodFound = std::function<void(const LastGood& good)>;
+// Where a log and what a group has handled part.
+struct LastGood {
+  std::optional<Witness> event;  // The newest that the log has as it was handled, if any.
+  std::string refuted;  // What it has in place of the newest that it contradicts; empty: of none.
+};
+// As a server has answered; else how a question ended that was not.
+using LastGoodAnswer = Answer<LastGood>;
+using LastGoodFound = std::function<void(const LastGoodAnswer& good)>;
 
-// Finds where a log and what a group has handled part: asks the server about one of `witnesses`
-// after the other, as they stand, until its log proves one. `found` comes once, on the source's
-// thread; the source must stay until then. Shutting it down ends the search at once. Any thread.
-void FindLastGood(Source* source, std::vector<Witness> witnesses, LastGoodFound found);
+// Asks the server about one of `handled`, which stand newest first, after the other, until its log
+// proves one. `found` comes once, on the source's thread; the source must stay until then. Shutting
+// it down ends the search at once. Any thread.
+void FindLastGood(Source* source, const std::vector<Witness>& handled, LastGoodFound found);
 
 }  // namespace catchup

@@ -41,8 +41,8 @@ class LastGoodTest : public embedded::ServedLogTest {
     return witness;
   }
 
-  LastGood Find(const std::vector<Witness>& newest_first) {
-    std::promise<LastGood> good;
+  LastGoodAnswer Find(const std::vector<Witness>& newest_first) {
+    std::promise<LastGoodAnswer> good;
     FindLastGood(source_.get(), newest_first, [&](const auto& found) { good.set_value(found); });
     return good.get_future().get();
   }
@@ -50,7 +50,7 @@ class LastGoodTest : public embedded::ServedLogTest {
   std::optional<Position> PlaceFound(const std::vector<Witness>& newest_first) {
     const auto good = Find(newest_first);
     EXPECT_TRUE(good.ok()) << good.end().text;
-    return good.ok() && good->has_value() ? std::optional((*good)->position) : std::nullopt;
+    return good.ok() && good->event ? std::optional(good->event->position) : std::nullopt;
   }
 
   std::unique_ptr<Source> source_;
@@ -91,6 +91,17 @@ TEST_F(LastGoodTest, OneThatIsNotAtItsPlaceIsLookedForInItsStream) {
   EXPECT_EQ(PlaceFound({Elsewhere(handled)}), std::nullopt);
   handled.stream.clear();
   EXPECT_EQ(PlaceFound({handled}), std::nullopt);
+}
+
+TEST_F(LastGoodTest, WhatTheNewestIsContradictedByIsTold) {
+  const Witness older = Handle("orders");
+  const Witness newer = Handle("orders");
+  EXPECT_EQ(Find({newer, Elsewhere(older)})->refuted, "");
+  const Witness other = Elsewhere(newer);
+  EXPECT_EQ(Find({other, Elsewhere(older)})->refuted,
+            "event " + FormatUuid(other.event_id) + " was handled at " +
+                FormatPosition(other.position) + ", and in this log event " +
+                FormatUuid(newer.event_id) + " lies at " + FormatPosition(newer.position));
 }
 
 TEST_F(LastGoodTest, WhereNoneIsLeftThereIsNone) {

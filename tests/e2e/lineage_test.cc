@@ -254,6 +254,15 @@ TEST_F(LineageTest, AGroupThatHasHandledNothingHasNoLastGoodPlace) {
   EXPECT_THAT(refused.err, HasSubstr("group idle knows of no event that it has handled"));
 }
 
+// To ask a log is not to make one.
+TEST_F(LineageTest, AResetToTheLastGoodPlaceOfALogThatIsNotThereMakesNone) {
+  fs::remove_all(log());
+  const Finished reset = Reset("last-good");
+  EXPECT_EQ(reset.exit, 1);
+  EXPECT_THAT(reset.err, HasSubstr("there is no event log in " + log().string() + "; wanted "));
+  EXPECT_FALSE(fs::exists(log()));
+}
+
 TEST_F(LineageTest, AResetToTheLastGoodPlaceOfAnUnchangedLogRepeatsNothing) {
   const Finished reset = Reset("last-good");
   EXPECT_EQ(reset.exit, 0) << reset.err;

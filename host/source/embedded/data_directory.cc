@@ -183,6 +183,11 @@ Status DataDirectory::LookAt(const std::filesystem::path& directory) {
   return status.ok() ? status : status.Within("event log " + directory.string());
 }
 
+bool DataDirectory::HasLog(const std::filesystem::path& directory) {
+  std::error_code unreadable;  // Then whoever opens it says why.
+  return std::filesystem::exists(directory / "events.db", unreadable) || unreadable;
+}
+
 DataDirectory::~DataDirectory() {
   if (lock_.valid()) {
     RemoveEndpoint();

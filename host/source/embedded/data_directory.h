@@ -38,6 +38,9 @@ class DataDirectory {
   // one. For a directory that nobody owns.
   static Status LookAt(const std::filesystem::path& directory);
 
+  // Whether there is a log in it, whoever owns it.
+  static bool HasLog(const std::filesystem::path& directory);
+
   DataDirectory(DataDirectory&&) = default;
   DataDirectory& operator=(DataDirectory&&) = delete;
   ~DataDirectory();

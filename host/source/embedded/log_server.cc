@@ -222,6 +222,8 @@ EmbeddedLook LookAtEmbedded(const ServerOptions& options) {
   return look;
 }
 
+bool LogExists(const std::filesystem::path& directory) { return DataDirectory::HasLog(directory); }
+
 std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory) {
   auto live = DataDirectory::LiveEndpoint(directory, std::chrono::milliseconds(0));
   return live.ok() ? *std::move(live) : std::nullopt;

@@ -103,6 +103,9 @@ struct EmbeddedLook {
 };
 EmbeddedLook LookAtEmbedded(const ServerOptions& options);
 
+// Whether `directory` holds a log, which OpenEmbedded would make otherwise. Changes nothing.
+bool LogExists(const std::filesystem::path& directory);
+
 // Where the log of `directory` is served now, if it is; looks at two small files and waits for
 // nothing. For who was told by OpenEmbedded to use another process, which may have moved since.
 std::optional<std::string> LiveEmbeddedAddress(const std::filesystem::path& directory);
