@@ -33,6 +33,12 @@ class DevServer {
     process_->Wait();
   }
   void Kill() { End(SIGKILL); }
+  // It stands still: its connections stay, and so does its port, but nobody answers.
+  void Freeze() {
+    process_->Signal(SIGSTOP);
+    ASSERT_TRUE(WaitUntil([&] { return process_->Stopped(); }));
+  }
+  void Thaw() { process_->Signal(SIGCONT); }
 
   // Where it was served last: "127.0.0.1:PORT", and the connection string for it.
   const std::string& address() const { return address_; }

@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -16,14 +18,13 @@
 
 // What lies between the host and a server that is well fails in every way that it can, and then the
 // server does. What holds each time: every event is handled once and in its order, by the runner
-// that was there from the beginning, and no letter is written. By kind of fault:
+// that was there from the beginning, and no letter is written. Other kinds of fault:
 //
-//   connections that break            here
-//   delay, throttle, single bytes     here; what the client makes of them: network_test of the
-//   client open, and silent                  here a server that is gone, or ends    here and in
-//   server_test calls that a node ends            call_end_test frames that say what is not so
-//   call_end_test credentials, rights, TLS          credentials_test, tls_test another log, a
-//   shorter one        log_end_test
+//   what the client makes of delays and of single bytes: network_test of the client
+//   a server that is gone, or ends: server_test, too
+//   calls that a node ends, and frames that say what is not so: call_end_test
+//   credentials, rights, TLS: credentials_test, tls_test
+//   another log, a shorter one: lineage_test, log_end_test
 
 namespace catchup::e2e {
 namespace {
@@ -159,6 +160,33 @@ TEST_F(NetworkTest, ABrokenConnectionCostsALiveGroupNoEventAndRepeatsNone) {
   ExpectWhole("copy", wanted_);
 }
 
+// HTTP/2's RST_STREAM ends a call without any status, and the connection stays. By the codes that
+// servers and what stands before them are known to send (RFC 9113, section 7).
+TEST_F(NetworkTest, ACallThatIsResetWithoutAWordCostsNoEventAndRepeatsNone) {
+  GoLive();
+  const std::map<std::uint32_t, std::string> codes = {
+      {0, "NO_ERROR"},
+      {1, "PROTOCOL_ERROR"},
+      {2, "INTERNAL_ERROR"},
+      {7, "REFUSED_STREAM"},
+      {8, "CANCEL"},
+      {11, "ENHANCE_YOUR_CALM"},
+      {12, "INADEQUATE_SECURITY"},
+  };
+  for (const auto& [code, name] : codes) {
+    const std::size_t before = Drops();
+    network_->ResetCalls(code);
+    EXPECT_TRUE(AwaitDrop(before)) << name << host_->Errors();
+    EXPECT_THAT(host_->Log().Last("Subscription dropped", "copy", "reason"),
+                HasSubstr("Received RST_STREAM with error code " + std::to_string(code)));
+    Append();
+    AwaitAll();
+  }
+  EXPECT_GE(network_->counts().calls_reset, codes.size());
+  Stop();
+  ExpectWhole("copy", wanted_);
+}
+
 // With pings all the time, and each answered in time.
 TEST_F(NetworkTest, ASlowNetworkIsNoReasonToReconnect) {
   GoLive("&keepAliveInterval=1000&keepAliveTimeout=4000");
@@ -252,12 +280,12 @@ class OutageTest : public NetworkTest {
  protected:
   static constexpr int kGroups = 5;
 
-  void Start() {
+  void Start(const std::string& options = "") {
     std::string groups;
     for (int i = 0; i < kGroups; ++i) {
       groups += JsonlGroup(Name(i));
     }
-    Connect(groups);
+    Connect(groups, options);
     host_ = site_.Start({"run", "host.toml"});
     Append();
     AwaitAllGroups(kPatience);
@@ -307,6 +335,30 @@ TEST_F(OutageTest, RestartsInARowAreEachFollowedByTheNextEventOfEveryGroup) {
   }
   Stop();
   ExpectAllWhole();
+}
+
+// Its connections stay and new ones are taken, by the kernel, but nobody ever answers.
+TEST_F(OutageTest, AServerThatStandsStillForAWhileIsLeftAndComeBackToOnce) {
+  Start("&keepAliveInterval=1000&keepAliveTimeout=1000");
+  const auto since = Clock::now();
+  const std::size_t before = network_->counts().accepted;
+  server_.Freeze();
+  for (int i = 0; i < kGroups; ++i) {
+    ASSERT_TRUE(WaitUntil([&] { return Drops(Name(i)) > 0; })) << host_->Errors();
+  }
+  ASSERT_TRUE(network_->Await([&](const auto& counts) { return counts.accepted >= before + 2; }))
+      << "nobody has looked for it";
+  server_.Thaw();
+  const std::size_t tries = network_->counts().accepted - before;
+  const auto looks = static_cast<std::size_t>((Clock::now() - since) / 25ms);
+  Append();
+  AwaitAllGroups(kBackAgain);
+  Stop();
+  ExpectAllWhole();
+  EXPECT_LE(tries, looks + kGroups + 1) << "wanted one look for all, and not all the time";
+  for (int i = 0; i < kGroups; ++i) {
+    EXPECT_EQ(Drops(Name(i)), 1u) << host_->Errors();
+  }
 }
 
 }  // namespace

@@ -81,6 +81,10 @@ class FaultProxy {
   // The connection that it is falls silent instead: of it alone everything is swallowed, both ways.
   void SilenceAfter(Direction direction, std::size_t bytes);
 
+  // Ends every call of HTTP/2 that is being answered, by RST_STREAM with `code` and nothing else,
+  // as soon as the frame under way is whole. The connections stay, and the server is not told.
+  void ResetCalls(std::uint32_t code);
+
   // New connections are refused by the kernel, or taken again. Open ones go on.
   void Refuse();
   void Accept();
@@ -92,6 +96,7 @@ class FaultProxy {
     std::size_t accepted = 0;  // Connections so far.
     std::size_t open = 0;      // Of these.
     std::size_t silent = 0;    // Of the open ones, by SilenceAfter.
+    std::size_t calls_reset = 0;
     std::uint64_t to_server = 0;
     std::uint64_t to_client = 0;  // Bytes passed on so far.
   };

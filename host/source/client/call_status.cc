@@ -62,6 +62,11 @@ bool Says(const grpc::Status& status, std::string_view words) {
 // A text of the server's about the request, by what it says: subscriptions and single reads word an
 // invalid position differently. In other codes the words would mean something else.
 std::optional<EndClass> ClassByText(const grpc::Status& status) {
+  // A call that is reset without a word. gRPC makes a status of HTTP/2's number for it, such as
+  // RESOURCE_EXHAUSTED of ENHANCE_YOUR_CALM: nobody has looked at a message or at rights.
+  if (Says(status, "Received RST_STREAM")) {
+    return EndClass::kDropped;
+  }
   switch (status.error_code()) {
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::UNKNOWN:
