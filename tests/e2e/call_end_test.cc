@@ -9,6 +9,7 @@
 
 #include "host/source/embedded/log_server.h"
 #include "host/source/proto/streams.pb.h"
+#include "tests/e2e/frame_node.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/scripted_node.h"
 #include "tests/source/cluster/front.h"
@@ -118,6 +119,31 @@ TEST(AnnouncementTest, WhatIsSaidAgainOrWronglyCostsNoEventAndRepeatsNone) {
   wanted.emplace_back("s@5 x");
   EXPECT_EQ(Written(site, "copy"), wanted);
   EXPECT_EQ(node.resumed(), (Strings{"", "300:300", "450:450"}));
+}
+
+// A million records that the filter hides, of which a node says a place once in 1,024.
+TEST(AnnouncementTest, AMillionRecordsWithoutAMatchAreNotReadAgain) {
+  constexpr std::uint64_t kInterval = 1'024 * 100;  // Of records of 100 bytes.
+  constexpr std::uint64_t kLast = 1'000'000 * 100;
+  Site site;
+  FrameNode node(kLast, [](Position from, const FrameNode::Send& send) {
+    const bool begins = from.commit == 0;
+    for (std::uint64_t place = kInterval; begins && place < kLast; place += kInterval) {
+      send(Checkpoint({place, 0}));
+    }
+    if (!begins) {
+      send(Record(kLast, 0));
+    }
+    send(CaughtUp());
+  });
+  site.Configure(JsonlGroup("copy"), node.uri());
+  for (const Strings& wanted : {Strings(), Strings{"s@0 x"}}) {
+    const Finished run = site.RunUntilCaughtUp();
+    EXPECT_EQ(run.exit, 0) << run.err;
+    EXPECT_EQ(Written(site, "copy"), wanted);
+  }
+  ASSERT_EQ(node.begun().size(), 2u);
+  EXPECT_GE(ParsePosition(node.begun()[1])->commit, kLast - 2 * kInterval) << node.begun()[1];
 }
 
 }  // namespace

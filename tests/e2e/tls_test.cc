@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/e2e/harness.h"
@@ -60,13 +61,24 @@ TEST_F(TlsTest, ReadsFromAServerOfItsCa) {
 }
 
 TEST_F(TlsTest, WaitsForAServerThatIsNotTheOneMeantAndSaysWhy) {
-  site_.UseTestProgram(30);
-  ScriptedNode node({100}, Credentials("elsewhere"));
-  Configure(node, "tlsCaFile=tls/ca.pem");
-  const Finished run = site_.RunUntilCaughtUp();
-  EXPECT_EQ(run.exit, 1);
-  EXPECT_THAT(run.err, HasSubstr("Hostname Verification Check failed"));
-  EXPECT_EQ(Written(site_, "copy"), Strings{});
+  for (const auto& [name, why] : std::vector<std::pair<std::string, std::string>>{
+           {"elsewhere", "Hostname Verification Check failed"},
+           {"expired", "certificate verify failed"},
+           {"stranger", "certificate verify failed"}}) {
+    ScriptedNode node({100}, Credentials(name));
+    Configure(node, "tlsCaFile=tls/ca.pem");
+    const auto host = site_.Start({"run", "host.toml"});
+    EXPECT_TRUE(WaitUntil([&] {
+      const HostLog log = host->Log();
+      return log.Last("State changed", "copy", "state") == "waiting" &&
+             log.Last("State changed", "copy", "reason").find(why) != std::string::npos;
+    })) << name
+        << host->Errors();
+    host->Signal(SIGTERM);
+    EXPECT_EQ(host->Wait(), 0) << host->Errors();
+    EXPECT_EQ(Written(site_, "copy"), Strings{});
+    EXPECT_EQ(host->Log().Last("Group ended", "copy", "dlqCount"), "0");
+  }
 }
 
 TEST_F(TlsTest, TakesWhatReplacesItsFilesWhileItRuns) {
