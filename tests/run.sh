@@ -130,20 +130,8 @@ longer_tests() {
   together "${names[@]/#/in_one_piece longer_test }"
 }
 
-tests() {
-  ctest --preset release -j "$at_once" --no-tests=error
-}
-
-# tests_at_length: what has deadlines.
-tests_at_length() {
-  local code=0
-  in_one_piece stage "tests" tests || code=1
-  in_one_piece stage "longer tests" longer_tests || code=1
-  return $code
-}
-
-# compiled: what does nothing but compute. At the lowest priority it fills the pauses of the tests beside it
-# and delays none of them.
+# compiled: what does nothing but compute. At the lowest priority it fills the pauses of the longer tests
+# beside it, whose deadlines are longer, too.
 compiled() {
   local code=0
   renice -n 19 $$ >/dev/null || return
@@ -177,10 +165,10 @@ stage "release build" build release || exit 1
 stage "tree unchanged by the build" unchanged
 # They were installed above: what needs them fails rather than be skipped.
 export CATCHUP_NEEDS_POSTGRESQL=1 CATCHUP_NEEDS_FAKETIME=1
-if [ "$full" = no ]; then
-  stage "tests" tests
-else
-  stage "tests, and beside them lint and builds" together tests_at_length compiled
+stage "tests" ctest --preset release -j "$at_once" --no-tests=error
+if [ "$full" = yes ]; then
+  stage "longer tests, and beside them lint and builds" together \
+    'in_one_piece stage "longer tests" longer_tests' compiled
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export LSAN_OPTIONS="suppressions='$PWD/tests/leaks.supp':print_suppressions=0"
   stage "address and undefined-behaviour sanitizers" sanitized asan
