@@ -52,7 +52,9 @@ class SourceSideTest : public testing::Test, public SourceListener {
       asked_behind_ = {behind, filter};
       answer_next_ = std::move(callback);
     };
-    services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
+    services.retire = [this](std::shared_ptr<Source> source) {
+      retired_.push_back(std::move(source));
+    };
     services.watch = [this](std::function<void()> answers) -> std::unique_ptr<SourceWatch> {
       answer_ = std::move(answers);
       return std::make_unique<Watch>(&watched_);
@@ -122,8 +124,8 @@ class SourceSideTest : public testing::Test, public SourceListener {
   Source::HeadCallback answer_next_;
   std::vector<std::string> watched_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
-  std::shared_ptr<Source> retired_;
-  bool subscribes_ = true;  // Inside turns, as the next.
+  std::vector<std::shared_ptr<Source>> retired_;  // Kept: none may end inside a turn.
+  bool subscribes_ = true;                        // Inside turns, as the next.
   bool wants_ = true;
   Told<std::pair<CallNumber, ServerTraits>> traits_;
   Told<std::optional<Position>> probed_, head_, end_;
@@ -253,8 +255,8 @@ TEST_F(SourceSideTest, FollowsAServerThatHasMoved) {
 
   ASSERT_EQ(caught_up_.Await(), 1u);
   gate_->Enter([this] { EXPECT_EQ(side_->address(), "scripted:2"); });
-  ASSERT_NE(retired_, nullptr);
-  EXPECT_EQ(retired_->address(), "scripted:1");
+  ASSERT_EQ(retired_.size(), 1u);
+  EXPECT_EQ(retired_.front()->address(), "scripted:1");
 }
 
 // The old connection stays, and the engine tries again.
