@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "tests/e2e/harness.h"
@@ -61,18 +60,21 @@ TEST_F(TlsTest, ReadsFromAServerOfItsCa) {
 }
 
 TEST_F(TlsTest, WaitsForAServerThatIsNotTheOneMeantAndSaysWhy) {
-  for (const auto& [name, why] : std::vector<std::pair<std::string, std::string>>{
-           {"elsewhere", "Hostname Verification Check failed"},
-           {"expired", "certificate verify failed"},
-           {"stranger", "certificate verify failed"}}) {
-    ScriptedNode node({100}, Credentials(name));
+  struct Wrong {
+    std::string name;
+    std::string why;
+  };
+  for (const Wrong& wrong : std::vector<Wrong>{{"elsewhere", "Hostname Verification Check failed"},
+                                               {"expired", "certificate verify failed"},
+                                               {"stranger", "certificate verify failed"}}) {
+    ScriptedNode node({100}, Credentials(wrong.name));
     Configure(node, "tlsCaFile=tls/ca.pem");
     const auto host = site_.Start({"run", "host.toml"});
     EXPECT_TRUE(WaitUntil([&] {
       const HostLog log = host->Log();
       return log.Last("State changed", "copy", "state") == "waiting" &&
-             log.Last("State changed", "copy", "reason").find(why) != std::string::npos;
-    })) << name
+             log.Last("State changed", "copy", "reason").find(wrong.why) != std::string::npos;
+    })) << wrong.name
         << host->Errors();
     host->Signal(SIGTERM);
     EXPECT_EQ(host->Wait(), 0) << host->Errors();
