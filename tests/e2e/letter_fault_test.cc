@@ -69,7 +69,8 @@ class FailedSyncTest : public LetterFaultTest, public testing::WithParamInterfac
 TEST_P(FailedSyncTest, EndsItsGroupAndTheNextStartGoesOn) {
   AppendRejects(1);
   ExpectNothingLost();
-  AppendRejects(20);
+  // Up to 64 letters share a commit, so these need three at least.
+  AppendRejects(150);
   site_.UseTestProgram();
   const std::string plan = site_.file("plan");
   // The first change of a run is its token's.
