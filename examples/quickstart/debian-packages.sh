@@ -21,7 +21,7 @@ test_packages=(
   sqlite3
 )
 lint_packages=(clang clang-format clang-tidy)
-fuzz_packages=(clang libclang-rt-dev)  # libFuzzer and clang's sanitizers
+fuzz_packages=(clang libclang-rt-dev lld)  # libFuzzer and clang's sanitizers; what links programs with sanitizers
 
 # install_packages NAME...: installs those of the packages that are missing; does nothing, and needs
 # neither root nor a network, where all are there.
