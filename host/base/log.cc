@@ -21,19 +21,22 @@ constexpr std::string_view kLeftOut = "Log lines left out";
 // Hands finished lines to the output, which has a lock of its own.
 class OutputSink : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  // `output` outlives the sink.
-  explicit OutputSink(LogOutput* output) : output_(output) {}
+  // `output` outlives the sink. `each`: of every line, whatever its level, each counts.
+  OutputSink(LogOutput* output, bool each) : output_(output), each_(each) {}
 
  protected:
   void sink_it_(const spdlog::details::log_msg& msg) override {
+    const auto by_level =
+        msg.level >= spdlog::level::err ? LogOutput::Kind::kError : LogOutput::Kind::kOrdinary;
     output_->Write(std::string(msg.payload.data(), msg.payload.size()),
-                   msg.level >= spdlog::level::err);
+                   each_ ? LogOutput::Kind::kEach : by_level);
   }
 
   void flush_() override {}
 
  private:
   LogOutput* const output_;
+  const bool each_;
 };
 
 spdlog::level::level_enum ToSpdlog(LogLevel level) {
@@ -71,6 +74,7 @@ class ProcessLog {
 
   void Configure(const LogOptions& options) {
     logger_.set_level(ToSpdlog(options.level));
+    each_.set_level(ToSpdlog(options.level));
     text_ = options.format == LogFormat::kText ||
             (options.format == LogFormat::kAuto && output_->terminal());
     SetShortageLineAsJson(!text_);
@@ -96,7 +100,16 @@ class ProcessLog {
     }
     Tell(left_out);
     if (admitted) {
-      Emit({NowTicks(), level, msg, method, group, fields});
+      Emit({NowTicks(), level, msg, method, group, fields}, &logger_);
+    }
+  }
+
+  // What no rate holds back.
+  void WriteEach(LogLevel level, std::string_view msg, std::string_view method,
+                 std::string_view group, std::span<const LogField> fields) {
+    if (Enabled(level)) {
+      TellLeftOut(false);
+      Emit({NowTicks(), level, msg, method, group, fields}, &each_);
     }
   }
 
@@ -115,19 +128,15 @@ class ProcessLog {
   }
 
   void Flush() {
-    std::vector<LogRate::LeftOut> left_out;
-    {
-      const MutexLock lock(&rate_mutex_);
-      left_out = rate_.TakeLeftOut(std::chrono::steady_clock::now(), true);
-    }
-    Tell(left_out);
+    TellLeftOut(true);
     output_->Flush();
   }
 
  private:
   ProcessLog()
       : output_(new LogOutput([this](std::uint64_t count) { return DroppedLine(count); })),
-        logger_("catchup", std::make_shared<OutputSink>(output_)) {
+        logger_("catchup", std::make_shared<OutputSink>(output_, false)),
+        each_("catchup", std::make_shared<OutputSink>(output_, true)) {
     Configure({});
     // For commands that end without a FlushLog() of their own. Should it be refused, they just lose
     // what is not written yet.
@@ -142,6 +151,15 @@ class ProcessLog {
     return Format({NowTicks(), level, kLeftOut, "Log", "", fields});
   }
 
+  void TellLeftOut(bool all) {
+    std::vector<LogRate::LeftOut> left_out;
+    {
+      const MutexLock lock(&rate_mutex_);
+      left_out = rate_.TakeLeftOut(std::chrono::steady_clock::now(), all);
+    }
+    Tell(left_out);
+  }
+
   void Tell(const std::vector<LogRate::LeftOut>& left_out) {
     for (const LogRate::LeftOut& one : left_out) {
       std::vector<LogField> fields = {
@@ -152,7 +170,7 @@ class ProcessLog {
       }
       // A gap is told wherever the lines themselves would have been.
       const LogLevel level = one.level == LogLevel::kError ? one.level : LogLevel::kWarn;
-      Emit({NowTicks(), level, kLeftOut, "Log", one.group, fields});
+      Emit({NowTicks(), level, kLeftOut, "Log", one.group, fields}, &logger_);
     }
   }
 
@@ -160,14 +178,15 @@ class ProcessLog {
     return text_ ? FormatLogText(record) : FormatLogJson(record);
   }
 
-  void Emit(const LogRecord& record) {
+  void Emit(const LogRecord& record, spdlog::logger* logger) const {
     const std::string line = Format(record);
     // The string_view overload: the line is no format string.
-    logger_.log(ToSpdlog(record.level), spdlog::string_view_t(line.data(), line.size()));
+    logger->log(ToSpdlog(record.level), spdlog::string_view_t(line.data(), line.size()));
   }
 
   LogOutput* const output_;  // Never destroyed either.
   spdlog::logger logger_;
+  spdlog::logger each_;
   std::atomic<bool> text_{false};
   Mutex rate_mutex_;
   LogRate rate_ CATCHUP_GUARDED_BY(rate_mutex_){kMaxLogLinesPerSecond};
@@ -196,6 +215,11 @@ void LogFromPlugin(LogLevel level, std::string_view msg, std::string_view method
 void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view group,
                         std::uint64_t count) {
   ProcessLog::Instance().AddLeftOut({msg, group, level}, count, kPluginLogBurst);
+}
+
+void LogEach(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
+             const std::vector<LogField>& fields) {
+  ProcessLog::Instance().WriteEach(level, msg, method, group, fields);
 }
 
 bool LogDrawsProgress() { return ProcessLog::Instance().DrawsProgress(); }

@@ -52,6 +52,12 @@ void LogLeftOutOfPlugin(LogLevel level, std::string_view msg, std::string_view g
 
 inline constexpr std::uint32_t kPluginLogBurst = 100;
 
+// The same for what has a bound of its own and of which each line counts, as those of dead letters:
+// no rate holds them back. For a reader who falls behind 16 MiB of them are kept, besides the other
+// lines; only then are they dropped and counted as those are.
+void LogEach(LogLevel level, std::string_view msg, std::string_view method, std::string_view group,
+             const std::vector<LogField>& fields);
+
 // Whether progress is to be drawn: standard error is a terminal and lines are text.
 bool LogDrawsProgress();
 

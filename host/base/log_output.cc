@@ -123,16 +123,20 @@ LogOutput::LogOutput(TellDropped tell_dropped)
       utf8_(SpeaksUtf8()),
       tell_dropped_(std::move(tell_dropped)) {}
 
-void LogOutput::Write(std::string line, bool is_error) {
+void LogOutput::Write(std::string line, Kind kind) {
   line += '\n';
+  const bool is_each = kind == Kind::kEach;
   {
     const MutexLock lock(&mutex_);
-    const bool in_gap = dropped_ > 0 && !is_error;
-    if (in_gap || !Fits(line.size(), is_error ? kForErrors : kForOrdinary)) {
-      ++dropped_;
+    Share& share = ShareOf(is_each);
+    const Amount& bound = BoundOf(kind);
+    const bool in_gap = share.dropped > 0 && kind != Kind::kError;
+    if (in_gap || share.queued.lines >= bound.lines ||
+        share.queued.bytes + line.size() > bound.bytes) {
+      ++share.dropped;
       return;
     }
-    Push(std::move(line));
+    Push({std::move(line), is_each});
     StartWriter();
   }
   work_.NotifyOne();
@@ -166,12 +170,22 @@ void LogOutput::Flush() {
   }
 }
 
-bool LogOutput::Fits(std::size_t size, const Bound& bound) const {
-  return lines_.size() < bound.lines && queued_bytes_ + size <= bound.bytes;
+const LogOutput::Amount& LogOutput::BoundOf(Kind kind) {
+  switch (kind) {
+    case Kind::kOrdinary:
+      return kForOrdinary;
+    case Kind::kError:
+      return kForErrors;
+    case Kind::kEach:
+      break;
+  }
+  return kForEach;
 }
 
-void LogOutput::Push(std::string line) {
-  queued_bytes_ += line.size();
+void LogOutput::Push(Line line) {
+  Amount& queued = ShareOf(line.is_each).queued;
+  ++queued.lines;
+  queued.bytes += line.text.size();
   lines_.push_back(std::move(line));
 }
 
@@ -180,14 +194,18 @@ std::string LogOutput::PopLine() {
   if (lines_.empty()) {
     return {};
   }
-  std::string line = std::move(lines_.front());
+  Line line = std::move(lines_.front());
   lines_.pop_front();
-  queued_bytes_ -= line.size();
+  Share& share = ShareOf(line.is_each);
+  --share.queued.lines;
+  share.queued.bytes -= line.text.size();
   // In the same breath, so that it stands where the gap is.
-  if (dropped_ > 0 && Fits(0, kRoomAgain)) {
-    Push(tell_dropped_(std::exchange(dropped_, 0)) + '\n');
+  const Amount& bound = BoundOf(line.is_each ? Kind::kEach : Kind::kOrdinary);
+  if (share.dropped > 0 && share.queued.lines < bound.lines / 2 &&
+      share.queued.bytes <= bound.bytes / 2) {
+    Push({tell_dropped_(std::exchange(share.dropped, 0)) + '\n', line.is_each});
   }
-  return line;
+  return std::move(line.text);
 }
 
 void LogOutput::StartWriter() {

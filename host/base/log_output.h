@@ -18,13 +18,17 @@ namespace catchup {
 // A thread of its own writes, because whoever reads standard error may be slow or stand still, and
 // whoever logs holds locks that others need. So nothing here waits for the reader but that thread
 // and Flush(). What the reader is behind by is kept in a queue with a bound; what does not fit is
-// dropped and counted, ordinary lines before errors. A gap is in one piece: once a line was dropped
-// ordinary ones are until half the queue is free, and there a line says how many there were.
+// dropped and counted, ordinary lines before errors. Lines of which each counts have more room, and
+// it is their own, so that neither kind drives the other out. A gap is in one piece: once a line
+// was dropped those of its kind are, errors apart, until half their room is free, and there a line
+// says how many there were.
 //
 // The thread starts with the first line, blocks every signal and is never joined: it may be held up
 // by the reader for ever. So an object must live until the process ends. Any thread.
 class LogOutput {
  public:
+  enum class Kind : std::uint8_t { kOrdinary, kError, kEach };
+
   // The line that says how many were dropped, without a line feed. Called under a lock that Write()
   // takes, so it must not log.
   using TellDropped = std::function<std::string(std::uint64_t count)>;
@@ -39,7 +43,7 @@ class LogOutput {
   bool draws() const { return draws_; }
 
   // Queues one line, given without its line feed. Lines are written in the order of these calls.
-  void Write(std::string line, bool is_error);
+  void Write(std::string line, Kind kind);
 
   // Has these lines drawn below the log as soon as the reader allows; only the newest ones count.
   // Nothing is drawn unless draws().
@@ -50,22 +54,34 @@ class LogOutput {
   void Flush();
 
  private:
-  struct Bound {
-    std::size_t lines;
-    std::size_t bytes;
+  struct Amount {
+    std::size_t lines = 0;
+    std::size_t bytes = 0;
+  };
+  struct Line {
+    std::string text;
+    bool is_each = false;
+  };
+  // Of the queue, the part of the lines of which each counts or that of all others.
+  struct Share {
+    Amount queued;
+    std::uint64_t dropped = 0;  // Lines not reported yet.
   };
 
   // Ordinary lines: what a host with many groups says at once when their server goes away, about
   // 250 bytes each. Errors may go beyond that, so that a flood of the others never hides them.
-  static constexpr Bound kForOrdinary{4096, 1u << 20};
-  static constexpr Bound kForErrors{5120, (1u << 20) + (256u << 10)};
-  static constexpr Bound kRoomAgain{2048, 512u << 10};
+  static constexpr Amount kForOrdinary{4096, 1u << 20};
+  static constexpr Amount kForErrors{5120, (1u << 20) + (256u << 10)};
+  // What a plugin that refuses all it is given has the host say in some seconds, of about 400
+  // bytes.
+  static constexpr Amount kForEach{65'536, 16u << 20};
 
-  bool Fits(std::size_t size, const Bound& bound) const CATCHUP_REQUIRES(mutex_);
+  static const Amount& BoundOf(Kind kind);
+  Share& ShareOf(bool is_each) CATCHUP_REQUIRES(mutex_) { return is_each ? each_ : others_; }
   bool Idle() const CATCHUP_REQUIRES(mutex_) {
     return lines_.empty() && !next_progress_.has_value() && !writing_;
   }
-  void Push(std::string line) CATCHUP_REQUIRES(mutex_);
+  void Push(Line line) CATCHUP_REQUIRES(mutex_);
   std::string PopLine() CATCHUP_REQUIRES(mutex_);
   void StartWriter() CATCHUP_REQUIRES(mutex_);
   void WriteWithoutThread() CATCHUP_REQUIRES(mutex_);
@@ -87,9 +103,9 @@ class LogOutput {
   bool started_ CATCHUP_GUARDED_BY(mutex_) = false;
   bool writing_ CATCHUP_GUARDED_BY(mutex_) = false;
   bool gave_up_ CATCHUP_GUARDED_BY(mutex_) = false;
-  std::deque<std::string> lines_ CATCHUP_GUARDED_BY(mutex_);
-  std::size_t queued_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
-  std::uint64_t dropped_ CATCHUP_GUARDED_BY(mutex_) = 0;  // Lines not reported yet.
+  std::deque<Line> lines_ CATCHUP_GUARDED_BY(mutex_);
+  Share each_ CATCHUP_GUARDED_BY(mutex_);
+  Share others_ CATCHUP_GUARDED_BY(mutex_);
   std::optional<std::vector<std::string>> next_progress_ CATCHUP_GUARDED_BY(mutex_);
   std::uint64_t written_bytes_ CATCHUP_GUARDED_BY(mutex_) = 0;
 

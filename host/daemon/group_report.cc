@@ -167,8 +167,9 @@ void GroupReport::Notice(const Command& notice) const {
     fields.emplace_back("since", since);
     fields.emplace_back("openMs", Milliseconds(open));
   }
+  const bool of_letter = IsOfLetter(notice.notice);
   // A letter may come to be, and go, without a call.
-  if (notice.number != 0 || IsOfLetter(notice.notice)) {
+  if (notice.number != 0 || of_letter) {
     fields.emplace_back("attempt", notice.number);
     fields.emplace_back("delayMs", Milliseconds(notice.delay));
   }
@@ -180,6 +181,10 @@ void GroupReport::Notice(const Command& notice) const {
   // Nothing but a person ends it, and its pace is at most one a minute in the long run.
   const bool refused = notice.notice == Notice::kSubscriptionRefused;
   const LogLevel level = notice.expected ? LogLevel::kInfo : LogLevel::kWarn;
+  if (of_letter) {
+    LogEach(level, NoticeMsg(notice.notice), "Group.Engine", config_.name, fields);
+    return;
+  }
   Log(alarm || refused ? LogLevel::kError : level, NoticeMsg(notice.notice), "Group.Engine",
       config_.name, fields);
 }

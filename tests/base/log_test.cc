@@ -40,22 +40,43 @@ struct Pipe {
   UniqueFd write_end;
 };
 
-// With its line feed, unless what can be read ends before.
-std::string ReadLineFrom(int fd) {
-  std::string text;
-  pollfd ready{fd, POLLIN, 0};
-  for (char c; !text.ends_with('\n');) {
-    if (::poll(&ready, 1, kMaxWaitMs) != 1) {
-      ADD_FAILURE() << "nothing more came after " << text.size() << " bytes";
-      return text;
+// What comes out of a descriptor, by lines.
+class LineReader {
+ public:
+  explicit LineReader(int fd) : fd_(fd) {}
+
+  // With its line feed, unless what can be read ends before.
+  std::string Read() {
+    std::size_t end = 0;
+    while ((end = unread_.find('\n', at_)) == std::string::npos) {
+      if (!ReadMore()) {
+        end = unread_.size() - 1;
+        break;
+      }
     }
-    if (::read(fd, &c, 1) != 1) {
-      return text;
-    }
-    text += c;
+    const std::string line = unread_.substr(at_, end + 1 - at_);
+    at_ = end + 1;
+    return line;
   }
-  return text;
-}
+
+ private:
+  bool ReadMore() {
+    unread_.erase(0, std::exchange(at_, 0));
+    pollfd ready{fd_, POLLIN, 0};
+    if (::poll(&ready, 1, kMaxWaitMs) != 1) {
+      ADD_FAILURE() << "nothing more came after " << unread_.size() << " bytes";
+      return false;
+    }
+    char buffer[4096];
+    const ssize_t size = ::read(fd_, buffer, sizeof buffer);
+    unread_.append(buffer, size > 0 ? static_cast<std::size_t>(size) : 0);
+    return size > 0;
+  }
+
+  const int fd_;
+  std::string unread_;
+  std::size_t at_ = 0;  // What lies before it was read.
+};
 
 std::string ReadAll(int fd) {
   std::string text;
@@ -85,7 +106,7 @@ class Writer {
   }
 
   // A line of its standard output.
-  std::string ReadLine() { return ReadLineFrom(output_.read_end.get()); }
+  std::string ReadLine() { return reader_.Read(); }
   void LetItEnd() { input_.write_end.Reset(); }
 
   void ExpectSuccess() {
@@ -98,6 +119,7 @@ class Writer {
  private:
   Pipe input_;
   Pipe output_;
+  LineReader reader_{output_.read_end.get()};
   pid_t pid_ = -1;
 };
 
@@ -276,16 +298,44 @@ TEST(LogTest, KeepsLinesForALateReaderWhileItsCallersGoOn) {
   }
 }
 
-TEST(LogTest, DropsWhatItCannotKeepAndSaysHowMuchWhereItIsMissing) {
+// Of what no rate holds back, as each line counts.
+TEST(LogTest, WritesEachLineOfWhatCounts) {
+  const auto lines = Parse(RunOnPipe("each"));
+  ASSERT_EQ(lines.size(), 1000u);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i]["msg"], "One");
+    EXPECT_EQ(lines[i]["number"], i);
+  }
+}
+
+// Five times what is kept of other lines, which have room besides.
+TEST(LogTest, KeepsFarMoreOfWhatCountsForALateReader) {
   Pipe errors;
-  Writer writer("much unread", std::move(errors.write_end));
+  Writer writer("some of each unread", std::move(errors.write_end));
+  EXPECT_EQ(writer.ReadLine(), "logged\n");
+  writer.LetItEnd();
+  const auto lines = Parse(ReadAll(errors.read_end.get()));
+  writer.ExpectSuccess();
+  ASSERT_EQ(lines.size(), 5001u);
+  for (std::size_t i = 0; i < 5000; ++i) {
+    EXPECT_EQ(lines[i]["number"], i);
+  }
+  EXPECT_EQ(lines.back()["msg"], "Said");
+}
+
+// What the writer says, of `all` lines and an error, to a reader who begins once all is said; more
+// than `least` of the lines are kept.
+void ExpectAGapThatIsTold(const std::string& what, std::uint64_t least, std::uint64_t all) {
+  Pipe errors;
+  Writer writer(what, std::move(errors.write_end));
   EXPECT_EQ(writer.ReadLine(), "logged\n");
   std::uint64_t written = 0;
   std::uint64_t left_out = 0;
   bool error_seen = false;
+  LineReader reader(errors.read_end.get());
   // The writer still lives: it tells as soon as it can, not at its end.
-  while (left_out == 0) {
-    const std::string text = ReadLineFrom(errors.read_end.get());
+  while (left_out == 0 || !error_seen) {
+    const std::string text = reader.Read();
     ASSERT_FALSE(text.empty());
     const auto line = nlohmann::json::parse(text);
     if (line["msg"] == "Log lines left out") {
@@ -300,11 +350,18 @@ TEST(LogTest, DropsWhatItCannotKeepAndSaysHowMuchWhereItIsMissing) {
       ++written;
     }
   }
-  EXPECT_TRUE(error_seen) << "errors are dropped last";
-  EXPECT_GT(written, 400u);
-  EXPECT_EQ(written + left_out, 3000u);
+  EXPECT_GT(written, least);
+  EXPECT_EQ(written + left_out, all);
   writer.ExpectSuccess();
-  EXPECT_EQ(ReadAll(errors.read_end.get()), "");
+  EXPECT_EQ(reader.Read(), "");
+}
+
+TEST(LogTest, DropsWhatItCannotKeepAndSaysHowMuchWhereItIsMissing) {
+  ExpectAGapThatIsTold("much unread", 400, 3000);
+}
+
+TEST(LogTest, DropsWhatCountsOnlyBeyondMegabytesAndSaysHowMuch) {
+  ExpectAGapThatIsTold("much of each unread", 2500, 4000);
 }
 
 TEST(LogTest, HasWrittenEverythingOnceItIsFlushed) {

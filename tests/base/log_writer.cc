@@ -24,6 +24,14 @@ void LogLong(int count) {
   }
 }
 
+// Of about `size` bytes each.
+void LogEachOf(int count, std::size_t size) {
+  const std::string text(size, 'x');
+  for (int i = 0; i < count; ++i) {
+    catchup::LogEach(LogLevel::kInfo, "One", "Test.Run", "g", {{"number", i}, {"text", text}});
+  }
+}
+
 // Returns once the test allows.
 void SayLoggedAndWait() {
   std::cout << "logged" << std::endl;
@@ -78,11 +86,33 @@ bool DrawProgress(const std::string& what) {
   return true;
 }
 
+// Lines that no rate holds back; false for another case.
+bool LogWhatCounts(const std::string& what) {
+  if (what == "each") {
+    catchup::ConfigureLog({LogLevel::kWarn, catchup::LogFormat::kJson});
+    for (int i = 0; i < 1000; ++i) {
+      catchup::LogEach(LogLevel::kWarn, "One", "Test.Run", "g", {{"number", i}});
+      catchup::LogEach(LogLevel::kInfo, "Too low", "Test.Run", "g", {});
+    }
+  } else if (what == "some of each unread") {
+    LogEachOf(5000, 1000);
+    Log(LogLevel::kInfo, "Said", "Test.Run", "g");
+    SayLoggedAndWait();
+  } else if (what == "much of each unread") {
+    LogEachOf(4000, 6000);
+    Log(LogLevel::kError, "Broken", "Test.Run", "g");
+    SayLoggedAndWait();
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
-  if (DrawProgress(what)) {
+  if (DrawProgress(what) || LogWhatCounts(what)) {
     catchup::FlushLog();
     return 0;
   }
