@@ -42,7 +42,8 @@ struct ServerOptions {
 //
 // Where it differs, on purpose: filter patterns are RE2's, without look-around and back references;
 // a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays
-// open without burning a core.
+// open without burning a core; a failure that has to name a stream in a trailer, where the name is
+// not printable ASCII, is UNKNOWN (what a node says was not measured).
 //
 // Runs on threads of its own: two for calls, one that writes, one that accepts connections. Calls
 // of this class from one thread.

@@ -173,5 +173,17 @@ TEST_F(BatchRulesTest, SaysInANodesWordsWhatItDoesNotTake) {
   EXPECT_EQ(Complaint(), "Required field StreamIdentifier not set.");
 }
 
+// Official clients read the name in every reply that is an error.
+TEST_F(BatchRulesTest, SendsAnEmptyStreamNameBack) {
+  wire::BatchAppendReq request = First(1);
+  request.mutable_options()->mutable_stream_identifier()->clear_stream_name();
+  SendLast(request);
+
+  const wire::BatchAppendResp reply = Receive();
+
+  EXPECT_EQ(reply.error().message(), "BadRequest");
+  EXPECT_TRUE(reply.has_stream_identifier());
+}
+
 }  // namespace
 }  // namespace catchup::embedded

@@ -207,15 +207,17 @@ class BatchAppendHandler final : public CallHandler {
 
   static Failure TimedOut() { return MakeFailure(kDeadline, "Timeout", shared::Timeout()); }
 
-  static std::string FailureReply(const shared::UUID& correlation, const std::string& stream,
-                                  Failure failure) {
+  // Clients read the name of the stream without asking whether there is one, so that an empty one
+  // is sent back, too, like any that was sent.
+  static std::string FailureReply(const shared::UUID& correlation,
+                                  const std::optional<std::string>& stream, Failure failure) {
     wire::BatchAppendResp reply;
     *reply.mutable_correlation_id() = correlation;
     reply.mutable_error()->set_code(static_cast<google::rpc::Code>(failure.code));
     reply.mutable_error()->set_message(std::move(failure.message));
     *reply.mutable_error()->mutable_details() = std::move(failure.details);
-    if (!stream.empty()) {
-      reply.mutable_stream_identifier()->set_stream_name(stream);
+    if (stream) {
+      reply.mutable_stream_identifier()->set_stream_name(*stream);
     }
     return reply.SerializeAsString();
   }
@@ -324,11 +326,13 @@ class BatchAppendHandler final : public CallHandler {
     const std::optional<ExpectedRevision> expected = ReadExpected<wire::BatchAppendReq::Options>(
         options.expected_stream_position_case(), wire::BatchAppendReq::Options::kStreamPosition,
         options.stream_position());
-    if (!options.has_stream_identifier() || begun.stream.empty()) {
-      Answer(
-          begun.correlation, begun.stream,
-          BadRequest(options.has_stream_identifier() ? "The stream name is empty."
-                                                     : "Required field StreamIdentifier not set."));
+    if (!options.has_stream_identifier()) {
+      Answer(begun.correlation, std::nullopt,
+             BadRequest("Required field StreamIdentifier not set."));
+      return false;
+    }
+    if (begun.stream.empty()) {
+      Answer(begun.correlation, begun.stream, BadRequest("The stream name is empty."));
       return false;
     }
     const std::chrono::nanoseconds allowed = Allowed(options);
@@ -393,7 +397,8 @@ class BatchAppendHandler final : public CallHandler {
   }
 
   // A failure takes its turn behind the writes before it, as a node's answers do.
-  void Answer(const shared::UUID& correlation, const std::string& stream, Failure failure) {
+  void Answer(const shared::UUID& correlation, const std::optional<std::string>& stream,
+              Failure failure) {
     ++in_flight_;
     core_.writer.Submit(
         {LogWriter::Nothing{}, [this, wake = call_.Waker(),

@@ -1,5 +1,6 @@
 #include "host/source/embedded/wire/grpc_call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "host/base/check.h"
@@ -16,6 +17,14 @@ grpc::Slice OwningSlice(std::string bytes) {
   auto* owned = new std::string(std::move(bytes));
   return grpc::Slice(
       owned->data(), owned->size(), [](void* p) { delete static_cast<std::string*>(p); }, owned);
+}
+
+// Printable ASCII is what a trailer can hold: of anything else gRPC takes the process down.
+bool FitTrailers(const RpcError& error) {
+  const auto is_printable = [](char c) { return c >= ' ' && c <= '~'; };
+  return std::all_of(error.trailers.begin(), error.trailers.end(), [&](const auto& trailer) {
+    return std::all_of(trailer.second.begin(), trailer.second.end(), is_printable);
+  });
 }
 
 }  // namespace
@@ -194,6 +203,10 @@ void GrpcCall::Finish() {
 void GrpcCall::Finish(RpcError error) {
   if (finish_) {
     return;
+  }
+  if (!FitTrailers(error)) {
+    // Without them clients would look in vain for what the others promise.
+    error = RpcError::Unhandled();
   }
   for (const auto& [key, value] : error.trailers) {
     context_.AddTrailingMetadata(key, value);
