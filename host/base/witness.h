@@ -9,18 +9,24 @@
 
 namespace catchup {
 
-// How a log is recognised. An event that was handled witnesses that its place, its stream and its
-// revision had this id; a log that says otherwise is another one, or an older copy that has grown
-// anew. Places that a server has only announced, where no record lies, witness nothing.
+// How a log is recognised. An event that a group has passed, be it that it was handled or that it
+// was the log's newest, witnesses that its place, its stream and its revision had this id; a log
+// that says otherwise is another one, or an older copy that has grown anew. Places that a server has
+// only announced, where no record lies, witness nothing.
 
-// A handled event by which a later connect recognises the log. `stream` is empty where the name was
-// too long to keep: position and id still prove.
+// An event by which a later connect recognises the log. `stream` is empty where the name was too
+// long to keep: position and id still prove.
 struct Witness {
   Position position;
   Uuid event_id;
   std::uint64_t revision = 0;
   std::string stream;
+  friend bool operator==(const Witness&, const Witness&) = default;
 };
+
+inline std::optional<Position> PlaceOf(const std::optional<Witness>& event) {
+  return event.has_value() ? std::optional(event->position) : std::nullopt;
+}
 
 // A record of the log as a read of the log shows it, links unresolved.
 struct FirstRecord {

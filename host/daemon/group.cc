@@ -190,17 +190,18 @@ bool Group::CheckpointSafe() {
       [this] { return report_.finished() && (!started_engine_ || engine().settled_is_durable()); });
 }
 
-void Group::SetHead(const std::optional<Position>& head) {
+void Group::SetHead(const std::optional<Witness>& head) {
   gate_->Enter([&] {
     if (report_.finished()) {
       return;
     }
-    head_ = head;
+    head_ = PlaceOf(head);
+    head_witness_.Saw(head);
     // The call's own question may have found no answer.
     if (engine().needs_head()) {
-      engine().Head(source_.call(), head, Now(), out());
+      engine().Head(source_.call(), head_, Now(), out());
     }
-    engine().HeadSeen(head, Now(), out());
+    engine().HeadSeen(head_, Now(), out());
   });
 }
 
@@ -226,9 +227,10 @@ void Group::OnProbed(CallNumber call, std::optional<Position> found) {
   engine().Probed(call, found, Now(), out());
 }
 
-void Group::OnHead(CallNumber call, std::optional<Position> head) {
-  head_ = head;
-  engine().Head(call, head, Now(), out());
+void Group::OnHead(CallNumber call, const std::optional<Witness>& head) {
+  head_ = PlaceOf(head);
+  head_witness_.Saw(head);
+  engine().Head(call, head_, Now(), out());
 }
 
 void Group::OnNext(CallNumber call, const Answer<std::optional<Position>>& next) {
@@ -289,24 +291,25 @@ void Group::OnSourceAnswers() { engine().SourceAnswers(Now(), out()); }
 
 void Group::Persist(Position position, std::optional<Position> event,
                     const std::optional<Witness>& handled) {
+  const std::optional<Witness> witness = head_witness_.PassedAt(position, handled);
   StoreSide::Checkpoint checkpoint;
   checkpoint.position = position;
   checkpoint.event = event;
-  checkpoint.handled = handled;
+  checkpoint.witness = witness;
   checkpoint.letters = letters_.mark();
   checkpoint.names_plugin = letters_know_plugin_;
   // Only a plugin that keeps its own position can set the group back; the engine said so.
   checkpoint.may_go_back = engine().position_mode();
   store_.Save(
       std::move(checkpoint), [this] { return engine().may_persist(); },
-      [this, position, handled](const Status& saved) { OnSaved(position, handled, saved); });
+      [this, position, witness](const Status& saved) { OnSaved(position, witness, saved); });
 }
 
-void Group::OnSaved(Position position, const std::optional<Witness>& handled, const Status& saved) {
+void Group::OnSaved(Position position, const std::optional<Witness>& witness, const Status& saved) {
   if (saved.ok()) {
     // So that the next write covers what was settled while this one lasted.
     PollRunners();
-    engine().CheckpointDurable(position, handled, Now(), out());
+    engine().CheckpointDurable(position, witness, Now(), out());
   } else if (saved.code() == Status::Code::kCancelled) {
     engine().CheckpointNotBegun(Now(), out());
   } else if (saved.may_pass()) {

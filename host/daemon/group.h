@@ -16,6 +16,7 @@
 #include "host/daemon/first_writes.h"
 #include "host/daemon/gate.h"
 #include "host/daemon/group_report.h"
+#include "host/daemon/head_witness.h"
 #include "host/daemon/letter_desk.h"
 #include "host/daemon/letter_side.h"
 #include "host/daemon/reactor.h"
@@ -99,7 +100,7 @@ class Group final : private CommandHandler,
 
   // The newest event of the log, for the place in it that is shown, and for calls that are silent.
   // Any thread.
-  void SetHead(const std::optional<Position>& head);
+  void SetHead(const std::optional<Witness>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.
   bool CheckpointSafe();
 
@@ -109,7 +110,10 @@ class Group final : private CommandHandler,
   void DrainRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Drain(spawn); }
   void AbortRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Abort(spawn); }
   void KillRunner(LaneNumber lane, SpawnNumber spawn) override { runners_[lane]->Kill(spawn); }
-  void Connect(CallNumber call, bool to_leader) override { source_.Connect(call, to_leader); }
+  void Connect(CallNumber call, bool to_leader) override {
+    head_witness_.Forget();
+    source_.Connect(call, to_leader);
+  }
   void ReadEnd(CallNumber call, Position from) override { source_.ReadEnd(call, from); }
   void ReadWitness(CallNumber call, const KnownWitness& witness) override {
     source_.ReadWitness(call, witness);
@@ -146,7 +150,7 @@ class Group final : private CommandHandler,
   void OnWitness(CallNumber call, const std::optional<FirstRecord>& first) override;
   void OnWitnessStream(CallNumber call, const StreamRevision& found) override;
   void OnProbed(CallNumber call, std::optional<Position> found) override;
-  void OnHead(CallNumber call, std::optional<Position> head) override;
+  void OnHead(CallNumber call, const std::optional<Witness>& head) override;
   void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) override;
   void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) override;
   void OnCheckpoint(CallNumber call, Position position) override;
@@ -186,7 +190,7 @@ class Group final : private CommandHandler,
   // From the store.
   void OnSpawnReady(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
-  void OnSaved(Position position, const std::optional<Witness>& handled, const Status& saved);
+  void OnSaved(Position position, const std::optional<Witness>& witness, const Status& saved);
   void OnStoreStatus(const Status& status);
 
   // The way to the engine's start (group_start.cc).
@@ -240,6 +244,7 @@ class Group final : private CommandHandler,
   std::vector<std::unique_ptr<RunnerSide>> runners_;   // By lane.
   Clock::time_point now_ = Clock::now();               // Of the last tick.
   std::optional<Position> head_;
+  HeadWitness head_witness_;
   Reactor::TimerId wake_timer_ = 0;
   std::uint64_t letter_call_ = 0;  // The number of the kCallLetter that is wanted.
   LaneNumber letter_lane_ = 0;     // And its lane.

@@ -107,7 +107,7 @@ bool GroupSlot::CheckpointSafe() {
   return group_ != nullptr ? group_->CheckpointSafe() : last_safe_;
 }
 
-void GroupSlot::SetHead(const std::optional<Position>& head) {
+void GroupSlot::SetHead(const std::optional<Witness>& head) {
   const MutexLock lock(&mutex_);
   if (group_ != nullptr) {
     group_->SetHead(head);

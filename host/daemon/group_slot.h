@@ -68,7 +68,7 @@ class GroupSlot {
   void Close();
   GroupStatus Glance();
   bool CheckpointSafe();
-  void SetHead(const std::optional<Position>& head);
+  void SetHead(const std::optional<Witness>& head);
   void AccessChanged();
   void LeaveNode(const std::string& from, const std::string& to);
 

@@ -41,7 +41,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
     return;
   }
   asked_ = true;
-  source_->ReadHead([this, now](const Answer<std::optional<Position>>& head) {
+  source_->ReadHead([this, now](const Answer<std::optional<Witness>>& head) {
     reactor_.Post([this, head, now] {
       on_reactor_.AssertHeld();
       asked_ = false;
@@ -50,7 +50,7 @@ void HeadProbe::Look(const std::vector<GroupStatus>& groups, Clock::time_point n
   });
 }
 
-void HeadProbe::OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at) {
+void HeadProbe::OnAnswer(const Answer<std::optional<Witness>>& head, Clock::time_point asked_at) {
   const std::string address(source_->address());
   if (head.ok()) {
     if (left_.has_value() && *left_ != address && moved_ != nullptr) {
@@ -78,7 +78,7 @@ void HeadProbe::AccessChanged() {
 }
 
 void HeadProbe::ReadNext(std::optional<Position> behind, const EventFilter& filter,
-                         Source::HeadCallback callback) {
+                         Source::PlaceCallback callback) {
   reactor_.Post([this, behind, filter, callback = std::move(callback)] {
     on_reactor_.AssertHeld();
     if (const Status connected = Connect(); connected.ok()) {

@@ -27,7 +27,7 @@ class HeadProbe {
  public:
   using Clock = std::chrono::steady_clock;
   // Comes on the reactor.
-  using Found = std::function<void(const std::optional<Position>& head)>;
+  using Found = std::function<void(const std::optional<Witness>& head)>;
   // Comes on the reactor: what was open at `from` is to move to `to`.
   using Moved = std::function<void(const std::string& from, const std::string& to)>;
 
@@ -42,7 +42,7 @@ class HeadProbe {
   // Source::ReadNext on this connection, which leads to where the server is now. Called back on any
   // thread, from outside. Any thread.
   void ReadNext(std::optional<Position> behind, const EventFilter& filter,
-                Source::HeadCallback callback);
+                Source::PlaceCallback callback);
   // Whoever this host is for the server is another now.
   void AccessChanged();
 
@@ -50,7 +50,7 @@ class HeadProbe {
   Result<std::string> Address() CATCHUP_REQUIRES(on_reactor_);
   // Has the connection be one to there.
   Status Connect() CATCHUP_REQUIRES(on_reactor_);
-  void OnAnswer(const Answer<std::optional<Position>>& head, Clock::time_point asked_at)
+  void OnAnswer(const Answer<std::optional<Witness>>& head, Clock::time_point asked_at)
       CATCHUP_REQUIRES(on_reactor_);
 
   const SourceSide::Services services_;

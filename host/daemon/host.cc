@@ -149,7 +149,7 @@ GroupServices Host::ServicesOfGroups() {
     return hub_->Watch(std::move(answers));
   };
   services.source.read_next = [this](std::optional<Position> behind, const EventFilter& filter,
-                                     Source::HeadCallback callback) {
+                                     Source::PlaceCallback callback) {
     head_->ReadNext(behind, filter, std::move(callback));
   };
   services.sinks = resources_.sinks();

@@ -108,7 +108,7 @@ void SourceHub::TryAt(const std::string& address) {
     return;
   }
   source_ = *std::move(opened);
-  source_->ReadHead([this](const Answer<std::optional<Position>>& head) {
+  source_->ReadHead([this](const Answer<std::optional<Witness>>& head) {
     // A refusal is an answer, which the groups are to hear too, and so is where the leader is.
     const bool answers = head.ok() || IsRefusal(head.end().kind) || head.end().leader.has_value();
     reactor_.Post([this, answers] {

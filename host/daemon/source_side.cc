@@ -173,16 +173,17 @@ void SourceSide::OnVersion(CallNumber call, const Answer<std::string>& version) 
 // Else the last record of the log counts: none may be shown of those behind that event.
 void SourceSide::ReadEnd(CallNumber call, Position from) {
   using Place = Answer<std::optional<Position>>;
-  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Place& head) {
+  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Answer<std::optional<Witness>>& head) {
     if (call != call_) {
       return;
     }
     TellHead(call, head);
-    if (!head.ok() || *head >= from || !says_caught_up_) {
-      OnEndOfLog(call, head);
+    const Place newest = PlaceOf(head);
+    if (!newest.ok() || *newest >= from || !says_caught_up_) {
+      OnEndOfLog(call, newest);
       return;
     }
-    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *head](const Place& end) {
+    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *newest](const Place& end) {
       OnEndOfLog(call, end.ok() ? Place(std::max(head, *end)) : end);
     }));
   }));
@@ -241,14 +242,14 @@ void SourceSide::Subscribe(CallNumber call, std::optional<Position> from) {
   subscription_ = source_->Subscribe(options, std::make_shared<Sink>(this, call));
   // One that says when it has caught up need not be asked again for what was told just now.
   if (!head_told_ || !says_caught_up_) {
-    source_->ReadHead(Gate::Wrap(gate_, [this, call](const Answer<std::optional<Position>>& head) {
+    source_->ReadHead(Gate::Wrap(gate_, [this, call](const Answer<std::optional<Witness>>& head) {
       // The subscription itself reports an unreachable server.
       TellHead(call, head);
     }));
   }
 }
 
-void SourceSide::TellHead(CallNumber call, const Answer<std::optional<Position>>& head) {
+void SourceSide::TellHead(CallNumber call, const Answer<std::optional<Witness>>& head) {
   if (head.ok()) {
     head_told_ = true;
     listener_.OnHead(call, *head);
@@ -317,11 +318,11 @@ void SourceSide::ReadHead(std::function<void(const Answer<std::optional<Position
       done(*failed);
       return;
     }
-    source_->ReadHead(Gate::Wrap(gate_, [this, done](const Answer<std::optional<Position>>& head) {
+    source_->ReadHead(Gate::Wrap(gate_, [this, done](const Answer<std::optional<Witness>>& head) {
       if (!head.ok()) {
         Learn(call_, head.end());
       }
-      done(head);
+      done(PlaceOf(head));
     }));
   });
 }

@@ -22,7 +22,7 @@ class SourceListener {
   virtual void OnWitness(CallNumber call, const std::optional<FirstRecord>& first) = 0;
   virtual void OnWitnessStream(CallNumber call, const StreamRevision& found) = 0;
   virtual void OnProbed(CallNumber call, std::optional<Position> found) = 0;
-  virtual void OnHead(CallNumber call, std::optional<Position> head) = 0;
+  virtual void OnHead(CallNumber call, const std::optional<Witness>& head) = 0;
   virtual void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) = 0;
   virtual void OnEvent(CallNumber call, std::unique_ptr<EventFrame> frame) = 0;
   virtual void OnCheckpoint(CallNumber call, Position position) = 0;
@@ -79,7 +79,7 @@ class SourceSide {
     // may be what is not well. Called back on any thread, from outside. Null: silence is not looked
     // into.
     std::function<void(std::optional<Position> behind, const EventFilter& filter,
-                       Source::HeadCallback callback)>
+                       Source::PlaceCallback callback)>
         read_next{};
     // Ends a source elsewhere, since that waits for its thread. Any thread, under any lock.
     std::function<void(std::shared_ptr<Source>)> retire;
@@ -154,7 +154,7 @@ class SourceSide {
   void Learn(CallNumber call, const EndOfCall& end);
   void Ended(CallNumber call, const EndOfCall& end);
   void OnVersion(CallNumber call, const Answer<std::string>& version);
-  void TellHead(CallNumber call, const Answer<std::optional<Position>>& head);
+  void TellHead(CallNumber call, const Answer<std::optional<Witness>>& head);
   void OnEndOfLog(CallNumber call, const Answer<std::optional<Position>>& end);
 
   const GroupConfig& config_;

@@ -74,8 +74,8 @@ void StoreSide::Save(Checkpoint checkpoint, Wanted wanted, Done done) {
         if (back) {
           DropWitnessesBeyond(checkpoint.position, &record.witnesses);
         }
-        if (checkpoint.handled.has_value()) {
-          AddWitness(*checkpoint.handled, &record.witnesses);
+        if (checkpoint.witness.has_value()) {
+          AddWitness(*checkpoint.witness, &record.witnesses);
         }
         record.last_event = checkpoint.event;
         record.letters = checkpoint.letters;

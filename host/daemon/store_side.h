@@ -58,11 +58,11 @@ class StoreSide {
   std::optional<PositionReset> pending_reset() const;
   const StagedPlugin& plugin() const;
 
-  // Writes a checkpoint, with `handled`, which lies within, as its newest witness.
+  // Writes a checkpoint, with `witness`, which lies within, as its newest one.
   struct Checkpoint {
     Position position;
     std::optional<Position> event;  // The last one at or before it, where it is known.
-    std::optional<Witness> handled;
+    std::optional<Witness> witness;
     std::optional<LettersMark> letters;  // What is parked at or before `position` is in there.
     // The file that runs is the record's from now on. Not before letters and holds are as they are
     // to be with it, since another start would not make them so.

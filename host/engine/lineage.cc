@@ -124,7 +124,7 @@ void Lineage::Take(Testimony testimony, const std::string& instead) {
 void Lineage::Refute(const std::string& instead) {
   if (refuted_.empty()) {
     refuted_ =
-        fmt::format("event {} was handled at {}, and in this log {}",
+        fmt::format("event {} lay at {}, and in this log {}",
                     FormatUuid(witness()->event_id), FormatPosition(witness()->position), instead);
   }
 }

@@ -65,6 +65,10 @@ class Answer {
   EndOfCall end_;
 };
 
+inline Answer<std::optional<Position>> PlaceOf(const Answer<std::optional<Witness>>& event) {
+  return event.ok() ? Answer<std::optional<Position>>(PlaceOf(*event)) : event.end();
+}
+
 // The most that a round of a source's thread is made of, over all that it serves: what one
 // subscription is held back by a flood on another one. Enough to make a wake-up cheap, and less
 // than a sleeping thread needs to come to life.
@@ -138,15 +142,16 @@ class Source {
   virtual std::unique_ptr<Subscription> Subscribe(const SubscribeOptions& options,
                                                   std::shared_ptr<SubscriptionSink> sink) = 0;
 
-  // Position of the newest event of the log, null for an empty log. The callback comes exactly once
-  // on the source's thread, within the source's deadline for single reads. Any thread.
-  using HeadCallback = std::function<void(const Answer<std::optional<Position>>& head)>;
+  // The newest event of the log, links unresolved, null for an empty log. The callback comes exactly
+  // once on the source's thread, within the source's deadline for single reads. Any thread.
+  using HeadCallback = std::function<void(const Answer<std::optional<Witness>>& head)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 
   // Position of the last record of the log as a subscription from its end tells it: records count
   // that single reads do not show, so it may lie beyond the head. Null where the server does not
   // say. Only of servers for which SaysCaughtUp. Called back like ReadHead. Any thread.
-  virtual void ReadEnd(HeadCallback callback) = 0;
+  using PlaceCallback = std::function<void(const Answer<std::optional<Position>>& place)>;
+  virtual void ReadEnd(PlaceCallback callback) = 0;
 
   // The first record at or after `from`, whatever its type, as single reads show them; null when
   // there is none. Without an answer it ends as a subscription from there would, with
@@ -164,7 +169,7 @@ class Source {
   // subscription with this filter would bring; null when there is none. Called back like ReadHead.
   // Any thread.
   virtual void ReadNext(std::optional<Position> behind, const EventFilter& filter,
-                        HeadCallback callback) = 0;
+                        PlaceCallback callback) = 0;
 
   // What the server says its version is, as "24.10.14"; empty from one that does not say. Called
   // back like ReadHead. Any thread.

@@ -215,7 +215,7 @@ TEST_F(GroupTest, HaltsBeforeAnyEventWhereTheLogIsNotTheOneThatItHasRead) {
   EXPECT_TRUE(slot_->Glance().held) << "it waits for a command";
   EXPECT_EQ(slot_->Glance().processed, 0u);
   EXPECT_THAT(Reason(), StartsWith("lineage diverged: event "));
-  EXPECT_THAT(Reason(), HasSubstr("was handled at 200:200, and in this log event "));
+  EXPECT_THAT(Reason(), HasSubstr("lay at 200:200, and in this log event "));
   EXPECT_THAT(Reason(), HasSubstr("catchup reset group --to beginning"));
   slot_.reset();
   EXPECT_EQ(Stored(), (Position{200, 200}));

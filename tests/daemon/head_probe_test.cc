@@ -37,7 +37,7 @@ class HeadProbeTest : public testing::Test {
     };
     services.retire = [this](std::shared_ptr<Source> source) { retired_ = std::move(source); };
     probe_ = std::make_unique<HeadProbe>(
-        services, reactor_.get(), [this](const auto& head) { found_.Tell(head); },
+        services, reactor_.get(), [this](const auto& head) { found_.Tell(PlaceOf(head)); },
         [this](const std::string& from, const std::string& to) {
           moved_.Tell(from + " to " + to);
         });

@@ -103,10 +103,13 @@ class ScriptedSource final : public Source {
         return;
       }
       const std::uint64_t head = Size();
-      callback(head == 0 ? std::optional<Position>() : Position{head * 100, head * 100});
+      callback(head == 0 ? std::optional<Witness>()
+                         : Witness{{head * 100, head * 100}, ScriptedId(head), head - 1, "stream"});
     });
   }
-  void ReadEnd(HeadCallback callback) override { ReadHead(std::move(callback)); }
+  void ReadEnd(PlaceCallback callback) override {
+    ReadHead([callback = std::move(callback)](const auto& head) { callback(PlaceOf(head)); });
+  }
   void ReadFirst(Position from, FirstCallback callback) override {
     Ask([this, from, callback = std::move(callback)](const auto&) {
       const std::uint64_t number = from.commit / 100;
@@ -122,7 +125,7 @@ class ScriptedSource final : public Source {
     });
   }
   void ReadNext(std::optional<Position> behind, const EventFilter&,
-                HeadCallback callback) override {
+                PlaceCallback callback) override {
     Ask([this, behind, callback = std::move(callback)](const auto& failure) {
       if (failure.has_value()) {
         callback(*failure);

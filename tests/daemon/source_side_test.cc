@@ -48,7 +48,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
       };
     }
     services.read_next = [this](std::optional<Position> behind, const EventFilter& filter,
-                                Source::HeadCallback callback) {
+                                Source::PlaceCallback callback) {
       asked_behind_ = {behind, filter};
       answer_next_ = std::move(callback);
     };
@@ -96,7 +96,9 @@ class SourceSideTest : public testing::Test, public SourceListener {
   }
   void OnWitnessStream(CallNumber, const StreamRevision& found) override { revision_.Tell(found); }
   void OnProbed(CallNumber, std::optional<Position> found) override { probed_.Tell(found); }
-  void OnHead(CallNumber, std::optional<Position> head) override { head_.Tell(head); }
+  void OnHead(CallNumber, const std::optional<Witness>& head) override {
+    head_.Tell(PlaceOf(head));
+  }
   void OnNext(CallNumber call, const Answer<std::optional<Position>>& next) override {
     next_.Tell({call, *next});
   }
@@ -121,7 +123,7 @@ class SourceSideTest : public testing::Test, public SourceListener {
   int opened_at_leader_ = 0;
   std::function<void()> answer_;
   std::pair<std::optional<Position>, EventFilter> asked_behind_;
-  Source::HeadCallback answer_next_;
+  Source::PlaceCallback answer_next_;
   std::vector<std::string> watched_;
   std::shared_ptr<Gate> gate_ = std::make_shared<Gate>([] {});
   std::vector<std::shared_ptr<Source>> retired_;  // Kept: none may end inside a turn.

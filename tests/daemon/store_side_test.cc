@@ -46,7 +46,7 @@ class StoreSideTest : public testing::Test {
     gate_->Enter([&] {
       StoreSide::Checkpoint checkpoint;
       checkpoint.position = position;
-      checkpoint.handled = Witness{position, {}, 7, "stream"};
+      checkpoint.witness = Witness{position, {}, 7, "stream"};
       checkpoint.names_plugin = names_plugin;
       side_->Save(std::move(checkpoint), Wanted(),
                   [&](const Status& status) { told.Tell(status); });

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "host/base/position.h"
+#include "host/store/checkpoint_store.h"
 #include "tests/e2e/harness.h"
 
 // A log that is not the one that a group has read, or lacks what it has read: who goes on, who does
@@ -56,6 +58,20 @@ class LineageTest : public testing::Test {
   std::string PositionOf(std::size_t n) const {
     const JsonObject event = ParseJsonObject(ReadLines(site_.data("copy", "out.jsonl")).at(n));
     return event.at("commit") + ":" + event.at("prepare");
+  }
+
+  // The places of the events by which the group knows the log, newest first, where only "s" is let
+  // through.
+  Strings Known() const {
+    EventFilter filter;
+    filter.match = EventFilter::Match::kStreamName;
+    filter.prefixes = {"s"};
+    const auto found = CheckpointStore::Inspect(site_.file("state/groups"), "copy", filter);
+    Strings places;
+    for (const Witness& witness : found.value().record.value().witnesses) {
+      places.push_back(FormatPosition(witness.position));
+    }
+    return places;
   }
 
   // Changes records of the log, which nobody has open.
@@ -135,6 +151,35 @@ TEST_F(LineageTest, AnOlderCopyWithOtherRecordsAtTheCheckpointHaltsTheGroup) {
   ExpectHalted({"lineage diverged", last_handled_});
   EXPECT_EQ(Reset("last-good").exit, 0);
   ExpectGoesOn({"other@0 x", "other@1 x", "other@2 x", "other@3 x", "other@4 x", "other@5 x"});
+}
+
+// It has all that the group has handled: only the newest event of the log, seen by the way and
+// passed since, tells it from the log. Of what the filter hides, places are announced once in 1,024
+// and kept one announcement late.
+TEST_F(LineageTest, AnOlderCopyThatLacksOnlyWhatTheFilterHidesHaltsTheGroup) {
+  site_.Configure(JsonlGroup("copy", "match = \"stream_name\"\nprefixes = [\"s\"]"));
+  ASSERT_EQ(site_.Catchup({"start", "copy", "--accept-filter", "--config", "host.toml"}).exit, 0);
+  fs::remove_all(backup());
+  fs::copy(log(), backup(), fs::copy_options::recursive);
+  int hidden = 0;
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] {
+    site_.Append(Events("other", 600));
+    hidden += 600;
+    return Known().front() != last_handled_;
+  })) << host->Errors();
+  host->Signal(SIGTERM);
+  ASSERT_EQ(host->Wait(), 0) << host->Errors();
+  const std::string seen = Known().front();
+
+  RestoreBackup();
+  site_.Append(Events("another", hidden));
+  ExpectHalted({"lineage diverged", "lay at " + seen});
+
+  EXPECT_EQ(Reset("last-good").exit, 0);
+  EXPECT_EQ(Known().front(), last_handled_);
+  site_.Append(Events("s", 1));
+  ExpectGoesOn({"s@4 x"});
 }
 
 TEST_F(LineageTest, AnotherLogHaltsTheGroupAndHasNoGoodPlace) {

@@ -73,7 +73,7 @@ TEST(ForeignLogTest, AnotherEventInItsPlaceHaltsTheGroupAndTheNewestThatIsThereI
   EXPECT_TRUE(Has(known, Kind::kDrainRunner));
   ExpectHalted(&d, LineageFault::kDiverged, P(30));
   EXPECT_TRUE(Contains(d.engine.reason(), "lineage diverged: event 46")) << d.engine.reason();
-  EXPECT_TRUE(Contains(d.engine.reason(), "was handled at 70:70, and in this log event 07"))
+  EXPECT_TRUE(Contains(d.engine.reason(), "lay at 70:70, and in this log event 07"))
       << d.engine.reason();
   EXPECT_TRUE(Contains(d.engine.reason(), "77:77, where the group's checkpoint stands"))
       << d.engine.reason();

@@ -83,7 +83,7 @@ TEST_F(LineageTest, AnotherEventThereIsAnotherLogAndTheNewestOfBothIsSought) {
   Shows(7, 2);
   Shows(5, 5);
   Proved(5);
-  EXPECT_TRUE(Contains(lineage.refuted(), "was handled at 9:9, and in this log event 01"))
+  EXPECT_TRUE(Contains(lineage.refuted(), "lay at 9:9, and in this log event 01"))
       << lineage.refuted();
 }
 

@@ -142,7 +142,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
     Ask(HeadQuestion(options_.address, std::move(callback)), kReadMethod, HeadRequest());
   }
 
-  void ReadEnd(HeadCallback callback) override {
+  void ReadEnd(PlaceCallback callback) override {
     SubscribeOptions from_end;
     from_end.from_end = true;
     from_end.filter.prefixes = {""};
@@ -161,7 +161,7 @@ class KurrentSource final : public Source, private ReadCall::Keeper {
   }
 
   void ReadNext(std::optional<Position> behind, const EventFilter& filter,
-                HeadCallback callback) override {
+                PlaceCallback callback) override {
     CATCHUP_CHECK(!filter.prefixes.empty());
     Ask(NextQuestion(options_.address, behind, std::move(callback)), kReadMethod,
         NextRequest(behind, filter));
@@ -244,8 +244,9 @@ Result<std::optional<Position>> ReadHeadAndWait(Source* source) {
   // Shared: this function may return while the other thread is still inside set_value.
   const auto head = std::make_shared<std::promise<Result<std::optional<Position>>>>();
   auto answer = head->get_future();
-  source->ReadHead([head](const Answer<std::optional<Position>>& found) {
-    head->set_value(found.ok() ? Result<std::optional<Position>>(*found) : ToStatus(found.end()));
+  source->ReadHead([head](const Answer<std::optional<Witness>>& found) {
+    head->set_value(found.ok() ? Result<std::optional<Position>>(PlaceOf(*found))
+                               : ToStatus(found.end()));
   });
   return answer.get();
 }

@@ -97,7 +97,7 @@ class FirstCall final : public Question<std::optional<FirstRecord>> {
   std::optional<FirstRecord> first_;
 };
 
-class HeadCall final : public Question<std::optional<Position>> {
+class HeadCall final : public Question<std::optional<Witness>> {
  public:
   using Question::Question;
 
@@ -105,19 +105,20 @@ class HeadCall final : public Question<std::optional<Position>> {
   Status OnAnswer(const ReadFrame& frame) override {
     if (frame.kind == ReadFrame::Kind::kEvent && !head_.has_value()) {
       CATCHUP_ASSIGN_OR_RETURN(const FirstRecord newest, RecordOf(frame.event));
-      head_ = newest.position;
+      head_ = Witness{newest.position, newest.event_id, frame.event.revision,
+                      std::string(frame.event.stream)};
     }
     return {};
   }
-  Answer<std::optional<Position>> OnEnd(const grpc::Status& status,
-                                        const grpc::ClientContext& context) override {
+  Answer<std::optional<Witness>> OnEnd(const grpc::Status& status,
+                                       const grpc::ClientContext& context) override {
     if (!status.ok()) {
       return Ended("read the head of the log", status, context);
     }
     return head_;
   }
 
-  std::optional<Position> head_;
+  std::optional<Witness> head_;
 };
 
 class NextCall final : public Question<std::optional<Position>> {
@@ -246,7 +247,7 @@ std::shared_ptr<ReadCall> HeadQuestion(std::string address, Source::HeadCallback
   return std::make_shared<HeadCall>(std::move(address), std::move(callback));
 }
 
-std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::HeadCallback callback) {
+std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::PlaceCallback callback) {
   return std::make_shared<EndCall>(std::move(address), std::move(callback));
 }
 
@@ -255,7 +256,7 @@ std::shared_ptr<ReadCall> FirstQuestion(std::string address, Source::FirstCallba
 }
 
 std::shared_ptr<ReadCall> NextQuestion(std::string address, const std::optional<Position>& behind,
-                                       Source::HeadCallback callback) {
+                                       Source::PlaceCallback callback) {
   return std::make_shared<NextCall>(std::move(address), behind, std::move(callback));
 }
 

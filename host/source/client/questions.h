@@ -15,11 +15,11 @@ namespace catchup {
 // question: read_requests.h.
 
 std::shared_ptr<ReadCall> HeadQuestion(std::string address, Source::HeadCallback callback);
-std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::HeadCallback callback);
+std::shared_ptr<ReadCall> EndQuestion(std::string address, Source::PlaceCallback callback);
 std::shared_ptr<ReadCall> FirstQuestion(std::string address, Source::FirstCallback callback);
 // `behind`: as in the request.
 std::shared_ptr<ReadCall> NextQuestion(std::string address, const std::optional<Position>& behind,
-                                       Source::HeadCallback callback);
+                                       Source::PlaceCallback callback);
 // `revision`: as in the request.
 std::shared_ptr<ReadCall> RevisionQuestion(std::string address, std::uint64_t revision,
                                            Source::RevisionCallback callback);
