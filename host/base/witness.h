@@ -11,8 +11,8 @@ namespace catchup {
 
 // How a log is recognised. An event that a group has passed, be it that it was handled or that it
 // was the log's newest, witnesses that its place, its stream and its revision had this id; a log
-// that says otherwise is another one, or an older copy that has grown anew. Places that a server has
-// only announced, where no record lies, witness nothing.
+// that says otherwise is another one, or an older copy that has grown anew. Places that a server
+// has only announced, where no record lies, witness nothing.
 
 // An event by which a later connect recognises the log. `stream` is empty where the name was too
 // long to keep: position and id still prove.

@@ -9,13 +9,13 @@
 namespace catchup {
 
 // The newest event of the log as it was when somebody looked. Once a group's checkpoint has passed
-// it, it witnesses the log as a handled event does, for a group whose filter has brought nothing for
-// a long time as well. One thread.
+// it, it witnesses the log as a handled event does, for a group whose filter has brought nothing
+// for a long time as well. One thread.
 class HeadWitness {
  public:
-  // Kept until it is passed, and no newer one before that: a group that lags behind a busy log would
-  // never pass the newest. What a checkpoint has passed already is not taken: whoever looks at a
-  // server that has another log by now sees that before the group does.
+  // Kept until it is passed, and no newer one before that: a group that lags behind a busy log
+  // would never pass the newest. What a checkpoint has passed already is not taken: whoever looks
+  // at a server that has another log by now sees that before the group does.
   void Saw(const std::optional<Witness>& head) {
     if (!waiting_.has_value() && PlaceOf(head) > passed_) {
       waiting_ = head;

@@ -173,20 +173,21 @@ void SourceSide::OnVersion(CallNumber call, const Answer<std::string>& version) 
 // Else the last record of the log counts: none may be shown of those behind that event.
 void SourceSide::ReadEnd(CallNumber call, Position from) {
   using Place = Answer<std::optional<Position>>;
-  source_->ReadHead(Gate::Wrap(gate_, [this, call, from](const Answer<std::optional<Witness>>& head) {
-    if (call != call_) {
-      return;
-    }
-    TellHead(call, head);
-    const Place newest = PlaceOf(head);
-    if (!newest.ok() || *newest >= from || !says_caught_up_) {
-      OnEndOfLog(call, newest);
-      return;
-    }
-    source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *newest](const Place& end) {
-      OnEndOfLog(call, end.ok() ? Place(std::max(head, *end)) : end);
-    }));
-  }));
+  source_->ReadHead(
+      Gate::Wrap(gate_, [this, call, from](const Answer<std::optional<Witness>>& head) {
+        if (call != call_) {
+          return;
+        }
+        TellHead(call, head);
+        const Place newest = PlaceOf(head);
+        if (!newest.ok() || *newest >= from || !says_caught_up_) {
+          OnEndOfLog(call, newest);
+          return;
+        }
+        source_->ReadEnd(Gate::Wrap(gate_, [this, call, head = *newest](const Place& end) {
+          OnEndOfLog(call, end.ok() ? Place(std::max(head, *end)) : end);
+        }));
+      }));
 }
 
 void SourceSide::OnEndOfLog(CallNumber call, const Answer<std::optional<Position>>& end) {

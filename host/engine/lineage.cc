@@ -124,8 +124,8 @@ void Lineage::Take(Testimony testimony, const std::string& instead) {
 void Lineage::Refute(const std::string& instead) {
   if (refuted_.empty()) {
     refuted_ =
-        fmt::format("event {} lay at {}, and in this log {}",
-                    FormatUuid(witness()->event_id), FormatPosition(witness()->position), instead);
+        fmt::format("event {} lay at {}, and in this log {}", FormatUuid(witness()->event_id),
+                    FormatPosition(witness()->position), instead);
   }
 }
 

@@ -142,8 +142,8 @@ class Source {
   virtual std::unique_ptr<Subscription> Subscribe(const SubscribeOptions& options,
                                                   std::shared_ptr<SubscriptionSink> sink) = 0;
 
-  // The newest event of the log, links unresolved, null for an empty log. The callback comes exactly
-  // once on the source's thread, within the source's deadline for single reads. Any thread.
+  // The newest event of the log, links unresolved, null for an empty log. The callback comes
+  // exactly once on the source's thread, within the source's deadline for single reads. Any thread.
   using HeadCallback = std::function<void(const Answer<std::optional<Witness>>& head)>;
   virtual void ReadHead(HeadCallback callback) = 0;
 

@@ -99,9 +99,9 @@ TEST_F(LastGoodTest, WhatTheNewestIsContradictedByIsTold) {
   EXPECT_EQ(Find({newer, Elsewhere(older)})->refuted, "");
   const Witness other = Elsewhere(newer);
   EXPECT_EQ(Find({other, Elsewhere(older)})->refuted,
-            "event " + FormatUuid(other.event_id) + " lay at " +
-                FormatPosition(other.position) + ", and in this log event " +
-                FormatUuid(newer.event_id) + " lies at " + FormatPosition(newer.position));
+            "event " + FormatUuid(other.event_id) + " lay at " + FormatPosition(other.position) +
+                ", and in this log event " + FormatUuid(newer.event_id) + " lies at " +
+                FormatPosition(newer.position));
 }
 
 TEST_F(LastGoodTest, WhereNoneIsLeftThereIsNone) {
