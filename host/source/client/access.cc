@@ -11,6 +11,9 @@ constexpr std::string_view kNone =
     "no credentials were sent: wanted source.credentials_file, for an append --credentials-file, "
     "or CATCHUP_CREDENTIALS in the environment";
 
+// All that a node says of a wrong password. The code's name says it already.
+constexpr std::string_view kUnauthenticated = "Unauthenticated";
+
 // As gRPC words an answer that is none of its own protocol.
 bool IsServerError(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNKNOWN &&
@@ -44,7 +47,8 @@ std::string NoRight(AccessTo access, std::string_view credentials) {
 
 grpc::Status With(const grpc::Status& status, grpc::StatusCode code, const std::string& advice) {
   const std::string& text = status.error_message();
-  return {code, text.empty() ? advice : fmt::format("{}; {}", text, advice)};
+  return {code,
+          text.empty() || text == kUnauthenticated ? advice : fmt::format("{}; {}", text, advice)};
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ Front::Rule AskForUsers(NodeUsers users) {
       }
       const auto found = users.find(words->substr(0, colon));
       if (found == users.end() || found->second.password != words->substr(colon + 1)) {
-        return Front::Fate::End({grpc::StatusCode::UNAUTHENTICATED, ""});
+        return Front::Fate::End({grpc::StatusCode::UNAUTHENTICATED, "Unauthenticated"});
       }
       user = &found->second;
     }

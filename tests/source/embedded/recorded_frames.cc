@@ -1,6 +1,7 @@
 #include "tests/source/embedded/recorded_frames.h"
 
 #include <google/protobuf/util/message_differencer.h>
+#include <grpcpp/support/status_code_enum.h>
 
 #include <cstdint>
 #include <functional>
@@ -43,7 +44,7 @@ void BlankCreated(wire::ReadResp::ReadEvent::RecordedEvent* event) {
 bool HasUnrecordedId(const wire::ReadResp::ReadEvent::RecordedEvent& event) {
   static const std::set<std::string> streams = {
       // There before the recording began.
-      "$$$scavenges", "cap-run",
+      "$$$scavenges", "$$$user-admin", "cap-run",
       // Written by a server by itself when a stream is deleted or opened again.
       "$$cap-deleted-soft", "$$cap-links-soft",
       // Appended in a number that a note tells.
@@ -138,6 +139,23 @@ std::string RecordedMessage(const nlohmann::json& line) {
   }
   message.append(line.at("len").get<std::size_t>() - message.size() - tail.size(), kFill);
   return message + tail;
+}
+
+std::map<std::string, std::string> RecordedTrailers(const nlohmann::json& line) {
+  static const std::set<std::string> http_headers = {"content-type", "date", "server",
+                                                     "content-length", "grpc-status"};
+  std::map<std::string, std::string> trailers;
+  for (const auto& [key, value] : line.at("trailers").items()) {
+    if (!http_headers.contains(key)) {
+      trailers.emplace(key, value.get<std::string>());
+    }
+  }
+  return trailers;
+}
+
+bool IsOfTheClient(int code) {
+  return code == grpc::StatusCode::CANCELLED || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
+         code < 0;
 }
 
 testing::AssertionResult SameFrame(const std::string& method, const std::string& found,

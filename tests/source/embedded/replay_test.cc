@@ -39,21 +39,6 @@ namespace features = event_store::client::server_features;
 using Json = nlohmann::json;
 using test::RawCall;
 
-// Trailers of a recording that are HTTP headers in truth: grpc-js shows the headers of an answer
-// without a body as trailers, and bare HTTP/2 the status. They are no trailers of the protocol.
-const std::set<std::string>& HttpHeaders() {
-  static const std::set<std::string> names = {"content-type", "date", "server", "content-length",
-                                              "grpc-status"};
-  return names;
-}
-
-// The statuses that the recording client made by itself: it cancelled, its deadline was over, or
-// (on bare HTTP/2) it reset the stream.
-bool IsOfTheClient(int code) {
-  return code == grpc::StatusCode::CANCELLED || code == grpc::StatusCode::DEADLINE_EXCEEDED ||
-         code < 0;
-}
-
 // A node cannot be asked to be quiet; this long is given to an extra message to show itself. It can
 // only find faults, never make one.
 constexpr std::chrono::milliseconds kQuiet{20};
@@ -160,13 +145,7 @@ void ReplayStatus(const std::string& scenario, int number, const Json& line, Ope
 }
 
 void ReplayTrailer(const Json& line, const Open& open) {
-  std::map<std::string, std::string> wanted;
-  for (const auto& [key, value] : line.at("trailers").items()) {
-    if (!HttpHeaders().contains(key)) {
-      wanted.emplace(key, value.get<std::string>());
-    }
-  }
-  EXPECT_EQ(open.call->Trailers(), wanted);
+  EXPECT_EQ(open.call->Trailers(), RecordedTrailers(line));
 }
 
 // `written` counts the events of the scenario.
