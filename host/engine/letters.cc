@@ -13,7 +13,9 @@ namespace catchup {
 
 Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass failure,
                               std::uint32_t attempts, const std::string& reason, Turn& turn) {
-  if (parts_.options.letter_order == LetterOrder::kHalt && failure != FailureClass::kByHand) {
+  // What is held there is so by a person's word (route.cc).
+  const bool ordered = failure == FailureClass::kByHand || failure == FailureClass::kHeld;
+  if (parts_.options.letter_order == LetterOrder::kHalt && !ordered) {
     parts_.halted_before = parts_.ledger.PositionOf(sequence);
     parts_.End(GroupState::kFailed, reason + StopsBefore(sequence), Lane::Force::kDrain,
                parts_.options.drain_timeout);

@@ -1,5 +1,7 @@
 #include "host/engine/route.h"
 
+#include <string_view>
+
 #include "host/engine/letters.h"
 #include "host/engine/waits.h"
 
@@ -10,6 +12,15 @@ namespace {
 // with the next failure, so a row of failures costs this much for each, and so many events are
 // passed over that queue behind letters; a runner is busy with them while the host judges.
 constexpr std::uint64_t kAheadOfFailure = 16;
+
+// Whether the type's events become letters without a call. A group that stops instead of writing a
+// letter by itself calls what was held by itself, when it had another order.
+bool IsHeld(const EngineParts& parts, std::string_view type) {
+  const Doubt::Hold hold = parts.doubt.HoldOf(type);
+  return hold == Doubt::Hold::kByHand ||
+         (hold == Doubt::Hold::kByItself && parts.options.letter_order != LetterOrder::kHalt &&
+          parts.breaker.closed() && !parts.book.IsHalfFull());
+}
 
 }  // namespace
 
@@ -46,11 +57,7 @@ Fate FateOf(const EngineParts& parts, Sequence sequence) {
   if (parts.park_asked.contains(position)) {
     return {Fate::Kind::kPark, {LetterState::kDead, FailureClass::kByHand}, "parked by hand"};
   }
-  const Doubt::Hold hold = parts.doubt.HoldOf(name.type);
-  const bool held =
-      hold == Doubt::Hold::kByHand ||
-      (hold == Doubt::Hold::kByItself && parts.breaker.closed() && !parts.book.IsHalfFull());
-  if (held) {
+  if (IsHeld(parts, name.type)) {
     return {Fate::Kind::kPark, {LetterState::kHealing, FailureClass::kHeld}, "its type is held"};
   }
   // A kill would bring the healed letter yet again, and behind this event, which a checkpoint may

@@ -1077,6 +1077,24 @@ TEST_F(HaltOrderTest, AnEventParkedByHandIsStillALetter) {
   EXPECT_TRUE(Has(Event("a"), Kind::kPark));
 }
 
+TEST_F(HaltOrderTest, EventsOfATypeParkedByHandAreStillLetters) {
+  Event("a");
+  Fails(1, CATCHUP_FAILED, "odd");
+  ASSERT_EQ(driver.engine.state(), GroupState::kWaiting);
+
+  Commands answer;
+  ASSERT_EQ(driver.engine.ParkType("t", driver.tick(), &answer), "");
+
+  EXPECT_TRUE(Has(answer, Kind::kPark)) << "the one that the group waits for";
+  EXPECT_TRUE(Has(Event("b"), Kind::kPark)) << "and each that comes";
+  EXPECT_EQ(driver.engine.state(), GroupState::kCatchingUp) << driver.engine.reason();
+}
+
+TEST_F(HaltOrderTest, ATypeThatWasHeldByItselfUnderAnotherOrderIsCalled) {
+  driver.engine.LoadHold("t", false);
+  EXPECT_EQ(Delivered(Event("a")).first, 1u);
+}
+
 // The runner's two words are two places in memory, so the later one may be read first.
 TEST_F(FailureTest, WhatWasSettledBeforeAFailureMayBeReadAfterItWithALetterBetween) {
   for (const bool is_durable : {false, true}) {

@@ -404,7 +404,9 @@ class LetterChecker final : public Judge {
       Broken(rule, At(i) + " becomes a letter, class " +
                        std::to_string(static_cast<int>(record.failure)) + ", " + how);
     };
-    if (h_.order == LetterOrder::kHalt && record.failure != FailureClass::kByHand) {
+    const bool ordered = record.failure == FailureClass::kByHand ||
+                         (record.failure == FailureClass::kHeld && TypeOf(i).by_hand);
+    if (h_.order == LetterOrder::kHalt && !ordered) {
       broken("cause", "though the order is halt");
     }
     if (record.state == LetterState::kFollower) {

@@ -144,6 +144,18 @@ TEST(LetterCheckerTest, AcceptsAnEventParkedByHandWhereTheGroupWouldHalt) {
   EXPECT_EQ(s.Broken(), Names{});
 }
 
+TEST(LetterCheckerTest, AcceptsATypeParkedByHandWhereTheGroupWouldHalt) {
+  LetterScript s(LetterOrder::kHalt);
+  s.Host().Runner(1).Hold(0, true).Park(0, kHealing, kHeld).Letter(0).Kill();
+  EXPECT_EQ(s.Broken(), Names{});
+}
+
+TEST(LetterCheckerTest, FindsATypeHeldByItselfWhereTheGroupWouldHalt) {
+  LetterScript s(LetterOrder::kHalt);
+  s.Host().Runner(1).Hold(0, false).Park(0, kHealing, kHeld);
+  EXPECT_EQ(s.Broken(), (Names{"hold", "cause"}));
+}
+
 TEST(LetterCheckerTest, AcceptsThatWhatWasDroppedComesAfterAKill) {
   LetterScript s;
   s.Host().Runner(1).Doubt(0).Handle(1, 1).Park(2, kFollower, kUnknown).Letter(2);
