@@ -36,7 +36,8 @@ std::optional<LetterBook::Id> Heal::LetterToProbeWith() const {
 }
 
 bool Heal::MayCallLetter(const LetterBook::Id& id) const {
-  return !parts_.letter_writes.Holds(parts_.book.StreamOf(id), id.position) &&
+  return parts_.link.knows_log() &&
+         !parts_.letter_writes.Holds(parts_.book.StreamOf(id), id.position) &&
          !StandsBehindAnEvent(id);
 }
 

@@ -112,7 +112,7 @@ LetterBook::Id LetterBook::Add(const LetterSummary& summary, std::uint32_t strea
   // One that came in front of others, which a group does that went back, takes their turn.
   if (const auto next = std::next(at); at == letters.begin() && next != letters.end()) {
     Dequeue({id.stream, next->first});
-    if (next->second.asked || order_ == LetterOrder::kEvent) {
+    if (next->second.asked || order_ != LetterOrder::kStream) {
       Enqueue({id.stream, next->first});
     }
   }
@@ -251,7 +251,7 @@ bool LetterBook::Ask(const Id& id, Time now) {
   Letter& letter = At(id);
   const bool callable =
       letter.written &&
-      (IsFirst(id) || (order_ == LetterOrder::kEvent && letter.state != LetterState::kFollower));
+      (IsFirst(id) || (order_ != LetterOrder::kStream && letter.state != LetterState::kFollower));
   if (!callable || letter.in_call) {
     return false;
   }
@@ -351,7 +351,7 @@ std::string_view LetterBook::CheckInvariants() const {
       in_streaks += types_[letter.type].in_streaks.count({letter.streak, id});
       const bool callable =
           letter.written && !letter.in_call && letter.state != LetterState::kDead &&
-          (first || (order_ == LetterOrder::kEvent && letter.state == LetterState::kHealing));
+          (first || (order_ != LetterOrder::kStream && letter.state == LetterState::kHealing));
       if (callable && letter.queue == Letter::Queue::kNone) {
         return "a letter that can be called is in no queue";
       }

@@ -25,7 +25,7 @@ namespace catchup {
 // be called next. Names are kept once for each stream and type that has letters.
 //
 // A letter can be called when it is written, not called already, and
-//   - healing, and the first of its stream (`order` kEvent: any): at its due time,
+//   - healing, and the first of its stream (with `order` kStream; else any): at its due time,
 //   - a follower that has become the first of its stream: at once, streams taking turns,
 //   - healing or dead, where somebody asked for it: at once, before the others.
 // Letters of a held type wait for the hold's own pace instead of their due times.

@@ -29,13 +29,13 @@ void LetterBook::Enqueue(const Id& id) {
     return;
   }
   const bool first = IsFirst(id);
-  if (letter.asked && (first || order_ == LetterOrder::kEvent)) {
+  if (letter.asked && (first || order_ != LetterOrder::kStream)) {
     letter.queue = Letter::Queue::kAsked;
     asked_.insert(id);
   } else if (letter.state == LetterState::kFollower && first) {
     letter.queue = Letter::Queue::kHanding;
     handing_.push_back(id);
-  } else if (letter.state == LetterState::kHealing && (first || order_ == LetterOrder::kEvent)) {
+  } else if (letter.state == LetterState::kHealing && (first || order_ != LetterOrder::kStream)) {
     letter.queue = Letter::Queue::kDue;
     types_[letter.type].due.emplace(letter.due, id);
     Retime(letter.type);

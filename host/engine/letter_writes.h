@@ -17,7 +17,7 @@ namespace catchup {
 //
 // What was called waits for its own to be on the disk before anything comes of it: with order
 // kStream no letter and no event of the stream is called meanwhile, so that no kill brings a letter
-// again behind what followed it; with kEvent not the letter itself.
+// again behind what followed it; else not the letter itself.
 class LetterWrites {
  public:
   // At a time. A commit takes as long as some twenty calls of a quick handler, so this is more than
@@ -56,7 +56,7 @@ class LetterWrites {
 
   // Whether a letter's call would come before what it has to wait for.
   bool Holds(std::string_view stream, Position position) const {
-    return order_ == LetterOrder::kEvent ? Has(position) : streams_.find(stream) != streams_.end();
+    return order_ != LetterOrder::kStream ? Has(position) : streams_.find(stream) != streams_.end();
   }
 
  private:

@@ -58,6 +58,7 @@ void SourceLink::Connect(const std::optional<Position>& reached, Turn& turn) {
 void SourceLink::Ask(Step step, Command::Kind kind, const std::optional<Position>& from,
                      Turn& turn) {
   step_ = step;
+  been_open_ = been_open_ || step == Step::kOpen;
   probed_ = from;
   Command& command = turn.Add(kind);
   command.number = call_;
@@ -145,14 +146,13 @@ void SourceLink::WarnOfSilence(Turn& turn) {
   }
   silent_ = lineage_.witnesses().front()->position;
   const auto& proved = lineage_.proved();
-  turn.Tell(
-      Notice::kWitnessesGone,
-      fmt::format("of {} handled events by which this log is known {} are not in it any more, "
-                  "as after a scavenge or a delete, the newest at {}; {}",
-                  lineage_.witnesses().size(), lineage_.silent(), FormatPosition(*silent_),
-                  proved ? "the one at " + FormatPosition(proved->position) + " is: going on"
-                         : "going on without a proof that it is the one that was read"),
-      false, silent_);
+  turn.Tell(Notice::kWitnessesGone,
+            fmt::format("of {} events by which this log is known {} are not in it any more, "
+                        "as after a scavenge or a delete, the newest at {}; {}",
+                        lineage_.witnesses().size(), lineage_.silent(), FormatPosition(*silent_),
+                        proved ? "the one at " + FormatPosition(proved->position) + " is: going on"
+                               : "going on without a proof that it is the one that was read"),
+            false, silent_);
 }
 
 std::optional<Position> SourceLink::LastGood() const {

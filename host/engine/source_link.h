@@ -133,6 +133,13 @@ class SourceLink {
   bool live() const { return live_; }                     // A frame has come on the present call.
   bool been_live() const { return been_live_; }           // On some call.
   bool knows_head() const { return head_.has_value(); }   // Of the present call.
+  // Whether the log is the one that the group has read, as far as anybody has said: events were
+  // asked for once, and neither is a call at its questions nor does the log end too early. While
+  // the source is away that holds on.
+  bool knows_log() const {
+    return been_open_ && !short_ &&
+           (step_ == Step::kNone || step_ == Step::kConnecting || step_ == Step::kOpen);
+  }
   bool has_call() const { return step_ != Step::kNone; }
   CallNumber call() const { return call_; }  // The last one.
   // How far the server says the present call has got; what was had before counts.
@@ -190,6 +197,7 @@ class SourceLink {
   std::optional<Position> head_;    // Of the present call.
   bool live_ = false;               // A frame has come on the present call.
   bool been_live_ = false;
+  bool been_open_ = false;
   std::string trouble_;
   bool awaits_access_ = false;  // The last call was refused for who we are.
   // The last call that a message was too large for had got so far.

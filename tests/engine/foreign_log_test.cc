@@ -56,6 +56,37 @@ TEST(ForeignLogTest, TheNewestHandledEventIsAskedForBeforeAnythingIsSubscribedTo
   EXPECT_FALSE(d.engine.foreign_log().has_value());
 }
 
+// Its event may be none of this log's.
+TEST(ForeignLogTest, NoLetterIsCalledBeforeTheLogIsKnown) {
+  Driver d;
+  d.engine.LoadLetter(StoredLetter(P(50)));
+  d.Start(Behind(77, {70}));
+  EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
+  EXPECT_FALSE(Has(d.Wake(1h), Kind::kCallLetter));
+  EXPECT_TRUE(Has(d.WitnessRead(Shown(70, 70)), Kind::kCallLetter));
+}
+
+TEST(ForeignLogTest, NoLetterIsCalledWhileTheLogEndsTooEarly) {
+  Driver d;
+  d.log_end = P(60);
+  d.engine.LoadLetter(StoredLetter(P(50)));
+  d.Start(Behind(77, {70}));
+  EXPECT_FALSE(Has(d.Ready(), Kind::kCallLetter));
+  EXPECT_FALSE(Has(d.Wake(1s), Kind::kCallLetter));
+}
+
+TEST(ForeignLogTest, LettersAreCalledWhileTheSourceIsAway) {
+  Driver d;
+  LetterSummary letter = StoredLetter(P(50));
+  letter.due = 2h;
+  d.engine.LoadLetter(letter);
+  d.Start(Behind(77, {70}));
+  d.Ready();
+  ASSERT_TRUE(Has(d.WitnessRead(Shown(70, 70)), Kind::kSubscribe));
+  d.Ended();
+  EXPECT_TRUE(Has(d.Wake(1h), Kind::kCallLetter));
+}
+
 TEST(ForeignLogTest, NobodyIsAskedWhereNothingWasHandled) {
   Driver d;
   d.Start(Behind(77, {}));

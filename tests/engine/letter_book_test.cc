@@ -50,6 +50,25 @@ TEST_F(LetterBookTest, HoldsAStreamFromItsFirstLetterOn) {
   EXPECT_FALSE(book.Has("a", {9, 9}));
 }
 
+TEST(LetterBookOrderTest, OnlyALetterOfOrderStreamHoldsBackOneOfItsStream) {
+  for (const LetterOrder order : {LetterOrder::kStream, LetterOrder::kEvent, LetterOrder::kHalt}) {
+    SCOPED_TRACE(static_cast<int>(order));
+    LetterBook book{order, 100, 1000};
+    LetterSummary letter;
+    letter.stream = "a";
+    letter.type = "t";
+    letter.position = {5, 5};
+    letter.state = LetterState::kDead;
+    book.Add(letter, 0, true);
+    letter.position = {9, 9};
+    letter.state = LetterState::kHealing;
+    book.Add(letter, 0, true);
+
+    EXPECT_EQ(book.CheckInvariants(), "");
+    EXPECT_EQ(book.Next(1h, 0s).has_value(), order != LetterOrder::kStream);
+  }
+}
+
 TEST_F(LetterBookTest, CallsAHealingLetterWhenItIsDue) {
   Add("a", 5, LetterState::kHealing, 30s);
 

@@ -362,8 +362,7 @@ void World::GiveOrder() {
   if (finished_) {
     return;
   }
-  // A type that is parked ends a group that writes no letter by itself.
-  switch (by_hand_ ? random_.Between(3, 6) : random_.Between(0, 5)) {
+  switch (random_.Between(0, by_hand_ ? 6 : 5)) {
     case 0:
     case 6:
       ParkSomeEvent();
@@ -460,7 +459,7 @@ void World::DropSome() {
 // What is decided between two processes, and done at the next start.
 void World::OrderWhileStopped() {
   const auto type = static_cast<std::uint32_t>(random_.Between(0, 2));
-  switch (by_hand_ ? random_.Between(3, 4) : random_.Between(0, 4)) {
+  switch (random_.Between(by_hand_ ? 1 : 0, 4)) {
     case 0:
       if (!history_.position_mode && stored_) {
         Reset();
