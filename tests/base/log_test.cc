@@ -284,14 +284,20 @@ TEST(LogTest, DrawsTheNewestProgressForASlowTerminal) {
   }
 }
 
-// The pipe holds a small part of the lines.
-TEST(LogTest, KeepsLinesForALateReaderWhileItsCallersGoOn) {
+// What the writer says to a reader who begins once all is said.
+std::vector<nlohmann::json> ReadLate(const std::string& what) {
   Pipe errors;
-  Writer writer("some unread", std::move(errors.write_end));
+  Writer writer(what, std::move(errors.write_end));
   EXPECT_EQ(writer.ReadLine(), "logged\n");
   writer.LetItEnd();
   const auto lines = Parse(ReadAll(errors.read_end.get()));
   writer.ExpectSuccess();
+  return lines;
+}
+
+// The pipe holds a small part of the lines.
+TEST(LogTest, KeepsLinesForALateReaderWhileItsCallersGoOn) {
+  const auto lines = ReadLate("some unread");
   ASSERT_EQ(lines.size(), 400u);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     EXPECT_EQ(lines[i]["number"], i);
@@ -310,12 +316,7 @@ TEST(LogTest, WritesEachLineOfWhatCounts) {
 
 // Five times what is kept of other lines, which have room besides.
 TEST(LogTest, KeepsFarMoreOfWhatCountsForALateReader) {
-  Pipe errors;
-  Writer writer("some of each unread", std::move(errors.write_end));
-  EXPECT_EQ(writer.ReadLine(), "logged\n");
-  writer.LetItEnd();
-  const auto lines = Parse(ReadAll(errors.read_end.get()));
-  writer.ExpectSuccess();
+  const auto lines = ReadLate("some of each unread");
   ASSERT_EQ(lines.size(), 5001u);
   for (std::size_t i = 0; i < 5000; ++i) {
     EXPECT_EQ(lines[i]["number"], i);

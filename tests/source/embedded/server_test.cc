@@ -171,7 +171,6 @@ TEST_F(ServerTest, NeverDeletesAMissingStreamButTombstonesOne) {
             "Event stream 'nobody' is deleted.");
 }
 
-// Metadata that replaced the delete's would show again what the delete hid.
 // A trailer holds printable ASCII only, and a name may be anything.
 TEST_F(ServerTest, FailsWithoutAWordAboutAStreamWhoseNameNoTrailerCanHold) {
   const std::map<std::string, std::string> exceptions{
@@ -196,6 +195,7 @@ TEST_F(ServerTest, FailsWithoutAWordAboutAStreamWhoseNameNoTrailerCanHold) {
   }
 }
 
+// Metadata that replaced the delete's would show again what the delete hid.
 TEST_F(ServerTest, KeepsDeletedEventsHiddenWhenMetadataIsWritten) {
   client_->MustAppend("orders", Some(3));
   ASSERT_TRUE(client_->Delete("orders").ok());
