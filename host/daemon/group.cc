@@ -195,8 +195,7 @@ void Group::SetHead(const std::optional<Witness>& head) {
     if (report_.finished()) {
       return;
     }
-    head_ = PlaceOf(head);
-    head_witness_.Saw(head);
+    TakeHead(head);
     // The call's own question may have found no answer.
     if (engine().needs_head()) {
       engine().Head(source_.call(), head_, Now(), out());
@@ -227,9 +226,13 @@ void Group::OnProbed(CallNumber call, std::optional<Position> found) {
   engine().Probed(call, found, Now(), out());
 }
 
-void Group::OnHead(CallNumber call, const std::optional<Witness>& head) {
+void Group::TakeHead(const std::optional<Witness>& head) {
   head_ = PlaceOf(head);
   head_witness_.Saw(head);
+}
+
+void Group::OnHead(CallNumber call, const std::optional<Witness>& head) {
+  TakeHead(head);
   engine().Head(call, head_, Now(), out());
 }
 

@@ -98,8 +98,8 @@ class Group final : private CommandHandler,
   // The node at `from` does not serve any more, and the one at `to` does. Any thread.
   void LeaveNode(const std::string& from, const std::string& to);
 
-  // The newest event of the log, for the place in it that is shown, and for calls that are silent.
-  // Any thread.
+  // The newest event of the log, for the place in it that is shown, for calls that are silent, and
+  // to know the log by. Any thread.
   void SetHead(const std::optional<Witness>& head);
   // True once the durable checkpoint is everything that was handled, or the group never ran.
   bool CheckpointSafe();
@@ -192,6 +192,9 @@ class Group final : private CommandHandler,
   void OnTokenKnown(LaneNumber lane, SpawnNumber spawn, std::uint64_t token, const Status& status);
   void OnSaved(Position position, const std::optional<Witness>& witness, const Status& saved);
   void OnStoreStatus(const Status& status);
+
+  // The log's newest event, whoever asked for it.
+  void TakeHead(const std::optional<Witness>& head);
 
   // The way to the engine's start (group_start.cc).
   void Take(const StartPath::Next& next);
