@@ -32,7 +32,7 @@ Status CheckLogExists(const SourceUri& uri) {
 }
 
 Result<LastGood> Ask(const SourceUri& uri, const std::shared_ptr<Credentials>& credentials,
-                     const std::string& name, const std::vector<Witness>& handled,
+                     const std::string& name, const std::vector<Witness>& witnesses,
                      SignalInbox* signals) {
   CATCHUP_RETURN_IF_ERROR(CheckLogExists(uri));
   CATCHUP_ASSIGN_OR_RETURN(const LogTarget target, OpenTarget(uri, credentials, signals));
@@ -43,7 +43,7 @@ Result<LastGood> Ask(const SourceUri& uri, const std::shared_ptr<Credentials>& c
   CATCHUP_ASSIGN_OR_RETURN(const LastGoodAnswer good,
                            AwaitAnswer<LastGoodAnswer>(
                                [&](std::function<void(const LastGoodAnswer&)> answer) {
-                                 FindLastGood(source.get(), handled, std::move(answer));
+                                 FindLastGood(source.get(), witnesses, std::move(answer));
                                },
                                kAskLimit, signals));
   return good.ok() ? Result<LastGood>(*good) : Status::Unavailable(good.end().text);
@@ -53,11 +53,11 @@ Result<LastGood> Ask(const SourceUri& uri, const std::shared_ptr<Credentials>& c
 
 Result<OrderNote> ResetToLastGood(const HostConfig& config, const std::filesystem::path& groups,
                                   const GroupConfig& group, const std::string& by) {
-  CATCHUP_ASSIGN_OR_RETURN(const auto handled, HandledEvents(groups, group));
+  CATCHUP_ASSIGN_OR_RETURN(const auto witnesses, WitnessesOf(groups, group));
   CATCHUP_ASSIGN_OR_RETURN(auto signals, SignalInbox::OpenForCommand());  // Before any thread.
   CATCHUP_ASSIGN_OR_RETURN(const auto credentials, OpenSourceFiles(config.source, config.file));
-  const auto good = Ask(config.source.uri, credentials, group.name, handled, &signals);
-  return good.ok() ? OrderResetToLastGood(groups, group, handled, *good, by)
+  const auto good = Ask(config.source.uri, credentials, group.name, witnesses, &signals);
+  return good.ok() ? OrderResetToLastGood(groups, group, witnesses, *good, by)
                    : Result<OrderNote>(NotAsked(good.status()));
 }
 

@@ -106,10 +106,10 @@ void AddReset(CLI::App* app, ControlArguments* arguments) {
       app, "reset", "Puts the place from which a group goes on elsewhere, while it does not run",
       ControlArguments::Command::kReset, arguments);
   reset
-      ->add_option(
-          "--to", arguments->to,
-          "beginning, last-good (the newest handled event that the log has), or a position as "
-          "commit:prepare; the first event is the one after it")
+      ->add_option("--to", arguments->to,
+                   "beginning, last-good (the newest event that the group has passed and the log "
+                   "has), or a position as "
+                   "commit:prepare; the first event is the one after it")
       ->required();
   reset->footer(
       "Events behind it are handled again: what a plugin keeps in data/ stays as it is, but for a\n"

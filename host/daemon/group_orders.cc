@@ -21,9 +21,9 @@ std::string PositionText(const std::optional<Position>& position) {
   return position.has_value() ? FormatPosition(*position) : "none";
 }
 
-std::string PositionsOf(const std::vector<Witness>& handled) {
+std::string PositionsOf(const std::vector<Witness>& witnesses) {
   std::string text;
-  for (const Witness& witness : handled) {
+  for (const Witness& witness : witnesses) {
     text += (text.empty() ? "" : ", ") + FormatPosition(witness.position);
   }
   return text;
@@ -74,7 +74,7 @@ std::string LettersBeyond(const std::filesystem::path& folder, const std::string
                                     letters == 1 ? "its event comes" : "their events come");
 }
 
-// Says from where to where. `kept`: the events that the log has in common with what was handled.
+// Says from where to where. `kept`: the events that the log has in common with the group's.
 Result<std::string> Reset(const std::filesystem::path& groups, CheckpointStore* store,
                           const GroupConfig& group, const PositionReset& to,
                           std::vector<Witness> kept, const std::string& by) {
@@ -178,8 +178,8 @@ Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupCon
   return note.empty() ? moved : moved + "; " + note;
 }
 
-Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
-                                           const GroupConfig& group) {
+Result<std::vector<Witness>> WitnessesOf(const std::filesystem::path& groups,
+                                         const GroupConfig& group) {
   const auto store = CheckpointStore::OpenForCommand(groups, group.name, group.filter);
   const bool is_new = store.status().code() == Status::Code::kNotFound;
   if (!store.ok() && !is_new) {
@@ -187,7 +187,7 @@ Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
   }
   if (is_new || (*store)->record().witnesses.empty()) {
     return Status::Invalid(
-        fmt::format("--to last-good: group {} knows of no event that it has handled, by which to "
+        fmt::format("--to last-good: group {} knows of no event that it has passed, by which to "
                     "recognise its log; wanted beginning or a position",
                     group.name));
   }
@@ -196,18 +196,18 @@ Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
 
 Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
                                        const GroupConfig& group,
-                                       const std::vector<Witness>& handled, const LastGood& found,
+                                       const std::vector<Witness>& witnesses, const LastGood& found,
                                        const std::string& by) {
   const auto& good = found.event;
   if (!good.has_value()) {
     return Status::Invalid(fmt::format(
         "--to last-good: the log has none of the events by which group {} knows its own, at {}{}; "
         "wanted that log, or --to beginning or a position of this one",
-        group.name, PositionsOf(handled), found.refuted.empty() ? "" : ": " + found.refuted));
+        group.name, PositionsOf(witnesses), found.refuted.empty() ? "" : ": " + found.refuted));
   }
   CATCHUP_ASSIGN_OR_RETURN(const auto store,
                            CheckpointStore::OpenForCommand(groups, group.name, group.filter));
-  std::vector<Witness> kept = handled;
+  std::vector<Witness> kept = witnesses;
   DropWitnessesBeyond(good->position, &kept);
   const std::string repeats =
       store->record().checkpoint.has_value() && good->position < *store->record().checkpoint
@@ -216,8 +216,8 @@ Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
   CATCHUP_ASSIGN_OR_RETURN(
       const std::string moved,
       Reset(groups, store.get(), group, PositionReset{good->position}, std::move(kept), by));
-  return fmt::format("{}, behind {}, which the log has as it was handled; {}", moved,
-                     EventText(*good), repeats);
+  return fmt::format("{}, behind {}, which the log has as it was; {}", moved, EventText(*good),
+                     repeats);
 }
 
 }  // namespace catchup

@@ -37,15 +37,15 @@ Result<OrderNote> OrderStart(const std::filesystem::path& groups, const GroupCon
 Result<OrderNote> OrderReset(const std::filesystem::path& groups, const GroupConfig& group,
                              const PositionReset& to, const std::string& by);
 
-// The events that the group has handled and knows a log by, newest first. kInvalid: there are none.
-Result<std::vector<Witness>> HandledEvents(const std::filesystem::path& groups,
-                                           const GroupConfig& group);
+// The events that the group knows its log by, newest first. kInvalid: there are none.
+Result<std::vector<Witness>> WitnessesOf(const std::filesystem::path& groups,
+                                         const GroupConfig& group);
 
-// It goes on behind the newest of `handled` that its log has, as FindLastGood has found. kInvalid:
-// that has none.
+// It goes on behind the newest of `witnesses` that its log has, as FindLastGood has found.
+// kInvalid: that has none.
 Result<OrderNote> OrderResetToLastGood(const std::filesystem::path& groups,
                                        const GroupConfig& group,
-                                       const std::vector<Witness>& handled, const LastGood& found,
+                                       const std::vector<Witness>& witnesses, const LastGood& found,
                                        const std::string& by);
 
 // What an operator decides about the letters of a group that does not run; all but kRetry. An event

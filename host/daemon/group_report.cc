@@ -285,10 +285,11 @@ std::string GroupReport::HowToMakeRoom() const {
 std::string GroupReport::HowToGoOn(const Engine::ForeignLog& log) const {
   const std::string reset = "catchup reset " + config_.name + " --to ";
   return (log.last_good.has_value()
-              ? "the newest handled event that is known to be in this log lies at " +
+              ? "the newest event that it has passed and that is known to be in this log lies at " +
                     FormatPosition(*log.last_good) + ", to go on behind it: " + reset +
                     "last-good; to read all of this log: "
-              : std::string("no handled event is known to be in this log; to read all of it: ")) +
+              : std::string("no event that it has passed is known to be in this log; to read all "
+                            "of it: ")) +
          reset + "beginning; then, or once the log is the one that was read: catchup start " +
          config_.name;
 }

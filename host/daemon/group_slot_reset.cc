@@ -37,37 +37,37 @@ void GroupSlot::ResetByCommand(const ResetTarget& target, const std::string& by,
                });
     return;
   }
-  const auto handled = std::make_shared<std::vector<Witness>>();
+  const auto witnesses = std::make_shared<std::vector<Witness>>();
   BeginOrder(Kind::kReset, kOrderLimit, std::move(reply),
-             [this, handled](const std::filesystem::path& groups) -> Result<std::string> {
-               CATCHUP_ASSIGN_OR_RETURN(*handled, HandledEvents(groups, config_));
+             [this, witnesses](const std::filesystem::path& groups) -> Result<std::string> {
+               CATCHUP_ASSIGN_OR_RETURN(*witnesses, WitnessesOf(groups, config_));
                return std::string();
              });
-  command_->next = [this, handled, by] {
+  command_->next = [this, witnesses, by] {
     on_reactor_.AssertHeld();
-    AskForLastGood(*handled, by);
+    AskForLastGood(*witnesses, by);
   };
 }
 
-// The leader, where there are several: another node may lag behind what the group has handled.
-void GroupSlot::AskForLastGood(const std::vector<Witness>& handled, const std::string& by) {
+// The leader, where there are several: another node may lag behind what the group has passed.
+void GroupSlot::AskForLastGood(const std::vector<Witness>& witnesses, const std::string& by) {
   const SourceSide::Services& source = services_.source;
   Discovery* const leaders = source.leaders != nullptr ? source.leaders : source.discovery;
   if (leaders == nullptr) {
-    AskForLastGoodAt(source.address(), handled, by);
+    AskForLastGoodAt(source.address(), witnesses, by);
     return;
   }
-  leaders->Find(Gate::Wrap(gate_, [this, handled, by](const auto& node) {
+  leaders->Find(Gate::Wrap(gate_, [this, witnesses, by](const auto& node) {
     on_reactor_.AssertHeld();
     if (command_.has_value() && node.ok()) {
-      AskForLastGoodAt(*node, handled, by);
+      AskForLastGoodAt(*node, witnesses, by);
     } else if (command_.has_value()) {
       Finish(ControlAnswer::Kind::kFailed, "--to last-good: " + node.end().text);
     }
   }));
 }
 
-void GroupSlot::AskForLastGoodAt(const std::string& address, const std::vector<Witness>& handled,
+void GroupSlot::AskForLastGoodAt(const std::string& address, const std::vector<Witness>& witnesses,
                                  const std::string& by) {
   const SourceSide::Services& source = services_.source;
   auto opened =
@@ -84,17 +84,17 @@ void GroupSlot::AskForLastGoodAt(const std::string& address, const std::vector<W
                                asked_->Shutdown();
                              }
                            }));
-  const auto turn = Gate::Wrap(gate_, [this, handled, by](const LastGoodAnswer& good) {
+  const auto turn = Gate::Wrap(gate_, [this, witnesses, by](const LastGoodAnswer& good) {
     on_reactor_.AssertHeld();
-    OnLastGood(handled, by, good);
+    OnLastGood(witnesses, by, good);
   });
-  FindLastGood(asked_.get(), handled,
+  FindLastGood(asked_.get(), witnesses,
                [reactor = services_.reactor, turn](const LastGoodAnswer& good) {
                  reactor->Post([turn, good] { turn(good); });
                });
 }
 
-void GroupSlot::OnLastGood(const std::vector<Witness>& handled, const std::string& by,
+void GroupSlot::OnLastGood(const std::vector<Witness>& witnesses, const std::string& by,
                            const LastGoodAnswer& good) {
   asked_->Shutdown();
   services_.source.retire(std::exchange(asked_, nullptr));
@@ -106,8 +106,8 @@ void GroupSlot::OnLastGood(const std::vector<Witness>& handled, const std::strin
            "--to last-good: the log could not be asked: " + good.end().text);
     return;
   }
-  command_->order = [this, handled, good, by](const std::filesystem::path& groups) {
-    return OrderResetToLastGood(groups, config_, handled, *good, by);
+  command_->order = [this, witnesses, good, by](const std::filesystem::path& groups) {
+    return OrderResetToLastGood(groups, config_, witnesses, *good, by);
   };
   command_->deadline = Clock::now() + kOrderLimit;
   GiveOrder();

@@ -11,11 +11,11 @@ namespace {
 // Lives as long as a question of its is open.
 class Search : public std::enable_shared_from_this<Search> {
  public:
-  Search(Source* source, const std::vector<Witness>& handled, LastGoodFound found)
+  Search(Source* source, const std::vector<Witness>& witnesses, LastGoodFound found)
       : source_(*source), found_(std::move(found)) {
-    Witnesses witnesses;
-    witnesses.Load(handled);
-    lineage_.Begin(witnesses.UpTo(kEndOfLog), true);
+    Witnesses known;
+    known.Load(witnesses);
+    lineage_.Begin(known.UpTo(kEndOfLog), true);
   }
 
   void Ask() {
@@ -72,8 +72,8 @@ class Search : public std::enable_shared_from_this<Search> {
 
 }  // namespace
 
-void FindLastGood(Source* source, const std::vector<Witness>& handled, LastGoodFound found) {
-  std::make_shared<Search>(source, handled, std::move(found))->Ask();
+void FindLastGood(Source* source, const std::vector<Witness>& witnesses, LastGoodFound found) {
+  std::make_shared<Search>(source, witnesses, std::move(found))->Ask();
 }
 
 }  // namespace catchup

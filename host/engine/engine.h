@@ -286,7 +286,7 @@ class Engine {
   }
 
   // It is kFailed because the log is not the one that was read: an operator decides where it is to
-  // go on. `last_good`: the newest handled event that is known to be in this log.
+  // go on. `last_good`: the newest witness that is known to be in this log.
   struct ForeignLog {
     LineageFault fault{};
     std::optional<Position> last_good;

@@ -19,12 +19,12 @@ using KnownWitness = std::shared_ptr<const Witness>;
 enum class LineageFault : std::uint8_t {
   kNone,
   kRegressed,  // It ends before the place that the group has got to.
-  kDiverged,   // It has something else where a handled event lay.
+  kDiverged,   // It has something else where such an event lay.
 };
 
 std::string_view LineageFaultName(LineageFault fault);
 
-// The handled events by which a group knows its log: those that its store has kept, and the newest
+// The events by which a group knows its log: those that its store has kept, and the newest
 // one that the checkpoint has passed since.
 class Witnesses {
  public:
@@ -47,7 +47,7 @@ class Witnesses {
 };
 
 // Whether a log is the one that a group has read, asked of its witnesses one after the other, from
-// the newest on. The first that the log still has, or contradicts, decides: what was handled before
+// the newest on. The first that the log still has, or contradicts, decides: what was passed before
 // it lies before it. Where the log is known to be another one the older ones are asked all the
 // same, for the newest that both logs share.
 //

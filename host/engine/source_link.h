@@ -48,12 +48,11 @@ class SourceLink {
 
   // What a step of the opening tells beyond the call itself.
   struct Found {
-    bool placed = false;     // The place lies in this log.
-    bool step_back = false;  // Only what was received as events counts as received.
-    std::string failed;      // Why the group cannot go on; empty when it can.
-    LineageFault fault{};    // Where it cannot: what is wrong with the log,
-    std::optional<Position>
-        last_good{};  // and the newest handled event that is in it all the same.
+    bool placed = false;                  // The place lies in this log.
+    bool step_back = false;               // Only what was received as events counts as received.
+    std::string failed;                   // Why the group cannot go on; empty when it can.
+    LineageFault fault{};                 // Where it cannot: what is wrong with the log,
+    std::optional<Position> last_good{};  // and the newest witness that is in it all the same.
   };
 
   // --- What is asked of it. ---

@@ -296,7 +296,7 @@ TEST_F(LineageTest, AGroupThatHasHandledNothingHasNoLastGoodPlace) {
   const Finished refused =
       site_.Catchup({"reset", "idle", "--to", "last-good", "--config", "host.toml"});
   EXPECT_EQ(refused.exit, 1);
-  EXPECT_THAT(refused.err, HasSubstr("group idle knows of no event that it has handled"));
+  EXPECT_THAT(refused.err, HasSubstr("group idle knows of no event that it has passed"));
 }
 
 // To ask a log is not to make one.
