@@ -65,7 +65,10 @@ void EventWriter::Send() {
          bytes_in_flight_ < kMaxInFlightBytes) {
     const Taken& next = waiting_.begin()->second;
     Stream* const stream = next.stream;
-    if (stream->busy || !Prepare(next)) {
+    // One that is too large for a server ends the call with it, and what is not answered by then
+    // would be named in its place.
+    const bool goes_alone = next.event.size() > kMaxBatchBytes;
+    if (stream->busy || (goes_alone && bytes_in_flight_ > 0) || !Prepare(next)) {
       return;
     }
     if (FillAppend(stream)) {

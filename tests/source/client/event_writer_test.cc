@@ -186,6 +186,17 @@ TEST_F(EventWriterTest, StaysBelowOneMebibyteUnlessOneEventIsLarger) {
   EXPECT_EQ(sizes, (std::vector<std::uint64_t>{1, 1, 1, 1}));
 }
 
+// A server that takes no message of its size ends the call, and with it the answers that were due.
+TEST_F(EventWriterTest, SendsAnEventLargerThanABatchOnceNoOtherAppendIsOnItsWay) {
+  writer_.Add("a", MakeEvent(1), 1, false);
+  writer_.Add("b", MakeEvent(2, std::string(2u << 20, 'x')), 2, false);
+  writer_.Send();
+  EXPECT_EQ(Open(), (Strings{"a 1"}));
+  appender_.Written(0, 100);
+  ASSERT_TRUE(Step().ok());
+  EXPECT_EQ(Open(), (Strings{"b 2"}));
+}
+
 TEST_F(EventWriterTest, BoundsWhatIsOnItsWayAndWhatIsTaken) {
   std::uint64_t line = 0;
   while (writer_.HasRoom()) {
