@@ -36,14 +36,25 @@ struct ServerOptions {
 
 // An event log of its own behind the wire protocol of KurrentDB: for development, first runs and
 // tests. NOT FOR PRODUCTION: one file on one machine, no replication, no TLS, no authentication, no
-// scavenging, no projections. To a client it is a single node without TLS: frames, their order,
-// checkpoint cadence, errors and trailers are those of a recorded node, and what was acknowledged
-// survives a kill of the process (see event_log.h).
+// scavenging. To a client it is a single node without TLS: frames, their order, checkpoint cadence,
+// errors and trailers are those of a recorded node, and what was acknowledged survives a kill of
+// the process (see event_log.h).
 //
-// Where it differs, on purpose: filter patterns are RE2's, without look-around and back references;
-// a client whose open calls end at Shutdown() sees UNAVAILABLE; a `$all` read of 0 events stays
-// open without burning a core; a failure that has to name a stream in a trailer, where the name is
-// not printable ASCII, is UNKNOWN (what a node says was not measured).
+// Where it differs, on purpose:
+//
+//   - Of a node's services it has Streams, Gossip and ServerFeatures, and lists these three. A call
+//     of another one ends as UNIMPLEMENTED "Service is unimplemented.": no group uses persistent
+//     subscriptions, projections or monitoring; there are no users to manage, no chunks to scavenge
+//     or redact, and no other node to resign to (Operations). The second protocol
+//     (kurrentdb.protocol.v2) is that of later nodes.
+//   - It speaks HTTP/2 alone: no pages, no AtomPub, no /health/live, /stats or /subscriptions. A
+//     client that asks for one over HTTP/1.1 loses that connection, and no other.
+//   - Filter patterns are RE2's, without look-ahead, look-behind and back references.
+//   - A client whose open calls end at Shutdown() sees UNAVAILABLE.
+//   - A `$all` read of 0 events stays open without burning a core.
+//   - A failure that has to name a stream in a trailer is UNKNOWN where no trailer can hold the
+//     name: it is not printable ASCII, or has a space at either end (what a node says was not
+//     measured).
 //
 // Runs on threads of its own: two for calls, one that writes, one that accepts connections. Calls
 // of this class from one thread.

@@ -279,5 +279,21 @@ TEST(ListenTest, BeginsAConnectionWithTheSettingsOfItsServer) {
   EXPECT_EQ(frame.substr(9, 6), std::string("\0\3\0\0\0\x64", 6));
 }
 
+// A node serves its pages at the same port; clients fall back to them where they miss a service.
+TEST(ListenTest, EndsAConnectionThatSpeaksHttp1AndNoOther) {
+  const TemporaryFolder folder;
+  const auto server = StartAt(folder.path(), "127.0.0.1:0");
+  ASSERT_TRUE(server.ok()) << server.status().message();
+  LogClient client((*server)->address());
+  client.MustAppend("orders", {{}});
+  const UniqueFd socket = ConnectTo((*server)->address());
+  constexpr std::string_view kRequest("GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  ASSERT_EQ(::send(socket.get(), kRequest.data(), kRequest.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(kRequest.size()));
+
+  EXPECT_TRUE(IsEnded(socket));
+  client.MustAppend("orders", {{}});
+}
+
 }  // namespace
 }  // namespace catchup::embedded

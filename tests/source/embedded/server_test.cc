@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
-#include <map>
 #include <set>
 #include <string>
 #include <thread>
@@ -169,30 +168,6 @@ TEST_F(ServerTest, NeverDeletesAMissingStreamButTombstonesOne) {
   wire::AppendResp reply;
   EXPECT_EQ(client_->Append("nobody", Some(1), &reply).error_message(),
             "Event stream 'nobody' is deleted.");
-}
-
-// A trailer holds printable ASCII only, and a name may be anything.
-TEST_F(ServerTest, FailsWithoutAWordAboutAStreamWhoseNameNoTrailerCanHold) {
-  const std::map<std::string, std::string> exceptions{
-      {"a b~", "stream-deleted"}, {"\xc3\xbc", ""}, {"a\nb", ""}, {"a\x7f", ""}, {"\xff", ""}};
-  for (const auto& [name, exception] : exceptions) {
-    SCOPED_TRACE(name);
-    client_->MustAppend(name, Some(1));
-    EXPECT_TRUE(client_->Tombstone(name).ok());
-    RawCall call(client_->channel(), "/event_store.client.streams.Streams/Delete");
-    wire::DeleteReq request;
-    request.mutable_options()->mutable_stream_identifier()->set_stream_name(name);
-    request.mutable_options()->mutable_any();
-    call.Send(request.SerializeAsString());
-
-    const grpc::Status status = call.Finish();
-
-    EXPECT_EQ(status.error_code(), exception.empty() ? grpc::StatusCode::UNKNOWN
-                                                     : grpc::StatusCode::FAILED_PRECONDITION);
-    std::map<std::string, std::string> trailers = call.Trailers();
-    EXPECT_EQ(trailers["exception"], exception);
-    EXPECT_EQ(trailers["stream-name"], exception.empty() ? "" : name);
-  }
 }
 
 // Metadata that replaced the delete's would show again what the delete hid.

@@ -1,6 +1,7 @@
 #include "host/source/embedded/wire/grpc_call.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "host/base/check.h"
@@ -19,12 +20,18 @@ grpc::Slice OwningSlice(std::string bytes) {
       owned->data(), owned->size(), [](void* p) { delete static_cast<std::string*>(p); }, owned);
 }
 
-// Printable ASCII is what a trailer can hold: of anything else gRPC takes the process down.
-bool FitTrailers(const RpcError& error) {
+// Printable ASCII is what a trailer can hold: of anything else gRPC takes the process down. A space
+// at either end makes it malformed (RFC 9113, 8.2.1): clients drop the whole block, and never learn
+// that the call has ended.
+bool FitsTrailer(std::string_view value) {
   const auto is_printable = [](char c) { return c >= ' ' && c <= '~'; };
-  return std::all_of(error.trailers.begin(), error.trailers.end(), [&](const auto& trailer) {
-    return std::all_of(trailer.second.begin(), trailer.second.end(), is_printable);
-  });
+  return !value.starts_with(' ') && !value.ends_with(' ') &&
+         std::all_of(value.begin(), value.end(), is_printable);
+}
+
+bool FitTrailers(const RpcError& error) {
+  return std::all_of(error.trailers.begin(), error.trailers.end(),
+                     [](const auto& trailer) { return FitsTrailer(trailer.second); });
 }
 
 }  // namespace
