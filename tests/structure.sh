@@ -28,6 +28,21 @@ admin: base config engine store daemon
 cli: base config ring plugins source engine store daemon admin
 '
 
+# The same within the daemon, with the host itself on top. The sides of a group (source, runner, store, letters) do not
+# know each other.
+readonly daemon_layers='
+threads:
+text:
+dispatch:
+source: threads
+runner: threads text dispatch
+store: threads text
+letters: threads text
+orders: threads text source letters
+group: threads text dispatch source runner store letters orders
+watch: threads source group
+'
+
 # The same within the embedded log; its server lies on top.
 readonly embedded_layers='
 log:
@@ -37,8 +52,14 @@ calls: log wire
 
 check_layers() {
   check_includes host/ "$host_layers" host plugins examples sdk &&
-    check_includes host/source/embedded/ "$embedded_layers" \
-      host/source/embedded/log host/source/embedded/wire host/source/embedded/calls
+    check_folders host/daemon "$daemon_layers" &&
+    check_folders host/source/embedded "$embedded_layers"
+}
+
+# check_folders ROOT LAYERS: the folders of ROOT; a file that lies in none may include all of them.
+check_folders() {
+  local folders=("$1"/*/)
+  check_includes "$1/" "$2" "${folders[@]}"
 }
 
 # check_includes ROOT LAYERS PATH...: what the files of PATH include of host/ and tests/.

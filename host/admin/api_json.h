@@ -6,7 +6,7 @@
 
 #include "host/admin/http.h"
 #include "host/base/status.h"
-#include "host/daemon/host_control.h"
+#include "host/daemon/orders/host_control.h"
 
 // Bodies of requests and answers, for the parts of the API.
 namespace catchup {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "host/base/status.h"
-#include "host/daemon/host_control.h"
+#include "host/daemon/orders/host_control.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {

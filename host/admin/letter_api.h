@@ -1,7 +1,7 @@
 #pragma once
 
 #include "host/admin/router.h"
-#include "host/daemon/host_control.h"
+#include "host/daemon/orders/host_control.h"
 
 namespace catchup {
 

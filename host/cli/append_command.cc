@@ -25,7 +25,7 @@
 #include "host/config/credentials.h"
 #include "host/config/source_uri.h"
 #include "host/config/tls_files.h"
-#include "host/daemon/server_connection.h"
+#include "host/daemon/source/server_connection.h"
 #include "host/source/client/event_writer.h"
 
 namespace catchup {

@@ -15,8 +15,8 @@
 #include "host/cli/printable.h"
 #include "host/cli/state_owner.h"
 #include "host/config/reader.h"
-#include "host/daemon/group_orders.h"
-#include "host/daemon/hold_text.h"
+#include "host/daemon/orders/group_orders.h"
+#include "host/daemon/text/hold_text.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {

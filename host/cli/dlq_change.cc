@@ -16,7 +16,7 @@
 #include "host/cli/printable.h"
 #include "host/cli/state_owner.h"
 #include "host/config/table_reader.h"
-#include "host/daemon/group_orders.h"
+#include "host/daemon/orders/group_orders.h"
 #include "host/store/state_directory.h"
 
 namespace catchup {

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "host/cli/await_answer.h"
-#include "host/daemon/discovery.h"
-#include "host/daemon/reactor.h"
-#include "host/daemon/server_connection.h"
+#include "host/daemon/source/discovery.h"
+#include "host/daemon/source/server_connection.h"
+#include "host/daemon/threads/reactor.h"
 #include "host/source/client/source_threads.h"
 
 namespace catchup {

@@ -8,8 +8,8 @@
 #include "host/cli/await_answer.h"
 #include "host/cli/find_node.h"
 #include "host/cli/source_files.h"
-#include "host/daemon/last_good.h"
-#include "host/daemon/server_connection.h"
+#include "host/daemon/source/last_good.h"
+#include "host/daemon/source/server_connection.h"
 #include "host/source/client/kurrent_source.h"
 
 namespace catchup {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "host/config/config.h"
-#include "host/daemon/group_orders.h"
+#include "host/daemon/orders/group_orders.h"
 
 namespace catchup {
 

@@ -8,7 +8,7 @@
 
 #include "host/admin/admin_client.h"
 #include "host/cli/state_owner.h"
-#include "host/daemon/hold_text.h"
+#include "host/daemon/text/hold_text.h"
 #include "host/store/checkpoint_store.h"
 #include "host/store/letter.h"
 #include "host/store/letter_mark.h"

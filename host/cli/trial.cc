@@ -13,7 +13,7 @@
 #include "host/base/time_text.h"
 #include "host/base/wait.h"
 #include "host/cli/printable.h"
-#include "host/daemon/runner_start.h"
+#include "host/daemon/runner/runner_start.h"
 #include "host/engine/engine_text.h"
 #include "host/ring/contract/calls.h"
 

@@ -15,8 +15,8 @@
 #include "host/base/status.h"
 #include "host/cli/plugin_output.h"
 #include "host/config/config.h"
-#include "host/daemon/memory_watch.h"
-#include "host/daemon/runner_link.h"
+#include "host/daemon/runner/memory_watch.h"
+#include "host/daemon/runner/runner_link.h"
 
 namespace catchup {
 

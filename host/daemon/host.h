@@ -5,7 +5,7 @@
 
 #include "host/config/config.h"
 #include "host/config/credentials.h"
-#include "host/daemon/host_control.h"
+#include "host/daemon/orders/host_control.h"
 
 namespace catchup {
 

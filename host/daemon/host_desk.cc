@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "host/base/log.h"
-#include "host/daemon/hold_text.h"
+#include "host/daemon/text/hold_text.h"
 
 namespace catchup {
 namespace {

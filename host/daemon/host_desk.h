@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "host/base/mutex.h"
-#include "host/daemon/group_slot.h"
-#include "host/daemon/host_control.h"
-#include "host/daemon/reactor.h"
+#include "host/daemon/group/group_slot.h"
+#include "host/daemon/orders/host_control.h"
+#include "host/daemon/threads/reactor.h"
 
 namespace catchup {
 

@@ -14,9 +14,9 @@
 #include "host/base/stop_budget.h"
 #include "host/base/test_seams.h"
 #include "host/base/time_text.h"
-#include "host/daemon/server_connection.h"
-#include "host/daemon/stall_detector.h"
-#include "host/daemon/stream_sink.h"
+#include "host/daemon/letters/stream_sink.h"
+#include "host/daemon/source/server_connection.h"
+#include "host/daemon/watch/stall_detector.h"
 #include "host/plugins/children.h"
 #include "host/ring/host_end.h"
 

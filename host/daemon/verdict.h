@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "host/base/signals.h"
-#include "host/daemon/group_status.h"
+#include "host/daemon/group/group_status.h"
 
 namespace catchup {
 

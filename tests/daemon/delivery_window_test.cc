@@ -1,4 +1,4 @@
-#include "host/daemon/delivery_window.h"
+#include "host/daemon/dispatch/delivery_window.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The search for a node, once for all (protocol notes, 5.2).
-#include "host/daemon/discovery.h"
+#include "host/daemon/source/discovery.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

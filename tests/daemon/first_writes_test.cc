@@ -1,4 +1,4 @@
-#include "host/daemon/first_writes.h"
+#include "host/daemon/store/first_writes.h"
 
 #include <gtest/gtest.h>
 

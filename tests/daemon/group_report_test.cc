@@ -1,4 +1,4 @@
-#include "host/daemon/group_report.h"
+#include "host/daemon/group/group_report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

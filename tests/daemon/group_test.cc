@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/daemon/group_slot.h"
+#include "host/daemon/group/group_slot.h"
 #include "host/store/letter_reader.h"
 #include "tests/daemon/full_disk.h"
 #include "tests/daemon/scripted_source.h"

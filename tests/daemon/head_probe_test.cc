@@ -1,4 +1,4 @@
-#include "host/daemon/head_probe.h"
+#include "host/daemon/watch/head_probe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "host/daemon/head_witness.h"
+#include "host/daemon/source/head_witness.h"
 
 #include <gtest/gtest.h>
 

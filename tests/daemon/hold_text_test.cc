@@ -1,4 +1,4 @@
-#include "host/daemon/hold_text.h"
+#include "host/daemon/text/hold_text.h"
 
 #include <gtest/gtest.h>
 

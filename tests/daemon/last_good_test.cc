@@ -1,5 +1,5 @@
 // Where a log that is served for real and what a group has handled part.
-#include "host/daemon/last_good.h"
+#include "host/daemon/source/last_good.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

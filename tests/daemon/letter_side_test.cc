@@ -1,4 +1,4 @@
-#include "host/daemon/letter_side.h"
+#include "host/daemon/letters/letter_side.h"
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

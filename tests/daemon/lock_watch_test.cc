@@ -1,4 +1,4 @@
-#include "host/daemon/lock_watch.h"
+#include "host/daemon/watch/lock_watch.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/memory_trim.h"
+#include "host/daemon/watch/memory_trim.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/memory_watch.h"
+#include "host/daemon/runner/memory_watch.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // Which node of a cluster is connected to (protocol notes, 5.2: the orders of the official
 // clients).
-#include "host/daemon/node_choice.h"
+#include "host/daemon/source/node_choice.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "host/daemon/preparation.h"
+#include "host/daemon/store/preparation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "host/daemon/progress.h"
+#include "host/daemon/watch/progress.h"
 
 #include <gtest/gtest.h>
 

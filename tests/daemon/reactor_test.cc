@@ -1,4 +1,4 @@
-#include "host/daemon/reactor.h"
+#include "host/daemon/threads/reactor.h"
 
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>

@@ -1,4 +1,4 @@
-#include "host/daemon/runner_side.h"
+#include "host/daemon/runner/runner_side.h"
 
 #include <gtest/gtest.h>
 

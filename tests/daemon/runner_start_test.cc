@@ -1,4 +1,4 @@
-#include "host/daemon/runner_start.h"
+#include "host/daemon/runner/runner_start.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/serial_queue.h"
+#include "host/daemon/threads/serial_queue.h"
 
 #include <gtest/gtest.h>
 

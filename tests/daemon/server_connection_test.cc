@@ -1,4 +1,4 @@
-#include "host/daemon/server_connection.h"
+#include "host/daemon/source/server_connection.h"
 
 #include <gtest/gtest.h>
 

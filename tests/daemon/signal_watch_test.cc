@@ -1,4 +1,4 @@
-#include "host/daemon/signal_watch.h"
+#include "host/daemon/watch/signal_watch.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "host/daemon/source_hub.h"
+#include "host/daemon/source/source_hub.h"
 
 #include <gtest/gtest.h>
 

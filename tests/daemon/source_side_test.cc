@@ -1,4 +1,4 @@
-#include "host/daemon/source_side.h"
+#include "host/daemon/source/source_side.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

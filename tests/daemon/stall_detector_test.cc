@@ -1,4 +1,4 @@
-#include "host/daemon/stall_detector.h"
+#include "host/daemon/watch/stall_detector.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/start_path.h"
+#include "host/daemon/group/start_path.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/store_side.h"
+#include "host/daemon/store/store_side.h"
 
 #include <gtest/gtest.h>
 

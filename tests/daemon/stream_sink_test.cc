@@ -1,4 +1,4 @@
-#include "host/daemon/stream_sink.h"
+#include "host/daemon/letters/stream_sink.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/trace_ids.h"
+#include "host/daemon/text/trace_ids.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "host/daemon/worker_pool.h"
+#include "host/daemon/threads/worker_pool.h"
 
 #include <gtest/gtest.h>
 

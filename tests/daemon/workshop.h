@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "host/daemon/reactor.h"
-#include "host/daemon/worker_pool.h"
+#include "host/daemon/threads/reactor.h"
+#include "host/daemon/threads/worker_pool.h"
 #include "host/plugins/children.h"
 #include "host/plugins/runner_process.h"
 #include "host/store/state_directory.h"

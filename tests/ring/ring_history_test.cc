@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "host/daemon/tickets.h"
+#include "host/daemon/runner/tickets.h"
 #include "tests/ring/ring_pair.h"
 
 // Random histories of both ends in one process, against a model that a reader can check: a log of

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "host/daemon/tickets.h"
+#include "host/daemon/runner/tickets.h"
 #include "host/engine/engine.h"
 #include "tests/ring/ring_pair.h"
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/daemon/dispatch.h"
+#include "host/daemon/dispatch/dispatch.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history.h"
 #include "tests/sim/random.h"
