@@ -1,6 +1,7 @@
 #include "host/source/embedded/log_server.h"
 
 #include <fmt/core.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/server_posix.h>
 
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "host/base/mutex.h"
+#include "host/source/embedded/connections.h"
 #include "host/source/embedded/data_directory.h"
 #include "host/source/embedded/listener.h"
 #include "host/source/embedded/log/event_log.h"
@@ -26,8 +28,9 @@ static_assert(kTransportReceiveLimit > kMaxRequestBytes);
 // A node's own limit.
 constexpr int kMaxCallsPerConnection = 100;
 
-// The time for calls that are about to end anyway when the server stops.
-constexpr std::chrono::milliseconds kShutdownGrace{50};
+// For gRPC to notice that its connections are reset. Of one that it has not by then it ends the
+// calls, with a status.
+constexpr std::chrono::seconds kResetPatience{5};
 
 // Two processes may open one directory at the same moment; one of them then finds the other.
 constexpr int kOwnAttempts = 3;
@@ -66,6 +69,7 @@ class EmbeddedServer::Impl {
     CATCHUP_ASSIGN_OR_RETURN(log_, EventLog::Open(directory_->log_file()));
     writer_ = std::make_unique<LogWriter>(*log_, hub_);
     CATCHUP_RETURN_IF_ERROR(writer_->Start());
+    grace_ = options.shutdown_grace;
     core_.reset(new ServerCore{*writer_, hub_, AdvertisedHost(options.listen.host), 0, RandomUuid(),
                                options.max_append_bytes, options.live_frames});
     return Listen(options);
@@ -78,7 +82,7 @@ class EmbeddedServer::Impl {
     // It goes before the server, which must not be given a connection any more.
     listener_.reset();
     if (server_ != nullptr) {
-      server_->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+      EndCalls();
     }
     // The writer's answers go to the workers' threads, so it ends first.
     writer_.reset();
@@ -109,6 +113,18 @@ class EmbeddedServer::Impl {
   const std::string& endpoint() const { return endpoint_; }
 
  private:
+  void EndCalls() {
+    const auto reset_at = std::chrono::system_clock::now() + grace_;
+    reset_alarm_.Set(workers_.front()->queue(), reset_at, &on_reset_);
+    server_->Shutdown(reset_at + kResetPatience);
+    reset_alarm_.Cancel();
+  }
+  void OnReset(bool is_due) {
+    if (is_due) {
+      connections_.Reset();
+    }
+  }
+
   Status Listen(const ServerOptions& options) {
     const ListenAddress& address = options.listen;
     CATCHUP_ASSIGN_OR_RETURN(auto listener, Listener::Open(address));
@@ -118,9 +134,10 @@ class EmbeddedServer::Impl {
       CATCHUP_RETURN_IF_ERROR(worker->Start());
     }
     listener_ = std::move(listener);
-    // The server owns the descriptor from here on, and closes it with the connection.
-    CATCHUP_RETURN_IF_ERROR(listener_->Start([server = server_.get()](UniqueFd connection) {
-      grpc::AddInsecureChannelFromFd(server, connection.Release());
+    CATCHUP_RETURN_IF_ERROR(listener_->Start([this](UniqueFd connection) {
+      connections_.Add(connection.get());
+      // The server owns the descriptor from here on, and closes it with the connection.
+      grpc::AddInsecureChannelFromFd(server_.get(), connection.Release());
     }));
     address_ = ListenAddress{address.host, core_->port}.text();
     endpoint_ = fmt::format("{}:{}", core_->host, core_->port);
@@ -154,7 +171,11 @@ class EmbeddedServer::Impl {
   grpc::AsyncGenericService service_;
   std::vector<std::unique_ptr<CallWorker>> workers_;
   std::unique_ptr<grpc::Server> server_;
+  Connections connections_;  // The listener's thread adds, and has ended before they are reset.
   std::unique_ptr<Listener> listener_;
+  std::chrono::milliseconds grace_{};
+  grpc::Alarm reset_alarm_;
+  MemberCompletion<Impl, &Impl::OnReset> on_reset_{this};
   std::string address_;
   std::string endpoint_;
 };

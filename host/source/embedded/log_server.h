@@ -26,12 +26,17 @@ inline constexpr std::size_t kDefaultLiveFrames = 32;
 // an answer it gives the connection up.
 inline constexpr std::chrono::milliseconds kDefaultServerKeepalive{10'000};
 
+// For calls that are about to end anyway when the server stops. A node takes 5 s, which nobody who
+// ends a program of his own wants to wait.
+inline constexpr std::chrono::milliseconds kDefaultShutdownGrace{50};
+
 struct ServerOptions {
   std::filesystem::path directory;  // Created if missing; see data_directory.h for its files.
   ListenAddress listen{"127.0.0.1", 0};
   std::uint64_t max_append_bytes = kDefaultMaxAppendBytes;
   std::size_t live_frames = kDefaultLiveFrames;
   std::chrono::milliseconds keepalive = kDefaultServerKeepalive;
+  std::chrono::milliseconds shutdown_grace = kDefaultShutdownGrace;
 };
 
 // An event log of its own behind the wire protocol of KurrentDB: for development, first runs and
@@ -50,7 +55,7 @@ struct ServerOptions {
 //   - It speaks HTTP/2 alone: no pages, no AtomPub, no /health/live, /stats or /subscriptions. A
 //     client that asks for one over HTTP/1.1 loses that connection, and no other.
 //   - Filter patterns are RE2's, without look-ahead, look-behind and back references.
-//   - A client whose open calls end at Shutdown() sees UNAVAILABLE.
+//   - Calls that are open at Shutdown() have less time to end (kDefaultShutdownGrace).
 //   - A `$all` read of 0 events stays open without burning a core.
 //   - A failure that has to name a stream in a trailer is UNKNOWN where no trailer can hold the
 //     name: it is not printable ASCII, or has a space at either end (what a node says was not
@@ -74,8 +79,9 @@ class EmbeddedServer {
   // "host:port" to connect to: differs from address() where that is a wildcard.
   const std::string& endpoint() const;
 
-  // Ends every open call, writes what was submitted, closes the log and gives up the directory.
-  // Takes about as long as one commit; a second call does nothing.
+  // Takes no more connections and calls, tells clients so (GOAWAY), and ends the connections that
+  // still have calls after `shutdown_grace`, by RST and without a status, as a node does. Writes
+  // what was submitted, closes the log and gives up the directory. A second call does nothing.
   void Shutdown();
 
   // Writes one event into stream `stream`, whatever its revision, past every check that a client's

@@ -266,16 +266,6 @@ TEST_F(ServerTest, ReadsAStreamBackwardsFromItsEnd) {
   EXPECT_EQ(frames[1].event().event().stream_revision(), 3u);
 }
 
-TEST_F(ServerTest, EndsOpenCallsAtShutdown) {
-  Subscription subscription(*client_, LogClient::SubscribeAll());
-  ASSERT_TRUE(subscription.UntilCaughtUp().has_caught_up());
-
-  server_->Shutdown();
-
-  EXPECT_FALSE(subscription.NextEvent().has_value());
-  EXPECT_EQ(subscription.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-}
-
 TEST_F(ServerTest, NumbersGoOnAfterItWasClosedAndOpened) {
   const std::uint64_t before = client_->MustAppend("orders", Some(2));
   Start();
