@@ -12,7 +12,7 @@
 #include "tests/e2e/harness.h"
 
 // A log that is not the one that a group has read, or lacks what it has read: who goes on, who does
-// not, and how an operator has it go on.
+// not, and how an operator has it go on (protocol notes, 3.6).
 
 namespace catchup::e2e {
 namespace {

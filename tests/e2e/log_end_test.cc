@@ -10,7 +10,7 @@
 
 // A group whose place lies beyond the end of the log: events that are appended up to there would be
 // skipped in silence, so the group is halted, or failed where that is its `start`, and says what
-// lies where.
+// lies where (protocol notes, 3.6).
 
 namespace catchup::e2e {
 namespace {
