@@ -45,6 +45,8 @@ std::vector<std::string> Targets(const SourceUri& uri) {
   return targets;
 }
 
+// Connection strings (protocol notes 5.1).
+
 TEST(SourceUriTest, ReadsAServer) {
   const SourceUri uri = Read("kurrentdb://db.example:2114");
   EXPECT_EQ(uri.kind, SourceUri::Kind::kServer);

@@ -1,4 +1,4 @@
-// Where a log that is served for real and what a group has handled part.
+// Where a log that is served for real and what a group has handled part (protocol notes 3.6).
 #include "host/daemon/source/last_good.h"
 
 #include <gmock/gmock.h>

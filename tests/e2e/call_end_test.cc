@@ -52,7 +52,8 @@ bool IsSubscription(const Front::Call& call) {
          request.options().has_subscription() && !request.options().all().has_end();
 }
 
-// No status is final: the node may be on its way down, or somebody between does not know better.
+// Protocol notes 4.2. No status is final: the node may be on its way down, or somebody between does
+// not know better.
 TEST(CallEndTest, EveryEndIsADropThatCostsNoEventAndRepeatsNone) {
   Site site;  // With waits of their length: the log tells no more than ten drops a second.
   embedded::ServerOptions options;
@@ -93,8 +94,8 @@ TEST(CallEndTest, EveryEndIsADropThatCostsNoEventAndRepeatsNone) {
   EXPECT_EQ(front.ended(), static_cast<int>(CallEnds().size()));
 }
 
-// Servers have done each of these: a caught-up again and again, an announcement repeated, taken
-// back, of the log's end, and beyond events that come after it.
+// Servers have done each of these (protocol notes 3.4, 3.5): a caught-up again and again, an
+// announcement repeated, taken back, of the log's end, and beyond events that come after it.
 TEST(AnnouncementTest, WhatIsSaidAgainOrWronglyCostsNoEventAndRepeatsNone) {
   Site site;
   site.UseTestProgram(10);

@@ -16,7 +16,7 @@
 #include "tests/source/cluster/users.h"
 #include "tests/test_files.h"
 
-// The real program at a node that asks who calls.
+// The real program at a node that asks who calls (protocol notes 4.1, 4.2).
 
 namespace catchup::e2e {
 namespace {

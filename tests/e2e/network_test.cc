@@ -324,7 +324,7 @@ TEST_F(OutageTest, IsOverForEveryGroupOnceTheServerAnswersHoweverLongItWas) {
   ExpectAllWhole();
 }
 
-// Killed, and ended in good order, when HTTP/2 says goodbye.
+// Killed, and ended in good order, when HTTP/2 says goodbye (protocol notes 3.14).
 TEST_F(OutageTest, RestartsInARowAreEachFollowedByTheNextEventOfEveryGroup) {
   Start();
   for (const int signal : {SIGKILL, SIGTERM, SIGKILL, SIGTERM, SIGKILL}) {

@@ -38,7 +38,7 @@ TEST_F(ServerTest, TheGroupWaitsUntilTheServerComes) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
-// The plugin and the host live on, so nothing is repeated either.
+// Protocol notes 3.14. The plugin and the host live on, so nothing is repeated either.
 TEST_F(ServerTest, KillsOfTheServerCostNoEventAndRepeatNone) {
   std::mt19937_64 random(TestSeed());
   constexpr std::size_t kEvents = 30'000;

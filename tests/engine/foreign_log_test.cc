@@ -3,7 +3,7 @@
 #include "tests/engine/driver.h"
 
 // Before a group goes on it has its log prove, by events that it has handled, that it is the one
-// that was read. Another one is not subscribed to.
+// that was read. Another one is not subscribed to (protocol notes 3.6).
 
 namespace catchup {
 namespace {

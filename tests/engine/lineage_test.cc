@@ -4,7 +4,7 @@
 
 #include "tests/engine/driver.h"
 
-// Whether a log is the one that was read, as its witnesses say.
+// Whether a log is the one that was read, as its witnesses say (protocol notes 3.6, 3.8).
 
 namespace catchup {
 namespace {

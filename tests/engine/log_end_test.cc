@@ -3,7 +3,8 @@
 #include "tests/engine/driver.h"
 
 // A place beyond the end of the log. A server takes it, says that the call has caught up, and
-// leaves out what is appended up to there: so nothing is asked for from such a place.
+// leaves out what is appended up to there (protocol notes 3.6): so nothing is asked for from such a
+// place.
 
 namespace catchup {
 namespace {

@@ -2,7 +2,8 @@
 
 #include "tests/engine/driver.h"
 
-// Announcements, checkpoints and the way to caught up.
+// Announcements, checkpoints and the way to caught up. Where a group goes on from is the greatest
+// place that it knows of events, checkpoints and caught-up (protocol notes 3.4, 3.5).
 
 namespace catchup {
 namespace {

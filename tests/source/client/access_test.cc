@@ -1,4 +1,4 @@
-// The client at a node that asks who calls, before a real log.
+// The client at a node that asks who calls, before a real log (protocol notes 4.1, 4.2).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>

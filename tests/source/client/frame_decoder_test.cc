@@ -339,6 +339,7 @@ TEST(FrameDecoderTest, ReadsIdsWithTheSignBitSet) {
   EXPECT_EQ(FormatUuid(frame.event.id), "ffffffff-ffff-ffff-8000-000000000000");
 }
 
+// Protocol notes 3.4: the record that lies at that place of the log.
 TEST(FrameDecoderTest, GivesALinkedEventThePositionOfItsLink) {
   ReadResp message;
   RecordedEvent* target = message.mutable_event()->mutable_event();
@@ -375,6 +376,7 @@ TEST(FrameDecoderTest, ShowsTheLinkWhereItsTargetIsGone) {
   EXPECT_EQ(frame.event.position, (Position{70, 60}));
 }
 
+// Protocol notes 3.4: the start of a page, (N, 0), is no event's place, and (N, N) may skip one.
 TEST(FrameDecoderTest, KeepsBothHalvesOfACheckpoint) {
   ReadResp message;
   message.mutable_checkpoint()->set_commit_position(1651);
@@ -386,6 +388,7 @@ TEST(FrameDecoderTest, KeepsBothHalvesOfACheckpoint) {
   EXPECT_EQ(frame.position, (Position{1651, 0}));
 }
 
+// Protocol notes 3.4: servers have sent it where nothing matched.
 TEST(FrameDecoderTest, LeavesOutAPositionThatMeansTheEnd) {
   ReadResp message;
   message.mutable_checkpoint()->set_commit_position(kEndOfLog.commit);

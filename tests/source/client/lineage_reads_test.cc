@@ -1,4 +1,5 @@
-// What the questions that recognise a log are answered with by one that speaks as a node does.
+// What the questions that recognise a log (protocol notes 3.6) are answered with by one that speaks
+// as a node does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

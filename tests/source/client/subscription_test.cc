@@ -216,6 +216,7 @@ TEST(SubscriptionTest, AsksForStreamNamesAndLinksWhenTold) {
   EXPECT_EQ(request.filter().stream_identifier().prefix(0), "");
 }
 
+// Protocol notes 3.4.
 TEST(SubscriptionTest, ResumesFromBothHalvesAsGiven) {
   SubscribeOptions options = Everything();
   options.from = Position{1651, 0};
@@ -226,7 +227,8 @@ TEST(SubscriptionTest, ResumesFromBothHalvesAsGiven) {
   EXPECT_EQ(request.all().position().prepare_position(), 0u);
 }
 
-// The server would take it for "only what is new", which loses everything in between.
+// The server would take it for "only what is new", which loses everything in between (protocol
+// notes 3.1, 3.4).
 TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
   FakeServer server([](FakeCall*) { ADD_FAILURE() << "no call was wanted"; });
   SubscribeOptions options = Everything();
@@ -239,6 +241,7 @@ TEST(SubscriptionTest, NeverSendsAPositionThatMeansTheEnd) {
   EXPECT_THAT(heard.end->text, HasSubstr("18446744073709551615"));
 }
 
+// Protocol notes 3.2: a subscription is not expected to end.
 TEST(SubscriptionTest, TakesACleanEndForADrop) {
   const EndOfCall end = EndWith(grpc::Status::OK);
 
@@ -247,6 +250,7 @@ TEST(SubscriptionTest, TakesACleanEndForADrop) {
   EXPECT_THAT(end.text, HasSubstr(": OK: the server ended the call"));
 }
 
+// Protocol notes 4.2: what each status asks of a client.
 TEST(SubscriptionTest, TakesAStatusForADropUnlessItStaysSo) {
   const std::map<int, EndClass> others = {
       {grpc::StatusCode::UNAUTHENTICATED, EndClass::kCredentials},
@@ -301,6 +305,7 @@ TEST(SubscriptionTest, TakesTheChannelsOwnRefusalForNoAnswer) {
   }
 }
 
+// Protocol notes 4.2: NOT_FOUND is ambiguous, and the trailer tells.
 TEST(SubscriptionTest, SaysWhereTheLeaderIs) {
   const auto leader = [](const std::string& host, const std::string& port) {
     return EndAtOnce({grpc::StatusCode::NOT_FOUND, "Leader info available"},
@@ -320,6 +325,7 @@ TEST(SubscriptionTest, SaysWhereTheLeaderIs) {
   EXPECT_EQ(EndAtOnce({grpc::StatusCode::NOT_FOUND, "?"}).kind, EndClass::kDropped);
 }
 
+// Protocol notes 3.14 and 4.2.
 TEST(SubscriptionTest, SaysHowLongTheServerWantsToBeLeftAlone) {
   const auto wait = [](const std::string& name, const std::string& value) {
     return EndAtOnce({grpc::StatusCode::UNAVAILABLE, "busy"}, {{name, value}}).retry_after;
@@ -355,6 +361,7 @@ TEST(SubscriptionTest, NamesServerAndStatusInTheEndsText) {
                 ": NOT_FOUND: Leader info available (not-leader, the leader is 10.0.0.2:2113)");
 }
 
+// Protocol notes 3.1 and 4.2: a count read words it differently.
 TEST(SubscriptionTest, KnowsBothWordingsOfAnInvalidPosition) {
   EXPECT_EQ(
       EndWith({grpc::StatusCode::INVALID_ARGUMENT, "Trying to read from an invalid position."})
