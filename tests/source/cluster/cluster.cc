@@ -1,10 +1,13 @@
 #include "tests/source/cluster/cluster.h"
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 #include "host/base/check.h"
 #include "host/base/host_port.h"
+#include "host/base/uuid.h"
 #include "host/source/proto/gossip.pb.h"
 #include "host/source/proto/streams.pb.h"
 
@@ -19,8 +22,31 @@ using event_store::client::gossip::MemberInfo;
 // 3.13), and neither is who is live already.
 bool ReadsPages(const Front::Call& call) {
   wire::ReadReq request;
-  return request.ParseFromString(call.message) &&
+  return call.method.ends_with(".Streams/Read") && request.ParseFromString(call.message) &&
          !(request.options().has_subscription() && request.options().all().has_end());
+}
+
+bool Writes(const Front::Call& call) {
+  return call.method.ends_with("Append") || call.method.ends_with(".Streams/Delete") ||
+         call.method.ends_with(".Streams/Tombstone");
+}
+
+// What a node has sent of this call before it reads a page for it; null for nothing.
+std::optional<std::string> BeforeThePage(const Front::Call& call) {
+  wire::ReadReq request;
+  if (!call.method.ends_with(".Streams/Read") || !request.ParseFromString(call.message) ||
+      !request.options().has_subscription()) {
+    return std::nullopt;
+  }
+  wire::ReadResp confirmation;
+  confirmation.mutable_confirmation()->set_subscription_id(FormatUuid(RandomUuid()));
+  return confirmation.SerializeAsString();
+}
+
+// As gossip has it: 100 ns since 1970.
+std::int64_t Now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count() / 100;
 }
 
 }  // namespace
@@ -68,6 +94,16 @@ void Cluster::Elect(int node) {
   {
     const std::lock_guard lock(mutex_);
     leader_ = node;
+    chosen_ = -1;
+  }
+  JudgeAgain();
+}
+
+void Cluster::Choose(int node) {
+  {
+    const std::lock_guard lock(mutex_);
+    leader_ = -1;
+    chosen_ = node;
   }
   JudgeAgain();
 }
@@ -77,8 +113,7 @@ void Cluster::Depose() { Elect(-1); }
 void Cluster::Isolate(int node) {
   {
     const std::lock_guard lock(mutex_);
-    nodes_[static_cast<std::size_t>(node)].part = Part::kIsolated;
-    leader_ = leader_ == node ? -1 : leader_;
+    Leave(node, Part::kIsolated);
   }
   JudgeAgain();
 }
@@ -87,12 +122,18 @@ void Cluster::Kill(int node) {
   std::unique_ptr<Front> front;
   {
     const std::lock_guard lock(mutex_);
-    Node& dead = nodes_[static_cast<std::size_t>(node)];
-    dead.part = Part::kDead;
-    front = std::move(dead.front);
-    leader_ = leader_ == node ? -1 : leader_;
+    Leave(node, Part::kDead);
+    front = std::move(nodes_[static_cast<std::size_t>(node)].front);
   }
   front.reset();  // Its calls ask for their fate while they end.
+}
+
+void Cluster::Leave(int node, Part part) {
+  Node& self = nodes_[static_cast<std::size_t>(node)];
+  self.part = part;
+  self.gone_at = Now();
+  leader_ = leader_ == node ? -1 : leader_;
+  chosen_ = chosen_ == node ? -1 : chosen_;
 }
 
 void Cluster::HideLeader() {
@@ -152,24 +193,50 @@ Front::Fate Cluster::Answer(int node, const Front::Call& call) {
     fate.answer = [bytes = Gossip(node)](const std::string&) { return bytes; };
     return fate;
   }
-  const bool reads = call.method.ends_with(".Streams/Read") && ReadsPages(call);
-  const bool wants_leader =
-      call.Header("requires-leader") == "true" && (reads || call.method.ends_with("Append"));
-  return wants_leader && leader_ != node ? Refuse(node) : fate;
+  if (Writes(call) && !KnowsLeader(node)) {
+    return Refuse(node);
+  }
+  if (call.Header("requires-leader") == "true" && (ReadsPages(call) || Writes(call)) &&
+      leader_ != node) {
+    fate = Refuse(node);
+    fate.last_words = KnowsLeader(node) ? BeforeThePage(call) : std::nullopt;
+  }
+  return fate;
+}
+
+bool Cluster::KnowsLeader(int node) const {
+  return leader_ >= 0 && nodes_[static_cast<std::size_t>(node)].part != Part::kIsolated;
+}
+
+MemberInfo::VNodeState Cluster::StateOf(int other, int as_seen_by) const {
+  if (nodes_[static_cast<std::size_t>(as_seen_by)].part == Part::kIsolated ||
+      nodes_[static_cast<std::size_t>(other)].part != Part::kUp) {
+    return MemberInfo::Unknown;
+  }
+  if (chosen_ >= 0) {
+    const bool is_chosen = other == chosen_;
+    return as_seen_by == chosen_ ? (is_chosen ? MemberInfo::PreLeader : MemberInfo::Unknown)
+                                 : (is_chosen ? MemberInfo::Leader : MemberInfo::PreReplica);
+  }
+  return other == leader_ ? MemberInfo::Leader
+         : leader_ < 0    ? MemberInfo::DiscoverLeader
+                          : MemberInfo::Follower;
 }
 
 std::string Cluster::Gossip(int node) const {
-  const bool isolated = nodes_[static_cast<std::size_t>(node)].part == Part::kIsolated;
+  const Node& self = nodes_[static_cast<std::size_t>(node)];
+  const bool isolated = self.part == Part::kIsolated;
   ClusterInfo info;
   for (int other = 0; other < kNodes; ++other) {
-    const bool up = nodes_[static_cast<std::size_t>(other)].part == Part::kUp;
-    const bool seen = isolated ? other == node : up;
+    const Node& its = nodes_[static_cast<std::size_t>(other)];
+    const bool seen = isolated ? other == node : its.part == Part::kUp;
     MemberInfo& member = *info.add_members();
+    auto& id = *member.mutable_instance_id()->mutable_structured();
+    id.set_most_significant_bits(static_cast<std::int64_t>(its.id.most_significant()));
+    id.set_least_significant_bits(static_cast<std::int64_t>(its.id.least_significant()));
+    member.set_time_stamp(seen ? Now() : isolated ? self.gone_at : its.gone_at);
     member.set_is_alive(seen);
-    member.set_state(isolated || !up    ? MemberInfo::Unknown
-                     : other == leader_ ? MemberInfo::Leader
-                     : leader_ < 0      ? MemberInfo::DiscoverLeader
-                                        : MemberInfo::Follower);
+    member.set_state(StateOf(other, node));
     const auto place = ParseHostPort(addresses_[static_cast<std::size_t>(other)]);
     CATCHUP_CHECK(place.ok());
     member.mutable_http_end_point()->set_address(place->host);
@@ -179,7 +246,7 @@ std::string Cluster::Gossip(int node) const {
 }
 
 Front::Fate Cluster::Refuse(int node) const {
-  if (leader_ < 0 || nodes_[static_cast<std::size_t>(node)].part == Part::kIsolated) {
+  if (!KnowsLeader(node)) {
     return Front::Fate::End({grpc::StatusCode::UNAVAILABLE, "Server Is Not Ready"});
   }
   if (hides_leader_) {

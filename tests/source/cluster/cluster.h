@@ -1,12 +1,15 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "host/base/uuid.h"
+#include "host/source/proto/gossip.pb.h"
 #include "tests/source/cluster/front.h"
 
 namespace catchup {
@@ -18,9 +21,13 @@ namespace catchup {
 //   Gossip/Read               all three, as this node sees them                        2.7, 5.2
 //   leader                    takes everything
 //   follower                  a read that requires the leader, and an append that does, end as
-//                             not-leader, with where the leader is [M]; it takes all others, and
-//                             hands appends on                                         3.13, 7.1
-//   no leader is known        the same end as UNAVAILABLE "Server Is Not Ready"        3.13
+//                             not-leader, with where the leader is, a subscription after its
+//                             confirmation [M]; it takes all others, and hands appends on
+//                                                                                      3.13, 7.1
+//   no leader is known        these end as UNAVAILABLE "Server Is Not Ready", and so does every
+//                             append [M]                                               3.13
+//   about to lead             likewise; to itself it is PreLeader among Unknowns, to the others,
+//                             who call themselves PreReplica, it is the Leader already [M]
 //   isolated                  likewise; it calls itself Unknown, the others dead, and what is open
 //                             at it stays open and silent [M]                          3.13
 //   dead                      its connections are reset and nobody listens             3.14
@@ -47,6 +54,8 @@ class Cluster {
 
   // From now on `node` leads, and whoever led before follows.
   void Elect(int node);
+  // Nobody leads any more, and `node` is about to.
+  void Choose(int node);
   // Nobody leads any more.
   void Depose();
   // The network leaves `node` to itself.
@@ -69,7 +78,9 @@ class Cluster {
   enum class Part { kUp, kIsolated, kDead };
   struct Node {
     std::unique_ptr<Front> front;
+    Uuid id = RandomUuid();  // Its instance.
     Part part = Part::kUp;
+    std::int64_t gone_at = 0;        // As gossip has times; once it is not up any more.
     std::vector<std::string> calls;  // Their methods.
   };
 
@@ -77,13 +88,18 @@ class Cluster {
   void JudgeAgain();
   Front::Fate Answer(int node, const Front::Call& call);
   Front::Fate AnswerOpen(int node, const Front::Call& call) const;
+  bool KnowsLeader(int node) const;
+  event_store::client::gossip::MemberInfo::VNodeState StateOf(int other, int as_seen_by) const;
   std::string Gossip(int node) const;
   Front::Fate Refuse(int node) const;
+  // Takes `node` out of the cluster as it has become.
+  void Leave(int node, Part part);
 
   const bool tls_;
   mutable std::mutex mutex_;  // For what follows.
   std::vector<std::string> addresses_;
-  int leader_ = 0;  // -1: nobody.
+  int leader_ = 0;   // -1: nobody.
+  int chosen_ = -1;  // Who is about to lead; -1: nobody.
   bool hides_leader_ = false;
   Front::Rule users_;  // Null: anybody may do anything.
   int reads_on_ = -1;  // The node whose open reads read their next page now.

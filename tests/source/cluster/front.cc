@@ -150,7 +150,7 @@ class Front::Relay {
     if (!std::exchange(judged_, true)) {
       Judge(ok ? ToText(from_client_) : std::string());
       if (fate_.ends) {
-        Finish(fate_.status, fate_.trailers);
+        Finish(fate_.status, fate_.trailers, fate_.last_words);
         return;
       }
       if (at_log_) {
@@ -242,7 +242,8 @@ class Front::Relay {
     }
   }
 
-  void Finish(const grpc::Status& status, const Headers& trailers) {
+  void Finish(const grpc::Status& status, const Headers& trailers,
+              const std::optional<std::string>& last_words = std::nullopt) {
     if (over_) {
       finished_ = true;
       return;
@@ -252,7 +253,11 @@ class Front::Relay {
         context_.AddTrailingMetadata(name, value);
       }
     }
-    stream_.Finish(status, Tag(Step::kFinish));
+    if (last_words) {
+      stream_.WriteAndFinish(ToBuffer(*last_words), {}, status, Tag(Step::kFinish));
+    } else {
+      stream_.Finish(status, Tag(Step::kFinish));
+    }
   }
 
   Front& front_;

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,8 @@ class Front {
     bool ends = false;
     grpc::Status status;
     std::vector<std::pair<std::string, std::string>> trailers;
+    // What is sent before that; null for nothing. Only for a call that is new.
+    std::optional<std::string> last_words;
     // The call stays open and silent: what the log sends from now on does not come through.
     bool swallows = false;
     // Each message of the client is answered so, and none reaches the log.
