@@ -57,9 +57,9 @@ struct ServerOptions {
 //   - Filter patterns are RE2's, without look-ahead, look-behind and back references.
 //   - Calls that are open at Shutdown() have less time to end (kDefaultShutdownGrace).
 //   - A `$all` read of 0 events stays open without burning a core.
-//   - A failure that has to name a stream in a trailer is UNKNOWN where no trailer can hold the
-//     name: it is not printable ASCII, or has a space at either end (what a node says was not
-//     measured).
+//   - A failure that has to name a stream in a trailer is UNKNOWN where the name is not printable
+//     ASCII. The web server that a node is built on ends such a call with HTTP 500, which clients
+//     call UNKNOWN, too, or behind the first frame with RST_STREAM.
 //
 // Runs on threads of its own: two for calls, one that writes, one that accepts connections. Calls
 // of this class from one thread.
