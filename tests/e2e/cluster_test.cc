@@ -173,6 +173,22 @@ TEST_F(ClusterTest, AnAppendFindsTheLeader) {
   EXPECT_EQ(cluster_->calls(2, kBatchAppend), 0);
 }
 
+// 3.13 [M]: an isolated leader refuses appends, as a node does that knows no leader.
+TEST_F(ClusterTest, AnAppendIsRefusedByALeaderThatIsIsolatedAndTakenByTheNextOne) {
+  WriteFile(site_.file("events.jsonl"), EventLine("t", "x") + "\n");
+  cluster_->Isolate(0);
+  cluster_->Elect(1);
+  const Finished refused = site_.Catchup(
+      {"append", "--to", "kurrentdb://" + cluster_->address(0) + "?tls=false", "events.jsonl"});
+  EXPECT_EQ(refused.exit, 1) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("UNAVAILABLE: Server Is Not Ready"));
+
+  const Finished written = site_.Catchup({"append", "--to", cluster_->uri({0, 2}), "events.jsonl"});
+  EXPECT_EQ(written.exit, 0) << written.err;
+  EXPECT_EQ(written.out, "written 1, already there 0, next line 2\n");
+  EXPECT_EQ(cluster_->calls(1, kBatchAppend), 1);
+}
+
 TEST_F(ClusterTest, AnAppendWithoutAnyNodeSaysWhomItHasAsked) {
   for (int node = 0; node < Cluster::kNodes; ++node) {
     cluster_->Kill(node);
@@ -193,6 +209,25 @@ TEST_F(ClusterTest, TheStreamOfASinkIsWrittenAtTheLeader) {
           TroubleGroup("copy", "prefixes = [\"\"]\ndead_letters = {sinks = [\"stream:letters\"]}"));
   EXPECT_TRUE(WaitUntil([&] { return cluster_->calls(0, kBatchAppend) > 0; })) << host->Errors();
   EXPECT_EQ(cluster_->calls(1, kBatchAppend) + cluster_->calls(2, kBatchAppend), 0);
+  ExpectStops(host.get());
+}
+
+// 3.13 [M]: a new leader is in gossip before it takes appends, which is a second or two later.
+TEST_F(ClusterTest, TheStreamOfASinkIsWrittenOnceTheNewLeaderTakesAppends) {
+  site_.UseTestProgram(20);
+  cluster_->Kill(0);
+  cluster_->Choose(1);
+  ASSERT_TRUE(log_->Seed("s", "x", R"({"do":"reject"})").ok());
+  const auto host =
+      Run(cluster_->uri({1, 2}, "&nodePreference=follower"),
+          TroubleGroup("copy", "prefixes = [\"\"]\ndead_letters = {sinks = [\"stream:letters\"]}"));
+  constexpr char kFails[] = "Dead-letter sink fails, tried again until it works";
+  ASSERT_TRUE(host->WaitForLog(kFails, "copy"));
+  EXPECT_THAT(host->Log().Last(kFails, "copy", "reason"),
+              HasSubstr(cluster_->address(1) + ": UNAVAILABLE: Server Is Not Ready"));
+
+  cluster_->Elect(1);
+  EXPECT_TRUE(host->WaitForLog("Dead-letter sink works again", "copy"));
   ExpectStops(host.get());
 }
 

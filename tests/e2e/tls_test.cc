@@ -12,7 +12,7 @@
 #include "tests/e2e/scripted_node.h"
 #include "tests/test_files.h"
 
-// The real host at a server with TLS.
+// The real host at a server with TLS (protocol notes 5.1).
 
 namespace catchup::e2e {
 namespace {

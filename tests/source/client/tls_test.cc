@@ -1,4 +1,5 @@
-// The client at servers with TLS, each with certificates of a CA that the test has made.
+// The client at servers with TLS (protocol notes 5.1), each with certificates of a CA that the test
+// has made.
 #include <gmock/gmock.h>
 #include <grpcpp/security/server_credentials.h>
 #include <gtest/gtest.h>
