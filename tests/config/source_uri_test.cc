@@ -232,6 +232,8 @@ TEST(SourceUriTest, NamesTheOptionNearestToAnUnknownOne) {
             "unknown option \"node_preference\": the nearest known option is \"nodePreference\"");
   EXPECT_EQ(Refusal("kurrentdb://a?keepalive=5"),
             "unknown option \"keepalive\": the nearest known option is \"keepAliveInterval\"");
+  EXPECT_EQ(Refusal("kurrentdb://a?tsl=false"),
+            "unknown option \"tsl\": the nearest known option is \"tls\"");
   const std::string all =
       "wanted one of tls, tlsVerifyCert, tlsCaFile, userCertFile, userKeyFile, nodePreference, "
       "maxDiscoverAttempts, discoveryInterval, gossipTimeout, keepAliveInterval, "
