@@ -96,7 +96,8 @@ Result<HostPort> ParseHostPort(std::string_view text) {
 }
 
 std::string BracketedHost(const std::string& host) {
-  return host.find(':') == std::string::npos ? host : StrCat("[", host, "]");
+  const bool has_brackets = host.starts_with('[');
+  return has_brackets || host.find(':') == std::string::npos ? host : StrCat("[", host, "]");
 }
 
 std::string ListenAddress::text() const { return StrCat(BracketedHost(host), ":", port); }

@@ -86,7 +86,9 @@ TEST(ParseGossipTest, TakesTheAddressThatANodeAdvertises) {
   ClusterInfo info;
   Add(&info, "db-1.example", 2113);
   Add(&info, "fd00::1", 2114);
-  EXPECT_THAT(Parsed(info), ElementsAre("db-1.example:2113 Leader", "[fd00::1]:2114 Leader"));
+  Add(&info, "[fd00::2]", 2115);
+  EXPECT_THAT(Parsed(info), ElementsAre("db-1.example:2113 Leader", "[fd00::1]:2114 Leader",
+                                        "[fd00::2]:2115 Leader"));
 }
 
 TEST(ParseGossipTest, LeavesOutMembersThatNoClientCouldConnectTo) {
