@@ -42,6 +42,12 @@ class Credentials {
     return changes_;
   }
 
+  // What is wrong with what was found last; empty: nothing.
+  std::string fault() {
+    const MutexLock lock(&mutex_);
+    return last_fault_;
+  }
+
   const std::string& origin() const { return origin_; }
 
  private:

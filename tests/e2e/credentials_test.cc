@@ -127,6 +127,49 @@ TEST_F(CredentialsTest, AGroupWaitsForTheRightOnesAndGoesOnByItself) {
   EXPECT_EQ(host->Wait(), 0) << host->Errors();
 }
 
+// What is open goes on with the old ones, so that only a warning tells before the next call.
+TEST_F(CredentialsTest, AFileThatGoesBadUnderALiveGroupIsWarnedOfAndWaitedForAtTheNextCall) {
+  const std::string good = "admin:s3cret\n";
+  PutSecret(good);
+  Configure();
+  site_.UseTestProgram(20);
+  const auto host = site_.Start({"run", "host.toml"});
+  Strings wanted;
+  const auto expect_one_more = [&] {
+    Seed();
+    wanted.push_back("s@" + std::to_string(wanted.size()) + " x");
+    ExpectWritten(host.get(), wanted);
+  };
+  struct Bad {
+    std::string line;
+    mode_t mode;
+    std::string fault;
+  };
+  const std::vector<Bad> bad = {{"", 0400, "nothing in it"},
+                                {"admin", 0400, "no \":\" in it"},
+                                {"s3cret:\xff\xfe", 0400, "bytes in it that are not UTF-8"},
+                                {good, 0644, "its mode is 0644"}};
+  for (const auto& [line, mode, fault] : bad) {
+    expect_one_more();
+    PutSecret(line, mode);
+    EXPECT_TRUE(WaitUntil([&, words = fault] {
+      return host->Log().Last("Credentials changed", "", "reason").find(words) == 0;
+    })) << host->Errors();
+    expect_one_more();
+    front_->SetRule([ask = AskForUsers(users_)](const Front::Call& call) {
+      return call.open ? Front::Fate::End({grpc::StatusCode::UNAVAILABLE, "gone"}) : ask(call);
+    });
+    EXPECT_TRUE(WaitUntil([&, words = fault] {
+      return host->Log().Last("Subscription refused", "copy", "reason").find(words) !=
+             std::string::npos;
+    })) << host->Errors();
+    PutSecret(good);
+  }
+  expect_one_more();
+  host->Signal(SIGTERM);
+  EXPECT_EQ(host->Wait(), 0) << host->Errors();
+}
+
 TEST_F(CredentialsTest, AGroupThatStartsAtTheEndWaitsForThemToo) {
   PutSecret("admin:s3cret-of-old");
   Configure("prefixes = [\"\"]\nstart = \"end\"");

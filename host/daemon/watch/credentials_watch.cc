@@ -1,6 +1,8 @@
 #include "host/daemon/watch/credentials_watch.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "host/base/log.h"
 #include "host/base/test_seams.h"
@@ -20,6 +22,18 @@ CredentialsWatch::CredentialsWatch(std::shared_ptr<Credentials> credentials, Wor
       changed_(std::move(changed)),
       changes_(credentials_ == nullptr ? 0 : credentials_->changes()) {}
 
+// Wrong ones are warned of at once: what is open at the server goes on with the old ones, so that
+// nobody would hear of it before the next call.
+void CredentialsWatch::LogChange() const {
+  std::vector<LogField> fields = {{"origin", credentials_->origin()}};
+  const std::string fault = credentials_->fault();
+  if (!fault.empty()) {
+    fields.push_back({"reason", fault});
+  }
+  Log(fault.empty() ? LogLevel::kInfo : LogLevel::kWarn, "Credentials changed",
+      "Host.LookAfterCredentials", "", fields);
+}
+
 void CredentialsWatch::Look(Clock::time_point now) {
   on_reactor_.AssertHeld();
   if (credentials_ == nullptr || asked_ || now < next_) {
@@ -32,8 +46,7 @@ void CredentialsWatch::Look(Clock::time_point now) {
       on_reactor_.AssertHeld();
       asked_ = false;
       if (changes != std::exchange(changes_, changes)) {
-        Log(LogLevel::kInfo, "Credentials changed", "Host.LookAfterCredentials", "",
-            {{"origin", credentials_->origin()}});
+        LogChange();
         changed_();
       }
     });

@@ -30,6 +30,8 @@ class CredentialsWatch {
   void Look(Clock::time_point now);
 
  private:
+  void LogChange() const;
+
   const std::shared_ptr<Credentials> credentials_;
   WorkerPool& worker_;
   Reactor& reactor_;
