@@ -48,7 +48,8 @@ bool HasUnrecordedId(const wire::ReadResp::ReadEvent::RecordedEvent& event) {
       // Written by a server by itself when a stream is deleted or opened again.
       "$$cap-deleted-soft", "$$cap-links-soft",
       // Appended in a number that a note tells.
-      "cap-cancel-noise", "cap-live-burst-s", "cap-slow-consumer-s"};
+      "cap-cancel-noise", "cap-live-burst-s", "cap-slow-consumer-s", "term-restart-noise",
+      "kill-restart-noise"};
   return event.metadata().at("type") == "$streamDeleted" ||
          streams.contains(event.stream_identifier().stream_name());
 }
