@@ -83,9 +83,9 @@ class RestartReplay : public testing::Test {
   void ReplayFile(const std::string& scenario);
 
  private:
-  // The records that a checkpoint is sent for.
+  // Records. The checkpoint of a page says where it begins.
   static constexpr std::uint64_t kPage = 32;
-  // The last record of the pages that the recordings have.
+  // Where the last page begins that the recordings have.
   static constexpr std::uint64_t kLastKept = 39947;
 
   void Serve();
@@ -128,12 +128,12 @@ void RestartReplay::Serve() {
 
 void RestartReplay::FillFirstPages() {
   LogFiller log(server_.get());
-  std::uint64_t records = kPage - 1;
-  for (const std::uint64_t last_of_page : std::initializer_list<std::uint64_t>{
+  std::uint64_t records = kPage - 1;  // And the hidden one, with which each log begins.
+  for (const std::uint64_t page : std::initializer_list<std::uint64_t>{
            4955, 9307, 13659, 18027, 22411, 26795, 31179, 35563, 39947}) {
-    log.FillTo("before", "before", last_of_page, std::exchange(records, kPage));
+    log.FillTo("before", "before", page, std::exchange(records, kPage));
   }
-  // Another page, for those that the recordings left out.
+  // For those that the recordings left out.
   log.FillTo("before", "before", kLastKept + 4384, kPage);
 }
 
