@@ -1,13 +1,13 @@
 #include "host/admin/http.h"
 
+#include "host/base/ascii.h"
 #include "host/base/text.h"
 
 namespace catchup {
 namespace {
 
 bool NeedsNoEncoding(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
+  return IsLetterOrDigit(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "host/admin/letter_query.h"
 
-#include <charconv>
 #include <chrono>
 #include <optional>
 
+#include "host/base/number.h"
 #include "host/base/text.h"
 #include "host/base/time_text.h"
 #include "host/config/table_reader.h"
@@ -47,13 +47,8 @@ Status ReadOption(std::string_view name, const std::string& text, LetterFilter* 
     return {};
   }
   if (name == "limit") {
-    std::uint64_t limit = 0;
-    const char* end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, limit);
-    filter->limit = limit;
-    return error == std::errc() && rest == end && limit != 0
-               ? Status()
-               : Unknown(name, text, "a number from 1");
+    filter->limit = ParseNumber<std::uint64_t>(text).value_or(0);
+    return filter->limit != 0 ? Status() : Unknown(name, text, "a number from 1");
   }
   if (name != "stream" && name != "type") {
     return Unknown("option", name,

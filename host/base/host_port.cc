@@ -3,8 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "host/base/ascii.h"
+#include "host/base/number.h"
 #include "host/base/str_cat.h"
 #include "host/base/text.h"
 
@@ -16,18 +17,10 @@ constexpr std::size_t kMaxHost = 253;  // The longest name DNS can carry.
 // Enough of a wrong text to find it by.
 std::string Quote(std::string_view text) { return Quoted(WithoutUserInfo(text), 80); }
 
-bool ParsePort(std::string_view text, std::uint16_t* port) {
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, *port);
-  return !text.empty() && error == std::errc() && rest == end;
-}
-
 bool IsHostName(std::string_view text) {
   return !text.empty() && text.size() <= kMaxHost &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '.' || c == '_';
-         });
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsLetterOrDigit(c) || c == '-' || c == '.' || c == '_'; });
 }
 
 bool IsAddress6(std::string_view text) {
@@ -41,10 +34,10 @@ bool IsAddress6(std::string_view text) {
 std::string BracketedForms(std::string_view text) {
   std::string forms;
   const std::string_view address = text.substr(0, text.rfind(':'));
-  std::uint16_t port = 0;
-  if (address.size() < text.size() && IsAddress6(address) &&
-      ParsePort(text.substr(address.size() + 1), &port)) {
-    forms = Quote(StrCat("[", address, "]:", port));
+  const auto port =
+      ParseNumber<std::uint16_t>(text.substr(std::min(address.size() + 1, text.size())));
+  if (port && IsAddress6(address)) {
+    forms = Quote(StrCat("[", address, "]:", *port));
   }
   if (IsAddress6(text)) {
     forms += (forms.empty() ? "" : " or ") + Quote("[" + std::string(text) + "]:PORT");
@@ -86,8 +79,8 @@ Result<HostPort> ParseHostPort(std::string_view text) {
     }
   }
   if (!rest.empty()) {
-    std::uint16_t port = 0;
-    if (rest.front() != ':' || !ParsePort(rest.substr(1), &port)) {
+    const auto port = ParseNumber<std::uint16_t>(rest.substr(1));
+    if (rest.front() != ':' || !port) {
       return Status::Invalid(StrCat("port in ", Quote(text), ": wanted a number from 0 to 65535"));
     }
     found.port = port;

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "host/base/ascii.h"
 #include "host/base/text.h"
 
 namespace catchup {
 namespace {
 
-bool IsBare(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
-}
+bool IsBare(char c) { return IsLetterOrDigit(c) || c == '_' || c == '-'; }
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
 

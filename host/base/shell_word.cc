@@ -6,13 +6,14 @@
 
 #include <algorithm>
 
+#include "host/base/ascii.h"
+
 namespace catchup {
 namespace {
 
 bool IsPlain(char c) {
   constexpr std::string_view kHarmless = "/._-+,:@%=";
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         kHarmless.find(c) != std::string_view::npos;
+  return IsLetterOrDigit(c) || kHarmless.find(c) != std::string_view::npos;
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 #include "host/cli/dlq_options.h"
 
-#include <charconv>
 #include <string>
 #include <vector>
 
+#include "host/base/number.h"
 #include "host/store/letter.h"
 
 namespace catchup {
@@ -21,10 +21,7 @@ CLI::App* AddVerb(CLI::App* dlq, DlqArguments* arguments, const std::string& nam
 }
 
 std::string CheckLimit(const std::string& text) {
-  std::uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && rest == end && number != 0 ? "" : "wanted a number from 1";
+  return ParseNumber<std::uint64_t>(text).value_or(0) != 0 ? "" : "wanted a number from 1";
 }
 
 // All but --stream and --limit.

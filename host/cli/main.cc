@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <catchup/path_text.hpp>
-#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <iostream>
@@ -16,6 +15,7 @@
 
 #include "host/base/build.h"
 #include "host/base/inherited.h"
+#include "host/base/number.h"
 #include "host/base/shortage.h"
 #include "host/base/signals.h"
 #include "host/base/stop_budget.h"
@@ -122,10 +122,7 @@ void AddReset(CLI::App* app, ControlArguments* arguments) {
 
 // Lines count from 1, as in editors.
 std::string CheckLineNumber(const std::string& text) {
-  std::uint64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
-  return error == std::errc() && rest == end && number != 0 ? "" : "wanted a line number from 1";
+  return ParseNumber<std::uint64_t>(text).value_or(0) != 0 ? "" : "wanted a line number from 1";
 }
 
 // Taken to the letter, "~/x" and "file:///x" would make odd folders.

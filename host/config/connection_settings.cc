@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
-#include <charconv>
 #include <limits>
 #include <utility>
 
+#include "host/base/ascii.h"
 #include "host/base/nearest.h"
+#include "host/base/number.h"
 #include "host/base/text.h"
 
 namespace catchup {
@@ -52,13 +53,11 @@ Status ReadBool(const Option& option, bool* out) {
 
 Status ReadInteger(const Option& option, std::int64_t most, std::string_view wanted,
                    std::int64_t* out) {
-  const char* const end = option.value.data() + option.value.size();
-  std::int64_t number = 0;
-  const auto [rest, error] = std::from_chars(option.value.data(), end, number);
-  if (error != std::errc() || rest != end || number < 1 || number > most) {
+  const auto number = ParseNumber<std::int64_t>(option.value);
+  if (!number || *number < 1 || *number > most) {
     return Wrong(option, wanted);
   }
-  *out = number;
+  *out = *number;
   return {};
 }
 
@@ -177,8 +176,7 @@ const Known* FindKnown(std::string_view key) {
 // stands behind a "?" in a password.
 Status Unknown(std::string_view key) {
   const bool is_word = std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
+    return IsLetterOrDigit(c) || c == '_' || c == '-' || c == '.';
   });
   std::vector<std::string> names;
   std::string all;

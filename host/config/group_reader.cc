@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/ascii.h"
 #include "host/base/environment.h"
 #include "host/base/event_size.h"
 #include "host/base/failure_rules.h"
@@ -68,10 +69,6 @@ constexpr std::string_view kWantedStart =
     "\"beginning\", \"end\" or \"COMMIT:PREPARE\", two decimal numbers, the second not above the "
     "first";
 
-bool IsHexDigit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 bool HasControl(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -111,13 +108,11 @@ void ReadPlugin(TableReader* reader, GroupConfig* group) {
   }
   const std::string wanted_digest = fmt::format("{} hexadecimal digits", kSha256Digits);
   if (reader->Text("sha256", wanted_digest, &text)) {
-    if (text.size() != kSha256Digits || !std::all_of(text.begin(), text.end(), IsHexDigit)) {
+    if (text.size() != kSha256Digits ||
+        !std::all_of(text.begin(), text.end(), [](char c) { return HexValue(c) >= 0; })) {
       reader->Wrong("sha256", reader->table().Find("sha256")->value, wanted_digest);
     } else {
-      std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
-      });
-      group->sha256 = text;
+      group->sha256 = LowerCase(text);
     }
   }
 }
@@ -257,11 +252,9 @@ void ReadFailure(TableReader* reader, GroupConfig* group) {
 }
 
 bool IsEnvName(std::string_view name) {
-  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_';
-         });
+  return !name.empty() && !IsDigit(name.front()) &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return IsLetterOrDigit(c) || c == '_'; });
 }
 
 void ReadEnv(TableReader* reader, GroupConfig* group) {

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <catchup/path_text.hpp>
-#include <charconv>
 
 #include "host/base/host_port.h"
+#include "host/base/number.h"
 #include "host/base/text.h"
 
 namespace catchup {
@@ -83,10 +83,7 @@ Status CheckPort(std::string_view server) {
     return {};
   }
   const std::string_view port = server.substr(colon + 1);
-  unsigned number = 0;
-  const auto end = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (end.ec == std::errc() && end.ptr == port.data() + port.size() && number >= 1 &&
-      number <= 65535) {
+  if (ParseNumber<std::uint16_t>(port).value_or(0) != 0) {
     return {};
   }
   return Status::Invalid(fmt::format("port of host {}: wanted a number from 1 to 65535",

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "host/base/durable_file.h"
+#include "host/base/number.h"
 #include "host/base/path_access.h"
 #include "host/base/shell_word.h"
 #include "host/base/text.h"
@@ -46,17 +46,15 @@ Result<std::string> ReadSmallFile(int fd) {
 }
 
 // The positive number that is the whole of `text`, but for a line feed; or 0.
-long ParseNumber(std::string_view text) {
+long ReadNumber(std::string_view text) {
   text = text.substr(0, text.find_last_not_of("\r\n") + 1);
-  long number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() && number > 0 ? number : 0;
+  return std::max(ParseNumber<long>(text).value_or(0), 0L);
 }
 
 // The pid in a lock file, or 0.
 long ReadPid(int fd) {
   const auto text = ReadSmallFile(fd);
-  return text.ok() ? ParseNumber(*text) : 0;
+  return text.ok() ? ReadNumber(*text) : 0;
 }
 
 Status MakeDirectories(const std::filesystem::path& path) {
@@ -194,7 +192,7 @@ Result<bool> HasFormat(const std::filesystem::path& path) {
       return read.status().Within("its format");
     }
     text = *std::move(read);
-    const long format = ParseNumber(text);
+    const long format = ReadNumber(text);
     if (format == kStateFormat) {
       return true;
     }

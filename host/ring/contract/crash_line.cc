@@ -1,15 +1,15 @@
 #include "host/ring/contract/crash_line.h"
 
-#include <charconv>
+#include "host/base/number.h"
 
 namespace catchup {
 namespace {
 
 template <typename Number>
 bool ReadNumber(std::string_view text, Number* number) {
-  const char* const end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, *number);
-  return error == std::errc() && last == end;
+  const auto found = ParseNumber<Number>(text);
+  *number = found.value_or(*number);
+  return found.has_value();
 }
 
 // False for a number that is none. What is not known is passed over.

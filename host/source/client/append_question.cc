@@ -3,8 +3,7 @@
 #include <fmt/core.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
-#include <charconv>
-
+#include "host/base/number.h"
 #include "host/source/client/call_status.h"
 #include "host/source/proto/streams.pb.h"
 
@@ -22,10 +21,7 @@ std::optional<std::int64_t> CreatedTicks(const ReadResp::ReadEvent::RecordedEven
   if (found == event.metadata().end()) {
     return std::nullopt;
   }
-  std::int64_t ticks = 0;
-  const char* end = found->second.data() + found->second.size();
-  const auto [rest, error] = std::from_chars(found->second.data(), end, ticks);
-  return error == std::errc() && rest == end ? std::optional(ticks) : std::nullopt;
+  return ParseNumber<std::int64_t>(found->second);
 }
 
 }  // namespace

@@ -3,12 +3,12 @@
 #include <fmt/core.h>
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 
 #include "host/base/host_port.h"
+#include "host/base/number.h"
 #include "host/base/text.h"
 #include "host/source/client/retry_delay.h"
 
@@ -125,12 +125,9 @@ std::optional<std::string> Leader(const grpc::ClientContext& context) {
 // How long the server wants to be left alone, by either way of saying so. A negative number of
 // milliseconds is meant for retries that gRPC makes by itself, and there are none.
 std::optional<std::chrono::nanoseconds> RetryAfter(const grpc::ClientContext& context) {
-  const std::string_view pushback = Trailer(context, "grpc-retry-pushback-ms");
-  std::int32_t ms = 0;
-  const auto [rest, error] =
-      std::from_chars(pushback.data(), pushback.data() + pushback.size(), ms);
-  if (error == std::errc() && rest == pushback.data() + pushback.size() && ms >= 0) {
-    return std::chrono::milliseconds(ms);
+  const auto ms = ParseNumber<std::int32_t>(Trailer(context, "grpc-retry-pushback-ms"));
+  if (ms && *ms >= 0) {
+    return std::chrono::milliseconds(*ms);
   }
   return RetryDelay(Trailer(context, "grpc-status-details-bin"));
 }

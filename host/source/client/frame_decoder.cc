@@ -2,9 +2,9 @@
 
 #include <fmt/core.h>
 
-#include <charconv>
 #include <string>
 
+#include "host/base/number.h"
 #include "host/base/uuid.h"
 #include "host/source/client/wire_reader.h"
 
@@ -209,12 +209,11 @@ Status Complete(Recorded* recorded) {
     recorded->event.id = *id;
   }
   if (!recorded->created.empty()) {
-    const char* end = recorded->created.data() + recorded->created.size();
-    const auto [last, error] =
-        std::from_chars(recorded->created.data(), end, recorded->event.created_ticks);
-    if (error != std::errc() || last != end) {
+    const auto ticks = ParseNumber<std::int64_t>(recorded->created);
+    if (!ticks) {
       return Malformed("creation time of an event is not a number");
     }
+    recorded->event.created_ticks = *ticks;
   }
   return {};
 }

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <fstream>
 #include <string_view>
 #include <system_error>
 #include <thread>
 
+#include "host/base/number.h"
 #include "host/base/path_access.h"
 
 namespace catchup::embedded {
@@ -57,12 +57,8 @@ Status WriteAll(int fd, std::string_view text, std::string_view what) {
 }
 
 bool NamesLiveProcess(const std::string& text) {
-  pid_t pid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  if (error != std::errc() || end != text.data() + text.size() || pid <= 0) {
-    return false;
-  }
-  return ::kill(pid, 0) == 0 || errno == EPERM;
+  const pid_t pid = ParseNumber<pid_t>(text).value_or(0);
+  return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM);
 }
 
 // The whole file, for one writer. Of the open file, so that it ends with the process and asking

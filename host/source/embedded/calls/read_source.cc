@@ -1,9 +1,9 @@
 #include "host/source/embedded/calls/read_source.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
+#include "host/base/number.h"
 #include "host/base/time_text.h"
 
 namespace catchup::embedded {
@@ -35,13 +35,12 @@ std::string_view TrimNumber(std::string_view text) {
 // nowhere is a link to nothing.
 Link ParseLink(std::string_view data) {
   const std::size_t at = data.find('@');
-  const std::string_view number = TrimNumber(data.substr(0, at));
+  const auto revision = ParseNumber<std::int64_t>(TrimNumber(data.substr(0, at)));
   Link link;
-  const char* const last = number.data() + number.size();
-  const auto [end, error] = std::from_chars(number.data(), last, link.revision);
-  if (number.empty() || error != std::errc() || end != last) {
+  if (!revision) {
     return link;
   }
+  link.revision = *revision;
   link.kind = Link::Kind::kNothing;
   if (at != std::string_view::npos && at + 1 < data.size() && link.revision >= kNewest) {
     link.kind = Link::Kind::kTarget;
