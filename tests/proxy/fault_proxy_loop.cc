@@ -1,7 +1,5 @@
 #include "tests/proxy/fault_proxy_loop.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,20 +13,18 @@
 
 #include "host/base/check.h"
 #include "host/base/host_port.h"
+#include "tests/loopback.h"
 
 namespace catchup {
 namespace {
 
-using proxy::BindLoopback;
 using proxy::Chunk;
 using proxy::Clock;
 using proxy::Connection;
 using proxy::Cut;
 using proxy::HasUnsent;
 using proxy::Index;
-using proxy::Loopback;
 using proxy::Pipe;
-using proxy::PortOf;
 using Direction = FaultProxy::Direction;
 using End = FaultProxy::End;
 
@@ -53,12 +49,12 @@ std::uint16_t PortOfServer(const std::string& server) {
 
 FaultProxy::Loop::Loop(const std::string& server)
     : server_port_(PortOfServer(server)),
-      reserved_(BindLoopback(0)),
+      reserved_(test::BindLoopback(0)),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   Listen();
 }
 
-std::uint16_t FaultProxy::Loop::port() const { return PortOf(reserved_); }
+std::uint16_t FaultProxy::Loop::port() const { return test::PortOf(reserved_); }
 
 void FaultProxy::Loop::Do(std::function<void(Loop*)> order) {
   std::unique_lock lock(mutex_);
@@ -107,8 +103,7 @@ void FaultProxy::Loop::EndAll(End end) {
 
 void FaultProxy::Loop::Listen() {
   if (!listener_.valid()) {
-    listener_ = BindLoopback(port());
-    CATCHUP_CHECK(::listen(listener_.get(), SOMAXCONN) == 0);
+    listener_ = test::ListenOnLoopback(port(), SOCK_NONBLOCK);
   }
 }
 
@@ -218,20 +213,7 @@ void FaultProxy::Loop::TakeConnections() {
       return;
     }
     ++counts_.accepted;
-    Connection& connection = connections_.emplace_back();
-    UniqueFd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    CATCHUP_CHECK(server.valid());
-    const int on = 1;
-    (void)::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)::setsockopt(server.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connection.sides[Index(Direction::kToServer)] = std::move(server);
-    connection.sides[Index(Direction::kToClient)] = std::move(client);
-    const sockaddr_in address = Loopback(server_port_);
-    if (::connect(connection.To(Direction::kToServer).get(),
-                  reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-        errno != EINPROGRESS) {
-      connection.Reset();
-    }
+    connections_.emplace_back().Begin(std::move(client), server_port_);
   }
 }
 

@@ -2,9 +2,7 @@
 // are plain sockets of the test.
 #include "tests/proxy/fault_proxy.h"
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,8 +14,8 @@
 #include <string>
 #include <utility>
 
-#include "host/base/host_port.h"
 #include "host/base/unique_fd.h"
+#include "tests/loopback.h"
 
 namespace catchup {
 namespace {
@@ -32,25 +30,13 @@ constexpr std::chrono::milliseconds kPatience{30'000};
 // Nothing that should not come comes later than this in practice; too short only hides a defect.
 constexpr std::chrono::milliseconds kSilence{50};
 
-sockaddr_in Loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
 // One end of a connection.
 class Peer {
  public:
   explicit Peer(UniqueFd socket) : socket_(std::move(socket)) {}
 
   static Peer ConnectTo(const std::string& address) {
-    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_in to = Loopback(*ParseHostPort(address)->port);
-    const bool connected =
-        ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;
-    return Peer(connected ? std::move(socket) : UniqueFd());
+    return Peer(test::ConnectToLoopback(address));
   }
 
   bool connected() const { return socket_.valid(); }
@@ -128,19 +114,9 @@ class Server {
   enum class Kind : std::uint8_t { kListening, kBound };
 
   explicit Server(Kind kind = Kind::kListening)
-      : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address = Loopback(0);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(::bind(socket_.get(), generic, size), 0);
-    if (kind == Kind::kListening) {
-      EXPECT_EQ(::listen(socket_.get(), 16), 0);
-    }
-    EXPECT_EQ(::getsockname(socket_.get(), generic, &size), 0);
-    port_ = ntohs(address.sin_port);
-  }
+      : socket_(kind == Kind::kListening ? test::ListenOnLoopback() : test::BindLoopback(0)) {}
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return test::AddressOf(socket_); }
   Peer Accept() const {
     pollfd caller = {socket_.get(), POLLIN, 0};
     EXPECT_EQ(::poll(&caller, 1, static_cast<int>(kPatience.count())), 1);
@@ -153,7 +129,6 @@ class Server {
 
  private:
   UniqueFd socket_;
-  std::uint16_t port_ = 0;
 };
 
 class FaultProxyTest : public testing::Test {

@@ -1,11 +1,16 @@
 #include "tests/proxy/proxied_connection.h"
 
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <cerrno>
+#include <utility>
+
 #include "host/base/check.h"
+#include "tests/loopback.h"
 
 namespace catchup::proxy {
 namespace {
@@ -18,34 +23,26 @@ void MakeReset(const UniqueFd& socket) {
 
 }  // namespace
 
-sockaddr_in Loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  return address;
-}
-
-UniqueFd BindLoopback(std::uint16_t port) {
-  UniqueFd bound(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int on = 1;
-  CATCHUP_CHECK(::setsockopt(bound.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
-  const sockaddr_in address = Loopback(port);
-  CATCHUP_CHECK(::bind(bound.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
-                0);
-  return bound;
-}
-
-std::uint16_t PortOf(const UniqueFd& socket) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  CATCHUP_CHECK(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return ntohs(address.sin_port);
-}
-
 bool HasUnsent(const UniqueFd& socket) {
   int bytes = 0;
   return ::ioctl(socket.get(), SIOCOUTQ, &bytes) == 0 && bytes > 0;
+}
+
+void Connection::Begin(UniqueFd client, std::uint16_t port) {
+  UniqueFd server(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  CATCHUP_CHECK(server.valid());
+  const int on = 1;
+  (void)::setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)::setsockopt(server.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  const sockaddr_in address = test::Loopback(port);
+  const bool refused =
+      ::connect(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+      errno != EINPROGRESS;
+  sides[Index(FaultProxy::Direction::kToServer)] = std::move(server);
+  sides[Index(FaultProxy::Direction::kToClient)] = std::move(client);
+  if (refused) {
+    Reset();
+  }
 }
 
 void Connection::FinishConnecting() {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <netinet/in.h>
-
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -25,10 +23,6 @@ constexpr std::size_t Index(FaultProxy::Direction direction) {
   return static_cast<std::size_t>(direction);
 }
 
-sockaddr_in Loopback(std::uint16_t port);
-// With the same flag on both, a second socket may be bound to the port of one that does not listen.
-UniqueFd BindLoopback(std::uint16_t port);
-std::uint16_t PortOf(const UniqueFd& socket);
 // Whether the peer has not got all yet that was sent to it.
 bool HasUnsent(const UniqueFd& socket);
 
@@ -70,6 +64,8 @@ struct Connection {
   }
   const UniqueFd& To(FaultProxy::Direction direction) const { return sides[Index(direction)]; }
 
+  // Turns to the server at `port` of this machine for `client`; neither socket waits for anything.
+  void Begin(UniqueFd client, std::uint16_t port);
   // Sees whether the server has taken it or not.
   void FinishConnecting();
   // Ends it at once, or in good order behind what was passed on.

@@ -1,9 +1,6 @@
 #include "tests/source/client/raw_server.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
-
-#include "host/base/check.h"
 
 namespace catchup {
 namespace {
@@ -69,26 +66,12 @@ std::string ResponseHeaders() {
 // ":status: 500", entry 14.
 constexpr char kInternalServerError[] = "\x8e";
 
-UniqueFd ListenOnLoopback(std::uint16_t* port) {
-  UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  CATCHUP_CHECK(::bind(listener.get(), generic, size) == 0);
-  CATCHUP_CHECK(::listen(listener.get(), 4) == 0);
-  CATCHUP_CHECK(::getsockname(listener.get(), generic, &size) == 0);
-  *port = ntohs(address.sin_port);
-  return listener;
-}
-
 }  // namespace
 
-DeafListener::DeafListener() : listener_(ListenOnLoopback(&port_)) {}
+DeafListener::DeafListener() : listener_(test::ListenOnLoopback()) {}
 
 RawServer::RawServer(Script script)
-    : script_(std::move(script)), listener_(ListenOnLoopback(&port_)) {
+    : script_(std::move(script)), listener_(test::ListenOnLoopback()) {
   thread_ = std::thread([this] { Serve(); });
 }
 

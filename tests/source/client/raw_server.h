@@ -1,11 +1,11 @@
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <thread>
 
 #include "host/base/unique_fd.h"
+#include "tests/loopback.h"
 
 namespace catchup {
 
@@ -13,10 +13,9 @@ namespace catchup {
 class DeafListener {
  public:
   DeafListener();
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return test::AddressOf(listener_); }
 
  private:
-  std::uint16_t port_ = 0;  // Before the listener, whose making sets it.
   UniqueFd listener_;
 };
 
@@ -40,14 +39,13 @@ class RawServer {
   RawServer(const RawServer&) = delete;
   RawServer& operator=(const RawServer&) = delete;
 
-  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  std::string address() const { return test::AddressOf(listener_); }
 
  private:
   void Serve();
   bool AwaitRequest(int fd);
 
-  const Script script_;     // Null: see above.
-  std::uint16_t port_ = 0;  // Before the listener, whose making sets it.
+  const Script script_;  // Null: see above.
   UniqueFd listener_;
   std::thread thread_;
 };

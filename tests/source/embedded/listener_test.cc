@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "host/source/embedded/log_server.h"
+#include "tests/loopback.h"
 #include "tests/source/embedded/log_client.h"
 #include "tests/source/embedded/server_process.h"
 #include "tests/test_files.h"
@@ -65,13 +65,8 @@ bool CanRead(const std::string& address) {
 
 // A connection that says nothing.
 UniqueFd ConnectTo(const std::string& address) {
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  name.sin_port =
-      htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
+  UniqueFd socket = test::ConnectToLoopback(address);
+  EXPECT_TRUE(socket.valid());
   return socket;
 }
 
