@@ -8,7 +8,8 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstddef>
-#include <map>
+
+#include "tests/store/armed_fault.h"
 
 // The names are the linker's.
 // NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
@@ -37,51 +38,16 @@ int __wrap_flock(int fd, int operation);
 namespace catchup {
 namespace {
 
-unsigned armed = 0;
-int error_number = 0;
-int countdown = 0;
-bool lasts = false;
-int fire_count = 0;
-std::map<unsigned, int> made_count;
-
-bool Fires(FailingDisk::Calls call) {
-  ++made_count[call];
-  if ((armed & call) == 0) {
-    return false;
-  }
-  if (countdown > 0) {
-    --countdown;
-  }
-  if (countdown != 0 || (!lasts && fire_count > 0)) {
-    return false;
-  }
-  ++fire_count;
-  errno = error_number;
-  return true;
-}
+ArmedFault fault;
 
 }  // namespace
 
 void FailingDisk::Arm(unsigned calls, int error, int nth, bool lasting) {
-  armed = calls;
-  error_number = error;
-  countdown = nth;
-  lasts = lasting;
-  fire_count = 0;
-  made_count.clear();
+  fault.Arm(calls, error, nth, lasting);
 }
-
-void FailingDisk::Disarm() { armed = 0; }
-
-int FailingDisk::fired() { return fire_count; }
-
-int FailingDisk::made(unsigned calls) {
-  int sum = 0;
-  for (const auto& [call, count] : made_count) {
-    sum += (calls & call) != 0 ? count : 0;
-  }
-  return sum;
-}
+void FailingDisk::Disarm() { fault.Disarm(); }
+int FailingDisk::fired() { return fault.fired(); }
+int FailingDisk::made(unsigned calls) { return fault.made(calls); }
 
 }  // namespace catchup
 
@@ -94,47 +60,47 @@ int __wrap_open(const char* path, int flags, ...) {
   va_start(list, flags);
   const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(list, mode_t) : 0;
   va_end(list);
-  return catchup::Fires(FailingDisk::kOpen) ? -1 : __real_open(path, flags, mode);
+  return catchup::fault.Fires(FailingDisk::kOpen) ? -1 : __real_open(path, flags, mode);
 }
 
 int __wrap_lstat(const char* path, struct stat* info) {
-  return catchup::Fires(FailingDisk::kLook) ? -1 : __real_lstat(path, info);
+  return catchup::fault.Fires(FailingDisk::kLook) ? -1 : __real_lstat(path, info);
 }
 
 ssize_t __wrap_pread(int fd, void* to, std::size_t size, off_t at) {
-  if (catchup::Fires(FailingDisk::kRead)) {
-    return catchup::error_number == FailingDisk::kShort ? __real_pread(fd, to, size / 2, at) : -1;
+  if (catchup::fault.Fires(FailingDisk::kRead)) {
+    return catchup::fault.error() == FailingDisk::kShort ? __real_pread(fd, to, size / 2, at) : -1;
   }
   return __real_pread(fd, to, size, at);
 }
 
 ssize_t __wrap_pwrite(int fd, const void* from, std::size_t size, off_t at) {
-  if (catchup::Fires(FailingDisk::kWrite)) {
+  if (catchup::fault.Fires(FailingDisk::kWrite)) {
     const ssize_t half = __real_pwrite(fd, from, size / 2, at);
-    errno = catchup::error_number;
-    return catchup::error_number == FailingDisk::kShort ? half : -1;
+    errno = catchup::fault.error();
+    return catchup::fault.error() == FailingDisk::kShort ? half : -1;
   }
   return __real_pwrite(fd, from, size, at);
 }
 
 // No test here survives the machine, so none waits for its disk.
-int __wrap_fsync(int) { return catchup::Fires(FailingDisk::kSync) ? -1 : 0; }
-int __wrap_fdatasync(int) { return catchup::Fires(FailingDisk::kSync) ? -1 : 0; }
+int __wrap_fsync(int) { return catchup::fault.Fires(FailingDisk::kSync) ? -1 : 0; }
+int __wrap_fdatasync(int) { return catchup::fault.Fires(FailingDisk::kSync) ? -1 : 0; }
 
 int __wrap_rename(const char* from, const char* to) {
-  return catchup::Fires(FailingDisk::kName) ? -1 : __real_rename(from, to);
+  return catchup::fault.Fires(FailingDisk::kName) ? -1 : __real_rename(from, to);
 }
 
 int __wrap_unlink(const char* path) {
-  return catchup::Fires(FailingDisk::kName) ? -1 : __real_unlink(path);
+  return catchup::fault.Fires(FailingDisk::kName) ? -1 : __real_unlink(path);
 }
 
 int __wrap_mkdir(const char* path, mode_t mode) {
-  return catchup::Fires(FailingDisk::kName) ? -1 : __real_mkdir(path, mode);
+  return catchup::fault.Fires(FailingDisk::kName) ? -1 : __real_mkdir(path, mode);
 }
 
 int __wrap_flock(int fd, int operation) {
-  return catchup::Fires(FailingDisk::kLock) ? -1 : __real_flock(fd, operation);
+  return catchup::fault.Fires(FailingDisk::kLock) ? -1 : __real_flock(fd, operation);
 }
 
 }  // extern "C"

@@ -4,36 +4,13 @@
 
 #include <cerrno>
 #include <map>
-#include <mutex>
+
+#include "tests/store/armed_fault.h"
 
 namespace catchup {
 namespace {
 
-// A test arms it while threads of a store are at work.
-std::mutex mutex;
-unsigned armed = 0;
-int error_number = 0;
-int countdown = 0;
-bool lasts = false;
-int fire_count = 0;
-std::map<unsigned, int> made_count;
-
-bool Fires(FailingVfs::Calls call) {
-  const std::lock_guard lock(mutex);
-  ++made_count[call];
-  if ((armed & call) == 0) {
-    return false;
-  }
-  if (countdown > 0) {
-    --countdown;
-  }
-  if (countdown != 0 || (!lasts && fire_count > 0)) {
-    return false;
-  }
-  ++fire_count;
-  errno = error_number;
-  return true;
-}
+ArmedFault fault;
 
 // A file stays SQLite's own object, with a method table that differs where calls can fail.
 using Methods = sqlite3_io_methods;
@@ -44,34 +21,37 @@ sqlite3_vfs vfs;
 const Methods* Original(sqlite3_file* file) { return originals.at(file->pMethods); }
 
 int Read(sqlite3_file* file, void* to, int size, sqlite3_int64 at) {
-  return Fires(FailingVfs::kRead) ? SQLITE_IOERR_READ : Original(file)->xRead(file, to, size, at);
+  return fault.Fires(FailingVfs::kRead) ? SQLITE_IOERR_READ
+                                        : Original(file)->xRead(file, to, size, at);
 }
 
 int Write(sqlite3_file* file, const void* from, int size, sqlite3_int64 at) {
-  if (Fires(FailingVfs::kWrite)) {
+  if (fault.Fires(FailingVfs::kWrite)) {
     Original(file)->xWrite(file, from, size / 2, at);
-    errno = error_number;
+    errno = fault.error();
     // As SQLite's own file does.
-    return error_number == ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    return fault.error() == ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
   }
   return Original(file)->xWrite(file, from, size, at);
 }
 
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
-  return Fires(FailingVfs::kTruncate) ? SQLITE_IOERR_TRUNCATE
-                                      : Original(file)->xTruncate(file, size);
+  return fault.Fires(FailingVfs::kTruncate) ? SQLITE_IOERR_TRUNCATE
+                                            : Original(file)->xTruncate(file, size);
 }
 
 // No test here survives the machine, so none waits for its disk.
-int Sync(sqlite3_file*, int) { return Fires(FailingVfs::kSync) ? SQLITE_IOERR_FSYNC : SQLITE_OK; }
+int Sync(sqlite3_file*, int) {
+  return fault.Fires(FailingVfs::kSync) ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+}
 
 int Lock(sqlite3_file* file, int level) {
-  return Fires(FailingVfs::kLock) ? SQLITE_IOERR_LOCK : Original(file)->xLock(file, level);
+  return fault.Fires(FailingVfs::kLock) ? SQLITE_IOERR_LOCK : Original(file)->xLock(file, level);
 }
 
 int FileControl(sqlite3_file* file, int operation, void* value) {
-  if (operation == SQLITE_FCNTL_LAST_ERRNO && fire_count > 0) {
-    *static_cast<int*>(value) = error_number == ENOSPC ? 0 : error_number;
+  if (operation == SQLITE_FCNTL_LAST_ERRNO && fault.fired() > 0) {
+    *static_cast<int*>(value) = fault.error() == ENOSPC ? 0 : fault.error();
     return SQLITE_OK;
   }
   return Original(file)->xFileControl(file, operation, value);
@@ -79,13 +59,13 @@ int FileControl(sqlite3_file* file, int operation, void* value) {
 
 int Delete(sqlite3_vfs*, const char* name, int sync) {
   auto* base = static_cast<sqlite3_vfs*>(vfs.pAppData);
-  return Fires(FailingVfs::kDelete) ? SQLITE_IOERR_DELETE : base->xDelete(base, name, sync);
+  return fault.Fires(FailingVfs::kDelete) ? SQLITE_IOERR_DELETE : base->xDelete(base, name, sync);
 }
 
 int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   auto* base = static_cast<sqlite3_vfs*>(vfs.pAppData);
   file->pMethods = nullptr;
-  if (Fires(FailingVfs::kOpen)) {
+  if (fault.Fires(FailingVfs::kOpen)) {
     return SQLITE_CANTOPEN;
   }
   const int result = base->xOpen(base, name, file, flags, out_flags);
@@ -122,32 +102,10 @@ void FailingVfs::Install() {
 }
 
 void FailingVfs::Arm(unsigned calls, int error, int nth, bool lasting) {
-  const std::lock_guard lock(mutex);
-  armed = calls;
-  error_number = error;
-  countdown = nth;
-  lasts = lasting;
-  fire_count = 0;
-  made_count.clear();
+  fault.Arm(calls, error, nth, lasting);
 }
-
-void FailingVfs::Disarm() {
-  const std::lock_guard lock(mutex);
-  armed = 0;
-}
-
-int FailingVfs::fired() {
-  const std::lock_guard lock(mutex);
-  return fire_count;
-}
-
-int FailingVfs::made(unsigned calls) {
-  const std::lock_guard lock(mutex);
-  int sum = 0;
-  for (const auto& [call, count] : made_count) {
-    sum += (calls & call) != 0 ? count : 0;
-  }
-  return sum;
-}
+void FailingVfs::Disarm() { fault.Disarm(); }
+int FailingVfs::fired() { return fault.fired(); }
+int FailingVfs::made(unsigned calls) { return fault.made(calls); }
 
 }  // namespace catchup
