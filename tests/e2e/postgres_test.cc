@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/e2e/dev_server.h"
 #include "tests/e2e/harness.h"
 #include "tests/e2e/postgres_server.h"
 
@@ -55,8 +56,7 @@ class PostgresTest : public testing::Test {
       GTEST_SKIP() << why;
     }
     // So that events can be appended while the host is killed.
-    log_ = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
-    ASSERT_TRUE(WaitUntil([&] { return std::filesystem::exists(site_.file("log/endpoint")); }));
+    log_.Serve();
     server_.emplace();
     server_->Ask("CREATE TABLE totals(stream text PRIMARY KEY, revision bigint, total bigint)");
     server_->Ask(
@@ -234,7 +234,7 @@ class PostgresTest : public testing::Test {
 
   std::mt19937_64 random_;
   Site site_;
-  std::unique_ptr<Process> log_;
+  DevServer log_{&site_};
   std::optional<PostgresServer> server_;
   std::unique_ptr<Process> host_;
   std::size_t fed_ = 0;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/e2e/dev_server.h"
 #include "tests/e2e/harness.h"
 
 // What becomes of letters is told to the sinks that are configured, whatever they do.
@@ -207,16 +208,16 @@ TEST_F(SinksTest, SeveralGroupsMayShareAFile) {
 
 // A server that is gone answers nobody; a host that is told to stop does not wait for it.
 TEST_F(SinksTest, AStopDoesNotWaitForAServerThatDoesNotAnswer) {
-  const auto server = site_.Start({"dev-server", "--listen", "127.0.0.1:0", "--data", "log"});
-  ASSERT_TRUE(WaitUntil([&] { return fs::exists(site_.file("log/endpoint")); }));
+  DevServer server(&site_);
+  server.Serve();
   ConfigureGroup("\"stream:dead\"");
   site_.Append({EventLine("a", "t", kReject)});
   const auto host = site_.Start({"run", "host.toml"});
   ASSERT_TRUE(WaitUntil([&] { return Delivered(site_, "g").size() == 1; })) << host->Errors();
-  server->Signal(SIGSTOP);
+  server.Freeze();
   host->Signal(SIGTERM);
   EXPECT_EQ(host->Wait(std::chrono::seconds(10)), 0) << host->Errors();
-  server->Signal(SIGCONT);
+  server.Thaw();
   const Finished again = site_.RunUntilCaughtUp();
   EXPECT_EQ(again.exit, 0) << again.err;
   EXPECT_EQ(Stored("dead").size(), 1u);
