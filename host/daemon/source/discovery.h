@@ -93,8 +93,10 @@ class Discovery {
 
   Mutex mutex_;
   std::optional<std::string> known_ CATCHUP_GUARDED_BY(mutex_);
-  std::string lost_ CATCHUP_GUARDED_BY(mutex_);    // The last one that was.
-  std::string silent_ CATCHUP_GUARDED_BY(mutex_);  // As much, with the time until which it counts.
+  // The last one that was. It is asked last: it may not be there.
+  std::string lost_ CATCHUP_GUARDED_BY(mutex_);
+  // The last one that was, and until when it is chosen last: it may say well who is in the cluster.
+  std::string silent_ CATCHUP_GUARDED_BY(mutex_);
   Clock::time_point silent_until_ CATCHUP_GUARDED_BY(mutex_){};
   Number last_number_ CATCHUP_GUARDED_BY(mutex_) = 0;
 

@@ -18,7 +18,7 @@ constexpr Order kReplicaFirst = {State::kReadOnlyReplica, State::kPreReadOnlyRep
                                  State::kReadOnlyLeaderless, State::kLeader, State::kFollower};
 
 // Behind every one of an order.
-constexpr std::size_t kLastRank = 5;
+constexpr std::size_t kLastRank = std::tuple_size_v<Order>;
 
 // The smaller the better.
 std::size_t Rank(State state, NodePreference preference) {
