@@ -90,12 +90,13 @@ sanitized_test() {
   return $code
 }
 
-# sanitized PRESET: runs the tests that tests/CMakeLists.txt names for it, the first ones first.
+# sanitized PRESET...: runs the tests that tests/CMakeLists.txt names for them, the first ones first.
 sanitized() {
-  local preset=$1
+  local preset
   export -f sanitized_test
-  xargs -P "$at_once" -L 1 bash -c 'sanitized_test "$@"' bash "$preset" \
-    <"build/$preset/sanitized_tests"
+  for preset; do
+    sed "s/^/$preset /" "build/$preset/sanitized_tests" || return
+  done | xargs -P "$at_once" -L 1 bash -c 'sanitized_test "$@"' bash
 }
 
 # longer_test NAME: what takes a minute and more. One computes, the others wait most of their time.
@@ -135,10 +136,10 @@ longer_tests() {
 compiled() {
   local code=0
   renice -n 19 $$ >/dev/null || return
-  in_one_piece stage "lint" tests/lint.sh $all_lint build/release || code=1
   in_one_piece stage "build for the address sanitizer" build asan sanitized_tests || code=1
   in_one_piece stage "build for the thread sanitizer" build tsan sanitized_tests || code=1
   in_one_piece stage "build for fuzzing" build fuzz fuzz_targets || code=1
+  in_one_piece stage "lint" tests/lint.sh $all_lint --compiled build/asan build/release || code=1
   return $code
 }
 
@@ -171,8 +172,7 @@ if [ "$full" = yes ]; then
     'in_one_piece stage "longer tests" longer_tests' compiled
   export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
   export LSAN_OPTIONS="suppressions='$PWD/tests/leaks.supp':print_suppressions=0"
-  stage "address and undefined-behaviour sanitizers" sanitized asan
-  stage "thread sanitizer" sanitized tsan
+  stage "sanitizers" sanitized tsan asan
   unset ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
   stage "fuzzing" tests/fuzz/run.sh 5 build/fuzz
 fi

@@ -150,6 +150,9 @@ TEST_F(FloodedServerTest, KeepsDescriptorsForOtherThings) {
 }
 
 TEST_F(FloodedServerTest, GoesOnWhereALimitIsLiftedAgain) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "without a free descriptor clang's -fsanitize=vptr finds no type of any object";
+#endif
   rlimit before{};
   ASSERT_EQ(::prlimit(child_->pid(), RLIMIT_NOFILE, nullptr, &before), 0);
   const rlimit none{8, before.rlim_max};
