@@ -111,6 +111,7 @@ struct Command {
   std::chrono::nanoseconds delay{};
   std::optional<FailureClass> failure;  // kNotice: of the call that it is about.
   std::string text;
+  std::shared_ptr<const LetterName> name;                // kNotice: of the letter it is about.
   std::shared_ptr<const LetterChange> letter;            // kPark, kUpdateLetter.
   std::shared_ptr<const std::vector<Position>> letters;  // kMakeDue.
   std::shared_ptr<const Witness> witness;                // Where it is named; never null there.

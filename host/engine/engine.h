@@ -198,7 +198,7 @@ class Engine {
   void LetterGone(Tick tick, Commands* out);
   // A letter was dropped: the store does not hold it any more. `why` is said in the log, where it
   // is one line.
-  void LetterDropped(std::string_view stream, Position position, std::string_view why, Tick tick,
+  void LetterDropped(EventName name, Position position, std::string_view why, Tick tick,
                      Commands* out);
   // What a letter takes in its store, as it turned out: a fact that nothing follows from before the
   // next input, which says that it was written.

@@ -74,15 +74,15 @@ void Engine::LetterGone(Tick tick, Commands* out) {
   Plan(turn);
 }
 
-void Engine::LetterDropped(std::string_view stream, Position position, std::string_view why,
-                           Tick tick, Commands* out) {
+void Engine::LetterDropped(EventName name, Position position, std::string_view why, Tick tick,
+                           Commands* out) {
   if (parts_.life.finished()) {
     return;
   }
   Turn turn(tick, out);
   std::string text = "dead letter " + FormatPosition(position) + " dropped" + OneLine(why);
   LetterBook::Letter letter;
-  const auto id = parts_.book.Find(stream, position);
+  const auto id = parts_.book.Find(name.stream, position);
   if (id && parts_.book.Get(*id)->written) {
     parts_.letter_calls.Lose(*id);
     letter = *parts_.book.Get(*id);
@@ -95,7 +95,7 @@ void Engine::LetterDropped(std::string_view stream, Position position, std::stri
     text += id ? "; its event has come again meanwhile, and becomes another letter"
                : "; it had healed just before";
   }
-  Letters::TellLetter(Notice::kLetterDropped, text, true, letter, letter.attempts, turn);
+  Letters::TellLetter(Notice::kLetterDropped, text, true, letter, name, letter.attempts, turn);
   Plan(turn);
 }
 

@@ -82,13 +82,14 @@ void Heal::LetterSucceeded(Seat& seat, Turn& turn) {
   parts_.settled_at = turn.now;
   if (!parts_.letter_calls.lost()) {
     const LetterBook::Letter letter = *parts_.book.Get(id);
+    const std::string stream(parts_.book.StreamOf(id));
     const std::string type(parts_.book.TypeOf(letter));
-    parts_.letter_writes.Begin(parts_.book.StreamOf(id), id.position, false);
+    parts_.letter_writes.Begin(stream, id.position, false);
     parts_.book.Remove(id);
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
     Letters::TellLetter(Notice::kLetterHealed,
                         "dead letter " + FormatPosition(id.position) + " healed", true, letter,
-                        letter.attempts + 1, turn);
+                        {stream, type}, letter.attempts + 1, turn);
     Settling(parts_).TypeSucceeded(type, false, turn);
   }
   Settling(parts_).CallSucceeded(1, turn);
@@ -122,7 +123,8 @@ void Heal::LetterFailed(FailureClass failure, const std::string& text, Word whos
       Letters::TellLetter(
           Notice::kLetterDead,
           "dead letter " + FormatPosition(id.position) + " waits for a person: " + text, false,
-          letter, letter.attempts + 1, turn);
+          letter, {parts_.book.StreamOf(id), parts_.book.TypeOf(letter)}, letter.attempts + 1,
+          turn);
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     parts_.book.EndCall(id, letter.state, letter.failure, letter.since, letter.due,

@@ -28,6 +28,12 @@ enum class LetterOrder : std::uint8_t {
   kHalt,    // The group stops where a letter would be written.
 };
 
+// Whose event it is, kept.
+struct LetterName {
+  std::string stream;
+  std::string type;
+};
+
 // Times are of the engine's clock (Tick); an adapter translates what it stores.
 struct LetterChange {
   Position position;

@@ -10,6 +10,14 @@
 #include "host/engine/waits.h"
 
 namespace catchup {
+namespace {
+
+std::shared_ptr<const LetterName> Kept(EventName name) {
+  return std::make_shared<const LetterName>(
+      LetterName{std::string(name.stream), std::string(name.type)});
+}
+
+}  // namespace
 
 Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass failure,
                               std::uint32_t attempts, const std::string& reason, Turn& turn) {
@@ -74,6 +82,7 @@ Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass
         false, attempts, next_call);
     turn.out->back().failure = failure;
     turn.out->back().from = change->position;
+    turn.out->back().name = Kept(name);
   }
   Command& command = turn.Add(Command::Kind::kPark);
   command.first = command.last = sequence;
@@ -116,9 +125,11 @@ void Letters::RemoveLettersBeyond(std::optional<Position> position, Turn& turn) 
 }
 
 void Letters::TellLetter(Notice notice, const std::string& text, bool expected,
-                         const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn) {
+                         const LetterBook::Letter& letter, EventName name, std::uint32_t attempt,
+                         Turn& turn) {
   turn.TellTry(notice, text, expected, attempt, {});
   turn.out->back().from = letter.position;
+  turn.out->back().name = Kept(name);
   if (letter.state != LetterState::kFollower) {
     turn.out->back().failure = letter.failure;
   }

@@ -31,7 +31,8 @@ class Letters {
 
   // What became of a letter, at its call number `attempt`. No other call of it follows.
   static void TellLetter(Notice notice, const std::string& text, bool expected,
-                         const LetterBook::Letter& letter, std::uint32_t attempt, Turn& turn);
+                         const LetterBook::Letter& letter, EventName name, std::uint32_t attempt,
+                         Turn& turn);
   // They are due now. Nobody waits for that to be stored: a letter that is called before it is
   // written is called all the same, and what came of that is written behind it.
   static void StoreDue(std::vector<Position> letters, Turn& turn);

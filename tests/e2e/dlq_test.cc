@@ -326,7 +326,8 @@ TEST_F(RunningDlqTest, AStoppedGroupsLettersCanBeDropped) {
   EXPECT_EQ(dropped.out, "g: letter " + id + " of stream a dropped\n");
   Letters(0);
   for (const auto& [member, value] :
-       {std::pair("class", "domain"), std::pair("attempt", "1"), std::pair("delayMs", "0")}) {
+       {std::pair("class", "domain"), std::pair("attempt", "1"), std::pair("delayMs", "0"),
+        std::pair("stream", "a"), std::pair("eventType", "t")}) {
     EXPECT_EQ(host_->Log().Last("Dead letter dropped", "g", member), value);
   }
   EXPECT_EQ(Dlq({"drop", "g", id, "--reason", "no use"}).exit, 1);

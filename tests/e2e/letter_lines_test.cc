@@ -57,12 +57,15 @@ class LetterLinesTest : public testing::Test {
   bool WaitForLines(const std::string& msg, std::size_t count) {
     return WaitUntil([&] { return host_->Log().With(msg, "g").size() >= count; });
   }
-  // The lines of `msg` are of `count` letters, and each has these members.
+  // The lines of `msg` are of `count` letters, each in a stream of its own, and have these members.
   void ExpectOneOfEach(const std::string& msg, std::size_t count, const JsonObject& members) {
     std::set<std::string> places;
+    std::set<std::string> streams;
     const auto lines = host_->Log().With(msg, "g");
     for (const JsonObject& line : lines) {
       places.insert(line.at("position"));
+      streams.insert(line.at("stream"));
+      EXPECT_EQ(line.at("eventType"), "t");
       for (const auto& [member, value] : members) {
         ASSERT_TRUE(line.contains(member)) << msg << " without " << member;
         EXPECT_THAT(line.at(member), HasSubstr(value)) << msg << ": " << member;
@@ -70,6 +73,7 @@ class LetterLinesTest : public testing::Test {
     }
     EXPECT_EQ(lines.size(), count) << msg;
     EXPECT_EQ(places.size(), count) << msg;
+    EXPECT_EQ(streams.size(), count) << msg;
   }
 
   Site site_;
@@ -86,6 +90,12 @@ TEST_F(LetterLinesTest, OfLettersThatAreWrittenAndHealAtOnceEachHasALine) {
   WriteFile(site_.data("g", "mended"), "");
   const Finished retried = Dlq({"retry", "g", "--all"});
   EXPECT_EQ(retried.exit, 0) << retried.err;
+  const auto commands = host_->Log().With("Command", "g");
+  ASSERT_FALSE(commands.empty()) << "who asked for it";
+  EXPECT_EQ(commands.front().at("command"), "dlq retry");
+  EXPECT_EQ(commands.front().at("position"),
+            host_->Log().With("Dead letter written", "g").front().at("position"));
+  EXPECT_THAT(commands.front().at("by"), HasSubstr("user "));
   ASSERT_TRUE(WaitForLines("Dead letter healed", kLetters)) << host_->Errors();
   End();
   ExpectOneOfEach("Dead letter written", kLetters,

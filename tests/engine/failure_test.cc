@@ -555,7 +555,7 @@ TEST_F(FailureTest, BetweenTwoLettersAnEventHasItsTurn) {
   ASSERT_TRUE(Has(driver.Settled(3), Kind::kCallLetter)) << "the streak is over";
   Event("d");
   Commands dropped;  // Nothing is written of it that an event could be called beside.
-  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &dropped);
+  driver.engine.LetterDropped({"a", "t"}, P(10), "", driver.tick(), &dropped);
   EXPECT_EQ(Delivered(driver.Settled(kLetterCall)).first, 4u);
   EXPECT_TRUE(Has(driver.Settled(4), Kind::kCallLetter));
 }
@@ -589,7 +589,7 @@ TEST_F(FailureTest, ADropThatCameTooLateIsToldAllTheSame) {
   ASSERT_TRUE(Has(driver.Settled(kLetterCall), Kind::kRemoveLetter));
 
   answer.clear();
-  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), ": no use", driver.tick(), &answer);
   ASSERT_TRUE(Has(answer, Kind::kNotice));
   EXPECT_EQ(Find(answer, Kind::kNotice)->notice, Notice::kLetterDropped);
   EXPECT_EQ(Find(answer, Kind::kNotice)->text,
@@ -602,7 +602,7 @@ TEST_F(FailureTest, ADropOfTheLetterBeforeLeavesTheOneThatIsBeingWritten) {
   Event("a");
   Fails(1, CATCHUP_REJECT);
   Commands answer;
-  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), ": no use", driver.tick(), &answer);
   EXPECT_EQ(Find(answer, Kind::kNotice)->text,
             "dead letter 10:10 dropped: no use; its event has come again meanwhile, and becomes "
             "another letter");
@@ -619,7 +619,7 @@ TEST_F(FailureTest, EventsWaitForTheCallOfALetterThatIsDroppedMeanwhile) {
   ASSERT_TRUE(Has(answer, Kind::kCallLetter));
 
   answer.clear();
-  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), "", driver.tick(), &answer);
   EXPECT_EQ(Delivered(Event("b")).first, 0u);
   EXPECT_EQ(Delivered(driver.Settled(kLetterCall)).first, 2u);
 }
@@ -803,7 +803,7 @@ TEST_F(NeverHealTest, DoubtIsDeadAtOnceAndSoIsAFollowerThatFails) {
   EXPECT_FALSE(Has(driver.Wake(24h), Kind::kCallLetter)) << "never called by the host itself";
 
   Commands answer;
-  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), "", driver.tick(), &answer);
   ASSERT_TRUE(Has(answer, Kind::kCallLetter)) << "the follower is first now";
   Fails(kLetterCall);
   driver.LetterStored();
@@ -945,11 +945,14 @@ TEST_F(FailureTest, AGroupEndsAfterABreachWithoutTheLettersThatWereNotBegun) {
   EXPECT_TRUE(Has(driver.LettersNotBegun(), Kind::kFinished));
 }
 
-// Of each line about a letter: which class it has, which call of it this was, and when the next is.
-TEST_F(FailureTest, ALineAboutALetterSaysItsClassAndItsCall) {
-  const auto told = [](const Commands& commands, Notice notice) {
+// Of each line about a letter: whose event it is, which class it has, which call of it this was,
+// and when the next is.
+TEST_F(FailureTest, ALineAboutALetterSaysItsEventItsClassAndItsCall) {
+  std::string stream = "a";
+  const auto told = [&stream](const Commands& commands, Notice notice) {
     for (const Command& command : commands) {
       if (command.kind == Kind::kNotice && command.notice == notice) {
+        EXPECT_TRUE(command.name && command.name->stream == stream && command.name->type == "t");
         return command;
       }
     }
@@ -970,10 +973,11 @@ TEST_F(FailureTest, ALineAboutALetterSaysItsClassAndItsCall) {
   driver.LetterStored();
 
   Commands dropped;
-  driver.engine.LetterDropped("a", P(10), " by hand", driver.tick(), &dropped);
+  driver.engine.LetterDropped({"a", "t"}, P(10), " by hand", driver.tick(), &dropped);
   EXPECT_EQ(told(dropped, Notice::kLetterDropped).failure, FailureClass::kDomain);
   EXPECT_EQ(told(dropped, Notice::kLetterDropped).number, 5u);
 
+  stream = "b";
   Event("b");
   Doubt(2);
   driver.LetterDurable(2);
@@ -1143,7 +1147,7 @@ TEST_F(SmallStoreTest, FullMeansWaitingAndGoesOnWhenThereIsRoom) {
   EXPECT_TRUE(driver.engine.waits_for_room());
 
   Commands answer;
-  driver.engine.LetterDropped("a", P(10), ": no use", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), ": no use", driver.tick(), &answer);
 
   EXPECT_FALSE(driver.engine.waits_for_room());
   EXPECT_TRUE(Has(answer, Kind::kPark)) << "without another call";
@@ -1181,7 +1185,7 @@ TEST_F(SmallStoreTest, WhatIsParkedByHandOnceThereIsRoomEndsTheWaitWithoutARunne
   driver.Exited(1, ExitClass::kCrash);
 
   answer.clear();
-  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), "", driver.tick(), &answer);
 
   ASSERT_NE(Parked(answer), nullptr);
   EXPECT_TRUE(std::any_of(answer.begin(), answer.end(), [](const Command& command) {
@@ -1198,7 +1202,8 @@ TEST_F(SmallStoreTest, AReasonOfSeveralLinesIsOneLineOfTheLog) {
   driver.LetterDurable(1);
 
   Commands answer;
-  driver.engine.LetterDropped("a", P(10), " by hand: of no\nuse\r\n", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), " by hand: of no\nuse\r\n", driver.tick(),
+                              &answer);
 
   ASSERT_EQ(answer.front().kind, Kind::kNotice);
   EXPECT_EQ(answer.front().text, "dead letter 10:10 dropped by hand: of no use  ");

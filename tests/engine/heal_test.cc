@@ -541,7 +541,7 @@ TEST_F(OneLetterTest, ARejectedEventThatWaitsForRoomIsDeadWhateverIsHeldMeanwhil
   ASSERT_EQ(driver.engine.ParkType("t", driver.tick(), &answer), "");
 
   answer.clear();
-  driver.engine.LetterDropped("a", P(10), "", driver.tick(), &answer);
+  driver.engine.LetterDropped({"a", "t"}, P(10), "", driver.tick(), &answer);
 
   ASSERT_NE(Parked(answer), nullptr);
   EXPECT_EQ(Parked(answer)->state, LetterState::kDead);

@@ -298,7 +298,7 @@ void World::CommitDrop(std::size_t event) {
   }
   Note({.kind = Record::Kind::kLetterGone, .event = event, .by_hand = true});
   Input(Cause::kOperator, [&](Commands* out) {
-    engine_->LetterDropped(NameOf(event).stream, position, "of no\nuse", Now(), out);
+    engine_->LetterDropped(NameOf(event), position, "of no\nuse", Now(), out);
   });
 }
 

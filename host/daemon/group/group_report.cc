@@ -178,6 +178,10 @@ void GroupReport::Notice(const Command& notice) const {
     position = FormatPosition(*notice.from);
     fields.emplace_back("position", position);
   }
+  if (notice.name != nullptr) {
+    fields.emplace_back("stream", notice.name->stream);
+    fields.emplace_back("eventType", notice.name->type);
+  }
   // Nothing but a person ends it, and its pace is at most one a minute in the long run.
   const bool refused = notice.notice == Notice::kSubscriptionRefused;
   const LogLevel level = notice.expected ? LogLevel::kInfo : LogLevel::kWarn;

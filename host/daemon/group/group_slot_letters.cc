@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "host/base/log.h"
 #include "host/base/mutex.h"
@@ -43,6 +44,23 @@ class FirstReply {
   ControlReply reply_ CATCHUP_GUARDED_BY(mutex_);
 };
 
+// Who waits for a retry asks again and again, which is the same command.
+void LogLetterCommand(const LetterCommand& order, const std::string& by, const std::string& group) {
+  const bool retry = order.kind == LetterCommand::Kind::kRetry;
+  if (retry && order.after != 0) {
+    return;
+  }
+  const std::string position = FormatPosition(order.position);
+  std::vector<LogField> fields = {
+      {"command", LetterCommandName(order.kind)},
+      order.type.empty() ? LogField("position", position) : LogField("eventType", order.type),
+      {"by", by}};
+  if (!retry) {
+    fields.emplace_back("reason", order.reason);
+  }
+  Log(LogLevel::kInfo, "Command", "GroupSlot.OrderLetter", group, fields);
+}
+
 }  // namespace
 
 void GroupSlot::ReadLetters(const LetterRead& read, const ControlReply& reply) {
@@ -80,13 +98,7 @@ void GroupSlot::OrderLetter(const LetterCommand& order, const std::string& by, C
     return;
   }
   const bool retry = order.kind == LetterCommand::Kind::kRetry;
-  if (!retry) {
-    const std::string position = FormatPosition(order.position);
-    const LogField what =
-        order.type.empty() ? LogField("position", position) : LogField("eventType", order.type);
-    Log(LogLevel::kInfo, "Command", "GroupSlot.OrderLetter", config_.name,
-        {{"command", LetterCommandName(order.kind)}, what, {"by", by}, {"reason", order.reason}});
-  }
+  LogLetterCommand(order, by, config_.name);
   if (!Running() && retry) {
     const GroupStatus status = Glance();
     reply(Answer(ControlAnswer::Kind::kRefused,

@@ -205,20 +205,21 @@ void LetterDesk::Load(const LetterPark& park) {
 
 void LetterDesk::Drop(const LetterCommand& order, const std::string& by, const Reply& reply) {
   const std::string why = " by " + by + ": " + order.reason;
-  at_.letters->Drop(
-      order.position, order.reason, by, [this, why, reply](const Result<LetterHead>& dropped) {
-        if (!dropped.ok()) {
-          reply(Refused(dropped.status().message()));
-          return;
-        }
-        LetterOutcome outcome;
-        outcome.kind = LetterOutcome::Kind::kDropped;
-        outcome.position = dropped->position;
-        OnCalled(outcome);
-        at_.engine->LetterDropped(dropped->stream, dropped->position, why, at_.now(), at_.out());
-        reply(Done("letter " + FormatPosition(dropped->position) + " of stream " + dropped->stream +
-                   " dropped"));
-      });
+  at_.letters->Drop(order.position, order.reason, by,
+                    [this, why, reply](const Result<LetterHead>& dropped) {
+                      if (!dropped.ok()) {
+                        reply(Refused(dropped.status().message()));
+                        return;
+                      }
+                      LetterOutcome outcome;
+                      outcome.kind = LetterOutcome::Kind::kDropped;
+                      outcome.position = dropped->position;
+                      OnCalled(outcome);
+                      at_.engine->LetterDropped({dropped->stream, dropped->type}, dropped->position,
+                                                why, at_.now(), at_.out());
+                      reply(Done("letter " + FormatPosition(dropped->position) + " of stream " +
+                                 dropped->stream + " dropped"));
+                    });
 }
 
 // Stored first, so that no kill forgets what was answered.

@@ -31,6 +31,8 @@ Result<OrderNote> Drop(const LetterCommand& order, const std::string& by, const 
   fields.emplace_back("attempt", head.attempts);
   fields.emplace_back("delayMs", 0);
   fields.emplace_back("position", position);
+  fields.emplace_back("stream", head.stream);
+  fields.emplace_back("eventType", head.type);
   LogEach(LogLevel::kInfo, "Dead letter dropped", "Group.OrderLetters", group, fields);
   return "letter " + position + " of stream " + head.stream + " dropped";
 }
