@@ -274,7 +274,7 @@ void Engine::StoreFailed(std::string_view text, Tick tick, Commands* out) {
   }
   Turn turn(tick, out);
   parts_.store_failed = true;
-  parts_.End(GroupState::kFailed, "a store of the group cannot be written: " + OneLine(text),
+  parts_.End(GroupState::kFailed, "a store of the group has failed: " + OneLine(text),
              Lane::Force::kDrain, parts_.options.drain_timeout);
   Plan(turn);
 }

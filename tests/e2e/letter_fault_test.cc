@@ -81,8 +81,7 @@ TEST_P(FailedSyncTest, EndsItsGroupAndTheNextStartGoesOn) {
   EXPECT_EQ(ran.exit, 1) << ran.err;
   EXPECT_EQ(ran.Log().Last("Group ended", "g", "state"), "failed");
   const std::string reason = ran.Log().Last("Group ended", "g", "reason");
-  EXPECT_EQ(reason.rfind("a store of the group cannot be written: " + file().string() + ": ", 0),
-            0u)
+  EXPECT_EQ(reason.rfind("a store of the group has failed: " + file().string() + ": ", 0), 0u)
       << reason;
   EXPECT_EQ(Written(site_, "copy").size(), events_) << "no other group notices";
   ExpectNothingLost();
@@ -207,6 +206,29 @@ TEST_F(LetterFaultTest, AReadOnlyStateDirectoryKeepsTheHostFromStarting) {
   EXPECT_NE(ran.err.find("Read-only file system"), std::string::npos) << ran.err;
   read_only.End();
   ExpectNothingLost();
+}
+
+// A start reads no event of a letter, so its call is where the damage shows: in a read.
+TEST_F(LetterFaultTest, ADamagedEventIsFoundWhenItsLetterIsCalled) {
+  AppendRejects(1);
+  ExpectNothingLost();
+  std::string bytes = ReadFile(file());
+  const std::size_t at = bytes.find(R"({"do":"reject")");
+  ASSERT_NE(at, std::string::npos) << "the event is kept as it is";
+  bytes[at + 3] ^= 1;
+  WriteFile(file(), bytes);
+  const auto host = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(WaitUntil([&] {
+    return host->Log().Last("State changed", "g", "state") == "caught up";
+  })) << host->Errors();
+  const Finished retried = site_.Catchup({"dlq", "retry", "g", "--all", "--config", "host.toml"});
+  EXPECT_NE(retried.exit, 0) << retried.out;
+  ASSERT_TRUE(host->WaitForLog("Group ended", "g")) << host->Errors();
+  EXPECT_EQ(host->Log().Last("Group ended", "g", "state"), "failed");
+  const std::string reason = host->Log().Last("Group ended", "g", "reason");
+  EXPECT_EQ(reason.rfind("a store of the group has failed: " + file().string() + ": ", 0), 0u)
+      << reason;
+  End(host.get());
 }
 
 // Either the flipped bit means nothing, or the group says that the file is damaged: never fewer
