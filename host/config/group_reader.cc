@@ -318,24 +318,32 @@ bool MeetsLinks(const EventFilter& filter) {
                      [](const std::string& prefix) { return kLinkType.rfind(prefix, 0) == 0; });
 }
 
-// With the defaults merged in: one of the two may stand there.
-void CheckBreaker(const TomlValue& table, const BreakerConfig& breaker, ConfigProblems* problems) {
-  const TomlMember* const most = table.Find("max_open");
-  const TomlMember* const least = table.Find("open");
-  if (breaker.max_open >= breaker.open || IsRefused(most, *problems) ||
-      IsRefused(least, *problems)) {
+// A delay that doubles from one key's value up to the other's.
+struct Doubling {
+  std::string_view table;  // "breaker.", or empty for a group's own keys.
+  std::string_view least_key;
+  std::string_view most_key;
+  std::chrono::milliseconds* least;
+  std::chrono::milliseconds* most;
+};
+
+// What is written, be it in [defaults], moves the one that is not; only two that are written can
+// contradict each other.
+void SettleDoubling(const TomlValue& table, const Doubling& delay, ConfigProblems* problems) {
+  if (*delay.most >= *delay.least) {
     return;
   }
-  TableReader reader(table, "breaker.", problems);
-  if (most != nullptr) {
-    reader.Wrong("max_open", most->value,
-                 fmt::format("at least breaker.open, {}, from which it doubles",
-                             DescribeDuration(breaker.open)));
-  } else if (least != nullptr) {
-    reader.Wrong("open", least->value,
-                 fmt::format("at most breaker.max_open, {}, up to which it doubles; for more, say "
-                             "breaker.max_open = \"{}\" or longer, too",
-                             DescribeDuration(breaker.max_open), DescribeDuration(breaker.open)));
+  const TomlMember* const most = table.Find(delay.most_key);
+  const TomlMember* const least = table.Find(delay.least_key);
+  if (most == nullptr) {
+    *delay.most = *delay.least;
+  } else if (least == nullptr) {
+    *delay.least = *delay.most;
+  } else if (!IsRefused(most, *problems) && !IsRefused(least, *problems)) {
+    TableReader(table, std::string(delay.table), problems)
+        .Wrong(delay.most_key, most->value,
+               fmt::format("at least {}{}, {}, from which it doubles", delay.table, delay.least_key,
+                           DescribeDuration(*delay.least)));
   }
 }
 
@@ -352,8 +360,13 @@ GroupConfig ReadGroup(const std::string& name, const TomlValue& table, ConfigPro
     reader.Missing("prefixes", kWantedPrefixes);
   }
   if (const TomlMember* breaker = table.Find("breaker")) {
-    CheckBreaker(breaker->value, group.breaker, problems);
+    SettleDoubling(breaker->value,
+                   {"breaker.", "open", "max_open", &group.breaker.open, &group.breaker.max_open},
+                   problems);
   }
+  SettleDoubling(table,
+                 {"", "retry_delay", "retry_max_delay", &group.retry_delay, &group.retry_max_delay},
+                 problems);
   if (group.filter.resolve_links && !MeetsLinks(group.filter)) {
     reader.Wrong("resolve_links", table.Find("resolve_links")->value,
                  fmt::format("a prefix \"{}\" beside it, the type of every link, or match = "

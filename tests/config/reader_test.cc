@@ -263,6 +263,43 @@ prefixes = ["z-"]
   EXPECT_EQ(config.groups[1].window_events, 7u);
 }
 
+// A value that nobody wrote contradicts nothing.
+TEST(ReaderTest, ADelayThatIsNotWrittenGivesWayToTheOneThatIs) {
+  const HostConfig config = Read(R"(
+[source]
+uri = "embedded:e"
+[state]
+directory = "s"
+[plugins]
+directories = ["p"]
+[defaults]
+plugin = "p.so"
+prefixes = [""]
+retry_delay = "2m"
+[groups.from-defaults]
+[groups.longer]
+retry_delay = "3m"
+breaker.open = "4m"
+[groups.shorter]
+retry_delay = "100ms"
+breaker.max_open = "500ms"
+)");
+
+  const GroupConfig& from_defaults = config.groups[0];
+  EXPECT_EQ(from_defaults.retry_delay, minutes(2));
+  EXPECT_EQ(from_defaults.retry_max_delay, minutes(2));
+  EXPECT_EQ(from_defaults.breaker.open, seconds(5));
+  EXPECT_EQ(from_defaults.breaker.max_open, seconds(60));
+  const GroupConfig& longer = config.groups[1];
+  EXPECT_EQ(longer.retry_max_delay, minutes(3));
+  EXPECT_EQ(longer.breaker.open, minutes(4));
+  EXPECT_EQ(longer.breaker.max_open, minutes(4));
+  const GroupConfig& shorter = config.groups[2];
+  EXPECT_EQ(shorter.retry_max_delay, seconds(30));
+  EXPECT_EQ(shorter.breaker.open, milliseconds(500));
+  EXPECT_EQ(shorter.breaker.max_open, milliseconds(500));
+}
+
 TEST(ReaderTest, ReadsAFile) {
   const TemporaryFolder folder;
   const std::filesystem::path file = folder.path() / "host.toml";
