@@ -31,6 +31,12 @@ constexpr std::string_view kWhere =
     "(?10 IS NULL OR (letters.commit_position, letters.prepare_position) <= (?10, ?11)) "
     "ORDER BY letters.commit_position, letters.prepare_position LIMIT ?9";
 
+// As ?1 and ?2: every letter lies behind none.
+void BindPlace(std::optional<Position> place, Statement* statement) {
+  statement->Bind(1, place ? Signed(place->commit) : -1);
+  statement->Bind(2, place ? Signed(place->prepare) : -1);
+}
+
 }  // namespace
 
 Result<LetterReader> LetterReader::Open(const std::filesystem::path& folder,
@@ -59,6 +65,21 @@ Result<LetterTotals> LetterReader::Count() {
   }
   auto totals = CountLetters(connection_);
   return totals.ok() ? std::move(totals) : Failure(totals.status());
+}
+
+Result<std::uint64_t> LetterReader::CountBehind(std::optional<Position> after) {
+  if (connection_ == nullptr) {
+    return std::uint64_t{0};
+  }
+  auto statement = connection_->Prepare(
+      "SELECT count(*) FROM letters WHERE (commit_position, prepare_position) > (?1, ?2)");
+  if (!statement.ok()) {
+    return Failure(statement.status());
+  }
+  BindPlace(after, &*statement);
+  const auto row = statement->Step();
+  return row.ok() ? Result<std::uint64_t>(static_cast<std::uint64_t>(statement->Int(0)))
+                  : Failure(row.status());
 }
 
 Result<FoundLetters> LetterReader::Mark() {
@@ -126,8 +147,7 @@ Result<std::optional<Position>> LetterReader::PlaceBehind(std::optional<Position
   if (!statement.ok()) {
     return Failure(statement.status());
   }
-  statement->Bind(1, after ? Signed(after->commit) : -1);
-  statement->Bind(2, after ? Signed(after->prepare) : -1);
+  BindPlace(after, &*statement);
   statement->Bind(3, Signed(rows) - 1);
   const auto row = statement->Step();
   if (!row.ok()) {

@@ -31,6 +31,9 @@ class LetterReader {
 
   Result<LetterTotals> Count();
 
+  // Letters, followers among them, behind `after` (none: all).
+  Result<std::uint64_t> CountBehind(std::optional<Position> after);
+
   // Which file it is and how far it has come, for CheckKnown.
   Result<FoundLetters> Mark();
 

@@ -56,18 +56,9 @@ Result<std::unique_ptr<CheckpointStore>> OpenForReset(const std::filesystem::pat
 std::string LettersBeyond(const std::filesystem::path& folder, const std::string& group,
                           const PositionReset& to) {
   auto reader = LetterReader::Open(folder, group);
-  std::uint64_t letters = 0;
-  LetterFilter filter;
-  filter.after = to.to;
-  if (!reader.ok() || !reader
-                           ->List(filter,
-                                  [&letters](const LetterHead&, const LetterCause&) {
-                                    ++letters;
-                                    return Status();
-                                  })
-                           .ok()) {
-    return {};
-  }
+  const auto counted =
+      reader.ok() ? reader->CountBehind(to.to) : Result<std::uint64_t>(reader.status());
+  const std::uint64_t letters = counted.ok() ? *counted : 0;
   return letters == 0 ? std::string()
                       : fmt::format("; {} dead letter{} behind that {}, since {} again", letters,
                                     letters == 1 ? "" : "s", letters == 1 ? "goes" : "go",
