@@ -90,7 +90,8 @@ struct Command {
                      // from: the position it is about, if any. Of a try that is to come:
                      // number, from 1, and delay.
     kStateChanged,   // See state() and reason().
-    kFinished,       // Final state reached; nothing follows, and no timer is wanted any more.
+    kFinished,       // Final state reached; no timer is wanted any more, and nothing follows but
+                     // the notices of letters that are written all the same.
   };
 
   Kind kind{};

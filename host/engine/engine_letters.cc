@@ -18,12 +18,16 @@ void Engine::LoadHold(std::string_view type, bool by_hand) {
 
 void Engine::LetterDurable(Sequence sequence, Tick tick, Commands* out) {
   const auto found = parts_.parking.find(sequence);
-  if (parts_.life.finished() || found == parts_.parking.end()) {
+  if (found == parts_.parking.end()) {
     return;
   }
   Turn turn(tick, out);
+  Letters(parts_).TellWritten(sequence, found->second, turn);
+  if (parts_.life.finished()) {
+    return;
+  }
   parts_.letters_given_up = false;
-  parts_.book.Written(found->second);
+  parts_.book.Written(found->second.id);
   parts_.parking.erase(found);
   if (parts_.position_mode) {
     parts_.ledger.PassParked(sequence);
@@ -34,7 +38,16 @@ void Engine::LetterDurable(Sequence sequence, Tick tick, Commands* out) {
 }
 
 void Engine::LetterStored(Position position, Tick tick, Commands* out) {
-  if (parts_.life.finished() || !parts_.letter_writes.End(position)) {
+  auto written = parts_.letter_writes.End(position);
+  if (!written) {
+    return;
+  }
+  // One that was dropped meanwhile waits for nobody.
+  if (written->line && (written->line->notice != Notice::kLetterDead ||
+                        parts_.book.Has(written->stream, position))) {
+    out->push_back(*std::move(written->line));
+  }
+  if (parts_.life.finished()) {
     return;
   }
   Turn turn(tick, out);
@@ -95,7 +108,8 @@ void Engine::LetterDropped(EventName name, Position position, std::string_view w
     text += id ? "; its event has come again meanwhile, and becomes another letter"
                : "; it had healed just before";
   }
-  Letters::TellLetter(Notice::kLetterDropped, text, true, letter, name, letter.attempts, turn);
+  out->push_back(Letters::LineOf(Notice::kLetterDropped, std::move(text), true, letter, name,
+                                 letter.attempts));
   Plan(turn);
 }
 

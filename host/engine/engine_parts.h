@@ -116,7 +116,11 @@ struct EngineParts {
   LetterCalls letter_calls;
   LetterWrites letter_writes;
   bool letters_passed = false;  // Events that are letters already, just now.
-  std::unordered_map<Sequence, LetterBook::Id> parking;  // That are being written.
+  struct Parking {
+    LetterBook::Id id;
+    std::shared_ptr<const LetterChange> change;
+  };
+  std::unordered_map<Sequence, Parking> parking;  // That are being written.
   bool letters_given_up = false;  // What is being written of letters: nobody waits for it.
   bool letters_refused = false;   // The same, of what runners have reported.
   std::set<Position> park_asked;  // Events that an operator wants parked.

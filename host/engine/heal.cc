@@ -82,14 +82,15 @@ void Heal::LetterSucceeded(Seat& seat, Turn& turn) {
   parts_.settled_at = turn.now;
   if (!parts_.letter_calls.lost()) {
     const LetterBook::Letter letter = *parts_.book.Get(id);
-    const std::string stream(parts_.book.StreamOf(id));
     const std::string type(parts_.book.TypeOf(letter));
-    parts_.letter_writes.Begin(stream, id.position, false);
+    const std::string_view stream = parts_.book.StreamOf(id);
+    parts_.letter_writes.Begin(
+        stream, id.position, false,
+        Letters::LineOf(Notice::kLetterHealed,
+                        "dead letter " + FormatPosition(id.position) + " healed", true, letter,
+                        {stream, type}, letter.attempts + 1));
     parts_.book.Remove(id);
     turn.Add(Command::Kind::kRemoveLetter).from = id.position;
-    Letters::TellLetter(Notice::kLetterHealed,
-                        "dead letter " + FormatPosition(id.position) + " healed", true, letter,
-                        {stream, type}, letter.attempts + 1, turn);
     Settling(parts_).TypeSucceeded(type, false, turn);
   }
   Settling(parts_).CallSucceeded(1, turn);
@@ -118,13 +119,13 @@ void Heal::LetterFailed(FailureClass failure, const std::string& text, Word whos
     if (failure == FailureClass::kDomain || IsInDoubt(failure)) {
       letter.failure = failure;
     }
+    std::optional<Command> line;
     if (letter.state == LetterState::kDead && !was_dead) {
       letter.since = turn.now;
-      Letters::TellLetter(
+      line = Letters::LineOf(
           Notice::kLetterDead,
           "dead letter " + FormatPosition(id.position) + " waits for a person: " + text, false,
-          letter, {parts_.book.StreamOf(id), parts_.book.TypeOf(letter)}, letter.attempts + 1,
-          turn);
+          letter, {parts_.book.StreamOf(id), parts_.book.TypeOf(letter)}, letter.attempts + 1);
     }
     letter.due = turn.now + HealDelay(letter.failure, letter.step, turn.random);
     parts_.book.EndCall(id, letter.state, letter.failure, letter.since, letter.due,
@@ -134,7 +135,7 @@ void Heal::LetterFailed(FailureClass failure, const std::string& text, Word whos
       parts_.book.Hold(type,
                        turn.now + Backoff{kHeldInterval, 2 * kHeldInterval}.Delay(0, turn.random));
     }
-    StoreLetter(id, text, whose, turn);
+    StoreLetter(id, text, whose, std::move(line), turn);
   }
   if (probe && failure == FailureClass::kDomain) {
     Settling(parts_).CallSucceeded(1, turn);
@@ -162,7 +163,7 @@ void Heal::CutLetterCall(const Seat& seat) {
 // What a runner that is not believed has said is not written; that its letter's call broke the
 // contract, it has not said.
 void Heal::StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose,
-                       Turn& turn) {
+                       std::optional<Command> line, Turn& turn) {
   const LetterBook::Letter& letter = *parts_.book.Get(id);
   auto change = std::make_shared<LetterChange>();
   change->position = id.position;
@@ -174,7 +175,7 @@ void Heal::StoreLetter(const LetterBook::Id& id, const std::string& reason, Word
   change->called = whose == Word::kRunners;
   change->reason = reason;
   const bool ours = whose == Word::kOurs;
-  parts_.letter_writes.Begin(parts_.book.StreamOf(id), id.position, ours);
+  parts_.letter_writes.Begin(parts_.book.StreamOf(id), id.position, ours, std::move(line));
   Command& command = turn.Add(Command::Kind::kUpdateLetter);
   command.letter = std::move(change);
   command.expected = ours;

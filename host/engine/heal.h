@@ -39,7 +39,8 @@ class Heal {
   bool StandsBehindAnEvent(const LetterBook::Id& id) const;
   bool LacksRoom() const;
   LetterBook::Id EndLetterCall();
-  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose, Turn& turn);
+  void StoreLetter(const LetterBook::Id& id, const std::string& reason, Word whose,
+                   std::optional<Command> line, Turn& turn);
 
   EngineParts& parts_;
 };

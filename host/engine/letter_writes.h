@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "host/base/check.h"
 #include "host/base/position.h"
+#include "host/engine/command.h"
 #include "host/engine/letter.h"
 
 namespace catchup {
@@ -26,24 +29,31 @@ class LetterWrites {
 
   explicit LetterWrites(LetterOrder order) : order_(order) {}
 
-  // `ours`: no runner has reported what is written.
-  void Begin(std::string_view stream, Position position, bool ours) {
-    const bool begun = writes_.emplace(position, Write{std::string(stream), ours}).second;
+  struct Write {
+    std::string stream;
+    bool ours = false;            // No runner has reported what is written.
+    std::optional<Command> line;  // The notice of it, which is true once it is on the disk.
+  };
+
+  void Begin(std::string_view stream, Position position, bool ours, std::optional<Command> line) {
+    const bool begun =
+        writes_.emplace(position, Write{std::string(stream), ours, std::move(line)}).second;
     CATCHUP_CHECK(begun);
     streams_.emplace(stream);
     ours_ += ours ? 1 : 0;
   }
 
-  // False: none of this letter was under way.
-  bool End(Position position) {
-    const auto write = writes_.find(position);
-    if (write == writes_.end()) {
-      return false;
+  // What is on the disk now; none: nothing of this letter was under way.
+  std::optional<Write> End(Position position) {
+    const auto found = writes_.find(position);
+    if (found == writes_.end()) {
+      return std::nullopt;
     }
-    ours_ -= write->second.ours ? 1 : 0;
-    streams_.erase(streams_.find(write->second.stream));
-    writes_.erase(write);
-    return true;
+    Write write = std::move(found->second);
+    writes_.erase(found);
+    ours_ -= write.ours ? 1 : 0;
+    streams_.erase(streams_.find(write.stream));
+    return write;
   }
 
   // Of this letter.
@@ -60,11 +70,6 @@ class LetterWrites {
   }
 
  private:
-  struct Write {
-    std::string stream;
-    bool ours = false;
-  };
-
   const LetterOrder order_;
   std::map<Position, Write> writes_;
   std::multiset<std::string, std::less<>> streams_;

@@ -10,14 +10,6 @@
 #include "host/engine/waits.h"
 
 namespace catchup {
-namespace {
-
-std::shared_ptr<const LetterName> Kept(EventName name) {
-  return std::make_shared<const LetterName>(
-      LetterName{std::string(name.stream), std::string(name.type)});
-}
-
-}  // namespace
 
 Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass failure,
                               std::uint32_t attempts, const std::string& reason, Turn& turn) {
@@ -56,8 +48,6 @@ Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass
   change->due = turn.now + HealDelay(failure, 0, turn.random);
   change->called = attempts > 0;
   change->reason = reason;
-  const bool heals = state == LetterState::kHealing;
-  const auto next_call = heals ? change->due - turn.now : std::chrono::nanoseconds(0);
   LetterSummary summary;
   summary.position = change->position;
   summary.stream = name.stream;
@@ -69,21 +59,11 @@ Letters::Parked Letters::Park(Sequence sequence, LetterState state, FailureClass
   summary.step = change->step;
   summary.since = change->since;
   summary.due = change->due;
-  parts_.parking.emplace(sequence, parts_.book.Add(summary, streak, false));
+  parts_.parking.emplace(sequence,
+                         EngineParts::Parking{parts_.book.Add(summary, streak, false), change});
   parts_.park_asked.erase(change->position);
   parts_.ledger.Park(sequence);
   ++parts_.counts.parked;
-  if (state != LetterState::kFollower) {
-    // What a call said of the event names it.
-    turn.TellTry(
-        Notice::kLetterWritten,
-        fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(state),
-                    FailureClassName(failure), attempts > 0 ? "" : AtEvent(sequence), reason),
-        false, attempts, next_call);
-    turn.out->back().failure = failure;
-    turn.out->back().from = change->position;
-    turn.out->back().name = Kept(name);
-  }
   Command& command = turn.Add(Command::Kind::kPark);
   command.first = command.last = sequence;
   command.letter = std::move(change);
@@ -124,15 +104,42 @@ void Letters::RemoveLettersBeyond(std::optional<Position> position, Turn& turn) 
   }
 }
 
-void Letters::TellLetter(Notice notice, const std::string& text, bool expected,
-                         const LetterBook::Letter& letter, EventName name, std::uint32_t attempt,
-                         Turn& turn) {
-  turn.TellTry(notice, text, expected, attempt, {});
-  turn.out->back().from = letter.position;
-  turn.out->back().name = Kept(name);
-  if (letter.state != LetterState::kFollower) {
-    turn.out->back().failure = letter.failure;
+void Letters::TellWritten(Sequence sequence, const EngineParts::Parking& parking,
+                          Turn& turn) const {
+  const LetterBook::Letter* const letter = parts_.book.Get(parking.id);
+  const LetterChange& change = *parking.change;
+  if (letter == nullptr || change.state == LetterState::kFollower) {
+    return;
   }
+  // What a call said of the event names it.
+  Command line =
+      LineOf(Notice::kLetterWritten,
+             fmt::format("dead letter, {}, class {}{}: {}", LetterStateName(change.state),
+                         FailureClassName(change.failure),
+                         change.attempts > 0 ? "" : AtEvent(sequence), change.reason),
+             false, *letter, {parts_.book.StreamOf(parking.id), parts_.book.TypeOf(*letter)},
+             change.attempts);
+  if (change.state == LetterState::kHealing) {
+    line.delay = change.due - change.since;
+  }
+  turn.out->push_back(std::move(line));
+}
+
+Command Letters::LineOf(Notice notice, std::string text, bool expected,
+                        const LetterBook::Letter& letter, EventName name, std::uint32_t attempt) {
+  Command line;
+  line.kind = Command::Kind::kNotice;
+  line.notice = notice;
+  line.text = std::move(text);
+  line.expected = expected;
+  line.number = attempt;
+  line.from = letter.position;
+  line.name = std::make_shared<const LetterName>(
+      LetterName{std::string(name.stream), std::string(name.type)});
+  if (letter.state != LetterState::kFollower) {
+    line.failure = letter.failure;
+  }
+  return line;
 }
 
 void Letters::StoreDue(std::vector<Position> letters, Turn& turn) {

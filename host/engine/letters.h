@@ -29,10 +29,13 @@ class Letters {
   void PassLetter(Sequence sequence);
   void RemoveLettersBeyond(std::optional<Position> position, Turn& turn);
 
-  // What became of a letter, at its call number `attempt`. No other call of it follows.
-  static void TellLetter(Notice notice, const std::string& text, bool expected,
-                         const LetterBook::Letter& letter, EventName name, std::uint32_t attempt,
-                         Turn& turn);
+  // The letter that this event is, once it is on the disk. Nothing of a follower, nor of one that
+  // is gone again.
+  void TellWritten(Sequence sequence, const EngineParts::Parking& parking, Turn& turn) const;
+  // The notice of what became of a letter, at its call number `attempt`. No other call of it
+  // follows.
+  static Command LineOf(Notice notice, std::string text, bool expected,
+                        const LetterBook::Letter& letter, EventName name, std::uint32_t attempt);
   // They are due now. Nobody waits for that to be stored: a letter that is called before it is
   // written is called all the same, and what came of that is written behind it.
   static void StoreDue(std::vector<Position> letters, Turn& turn);

@@ -59,6 +59,14 @@ class LetterFaultTest : public testing::Test {
     EXPECT_EQ(Written(site_, "copy").size(), events_);
   }
 
+  void ExpectToldIsStored(const Finished& ran) {
+    const Finished listed = site_.Catchup({"dlq", "list", "g", "--json", "--config", "host.toml"});
+    for (const JsonObject& line : ran.Log().With("Dead letter written", "g")) {
+      EXPECT_NE(listed.out.find('"' + line.at("position") + '"'), std::string::npos)
+          << line.at("position") << " is no letter";
+    }
+  }
+
   Site site_;
   std::size_t events_ = 0;
 };
@@ -84,6 +92,7 @@ TEST_P(FailedSyncTest, EndsItsGroupAndTheNextStartGoesOn) {
   EXPECT_EQ(reason.rfind("a store of the group has failed: " + file().string() + ": ", 0), 0u)
       << reason;
   EXPECT_EQ(Written(site_, "copy").size(), events_) << "no other group notices";
+  ExpectToldIsStored(ran);
   ExpectNothingLost();
 }
 

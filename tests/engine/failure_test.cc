@@ -946,12 +946,17 @@ TEST_F(FailureTest, AGroupEndsAfterABreachWithoutTheLettersThatWereNotBegun) {
 }
 
 // Of each line about a letter: whose event it is, which class it has, which call of it this was,
-// and when the next is.
+// and when the next is. None comes before the store has what it says, or a kill would make it a
+// lie.
 TEST_F(FailureTest, ALineAboutALetterSaysItsEventItsClassAndItsCall) {
   std::string stream = "a";
-  const auto told = [&stream](const Commands& commands, Notice notice) {
+  const auto told = [&stream](const Commands& before, const Commands& commands, Notice notice) {
+    const auto is_it = [notice](const Command& command) {
+      return command.kind == Kind::kNotice && command.notice == notice;
+    };
+    EXPECT_TRUE(std::none_of(before.begin(), before.end(), is_it)) << "not stored yet";
     for (const Command& command : commands) {
-      if (command.kind == Kind::kNotice && command.notice == notice) {
+      if (is_it(command)) {
         EXPECT_TRUE(command.name && command.name->stream == stream && command.name->type == "t");
         return command;
       }
@@ -960,29 +965,30 @@ TEST_F(FailureTest, ALineAboutALetterSaysItsEventItsClassAndItsCall) {
     return Command();
   };
   Event("a");
-  const Command written = told(Doubt(1), Notice::kLetterWritten);
+  const Commands doubt = Doubt(1);
+  const Command written = told(doubt, driver.LetterDurable(1), Notice::kLetterWritten);
   EXPECT_EQ(written.failure, FailureClass::kUnknown);
   EXPECT_EQ(written.number, 4u);
   EXPECT_GT(written.delay, 0s);
-  driver.LetterDurable(1);
   driver.Wake(5s);
-  const Command dead = told(Fails(kLetterCall, CATCHUP_REJECT), Notice::kLetterDead);
+  const Commands rejected = Fails(kLetterCall, CATCHUP_REJECT);
+  const Command dead = told(rejected, driver.LetterStored(), Notice::kLetterDead);
   EXPECT_EQ(dead.failure, FailureClass::kDomain);
   EXPECT_EQ(dead.number, 5u);
   EXPECT_EQ(dead.delay, 0s);
-  driver.LetterStored();
 
   Commands dropped;
   driver.engine.LetterDropped({"a", "t"}, P(10), " by hand", driver.tick(), &dropped);
-  EXPECT_EQ(told(dropped, Notice::kLetterDropped).failure, FailureClass::kDomain);
-  EXPECT_EQ(told(dropped, Notice::kLetterDropped).number, 5u);
+  EXPECT_EQ(told({}, dropped, Notice::kLetterDropped).failure, FailureClass::kDomain);
+  EXPECT_EQ(told({}, dropped, Notice::kLetterDropped).number, 5u);
 
   stream = "b";
   Event("b");
   Doubt(2);
   driver.LetterDurable(2);
   driver.Wake(5s);
-  const Command healed = told(driver.Settled(kLetterCall), Notice::kLetterHealed);
+  const Commands settled = driver.Settled(kLetterCall);
+  const Command healed = told(settled, driver.LetterStored(), Notice::kLetterHealed);
   EXPECT_EQ(healed.failure, FailureClass::kUnknown);
   EXPECT_EQ(healed.number, 5u) << "the one that succeeded";
   EXPECT_EQ(healed.from, P(20));
@@ -990,9 +996,11 @@ TEST_F(FailureTest, ALineAboutALetterSaysItsEventItsClassAndItsCall) {
 
 TEST_F(FailureTest, ARejectedEventHasNoNextCall) {
   Event("a");
-  const Commands rejected = Fails(1, CATCHUP_REJECT);
-  EXPECT_EQ(Find(rejected, Kind::kNotice)->notice, Notice::kLetterWritten);
-  EXPECT_EQ(Find(rejected, Kind::kNotice)->delay, 0s);
+  Fails(1, CATCHUP_REJECT);
+  const Commands written = driver.LetterDurable(1);
+  ASSERT_TRUE(Has(written, Kind::kNotice));
+  EXPECT_EQ(Find(written, Kind::kNotice)->notice, Notice::kLetterWritten);
+  EXPECT_EQ(Find(written, Kind::kNotice)->delay, 0s);
 }
 
 TEST_F(FailureTest, ALineAboutALetterNamesItsEventOnce) {
@@ -1002,10 +1010,27 @@ TEST_F(FailureTest, ALineAboutALetterNamesItsEventOnce) {
     return at != std::string::npos && text.find(event, at + 1) == std::string::npos;
   };
   Event("a");
-  EXPECT_TRUE(names_once(Fails(1, CATCHUP_REJECT), " (event 1 of this run)"));
+  Fails(1, CATCHUP_REJECT);
+  EXPECT_TRUE(names_once(driver.LetterDurable(1), " (event 1 of this run)"));
   Commands answer;
   driver.engine.ParkType("u", driver.tick(), &answer);
-  EXPECT_TRUE(names_once(Event("b", "u"), " (event 2 of this run)")) << "no call has told of it";
+  Event("b", "u");
+  EXPECT_TRUE(names_once(driver.LetterDurable(2), " (event 2 of this run)"))
+      << "no call has told of it";
+}
+
+// It is in the store, whoever still waited for it.
+TEST_F(FailureTest, ALetterThatIsWrittenAsTheGroupEndsIsToldAllTheSame) {
+  Event("a");
+  Fails(1, CATCHUP_REJECT);
+  driver.Stop();
+  driver.Exited(spawn, ExitClass::kClean);
+  ASSERT_TRUE(Has(driver.LettersExhausted(), Kind::kFinished)) << "another one found no room";
+
+  const Commands written = driver.LetterDurable(1);
+
+  ASSERT_EQ(written.size(), 1u);
+  EXPECT_EQ(written.front().notice, Notice::kLetterWritten);
 }
 
 // What an operator could decide, while nobody can tell a poison event from an outage.

@@ -29,7 +29,7 @@ class FateTest : public testing::Test {
     return FateOf(parts, sequence);
   }
   void LetterAt(Position position) { parts.book.Add(StoredLetter(position), 0, true); }
-  void HealsAt(Position position) { parts.letter_writes.Begin("a", position, false); }
+  void HealsAt(Position position) { parts.letter_writes.Begin("a", position, false, {}); }
 
   Names names;
   EngineParts parts;

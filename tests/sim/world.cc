@@ -191,6 +191,7 @@ void World::Boot(bool last) {
   wake_at_.reset();
   letter_jobs_.clear();
   letter_batch_.clear();
+  untold_.clear();
   ending_well_ = unparked_ = false;
   if (last) {
     behaviour_.Calm(&random_);
@@ -362,7 +363,10 @@ void World::Input(Cause cause, void (*input)(void* at, Commands* out), void* at)
     Wrong(std::string(GroupStateName(before)) + " became " + std::string(GroupStateName(after)) +
           " by " + std::to_string(cause) + ", which is not in the table");
   }
-  if (was_finished && !dispatch_->commands()->empty()) {
+  const Commands& commands = *dispatch_->commands();
+  if (was_finished && std::any_of(commands.begin(), commands.end(), [](const Command& command) {
+        return command.kind != Command::Kind::kNotice;
+      })) {
     Wrong("commands after kFinished");
   }
   CheckEngine();
@@ -426,6 +430,7 @@ void World::Notice(const Command& notice) {
     place_opened_ = false;  // It stands somewhere else from here on.
     plugin_moved_ = true;
   }
+  NoteTold(notice);
 }
 
 void World::StateChanged() {

@@ -138,6 +138,8 @@ class World final : public CommandHandler {
   void LoadLetters();
   void NotePark(const Command& command);
   void NoteChange(const Command& command);
+  void NoteTold(const Command& notice);
+  void ExpectTold(catchup::Notice notice, const LetterJob& job);
   void AddLetterJob(LetterJob job);
   void PumpLetters();
   void CarryLetters();
@@ -328,6 +330,8 @@ class World final : public CommandHandler {
   std::map<std::uint32_t, bool> holds_;          // By type; whether by hand.
   std::deque<LetterJob> letter_jobs_;
   std::vector<LetterJob> letter_batch_;  // Being written.
+  // What is in the store of an event's letter, and may be said of it.
+  std::set<std::pair<catchup::Notice, std::size_t>> untold_;
   std::uint64_t letter_calls_ = 0;     // Of the present process; counts what cuts them short, too.
   std::set<std::size_t> want_parked_;  // Events that an operator wants parked.
   bool by_hand_ = false;               // Nothing but an operator's word makes letters.

@@ -244,12 +244,17 @@ void World::CommitChange(const LetterJob& job) {
   const Command& command = job.command;
   switch (command.kind) {
     case Command::Kind::kPark:
+      untold_.emplace(Notice::kLetterWritten, job.event);
       letters_.insert_or_assign(job.event,
                                 StoredLetter{*command.letter, history_.log[job.event].bytes});
       Note({.kind = Record::Kind::kLetter, .event = job.event});
       break;
     case Command::Kind::kUpdateLetter:
       if (const auto found = letters_.find(job.event); found != letters_.end()) {
+        if (command.letter->state == LetterState::kDead &&
+            found->second.change.state != LetterState::kDead) {
+          untold_.emplace(Notice::kLetterDead, job.event);
+        }
         found->second.change = *command.letter;
       }
       break;
@@ -262,6 +267,7 @@ void World::CommitChange(const LetterJob& job) {
       }
       break;
     case Command::Kind::kRemoveLetter:
+      untold_.emplace(Notice::kLetterHealed, job.event);
       if (letters_.erase(job.event) > 0) {
         Note({.kind = Record::Kind::kLetterGone, .event = job.event});
       }
@@ -287,11 +293,22 @@ void World::CommitChange(const LetterJob& job) {
   }
 }
 
+// A line about a letter is true of the store when it is written, or a kill would make it a lie.
+void World::NoteTold(const Command& notice) {
+  const bool of_store = notice.notice == Notice::kLetterWritten ||
+                        notice.notice == Notice::kLetterHealed ||
+                        notice.notice == Notice::kLetterDead;
+  if (of_store && untold_.erase({notice.notice, EventAt(*notice.from)}) == 0) {
+    Wrong("a line about a letter that its store does not bear out: " + notice.text);
+  }
+}
+
 void World::CommitDrop(std::size_t event) {
   if (letters_.erase(event) == 0) {
     return;
   }
   const Position position = history_.log[event].position;
+  untold_.erase({Notice::kLetterDead, event});
   faults_.Fired(Fault::kDropped);
   if (engine_->letters().in_call() && engine_->letters().in_call()->position == position) {
     faults_.Fired(Fault::kDroppedInCall);
@@ -314,15 +331,32 @@ void World::TellStored(const LetterJob& job) {
     case Command::Kind::kPark:
       Input(Cause::kStore,
             [&](Commands* out) { engine_->LetterDurable(job.command.first, Now(), out); });
+      ExpectTold(Notice::kLetterWritten, job);
       break;
     case Command::Kind::kUpdateLetter:
     case Command::Kind::kRemoveLetter:
       Input(Cause::kStore, [&](Commands* out) {
         engine_->LetterStored(history_.log[job.event].position, Now(), out);
       });
+      ExpectTold(Notice::kLetterHealed, job);
+      ExpectTold(Notice::kLetterDead, job);
       break;
     default:
       break;
+  }
+}
+
+// Followers have no line, nor have letters that the group has left behind by going back.
+void World::ExpectTold(catchup::Notice notice, const LetterJob& job) {
+  const bool untold = untold_.erase({notice, job.event}) > 0;
+  const bool follower =
+      job.command.letter != nullptr && job.command.letter->state == LetterState::kFollower;
+  const bool left = notice != Notice::kLetterHealed && !letters_.contains(job.event);
+  const bool leaves = std::any_of(
+      letter_jobs_.begin(), letter_jobs_.end(),
+      [](const LetterJob& next) { return next.command.kind == Command::Kind::kRemoveLetters; });
+  if (alive_ && untold && !follower && !left && !leaves) {
+    Wrong("the store has what became of a letter, and no line says so");
   }
 }
 
