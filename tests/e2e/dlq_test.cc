@@ -359,7 +359,8 @@ TEST_F(RunningDlqTest, AnEventThatWaitsIsParkedAndItsReasonIsTheLetters) {
   EXPECT_EQ(settled.exit, 1);
   ExpectSays(settled.err, {"is settled"});
   const auto again = [&] { return Dlq({"park", "g", "--event", place, "--reason", "x"}); };
-  const std::string already = "the event at " + place + " is a dead letter already: `catchup dlq ";
+  const std::string already =
+      "the event at " + place + " is a dead letter already: `catchup dlq show g " + place + "`";
   EXPECT_EQ(again().exit, 1);
   ExpectSays(again().err, {already});
   ASSERT_EQ(site_.Catchup({"stop", "g", "--config", "host.toml"}).exit, 0);
@@ -414,7 +415,8 @@ TEST_F(RunningDlqTest, ATypeIsParkedUntilItIsUnparkedOverARestart) {
   ASSERT_TRUE(WaitForState("caught up")) << host_->Errors();
   const Finished not_parked = Dlq({"unpark", "g", "--type", "bad"});
   EXPECT_EQ(not_parked.exit, 1);
-  ExpectSays(not_parked.err, {"events of type \"bad\" are not held", "dlq list GROUP --held"});
+  ExpectSays(not_parked.err,
+             {"events of type \"bad\" are not held", "`catchup dlq list g --held`"});
   const Finished parked = Dlq({"park", "g", "--type", "bad", "--reason", "being mended"});
   EXPECT_EQ(parked.exit, 0) << parked.err;
   ExpectSays(parked.out,

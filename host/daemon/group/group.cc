@@ -31,7 +31,7 @@ Group::Group(const GroupConfig& config, const GroupServices& services, bool stop
           config_, {services.pool, services.reactor, services.state, &services_.sinks}, gate_,
           [this] { return (Clock::now() - report_.started()) * WaitSpeed(); }, this),
       desk_({&dispatch_.engine(), &letters_, services.reactor, gate_, [this] { return Now(); },
-             [this] { return out(); }}) {
+             [this] { return out(); }, config.name}) {
   RunnerSide::Services of_runner;
   of_runner.reactor = services.reactor;
   of_runner.binary = services.runner;

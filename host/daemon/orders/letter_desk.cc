@@ -225,8 +225,8 @@ void LetterDesk::Drop(const LetterCommand& order, const std::string& by, const R
 // Stored first, so that no kill forgets what was answered.
 void LetterDesk::ParkEvent(const LetterCommand& order, const std::string& by, const Reply& reply) {
   if (const std::string refused = at_.engine->CannotPark(order.position); !refused.empty()) {
-    at_.letters->Find(order.position, [refused, reply](const Result<LetterHead>& letter) {
-      reply(Refused(letter.ok() ? IsLetterText(letter->position) : refused));
+    at_.letters->Find(order.position, [this, refused, reply](const Result<LetterHead>& letter) {
+      reply(Refused(letter.ok() ? IsLetterText(at_.group, letter->position) : refused));
     });
     return;
   }
@@ -268,7 +268,7 @@ void LetterDesk::ParkType(const LetterCommand& order, const std::string& by, con
 void LetterDesk::UnparkType(const LetterCommand& order, const Reply& reply) {
   const std::string refused = at_.engine->UnparkType(order.type, at_.now(), at_.out());
   if (!refused.empty()) {
-    reply(Refused(refused + std::string(kSeeHeld)));
+    reply(Refused(refused + SeeHeldText(at_.group)));
     return;
   }
   AnswerOnceStored(TypeUnparkedText(order.type), reply);

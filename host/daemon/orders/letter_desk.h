@@ -27,6 +27,7 @@ class LetterDesk {
     std::shared_ptr<Gate> gate;
     std::function<Tick()> now;
     std::function<Commands*()> out;
+    std::string group;  // Its name.
   };
   // Kind, text and letter of a ControlAnswer; the rest is for the one who knows the group.
   using Reply = std::function<void(ControlAnswer)>;

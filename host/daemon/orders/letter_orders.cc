@@ -45,7 +45,7 @@ Result<OrderNote> ParkEvent(const std::filesystem::path& groups, const GroupConf
   if (place >= order.position) {
     CATCHUP_ASSIGN_OR_RETURN(const auto letter, store->reader().Read(order.position));
     if (letter) {
-      return Status::NotFound(IsLetterText(order.position));
+      return Status::NotFound(IsLetterText(group.name, order.position));
     }
     return Status::Invalid("what lies at " + FormatPosition(order.position) +
                            " is settled: the group's checkpoint is at " + FormatPosition(*place));
@@ -65,12 +65,13 @@ Result<OrderNote> HoldType(const LetterCommand& order, const std::string& by, Le
   return TypeParkedText(order.type);
 }
 
-Result<OrderNote> FreeType(const LetterCommand& order, LetterStore* store) {
+Result<OrderNote> FreeType(const LetterCommand& order, const std::string& group,
+                           LetterStore* store) {
   bool held = false;
   CATCHUP_RETURN_IF_ERROR(store->reader().ScanHolds(
       [&](const LetterHold& hold) { held = held || hold.type == order.type; }));
   if (!held) {
-    return Status::NotFound(NotHeldText(order.type) + std::string(kSeeHeld));
+    return Status::NotFound(NotHeldText(order.type) + SeeHeldText(group));
   }
   CATCHUP_RETURN_IF_ERROR(store->EndHold(store->token(), order.type));
   return TypeUnparkedText(order.type);
@@ -105,7 +106,7 @@ Result<OrderNote> OrderLetters(const std::filesystem::path& groups, const GroupC
     case LetterCommand::Kind::kParkType:
       return HoldType(order, by, store.get());
     case LetterCommand::Kind::kUnparkType:
-      return FreeType(order, store.get());
+      return FreeType(order, group.name, store.get());
     case LetterCommand::Kind::kRetry:
       break;
   }

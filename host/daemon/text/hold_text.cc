@@ -29,8 +29,8 @@ std::string ToBeParkedText(Position position, std::string_view waits) {
                      FormatPosition(position), waits);
 }
 
-std::string IsLetterText(Position position) {
-  return fmt::format("the event at {0} is a dead letter already: `catchup dlq show GROUP {0}`",
+std::string IsLetterText(std::string_view group, Position position) {
+  return fmt::format("the event at {1} is a dead letter already: `catchup dlq show {0} {1}`", group,
                      FormatPosition(position));
 }
 
@@ -39,6 +39,10 @@ std::string TypeParkedText(std::string_view type) {
       "events of type {} are parked without a call until catchup dlq unpark, or another plugin "
       "file",
       QuotedName(type));
+}
+
+std::string SeeHeldText(std::string_view group) {
+  return fmt::format(": `catchup dlq list {} --held` shows which are", group);
 }
 
 std::string TypeUnparkedText(std::string_view type) {

@@ -18,11 +18,11 @@ std::string FencedText(std::string_view group, std::uint64_t seen, std::uint64_t
 // `waits` says what the event waits for until then.
 std::string ToBeParkedText(Position position, std::string_view waits);
 // Why an event is not parked that is a letter.
-std::string IsLetterText(Position position);
+std::string IsLetterText(std::string_view group, Position position);
 std::string TypeParkedText(std::string_view type);
 std::string TypeUnparkedText(std::string_view type);
 // Behind what says that a type is not held.
-inline constexpr std::string_view kSeeHeld = ": `catchup dlq list GROUP --held` shows which are";
+std::string SeeHeldText(std::string_view group);
 
 // "the beginning", or the position.
 std::string ResetText(const PositionReset& reset);
