@@ -53,11 +53,14 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::err;
 }
 
+// What stands where a line has a place in the log and there is none yet.
+constexpr std::string_view kNoPlace = "none";
+
 // The place in the log that a line is about; empty where it is about none.
 std::string_view PositionOf(std::span<const LogField> fields) {
   for (const LogField& field : fields) {
     const auto* text = std::get_if<std::string_view>(&field.value());
-    if (field.name() == "position" && text != nullptr) {
+    if (field.name() == "position" && text != nullptr && *text != kNoPlace) {
       return *text;
     }
   }

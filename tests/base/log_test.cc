@@ -209,6 +209,17 @@ TEST(LogTest, CountsWhatItLeavesOut) {
   EXPECT_EQ(written + left_out, 1000u);
 }
 
+TEST(LogTest, NamesNoPlacesWhereWhatItLeavesOutIsAboutNone) {
+  std::uint64_t counts = 0;
+  for (const auto& line : Parse(RunOnPipe("flood about no place"))) {
+    if (line["msg"] == "Log lines left out") {
+      ++counts;
+      EXPECT_FALSE(line.contains("firstPosition") || line.contains("lastPosition")) << line;
+    }
+  }
+  EXPECT_GT(counts, 0u);
+}
+
 // What a plugin says: a burst passes, each level has its own budget, and nothing is uncounted.
 TEST(LogTest, LetsABurstOfAPluginPassAndItsErrorsBehindAFlood) {
   std::map<std::string, std::uint64_t> written;

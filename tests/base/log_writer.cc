@@ -135,9 +135,10 @@ int main(int argc, char** argv) {
     for (std::thread& thread : threads) {
       thread.join();
     }
-  } else if (what == "flood") {
+  } else if (what == "flood" || what == "flood about no place") {
     for (int i = 0; i < 1000; ++i) {
-      Log(LogLevel::kInfo, "Again", "Test.Run", "g", {{"position", std::to_string(i)}});
+      const std::string position = what == "flood" ? std::to_string(i) : "none";
+      Log(LogLevel::kInfo, "Again", "Test.Run", "g", {{"position", position}});
     }
   } else if (what == "plugin flood") {
     const auto say = [](LogLevel level, int lines) {
