@@ -100,7 +100,7 @@ void Trial::Take(Outcome outcome) {
       }
       break;
     case OutcomeKind::kStopped:
-      link_->NoteStopped();
+      link_->NoteStopped(std::move(outcome.text));
       break;
     case OutcomeKind::kFailure:
       if (outcome.status == kRunnerContract) {

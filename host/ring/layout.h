@@ -58,7 +58,10 @@ inline constexpr std::uint64_t kMaxErrorText = 64u << 10;
 // The longest version that a plugin may give itself.
 inline constexpr std::uint64_t kMaxVersionText = 64;
 inline constexpr std::uint64_t kMaxLogText = 16u << 10;
-// Log lines leave this much of the outcome ring free, so that a failure always fits.
+// What a runner says of a breach when it has stopped.
+inline constexpr std::uint64_t kMaxBreachText = 1024;
+// Log lines leave this much of the outcome ring free, so that a failure always fits, and that the
+// runner has stopped.
 inline constexpr std::uint64_t kOutcomeReserve = kMaxErrorText + 4096;
 // Warnings leave this much more, and what is below them twice that, so that no flood keeps out what
 // is worse than itself. Room for two of the longest lines.

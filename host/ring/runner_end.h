@@ -160,7 +160,8 @@ class RunnerEnd {
   // To be called at most once in an epoch. `events` is zero for a call that is made for none.
   void PostFailure(CallKind call, std::int32_t status, const FailedEvents& events,
                    std::string_view text);
-  void PostStopped();
+  // `breach` says how the plugin broke the contract since it was last told of; empty: not at all.
+  void PostStopped(std::string_view breach = {});
 
   // Drops the line, and counts it with those of its level, when the host does not keep up.
   void Log(std::uint16_t level, std::string_view text);

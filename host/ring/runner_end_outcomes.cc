@@ -82,10 +82,10 @@ void RunnerEnd::PostFailure(CallKind call, std::int32_t status, const FailedEven
   CATCHUP_CHECK(Post(header, text.substr(0, kMaxErrorText), 0, PostHow::kAlways));
 }
 
-void RunnerEnd::PostStopped() {
+void RunnerEnd::PostStopped(std::string_view breach) {
   OutcomeHeader header{};
   header.kind = OutcomeKind::kStopped;
-  CATCHUP_CHECK(Post(header, {}, 0, PostHow::kAlways));
+  CATCHUP_CHECK(Post(header, breach.substr(0, kMaxBreachText), 0, PostHow::kAlways));
 }
 
 void RunnerEnd::Log(std::uint16_t level, std::string_view text) {

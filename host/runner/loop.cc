@@ -241,7 +241,7 @@ int RunLoop(RunnerEnd* ring) {
   }
   PassFailPoint(FailPoint::kRunnerDrain);
   instance.End();
-  ring->PostStopped();
+  ring->PostStopped(result.status == kRunnerContract ? std::string_view() : table.violation());
   const bool kept = result.status != kRunnerContract && table.violation().empty();
   return static_cast<int>(kept ? RunnerExit::kClean : RunnerExit::kContract);
 }

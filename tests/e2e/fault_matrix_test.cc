@@ -283,7 +283,8 @@ TEST_F(FaultTest, ACallFromAThreadThatMayNotStopsTheGroupAndLosesNothing) {
 
 // Nothing is asked of a plugin any more by then, so the runner's end tells of it.
 TEST(AfterStopTest, ACallFromAThreadThatMayNotStopsTheGroupAndLosesNothing) {
-  for (const std::string misdeed : {"error-in-stop", "log-in-destroy"}) {
+  for (const auto& [misdeed, call] :
+       {std::pair("error-in-stop", "set_error"), std::pair("log-in-destroy", "log")}) {
     SCOPED_TRACE(misdeed);
     const auto group = [](const std::string& config) {
       return "[groups.bad]\nplugin = \"fixture.so\"\nprojection = \"plain\"\n"
@@ -292,12 +293,13 @@ TEST(AfterStopTest, ACallFromAThreadThatMayNotStopsTheGroupAndLosesNothing) {
     };
     Site site;
     site.Append({EventLine("s", "ok"), EventLine("s", "ok")});
-    site.Configure(group("\"" + misdeed + "\" = true") + JsonlGroup("good"));
+    site.Configure(group("\"" + std::string(misdeed) + "\" = true") + JsonlGroup("good"));
     const Finished run = site.RunUntilCaughtUp();
     EXPECT_EQ(run.exit, 1) << run.err;
     EXPECT_EQ(run.Log().Last("Group ended", "bad", "state"), "failed");
     EXPECT_THAT(run.Log().Last("Group ended", "bad", "reason"),
-                HasSubstr("contract broken: in its last call or after it"));
+                HasSubstr("contract broken: in its last call or after it the plugin called " +
+                          std::string(call) + " from another thread"));
     EXPECT_EQ(run.Log().Last("Group ended", "bad", "dlqCount"), "0");
     EXPECT_THAT(run.err, HasSubstr("\"text\":\"against the contract: called "));
     EXPECT_EQ(run.Log().Last("Group ended", "good", "state"), "stopped");

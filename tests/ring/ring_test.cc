@@ -266,7 +266,7 @@ TEST(RingTest, OutcomesArriveInOrderWithTheirFields) {
   pair.runner->PostReady(64, true, Position{10, 9});
   pair.runner->Log(2, "hello");
   pair.runner->PostFailure(CallKind::kHandleBatch, 3, {2, 1, 3}, "broken");
-  pair.runner->PostStopped();
+  pair.runner->PostStopped("called log");
 
   const Outcome ready = pair.host->PollOutcome().value().value();
   EXPECT_EQ(ready.kind, OutcomeKind::kReady);
@@ -287,7 +287,9 @@ TEST(RingTest, OutcomesArriveInOrderWithTheirFields) {
   EXPECT_EQ(failure.call_first, 1u);
   EXPECT_EQ(failure.call_last, 3u);
   EXPECT_EQ(failure.text, "broken");
-  EXPECT_EQ(pair.host->PollOutcome().value()->kind, OutcomeKind::kStopped);
+  const Outcome stopped = pair.host->PollOutcome().value().value();
+  EXPECT_EQ(stopped.kind, OutcomeKind::kStopped);
+  EXPECT_EQ(stopped.text, "called log");
   EXPECT_FALSE(pair.host->PollOutcome().value().has_value());
 }
 
@@ -314,7 +316,7 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
     pair.runner->Log(1, line);
   }
   pair.runner->PostFailure(CallKind::kHandle, 3, {1, 1, 1}, std::string(2 * kMaxErrorText, 'e'));
-  pair.runner->PostStopped();
+  pair.runner->PostStopped(std::string(2 * kMaxBreachText, 'b'));
 
   std::uint64_t lines = 0;
   std::uint64_t others = 0;
@@ -332,6 +334,8 @@ TEST(RingTest, DropsLogLinesThatTheHostDoesNotReadAndKeepsRoomForAFailure) {
     }
     if (outcome.value()->kind == OutcomeKind::kFailure) {
       EXPECT_EQ(outcome.value()->text.size(), kMaxErrorText);
+    } else if (outcome.value()->kind == OutcomeKind::kStopped) {
+      EXPECT_EQ(outcome.value()->text.size(), kMaxBreachText);
     }
   }
   EXPECT_EQ(others, 3u);

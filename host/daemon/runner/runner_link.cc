@@ -182,8 +182,10 @@ RunnerLink::Ending RunnerLink::Reap() {
   if (stopped_ && exit.code == static_cast<int>(RunnerExit::kContract)) {
     return {ExitClass::kContract,
             0,
-            "in its last call or after it the plugin called the host as it must not; a line of the "
-            "log that says \"against the contract\" tells how",
+            "in its last call or after it the plugin " +
+                (breach_.empty() ? "called the host as it must not; a line of the log that says "
+                                   "\"against the contract\" tells how"
+                                 : breach_),
             {}};
   }
   if (stopped_) {

@@ -81,7 +81,11 @@ class RunnerLink {
   Ending Reap();
 
   // What Reap needs to know.
-  void NoteStopped() { stopped_ = true; }
+  // `breach`: how its plugin broke the contract in the end, if the runner knew of it by then.
+  void NoteStopped(std::string breach) {
+    stopped_ = true;
+    breach_ = std::move(breach);
+  }
   // The runner says why it ends by itself.
   void NoteRefusal(std::string text) {
     refusal_ = Ending{ExitClass::kSetup, 0, std::move(text), {}};
@@ -127,6 +131,7 @@ class RunnerLink {
   std::uint64_t watched_number_ = 0;
   bool ready_ = false;
   bool stopped_ = false;
+  std::string breach_;
   bool hung_ = false;
   std::string out_of_memory_;
   bool killed_ = false;

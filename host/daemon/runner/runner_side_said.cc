@@ -90,7 +90,7 @@ void RunnerSide::Take(Outcome outcome) {
       report_.Says(outcome);
       break;
     case OutcomeKind::kStopped:
-      link_->NoteStopped();
+      link_->NoteStopped(std::move(outcome.text));
       break;
   }
 }
