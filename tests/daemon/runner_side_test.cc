@@ -83,6 +83,9 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
   void OnFolderLost(const std::string& text) override { folder_lost_.Tell(text); }
   void OnClock() override {}
   bool Draining() const override { return false; }
+  FailureClass ClassOf(std::int32_t, std::string_view) const override {
+    return FailureClass::kUnknown;
+  }
   EventFields Describe(Sequence) const override { return {}; }
 
   Workshop shop_;

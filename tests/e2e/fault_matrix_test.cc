@@ -191,6 +191,7 @@ TEST_F(FaultTest, WhateverIsThrownIsAFailureWithAText) {
     EXPECT_EQ(run.exit, 0) << run.err;
     EXPECT_EQ(Delivered(site, "bad").size(), 3u);
     EXPECT_EQ(run.Log().Last("Call failed", "bad", "status"), "FAILED");
+    EXPECT_EQ(run.Log().Last("Call failed", "bad", "class"), "unknown");
     EXPECT_NE(run.Log().Last("Call failed", "bad", "reason"), "");
     EXPECT_EQ(run.Log().With("Runner started", "bad").size(), 1u);
   }

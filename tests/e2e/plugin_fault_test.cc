@@ -227,6 +227,7 @@ TEST(PluginFaultTest, AFailedCallIsLoggedWithTheEventItFailedOn) {
   const Fault fault("reject");
   const HostLog log = fault.run.Log();
   EXPECT_EQ(log.Last("Call failed", "bad", "status"), "REJECT");
+  EXPECT_EQ(log.Last("Call failed", "bad", "class"), "domain");
   EXPECT_EQ(log.Last("Call failed", "bad", "level"), "error");
   EXPECT_THAT(log.Last("Call failed", "bad", "event"), HasSubstr("s@1 reject"));
   EXPECT_EQ(log.Last("Group ended", "bad", "errorCount"), "1");

@@ -174,6 +174,7 @@ class Group final : private CommandHandler,
   void OnFolderLost(const std::string& text) override;
   void OnClock() override;
   bool Draining() const override { return engine().state() == GroupState::kDraining; }
+  FailureClass ClassOf(std::int32_t status, std::string_view text) const override;
   EventFields Describe(Sequence sequence) const override;
 
   // From the letters.

@@ -176,7 +176,7 @@ void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
   report_.CountError();
   NoteFence(outcome);
   letters_.NoteFailedCall(FindRunner(spawn)->lane(), outcome.sequence,
-                          classifier_.Classify(outcome.status, outcome.text),
+                          ClassOf(outcome.status, outcome.text),
                           outcome.text.empty() ? outcome.call + " said nothing" : outcome.text);
   engine().Failed(spawn, outcome, Now(), out());
 }
@@ -262,6 +262,10 @@ void Group::OnClock() {
                         runner->DataLost(spawn);
                       }
                     });
+}
+
+FailureClass Group::ClassOf(std::int32_t status, std::string_view text) const {
+  return classifier_.Classify(status, text);
 }
 
 EventFields Group::Describe(Sequence sequence) const {

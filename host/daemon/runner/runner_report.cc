@@ -7,6 +7,7 @@
 
 #include "host/base/log.h"
 #include "host/base/signals.h"
+#include "host/engine/engine_text.h"
 #include "host/ring/contract/calls.h"
 
 namespace catchup {
@@ -76,11 +77,12 @@ void RunnerReport::StartsFull(const std::string& why) const {
       {{"plugin", config_.plugin}, {"reason", why}});
 }
 
-void RunnerReport::CallFailed(const Outcome& failure, const EventFields& event) const {
+void RunnerReport::CallFailed(const Outcome& failure, FailureClass failure_class,
+                              const EventFields& event) const {
   // Fields borrow what they show.
   const std::string status = CallStatusName(failure.status);
   std::vector<LogField> fields = {{"call", CallName(failure.call)},
-                                  {"class", status},
+                                  {"class", FailureClassName(failure_class)},
                                   {"status", status},
                                   {"reason", failure.text}};
   event.AddTo(&fields);

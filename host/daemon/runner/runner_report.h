@@ -8,6 +8,7 @@
 #include "host/config/config.h"
 #include "host/daemon/runner/runner_link.h"
 #include "host/daemon/text/event_fields.h"
+#include "host/engine/failure.h"
 
 namespace catchup {
 
@@ -27,7 +28,9 @@ class RunnerReport {
   void NotLimited(const std::string& why) const;
   // It has begun with nearly all of the memory that it may have.
   void StartsFull(const std::string& why) const;
-  void CallFailed(const Outcome& failure, const EventFields& event) const;
+  // `status` in the line is the plugin's word, `class` what the host makes of it.
+  void CallFailed(const Outcome& failure, FailureClass failure_class,
+                  const EventFields& event) const;
   void CallHung(const RunnerLink::Overdue& overdue, const EventFields& event) const;
   void Crashed(std::string_view msg, const CrashRecord& crash, ExitClass exit_class,
                const EventFields& event) const;

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "host/config/config.h"
 #include "host/daemon/dispatch/delivery_window.h"
@@ -13,6 +15,7 @@
 #include "host/daemon/runner/runner_report.h"
 #include "host/daemon/threads/gate.h"
 #include "host/daemon/threads/reactor.h"
+#include "host/engine/failure.h"
 #include "host/plugins/runner_process.h"
 #include "host/store/state_directory.h"
 
@@ -54,6 +57,8 @@ class RunnerListener {
   virtual void OnClock() = 0;
   // While the group drains, the ladder of the stop has its own times.
   virtual bool Draining() const = 0;
+  // What a failed call means.
+  virtual FailureClass ClassOf(std::int32_t status, std::string_view text) const = 0;
   // What is known of an event in flight.
   virtual EventFields Describe(Sequence sequence) const = 0;
 

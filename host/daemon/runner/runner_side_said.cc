@@ -114,7 +114,7 @@ void RunnerSide::TakeFailure(Outcome outcome) {
     return;
   }
   const EventFields event = listener_.Describe(sequence);
-  report_.CallFailed(outcome, event);
+  report_.CallFailed(outcome, listener_.ClassOf(outcome.status, outcome.text), event);
   listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text,
                                       link_->tickets().ItemOf(outcome.call_last)});
 }
