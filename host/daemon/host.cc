@@ -80,6 +80,7 @@ class Host {
  private:
   GroupServices ServicesOfGroups();
   void StartGroups();
+  void LookForTheSource(SourceSide::Services source);
   void WatchHead(SourceSide::Services source);
   void SweepOrphans(const std::string& group);
   void OnStopSignal(const ReceivedSignal& signal, Clock::time_point at)
@@ -144,7 +145,7 @@ GroupServices Host::ServicesOfGroups() {
   services.source.retire = [this](std::shared_ptr<Source> source) {
     resources_.retirer().Post([source = std::move(source)]() mutable { source.reset(); });
   };
-  hub_.emplace(services.source, &resources_.reactor(), resources_.log().probe_pace());
+  LookForTheSource(services.source);
   services.source.watch = [this](std::function<void()> answers) {
     return hub_->Watch(std::move(answers));
   };
@@ -161,6 +162,21 @@ GroupServices Host::ServicesOfGroups() {
     });
   };
   return services;
+}
+
+void Host::LookForTheSource(SourceSide::Services source) {
+  source.open = [this](const std::string& address, const std::string& name) {
+    return resources_.log().ConnectWithin(ConnectPatience::kUsual, address, name);
+  };
+  SourceHub::Patience patience;
+  patience.open = [this](const std::string& address, const std::string& name) {
+    return resources_.log().ConnectWithin(config_.source.uri.settings.deadline, address, name);
+  };
+  patience.set_slow = [this](const std::string& address, bool slow) {
+    resources_.log().patience().SetSlow(address, slow);
+  };
+  hub_.emplace(std::move(source), &resources_.reactor(), resources_.log().probe_pace(),
+               std::move(patience));
 }
 
 void Host::StartGroups() {

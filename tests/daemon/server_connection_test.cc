@@ -50,6 +50,7 @@ TEST(ServerConnectionTest, FollowsTheConnectionString) {
   EXPECT_EQ(options.keepalive_time, std::nullopt);
   EXPECT_EQ(options.keepalive_timeout, 3s);
   EXPECT_EQ(options.deadline, 4s);
+  EXPECT_EQ(options.connect_timeout, 4s) << "whoever cannot wait so long says so";
   ASSERT_TRUE(options.tls.has_value());
   EXPECT_FALSE(options.tls->verify_server);
   EXPECT_EQ(options.tls->ca_file, "/ca.pem");

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,6 +35,7 @@ class SourceHubTest : public testing::Test {
   }
 
   ScriptedServer server_;
+  ScriptedServer slow_server_;  // The same one, for who waits longer.
   SourceSide::Services services_;
   std::unique_ptr<Reactor> reactor_ = *Reactor::Create();
   Told<std::string> opened_;
@@ -108,6 +111,66 @@ TEST_F(SourceHubTest, OfAClusterANodeIsFoundFirstAndForgottenWhereItDoesNotServe
   EXPECT_EQ(discovery.known(), "scripted:1");
   watch.reset();
   reactor_->Stop();
+}
+
+// To one under load, or behind a slow line, no usual try connects.
+class SlowServerTest : public SourceHubTest {
+ protected:
+  struct Patience {
+    std::string address;
+    bool slow = false;
+  };
+
+  SlowServerTest() {
+    server_.SetUnreachable(EndOfCall{.text = "connection attempt timed out"});
+    SourceHub::Patience patience;
+    patience.open = [this](const std::string&, const std::string&) {
+      return Result<std::unique_ptr<Source>>(std::make_unique<ScriptedSource>(&slow_server_));
+    };
+    patience.set_slow = [this](const std::string& address, bool slow) {
+      learned_.Tell({address, slow});
+    };
+    Prober::Pace pace;
+    pace.quick = {std::chrono::milliseconds(5), std::chrono::milliseconds(10)};
+    slow_hub_.emplace(services_, reactor_.get(), pace, std::move(patience));
+    watch_ = slow_hub_->Watch([this] { told_.Tell(true); });
+  }
+  ~SlowServerTest() override {
+    reactor_->Stop();
+    watch_.reset();
+  }
+
+  Told<Patience> learned_;
+  Told<bool> told_;
+  std::optional<SourceHub> slow_hub_;
+  std::unique_ptr<SourceWatch> watch_;
+};
+
+TEST_F(SlowServerTest, AnswersWhoWaitsLongerAndTheGroupsAreToldToWait) {
+  watch_->Miss();
+  EXPECT_TRUE(told_.Await().has_value());
+  const auto learned = learned_.Await();
+  ASSERT_TRUE(learned.has_value());
+  EXPECT_EQ(learned->address, "scripted:1");
+  EXPECT_TRUE(learned->slow);
+}
+
+TEST_F(SlowServerTest, IsNotSlowAnyMoreOnceAUsualTryIsAnswered) {
+  watch_->Miss();
+  ASSERT_TRUE(told_.Await().has_value());
+  server_.SetUnreachable(std::nullopt);
+  watch_->Miss();
+  EXPECT_TRUE(told_.Await(1).has_value());
+  const auto learned = learned_.Await(1);
+  ASSERT_TRUE(learned.has_value());
+  EXPECT_FALSE(learned->slow);
+}
+
+TEST_F(SlowServerTest, OneThatIsGoneAnswersNobodyHoweverLongHeWaits) {
+  slow_server_.SetUnreachable(EndOfCall{.text = "nobody is there"});
+  watch_->Miss();
+  ASSERT_TRUE(retired_.Await(5).has_value()) << "three tries, and two that wait longer";
+  EXPECT_EQ(told_.size(), 0u);
 }
 
 TEST_F(SourceHubTest, WhatOneGroupFindsTheOtherHearsOf) {

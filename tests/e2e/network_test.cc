@@ -221,6 +221,24 @@ TEST_F(NetworkTest, FiveSecondsOfDelayAreNoReasonToReconnect) {
   EXPECT_EQ(Drops(), 0u) << host_->Errors();
 }
 
+// As its first word after a TLS handshake under load. Takes as long as gRPC's own clock says, which
+// nobody can make faster.
+TEST_F(NetworkTest, AServerThatTakesLongerToConnectToThanIsUsuallyWaitedForIsReached) {
+  Connect(JsonlGroup("copy"));
+  network_->Set(Direction::kToClient, {.kind = Fault::Kind::kDelay, .delay = 2500ms});
+  Append();
+  host_ = site_.Start({"run", "host.toml"});
+  ASSERT_TRUE(host_->WaitForLog("Server answers again")) << host_->Errors();
+  const std::size_t drops = Drops();
+  const std::uint64_t before = network_->counts().to_client;
+  EXPECT_TRUE(network_->Await([&](const auto& counts) { return counts.to_client > before; }));
+  network_->Heal();
+  AwaitAll();
+  EXPECT_EQ(Drops(), drops) << host_->Errors();
+  Stop();
+  ExpectWhole("copy", wanted_);
+}
+
 // Nobody tells either side that the other is gone. By the pings alone, each way and both.
 TEST_F(NetworkTest, AConnectionThatIsOpenAndSilentIsFoundAndReplaced) {
   GoLive("&keepAliveInterval=1000&keepAliveTimeout=1000");

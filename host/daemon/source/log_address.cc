@@ -28,7 +28,9 @@ embedded::ServerOptions EmbeddedOptions(const SourceConfig& config) {
 }  // namespace
 
 LogAddress::LogAddress(const SourceConfig& config, std::shared_ptr<Credentials> credentials)
-    : config_(config), credentials_(std::move(credentials)) {}
+    : config_(config),
+      credentials_(std::move(credentials)),
+      patience_(config.uri.settings.deadline) {}
 
 LogAddress::~LogAddress() = default;
 
@@ -128,8 +130,15 @@ void LogAddress::Own() {
 
 Result<std::unique_ptr<Source>> LogAddress::Connect(const std::string& address,
                                                     const std::string& name) const {
-  return OpenKurrentSource(ServerConnection(config_.uri.settings, address, name, credentials_),
-                           threads_);
+  return ConnectWithin(patience_.Of(address), address, name);
+}
+
+Result<std::unique_ptr<Source>> LogAddress::ConnectWithin(std::chrono::milliseconds limit,
+                                                          const std::string& address,
+                                                          const std::string& name) const {
+  ConnectionOptions options = ServerConnection(config_.uri.settings, address, name, credentials_);
+  options.connect_timeout = limit;
+  return OpenKurrentSource(options, threads_);
 }
 
 bool LogAddress::may_lag() const {
@@ -140,6 +149,7 @@ Result<std::unique_ptr<Source>> LogAddress::ConnectToLeader(const std::string& a
                                                             const std::string& name) const {
   ConnectionOptions options = ServerConnection(config_.uri.settings, address, name, credentials_);
   options.requires_leader = true;
+  options.connect_timeout = patience_.Of(address);
   return OpenKurrentSource(options, threads_);
 }
 

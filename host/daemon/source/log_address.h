@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include "host/base/status.h"
 #include "host/config/config.h"
 #include "host/config/credentials.h"
+#include "host/daemon/source/connect_patience.h"
 #include "host/daemon/source/discovery.h"
 #include "host/daemon/threads/reactor.h"
 #include "host/daemon/threads/worker_pool.h"
@@ -60,6 +62,13 @@ class LogAddress {
   Result<std::unique_ptr<Source>> Connect(const std::string& address,
                                           const std::string& name) const;
 
+  // The same, where connecting may take so long.
+  Result<std::unique_ptr<Source>> ConnectWithin(std::chrono::milliseconds limit,
+                                                const std::string& address,
+                                                const std::string& name) const;
+  // What Connect and ConnectToLeader go by.
+  ConnectPatience& patience() { return patience_; }
+
   // Whether that may lead to a node that lags behind the leader of its cluster.
   bool may_lag() const;
   // Finds the leader, where another node is preferred; null: as discovery(). Lives until Close().
@@ -79,6 +88,7 @@ class LogAddress {
 
   const SourceConfig& config_;
   const std::shared_ptr<Credentials> credentials_;
+  mutable ConnectPatience patience_;
   WorkerPool* worker_ = nullptr;
   std::shared_ptr<SourceThreads> threads_;
   std::unique_ptr<Discovery> discovery_;

@@ -4,6 +4,7 @@
 
 #include "host/base/random.h"
 #include "host/base/str_cat.h"
+#include "host/daemon/source/connect_patience.h"
 
 namespace catchup {
 
@@ -26,6 +27,7 @@ ConnectionOptions ServerConnection(const ConnectionSettings& settings, std::stri
   options.keepalive_time = settings.keepalive_interval;
   options.keepalive_timeout = settings.keepalive_timeout;
   options.deadline = settings.deadline;
+  options.connect_timeout = settings.deadline;
   return options;
 }
 
@@ -39,12 +41,21 @@ Discovery::Services AskNodes(const SourceUri& uri, NodePreference preference,
   services.preference = preference;
   services.attempts = uri.settings.max_discover_attempts;
   services.interval = uri.settings.discovery_interval;
-  services.ask = [settings = uri.settings, credentials, threads](
+  const auto patience = std::make_shared<ConnectPatience>(uri.settings.gossip_timeout);
+  services.ask = [settings = uri.settings, credentials, threads, patience](
                      const std::string& address,
                      std::function<void(const Discovery::Members&)> answer) {
     ConnectionOptions options = ServerConnection(settings, address, "gossip", credentials);
     options.deadline = settings.gossip_timeout;
-    return std::make_shared<GossipQuestion>(options, threads, std::move(answer));
+    options.connect_timeout = patience->Of(address);
+    return std::make_shared<GossipQuestion>(
+        options, threads,
+        [patience, address, answer = std::move(answer)](const Discovery::Members& members) {
+          if (!members.ok() && !members.end().answered) {
+            patience->Alternate(address);
+          }
+          answer(members);
+        });
   };
   services.random = RandomNumber;
   return services;

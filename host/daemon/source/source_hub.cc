@@ -42,8 +42,12 @@ class SourceHub::Member final : public SourceWatch {
   const Prober::Member number_;
 };
 
-SourceHub::SourceHub(SourceSide::Services services, Reactor* reactor, const Prober::Pace& pace)
-    : services_(std::move(services)), reactor_(*reactor), prober_(pace) {}
+SourceHub::SourceHub(SourceSide::Services services, Reactor* reactor, const Prober::Pace& pace,
+                     Patience patience)
+    : services_(std::move(services)),
+      patience_(std::move(patience)),
+      reactor_(*reactor),
+      prober_(pace) {}
 
 std::unique_ptr<SourceWatch> SourceHub::Watch(std::function<void()> answers) {
   const Prober::Member number = ++last_;
@@ -96,7 +100,7 @@ void SourceHub::Try() {
     if (node.ok()) {
       TryAt(*node);
     } else {
-      OnTried(IsRefusal(node.end().kind));
+      OnTried(IsRefusal(node.end().kind) ? Tried::kAnswers : Tried::kServesNothing);
     }
   });
 }
@@ -104,27 +108,77 @@ void SourceHub::Try() {
 void SourceHub::TryAt(const std::string& address) {
   auto opened = services_.open(address, "probe");
   if (!opened.ok()) {
-    OnTried(false);
+    OnTried(Tried::kServesNothing);
     return;
   }
   source_ = *std::move(opened);
   source_->ReadHead([this](const Answer<std::optional<Witness>>& head) {
-    // A refusal is an answer, which the groups are to hear too, and so is where the leader is.
-    const bool answers = head.ok() || IsRefusal(head.end().kind) || head.end().leader.has_value();
-    reactor_.Post([this, answers] {
+    reactor_.Post([this, tried = WhatCameOf(head)] {
       on_reactor_.AssertHeld();
-      OnTried(answers);
+      OnTried(tried);
     });
   });
+  if (was_silent_ && patient_ == nullptr && patience_.open != nullptr) {
+    TryPatiently(address);
+  }
 }
 
-void SourceHub::OnTried(bool answers) {
+SourceHub::Tried SourceHub::WhatCameOf(const Answer<std::optional<Witness>>& head) {
+  // A refusal is an answer, which the groups are to hear too, and so is where the leader is.
+  if (head.ok() || IsRefusal(head.end().kind) || head.end().leader.has_value()) {
+    return Tried::kAnswers;
+  }
+  return head.end().answered ? Tried::kServesNothing : Tried::kSilent;
+}
+
+void SourceHub::TryPatiently(const std::string& address) {
+  auto opened = patience_.open(address, "probe");
+  if (!opened.ok()) {
+    return;
+  }
+  patient_ = *std::move(opened);
+  patient_->ReadHead(
+      [this, number = ++patient_number_, address](const Answer<std::optional<Witness>>& head) {
+        reactor_.Post([this, number, address, tried = WhatCameOf(head)] {
+          on_reactor_.AssertHeld();
+          if (number == patient_number_ && patient_ != nullptr) {
+            EndPatientTry();
+            slow_ = tried == Tried::kAnswers ? address : std::string();
+          }
+        });
+      });
+}
+
+void SourceHub::EndPatientTry() {
+  slow_.clear();
+  if (patient_ != nullptr) {
+    patient_->Shutdown();
+    services_.retire(std::exchange(patient_, nullptr));
+  }
+}
+
+bool SourceHub::Answers(Tried tried, const std::string& address) {
+  was_silent_ = tried == Tried::kSilent;
+  const bool is_slow = was_silent_ && address == slow_;
+  const bool answers = is_slow || tried == Tried::kAnswers;
+  if (answers) {
+    EndPatientTry();
+    if (patience_.set_slow != nullptr) {
+      patience_.set_slow(address, is_slow);
+    }
+  }
+  return answers;
+}
+
+void SourceHub::OnTried(Tried tried) {
+  bool answers = tried == Tried::kAnswers;
   if (source_ != nullptr) {
+    const std::string address(source_->address());
+    answers = Answers(tried, address);
     if (answers) {
-      Log(LogLevel::kInfo, "Server answers again", "Host.Probe", "",
-          {{"source", source_->address()}});
+      Log(LogLevel::kInfo, "Server answers again", "Host.Probe", "", {{"source", address}});
     } else if (services_.discovery != nullptr) {
-      services_.discovery->Lost(std::string(source_->address()));
+      services_.discovery->Lost(address);
     }
     source_->Shutdown();
     services_.retire(std::exchange(source_, nullptr));

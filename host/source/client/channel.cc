@@ -15,9 +15,8 @@ namespace catchup {
 namespace {
 
 // Pace of reconnecting below the engine's own: quick at first, never so slow that a server which is
-// back goes unnoticed. The minimum is also what one attempt to connect may take.
+// back goes unnoticed. What gRPC calls the minimum is what one attempt to connect may take.
 constexpr int kInitialBackoffMs = 200;
-constexpr int kMinBackoffMs = 2000;
 constexpr int kMaxBackoffMs = 1000;
 
 // The resolver's own limit of two minutes would hide a name that does not resolve.
@@ -41,7 +40,7 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ConnectionOptions& options) {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, MillisecondsOrNever(options.keepalive_timeout));
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kInitialBackoffMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kMinBackoffMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, MillisecondsOrNever(options.connect_timeout));
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxBackoffMs);
   arguments.SetInt(GRPC_ARG_DNS_ARES_QUERY_TIMEOUT_MS, kResolveTimeoutMs);
   // One layer retries, and that is the engine.

@@ -51,6 +51,10 @@ struct ConnectionOptions {
   std::optional<std::chrono::milliseconds> keepalive_time = std::chrono::seconds(10);
   std::optional<std::chrono::milliseconds> keepalive_timeout = std::chrono::seconds(10);
 
+  // What connecting may take, from the first packet to the server's first word in HTTP/2, its
+  // certificates between; then it is tried anew.
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(2);
+
   // The limit of every call that is not a subscription, and of each append.
   std::chrono::milliseconds deadline = std::chrono::seconds(10);
 };

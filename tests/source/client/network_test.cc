@@ -46,10 +46,11 @@ class NetworkTest : public testing::Test {
         }),
         network_(server_.address()) {}
 
-  void Open(std::chrono::milliseconds keepalive = 10s) {
+  void Open(std::chrono::milliseconds keepalive = 10s, std::chrono::milliseconds connect = 2s) {
     ConnectionOptions options = To(network_.address());
     options.keepalive_time = keepalive;
     options.keepalive_timeout = keepalive;
+    options.connect_timeout = connect;
     source_ = *OpenKurrentSource(options);
   }
 
@@ -88,6 +89,17 @@ TEST_F(NetworkTest, SingleBytesMakeWholeFrames) {
   Subscribe();
   ASSERT_TRUE(sink_->AwaitCount(kEvents));
   EXPECT_EQ(sink_->notes(), Notes(kEvents));
+}
+
+TEST_F(NetworkTest, ConnectsToWhomItHasTheTimeToWaitFor) {
+  network_.Set(Direction::kToClient, {.kind = Fault::Kind::kDelay, .delay = 400ms});
+  Open(10s, 200ms);
+  Subscribe();
+  ExpectDrop();
+  EXPECT_EQ(sink_->notes(), Notes(0));
+  Open(10s, 10s);
+  Subscribe();
+  EXPECT_TRUE(sink_->AwaitCountOrEnd(1));
 }
 
 TEST_F(NetworkTest, ASlowNetworkIsNoReasonToReconnect) {
