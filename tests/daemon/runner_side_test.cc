@@ -64,7 +64,9 @@ class RunnerSideTest : public testing::Test, public RunnerListener {
       settled_.Tell(last);
     }
   }
-  void OnFailed(SpawnNumber, const BadOutcome& outcome) override { failed_.Tell(outcome); }
+  void OnFailed(SpawnNumber, const BadOutcome& outcome, FailureClass) override {
+    failed_.Tell(outcome);
+  }
   void OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) override {
     hung_.Tell(overdue.LimitText());
     side_->Abort(spawn);

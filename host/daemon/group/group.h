@@ -163,7 +163,7 @@ class Group final : private CommandHandler,
   void OnSpawnWaitEnds(bool over) override;
   void OnRunnerReady(SpawnNumber spawn, const Outcome& ready) override;
   void OnSettled(SpawnNumber spawn, Sequence last) override;
-  void OnFailed(SpawnNumber spawn, const BadOutcome& outcome) override;
+  void OnFailed(SpawnNumber spawn, const BadOutcome& outcome, FailureClass failure) override;
   void OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) override;
   void OnContractBroken(SpawnNumber spawn, const std::string& text) override;
   void OnReplaceable(SpawnNumber spawn, const std::string& why) override;

@@ -172,11 +172,10 @@ void Group::OnSettled(SpawnNumber spawn, Sequence last) {
   }
 }
 
-void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome) {
+void Group::OnFailed(SpawnNumber spawn, const BadOutcome& outcome, FailureClass failure) {
   report_.CountError();
   NoteFence(outcome);
-  letters_.NoteFailedCall(FindRunner(spawn)->lane(), outcome.sequence,
-                          ClassOf(outcome.status, outcome.text),
+  letters_.NoteFailedCall(FindRunner(spawn)->lane(), outcome.sequence, failure,
                           outcome.text.empty() ? outcome.call + " said nothing" : outcome.text);
   engine().Failed(spawn, outcome, Now(), out());
 }

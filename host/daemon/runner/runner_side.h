@@ -31,7 +31,8 @@ class RunnerListener {
   virtual void OnRunnerReady(SpawnNumber spawn, const Outcome& ready) = 0;
   // Everything up to `last` returned OK. The same may come again.
   virtual void OnSettled(SpawnNumber spawn, Sequence last) = 0;
-  virtual void OnFailed(SpawnNumber spawn, const BadOutcome& outcome) = 0;
+  // `failure` is what ClassOf says of it.
+  virtual void OnFailed(SpawnNumber spawn, const BadOutcome& outcome, FailureClass failure) = 0;
   virtual void OnHung(SpawnNumber spawn, const RunnerLink::Overdue& overdue) = 0;
   // It has been killed.
   virtual void OnContractBroken(SpawnNumber spawn, const std::string& text) = 0;

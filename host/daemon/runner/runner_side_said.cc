@@ -114,9 +114,12 @@ void RunnerSide::TakeFailure(Outcome outcome) {
     return;
   }
   const EventFields event = listener_.Describe(sequence);
-  report_.CallFailed(outcome, listener_.ClassOf(outcome.status, outcome.text), event);
-  listener_.OnFailed(link_->spawn(), {sequence, outcome.status, call + event.of(), outcome.text,
-                                      link_->tickets().ItemOf(outcome.call_last)});
+  const FailureClass failure = listener_.ClassOf(outcome.status, outcome.text);
+  report_.CallFailed(outcome, failure, event);
+  listener_.OnFailed(link_->spawn(),
+                     {sequence, outcome.status, call + event.of(), outcome.text,
+                      link_->tickets().ItemOf(outcome.call_last)},
+                     failure);
 }
 
 }  // namespace catchup
