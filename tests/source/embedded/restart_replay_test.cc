@@ -12,8 +12,6 @@
 //     checkpoints of each call. Ours has a page more than these, so that the rest lies that much
 //     earlier, all of it by the same number.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <chrono>
 #include <cstddef>
@@ -29,9 +27,11 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/host_port.h"
 #include "host/base/unique_fd.h"
 #include "host/source/embedded/log_server.h"
 #include "host/source/proto/streams.pb.h"
+#include "tests/loopback.h"
 #include "tests/source/cluster/log_filler.h"
 #include "tests/source/embedded/log_client.h"
 #include "tests/source/embedded/recorded_calls.h"
@@ -49,21 +49,6 @@ using test::RawCall;
 // A node cannot be asked to be quiet; this long is given to an extra message to show itself. It can
 // only find faults, never make one.
 constexpr std::chrono::milliseconds kQuiet{20};
-
-// Has the port of `address`, and refuses who connects to it: to a free one a client might connect
-// itself, by chance.
-UniqueFd Refusing(const std::string& address) {
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  name.sin_port =
-      htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const int yes = 1;
-  EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes), 0);
-  EXPECT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
-  return socket;
-}
 
 class RestartReplay : public testing::Test {
  protected:
@@ -114,7 +99,9 @@ class RestartReplay : public testing::Test {
   int written_ = 0;  // Events of the recorded client.
   std::uint64_t written_up_to_ = 0;
   std::optional<std::uint64_t> shorter_by_;
-  UniqueFd away_;              // At `address_`, while there is no server.
+  // Has the port of `address_` while there is no server, and refuses who connects to it: to a free
+  // one a client might connect itself, by chance.
+  UniqueFd away_;
   bool is_caught_up_ = false;  // The call that was answered last.
 };
 
@@ -162,7 +149,7 @@ void RestartReplay::ReplayNote(const Json& line) {
   } else if (text == "hook begins") {
     server_.reset();
     child_.reset();
-    away_ = Refusing(address_);
+    away_ = test::BindLoopback(ParseHostPort(address_)->port.value());
   }
 }
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "host/source/embedded/connections.h"
+#include "tests/loopback.h"
 #include "tests/source/embedded/served_log.h"
 
 namespace catchup::embedded {
@@ -34,15 +34,10 @@ using test::Subscription;
 constexpr std::chrono::hours kForever{1};
 
 UniqueFd ConnectTo(const std::string& address) {
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  name.sin_port =
-      htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
-  UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd socket = test::ConnectToLoopback(address);
+  EXPECT_TRUE(socket.valid());
   const timeval patience{test::kPatience.count(), 0};
   EXPECT_EQ(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
   return socket;
 }
 
@@ -208,16 +203,8 @@ TEST_F(ShutdownTest, DoesNotWaitForClientsWithoutCalls) {
 
 // A loopback connection, as its two sides.
 std::pair<UniqueFd, UniqueFd> Connected() {
-  const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof name;
-  auto* const address = reinterpret_cast<sockaddr*>(&name);
-  EXPECT_EQ(::bind(listener.get(), address, size), 0);
-  EXPECT_EQ(::listen(listener.get(), 1), 0);
-  EXPECT_EQ(::getsockname(listener.get(), address, &size), 0);
-  UniqueFd client = ConnectTo("127.0.0.1:" + std::to_string(ntohs(name.sin_port)));
+  const UniqueFd listener = test::ListenOnLoopback();
+  UniqueFd client = ConnectTo(test::AddressOf(listener));
   return {UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)), std::move(client)};
 }
 
