@@ -1,15 +1,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "tests/sim/failure_world.h"
+#include "tests/sim/number_argument.h"
 
 // What failures cost a group: letters, time, and nothing else. Options:
 //
@@ -347,16 +346,6 @@ TEST(FailureSimulationTest, NothingIsLostOutOfOrderOrStuck) {
   }
 }
 
-std::uint64_t Number(const char* text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
-  if (error != std::errc() || *end != '\0') {
-    std::fprintf(stderr, "%s: wanted a number\n", text);
-    std::exit(2);
-  }
-  return value;
-}
-
 }  // namespace
 }  // namespace catchup::sim
 
@@ -368,7 +357,7 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "%s: wanted --seeds N or --seed S\n", argv[i]);
       return 2;
     }
-    const std::uint64_t number = catchup::sim::Number(argv[i + 1]);
+    const std::uint64_t number = catchup::sim::NumberArgument(argv[i + 1]);
     (option == "--seeds" ? catchup::sim::g_seeds : catchup::sim::g_first) = number;
     if (option == "--seed") {
       catchup::sim::g_seeds = 1;

@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -16,6 +14,7 @@
 #include "tests/sim/checker.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/history_text.h"
+#include "tests/sim/number_argument.h"
 #include "tests/sim/world.h"
 
 // The engine under random histories. Options:
@@ -173,16 +172,6 @@ TEST(SimulationTest, ASeedRepeatsItsHistory) {
   }
 }
 
-std::uint64_t Number(const char* text) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text, text + std::strlen(text), value);
-  if (error != std::errc() || *end != '\0') {
-    std::fprintf(stderr, "%s: wanted a number\n", text);
-    std::exit(2);
-  }
-  return value;
-}
-
 }  // namespace
 }  // namespace catchup::sim
 
@@ -198,7 +187,7 @@ int main(int argc, char** argv) {
                    argv[i]);
       return 2;
     }
-    const std::uint64_t number = catchup::sim::Number(argv[i + 1]);
+    const std::uint64_t number = catchup::sim::NumberArgument(argv[i + 1]);
     if (option == "--seeds") {
       catchup::sim::g_seeds = number;
     } else if (option == "--threads") {
